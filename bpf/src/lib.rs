@@ -1,1 +1,33 @@
-//! x
+//! The page-fault probes: BPF programs, the wire record they send, and the backends that attach them.
+//!
+//! [`Probes::open`] loads and attaches; [`Ring`] drains what the probes send; [`Drops`] says what they
+//! could not send. Nothing here knows files, mappings or the `.pfz` format.
+
+mod backend;
+mod cpus;
+mod error;
+mod probes;
+mod report;
+mod ring;
+mod wire;
+
+/// Generated from `src/bpf/pfrec.bpf.c`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_imports,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction
+)]
+mod skel {
+    include!(concat!(env!("OUT_DIR"), "/pfrec.skel.rs"));
+}
+
+pub use backend::{BackendChoice, EntryEvent};
+pub use cpus::{CpuEvents, online_cpus};
+pub use error::ProbeError;
+pub use probes::{Config, Drops, Probes, Target};
+pub use report::{Attempt, survey};
+pub use ring::Ring;
+pub use wire::{Counts, Exit, Fault, Record};

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * What is kept per task and globally, and which tasks are recorded. Shared by all backends; the
+ * programs are in pfrec.bpf.c.
+ */
+#ifndef PF_STATE_H
+#define PF_STATE_H
+
+/* A fault that has entered and not completed. */
+struct pf_open {
+    __u64 ts_ns;
+    __u64 address;
+    __u16 cpu;
+    __u8 access;
+    __u8 is_open;
+    __u8 retries;
+    __u8 any_major;
+    __u8 pad[2];
+};
+
+enum pf_verdict {
+    PF_UNDECIDED = 0,
+    PF_RECORD = 1,
+    PF_IGNORE = 2,
+};
+
+/*
+ * Two slots, because a user fault in progress can meet a kernel fault that fails at once (a
+ * no-fault copy inside the handler), which must not overwrite it. User faults do not nest in user
+ * faults.
+ */
+struct pf_task {
+    struct pf_open open[2]; /* by origin: PF_ORIGIN_USER, PF_ORIGIN_KERNEL */
+    __u64 counted;          /* maj_flt + min_flt up to which hidden is known */
+    __u32 lost;
+    __u32 hidden;
+    __u32 verdict;
+    __u32 pad;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct pf_task);
+} pf_tasks SEC(".maps");
+
+/* Processes to record, filled before the probes are attached and not touched afterwards. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 65536);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u32);
+    __type(value, __u8);
+} pf_roots SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 16 << 20); /* set before load */
+} pf_ring SEC(".maps");
+
+const volatile __u32 pf_target = PF_TARGET_ALL;
+const volatile __u32 pf_self_tgid;
+const volatile __u64 pf_wake_bytes = 4 << 20;
+
+/*
+ * Set when every probe is attached, cleared before the first is detached: a fault is recorded if it
+ * entered in between.
+ */
+__u32 pf_recording;
+struct pf_drops pf_drops;
+__u64 pf_in_flight;    /* filled by the task iterator at the end */
+__u32 pf_wake_pending; /* cleared by the recorder before it drains */
+
+#define PF_ANCESTORS 64
+
+static __always_inline __u64 pf_count_of(struct task_struct *task)
+{
+    return (__u64)task->maj_flt + task->min_flt;
+}
+
+static __always_inline int pf_is_root(__u32 tgid)
+{
+    return bpf_map_lookup_elem(&pf_roots, &tgid) != NULL;
+}
+
+/* For a task that existed before the probes: is it, or an ancestor of it, one of the roots? */
+static __always_inline enum pf_verdict pf_judge(struct task_struct *task)
+{
+    if ((__u32)task->tgid == pf_self_tgid)
+        return PF_IGNORE;
+    if (pf_target == PF_TARGET_ALL)
+        return PF_RECORD;
+    if (pf_is_root(task->tgid))
+        return PF_RECORD;
+    if (pf_target == PF_TARGET_PIDS)
+        return PF_IGNORE;
+    for (int i = 0; i < PF_ANCESTORS && task; i++) {
+        struct task_struct *parent = task->real_parent;
+        if (!parent || parent == task)
+            break;
+        if (pf_is_root(parent->tgid))
+            return PF_RECORD;
+        task = parent;
+    }
+    return PF_IGNORE;
+}
+
+/* The state of the current task if it is recorded, made at first sight; else NULL. */
+static __always_inline struct pf_task *pf_recorded(struct task_struct *task)
+{
+    struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
+
+    if (!state) {
+        enum pf_verdict verdict = pf_judge(task);
+
+        /* The recorder itself must not even allocate here. */
+        if (verdict == PF_IGNORE && pf_target == PF_TARGET_ALL)
+            return NULL;
+        state = bpf_task_storage_get(&pf_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+        if (!state) {
+            if (verdict == PF_RECORD)
+                __sync_fetch_and_add(&pf_drops.state, 1);
+            return NULL;
+        }
+        state->verdict = verdict;
+        state->counted = pf_count_of(task);
+    }
+    return state->verdict == PF_RECORD ? state : NULL;
+}
+
+static __always_inline void pf_fill_counts(struct pf_task_counts *counts, struct task_struct *task,
+                                           struct pf_task *state)
+{
+    counts->maj_flt = task->maj_flt;
+    counts->min_flt = task->min_flt;
+    counts->lost = state->lost;
+    counts->hidden = state->hidden;
+}
+
+/*
+ * A wake-up costs the faulting thread an irq_work, so the recorder polls by the clock and is woken
+ * only once per drain, when the ring fills up.
+ */
+static __always_inline __u64 pf_wake_flags(void)
+{
+    if (pf_wake_pending || bpf_ringbuf_query(&pf_ring, BPF_RB_AVAIL_DATA) < pf_wake_bytes)
+        return BPF_RB_NO_WAKEUP;
+    pf_wake_pending = 1;
+    return BPF_RB_FORCE_WAKEUP;
+}
+
+#endif

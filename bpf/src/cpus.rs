@@ -1,0 +1,102 @@
+//! BPF programs on per-CPU software events, kept in step with the CPUs that are online.
+
+use std::{collections::BTreeMap, fs, os::fd::AsRawFd};
+
+use libbpf_rs::{Link, ProgramMut};
+use perf_event::{Builder, Counter, SampleFlag, events::Software};
+
+use crate::ProbeError;
+
+const ONLINE: &str = "/sys/devices/system/cpu/online";
+
+/// A BPF program and the software event it is attached to, on every CPU.
+pub(crate) struct Attachment<'a, 'obj> {
+    pub(crate) program: &'a ProgramMut<'obj>,
+    pub(crate) name: &'static str,
+    pub(crate) event: Software,
+    pub(crate) event_name: &'static str,
+}
+
+/// The open events of each online CPU. Dropping one detaches its program.
+#[derive(Default)]
+pub struct CpuEvents {
+    by_cpu: BTreeMap<usize, Vec<(Link, Counter)>>,
+}
+
+impl CpuEvents {
+    /// Opens the events of CPUs that came online since the last call and drops those of CPUs that
+    /// went away. Returns how many CPUs were added.
+    pub(crate) fn follow(&mut self, attachments: &[Attachment<'_, '_>]) -> Result<usize, ProbeError> {
+        let online = online_cpus()?;
+        self.by_cpu.retain(|cpu, _| online.contains(cpu));
+        let mut added = 0;
+        for cpu in online {
+            if self.by_cpu.contains_key(&cpu) {
+                continue;
+            }
+            let mut events = Vec::with_capacity(attachments.len());
+            for attachment in attachments {
+                events.push(attachment.open(cpu)?);
+            }
+            self.by_cpu.insert(cpu, events);
+            added += 1;
+        }
+        Ok(added)
+    }
+}
+
+impl Attachment<'_, '_> {
+    fn open(&self, cpu: usize) -> Result<(Link, Counter), ProbeError> {
+        let counter = Builder::new(self.event)
+            .any_pid()
+            .one_cpu(cpu)
+            .exclude_kernel(false)
+            .exclude_hv(false)
+            .sample_period(1)
+            // Without it the kernel leaves bpf_perf_event_data::addr uninitialised.
+            .sample(SampleFlag::ADDR)
+            .build()
+            .map_err(|source| ProbeError::PerfEvent {
+                event: self.event_name,
+                cpu,
+                source,
+            })?;
+        let link = self
+            .program
+            .attach_perf_event(counter.as_raw_fd())
+            .map_err(|source| ProbeError::Attach {
+                program: self.name,
+                source,
+            })?;
+        Ok((link, counter))
+    }
+}
+
+/// The CPUs that are online now, in order.
+pub fn online_cpus() -> Result<Vec<usize>, ProbeError> {
+    let text = fs::read_to_string(ONLINE).map_err(|source| ProbeError::Cpus { path: ONLINE, source })?;
+    parse_cpu_list(text.trim())
+        .ok_or_else(|| ProbeError::Config(format!("{ONLINE} holds {text:?}, which is not a list of CPUs")))
+}
+
+/// Parses the kernel's list format, such as `0-3,8,10-11`.
+fn parse_cpu_list(text: &str) -> Option<Vec<usize>> {
+    let mut cpus = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        cpus.extend(first.parse::<usize>().ok()?..=last.parse().ok()?);
+    }
+    Some(cpus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_lists_with_ranges_are_read() {
+        assert_eq!(parse_cpu_list("0"), Some(vec![0]));
+        assert_eq!(parse_cpu_list("0-3,8,10-11"), Some(vec![0, 1, 2, 3, 8, 10, 11]));
+        assert_eq!(parse_cpu_list("0-"), None);
+    }
+}

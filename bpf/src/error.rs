@@ -1,0 +1,76 @@
+//! Why probes could not be loaded or attached, with what to do about it.
+
+use std::io;
+
+use thiserror::Error;
+
+/// Loading, attaching or draining the probes failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// The BPF object could not be opened or loaded.
+    #[error("the kernel refused the BPF programs: {source}{}", detail(log))]
+    Load {
+        /// What libbpf returned.
+        source: libbpf_rs::Error,
+        /// What libbpf and the verifier printed last.
+        log: String,
+    },
+    /// A program could not be attached.
+    #[error("cannot attach {program}: {source}")]
+    Attach {
+        /// Name of the BPF program.
+        program: &'static str,
+        /// What libbpf returned.
+        source: libbpf_rs::Error,
+    },
+    /// `perf_event_open(2)` failed.
+    #[error("perf_event_open({event}) on CPU {cpu}: {source}")]
+    PerfEvent {
+        /// Name of the software event.
+        event: &'static str,
+        /// The CPU it was opened on.
+        cpu: usize,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The ring buffer could not be set up or read.
+    #[error("ring buffer: {0}")]
+    Ring(#[source] libbpf_rs::Error),
+    /// A setting the probes cannot take.
+    #[error("{0}")]
+    Config(String),
+    /// The list of processes to record could not be handed over.
+    #[error("cannot hand the list of processes to the kernel: {0}")]
+    Roots(#[source] libbpf_rs::Error),
+    /// A list of CPUs under /sys could not be read.
+    #[error("cannot read {path}: {source}")]
+    Cpus {
+        /// The file.
+        path: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+impl ProbeError {
+    /// Whether the cause is a missing privilege rather than a missing kernel feature.
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
+        let denied = |kind| kind == libbpf_rs::ErrorKind::PermissionDenied;
+        match self {
+            Self::Load { source, .. } | Self::Attach { source, .. } => denied(source.kind()),
+            Self::Ring(source) | Self::Roots(source) => denied(source.kind()),
+            Self::PerfEvent { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
+            Self::Config(_) | Self::Cpus { .. } => false,
+        }
+    }
+}
+
+/// The last line of the log is the one that names the cause.
+fn detail(log: &str) -> String {
+    match log.lines().map(str::trim).rfind(|line| !line.is_empty()) {
+        Some(line) => format!(" ({line})"),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,35 @@
+//! What this kernel takes: the trial loads behind `pfrec doctor`.
+
+use crate::{BackendChoice, Config, ProbeError, Probes, Target, backend::candidates};
+
+/// One trial of a backend.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Name of the backend.
+    pub backend: &'static str,
+    /// Name of its entry event.
+    pub entry: &'static str,
+    /// What it cannot see.
+    pub blind: &'static [&'static str],
+    /// Whether it loaded and attached.
+    pub outcome: Result<(), ProbeError>,
+}
+
+/// Loads and attaches every backend once, in order of preference, and detaches it again.
+#[must_use]
+pub fn survey() -> Vec<Attempt> {
+    let config = Config {
+        target: Target::Pids(Vec::new()),
+        ring_bytes: 1 << 20,
+        backend: BackendChoice::Auto,
+    };
+    candidates(BackendChoice::Auto)
+        .iter()
+        .map(|backend| Attempt {
+            backend: backend.name(),
+            entry: backend.entry().name(),
+            blind: backend.blind(),
+            outcome: Probes::open_backend(&config, *backend).map(drop),
+        })
+        .collect()
+}
