@@ -1,0 +1,2 @@
+//! `data-generator`.
+fn main() {}

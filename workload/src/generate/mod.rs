@@ -1,0 +1,3 @@
+//! `data-generator`: files whose content is known.
+
+pub mod content;

@@ -1,0 +1,64 @@
+//! How the two programs meet the shell: one-line errors, exit status, broken pipes.
+//! Does not own what they do.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+/// Exit status of a command line that makes no sense.
+const USAGE: u8 = 2;
+
+/// Reads the command line. `Err` holds the status to exit with: help or version was printed, or one
+/// line naming the flag that is wrong.
+pub fn parse_arguments<T: Parser>() -> Result<T, ExitCode> {
+    T::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
+            Err(problem) if problem.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+            _ => ExitCode::SUCCESS,
+        },
+        _ => {
+            eprintln!("{}", first_paragraph(&error.to_string()));
+            ExitCode::from(USAGE)
+        }
+    })
+}
+
+/// Turns the outcome of a program into its exit status; the error, if any, is one line.
+pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    let broken_pipe = error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
+    if broken_pipe {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// clap explains over several lines; people who read logs want one.
+fn first_paragraph(text: &str) -> String {
+    let lines = text
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    lines
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_several_lines_becomes_one() {
+        let text = "error: something is missing:\n  -s <MB>\n\nUsage: x\n\nFor more information\n";
+        assert_eq!(first_paragraph(text), "error: something is missing: -s <MB>");
+    }
+}

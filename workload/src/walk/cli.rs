@@ -1,0 +1,218 @@
+//! The command line of `mmap-workload`, and the plain options it resolves to.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use super::pattern::{Pattern, Shape};
+use crate::{MAX_MB, MB};
+
+/// Touch the pages of mapped memory in a known order, and print what the kernel counted.
+///
+/// Without arguments: a temporary file of 64 MB, evicted from the page cache, walked at random.
+/// A FILE that shrinks while it is mapped ends the program with SIGBUS.
+#[derive(Debug, Parser)]
+#[command(name = "mmap-workload", version)]
+pub struct Cli {
+    /// Walk this file instead of a temporary one (made in $TMPDIR or /var/tmp, removed at the end)
+    #[arg(short, long)]
+    file: Option<PathBuf>,
+    /// Order in which the pages are touched
+    #[arg(short, long, value_enum, default_value = "random")]
+    pattern: PatternName,
+    /// Accesses per thread
+    #[arg(short, long, value_name = "COUNT", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
+    count: u64,
+    /// Threads that walk, each with its own seed
+    #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    threads: u32,
+    /// Distance in pages between two touches of the pattern `stride`
+    #[arg(short, long, value_name = "PAGES", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..))]
+    stride: u64,
+    /// Sleep between two accesses, in milliseconds
+    #[arg(short, long, value_name = "MS", default_value_t = 0)]
+    delay: u64,
+    /// Seed of the order and of the temporary file's bytes
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Size of the temporary file or of the anonymous memory; 1 MB is 1048576 bytes
+    #[arg(long, value_name = "MB", default_value_t = 64, conflicts_with = "file",
+          value_parser = clap::value_parser!(u64).range(1..=MAX_MB))]
+    size: u64,
+    /// Write instead of read: adds 0 to the first byte of the page, which dirties it and changes nothing
+    #[arg(long)]
+    write: bool,
+    /// Leave the temporary file in the page cache
+    #[arg(long, conflicts_with_all = ["evict", "file"])]
+    keep_cached: bool,
+    /// Evict FILE from the page cache before the walk (a temporary file always is)
+    #[arg(long)]
+    evict: bool,
+    /// Walk anonymous memory (without huge pages) instead of a file
+    #[arg(long, conflicts_with_all = ["file", "evict", "keep_cached"])]
+    anon: bool,
+    /// What madvise(2) tells the kernel [default: random; normal for the pattern seq and for --anon]
+    ///
+    /// With `normal`, read-ahead and fault-around load many pages for one fault.
+    #[arg(long, value_enum)]
+    advice: Option<Advice>,
+    /// Form of the report on standard output
+    #[arg(long, value_enum, default_value = "table")]
+    format: OutputFormat,
+    /// Time each touch, and write them to FILE as CSV after the walk (takes 48 bytes of memory each)
+    #[arg(long, value_name = "FILE")]
+    log_touches: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PatternName {
+    /// 0, 1, 2, … and again from 0
+    Seq,
+    /// Uniform
+    Random,
+    /// Every PAGES-th page: 0, S, 2S, …, then 1, S+1, …
+    Stride,
+    /// 70 % random, 30 % sequential
+    Mixed,
+    /// A hot set: page k is touched in proportion to 1/(k+1)^0.99
+    Zipf,
+}
+
+/// What the kernel is told about the order to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Advice {
+    /// Nothing: read-ahead and fault-around as usual
+    Normal,
+    /// No read-ahead: one page per major fault
+    Random,
+    /// Read far ahead
+    Sequential,
+}
+
+/// Form of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    Table,
+    /// One JSON object
+    Json,
+}
+
+/// Which memory is walked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// A file that exists.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Whether it is first evicted from the page cache.
+        evict: bool,
+    },
+    /// A file of our own, removed at the end.
+    Temporary {
+        /// Its size.
+        size_bytes: u64,
+        /// Whether it is first evicted from the page cache.
+        evict: bool,
+    },
+    /// No file.
+    Anonymous {
+        /// Size of the memory.
+        size_bytes: u64,
+    },
+}
+
+/// What to do, resolved from the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Which memory is walked.
+    pub memory: Memory,
+    /// In which order.
+    pub pattern: Pattern,
+    /// Accesses per thread.
+    pub count: u64,
+    /// Number of threads.
+    pub threads: u32,
+    /// Sleep between two accesses of a thread.
+    pub delay: Option<Duration>,
+    /// Write instead of read.
+    pub write: bool,
+    /// What the kernel is told.
+    pub advice: Advice,
+    /// Form of the report.
+    pub format: OutputFormat,
+    /// Where the record of each touch goes.
+    pub log_touches: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Resolves defaults that depend on other flags.
+    pub fn into_options(self) -> Options {
+        let size_bytes = self.size.saturating_mul(MB);
+        let memory = match self.file {
+            Some(path) => Memory::File {
+                path,
+                evict: self.evict,
+            },
+            None if self.anon => Memory::Anonymous { size_bytes },
+            None => Memory::Temporary {
+                size_bytes,
+                evict: !self.keep_cached,
+            },
+        };
+        let shape = match self.pattern {
+            PatternName::Seq => Shape::Sequential,
+            PatternName::Random => Shape::Random,
+            PatternName::Stride => Shape::Stride(self.stride),
+            PatternName::Mixed => Shape::Mixed,
+            PatternName::Zipf => Shape::Zipf,
+        };
+        let default_advice = if self.anon || shape == Shape::Sequential {
+            Advice::Normal
+        } else {
+            Advice::Random
+        };
+        Options {
+            memory,
+            pattern: Pattern {
+                shape,
+                seed: self.seed,
+            },
+            count: self.count,
+            threads: self.threads,
+            delay: (self.delay > 0).then(|| Duration::from_millis(self.delay)),
+            write: self.write,
+            advice: self.advice.unwrap_or(default_advice),
+            format: self.format,
+            log_touches: self.log_touches,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_sequential_walk_leaves_read_ahead_alone_and_the_others_switch_it_off() {
+        let advice = |arguments: &[&str]| {
+            Cli::try_parse_from([&["mmap-workload"], arguments].concat())
+                .unwrap()
+                .into_options()
+                .advice
+        };
+        assert_eq!(advice(&["-p", "seq"]), Advice::Normal);
+        assert_eq!(advice(&["-p", "zipf"]), Advice::Random);
+        assert_eq!(advice(&["-p", "seq", "--advice", "random"]), Advice::Random);
+    }
+}

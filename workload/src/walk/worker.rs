@@ -1,0 +1,175 @@
+//! The threads that walk, and what they measure.
+//!
+//! A worker's counts are compared with a trace of the same interval, so between its two clock
+//! readings nothing but the walk may fault. Everything is therefore used once before: code, stack,
+//! clock, counters, buffers.
+
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::cli::Options;
+use super::ground::Ground;
+use super::kernel::{Faults, now_ns, thread_faults};
+use super::pattern::PageSequence;
+use super::touches::{Touch, TouchLog};
+
+/// Touches of the warm-up: enough to make the random generator refill its buffer.
+const WARM_UP_TOUCHES: u64 = 256;
+const WARM_UP_BYTES: usize = 64 << 10;
+/// A worker's frames are shallow; small stacks let thousands of threads start.
+const STACK_BYTES: usize = 256 << 10;
+
+/// What one thread did and what it cost.
+#[derive(Debug)]
+pub(super) struct Walked {
+    pub(super) tid: u32,
+    pub(super) comm: String,
+    pub(super) accesses: u64,
+    pub(super) faults: Faults,
+    pub(super) begin_ns: u64,
+    pub(super) end_ns: u64,
+    /// Of the bytes that were touched, in their order.
+    pub(super) checksum: u64,
+    /// Each touch, if that was asked for.
+    pub(super) touches: Vec<Touch>,
+}
+
+/// Runs all threads to their end; in the order of their numbers.
+pub(super) fn run_all(ground: &Ground, options: &Options) -> Result<Vec<Walked>> {
+    let barrier = Arc::new(Barrier::new(usize::try_from(options.threads)?));
+    // All memory first: once a thread waits at the barrier, all must come.
+    let logs = (0..options.threads).map(|_| TouchLog::new(options.log_touches.is_some(), options.count));
+    let logs = logs.collect::<Result<Vec<_>>>()?;
+    let mut handles = Vec::new();
+    for (number, log) in (0..options.threads).zip(logs) {
+        let comm = format!("pf-worker-{number}");
+        let walk = Walk {
+            sequence: options.pattern.pages(ground.pages(), number),
+            ground: ground.clone(),
+            count: options.count,
+            write: options.write,
+            delay: options.delay,
+            log,
+        };
+        let warm_up = Walk {
+            sequence: options
+                .pattern
+                .pages(WARM_UP_BYTES as u64 / ground.page_size(), number),
+            ground: Ground::anonymous(WARM_UP_BYTES).context("cannot map memory for the warm-up")?,
+            count: WARM_UP_TOUCHES,
+            write: options.write,
+            delay: options.delay.map(|_| Duration::from_nanos(1)),
+            log: TouchLog::new(options.log_touches.is_some(), WARM_UP_TOUCHES)?,
+        };
+        let barrier = Arc::clone(&barrier);
+        let thread = thread::Builder::new().name(comm.clone()).stack_size(STACK_BYTES);
+        // On failure the threads that wait at the barrier end with the process.
+        let handle = thread.spawn(move || work(comm, walk, warm_up, &barrier));
+        let total = options.threads;
+        handles.push(handle.with_context(|| format!("-t {total}: cannot start thread {number}"))?);
+    }
+    let finished = handles
+        .into_iter()
+        .map(|handle| handle.join().map_err(|_| anyhow!("a worker thread panicked")));
+    finished.collect()
+}
+
+fn work(comm: String, mut walk: Walk, mut warm_up: Walk, barrier: &Barrier) -> Walked {
+    let tid = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
+    measure(&mut warm_up);
+    walk.log.fault_in();
+    barrier.wait();
+    let measured = measure(&mut walk);
+    Walked {
+        tid,
+        comm,
+        accesses: walk.count,
+        faults: measured.faults,
+        begin_ns: measured.begin_ns,
+        end_ns: measured.end_ns,
+        checksum: measured.checksum,
+        touches: walk.log.into_touches(),
+    }
+}
+
+struct Measured {
+    begin_ns: u64,
+    end_ns: u64,
+    faults: Faults,
+    checksum: u64,
+}
+
+/// Not inlined, so that the warm-up runs the very instructions and stack slots that are measured.
+#[inline(never)]
+fn measure(walk: &mut Walk) -> Measured {
+    let begin_ns = now_ns();
+    let before = thread_faults();
+    let checksum = walk.go();
+    let after = thread_faults();
+    let end_ns = now_ns();
+    Measured {
+        begin_ns,
+        end_ns,
+        faults: after.since(before),
+        checksum,
+    }
+}
+
+struct Walk {
+    ground: Ground,
+    sequence: PageSequence,
+    count: u64,
+    write: bool,
+    delay: Option<Duration>,
+    log: TouchLog,
+}
+
+impl Walk {
+    #[inline(never)]
+    fn go(&mut self) -> u64 {
+        let mut checksum = 0xcbf2_9ce4_8422_2325_u64;
+        for index in 0..self.count {
+            if let Some(delay) = self.delay.filter(|_| index > 0) {
+                thread::sleep(delay);
+            }
+            let page = self.sequence.next_page();
+            let byte = if self.log.is_on() {
+                self.logged_touch(page)
+            } else {
+                self.touch(page)
+            };
+            // FNV-1a: cheap, and it notices the order.
+            checksum = (checksum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        checksum
+    }
+
+    #[inline]
+    fn touch(&self, page: u64) -> u8 {
+        if self.write {
+            self.ground.write(page)
+        } else {
+            self.ground.read(page)
+        }
+    }
+
+    #[inline]
+    fn logged_touch(&mut self, page: u64) -> u8 {
+        let before = thread_faults();
+        let begin_ns = now_ns();
+        let byte = self.touch(page);
+        let end_ns = now_ns();
+        let cost = thread_faults().since(before);
+        self.log.add(Touch {
+            begin_ns,
+            end_ns,
+            address: self.ground.address(page),
+            page,
+            faults: cost,
+        });
+        byte
+    }
+}
