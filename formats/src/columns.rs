@@ -1,0 +1,171 @@
+//! Decoded events as a struct of arrays, and which of those arrays a reader asks for.
+
+use std::ops::BitOr;
+
+use crate::{Access, CommId, Event, ObjectId, Origin};
+
+/// Events, one array per column. All filled columns have the same length.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// Entry of the fault, `CLOCK_MONOTONIC` nanoseconds.
+    pub ts_ns: Vec<u64>,
+    /// Entry to completion, nanoseconds.
+    pub latency_ns: Vec<u64>,
+    /// Process.
+    pub pid: Vec<u32>,
+    /// Thread.
+    pub tid: Vec<u32>,
+    /// Thread name, an id in the comm dictionary.
+    pub comm: Vec<u32>,
+    /// CPU of the entry.
+    pub cpu: Vec<u16>,
+    /// Faulting address, bytes.
+    pub address: Vec<u64>,
+    /// Faulting instruction.
+    pub ip: Vec<u64>,
+    /// Mapped object, an id in the object dictionary.
+    pub object: Vec<u32>,
+    /// Page within the object.
+    pub object_page: Vec<u64>,
+    /// Bit 0 major, bit 1 failed, bits 2-3 access code (0 = not known), bits 4-5 origin code.
+    pub class: Vec<u8>,
+    /// Attempts beyond the first.
+    pub retries: Vec<u8>,
+}
+
+/// A set of columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Projection(u32);
+
+impl Projection {
+    /// No column at all: only the number of rows can then be known, from the block's `info`.
+    pub const NONE: Self = Self(0);
+    /// `ts_ns`.
+    pub const TS: Self = Self(1);
+    /// `latency_ns`.
+    pub const LATENCY: Self = Self(1 << 1);
+    /// `pid`, `tid`, `comm`.
+    pub const THREAD: Self = Self(1 << 2);
+    /// `cpu`.
+    pub const CPU: Self = Self(1 << 3);
+    /// `address`.
+    pub const ADDRESS: Self = Self(1 << 4);
+    /// `ip`.
+    pub const IP: Self = Self(1 << 5);
+    /// `object`, `object_page`.
+    pub const OBJECT: Self = Self(1 << 6);
+    /// `class`.
+    pub const CLASS: Self = Self(1 << 7);
+    /// `retries`.
+    pub const RETRIES: Self = Self(1 << 8);
+    /// Every column.
+    pub const ALL: Self = Self((1 << 9) - 1);
+
+    /// The columns of both.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether every column of `other` is in this set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for Projection {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.union(other)
+    }
+}
+
+impl Columns {
+    /// Empties every column and keeps the memory.
+    pub fn clear(&mut self) {
+        self.ts_ns.clear();
+        self.latency_ns.clear();
+        self.pid.clear();
+        self.tid.clear();
+        self.comm.clear();
+        self.cpu.clear();
+        self.address.clear();
+        self.ip.clear();
+        self.object.clear();
+        self.object_page.clear();
+        self.class.clear();
+        self.retries.clear();
+    }
+
+    /// Appends one row to every column.
+    pub fn push(&mut self, event: &Event) {
+        self.ts_ns.push(event.ts_ns);
+        self.latency_ns.push(event.latency_ns);
+        self.pid.push(event.pid);
+        self.tid.push(event.tid);
+        self.comm.push(event.comm.0);
+        self.cpu.push(event.cpu);
+        self.address.push(event.address);
+        self.ip.push(event.ip);
+        self.object.push(event.object.0);
+        self.object_page.push(event.object_page);
+        self.class.push(pack_class(event));
+        self.retries.push(event.retries);
+    }
+
+    /// Rows in the filled columns.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        [
+            self.ts_ns.len(),
+            self.latency_ns.len(),
+            self.pid.len(),
+            self.cpu.len(),
+            self.address.len(),
+            self.ip.len(),
+            self.object.len(),
+            self.class.len(),
+            self.retries.len(),
+        ]
+        .into_iter()
+        .max()
+        .unwrap_or(0)
+    }
+
+    /// Whether no column has a row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One row as an [`Event`]; `None` past the end, or when a column was not projected.
+    #[must_use]
+    pub fn event(&self, row: usize) -> Option<Event> {
+        let class = *self.class.get(row)?;
+        Some(Event {
+            ts_ns: *self.ts_ns.get(row)?,
+            latency_ns: *self.latency_ns.get(row)?,
+            pid: *self.pid.get(row)?,
+            tid: *self.tid.get(row)?,
+            comm: CommId(*self.comm.get(row)?),
+            cpu: *self.cpu.get(row)?,
+            address: *self.address.get(row)?,
+            ip: *self.ip.get(row)?,
+            object: ObjectId(*self.object.get(row)?),
+            object_page: *self.object_page.get(row)?,
+            major: class & 1 != 0,
+            failed: class & 2 != 0,
+            access: Access::from_code((class >> 2) & 3),
+            origin: Origin::from_code((class >> 4) & 3),
+            retries: *self.retries.get(row)?,
+        })
+    }
+}
+
+/// The four small fields in one byte, as stored in the class column.
+pub(crate) fn pack_class(event: &Event) -> u8 {
+    let access = event.access.map_or(0, |access| access as u8);
+    u8::from(event.major) | u8::from(event.failed) << 1 | access << 2 | (event.origin as u8) << 4
+}

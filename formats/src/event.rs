@@ -1,0 +1,168 @@
+//! One stored page fault, and the small types its fields are made of.
+
+use bincode::{Decode, Encode};
+
+/// Index into the comm dictionary; 0 means the name is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+pub struct CommId(pub u32);
+
+/// Index into the dictionary of mapped objects (files and the nameless kinds); 0 means not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+pub struct ObjectId(pub u32);
+
+/// One logical page fault, all retries included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// Entry of the fault, nanoseconds of `CLOCK_MONOTONIC`.
+    pub ts_ns: u64,
+    /// Entry to completed accounting, nanoseconds.
+    pub latency_ns: u64,
+    /// Process (thread group) in the root pid namespace.
+    pub pid: u32,
+    /// Thread in the root pid namespace.
+    pub tid: u32,
+    /// Name of the thread at that time.
+    pub comm: CommId,
+    /// CPU on which the fault entered.
+    pub cpu: u16,
+    /// Faulting address, bytes.
+    pub address: u64,
+    /// Instruction that faulted.
+    pub ip: u64,
+    /// What is mapped at `address`.
+    pub object: ObjectId,
+    /// Page of `object` that holds `address`: byte offset in the file divided by the page size of
+    /// the recording machine. 0 unless the object is a file or shared memory.
+    pub object_page: u64,
+    /// The kernel's class, as `getrusage` counts it.
+    pub major: bool,
+    /// Ended in SIGSEGV, SIGBUS or out of memory.
+    pub failed: bool,
+    /// What the instruction tried, where the backend can tell.
+    pub access: Option<Access>,
+    /// Who faulted.
+    pub origin: Origin,
+    /// Attempts beyond the first.
+    pub retries: u8,
+}
+
+/// What the faulting instruction tried to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Access {
+    /// A load.
+    Read = 1,
+    /// A store.
+    Write = 2,
+    /// An instruction fetch.
+    Exec = 3,
+}
+
+/// Who caused the fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Origin {
+    /// An instruction in user mode.
+    #[default]
+    User = 0,
+    /// The kernel touching user memory, such as `read(2)` into a mapping.
+    Kernel = 1,
+    /// `get_user_pages` on the task's own memory.
+    Gup = 2,
+    /// `get_user_pages` on another task's memory.
+    GupRemote = 3,
+}
+
+/// What kind of memory an address belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ObjectKind {
+    /// The recorder could not tell.
+    #[default]
+    Unknown = 0,
+    /// A mapped file.
+    File = 1,
+    /// Private anonymous memory.
+    Anon = 2,
+    /// The brk heap.
+    Heap = 3,
+    /// The main thread's stack.
+    Stack = 4,
+    /// Shared memory: memfd, /dev/shm, System V, shared anonymous.
+    Shm = 5,
+}
+
+impl Access {
+    /// The stored two-bit code; 0 stands for "not known".
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Read),
+            2 => Some(Self::Write),
+            3 => Some(Self::Exec),
+            _ => None,
+        }
+    }
+
+    /// The name used in tables and exports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Exec => "exec",
+        }
+    }
+}
+
+impl Origin {
+    /// From the stored two-bit code; only the low two bits are looked at.
+    #[must_use]
+    pub fn from_code(code: u8) -> Self {
+        match code & 3 {
+            0 => Self::User,
+            1 => Self::Kernel,
+            2 => Self::Gup,
+            _ => Self::GupRemote,
+        }
+    }
+
+    /// The name used in tables and exports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Kernel => "kernel",
+            Self::Gup => "gup",
+            Self::GupRemote => "gup_remote",
+        }
+    }
+}
+
+impl ObjectKind {
+    /// From the stored code; a code of a later version reads as `Unknown`.
+    #[must_use]
+    pub fn from_code(code: u8) -> Self {
+        match code {
+            1 => Self::File,
+            2 => Self::Anon,
+            3 => Self::Heap,
+            4 => Self::Stack,
+            5 => Self::Shm,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The name used in tables and exports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::File => "file",
+            Self::Anon => "anon",
+            Self::Heap => "heap",
+            Self::Stack => "stack",
+            Self::Shm => "shm",
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The end of a finished trace: index of the blocks, totals, and the trailer that points back to them.
+//!
+//! All of it is a hint that saves a walk over the frames; the blocks themselves stay the truth.
+
+use bincode::{Decode, Encode};
+
+use crate::block::{BLOCK_STATS_LEN, BlockInfo};
+use crate::bytes::{Cursor, crc32c_of};
+use crate::error::{FormatError, Result};
+use crate::{limits, metadata};
+
+/// Sums over the whole recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Totals {
+    /// Events in the trace.
+    pub events: u64,
+    /// Major faults among them.
+    pub majors: u64,
+    /// Minor faults among them.
+    pub minors: u64,
+    /// Events known to be missing.
+    pub lost: u64,
+    /// `CLOCK_MONOTONIC` nanoseconds when the probes were detached.
+    pub end_ns: u64,
+    /// Comparison with the kernel's own counters, where they could be read.
+    pub accounting: Option<Accounting>,
+}
+
+/// The recording against the kernel's own counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Accounting {
+    /// Major faults counted by the kernel.
+    pub kernel_majors: u64,
+    /// Minor faults counted by the kernel.
+    pub kernel_minors: u64,
+    /// Events recorded of the threads counted.
+    pub recorded: u64,
+    /// Events known to be lost.
+    pub lost: u64,
+    /// Counted by the kernel and invisible to the backend, such as GUP faults.
+    pub hidden: u64,
+    /// Where the kernel's counts come from.
+    pub source: String,
+}
+
+/// Index and totals of a finished trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Footer {
+    /// The EVENTS blocks in file order; empty when there were too many to list.
+    pub blocks: Vec<BlockInfo>,
+    /// Sums over the recording.
+    pub totals: Totals,
+    /// The recording ended as intended.
+    pub clean: bool,
+}
+
+/// Bytes of one block in the index: its offset and its statistics.
+const ENTRY_LEN: usize = 8 + BLOCK_STATS_LEN;
+
+/// Room for the totals within the footer's limit.
+const MAX_BLOCKS: usize = (limits::FOOTER - 2 * limits::STRING) / ENTRY_LEN;
+
+impl Footer {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut totals = Vec::new();
+        metadata::encode(&(self.clean, self.totals.clone()), &mut totals)?;
+        // An index with holes would be a trap; without one a reader walks the frames.
+        let blocks = if self.blocks.len() <= MAX_BLOCKS {
+            self.blocks.as_slice()
+        } else {
+            &[]
+        };
+        out.extend_from_slice(&(totals.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(blocks.len() as u32).to_le_bytes());
+        out.extend_from_slice(&totals);
+        for block in blocks {
+            out.extend_from_slice(&block.offset.to_le_bytes());
+            block.put_stats(out);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn decode(payload: &[u8], offset: u64) -> Result<Self> {
+        let cut = || FormatError::Undecodable {
+            offset,
+            what: "FOOTER",
+            detail: "it is too short".into(),
+        };
+        let mut cursor = Cursor(payload);
+        let totals_len = cursor.u32().ok_or_else(cut)?;
+        let count = cursor.u32().ok_or_else(cut)?;
+        let totals = cursor.take(totals_len as usize).ok_or_else(cut)?;
+        let (clean, totals) = metadata::decode(totals, offset)?;
+        let expected = u64::from(count) * ENTRY_LEN as u64;
+        let actual = cursor.0.len() as u64;
+        if actual != expected {
+            return Err(FormatError::Corrupt {
+                offset,
+                what: "bytes of the block index",
+                expected,
+                actual,
+            });
+        }
+        let mut blocks = Vec::with_capacity(count as usize);
+        while !cursor.0.is_empty() {
+            let at = cursor.u64().ok_or_else(cut)?;
+            blocks.push(BlockInfo::take_stats(&mut cursor, at).ok_or_else(cut)?);
+        }
+        Ok(Self {
+            blocks,
+            totals,
+            clean,
+        })
+    }
+}
+
+/// Bytes of the trailer.
+pub(crate) const TRAILER_LEN: usize = 24;
+
+const TRAILER_MAGIC: [u8; 8] = *b"PFZend\r\n";
+
+/// The last 24 bytes of a finished trace: where its footer's frame starts and how long it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trailer {
+    pub(crate) offset: u64,
+    pub(crate) len: u32,
+}
+
+impl Trailer {
+    pub(crate) fn to_bytes(self, trace_id: &[u8; 16]) -> [u8; TRAILER_LEN] {
+        let mut bytes = [0; TRAILER_LEN];
+        bytes[..8].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.len.to_le_bytes());
+        let crc = crc32c_of(&[trace_id, &bytes[..12]]);
+        bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+        bytes[16..].copy_from_slice(&TRAILER_MAGIC);
+        bytes
+    }
+
+    pub(crate) fn parse(bytes: &[u8], trace_id: &[u8; 16]) -> Option<Self> {
+        let bytes = bytes.first_chunk::<TRAILER_LEN>()?;
+        let mut cursor = Cursor(bytes);
+        let trailer = Self {
+            offset: cursor.u64()?,
+            len: cursor.u32()?,
+        };
+        (trailer.to_bytes(trace_id) == *bytes).then_some(trailer)
+    }
+}

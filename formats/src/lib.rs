@@ -1,0 +1,38 @@
+//! The `.pfz` page-fault trace: what is in the file and how to read and write it.
+//!
+//! `SPEC.md` in this crate's folder gives the exact bytes. Data flows one way: [`Event`]s, dictionary
+//! entries and timeline entries go into a [`TraceWriter`]; a [`TraceReader`] gives them back as
+//! [`Item`]s, also from a pipe, from a file still being written, and from a damaged one.
+//!
+//! This crate knows neither BPF nor polars.
+
+mod block;
+mod bytes;
+mod columns;
+mod dict;
+mod error;
+mod event;
+mod footer;
+mod frame;
+mod header;
+mod limits;
+mod loss;
+mod meta;
+mod metadata;
+mod reader;
+mod timeline;
+mod window;
+mod writer;
+
+pub use block::{BlockInfo, EventsBlock};
+pub use columns::{Columns, Projection};
+pub use dict::{Dict, Object};
+pub use error::FormatError;
+pub use event::{Access, CommId, Event, ObjectId, ObjectKind, Origin};
+pub use footer::{Accounting, Footer, Totals};
+pub use header::{CLOCK_MONOTONIC, Header, MAJOR, MINOR};
+pub use loss::{Loss, LossReason};
+pub use meta::{Host, Meta};
+pub use reader::{Damage, Item, Summary, TraceReader};
+pub use timeline::{Happening, TimelineEntry};
+pub use writer::TraceWriter;

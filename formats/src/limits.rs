@@ -1,0 +1,58 @@
+//! Every bound that keeps a hostile or damaged file from costing more than a good one.
+//!
+//! All of them are checked before anything is allocated from a length in the file. SPEC.md repeats the
+//! values; changing one is a change of the format.
+
+use crate::error::{FormatError, Result};
+
+/// Events in one block: 64 Ki is where larger blocks stop compressing better (4.71 against 4.67 bytes
+/// per event at 256 Ki), and a reader's working set stays at a few MiB.
+pub(crate) const EVENTS_PER_BLOCK: usize = 65_536;
+
+/// Payload of any record but the footer: 65,536 events of incompressible columns need 3.2 MiB.
+pub(crate) const PAYLOAD: usize = 8 << 20;
+
+/// Payload of the footer, which grows with the number of blocks: 880,000 blocks fit.
+pub(crate) const FOOTER: usize = 64 << 20;
+
+/// Columns in one block: 14 are known, the rest is room for later versions.
+pub(crate) const COLUMNS: usize = 64;
+
+/// One string, in bytes: far above PATH_MAX (4096) and the 15 bytes of a thread name.
+pub(crate) const STRING: usize = 64 << 10;
+
+/// What the metadata decoder may claim for one record. In memory an entry can be larger than its bytes, so
+/// this is above `METADATA_CHUNK`, at which the writer splits.
+pub(crate) const METADATA: usize = 8 << 20;
+
+/// The writer starts another frame when the entries of a dictionary frame exceed this.
+pub(crate) const METADATA_CHUNK: usize = 1 << 20;
+
+/// Entries the writer puts in one timeline or loss frame.
+pub(crate) const ENTRIES_PER_FRAME: usize = 8192;
+
+/// All entries of all dictionaries, in bytes: what a reader must be ready to keep.
+pub(crate) const DICTIONARIES: u64 = 256 << 20;
+
+/// Largest dictionary id: a consumer may index an array by id without fear of one far-off number.
+pub(crate) const DICT_ID: u32 = 1 << 22;
+
+/// Output after which the writer repeats all dictionaries, so that damage before it does not
+/// cost the names of everything behind it.
+pub(crate) const SNAPSHOT_EVERY: u64 = 64 << 20;
+
+/// Records with a wrong checksum inside the length that another one claims, before a reader believes
+/// that length: else every 32 bytes could claim, and cost, the checksum of 8 MiB.
+pub(crate) const BROKEN_RECORDS_INSIDE: u32 = 16;
+
+/// Refuses a string that is too long.
+pub(crate) fn check_string(len: usize) -> Result<()> {
+    if len > STRING {
+        return Err(FormatError::Limit {
+            what: "bytes in a string",
+            limit: STRING as u64,
+            actual: len as u64,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! What the recording knows it does not have.
+
+/// Why something is missing. The codes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum LossReason {
+    /// The ring buffer was full.
+    Reserve = 1,
+    /// The kernel skipped a probe that would have interrupted itself.
+    Recursion = 2,
+    /// A fault entered and its completion was never seen.
+    Unfinished = 3,
+    /// A completion without an entry: its latency is not known.
+    NoEntry = 4,
+    /// The recorder's own queue was full.
+    Queue = 5,
+    /// Records of mappings and threads were lost.
+    Sideband = 6,
+    /// No room to remember the task's open fault.
+    State = 7,
+    /// Faults still open when the recording ended.
+    InFlight = 8,
+}
+
+/// Something lost during an interval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Start of the interval, `CLOCK_MONOTONIC` nanoseconds.
+    pub from_ns: u64,
+    /// End of the interval.
+    pub to_ns: u64,
+    /// The CPU, where it is known.
+    pub cpu: Option<u16>,
+    /// Why.
+    pub reason: LossReason,
+    /// How many.
+    pub count: u64,
+}
+
+impl LossReason {
+    /// All reasons, in the order of their codes.
+    pub const ALL: [Self; 8] = [
+        Self::Reserve,
+        Self::Recursion,
+        Self::Unfinished,
+        Self::NoEntry,
+        Self::Queue,
+        Self::Sideband,
+        Self::State,
+        Self::InFlight,
+    ];
+
+    /// From the stored code; `None` for a code of a later version.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| *reason as u8 == code)
+    }
+
+    /// The name used in tables and exports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reserve => "reserve",
+            Self::Recursion => "recursion",
+            Self::Unfinished => "unfinished",
+            Self::NoEntry => "no_entry",
+            Self::Queue => "queue",
+            Self::Sideband => "sideband",
+            Self::State => "state",
+            Self::InFlight => "in_flight",
+        }
+    }
+
+    /// Whether an event is missing for each count; the others are for information.
+    #[must_use]
+    pub fn costs_events(self) -> bool {
+        matches!(
+            self,
+            Self::Reserve | Self::Recursion | Self::NoEntry | Self::Queue | Self::State
+        )
+    }
+}

@@ -1,0 +1,159 @@
+//! The one module that runs bincode: encodes and decodes the small records, always under a limit.
+//!
+//! Little-endian, integers at their full width, lengths as u64, enum variants as u32, `Option` and
+//! `bool` as one byte; SPEC.md spells out the resulting bytes, so a reader in another language needs no
+//! bincode. Records are flat: no type contains itself, and none has size zero, so the claim on the
+//! limit bounds both memory and time.
+
+use bincode::de::{Decode, Decoder};
+use bincode::enc::{Encode, Encoder};
+use bincode::error::{DecodeError, EncodeError};
+
+use crate::error::{FormatError, Result};
+use crate::frame::Kind;
+use crate::{Dict, Loss, LossReason, Meta, ObjectKind, TimelineEntry, Totals, limits};
+
+type Config = bincode::config::Configuration<
+    bincode::config::LittleEndian,
+    bincode::config::Fixint,
+    bincode::config::Limit<{ limits::METADATA }>,
+>;
+
+fn config() -> Config {
+    bincode::config::standard()
+        .with_fixed_int_encoding()
+        .with_limit::<{ limits::METADATA }>()
+}
+
+/// A record that goes through bincode.
+pub(crate) trait Record: Encode + Decode<()> {
+    const KIND: Kind;
+
+    /// Refuses what decodes and is out of range all the same.
+    fn check(&self) -> Result<()>;
+}
+
+/// Appends the bytes of a record.
+pub(crate) fn encode<T: Encode>(record: &T, out: &mut Vec<u8>) -> Result<()> {
+    bincode::encode_into_std_write(record, out, config())
+        .map(|_| ())
+        .map_err(|error| FormatError::Io(std::io::Error::other(error)))
+}
+
+/// Decodes a record that must fill `payload` exactly; `offset` is that of its frame.
+pub(crate) fn decode<T: Record>(payload: &[u8], offset: u64) -> Result<T> {
+    let what = T::KIND.name();
+    let (record, used) =
+        bincode::decode_from_slice::<T, _>(payload, config()).map_err(|error| FormatError::Undecodable {
+            offset,
+            what,
+            detail: error.to_string(),
+        })?;
+    if used != payload.len() {
+        let (expected, actual) = (payload.len() as u64, used as u64);
+        return Err(FormatError::Corrupt {
+            offset,
+            what: "bytes used of the record",
+            expected,
+            actual,
+        });
+    }
+    record.check()?;
+    Ok(record)
+}
+
+impl Record for Meta {
+    const KIND: Kind = Kind::Meta;
+
+    fn check(&self) -> Result<()> {
+        let host = &self.host;
+        let texts = [
+            &self.recorder,
+            &host.hostname,
+            &host.kernel,
+            &host.arch,
+            &self.target,
+            &self.backend,
+            &self.entry,
+        ];
+        let lists = [&self.command, &self.options, &self.blind, &self.filters];
+        texts
+            .into_iter()
+            .chain(lists.into_iter().flatten())
+            .try_for_each(|text| limits::check_string(text.len()))
+    }
+}
+
+impl Record for Dict {
+    const KIND: Kind = Kind::Dict;
+
+    fn check(&self) -> Result<()> {
+        Dict::check(self)
+    }
+}
+
+impl Record for Vec<TimelineEntry> {
+    const KIND: Kind = Kind::Timeline;
+
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Record for Vec<Loss> {
+    const KIND: Kind = Kind::Loss;
+
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Record for (bool, Totals) {
+    const KIND: Kind = Kind::Footer;
+
+    fn check(&self) -> Result<()> {
+        limits::check_string(
+            self.1
+                .accounting
+                .as_ref()
+                .map_or(0, |accounting| accounting.source.len()),
+        )
+    }
+}
+
+impl Encode for ObjectKind {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> std::result::Result<(), EncodeError> {
+        (*self as u8).encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for ObjectKind {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> std::result::Result<Self, DecodeError> {
+        u8::decode(decoder).map(Self::from_code)
+    }
+}
+
+bincode::impl_borrow_decode!(ObjectKind);
+
+impl Encode for Loss {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> std::result::Result<(), EncodeError> {
+        (self.from_ns, self.to_ns, self.cpu, self.reason as u8, self.count).encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Loss {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> std::result::Result<Self, DecodeError> {
+        let (from_ns, to_ns, cpu, reason, count) = <(u64, u64, Option<u16>, u8, u64)>::decode(decoder)?;
+        let reason = LossReason::from_code(reason)
+            .ok_or_else(|| DecodeError::OtherString(format!("loss reason {reason} is not known")))?;
+        Ok(Self {
+            from_ns,
+            to_ns,
+            cpu,
+            reason,
+            count,
+        })
+    }
+}
+
+bincode::impl_borrow_decode!(Loss);

@@ -1,0 +1,324 @@
+//! Writes a trace front to back: one `write_all` per frame, never a seek.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io::{self, Write};
+
+use crate::block::BlockEncoder;
+use crate::error::{FormatError, Result};
+use crate::footer::Trailer;
+use crate::frame::{CODEC, FLAG_SNAPSHOT, FRAME_LEN, Frame, Kind};
+use crate::{
+    BlockInfo, Dict, Event, Footer, Header, Loss, Meta, Object, TimelineEntry, Totals, limits, metadata,
+};
+
+/// Writes one trace. Dropped without [`finish`](Self::finish), it leaves a file that lacks the open block
+/// and the footer, and is readable.
+pub struct TraceWriter<W: Write> {
+    out: W,
+    trace_id: [u8; 16],
+    frame: Vec<u8>,
+    sequence: u64,
+    written: u64,
+    next_snapshot: u64,
+    /// A write failed half-way: what follows would have wrong offsets.
+    broken: bool,
+    open: Vec<Event>,
+    events: u64,
+    encoder: BlockEncoder,
+    blocks: Vec<BlockInfo>,
+    comms: BTreeMap<u32, String>,
+    objects: BTreeMap<u32, Object>,
+}
+
+impl<W: Write> TraceWriter<W> {
+    /// Writes the header and the META record.
+    ///
+    /// Strings over 64 KiB and argument lists over 1 MiB are cut, and say so.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails.
+    pub fn create(mut out: W, header: &Header, meta: &Meta) -> Result<Self> {
+        let bytes = header.to_bytes();
+        out.write_all(&bytes)?;
+        let mut writer = Self {
+            out,
+            trace_id: header.trace_id,
+            frame: Vec::new(),
+            sequence: 0,
+            written: bytes.len() as u64,
+            next_snapshot: limits::SNAPSHOT_EVERY,
+            broken: false,
+            open: Vec::with_capacity(limits::EVENTS_PER_BLOCK),
+            events: 0,
+            encoder: BlockEncoder::new()?,
+            blocks: Vec::new(),
+            comms: BTreeMap::new(),
+            objects: BTreeMap::new(),
+        };
+        writer.begin();
+        metadata::encode(&meta.bounded(), &mut writer.frame)?;
+        writer.end(Kind::Meta, 0, 0)?;
+        Ok(writer)
+    }
+
+    /// Writes dictionary entries at once; those already written are left out.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails, an id or a string is over its limit, or an id gets another value.
+    pub fn dict(&mut self, dict: &Dict) -> Result<()> {
+        dict.check()?;
+        match dict {
+            Dict::Comms { first_id, entries } => {
+                let fresh = keep(&mut self.comms, "comm", *first_id, entries)?;
+                self.comms(&fresh, 0)
+            }
+            Dict::Objects { first_id, entries } => {
+                let fresh = keep(&mut self.objects, "object", *first_id, entries)?;
+                self.objects(&fresh, 0)
+            }
+        }
+    }
+
+    /// Writes timeline entries, in as many frames as they need.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails.
+    pub fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<()> {
+        for chunk in entries.chunks(limits::ENTRIES_PER_FRAME) {
+            self.begin();
+            metadata::encode(&chunk, &mut self.frame)?;
+            self.end(Kind::Timeline, 0, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Writes losses, in as many frames as they need.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails.
+    pub fn loss(&mut self, losses: &[Loss]) -> Result<()> {
+        for chunk in losses.chunks(limits::ENTRIES_PER_FRAME) {
+            self.begin();
+            metadata::encode(&chunk, &mut self.frame)?;
+            self.end(Kind::Loss, 0, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Appends an event to the open block, which is written when it is full.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails.
+    pub fn push(&mut self, event: &Event) -> Result<()> {
+        self.open.push(*event);
+        self.events += 1;
+        if self.open.len() >= limits::EVENTS_PER_BLOCK {
+            self.write_block()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes the open block, if it has events, and flushes `out`.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails.
+    pub fn flush_block(&mut self) -> Result<()> {
+        self.write_block()?;
+        Ok(self.out.flush()?)
+    }
+
+    /// Bytes given to `out` so far.
+    #[must_use]
+    pub fn bytes_written(&self) -> u64 {
+        self.written
+    }
+
+    /// Events so far, those of the open block included.
+    #[must_use]
+    pub fn events_written(&self) -> u64 {
+        self.events
+    }
+
+    /// The output.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// Writes the open block, the footer and the trailer, and flushes.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails.
+    pub fn finish(mut self, totals: Totals) -> Result<W> {
+        self.write_block()?;
+        let footer = Footer {
+            blocks: std::mem::take(&mut self.blocks),
+            totals,
+            clean: true,
+        };
+        let offset = self.written;
+        self.begin();
+        footer.encode(&mut self.frame)?;
+        self.end(Kind::Footer, 0, 0)?;
+        // At most 64 MiB and a frame, so it fits.
+        let trailer = Trailer {
+            offset,
+            len: (self.written - offset) as u32,
+        };
+        self.frame.clear();
+        self.frame.extend_from_slice(&trailer.to_bytes(&self.trace_id));
+        self.send()?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    fn write_block(&mut self) -> Result<()> {
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        self.begin();
+        let info = self.encoder.encode(&self.open, &mut self.frame)?;
+        let offset = self.written;
+        self.end(Kind::Events, 0, info.events)?;
+        self.open.clear();
+        self.blocks.push(BlockInfo { offset, ..info });
+        if self.written >= self.next_snapshot {
+            self.snapshot()?;
+            self.next_snapshot = self.written.saturating_add(limits::SNAPSHOT_EVERY);
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<()> {
+        let comms = std::mem::take(&mut self.comms);
+        let objects = std::mem::take(&mut self.objects);
+        let borrowed: Vec<_> = comms.iter().map(|(id, comm)| (*id, comm)).collect();
+        let done = self.comms(&borrowed, FLAG_SNAPSHOT);
+        let borrowed: Vec<_> = objects.iter().map(|(id, object)| (*id, object)).collect();
+        let done = done.and_then(|()| self.objects(&borrowed, FLAG_SNAPSHOT));
+        self.comms = comms;
+        self.objects = objects;
+        done
+    }
+
+    fn comms(&mut self, entries: &[(u32, &String)], flags: u16) -> Result<()> {
+        for (first_id, entries) in split(entries, String::len) {
+            self.dict_frame(&Dict::Comms { first_id, entries }, flags)?;
+        }
+        Ok(())
+    }
+
+    fn objects(&mut self, entries: &[(u32, &Object)], flags: u16) -> Result<()> {
+        for (first_id, entries) in split(entries, |object| object.path.len()) {
+            self.dict_frame(&Dict::Objects { first_id, entries }, flags)?;
+        }
+        Ok(())
+    }
+
+    fn dict_frame(&mut self, dict: &Dict, flags: u16) -> Result<()> {
+        self.begin();
+        metadata::encode(dict, &mut self.frame)?;
+        self.end(Kind::Dict, flags, 0)
+    }
+
+    /// Starts a frame: its payload goes behind the room for its header.
+    fn begin(&mut self) {
+        self.frame.clear();
+        self.frame.resize(FRAME_LEN, 0);
+    }
+
+    /// Fills in the frame's header and writes it with its payload.
+    fn end(&mut self, kind: Kind, flags: u16, events: u32) -> Result<()> {
+        let payload = &self.frame[FRAME_LEN..];
+        let limit = if kind == Kind::Footer {
+            limits::FOOTER
+        } else {
+            limits::PAYLOAD
+        };
+        if payload.len() > limit {
+            let (limit, actual) = (limit as u64, payload.len() as u64);
+            return Err(FormatError::Limit {
+                what: "bytes in a record",
+                limit,
+                actual,
+            });
+        }
+        let header = Frame {
+            kind: kind as u8,
+            codec: CODEC,
+            flags,
+            payload_len: payload.len() as u32,
+            events,
+            sequence: self.sequence,
+            payload_crc: crc32c::crc32c(payload),
+        };
+        self.frame[..FRAME_LEN].copy_from_slice(&header.to_bytes(&self.trace_id));
+        self.sequence += 1;
+        self.send()
+    }
+
+    fn send(&mut self) -> Result<()> {
+        if self.broken {
+            return Err(FormatError::Io(io::Error::other(
+                "an earlier write to the trace failed",
+            )));
+        }
+        if let Err(error) = self.out.write_all(&self.frame) {
+            self.broken = true;
+            return Err(error.into());
+        }
+        self.written += self.frame.len() as u64;
+        Ok(())
+    }
+}
+
+/// Keeps entries for later snapshots and returns those that are new.
+fn keep<'a, T: Clone + PartialEq>(
+    known: &mut BTreeMap<u32, T>,
+    table: &'static str,
+    first_id: u32,
+    entries: &'a [T],
+) -> Result<Vec<(u32, &'a T)>> {
+    let mut fresh = Vec::new();
+    for (id, entry) in (first_id..).zip(entries) {
+        match known.entry(id) {
+            Entry::Vacant(place) => {
+                place.insert(entry.clone());
+                fresh.push((id, entry));
+            }
+            Entry::Occupied(place) if place.get() == entry => {}
+            Entry::Occupied(_) => return Err(FormatError::IdReused { table, id }),
+        }
+    }
+    Ok(fresh)
+}
+
+/// Cuts entries into groups of consecutive ids, none larger than one frame should be.
+fn split<T: Clone>(entries: &[(u32, &T)], text_len: fn(&T) -> usize) -> Vec<(u32, Vec<T>)> {
+    let mut groups: Vec<(u32, Vec<T>)> = Vec::new();
+    let mut next_id = 0;
+    let mut bytes = 0;
+    for (id, entry) in entries {
+        let cost = size_of::<T>() + text_len(entry);
+        bytes += cost;
+        match groups.last_mut() {
+            Some((_, group)) if *id == next_id && bytes <= limits::METADATA_CHUNK => {
+                group.push((*entry).clone());
+            }
+            _ => {
+                groups.push((*id, vec![(*entry).clone()]));
+                bytes = cost;
+            }
+        }
+        next_id = id + 1;
+    }
+    groups
+}

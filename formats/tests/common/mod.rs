@@ -1,0 +1,207 @@
+//! Traces for the tests, built in memory, and ways to read them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+
+use pf_formats::{
+    Access, Columns, CommId, Dict, Event, Happening, Header, Host, Item, Loss, LossReason, Meta, Object,
+    ObjectId, ObjectKind, Origin, Projection, Summary, TimelineEntry, Totals, TraceReader, TraceWriter,
+};
+
+pub(crate) const TRACE_ID: [u8; 16] = *b"0123456789abcdef";
+
+pub(crate) fn meta() -> Meta {
+    Meta {
+        recorder: "pfrec 0.1.0".into(),
+        host: Host {
+            hostname: "h".into(),
+            kernel: "6.12".into(),
+            arch: "x86_64".into(),
+            page_size: 4096,
+            cpus: 2,
+            memory_bytes: 1 << 33,
+        },
+        command: vec!["true".into()],
+        target: "command".into(),
+        backend: "perf".into(),
+        start_ns: 1000,
+        ..Meta::default()
+    }
+}
+
+/// A fault number `i` of one of three threads, walking a file.
+pub(crate) fn event(i: u64) -> Event {
+    let thread = (i % 3) as u32;
+    Event {
+        ts_ns: 1_000_000 + i * 700,
+        latency_ns: 500 + (i * 7919) % 300,
+        pid: 100,
+        tid: 100 + thread,
+        comm: CommId(1),
+        cpu: thread as u16 % 2,
+        address: 0x7f00_0000_0000 + i * 4096 + i % 4096,
+        ip: 0x5555_0000 + (i % 2) * 16,
+        object: ObjectId(1),
+        object_page: i,
+        major: i % 5 == 0,
+        failed: i % 11 == 0,
+        access: Access::from_code((i % 4) as u8),
+        origin: Origin::from_code((i % 4) as u8),
+        retries: (i % 9 == 0).into(),
+    }
+}
+
+pub(crate) fn writer() -> TraceWriter<Vec<u8>> {
+    TraceWriter::create(Vec::new(), &Header::new(TRACE_ID, 77), &meta()).unwrap()
+}
+
+pub(crate) fn comms(names: &[&str]) -> Dict {
+    Dict::Comms {
+        first_id: 1,
+        entries: names.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+pub(crate) fn objects() -> Dict {
+    let object = Object {
+        kind: ObjectKind::File,
+        dev_major: 8,
+        dev_minor: 1,
+        inode: 42,
+        path: "/data/file".into(),
+    };
+    Dict::Objects {
+        first_id: 1,
+        entries: vec![object],
+    }
+}
+
+pub(crate) fn timeline() -> Vec<TimelineEntry> {
+    let entry = |ts_ns, what| TimelineEntry {
+        ts_ns,
+        pid: 100,
+        tid: 101,
+        what,
+    };
+    vec![
+        entry(
+            1,
+            Happening::Fork {
+                parent_pid: 1,
+                parent_tid: 2,
+            },
+        ),
+        entry(
+            2,
+            Happening::Comm {
+                comm: CommId(1),
+                exec: true,
+            },
+        ),
+        entry(
+            3,
+            Happening::Map {
+                start: 4096,
+                len: 8192,
+                offset: 0,
+                prot: 1,
+                flags: 2,
+                object: ObjectId(1),
+            },
+        ),
+        entry(
+            4,
+            Happening::Exit {
+                maj_flt: 1,
+                min_flt: 2,
+                counters_known: true,
+            },
+        ),
+    ]
+}
+
+pub(crate) fn losses() -> Vec<Loss> {
+    vec![
+        Loss {
+            from_ns: 1,
+            to_ns: 2,
+            cpu: Some(1),
+            reason: LossReason::Reserve,
+            count: 3,
+        },
+        Loss {
+            from_ns: 1,
+            to_ns: 2,
+            cpu: None,
+            reason: LossReason::InFlight,
+            count: 1,
+        },
+    ]
+}
+
+/// A trace with every kind of record and three blocks of 20, 21 and 22 events.
+pub(crate) fn small_trace() -> Vec<u8> {
+    let mut writer = writer();
+    writer.dict(&comms(&["worker"])).unwrap();
+    writer.dict(&objects()).unwrap();
+    writer.timeline(&timeline()).unwrap();
+    let mut i = 0;
+    for count in [20, 21, 22] {
+        for _ in 0..count {
+            writer.push(&event(i)).unwrap();
+            i += 1;
+        }
+        writer.flush_block().unwrap();
+    }
+    writer.loss(&losses()).unwrap();
+    writer
+        .finish(Totals {
+            events: 63,
+            majors: 13,
+            minors: 50,
+            end_ns: 9,
+            ..Totals::default()
+        })
+        .unwrap()
+}
+
+/// All records of a trace.
+pub(crate) fn read(bytes: &[u8]) -> (Vec<Item>, Summary) {
+    let mut reader = TraceReader::new(bytes).unwrap();
+    let mut items = Vec::new();
+    while let Some(item) = reader.next().unwrap() {
+        items.push(item);
+    }
+    assert_eq!(reader.offset(), bytes.len() as u64, "every byte is accounted for");
+    (items, reader.summary().clone())
+}
+
+pub(crate) fn columns(item: &Item) -> Option<Columns> {
+    let Item::Events(block) = item else { return None };
+    let mut columns = Columns::default();
+    block.decode(Projection::ALL, &mut columns).unwrap();
+    Some(columns)
+}
+
+/// The events of each readable block, in the order in which they come out.
+pub(crate) fn blocks(items: &[Item]) -> Vec<Vec<Event>> {
+    let rows = |columns: Columns| {
+        (0..columns.len())
+            .map(|row| columns.event(row).unwrap())
+            .collect()
+    };
+    items.iter().filter_map(columns).map(rows).collect()
+}
+
+/// The order in which a block gives its events back.
+pub(crate) fn by_thread(events: &[Event]) -> Vec<Event> {
+    let mut sorted = events.to_vec();
+    sorted.sort_by_key(|event| (event.pid, event.tid, event.comm));
+    sorted
+}
+
+/// Blocks of `small_trace`.
+pub(crate) fn small_blocks() -> Vec<Vec<Event>> {
+    [(0, 20), (20, 41), (41, 63)]
+        .iter()
+        .map(|(from, to)| by_thread(&(*from..*to).map(event).collect::<Vec<_>>()))
+        .collect()
+}

@@ -1,0 +1,151 @@
+//! What is written comes back, row for row and record for record.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{blocks, by_thread, small_blocks, small_trace};
+use pf_formats::{Access, CommId, Event, Item, ObjectId, Origin, Totals};
+use proptest::prelude::*;
+
+#[test]
+fn every_record_of_a_trace_comes_back_as_written() {
+    let (items, summary) = common::read(&small_trace());
+    assert_eq!(items.len(), 9);
+    assert_eq!(items[0], Item::Meta(Box::new(common::meta())));
+    assert_eq!(items[1], Item::Dict(common::comms(&["worker"])));
+    assert_eq!(items[2], Item::Dict(common::objects()));
+    assert_eq!(items[3], Item::Timeline(common::timeline()));
+    assert_eq!(items[7], Item::Loss(common::losses()));
+    assert_eq!(blocks(&items), small_blocks());
+    assert!(summary.finished);
+    assert_eq!(
+        (
+            summary.events,
+            summary.blocks,
+            summary.damages,
+            summary.frames_missing
+        ),
+        (63, 3, 0, 0)
+    );
+}
+
+#[test]
+fn the_footer_lists_the_blocks_as_the_reader_found_them() {
+    let (items, _) = common::read(&small_trace());
+    let Item::Footer(footer) = &items[8] else {
+        panic!("{:?}", items[8])
+    };
+    let found: Vec<_> = items
+        .iter()
+        .filter_map(|item| {
+            if let Item::Events(block) = item {
+                Some(block.info)
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(footer.blocks, found);
+    assert!(footer.clean);
+    assert_eq!(footer.totals.majors, 13);
+    assert_eq!(found.iter().map(|info| info.majors).sum::<u32>(), 13);
+    assert_eq!(found[0].threads, 3);
+    assert_eq!(
+        (found[0].ts_min, found[0].ts_max),
+        (1_000_000, 1_000_000 + 19 * 700)
+    );
+}
+
+#[test]
+fn a_block_is_written_as_soon_as_it_is_full() {
+    let mut writer = common::writer();
+    let empty = writer.bytes_written();
+    for i in 0..65_535 {
+        writer.push(&common::event(i)).unwrap();
+    }
+    assert_eq!(writer.bytes_written(), empty);
+    writer.push(&common::event(65_535)).unwrap();
+    assert!(writer.bytes_written() > empty);
+    writer.push(&common::event(65_536)).unwrap();
+    assert_eq!(writer.events_written(), 65_537);
+    let (items, summary) = common::read(&writer.finish(Totals::default()).unwrap());
+    assert_eq!(summary.events, 65_537);
+    let all: Vec<_> = (0..65_536).map(common::event).collect();
+    assert_eq!(blocks(&items)[0], by_thread(&all));
+}
+
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), Just(u64::MAX), Just(1 << 63), 0..100u64, any::<u64>()]
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let places = (number(), number(), number(), 0..4u32, number(), number());
+    let small = (
+        any::<u16>(),
+        0..4u8,
+        0..4u8,
+        any::<bool>(),
+        any::<bool>(),
+        any::<u8>(),
+    );
+    (places, small, prop_oneof![0..5u32, any::<u32>()], 0..3u32).prop_map(|(places, small, tid, comm)| {
+        let (ts_ns, latency_ns, address, object, object_page, ip) = places;
+        let (cpu, access, origin, major, failed, retries) = small;
+        Event {
+            ts_ns,
+            latency_ns,
+            pid: tid / 2,
+            tid,
+            comm: CommId(comm),
+            cpu,
+            address,
+            ip,
+            object: ObjectId(object.wrapping_mul(0x4000_0001)),
+            object_page,
+            major,
+            failed,
+            access: Access::from_code(access),
+            origin: Origin::from_code(origin),
+            retries,
+        }
+    })
+}
+
+fn survives(events: &[Event]) {
+    let mut writer = common::writer();
+    for event in events {
+        writer.push(event).unwrap();
+    }
+    let (items, summary) = common::read(&writer.finish(Totals::default()).unwrap());
+    assert_eq!(blocks(&items).concat(), by_thread(events));
+    assert_eq!((summary.events, summary.damages), (events.len() as u64, 0));
+}
+
+proptest! {
+    #[test]
+    fn any_events_come_back(events in prop::collection::vec(any_event(), 1..300)) {
+        survives(&events);
+    }
+
+    #[test]
+    fn equal_events_come_back(event in any_event(), count in 1..2000usize) {
+        survives(&vec![event; count]);
+    }
+}
+
+#[test]
+fn a_block_with_a_thread_per_event_comes_back() {
+    let events: Vec<_> = (0..65_536)
+        .map(|i| Event {
+            tid: u32::MAX - i as u32,
+            ..common::event(i)
+        })
+        .collect();
+    survives(&events);
+}
+
+#[test]
+fn times_that_run_backwards_come_back() {
+    let events: Vec<_> = (0..5000).rev().map(common::event).collect();
+    survives(&events);
+}
