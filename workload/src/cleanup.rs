@@ -19,13 +19,13 @@ pub struct Cleanup {
 }
 
 impl Cleanup {
-    /// Starts the watch: one thread, named `pf-signals`, that sleeps until a signal comes. A signal
-    /// that was ignored when the program started (`nohup`, a job in the background) stays ignored.
+    /// Starts the watch: one thread, named `pf-signals`, that sleeps until a signal comes. A SIGHUP
+    /// that was ignored when the program started (`nohup`) stays ignored.
     pub fn watch() -> io::Result<Self> {
-        let wanted: Vec<_> = [SIGHUP, SIGINT, SIGTERM]
-            .into_iter()
-            .filter(|&signal| !is_ignored(signal))
-            .collect();
+        let mut wanted = vec![SIGINT, SIGTERM];
+        if !is_ignored(SIGHUP) {
+            wanted.push(SIGHUP);
+        }
         let mut signals = Signals::new(wanted)?;
         let cleanup = Self { file: Arc::default() };
         let watched = cleanup.clone();

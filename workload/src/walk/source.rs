@@ -149,7 +149,9 @@ fn directory_on_disk() -> Result<PathBuf> {
         match disk::is_in_memory(&directory) {
             Ok(false) => return Ok(directory),
             Ok(true) => {
-                eprintln!("note: {name} is in memory (tmpfs), where nothing can be evicted; trying elsewhere")
+                eprintln!(
+                    "note: {name} is in memory (tmpfs), where nothing can be evicted; trying elsewhere"
+                );
             }
             Err(problem) => eprintln!("note: {name} cannot be used: {problem}"),
         }
