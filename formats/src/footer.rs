@@ -7,6 +7,7 @@ use bincode::{Decode, Encode};
 use crate::block::{BLOCK_STATS_LEN, BlockInfo};
 use crate::bytes::{Cursor, crc32c_of};
 use crate::error::{FormatError, Result};
+use crate::meta::shorten;
 use crate::{limits, metadata};
 
 /// Sums over the whole recording.
@@ -62,8 +63,13 @@ const MAX_BLOCKS: usize = (limits::FOOTER - 2 * limits::STRING) / ENTRY_LEN;
 
 impl Footer {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut totals = self.totals.clone();
+        if let Some(accounting) = &mut totals.accounting {
+            shorten(&mut accounting.source);
+        }
+        let record = (self.clean, totals);
         let mut totals = Vec::new();
-        metadata::encode(&(self.clean, self.totals.clone()), &mut totals)?;
+        metadata::encode(&record, &mut totals)?;
         // An index with holes would be a trap; without one a reader walks the frames.
         let blocks = if self.blocks.len() <= MAX_BLOCKS {
             self.blocks.as_slice()

@@ -1,7 +1,6 @@
 //! Writes a trace front to back: one `write_all` per frame, never a seek.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io::{self, Write};
 
 use crate::block::BlockEncoder;
@@ -287,17 +286,13 @@ fn keep<'a, T: Clone + PartialEq>(
     first_id: u32,
     entries: &'a [T],
 ) -> Result<Vec<(u32, &'a T)>> {
-    let mut fresh = Vec::new();
-    for (id, entry) in (first_id..).zip(entries) {
-        match known.entry(id) {
-            Entry::Vacant(place) => {
-                place.insert(entry.clone());
-                fresh.push((id, entry));
-            }
-            Entry::Occupied(place) if place.get() == entry => {}
-            Entry::Occupied(_) => return Err(FormatError::IdReused { table, id }),
-        }
+    let numbered = || (first_id..).zip(entries);
+    let reused = numbered().find(|(id, entry)| known.get(id).is_some_and(|before| before != *entry));
+    if let Some((id, _)) = reused {
+        return Err(FormatError::IdReused { table, id });
     }
+    let fresh: Vec<_> = numbered().filter(|(id, _)| !known.contains_key(id)).collect();
+    known.extend(fresh.iter().map(|(id, entry)| (*id, (*entry).clone())));
     Ok(fresh)
 }
 

@@ -1,6 +1,8 @@
 //! Traces for the tests, built in memory, and ways to read them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
+pub(crate) mod raw;
+
 use pf_formats::{
     Access, Columns, CommId, Dict, Event, Happening, Header, Host, Item, Loss, LossReason, Meta, Object,
     ObjectId, ObjectKind, Origin, Projection, Summary, TimelineEntry, Totals, TraceReader, TraceWriter,
@@ -41,11 +43,11 @@ pub(crate) fn event(i: u64) -> Event {
         ip: 0x5555_0000 + (i % 2) * 16,
         object: ObjectId(1),
         object_page: i,
-        major: i % 5 == 0,
-        failed: i % 11 == 0,
+        major: i.is_multiple_of(5),
+        failed: i.is_multiple_of(11),
         access: Access::from_code((i % 4) as u8),
         origin: Origin::from_code((i % 4) as u8),
-        retries: (i % 9 == 0).into(),
+        retries: i.is_multiple_of(9).into(),
     }
 }
 
