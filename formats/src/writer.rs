@@ -151,6 +151,11 @@ impl<W: Write> TraceWriter<W> {
         &mut self.out
     }
 
+    /// Gives up: the output as it stands, without the open block and the footer.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
     /// Writes the open block, the footer and the trailer, and flushes.
     ///
     /// # Errors

@@ -1,0 +1,242 @@
+//! First thread of the hot path: empties the kernel's rings into batches. It never waits for the
+//! encoder: when the queue is full, faults are dropped and counted, side-band records are kept.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use anyhow::Result;
+use crossbeam_channel::{Sender, TrySendError};
+use pf_bpf::{Drops, Probes, Record, Ring};
+use pf_formats::{Loss, LossReason};
+
+use crate::{
+    clock::monotonic_ns,
+    ledger::{Balance, Ledger},
+    sideband::{Sideband, SidebandLoss, SidebandRings},
+};
+
+/// Longest sleep between two drains: what `kill -9` can cost besides the open block.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Batches the queue holds. A batch is at most what fits the ring, so this bounds the memory.
+pub const QUEUE_BATCHES: usize = 16;
+
+/// How long the end waits for faults that are on their way.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// What one drain found, in the order the rings gave it.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Faults and thread ends.
+    pub records: Vec<Record>,
+    /// Side-band records, not sorted.
+    pub sideband: Vec<Sideband>,
+    /// What was lost since the batch before.
+    pub losses: Vec<Loss>,
+    /// Before this time no further record of any kind can turn up.
+    pub horizon_ns: u64,
+}
+
+/// Figures for the spinner.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Faults drained.
+    pub events: AtomicU64,
+    /// Faults lost, all reasons.
+    pub lost: AtomicU64,
+    /// Bytes handed to the file.
+    pub bytes: AtomicU64,
+}
+
+/// What the drain knows when it is over.
+#[derive(Debug)]
+pub struct Drained {
+    /// The books.
+    pub balance: Balance,
+    /// Faults dropped because the queue was full.
+    pub queue_drops: u64,
+    /// When recording ended, nanoseconds of `CLOCK_MONOTONIC`.
+    pub end_ns: u64,
+    /// The probes' own counts of what they dropped.
+    pub drops: Drops,
+    /// Side-band records lost.
+    pub sideband_lost: u64,
+}
+
+/// Empties the rings until told to stop.
+pub struct Drain {
+    /// The attached probes.
+    pub probes: Probes,
+    /// The side-band rings.
+    pub sideband: SidebandRings,
+    /// Towards the encoder.
+    pub queue: Sender<Batch>,
+    /// Set to stop.
+    pub stop: Arc<AtomicBool>,
+    /// For the spinner.
+    pub gauges: Arc<Gauges>,
+}
+
+/// State from one drain to the next.
+struct Progress {
+    ring: Ring,
+    pending: Batch,
+    ledger: Ledger,
+    drops: Drops,
+    malformed: u64,
+    queue_drops: u64,
+    sideband_lost: u64,
+    last_ns: u64,
+}
+
+impl Drain {
+    /// Runs on its own thread. Ends when `stop` is set or the encoder is gone.
+    pub fn run(mut self) -> Result<Drained> {
+        let mut progress = Progress {
+            ring: self.probes.ring()?,
+            pending: Batch::default(),
+            ledger: Ledger::default(),
+            drops: Drops::default(),
+            malformed: 0,
+            queue_drops: 0,
+            sideband_lost: 0,
+            last_ns: monotonic_ns(),
+        };
+        let mut encoder_alive = true;
+        while encoder_alive && !self.stop.load(Relaxed) {
+            self.probes.expect_wake_up();
+            progress.ring.wait(INTERVAL)?;
+            self.probes.follow_cpus()?;
+            self.sideband.follow_cpus()?;
+            encoder_alive = self.pass(&mut progress)?;
+        }
+        let end_ns = monotonic_ns();
+        self.probes.stop();
+        let in_flight = self.settle();
+        self.pass(&mut progress)?;
+        let mut last = std::mem::take(&mut progress.pending);
+        if in_flight > 0 {
+            last.losses
+                .push(loss(LossReason::InFlight, in_flight, end_ns, monotonic_ns()));
+        }
+        // The end may wait: nothing is recorded any more.
+        self.queue.send(last).ok();
+        Ok(Drained {
+            balance: progress.ledger.balance(),
+            queue_drops: progress.queue_drops,
+            end_ns,
+            drops: progress.drops,
+            sideband_lost: progress.sideband_lost,
+        })
+    }
+
+    /// One drain. False when the encoder is gone.
+    fn pass(&mut self, progress: &mut Progress) -> Result<bool> {
+        let now = monotonic_ns();
+        let batch = &mut progress.pending;
+        batch.horizon_ns = now;
+        let seen_before = batch.records.len();
+        progress.ring.drain(&mut batch.records)?;
+        for record in &batch.records[seen_before..] {
+            match record {
+                Record::Fault(fault) => progress.ledger.fault(fault),
+                Record::Exit(exit) => progress.ledger.exit(exit),
+            }
+        }
+        let faults = count_faults(&batch.records[seen_before..]);
+        // After the faults: a mapping is always on record before the first fault on it.
+        let sideband = self.sideband.drain(&mut batch.sideband);
+        self.gauges.events.fetch_add(faults, Relaxed);
+        self.note_losses(progress, sideband, now);
+        Ok(self.hand_over(progress, now))
+    }
+
+    fn hand_over(&self, progress: &mut Progress, now: u64) -> bool {
+        match self.queue.try_send(std::mem::take(&mut progress.pending)) {
+            Ok(()) => true,
+            Err(TrySendError::Disconnected(batch)) => {
+                progress.pending = batch;
+                false
+            }
+            Err(TrySendError::Full(mut batch)) => {
+                let faults = count_faults(&batch.records);
+                batch.records.retain(|record| matches!(record, Record::Exit(_)));
+                if faults > 0 {
+                    batch
+                        .losses
+                        .push(loss(LossReason::Queue, faults, progress.last_ns, now));
+                    progress.queue_drops += faults;
+                    self.gauges.lost.fetch_add(faults, Relaxed);
+                }
+                progress.pending = batch;
+                true
+            }
+        }
+    }
+
+    /// Turns the probes' counters into losses of the interval since the last pass.
+    fn note_losses(&self, progress: &mut Progress, sideband: SidebandLoss, now: u64) {
+        let drops = self.probes.drops();
+        let before = progress.drops;
+        let malformed = progress.ring.malformed();
+        let reasons = [
+            (LossReason::Reserve, drops.reserve - before.reserve),
+            (LossReason::NoEntry, drops.no_entry - before.no_entry),
+            (LossReason::State, drops.state - before.state),
+            (LossReason::Recursion, drops.recursion - before.recursion),
+            (LossReason::Unfinished, drops.unfinished - before.unfinished),
+            (LossReason::Queue, malformed - progress.malformed),
+            (LossReason::Sideband, sideband.lost + sideband.malformed),
+        ];
+        for (reason, count) in reasons {
+            if count > 0 {
+                progress
+                    .pending
+                    .losses
+                    .push(loss(reason, count, progress.last_ns, now));
+                if reason.costs_events() {
+                    self.gauges.lost.fetch_add(count, Relaxed);
+                }
+            }
+        }
+        progress.sideband_lost += sideband.lost + sideband.malformed;
+        progress.drops = drops;
+        progress.malformed = malformed;
+        progress.last_ns = now;
+    }
+
+    /// Waits a little for faults on their way; returns how many are still open.
+    fn settle(&self) -> u64 {
+        let started = std::time::Instant::now();
+        loop {
+            // Where the kernel cannot iterate over tasks the count is not known.
+            let open = self.probes.in_flight().unwrap_or(0);
+            if open == 0 || started.elapsed() > GRACE {
+                return open;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn count_faults(records: &[Record]) -> u64 {
+    records
+        .iter()
+        .filter(|record| matches!(record, Record::Fault(_)))
+        .count() as u64
+}
+
+fn loss(reason: LossReason, count: u64, from_ns: u64, to_ns: u64) -> Loss {
+    Loss {
+        from_ns,
+        to_ns,
+        cpu: None,
+        reason,
+        count,
+    }
+}

@@ -1,0 +1,112 @@
+//! Second thread of the hot path: batches become events, events become blocks of the trace.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use pf_formats::{Dict, Event, FormatError, LossReason, TimelineEntry, TraceWriter};
+
+use crate::{
+    drain::Batch,
+    session::{BeforeExec, Recorded, Session, Sink},
+    write_queue::WriteQueue,
+};
+
+/// Longest time an event waits in the open block: with the drain's interval, what `kill -9` can cost.
+const BLOCK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The second thread's work.
+pub struct Encode {
+    /// From the drain.
+    pub queue: Receiver<Batch>,
+    /// What is known of the processes.
+    pub session: Session,
+    /// Towards the file.
+    pub writer: TraceWriter<WriteQueue>,
+}
+
+/// What it leaves when the drain has ended.
+pub struct Encoded {
+    /// To be finished with the totals.
+    pub writer: TraceWriter<WriteQueue>,
+    /// Whether everything was written so far.
+    pub outcome: Result<(), FormatError>,
+    /// Events in the trace.
+    pub recorded: Recorded,
+    /// Faults left out on purpose.
+    pub before_exec: BeforeExec,
+}
+
+impl Encoded {
+    /// Removes the output: nothing in it is worth keeping.
+    pub fn discard(self) {
+        if let Ok((file, _)) = self.writer.into_inner().finish() {
+            file.discard();
+        }
+    }
+}
+
+impl Encode {
+    /// Runs until the drain closes the queue, or the file can take no more.
+    pub fn run(mut self) -> Encoded {
+        let outcome = self.work();
+        Encoded {
+            writer: self.writer,
+            outcome,
+            recorded: self.session.recorded(),
+            before_exec: self.session.before_exec(),
+        }
+    }
+
+    fn work(&mut self) -> Result<(), FormatError> {
+        // What was there before belongs into the trace also if nothing ever faults.
+        self.session
+            .process(Batch::default(), false, &mut ToTrace(&mut self.writer))?;
+        let mut flushed = Instant::now();
+        loop {
+            match self.queue.recv_timeout(BLOCK_INTERVAL) {
+                Ok(batch) => self.batch(batch)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if flushed.elapsed() >= BLOCK_INTERVAL {
+                self.writer.flush_block()?;
+                flushed = Instant::now();
+            }
+        }
+        self.session
+            .process(Batch::default(), true, &mut ToTrace(&mut self.writer))?;
+        self.writer.flush_block()
+    }
+
+    fn batch(&mut self, batch: Batch) -> Result<(), FormatError> {
+        if !batch.losses.is_empty() {
+            self.writer.loss(&batch.losses)?;
+        }
+        if batch
+            .losses
+            .iter()
+            .any(|loss| loss.reason == LossReason::Sideband)
+        {
+            self.session.distrust_mappings();
+        }
+        self.session.process(batch, false, &mut ToTrace(&mut self.writer))
+    }
+}
+
+struct ToTrace<'a>(&'a mut TraceWriter<WriteQueue>);
+
+impl Sink for ToTrace<'_> {
+    type Error = FormatError;
+
+    fn dict(&mut self, dict: &Dict) -> Result<(), FormatError> {
+        self.0.dict(dict)
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), FormatError> {
+        self.0.push(event)
+    }
+
+    fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), FormatError> {
+        self.0.timeline(entries)
+    }
+}

@@ -1,0 +1,52 @@
+//! What to do next about an error.
+
+use std::{env, io, path::Path};
+
+use pf_bpf::ProbeError;
+
+use crate::launch::LaunchError;
+
+/// A line to print under the error, where there is something to say.
+#[must_use]
+pub fn hint(error: &anyhow::Error) -> Option<String> {
+    if let Some(probe) = find::<ProbeError>(error) {
+        if probe.is_permission() {
+            return Some(format!(
+                "loading probes needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: try: sudo {}",
+                command_line()
+            ));
+        }
+        if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+            return Some(
+                "this kernel has no BTF: pfrec needs one built with CONFIG_DEBUG_INFO_BTF=y".to_owned(),
+            );
+        }
+        return Some("pfrec doctor shows what this kernel allows, and why".to_owned());
+    }
+    if let Some(launch) = find::<LaunchError>(error) {
+        return Some(match launch {
+            LaunchError::NotFound(_) => "under sudo PATH is that of root: give the full path".to_owned(),
+            LaunchError::NotExecutable { .. } => {
+                "is it a program, and may the user who runs it execute it?".to_owned()
+            }
+        });
+    }
+    match find::<io::Error>(error)?.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("what was recorded so far is in the .partial file, and pfanalyze reads it".to_owned())
+        }
+        io::ErrorKind::PermissionDenied => Some(
+            "the trace is created with the rights of the user who called sudo: choose a directory of theirs"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+fn find<E: std::error::Error + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&E> {
+    error.chain().find_map(|cause| cause.downcast_ref())
+}
+
+fn command_line() -> String {
+    env::args().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,73 @@
+//! What the trace says of the machine and of the recording itself.
+
+use std::{env, fs::File, io::Read};
+
+use anyhow::{Context, Result};
+use nix::{sys::utsname::uname, unistd};
+use pf_formats::{Host, Meta};
+use procfs::{Current, Meminfo};
+
+use crate::cli::{Options, Scope};
+
+/// Describes this machine. What cannot be learnt stays empty or 0.
+pub fn describe() -> Result<Host> {
+    let name = uname().context("uname")?;
+    let text = |value: &std::ffi::OsStr| value.to_string_lossy().into_owned();
+    Ok(Host {
+        hostname: text(name.nodename()),
+        kernel: text(name.release()),
+        arch: text(name.machine()),
+        page_size: sysconf(unistd::SysconfVar::PAGE_SIZE).context("sysconf(_SC_PAGE_SIZE)")?,
+        cpus: sysconf(unistd::SysconfVar::_NPROCESSORS_CONF).unwrap_or(0),
+        memory_bytes: Meminfo::current().map_or(0, |meminfo| meminfo.mem_total),
+    })
+}
+
+/// Describes the recording.
+pub fn meta(options: &Options, host: Host, probes: &pf_bpf::Probes, start_ns: u64) -> Meta {
+    let target = match &options.scope {
+        Scope::Command => "command".to_owned(),
+        Scope::Pids { pids, children } => {
+            let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+            format!(
+                "pids {}{}",
+                pids.join(","),
+                if *children { " and descendants" } else { "" }
+            )
+        }
+        Scope::All => "all".to_owned(),
+    };
+    let command = options.command.iter().flatten();
+    Meta {
+        recorder: concat!("pfrec ", env!("CARGO_PKG_VERSION")).to_owned(),
+        host,
+        command: command
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect(),
+        options: env::args_os()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect(),
+        target,
+        backend: probes.backend().to_owned(),
+        entry: probes.entry().name().to_owned(),
+        blind: probes.blind().iter().map(|&what| what.to_owned()).collect(),
+        start_ns,
+        filters: Vec::new(),
+    }
+}
+
+/// A random id for the trace.
+pub fn random_id() -> Result<[u8; 16]> {
+    let mut id = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut id))
+        .context("/dev/urandom")?;
+    Ok(id)
+}
+
+fn sysconf(variable: unistd::SysconfVar) -> Option<u32> {
+    unistd::sysconf(variable)
+        .ok()
+        .flatten()
+        .and_then(|value| u32::try_from(value).ok())
+}

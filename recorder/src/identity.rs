@@ -1,0 +1,129 @@
+//! Who invoked pfrec: whom the command runs as and whom the trace belongs to. Under sudo that is the
+//! user who called it, never root.
+
+use std::{
+    env,
+    ffi::{CString, OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+};
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::{self, Gid, Uid, User};
+
+/// A user as a process runs: ids, groups and the environment a login would give.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// User id.
+    pub uid: Uid,
+    /// Primary group id.
+    pub gid: Gid,
+    /// All groups; `None` leaves those of pfrec.
+    pub groups: Option<Vec<Gid>>,
+    /// HOME, USER, LOGNAME and SHELL; empty leaves those of pfrec.
+    pub environment: Vec<(&'static str, OsString)>,
+    /// How messages name it.
+    pub name: String,
+}
+
+impl Identity {
+    /// The user who invoked pfrec: the caller of sudo when there is one, else the current user.
+    pub fn invoking() -> Result<Self> {
+        let effective = Uid::effective();
+        if effective.is_root()
+            && let Some(uid) = id_from_env("SUDO_UID")?
+            && uid != 0
+        {
+            let gid = id_from_env("SUDO_GID")?;
+            return match User::from_uid(Uid::from_raw(uid)).context("cannot look up SUDO_UID")? {
+                Some(user) => Self::of(&user),
+                // Known to sudo and not to this system's user database: ids are all there is.
+                None => Ok(Self {
+                    uid: Uid::from_raw(uid),
+                    gid: Gid::from_raw(gid.unwrap_or(uid)),
+                    groups: Some(vec![Gid::from_raw(gid.unwrap_or(uid))]),
+                    environment: vec![("HOME", OsString::from("/"))],
+                    name: format!("uid {uid}"),
+                }),
+            };
+        }
+        Ok(Self {
+            uid: effective,
+            gid: Gid::effective(),
+            groups: None,
+            environment: Vec::new(),
+            name: User::from_uid(effective)
+                .ok()
+                .flatten()
+                .map_or_else(|| format!("uid {effective}"), |user| user.name),
+        })
+    }
+
+    /// The user `name`, for `--user`.
+    pub fn named(name: &str) -> Result<Self> {
+        match User::from_name(name).with_context(|| format!("--user {name}: cannot look it up"))? {
+            Some(user) if user.uid == Uid::effective() || Uid::effective().is_root() => Self::of(&user),
+            Some(_) => bail!("--user {name}: only root can run COMMAND as another user"),
+            None => bail!("--user {name}: there is no such user"),
+        }
+    }
+
+    fn of(user: &User) -> Result<Self> {
+        let name = CString::new(user.name.as_bytes()).context("user name with a NUL byte")?;
+        let groups = unistd::getgrouplist(&name, user.gid)
+            .with_context(|| format!("cannot list the groups of {}", user.name))?;
+        Ok(Self {
+            uid: user.uid,
+            gid: user.gid,
+            groups: Some(groups),
+            environment: vec![
+                ("HOME", user.dir.clone().into_os_string()),
+                ("USER", OsString::from(&user.name)),
+                ("LOGNAME", OsString::from(&user.name)),
+                ("SHELL", user.shell.clone().into_os_string()),
+            ],
+            name: user.name.clone(),
+        })
+    }
+
+    /// Does the file-system work in `work` with the rights of this user, so that a recorder started by
+    /// sudo creates what its caller may create, owned by the caller, and nothing else.
+    pub fn as_file_owner<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (uid, gid) = (Uid::effective(), Gid::effective());
+        if !uid.is_root() {
+            return work();
+        }
+        // Order matters: giving up the user id drops the capability to change the group.
+        unistd::setfsgid(self.gid);
+        unistd::setfsuid(self.uid);
+        let result = work();
+        unistd::setfsuid(uid);
+        unistd::setfsgid(gid);
+        result
+    }
+
+    /// The environment of pfrec with this user's entries in place of root's.
+    #[must_use]
+    pub fn environment(&self) -> Vec<CString> {
+        let replaced = |key: &OsStr| self.environment.iter().any(|(name, _)| key == *name);
+        let inherited = env::vars_os().filter(|(key, _)| !replaced(key));
+        let own = self
+            .environment
+            .iter()
+            .map(|(key, value)| (OsString::from(key), value.clone()));
+        inherited
+            .chain(own)
+            .filter_map(|(key, value)| CString::new([key.as_bytes(), b"=", value.as_bytes()].concat()).ok())
+            .collect()
+    }
+}
+
+fn id_from_env(name: &str) -> Result<Option<u32>> {
+    match env::var(name) {
+        Err(env::VarError::NotPresent) => Ok(None),
+        Ok(text) => Ok(Some(
+            text.parse()
+                .with_context(|| format!("{name}={text} is not a user id"))?,
+        )),
+        Err(e) => bail!("{name}: {e}"),
+    }
+}

@@ -1,0 +1,298 @@
+//! Starting COMMAND: forked at once, held until the probes are attached, executed as the invoking
+//! user. Its exit status and what the kernel counted for it come back.
+
+use std::{
+    env,
+    ffi::{CString, OsStr, OsString},
+    fs::{self, File},
+    io::{self, Read, Write},
+    mem::MaybeUninit,
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt, fs::PermissionsExt},
+    },
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result};
+use nix::{
+    fcntl::OFlag,
+    sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask},
+    unistd::{self, ForkResult, Pid},
+};
+use thiserror::Error;
+
+use crate::identity::Identity;
+
+/// COMMAND cannot be started.
+#[derive(Debug, Error)]
+pub enum LaunchError {
+    /// There is no such command: exit status 127.
+    #[error("{0}: command not found")]
+    NotFound(String),
+    /// It exists and cannot be executed: exit status 126.
+    #[error("{command}: cannot execute: {source}")]
+    NotExecutable {
+        /// What was asked for.
+        command: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+/// A child that waits to become COMMAND.
+pub struct Held {
+    pid: Pid,
+    go: File,
+    failure: File,
+    command: String,
+}
+
+/// How COMMAND ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// As a shell would report it: the exit status, or 128 + signal.
+    pub status: u8,
+    /// Major faults of the command and of all descendants that were waited for, as `wait4(2)` says.
+    pub majors: u64,
+    /// Minor faults, likewise.
+    pub minors: u64,
+}
+
+/// Forks a child that will run `command` as `user` once released.
+///
+/// To be called before any thread is started. With `stdout_to_stderr` the trace owns standard output.
+pub fn hold(command: &[OsString], user: &Identity, stdout_to_stderr: bool) -> Result<Held> {
+    let name = command.first().context("an empty command")?;
+    let shown = name.to_string_lossy().into_owned();
+    let path = find(name)?;
+    let path = CString::new(path.as_os_str().as_bytes()).context("a NUL byte in the command")?;
+    let argv = command
+        .iter()
+        .map(|argument| CString::new(argument.as_bytes()))
+        .collect::<Result<Vec<_>, _>>()
+        .context("a NUL byte in an argument of the command")?;
+    let environment = user.environment();
+    let (go_read, go_write) = unistd::pipe2(OFlag::O_CLOEXEC).context("pipe")?;
+    let (failure_read, failure_write) = unistd::pipe2(OFlag::O_CLOEXEC).context("pipe")?;
+
+    // SAFETY: no other thread exists yet, so the child may use any function.
+    match unsafe { unistd::fork() }.context("fork")? {
+        ForkResult::Child => {
+            drop((go_write, failure_read));
+            let errno = become_command(go_read, user, &path, &argv, &environment, stdout_to_stderr);
+            // Nobody listens when pfrec is gone, and then nothing was started.
+            File::from(failure_write)
+                .write_all(&(errno as i32).to_ne_bytes())
+                .ok();
+            // SAFETY: ends this child without running the parent's destructors.
+            unsafe { libc::_exit(125) }
+        }
+        ForkResult::Parent { child } => Ok(Held {
+            pid: child,
+            go: go_write.into(),
+            failure: failure_read.into(),
+            command: shown,
+        }),
+    }
+}
+
+/// In the child: wait for the word, shed privileges, exec. Returns only on failure.
+fn become_command(
+    go: OwnedFd,
+    user: &Identity,
+    path: &CString,
+    argv: &[CString],
+    environment: &[CString],
+    stdout_to_stderr: bool,
+) -> nix::errno::Errno {
+    let attempt = || -> nix::Result<()> {
+        let mut word = [0];
+        if unistd::read(&go, &mut word)? == 0 {
+            // pfrec went away without the word.
+            return Err(nix::errno::Errno::EPIPE);
+        }
+        if stdout_to_stderr {
+            unistd::dup2_stdout(io::stderr())?;
+        }
+        if let Some(groups) = &user.groups {
+            unistd::setgroups(groups)?;
+            unistd::setresgid(user.gid, user.gid, user.gid)?;
+            unistd::setresuid(user.uid, user.uid, user.uid)?;
+        }
+        // Rust ignores SIGPIPE for itself; the command must not inherit that.
+        // SAFETY: the default disposition runs no handler.
+        unsafe { nix::sys::signal::signal(Signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl)? };
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+        unistd::execve(path, argv, environment)?;
+        Ok(())
+    };
+    attempt().err().unwrap_or(nix::errno::Errno::UnknownErrno)
+}
+
+impl Held {
+    /// Process id of the child, which becomes that of COMMAND.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw().unsigned_abs()
+    }
+
+    /// Lets the child become COMMAND and waits until it has.
+    pub fn release(mut self) -> Result<Running> {
+        self.go.write_all(&[1]).context("cannot release the command")?;
+        let mut errno = [0; 4];
+        match self.failure.read_exact(&mut errno) {
+            // Closed by the exec: it runs.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(Running { pid: self.pid }),
+            Err(e) => Err(e).context("cannot learn whether the command was started"),
+            Ok(()) => {
+                wait(self.pid)?;
+                let source = io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
+                if source.kind() == io::ErrorKind::NotFound {
+                    return Err(LaunchError::NotFound(self.command).into());
+                }
+                Err(LaunchError::NotExecutable {
+                    command: self.command,
+                    source,
+                }
+                .into())
+            }
+        }
+    }
+
+    /// Ends the child without running COMMAND.
+    pub fn abandon(self) {
+        drop(self.go);
+        wait(self.pid).ok();
+    }
+}
+
+/// COMMAND, running.
+#[derive(Clone, Copy, Debug)]
+pub struct Running {
+    pid: Pid,
+}
+
+impl Running {
+    /// Waits for its end.
+    pub fn wait(self) -> Result<Ended> {
+        wait(self.pid)
+    }
+
+    /// Passes a signal on; the command may be gone by then, which is no error.
+    pub fn signal(self, signal: Signal) {
+        nix::sys::signal::kill(self.pid, signal).ok();
+    }
+}
+
+fn wait(pid: Pid) -> Result<Ended> {
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    loop {
+        // SAFETY: both pointers are valid for the call.
+        let rc = unsafe { libc::wait4(pid.as_raw(), &raw mut status, 0, usage.as_mut_ptr()) };
+        match rc {
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            -1 => return Err(io::Error::last_os_error()).context("wait4"),
+            _ => break,
+        }
+    }
+    // SAFETY: zeroed is a valid rusage, and wait4 has filled it.
+    let usage = unsafe { usage.assume_init() };
+    let code = if libc::WIFSIGNALED(status) {
+        128 + libc::WTERMSIG(status)
+    } else {
+        libc::WEXITSTATUS(status)
+    };
+    Ok(Ended {
+        status: u8::try_from(code).unwrap_or(255),
+        majors: u64::try_from(usage.ru_majflt).unwrap_or(0),
+        minors: u64::try_from(usage.ru_minflt).unwrap_or(0),
+    })
+}
+
+/// Where a shell would find `name`: itself when it has a slash, else the first executable in PATH.
+fn find(name: &OsStr) -> Result<PathBuf, LaunchError> {
+    let shown = || name.to_string_lossy().into_owned();
+    if name.as_bytes().contains(&b'/') {
+        return match fs::metadata(name) {
+            Ok(_) => Ok(PathBuf::from(name)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(LaunchError::NotFound(shown())),
+            Err(source) => Err(LaunchError::NotExecutable {
+                command: shown(),
+                source,
+            }),
+        };
+    }
+    let mut found_plain = None;
+    for folder in env::split_paths(&env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into())) {
+        let candidate = folder.join(name);
+        match fs::metadata(&candidate) {
+            Ok(meta) if meta.is_file() && is_executable(&meta) => return Ok(candidate),
+            Ok(meta) if meta.is_file() => found_plain = Some(candidate),
+            _ => {}
+        }
+    }
+    match found_plain {
+        Some(path) => Err(LaunchError::NotExecutable {
+            command: path.display().to_string(),
+            source: io::Error::from_raw_os_error(libc::EACCES),
+        }),
+        None => Err(LaunchError::NotFound(shown())),
+    }
+}
+
+fn is_executable(meta: &fs::Metadata) -> bool {
+    meta.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn start(command: &[&str]) -> Result<Running> {
+        let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+        hold(&command, &Identity::invoking()?, false)?.release()
+    }
+
+    #[test]
+    fn the_exit_status_comes_back_as_a_shell_would_say_it() {
+        assert_eq!(start(&["sh", "-c", "exit 7"]).unwrap().wait().unwrap().status, 7);
+        assert_eq!(
+            start(&["sh", "-c", "kill -9 $$"]).unwrap().wait().unwrap().status,
+            137
+        );
+    }
+
+    #[test]
+    fn a_command_that_is_not_there_or_not_executable_is_told_apart() {
+        let error = start(&["no-such-command-anywhere"]).unwrap_err();
+        assert!(
+            matches!(error.downcast_ref(), Some(LaunchError::NotFound(_))),
+            "{error:#}"
+        );
+        let error = start(&["/no/such/command"]).unwrap_err();
+        assert!(
+            matches!(error.downcast_ref(), Some(LaunchError::NotFound(_))),
+            "{error:#}"
+        );
+        let plain = tempfile::NamedTempFile::new().unwrap();
+        let error = start(&[plain.path().to_str().unwrap()]).unwrap_err();
+        assert!(
+            matches!(error.downcast_ref(), Some(LaunchError::NotExecutable { .. })),
+            "{error:#}"
+        );
+    }
+
+    #[test]
+    fn an_abandoned_command_never_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let proof = dir.path().join("proof");
+        let command = ["touch".into(), proof.clone().into_os_string()];
+        hold(&command, &Identity::invoking().unwrap(), false)
+            .unwrap()
+            .abandon();
+        assert!(!proof.exists());
+    }
+}

@@ -1,0 +1,211 @@
+//! The output file: created before anything is recorded, `.partial` until complete, 0600, owned by
+//! the invoking user, never through a symlink.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, IsTerminal, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::{cli::Output, identity::Identity};
+
+/// Where the bytes of the trace go.
+pub enum TraceFile {
+    /// A file that is renamed when it is complete.
+    File {
+        /// The open file, locked so that a second pfrec leaves it alone.
+        file: Flock<File>,
+        /// Its name until it is complete.
+        partial: PathBuf,
+        /// Its name afterwards.
+        complete: PathBuf,
+        /// Whose rights create and rename it.
+        owner: Identity,
+    },
+    /// Standard output.
+    Stdout(io::Stdout),
+}
+
+impl TraceFile {
+    /// Creates the output. Files belong to `owner` and are made with the rights of `owner`.
+    pub fn create(output: &Output, owner: &Identity) -> Result<Self> {
+        let path = match output {
+            Output::Stdout if io::stdout().is_terminal() => {
+                bail!("-o - would write a binary trace to the terminal: redirect standard output")
+            }
+            Output::Stdout => return Ok(Self::Stdout(io::stdout())),
+            Output::File(path) => path,
+        };
+        if path.is_dir() {
+            bail!("-o {}: is a directory: name a file in it", path.display());
+        }
+        let partial = with_suffix(path, ".partial");
+        let file = owner.as_file_owner(|| {
+            set_aside(&partial)?;
+            let file = create_new(&partial)?;
+            lock(file, &partial)
+        });
+        let file = file.with_context(|| format!("-o {} (as user {})", path.display(), owner.name))?;
+        Ok(Self::File {
+            file,
+            partial,
+            complete: path.clone(),
+            owner: owner.clone(),
+        })
+    }
+
+    /// Makes the complete file durable and gives it its name; returns that name.
+    ///
+    /// # Errors
+    ///
+    /// When the complete trace had to keep its `.partial` name.
+    pub fn finish(self) -> Result<String> {
+        match self {
+            Self::File {
+                file,
+                partial,
+                complete,
+                owner,
+            } => {
+                file.sync_all()
+                    .with_context(|| format!("cannot sync {}", partial.display()))?;
+                owner
+                    .as_file_owner(|| fs::rename(&partial, &complete))
+                    .with_context(|| {
+                        format!(
+                            "the trace is complete, but cannot be renamed from {}",
+                            partial.display()
+                        )
+                    })?;
+                Ok(complete.display().to_string())
+            }
+            Self::Stdout(_) => Ok("standard output".to_owned()),
+        }
+    }
+
+    /// Removes an output to which nothing worth keeping was written.
+    pub fn discard(self) {
+        if let Self::File { partial, owner, .. } = self {
+            // The file may be gone already; there is nobody to tell.
+            owner.as_file_owner(|| fs::remove_file(partial)).ok();
+        }
+    }
+}
+
+impl Write for TraceFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File { file, .. } => file.write(bytes),
+            Self::Stdout(stdout) => stdout.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File { file, .. } => file.flush(),
+            Self::Stdout(stdout) => stdout.flush(),
+        }
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn create_new(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path)
+        .with_context(|| format!("cannot create {}", path.display()))
+}
+
+fn lock(file: File, path: &Path) -> Result<Flock<File>> {
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|(_, errno)| io::Error::from(errno))
+        .with_context(|| format!("another pfrec is writing {}", path.display()))
+}
+
+/// What an interrupted recording left behind may be all there is of it: keep it under another name.
+fn set_aside(partial: &Path) -> Result<()> {
+    let left = match OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(partial)
+    {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e).with_context(|| format!("{} is in the way", partial.display())),
+    };
+    let _lock = lock(left, partial)?;
+    let aside = with_suffix(partial, ".old");
+    fs::rename(partial, &aside).with_context(|| format!("{} is in the way", partial.display()))?;
+    eprintln!(
+        "pfrec: kept what an interrupted recording left as {}",
+        aside.display()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn create(path: &Path) -> Result<TraceFile> {
+        TraceFile::create(&Output::File(path.to_owned()), &Identity::invoking()?)
+    }
+
+    #[test]
+    fn a_trace_has_its_name_only_when_it_is_complete() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.pfz");
+        let mut file = create(&path).unwrap();
+        file.write_all(b"x").unwrap();
+        assert!(!path.exists() && dir.path().join("t.pfz.partial").exists());
+        file.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"x");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!dir.path().join("t.pfz.partial").exists());
+    }
+
+    #[test]
+    fn what_an_interrupted_recording_left_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("t.pfz.partial"), b"precious").unwrap();
+        create(&dir.path().join("t.pfz")).unwrap().finish().unwrap();
+        assert_eq!(
+            fs::read(dir.path().join("t.pfz.partial.old")).unwrap(),
+            b"precious"
+        );
+    }
+
+    #[test]
+    fn a_second_recorder_of_the_same_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = create(&dir.path().join("t.pfz")).unwrap();
+        let error = create(&dir.path().join("t.pfz")).err().expect("refused");
+        assert!(format!("{error:#}").contains("another pfrec"), "{error:#}");
+    }
+
+    #[test]
+    fn a_symlink_in_the_place_of_the_partial_file_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        fs::write(&victim, b"mine").unwrap();
+        symlink(&victim, dir.path().join("t.pfz.partial")).unwrap();
+        assert!(create(&dir.path().join("t.pfz")).is_err());
+        assert_eq!(fs::read(&victim).unwrap(), b"mine");
+    }
+}

@@ -1,0 +1,334 @@
+//! One recording from beginning to end: prepare, attach, run the three threads, watch for the end,
+//! close the file.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::AtomicBool},
+    thread::{Builder, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use nix::sys::signal::Signal;
+use pf_bpf::{Config, Probes, Target};
+use pf_formats::{Header, TraceWriter};
+
+use crate::{
+    cli::{Options, Output, Scope},
+    clock::{monotonic_ns, utc_offset_ns},
+    drain::{Drain, Drained, Gauges, QUEUE_BATCHES},
+    encode::{Encode, Encoded},
+    host,
+    identity::Identity,
+    launch::{self, Ended, Held, Running},
+    output::TraceFile,
+    progress::Spinner,
+    session::{Members, Session, proc},
+    sideband::SidebandRings,
+    stop::{Stop, StopSignals, Watched},
+    summary::Summary,
+    write_queue::WriteQueue,
+};
+
+/// How often the main thread looks around, and the spinner turns.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Records as asked; returns the exit status.
+pub fn record(options: &Options) -> Result<u8> {
+    let invoker = Identity::invoking()?;
+    let watched = Watched::new(&options.scope)?;
+    let user = match &options.user {
+        Some(name) => Identity::named(name)?,
+        None => invoker.clone(),
+    };
+    // A fork wants a process without threads, so the child comes first.
+    let to_stdout = options.output == Output::Stdout;
+    let held = options
+        .command
+        .as_ref()
+        .map(|command| launch::hold(command, &user, to_stdout))
+        .transpose()?;
+    let file = match TraceFile::create(&options.output, &invoker) {
+        Ok(file) => file,
+        Err(e) => {
+            held.into_iter().for_each(Held::abandon);
+            return Err(e);
+        }
+    };
+    let signals = StopSignals::install()?;
+    let gauges = Arc::new(Gauges::default());
+    let pipeline = match Pipeline::start(options, held.as_ref(), file, &gauges) {
+        Ok(pipeline) => pipeline,
+        Err(e) => {
+            held.into_iter().for_each(Held::abandon);
+            return Err(e);
+        }
+    };
+
+    // The child sleeps in a read by now, so these do not move until it is released.
+    let before = held.as_ref().and_then(|held| proc::faults_of(held.pid()));
+    let running = match held.map(Held::release).transpose() {
+        Ok(running) => running,
+        Err(e) => {
+            pipeline.abandon();
+            return Err(e);
+        }
+    };
+    let command = running.map(|running| Command {
+        running,
+        end: wait_in_background(running),
+    });
+    let mut spinner = Spinner::new(gauges);
+    let (stop, ended) = watch(
+        options,
+        &watched,
+        &signals,
+        command.as_ref(),
+        &pipeline,
+        &mut spinner,
+    );
+    spinner.clear();
+    let summary = pipeline.finish(ended, before);
+    if let Ok(summary) = &summary {
+        summary.print(stop);
+    }
+    // Problems of the recording must not cut the command short, so its end is awaited either way.
+    let status = match (command, ended) {
+        (None, _) => 0,
+        (Some(_), Some(ended)) => ended.status,
+        (Some(command), None) => command.wait_after(stop, &signals)?,
+    };
+    summary?;
+    Ok(status)
+}
+
+struct Command {
+    running: Running,
+    end: Receiver<Result<Ended>>,
+}
+
+impl Command {
+    /// The recording is over, the command is not.
+    fn wait_after(&self, stop: Stop, signals: &StopSignals) -> Result<u8> {
+        if stop == Stop::Terminated {
+            self.running.signal(Signal::SIGTERM);
+        }
+        eprintln!("pfrec: waiting for the command to end");
+        loop {
+            if let Ok(ended) = self.end.recv_timeout(TICK) {
+                return Ok(ended?.status);
+            }
+            if stop != Stop::Terminated && signals.terminated() {
+                self.running.signal(Signal::SIGTERM);
+            }
+        }
+    }
+}
+
+/// Waits for the first reason to stop recording. The command's end is returned with it.
+fn watch(
+    options: &Options,
+    watched: &Watched,
+    signals: &StopSignals,
+    command: Option<&Command>,
+    pipeline: &Pipeline,
+    spinner: &mut Spinner,
+) -> (Stop, Option<Ended>) {
+    let deadline = options.duration.map(|duration| Instant::now() + duration);
+    let never = crossbeam_channel::never();
+    let end = command.map_or(&never, |command| &command.end);
+    loop {
+        let tick = deadline.map_or(TICK, |at| TICK.min(at.saturating_duration_since(Instant::now())));
+        crossbeam_channel::select! {
+            recv(end) -> ended => match ended {
+                Ok(Ok(ended)) => return (Stop::CommandEnded, Some(ended)),
+                _ => return (Stop::CommandEnded, None),
+            },
+            recv(pipeline.broken) -> _ => return (Stop::Failed, None),
+            default(tick) => {}
+        }
+        if signals.interrupted() {
+            return (Stop::Interrupted, None);
+        }
+        if signals.terminated() {
+            return (Stop::Terminated, None);
+        }
+        if watched.all_gone() {
+            return (Stop::TargetGone, None);
+        }
+        if deadline.is_some_and(|at| Instant::now() >= at) {
+            return (Stop::Duration, None);
+        }
+        spinner.tick();
+    }
+}
+
+fn wait_in_background(running: Running) -> Receiver<Result<Ended>> {
+    let (sender, receiver) = bounded(1);
+    std::thread::spawn(move || sender.send(running.wait()));
+    receiver
+}
+
+/// The three threads of the hot path.
+struct Pipeline {
+    stop: Arc<AtomicBool>,
+    drain: JoinHandle<Result<Drained>>,
+    encode: JoinHandle<Encoded>,
+    /// Something is received, or the sender is gone, when a thread has ended of itself.
+    broken: Receiver<()>,
+    start_ns: u64,
+}
+
+impl Pipeline {
+    fn start(options: &Options, held: Option<&Held>, file: TraceFile, gauges: &Arc<Gauges>) -> Result<Self> {
+        match Self::attach(options, held) {
+            Ok(attached) => Self::spawn(options, attached, held, file, gauges),
+            Err(e) => {
+                file.discard();
+                Err(e)
+            }
+        }
+    }
+
+    fn attach(options: &Options, held: Option<&Held>) -> Result<(Probes, SidebandRings, Members)> {
+        let (target, members) = resolve_target(&options.scope, held);
+        let config = Config {
+            target,
+            ring_bytes: options.ring_bytes,
+            backend: options.backend,
+        };
+        let probes = Probes::open(&config)?;
+        let mut sideband = SidebandRings::default();
+        sideband.follow_cpus()?;
+        Ok((probes, sideband, members))
+    }
+
+    fn spawn(
+        options: &Options,
+        (mut probes, sideband, members): (Probes, SidebandRings, Members),
+        held: Option<&Held>,
+        file: TraceFile,
+        gauges: &Arc<Gauges>,
+    ) -> Result<Self> {
+        let host = host::describe()?;
+        let mut session = Session::new(members, u64::from(host.page_size), held.map(Held::pid));
+        session.adopt_members();
+        let start_ns = monotonic_ns();
+        let meta = host::meta(options, host, &probes, start_ns);
+        let header = Header::new(host::random_id()?, utc_offset_ns());
+        let queue = WriteQueue::start(file, Arc::clone(gauges))?;
+        let writer = TraceWriter::create(queue, &header, &meta).context("cannot begin the trace")?;
+        probes.start();
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let (batches, queue) = bounded(QUEUE_BATCHES);
+        let (alive, broken) = bounded::<()>(0);
+        let drain = Drain {
+            probes,
+            sideband,
+            queue: batches,
+            stop: Arc::clone(&stop),
+            gauges: Arc::clone(gauges),
+        };
+        let drain = spawn("pfrec-drain", alive.clone(), move || drain.run())?;
+        let encode = Encode {
+            queue,
+            session,
+            writer,
+        };
+        let encode = spawn("pfrec-encode", alive, move || encode.run())?;
+        lock_memory();
+        Ok(Self {
+            stop,
+            drain,
+            encode,
+            broken,
+            start_ns,
+        })
+    }
+
+    /// Stops recording and completes the file.
+    fn finish(self, ended: Option<Ended>, before: Option<(u64, u64)>) -> Result<Summary> {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let drained = self
+            .drain
+            .join()
+            .map_err(|_| anyhow!("the draining thread panicked"))?;
+        let encoded = self
+            .encode
+            .join()
+            .map_err(|_| anyhow!("the encoding thread panicked"))?;
+        Summary::complete(drained, encoded, self.start_ns, ended.zip(before))
+    }
+
+    /// The command could not be started: nothing is worth keeping.
+    fn abandon(self) {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.drain.join().ok();
+        if let Ok(encoded) = self.encode.join() {
+            encoded.discard();
+        }
+    }
+}
+
+/// Runs `work` on a thread that holds `alive` for as long as it runs.
+fn spawn<T: Send + 'static>(
+    name: &str,
+    alive: Sender<()>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
+    let body = move || {
+        let result = work();
+        drop(alive);
+        result
+    };
+    Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .with_context(|| format!("cannot start {name}"))
+}
+
+/// Page faults of the recorder would compete with those it records. Without the right to lock
+/// memory it works all the same.
+fn lock_memory() {
+    // SAFETY: changes nothing but the residency of this process.
+    unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
+}
+
+fn resolve_target(scope: &Scope, held: Option<&Held>) -> (Target, Members) {
+    let (roots, children): (Vec<u32>, bool) = match scope {
+        Scope::All => return (Target::All, Members::All),
+        Scope::Command => (held.map(Held::pid).into_iter().collect(), true),
+        Scope::Pids { pids, children } => (pids.clone(), *children),
+    };
+    if !children {
+        let members = Members::Some {
+            pids: roots.iter().copied().collect(),
+            children,
+        };
+        return (Target::Pids(roots), members);
+    }
+    let pids = with_descendants(&roots);
+    (
+        Target::Tree(pids.iter().copied().collect()),
+        Members::Some { pids, children },
+    )
+}
+
+/// The processes and those of their descendants that exist already.
+fn with_descendants(roots: &[u32]) -> HashSet<u32> {
+    let parents = proc::parents();
+    let mut known: HashSet<u32> = roots.iter().copied().collect();
+    loop {
+        let found: Vec<u32> = parents
+            .iter()
+            .filter(|(pid, parent)| known.contains(parent) && !known.contains(pid))
+            .map(|(pid, _)| *pid)
+            .collect();
+        if found.is_empty() {
+            return known;
+        }
+        known.extend(found);
+    }
+}

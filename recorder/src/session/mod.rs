@@ -1,0 +1,506 @@
+//! What the recorder knows of the recorded processes while it records: it turns wire records into
+//! stored events by joining each fault with the thread's name and with what is mapped at its address
+//! at that time.
+
+mod address_space;
+mod dictionary;
+pub mod proc;
+
+use std::collections::{HashMap, HashSet};
+
+use address_space::{AddressSpace, Mapping};
+use dictionary::Dictionary;
+use pf_bpf::{Exit, Fault, Record};
+use pf_formats::{Access, CommId, Dict, Event, Happening, ObjectId, ObjectKind, Origin, TimelineEntry};
+
+use crate::{
+    clock::monotonic_ns,
+    drain::Batch,
+    sideband::{Map, Sideband, What},
+};
+
+/// A process whose maps did not explain an address is read again no sooner than after this.
+const REREAD_AFTER_NS: u64 = 20_000_000;
+
+/// Side-band records this close to the horizon wait for the next batch: another CPU may still be
+/// writing an older one.
+const SETTLE_NS: u64 = 1_000_000;
+
+/// Takes what the session produces, in order.
+pub trait Sink {
+    /// Why it may refuse.
+    type Error;
+    /// New dictionary entries; always before anything that uses them.
+    fn dict(&mut self, dict: &Dict) -> Result<(), Self::Error>;
+    /// One fault.
+    fn event(&mut self, event: &Event) -> Result<(), Self::Error>;
+    /// Happenings of one batch.
+    fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), Self::Error>;
+}
+
+/// Which processes belong to the recording.
+#[derive(Debug)]
+pub enum Members {
+    /// All of them.
+    All,
+    /// These and, with `children`, whatever they fork.
+    Some {
+        /// The processes.
+        pids: HashSet<u32>,
+        /// Whether forks join.
+        children: bool,
+    },
+}
+
+/// Faults that were left out on purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BeforeExec {
+    /// Major ones.
+    pub majors: u64,
+    /// Minor ones.
+    pub minors: u64,
+}
+
+/// Events that went into the trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Major faults.
+    pub majors: u64,
+    /// Minor faults.
+    pub minors: u64,
+}
+
+/// The recorded processes as of the last record seen.
+#[derive(Debug)]
+pub struct Session {
+    members: Members,
+    page_size: u64,
+    /// The held child: until its exec it is still pfrec.
+    awaiting_exec: Option<u32>,
+    processes: HashMap<u32, Process>,
+    threads: HashMap<u32, Thread>,
+    dictionary: Dictionary,
+    pending: Vec<Sideband>,
+    timeline: Vec<TimelineEntry>,
+    before_exec: BeforeExec,
+    recorded: Recorded,
+}
+
+#[derive(Debug, Default)]
+struct Process {
+    space: AddressSpace,
+    /// Side-band mappings before this time are in `space` already.
+    known_since_ns: u64,
+    reread_ns: u64,
+    threads: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Thread {
+    pid: u32,
+    comm: CommId,
+    counters: Option<(u32, u32)>,
+}
+
+impl Session {
+    /// `awaiting_exec` is the held child of a launched command.
+    #[must_use]
+    pub fn new(members: Members, page_size: u64, awaiting_exec: Option<u32>) -> Self {
+        Self {
+            members,
+            page_size,
+            awaiting_exec,
+            processes: HashMap::new(),
+            threads: HashMap::new(),
+            dictionary: Dictionary::default(),
+            pending: Vec::new(),
+            timeline: Vec::new(),
+            before_exec: BeforeExec::default(),
+            recorded: Recorded::default(),
+        }
+    }
+
+    /// Reads the processes that exist already. To be called after the side-band rings were opened.
+    pub fn adopt_members(&mut self) {
+        let pids = match &self.members {
+            Members::All => proc::parents().into_iter().map(|(pid, _)| pid).collect(),
+            Members::Some { pids, .. } => pids.clone(),
+        };
+        for pid in pids {
+            if self.is_member(pid) {
+                self.adopt(pid);
+            }
+        }
+    }
+
+    fn adopt(&mut self, pid: u32) {
+        let now = monotonic_ns();
+        let Some(snapshot) = proc::snapshot(pid) else {
+            return;
+        };
+        let process = self.processes.entry(pid).or_default();
+        process.known_since_ns = now;
+        process.reread_ns = now;
+        for thread in snapshot.threads {
+            let comm = self.dictionary.comm(&thread.comm);
+            self.add_thread(thread.tid, pid, comm);
+            self.note(now, pid, thread.tid, Happening::Comm { comm, exec: false });
+        }
+        for map in &snapshot.maps {
+            self.map(now, pid, pid, map);
+        }
+    }
+
+    /// Works through a batch in the order of time. `last` says that none follows.
+    pub fn process<S: Sink>(&mut self, mut batch: Batch, last: bool, sink: &mut S) -> Result<(), S::Error> {
+        self.pending.append(&mut batch.sideband);
+        self.pending.sort_by_key(|record| record.ts_ns);
+        batch.records.sort_by_key(completed_at);
+        let settled = if last {
+            u64::MAX
+        } else {
+            batch.horizon_ns.saturating_sub(SETTLE_NS)
+        };
+
+        let mut sideband = std::mem::take(&mut self.pending).into_iter().peekable();
+        for record in &batch.records {
+            let now = completed_at(record);
+            while let Some(earlier) = sideband.next_if(|next| next.ts_ns <= now) {
+                self.sideband(earlier);
+            }
+            match record {
+                Record::Fault(fault) => self.fault(fault, sink)?,
+                Record::Exit(exit) => self.counters(exit),
+            }
+        }
+        while let Some(earlier) = sideband.next_if(|next| next.ts_ns <= settled) {
+            self.sideband(earlier);
+        }
+        self.pending = sideband.collect();
+        self.write_names(sink)?;
+        sink.timeline(&self.timeline)?;
+        self.timeline.clear();
+        Ok(())
+    }
+
+    /// Faults of the held child before it became the command.
+    #[must_use]
+    pub fn before_exec(&self) -> BeforeExec {
+        self.before_exec
+    }
+
+    /// Events handed to the sink.
+    #[must_use]
+    pub fn recorded(&self) -> Recorded {
+        self.recorded
+    }
+
+    /// Mapping records were lost: what is known may be wrong, so it is read again when next needed.
+    pub fn distrust_mappings(&mut self) {
+        let pids: Vec<u32> = self.processes.keys().copied().collect();
+        for pid in pids {
+            self.reread(pid);
+        }
+    }
+
+    fn fault<S: Sink>(&mut self, fault: &Fault, sink: &mut S) -> Result<(), S::Error> {
+        if self.awaiting_exec == Some(fault.tgid) {
+            let class = if fault.major {
+                &mut self.before_exec.majors
+            } else {
+                &mut self.before_exec.minors
+            };
+            *class += 1;
+            return Ok(());
+        }
+        let comm = self.comm_of(fault.tgid, fault.tid);
+        let (object, object_page) = self.locate(fault);
+        let event = Event {
+            ts_ns: fault.ts_ns,
+            latency_ns: fault.latency_ns,
+            pid: fault.tgid,
+            tid: fault.tid,
+            comm,
+            cpu: fault.cpu,
+            address: fault.address,
+            ip: fault.ip,
+            object,
+            object_page,
+            major: fault.major,
+            failed: fault.failed,
+            access: Access::from_code(fault.access),
+            origin: Origin::from_code(fault.origin),
+            retries: fault.retries,
+        };
+        self.write_names(sink)?;
+        sink.event(&event)?;
+        *if event.major {
+            &mut self.recorded.majors
+        } else {
+            &mut self.recorded.minors
+        } += 1;
+        Ok(())
+    }
+
+    fn write_names<S: Sink>(&mut self, sink: &mut S) -> Result<(), S::Error> {
+        if self.dictionary.has_new() {
+            for dict in self.dictionary.take_new() {
+                sink.dict(&dict)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn comm_of(&mut self, pid: u32, tid: u32) -> CommId {
+        if let Some(thread) = self.threads.get(&tid)
+            && thread.pid == pid
+        {
+            return thread.comm;
+        }
+        // Its fork was missed. A thread that is gone by now stays nameless.
+        let comm = proc::comm_of(pid, tid).map_or(CommId::default(), |comm| self.dictionary.comm(&comm));
+        self.add_thread(tid, pid, comm);
+        comm
+    }
+
+    /// What is mapped at the address of a fault, and which page of it.
+    fn locate(&mut self, fault: &Fault) -> (ObjectId, u64) {
+        let pid = fault.tgid;
+        if !self.processes.contains_key(&pid) {
+            self.adopt(pid);
+        }
+        let known = |session: &Self| {
+            session
+                .processes
+                .get(&pid)
+                .and_then(|process| process.space.find(fault.address))
+        };
+        let mut found = known(self);
+        if found.is_none() && self.may_reread(pid, fault) {
+            self.reread(pid);
+            found = known(self);
+            if let Some((start, mapping)) = found {
+                self.note_mapping(fault.ts_ns, pid, start, mapping);
+            }
+        }
+        let found = found.or_else(|| {
+            self.processes
+                .get(&pid)
+                .and_then(|process| process.space.grown_stack(fault.address))
+        });
+        match found {
+            Some((start, mapping)) if matches!(mapping.kind, ObjectKind::File | ObjectKind::Shm) => {
+                let offset = (fault.address - start).wrapping_add(mapping.offset);
+                (mapping.object, offset / self.page_size)
+            }
+            Some((_, mapping)) => (mapping.object, 0),
+            None => (ObjectId::default(), 0),
+        }
+    }
+
+    fn may_reread(&self, pid: u32, fault: &Fault) -> bool {
+        self.processes.get(&pid).is_none_or(|process| {
+            process.reread_ns < fault.ts_ns && monotonic_ns() - process.reread_ns > REREAD_AFTER_NS
+        })
+    }
+
+    fn reread(&mut self, pid: u32) {
+        let now = monotonic_ns();
+        let maps = proc::maps(pid);
+        let process = self.processes.entry(pid).or_default();
+        process.reread_ns = now;
+        // A process that is gone, or between two programs, keeps what was known of it.
+        let Some(maps) = maps.filter(|maps| !maps.is_empty()) else {
+            return;
+        };
+        process.known_since_ns = now;
+        process.space.clear();
+        for map in maps {
+            let mapping = to_mapping(&mut self.dictionary, &map);
+            process.space.insert(map.start, mapping);
+        }
+    }
+
+    fn sideband(&mut self, record: Sideband) {
+        let Sideband {
+            ts_ns,
+            pid,
+            tid,
+            what,
+        } = record;
+        if let What::Fork {
+            parent_pid,
+            parent_tid,
+        } = what
+        {
+            return self.fork(ts_ns, (pid, tid), (parent_pid, parent_tid));
+        }
+        if !self.is_member(pid) {
+            return;
+        }
+        match what {
+            What::Map(map) => {
+                let process = self.processes.entry(pid).or_default();
+                if ts_ns >= process.known_since_ns {
+                    self.map(ts_ns, pid, tid, &map);
+                }
+            }
+            What::Comm { comm, exec } => {
+                if exec {
+                    self.processes.entry(pid).or_default().space.clear();
+                    self.awaiting_exec = self.awaiting_exec.filter(|&waiting| waiting != pid);
+                }
+                let comm = self.dictionary.comm(&comm);
+                self.add_thread(tid, pid, comm);
+                self.note(ts_ns, pid, tid, Happening::Comm { comm, exec });
+            }
+            What::Exit => self.exit(ts_ns, pid, tid),
+            What::Fork { .. } => {}
+        }
+    }
+
+    fn fork(&mut self, ts_ns: u64, (pid, tid): (u32, u32), (parent_pid, parent_tid): (u32, u32)) {
+        if pid != parent_pid {
+            if let Members::Some { pids, children: true } = &mut self.members
+                && pids.contains(&parent_pid)
+            {
+                pids.insert(pid);
+            }
+            if !self.is_member(pid) {
+                return;
+            }
+            let space = self.processes.get(&parent_pid).map(|parent| parent.space.clone());
+            let process = Process {
+                space: space.unwrap_or_default(),
+                ..Process::default()
+            };
+            self.processes.insert(pid, process);
+        } else if !self.is_member(pid) {
+            return;
+        }
+        let comm = self
+            .threads
+            .get(&parent_tid)
+            .map_or(CommId::default(), |parent| parent.comm);
+        self.add_thread(tid, pid, comm);
+        self.note(
+            ts_ns,
+            pid,
+            tid,
+            Happening::Fork {
+                parent_pid,
+                parent_tid,
+            },
+        );
+    }
+
+    /// The counters come from the probes just before the side-band record of the same end.
+    fn counters(&mut self, exit: &Exit) {
+        if let Some(thread) = self.threads.get_mut(&exit.tid) {
+            thread.counters = Some((exit.counts.majors, exit.counts.minors));
+        }
+    }
+
+    fn exit(&mut self, ts_ns: u64, pid: u32, tid: u32) {
+        let counters = self.threads.remove(&tid).and_then(|thread| thread.counters);
+        let (majors, minors) = counters.unwrap_or_default();
+        let what = Happening::Exit {
+            maj_flt: u64::from(majors),
+            min_flt: u64::from(minors),
+            counters_known: counters.is_some(),
+        };
+        self.note(ts_ns, pid, tid, what);
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.threads = process.threads.saturating_sub(1);
+            if process.threads == 0 {
+                self.processes.remove(&pid);
+            }
+        }
+    }
+
+    fn map(&mut self, ts_ns: u64, pid: u32, tid: u32, map: &Map) {
+        let mapping = to_mapping(&mut self.dictionary, map);
+        self.processes
+            .entry(pid)
+            .or_default()
+            .space
+            .insert(map.start, mapping);
+        let what = Happening::Map {
+            start: map.start,
+            len: map.len,
+            offset: map.offset,
+            prot: map.prot,
+            flags: map.flags,
+            object: mapping.object,
+        };
+        self.note(ts_ns, pid, tid, what);
+    }
+
+    /// A mapping without a record of its own: the result of an mremap, or older than the recording.
+    fn note_mapping(&mut self, ts_ns: u64, pid: u32, start: u64, mapping: Mapping) {
+        let Mapping {
+            end, offset, object, ..
+        } = mapping;
+        let what = Happening::Map {
+            start,
+            len: end - start,
+            offset,
+            prot: 0,
+            flags: 0,
+            object,
+        };
+        self.note(ts_ns, pid, pid, what);
+    }
+
+    fn add_thread(&mut self, tid: u32, pid: u32, comm: CommId) {
+        let known = self.threads.insert(
+            tid,
+            Thread {
+                pid,
+                comm,
+                counters: None,
+            },
+        );
+        if known.is_none() {
+            self.processes.entry(pid).or_default().threads += 1;
+        }
+    }
+
+    fn note(&mut self, ts_ns: u64, pid: u32, tid: u32, what: Happening) {
+        if self.awaiting_exec != Some(pid) {
+            self.timeline.push(TimelineEntry {
+                ts_ns,
+                pid,
+                tid,
+                what,
+            });
+        }
+    }
+
+    fn is_member(&self, pid: u32) -> bool {
+        match &self.members {
+            Members::All => pid != std::process::id(),
+            Members::Some { pids, .. } => pids.contains(&pid),
+        }
+    }
+}
+
+fn to_mapping(dictionary: &mut Dictionary, map: &Map) -> Mapping {
+    let (object, kind) = dictionary.object(map);
+    Mapping {
+        end: map.start.saturating_add(map.len),
+        offset: map.offset,
+        object,
+        kind,
+    }
+}
+
+fn completed_at(record: &Record) -> u64 {
+    match record {
+        Record::Fault(fault) => fault.ts_ns.saturating_add(fault.latency_ns),
+        Record::Exit(exit) => exit.ts_ns,
+    }
+}
+
+#[cfg(test)]
+mod tests;
