@@ -9,7 +9,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum ProbeError {
     /// The BPF object could not be opened or loaded.
-    #[error("the kernel refused the BPF programs: {source}{}", detail(log))]
+    #[error("the kernel refused the BPF programs{}", detail(log))]
     Load {
         /// What libbpf returned.
         source: libbpf_rs::Error,
@@ -17,7 +17,7 @@ pub enum ProbeError {
         log: String,
     },
     /// A program could not be attached.
-    #[error("cannot attach {program}: {source}")]
+    #[error("cannot attach {program}")]
     Attach {
         /// Name of the BPF program.
         program: &'static str,
@@ -25,7 +25,7 @@ pub enum ProbeError {
         source: libbpf_rs::Error,
     },
     /// `perf_event_open(2)` failed.
-    #[error("perf_event_open({event}) on CPU {cpu}: {source}")]
+    #[error("perf_event_open({event}) on CPU {cpu}")]
     PerfEvent {
         /// Name of the software event.
         event: &'static str,
@@ -35,16 +35,16 @@ pub enum ProbeError {
         source: io::Error,
     },
     /// The ring buffer could not be set up or read.
-    #[error("ring buffer: {0}")]
+    #[error("cannot read the ring buffer")]
     Ring(#[source] libbpf_rs::Error),
     /// A setting the probes cannot take.
     #[error("{0}")]
     Config(String),
     /// The list of processes to record could not be handed over.
-    #[error("cannot hand the list of processes to the kernel: {0}")]
+    #[error("cannot hand the list of processes to the kernel")]
     Roots(#[source] libbpf_rs::Error),
     /// A list of CPUs under /sys could not be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Cpus {
         /// The file.
         path: &'static str,
@@ -67,10 +67,10 @@ impl ProbeError {
     }
 }
 
-/// The last line of the log is the one that names the cause.
+/// The first complaint names the cause; what follows tells what else failed because of it.
 fn detail(log: &str) -> String {
-    match log.lines().map(str::trim).rfind(|line| !line.is_empty()) {
-        Some(line) => format!(" ({line})"),
+    match log.lines().map(str::trim).find(|line| line.contains("failed")) {
+        Some(line) => format!(" ({})", line.trim_start_matches("libbpf: ")),
         None => String::new(),
     }
 }

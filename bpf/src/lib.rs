@@ -28,6 +28,6 @@ pub use backend::{BackendChoice, EntryEvent};
 pub use cpus::{CpuEvents, online_cpus};
 pub use error::ProbeError;
 pub use probes::{Config, Drops, Probes, Target};
-pub use report::{Attempt, survey};
+pub use report::{Attempt, Mechanism, survey, try_mechanism};
 pub use ring::Ring;
 pub use wire::{Counts, Exit, Fault, Record};

@@ -92,6 +92,8 @@ impl Probes {
         // libbpf-rs ties the object to storage of the caller's; a recording opens one object, a trial a few.
         let storage = Box::leak(Box::new(MaybeUninit::uninit()));
         let mut open = PfrecSkelBuilder::default().open(storage).map_err(load_error)?;
+        open.progs.pf_try_fentry.set_autoload(false);
+        open.progs.pf_try_kprobe.set_autoload(false);
         backend.select(&mut open);
         open.maps
             .pf_ring
@@ -251,7 +253,7 @@ fn misses_of(fd: i32) -> u64 {
 static LIBBPF_LOG: Mutex<String> = Mutex::new(String::new());
 
 /// libbpf prints the reasons of a failure; they belong into our error, not on the user's terminal.
-fn capture_libbpf_log() {
+pub(crate) fn capture_libbpf_log() {
     take_libbpf_log();
     libbpf_rs::set_print(Some((PrintLevel::Warn, |_, message| {
         if let Ok(mut log) = LIBBPF_LOG.lock() {
@@ -260,9 +262,12 @@ fn capture_libbpf_log() {
     })));
 }
 
-fn take_libbpf_log() -> String {
+pub(crate) fn take_libbpf_log() -> String {
     LIBBPF_LOG
         .lock()
         .map(|mut log| std::mem::take(&mut *log))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

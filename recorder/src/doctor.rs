@@ -4,7 +4,21 @@
 use std::{fs, path::Path};
 
 use nix::sys::utsname::uname;
-use pf_bpf::{Attempt, survey};
+use pf_bpf::{Attempt, Mechanism, ProbeError, survey, try_mechanism};
+
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+const SOFTWARE_EVENTS: &str = "/sys/bus/event_source/devices/software";
+const UPROBES: &str = "/sys/bus/event_source/devices/uprobe";
+const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
+const PARANOID: &str = "/proc/sys/kernel/perf_event_paranoid";
+
+/// Bits of linux/capability.h, with what pfrec needs them for.
+const NEEDED: [(&str, u32); 4] = [
+    ("CAP_SYS_PTRACE", 19),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_PERFMON", 38),
+    ("CAP_BPF", 39),
+];
 
 /// One line of the report.
 struct Finding {
@@ -15,7 +29,9 @@ struct Finding {
 
 enum State {
     Works,
+    /// Recording fails or suffers without it.
     Missing,
+    /// Worth knowing.
     Note,
 }
 
@@ -23,18 +39,13 @@ enum State {
 pub fn run() -> bool {
     let kernel = uname().map(|name| format!("{} {}", name.release().display(), name.machine().display()));
     println!("kernel {}", kernel.unwrap_or_else(|_| "unknown".to_owned()));
-    for finding in findings() {
-        println!(
-            "{:4}  {:22} {}",
-            mark(&finding.state),
-            finding.what,
-            finding.detail
-        );
+    for Finding { what, state, detail } in findings() {
+        println!("{:4}  {what:20} {detail}", mark(&state));
     }
     println!("\nbackends, best first:");
     let attempts = survey();
     attempts.iter().for_each(print_attempt);
-    println!("not tried: fentry, kprobe (not in this version of pfrec)");
+    println!("-     fentry, kprobe: not in this version of pfrec");
     let chosen = attempts.iter().find(|attempt| attempt.outcome.is_ok());
     match chosen {
         Some(attempt) => {
@@ -42,9 +53,9 @@ pub fn run() -> bool {
                 "\npfrec would use: {}, entry by {}",
                 attempt.backend, attempt.entry
             );
-            println!("it cannot see: {}", attempt.blind.join("; "));
+            println!("it cannot see:   {}", attempt.blind.join("; "));
         }
-        None => println!("\npfrec cannot record here: see the lines above"),
+        None => println!("\npfrec cannot record here: see the lines marked NO"),
     }
     chosen.is_some()
 }
@@ -58,137 +69,99 @@ fn mark(state: &State) -> &'static str {
 }
 
 fn print_attempt(attempt: &Attempt) {
-    match &attempt.outcome {
-        Ok(()) => println!("ok    {} (entry: {})", attempt.backend, attempt.entry),
-        Err(e) => {
-            println!("NO    {} (entry: {}): {e}", attempt.backend, attempt.entry);
-            if e.is_permission() {
-                println!(
-                    "      run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: sudo pfrec doctor"
-                );
-            }
-        }
+    let Attempt {
+        backend,
+        entry,
+        outcome,
+        ..
+    } = attempt;
+    let Err(e) = outcome else {
+        return println!("ok    {backend}, entry by {entry}");
+    };
+    println!("NO    {backend}, entry by {entry}: {}", with_causes(e));
+    if e.is_permission() {
+        println!("      run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: sudo pfrec doctor");
     }
 }
 
-fn findings() -> Vec<Finding> {
-    vec![
+fn findings() -> [Finding; 9] {
+    [
         present(
             "BTF",
-            "/sys/kernel/btf/vmlinux",
-            "needed: use a kernel with CONFIG_DEBUG_INFO_BTF=y (all current distributions)",
+            BTF,
+            State::Missing,
+            "use a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions have",
         ),
         capabilities(),
         paranoid(),
         lockdown(),
-        symbol(
-            "tracepoints",
-            "__tracepoint_page_fault_user",
-            "page_fault_user, page_fault_kernel",
-            "the page-faults software event is used instead; the access type stays unknown",
-        ),
+        tracepoints(),
         present(
             "software events",
-            "/sys/bus/event_source/devices/software",
-            "needed: use a kernel with CONFIG_PERF_EVENTS=y",
+            SOFTWARE_EVENTS,
+            State::Missing,
+            "use a kernel with CONFIG_PERF_EVENTS=y, and mount /sys",
         ),
-        symbol(
-            "fentry",
-            "bpf_trampoline_link_prog",
-            "trampolines are compiled in",
-            "not needed by the perf backend",
-        ),
-        symbol(
-            "kprobes",
-            "register_kprobe",
-            "compiled in",
-            "not needed by the perf backend",
-        ),
+        mechanism("fentry", Mechanism::Fentry),
+        mechanism("kprobes", Mechanism::Kprobe),
         present(
             "uprobes",
-            "/sys/bus/event_source/devices/uprobe",
+            UPROBES,
+            State::Note,
             "not needed for recording page faults",
         ),
     ]
 }
 
-fn finding(what: &'static str, works: bool, yes: &str, no: &str) -> Finding {
-    let state = match (works, no.starts_with("not needed") || no.contains("instead")) {
-        (true, _) => State::Works,
-        (false, true) => State::Note,
-        (false, false) => State::Missing,
-    };
+fn present(what: &'static str, path: &str, otherwise: State, advice: &str) -> Finding {
+    if Path::new(path).exists() {
+        return Finding {
+            what,
+            state: State::Works,
+            detail: path.to_owned(),
+        };
+    }
     Finding {
         what,
-        state,
-        detail: if works {
-            yes.to_owned()
-        } else {
-            format!("missing; {no}")
-        },
+        state: otherwise,
+        detail: format!("no {path}: {advice}"),
     }
 }
 
-fn present(what: &'static str, path: &str, advice: &str) -> Finding {
-    finding(what, Path::new(path).exists(), path, advice)
-}
-
-fn symbol(what: &'static str, name: &str, yes: &str, no: &str) -> Finding {
-    let Ok(symbols) = fs::read_to_string("/proc/kallsyms") else {
-        return Finding {
-            what,
-            state: State::Note,
-            detail: "unknown: /proc/kallsyms cannot be read".to_owned(),
-        };
-    };
-    let found = symbols
-        .lines()
-        .any(|line| line.split_ascii_whitespace().nth(2) == Some(name));
-    finding(what, found, yes, no)
-}
-
-/// Bits of linux/capability.h.
-const NEEDED: [(&str, u32); 4] = [
-    ("CAP_SYS_PTRACE", 19),
-    ("CAP_SYS_ADMIN", 21),
-    ("CAP_PERFMON", 38),
-    ("CAP_BPF", 39),
-];
-
 fn capabilities() -> Finding {
+    let what = "capabilities";
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0);
-    let has = |bit: u32| effective >> bit & 1 == 1;
     let missing: Vec<&str> = NEEDED
         .iter()
-        .filter(|(_, bit)| !has(*bit))
+        .filter(|(_, bit)| effective >> bit & 1 == 0)
         .map(|(name, _)| *name)
         .collect();
     if missing.is_empty() {
         return Finding {
-            what: "capabilities",
+            what,
             state: State::Works,
             detail: "all that pfrec needs".to_owned(),
         };
     }
-    let detail = format!("missing {}; run it as root: sudo pfrec …", missing.join(", "));
+    let detail = format!("missing {}: run pfrec as root, with sudo", missing.join(", "));
     Finding {
-        what: "capabilities",
+        what,
         state: State::Missing,
         detail,
     }
 }
 
 fn paranoid() -> Finding {
-    let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    let level = fs::read_to_string(PARANOID).unwrap_or_default();
     let detail = match level.trim().parse::<i32>() {
         Ok(level) if level > 2 => format!("{level}: perf events need CAP_SYS_ADMIN here"),
         Ok(level) => format!("{level}: perf events need CAP_PERFMON here"),
-        Err(_) => "unknown".to_owned(),
+        Err(_) => format!("unknown: {PARANOID} cannot be read"),
     };
     Finding {
         what: "perf_event_paranoid",
@@ -198,12 +171,8 @@ fn paranoid() -> Finding {
 }
 
 fn lockdown() -> Finding {
-    let (state, detail) = match fs::read_to_string("/sys/kernel/security/lockdown") {
-        Err(_) => (
-            State::Works,
-            "none (not in this kernel, or securityfs is not mounted)".to_owned(),
-        ),
-        Ok(text) if text.contains("[none]") => (State::Works, "none".to_owned()),
+    let (state, detail) = match fs::read_to_string(LOCKDOWN) {
+        Err(_) => (State::Works, "none, or not visible here".to_owned()),
         Ok(text) if text.contains("[confidentiality]") => (
             State::Missing,
             "confidentiality: BPF may not read kernel memory; boot with lockdown=integrity or none"
@@ -216,4 +185,49 @@ fn lockdown() -> Finding {
         state,
         detail,
     }
+}
+
+/// The kernel's type information names the tracepoints that BPF may attach to.
+fn tracepoints() -> Finding {
+    let wanted = b"\0btf_trace_page_fault_user\0";
+    let types = fs::read(BTF).unwrap_or_default();
+    let (state, detail) = if types.windows(wanted.len()).any(|window| window == wanted) {
+        (State::Works, "page_fault_user, page_fault_kernel")
+    } else {
+        (
+            State::Note,
+            "none for page faults: the software event is used, and the access type stays unknown",
+        )
+    };
+    Finding {
+        what: "tracepoints",
+        state,
+        detail: detail.to_owned(),
+    }
+}
+
+/// By loading and attaching: a mechanism can be compiled in and still be refused.
+fn mechanism(what: &'static str, mechanism: Mechanism) -> Finding {
+    match try_mechanism(mechanism) {
+        Ok(()) => Finding {
+            what,
+            state: State::Works,
+            detail: "works on handle_mm_fault".to_owned(),
+        },
+        Err(e) => Finding {
+            what,
+            state: State::Note,
+            detail: format!("refused, and not needed by the perf backend: {}", with_causes(&e)),
+        },
+    }
+}
+
+fn with_causes(error: &ProbeError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
 }

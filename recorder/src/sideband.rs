@@ -1,7 +1,10 @@
 //! The kernel's side-band records: mappings, names, forks and exits with their times, for every
 //! process, from a dummy software event on each CPU (as `perf record` gets them).
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    io,
+};
 
 use anyhow::{Context, Result};
 use perf_event::{
@@ -100,9 +103,8 @@ impl SidebandRings {
         let online = online_cpus()?;
         self.by_cpu.retain(|cpu, _| online.contains(cpu));
         for cpu in online {
-            if !self.by_cpu.contains_key(&cpu) {
-                let ring = open(cpu).with_context(|| format!("side-band records of CPU {cpu}"))?;
-                self.by_cpu.insert(cpu, ring);
+            if let Entry::Vacant(vacant) = self.by_cpu.entry(cpu) {
+                vacant.insert(open(cpu).with_context(|| format!("side-band records of CPU {cpu}"))?);
             }
         }
         Ok(())

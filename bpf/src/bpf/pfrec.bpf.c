@@ -242,3 +242,17 @@ int pf_count_open(struct bpf_iter__task *ctx)
         pf_in_flight += state->open[i].is_open;
     return 0;
 }
+
+/* Never run: loaded and attached once by `pfrec doctor`, to learn what this kernel takes. */
+
+SEC("fentry/handle_mm_fault")
+int pf_try_fentry(void *ctx)
+{
+    return 0;
+}
+
+SEC("kprobe/handle_mm_fault")
+int pf_try_kprobe(void *ctx)
+{
+    return 0;
+}
