@@ -1,1 +1,257 @@
-//! Tests of the join.
+//! Tests of the join. The processes are made up, with ids no kernel gives, so /proc knows nothing.
+
+#![allow(clippy::unwrap_used)]
+
+use std::convert::Infallible;
+
+use pf_bpf::Counts;
+
+use super::*;
+
+const PID: u32 = 0x7000_0000;
+const CHILD: u32 = 0x7000_0001;
+const STRANGER: u32 = 0x7000_0002;
+const PAGE: u64 = 4096;
+
+#[derive(Default)]
+struct Collected {
+    comms: Vec<String>,
+    objects: Vec<pf_formats::Object>,
+    events: Vec<Event>,
+    timeline: Vec<TimelineEntry>,
+}
+
+impl Sink for Collected {
+    type Error = Infallible;
+
+    fn dict(&mut self, dict: &Dict) -> Result<(), Infallible> {
+        match dict {
+            Dict::Comms { entries, .. } => self.comms.extend(entries.iter().cloned()),
+            Dict::Objects { entries, .. } => self.objects.extend(entries.iter().cloned()),
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), Infallible> {
+        self.events.push(*event);
+        Ok(())
+    }
+
+    fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), Infallible> {
+        self.timeline.extend_from_slice(entries);
+        Ok(())
+    }
+}
+
+impl Collected {
+    /// Path, or kind, and page of an event.
+    fn place(&self, event: usize) -> (String, u64) {
+        let event = &self.events[event];
+        let name = match event.object.0.checked_sub(1).map(|at| &self.objects[at as usize]) {
+            None => "?".to_owned(),
+            Some(object) if object.path.is_empty() => object.kind.name().to_owned(),
+            Some(object) => object.path.clone(),
+        };
+        (name, event.object_page)
+    }
+
+    fn comm(&self, event: usize) -> &str {
+        self.events[event]
+            .comm
+            .0
+            .checked_sub(1)
+            .map_or("?", |at| &self.comms[at as usize])
+    }
+}
+
+fn session(awaiting_exec: Option<u32>) -> Session {
+    let members = Members::Some {
+        pids: [PID].into(),
+        children: true,
+    };
+    Session::new(members, PAGE, awaiting_exec)
+}
+
+fn run(session: &mut Session, records: Vec<Record>, sideband: Vec<Sideband>, horizon_ns: u64) -> Collected {
+    let mut collected = Collected::default();
+    let batch = Batch {
+        records,
+        sideband,
+        horizon_ns,
+        ..Batch::default()
+    };
+    session.process(batch, false, &mut collected).unwrap();
+    collected
+}
+
+fn fault(pid: u32, ts_ns: u64, address: u64) -> Record {
+    Record::Fault(Fault {
+        tgid: pid,
+        tid: pid,
+        ts_ns,
+        latency_ns: 10,
+        address,
+        ..Fault::default()
+    })
+}
+
+fn band(ts_ns: u64, pid: u32, what: What) -> Sideband {
+    Sideband {
+        ts_ns,
+        pid,
+        tid: pid,
+        what,
+    }
+}
+
+fn map(start: u64, path: &str, offset: u64) -> What {
+    What::Map(Map {
+        start,
+        len: 0x10000,
+        offset,
+        path: path.to_owned(),
+        ..Map::default()
+    })
+}
+
+fn comm(name: &str, exec: bool) -> What {
+    What::Comm {
+        comm: name.to_owned(),
+        exec,
+    }
+}
+
+#[test]
+fn a_fault_meets_the_mapping_of_its_time_whatever_the_order_of_arrival() {
+    let sideband = vec![
+        band(300, PID, map(0x10000, "/b", 0)),
+        band(100, PID, map(0x10000, "/a", 0x5000)),
+    ];
+    let records = vec![fault(PID, 400, 0x12345), fault(PID, 200, 0x12345)];
+    let seen = run(&mut session(None), records, sideband, 10_000_000);
+    assert_eq!(seen.place(0), ("/a".to_owned(), 7));
+    assert_eq!(seen.place(1), ("/b".to_owned(), 2));
+}
+
+#[test]
+fn records_younger_than_the_batch_wait_for_the_next_one() {
+    let mut session = session(None);
+    let sideband = vec![
+        band(100, PID, map(0x10000, "/a", 0)),
+        band(6_000_000, PID, map(0x10000, "/b", 0)),
+    ];
+    let first = run(&mut session, vec![fault(PID, 200, 0x10000)], sideband, 6_500_000);
+    assert_eq!(first.place(0).0, "/a");
+    assert_eq!(first.objects.len(), 1, "/b is not settled yet");
+    let late = vec![fault(PID, 5_900_000, 0x10000), fault(PID, 6_100_000, 0x10000)];
+    let second = run(&mut session, late, vec![], 9_000_000);
+    assert_eq!(second.objects[0].path, "/b");
+    assert_eq!(
+        (second.events[0].object, second.events[1].object),
+        (ObjectId(1), ObjectId(2))
+    );
+}
+
+#[test]
+fn a_child_inherits_names_and_mappings_and_an_exec_forgets_them() {
+    let fork = What::Fork {
+        parent_pid: PID,
+        parent_tid: PID,
+    };
+    let sideband = vec![
+        band(100, PID, comm("parent", false)),
+        band(110, PID, map(0x10000, "/a", 0)),
+        band(200, CHILD, fork),
+        band(400, CHILD, comm("child", true)),
+        band(410, CHILD, map(0x50000, "/child", 0)),
+    ];
+    let records = vec![
+        fault(CHILD, 300, 0x10000),
+        fault(CHILD, 500, 0x10000),
+        fault(CHILD, 500, 0x50000),
+    ];
+    let seen = run(&mut session(None), records, sideband, 10_000_000);
+    assert_eq!((seen.comm(0), seen.place(0).0), ("parent", "/a".to_owned()));
+    assert_eq!((seen.comm(1), seen.place(1).0), ("child", "?".to_owned()));
+    assert_eq!(seen.place(2).0, "/child");
+}
+
+#[test]
+fn others_leave_no_trace() {
+    let sideband = vec![
+        band(100, STRANGER, comm("stranger", true)),
+        band(110, STRANGER, map(0x10000, "/secret", 0)),
+        band(
+            120,
+            STRANGER + 1,
+            What::Fork {
+                parent_pid: STRANGER,
+                parent_tid: STRANGER,
+            },
+        ),
+    ];
+    let seen = run(&mut session(None), vec![], sideband, 10_000_000);
+    assert!(seen.comms.is_empty() && seen.objects.is_empty() && seen.timeline.is_empty());
+}
+
+#[test]
+fn what_the_held_child_does_before_its_exec_is_counted_and_left_out() {
+    let mut session = session(Some(PID));
+    let sideband = vec![
+        band(200, PID, comm("command", true)),
+        band(210, PID, map(0x10000, "/a", 0)),
+    ];
+    let records = vec![fault(PID, 100, 0x10000), fault(PID, 300, 0x10000)];
+    let seen = run(&mut session, records, sideband, 10_000_000);
+    assert_eq!(seen.events.len(), 1);
+    assert_eq!((seen.events[0].ts_ns, seen.comm(0)), (300, "command"));
+    assert_eq!(session.before_exec(), BeforeExec { majors: 0, minors: 1 });
+    assert_eq!(session.recorded(), Recorded { majors: 0, minors: 1 });
+}
+
+#[test]
+fn the_end_of_a_thread_carries_the_kernels_counters() {
+    let counts = Counts {
+        majors: 3,
+        minors: 9,
+        ..Counts::default()
+    };
+    let exit = Record::Exit(Exit {
+        ts_ns: 290,
+        tgid: PID,
+        tid: PID,
+        counts,
+    });
+    let sideband = vec![band(100, PID, comm("x", false)), band(300, PID, What::Exit)];
+    let seen = run(&mut session(None), vec![exit], sideband, 10_000_000);
+    let what = Happening::Exit {
+        maj_flt: 3,
+        min_flt: 9,
+        counters_known: true,
+    };
+    assert_eq!(
+        seen.timeline.last().unwrap(),
+        &TimelineEntry {
+            ts_ns: 300,
+            pid: PID,
+            tid: PID,
+            what
+        }
+    );
+}
+
+#[test]
+fn memory_without_a_file_has_a_kind_and_no_page() {
+    let sideband = vec![
+        band(100, PID, map(0x10000, "//anon", 0)),
+        band(100, PID, map(0x20000, "[heap]", 0)),
+        band(100, PID, map(0x7fff_0000_0000, "[stack]", 0)),
+    ];
+    let records = [0x11000, 0x21000, 0x7fff_0000_0000, 0x7ffe_ffff_0000, 0x40_0000]
+        .map(|a| fault(PID, 200, a))
+        .to_vec();
+    let seen = run(&mut session(None), records, sideband, 10_000_000);
+    let places: Vec<_> = (0..5).map(|event| seen.place(event)).collect();
+    let expected = ["anon", "heap", "stack", "stack", "?"].map(|kind| (kind.to_owned(), 0));
+    assert_eq!(places, expected);
+}
