@@ -74,19 +74,16 @@ __u32 pf_wake_pending; /* cleared by the recorder before it drains */
 
 #define PF_ANCESTORS 64
 
-static __always_inline __u64 pf_count_of(struct task_struct *task)
-{
+static __always_inline __u64 pf_count_of(struct task_struct *task) {
     return (__u64)task->maj_flt + task->min_flt;
 }
 
-static __always_inline int pf_is_root(__u32 tgid)
-{
+static __always_inline int pf_is_root(__u32 tgid) {
     return bpf_map_lookup_elem(&pf_roots, &tgid) != NULL;
 }
 
 /* For a task that existed before the probes: is it, or an ancestor of it, one of the roots? */
-static __always_inline enum pf_verdict pf_judge(struct task_struct *task)
-{
+static __always_inline enum pf_verdict pf_judge(struct task_struct *task) {
     if ((__u32)task->tgid == pf_self_tgid)
         return PF_IGNORE;
     if (pf_target == PF_TARGET_ALL)
@@ -107,8 +104,7 @@ static __always_inline enum pf_verdict pf_judge(struct task_struct *task)
 }
 
 /* The state of the current task if it is recorded, made at first sight; else NULL. */
-static __always_inline struct pf_task *pf_recorded(struct task_struct *task)
-{
+static __always_inline struct pf_task *pf_recorded(struct task_struct *task) {
     struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
 
     if (!state) {
@@ -130,8 +126,7 @@ static __always_inline struct pf_task *pf_recorded(struct task_struct *task)
 }
 
 static __always_inline void pf_fill_counts(struct pf_task_counts *counts, struct task_struct *task,
-                                           struct pf_task *state)
-{
+                                           struct pf_task *state) {
     counts->maj_flt = task->maj_flt;
     counts->min_flt = task->min_flt;
     counts->lost = state->lost;
@@ -142,8 +137,7 @@ static __always_inline void pf_fill_counts(struct pf_task_counts *counts, struct
  * A wake-up costs the faulting thread an irq_work, so the recorder polls by the clock and is woken
  * only once per drain, when the ring fills up.
  */
-static __always_inline __u64 pf_wake_flags(void)
-{
+static __always_inline __u64 pf_wake_flags(void) {
     if (pf_wake_pending || bpf_ringbuf_query(&pf_ring, BPF_RB_AVAIL_DATA) < pf_wake_bytes)
         return BPF_RB_NO_WAKEUP;
     pf_wake_pending = 1;

@@ -54,8 +54,8 @@ struct pf_fault {
     __u8 access; /* enum pf_access */
     __u8 origin; /* enum pf_origin */
     __u8 retries;
-    __u16 cpu;    /* where it entered */
-    __u64 ts_ns;  /* entry, CLOCK_MONOTONIC */
+    __u16 cpu;   /* where it entered */
+    __u64 ts_ns; /* entry, CLOCK_MONOTONIC */
     __u64 latency_ns;
     __u64 address;
     __u64 ip;

@@ -29,8 +29,7 @@ const enum pf_target *pf_unused_target __attribute__((unused));
 #define PF_PAGE_MASK (~4095ULL)
 
 /* x86: bit 1 write, bit 4 instruction fetch (arch/x86/include/asm/trap_pf.h). */
-static __always_inline __u8 pf_access_of(unsigned long error_code)
-{
+static __always_inline __u8 pf_access_of(unsigned long error_code) {
 #if defined(__TARGET_ARCH_x86)
     if (error_code & 16)
         return PF_ACCESS_EXEC;
@@ -40,8 +39,7 @@ static __always_inline __u8 pf_access_of(unsigned long error_code)
 #endif
 }
 
-static __always_inline __u8 pf_origin_of(struct bpf_perf_event_data *ctx)
-{
+static __always_inline __u8 pf_origin_of(struct bpf_perf_event_data *ctx) {
 #if defined(__TARGET_ARCH_x86)
     return (ctx->regs.cs & 3) == 3 ? PF_ORIGIN_USER : PF_ORIGIN_KERNEL;
 #elif defined(__TARGET_ARCH_arm64)
@@ -51,8 +49,7 @@ static __always_inline __u8 pf_origin_of(struct bpf_perf_event_data *ctx)
 #endif
 }
 
-static __always_inline void pf_enter(__u64 address, __u8 origin, __u8 access)
-{
+static __always_inline void pf_enter(__u64 address, __u8 origin, __u8 access) {
     struct task_struct *task = bpf_get_current_task_btf();
     struct pf_task *state;
     struct pf_open *open;
@@ -74,8 +71,7 @@ static __always_inline void pf_enter(__u64 address, __u8 origin, __u8 access)
     open->ts_ns = bpf_ktime_get_ns();
 }
 
-static __always_inline int pf_complete(struct bpf_perf_event_data *ctx, __u8 major)
-{
+static __always_inline int pf_complete(struct bpf_perf_event_data *ctx, __u8 major) {
     __u64 now = bpf_ktime_get_ns();
     struct task_struct *task = bpf_get_current_task_btf();
     struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
@@ -129,15 +125,13 @@ static __always_inline int pf_complete(struct bpf_perf_event_data *ctx, __u8 maj
 /* Entry, where the architecture has these tracepoints. */
 
 SEC("tp_btf/page_fault_user")
-int BPF_PROG(pf_enter_user, unsigned long address, void *regs, unsigned long error_code)
-{
+int BPF_PROG(pf_enter_user, unsigned long address, void *regs, unsigned long error_code) {
     pf_enter(address, PF_ORIGIN_USER, pf_access_of(error_code));
     return 0;
 }
 
 SEC("tp_btf/page_fault_kernel")
-int BPF_PROG(pf_enter_kernel, unsigned long address, void *regs, unsigned long error_code)
-{
+int BPF_PROG(pf_enter_kernel, unsigned long address, void *regs, unsigned long error_code) {
     pf_enter(address, PF_ORIGIN_KERNEL, pf_access_of(error_code));
     return 0;
 }
@@ -145,8 +139,7 @@ int BPF_PROG(pf_enter_kernel, unsigned long address, void *regs, unsigned long e
 /* Entry everywhere else: PERF_COUNT_SW_PAGE_FAULTS, fired before any lock is taken. */
 
 SEC("perf_event")
-int pf_enter_perf(struct bpf_perf_event_data *ctx)
-{
+int pf_enter_perf(struct bpf_perf_event_data *ctx) {
     pf_enter(ctx->addr, pf_origin_of(ctx), PF_ACCESS_UNKNOWN);
     return 0;
 }
@@ -154,22 +147,19 @@ int pf_enter_perf(struct bpf_perf_event_data *ctx)
 /* Completion: PERF_COUNT_SW_PAGE_FAULTS_MAJ and _MIN, one event per successful logical fault. */
 
 SEC("perf_event")
-int pf_done_major(struct bpf_perf_event_data *ctx)
-{
+int pf_done_major(struct bpf_perf_event_data *ctx) {
     return pf_complete(ctx, 1);
 }
 
 SEC("perf_event")
-int pf_done_minor(struct bpf_perf_event_data *ctx)
-{
+int pf_done_minor(struct bpf_perf_event_data *ctx) {
     return pf_complete(ctx, 0);
 }
 
 /* A child is recorded from its first instruction: it has not run yet when this does. */
 
 SEC("tp_btf/sched_process_fork")
-int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child)
-{
+int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child) {
     struct pf_task *state;
     enum pf_verdict verdict;
 
@@ -193,8 +183,7 @@ int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child)
 }
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(pf_exit, struct task_struct *task)
-{
+int BPF_PROG(pf_exit, struct task_struct *task) {
     struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
     struct pf_exit *record;
     __u64 counted;
@@ -228,8 +217,7 @@ int BPF_PROG(pf_exit, struct task_struct *task)
 /* Run once at the end: which faults are still on their way? */
 
 SEC("iter/task")
-int pf_count_open(struct bpf_iter__task *ctx)
-{
+int pf_count_open(struct bpf_iter__task *ctx) {
     struct task_struct *task = ctx->task;
     struct pf_task *state;
 
@@ -246,13 +234,11 @@ int pf_count_open(struct bpf_iter__task *ctx)
 /* Never run: loaded and attached once by `pfrec doctor`, to learn what this kernel takes. */
 
 SEC("fentry/handle_mm_fault")
-int pf_try_fentry(void *ctx)
-{
+int pf_try_fentry(void *ctx) {
     return 0;
 }
 
 SEC("kprobe/handle_mm_fault")
-int pf_try_kprobe(void *ctx)
-{
+int pf_try_kprobe(void *ctx) {
     return 0;
 }
