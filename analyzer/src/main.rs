@@ -1,2 +1,47 @@
-//! x
-fn main() {}
+//! `pfanalyze`: reads the command line, runs it, and turns the outcome into an exit status.
+
+use clap::Parser;
+use pfanalyze::cli::Cli;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Wrong usage, as clap has it.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let request = match Cli::try_parse() {
+        Ok(cli) => cli.into_request(),
+        Err(error) if error.use_stderr() => Err(one_line(&error)),
+        Err(help) => {
+            // A closed pipe behind `--help | head` is no error.
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    let request = match request {
+        Ok(request) => request,
+        Err(usage) => return fail(&usage, ExitCode::from(USAGE)),
+    };
+    match pfanalyze::app::run(&request) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("{error:#}"), ExitCode::FAILURE),
+    }
+}
+
+fn fail(message: &str, code: ExitCode) -> ExitCode {
+    // Nothing can be done about a closed stderr.
+    let _ = writeln!(std::io::stderr(), "error: {message}");
+    code
+}
+
+/// Clap's message without usage and tips.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let message = text
+        .split("\n\n")
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ");
+    let words: Vec<&str> = message.split_whitespace().collect();
+    format!("{}; see 'pfanalyze --help'", words.join(" "))
+}

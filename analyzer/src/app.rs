@@ -1,0 +1,184 @@
+//! One request from open to flush. It decides nothing about numbers; it wires input, queries and output together.
+
+use crate::cli::{HeatOptions, Request, Verb};
+use crate::error::AnalyzeError;
+use crate::heat::collect::{Extent, Heat};
+use crate::heat::draw::{MARGIN_COLUMNS, Style};
+use crate::heat::scale::{Spread, Weight};
+use crate::input::{self, Input};
+use crate::notice;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::query::events::Events;
+use crate::query::files::Files;
+use crate::query::info;
+use crate::query::percentiles::Percentiles;
+use crate::query::threads::Threads;
+use crate::report::{Layout, Report};
+use crate::scan::{Query, scan};
+use crate::session::Session;
+use crate::table::{Format, Table};
+use std::io::Write;
+
+/// Rows of a heatmap without a terminal.
+const PLAIN_ROWS: usize = 24;
+/// Rows and columns of heatmap data when none are given.
+const DATA_SIZE: (usize, usize) = (64, 128);
+
+/// Does what was asked.
+///
+/// # Errors
+/// Input, output, or a question that the trace cannot answer.
+pub fn run(request: &Request) -> anyhow::Result<()> {
+    let input = input::open(&request.trace)?;
+    let mut output = Output::open(request.output.as_deref(), &request.trace)?;
+    match answer(request, input, &mut output) {
+        Err(error) if error.is_broken_pipe() => Ok(()),
+        Err(AnalyzeError::Format(error)) => Err(input::explain_format(
+            &crate::text::escape(&request.trace.display().to_string()),
+            &error,
+        )),
+        other => Ok(other?),
+    }
+}
+
+fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), AnalyzeError> {
+    match request.verb {
+        Verb::Report => {
+            let mut report = Report::default();
+            let session = read(request, input, &mut report.queries())?;
+            let style = Style {
+                weight: Weight::Count,
+                spread: Spread::Log,
+                colour: output.colour,
+            };
+            let layout = Layout {
+                width: output.width(),
+                style,
+                trace: request.trace.display().to_string(),
+                filters: request.filters.clone(),
+            };
+            match request.format {
+                Format::Table => report.write_text(&session, &request.filter, &layout, &mut output.out)?,
+                Format::Csv | Format::Json => {
+                    warn(&session);
+                    report.write_json(&session, &mut output.out)?;
+                }
+            }
+        }
+        Verb::Threads => {
+            let mut threads = Threads::default();
+            let session = read(request, input, &mut [&mut threads])?;
+            write_table(&threads.table(&session), &session, request, output)?;
+        }
+        Verb::Files => {
+            let mut files = Files::default();
+            let session = read(request, input, &mut [&mut files])?;
+            write_table(&files.table(&session), &session, request, output)?;
+        }
+        Verb::Percentiles(by) => {
+            let mut percentiles = Percentiles::new(by);
+            let session = read(request, input, &mut [&mut percentiles])?;
+            write_table(&percentiles.table(&session), &session, request, output)?;
+            if request.format == Format::Table {
+                writeln!(output.out, "{}", crate::histogram::PRECISION)?;
+            }
+        }
+        Verb::Heatmap(options) => heatmap(request, options, input, output)?,
+        Verb::Events => {
+            let mut events = Events::new(request.format, &mut output.out);
+            let session = read(request, input, &mut [&mut events])?;
+            events.finish()?;
+            // Known only now that the events are out.
+            warn(&session);
+        }
+        Verb::Info => {
+            let session = read(request, input, &mut [])?;
+            say_warnings(&session, request.format, output)?;
+            info::write(&session, request.format, &mut output.out)?;
+        }
+    }
+    output.out.flush()?;
+    Ok(())
+}
+
+fn heatmap(
+    request: &Request,
+    options: HeatOptions,
+    input: Input,
+    output: &mut Output,
+) -> Result<(), AnalyzeError> {
+    let by_file = !request.filter.files.is_empty();
+    let mut heat = if by_file {
+        Heat::by_file()
+    } else {
+        Heat::by_address(options.range)
+    };
+    let session = read(request, input, &mut [&mut heat])?;
+    heat.settle();
+    say_warnings(&session, request.format, output)?;
+    if request.format != Format::Table {
+        let size = (
+            options.rows.unwrap_or(DATA_SIZE.0),
+            options.columns.unwrap_or(DATA_SIZE.1),
+        );
+        let table = heat.table(&session, &request.filter, size, options.weight);
+        return table.write(request.format, None, &mut output.out);
+    }
+    let fitting_rows = output
+        .height()
+        .map_or(PLAIN_ROWS, |height| height.saturating_sub(8).clamp(8, 40));
+    let fitting_columns = output.width().saturating_sub(MARGIN_COLUMNS).max(10);
+    let extent = Extent {
+        size: (
+            options.rows.unwrap_or(fitting_rows),
+            options.columns.unwrap_or(fitting_columns),
+        ),
+        regions: options.regions,
+    };
+    let style = Style {
+        weight: options.weight,
+        spread: options.spread,
+        colour: output.colour,
+    };
+    heat.write_text(&session, &request.filter, extent, style, &mut output.out)
+}
+
+fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Result<Session, AnalyzeError> {
+    let mut progress = Progress::new(input.size);
+    let session = scan(input.reader, &request.filter, queries, &mut |bytes| {
+        progress.tick(bytes)
+    });
+    progress.finish();
+    session
+}
+
+fn write_table(
+    table: &Table,
+    session: &Session,
+    request: &Request,
+    output: &mut Output,
+) -> Result<(), AnalyzeError> {
+    say_warnings(session, request.format, output)?;
+    let width = output.terminal.map(|_| output.width());
+    table.write(request.format, width, &mut output.out)
+}
+
+/// With the table for people, before it; for programs, on stderr.
+fn say_warnings(session: &Session, format: Format, output: &mut Output) -> Result<(), AnalyzeError> {
+    if format != Format::Table {
+        warn(session);
+        return Ok(());
+    }
+    for warning in notice::warnings(session) {
+        writeln!(output.out, "! {warning}")?;
+    }
+    Ok(())
+}
+
+fn warn(session: &Session) {
+    for warning in notice::warnings(session) {
+        // Nothing can be done about a closed stderr.
+        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+    }
+}

@@ -1,0 +1,400 @@
+//! The command line: clap types, and their translation into the plain options of the library. Clap stops here.
+
+use crate::filter::{Class, Filter};
+use crate::heat::scale::{Spread, Weight};
+use crate::pattern::Pattern;
+use crate::query::percentiles::By;
+use crate::table::Format;
+use crate::units::{parse_address, parse_duration_ns};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Replays a page-fault trace recorded by pfrec: who waited, on what, for how long.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pfanalyze",
+    version,
+    args_conflicts_with_subcommands = true,
+    override_usage = "pfanalyze TRACE [OPTIONS]\n       pfanalyze VERB TRACE [OPTIONS]",
+    after_help = "Without a verb: the report for a first look. A trace called like a verb is given as ./threads.\n\
+                  Exit status: 0 done, 1 error, 2 wrong usage."
+)]
+pub struct Cli {
+    /// The trace; - reads standard input
+    #[arg(value_name = "TRACE")]
+    trace: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    #[command(subcommand)]
+    verb: Option<VerbArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+enum VerbArgs {
+    /// Faults and waiting time per thread
+    Threads(Plain),
+    /// Faults, waiting time and distinct pages per file or kind of memory
+    Files(Plain),
+    /// Latency percentiles by class, thread, thread name or file
+    Percentiles {
+        #[command(flatten)]
+        plain: Plain,
+        /// What a row is
+        #[arg(long, value_enum, default_value_t)]
+        by: By,
+    },
+    /// Faults by time and address, or with --file by time and file offset
+    Heatmap {
+        #[command(flatten)]
+        plain: Plain,
+        #[command(flatten)]
+        heat: HeatArgs,
+    },
+    /// One line per fault, sorted by time within each block of up to 65,536 events
+    Events(Plain),
+    /// What the trace says about itself
+    Info {
+        /// The trace; - reads standard input
+        #[arg(value_name = "TRACE")]
+        trace: PathBuf,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Plain {
+    /// The trace; - reads standard input
+    #[arg(value_name = "TRACE")]
+    trace: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+struct OutputArgs {
+    /// How to write the result
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters (all must hold; several values of one are alternatives)")]
+struct FilterArgs {
+    /// Only faults that began at TIME or later: seconds from the start of the recording, or with ns, us, ms, s
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    from: Option<u64>,
+    /// Only faults that began before TIME
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    to: Option<u64>,
+    /// Only these processes: 12,13
+    #[arg(long, value_name = "PID", value_delimiter = ',')]
+    pid: Vec<u32>,
+    /// Only these threads: 12,13
+    #[arg(long, value_name = "TID", value_delimiter = ',')]
+    tid: Vec<u32>,
+    /// Only threads whose name contains NAME, or fits it when it has * or ?
+    #[arg(long, value_name = "NAME")]
+    comm: Vec<String>,
+    /// Only files whose path contains PATH, or fits it when it has * or ?; also [anon], [heap], [stack], [shm]
+    #[arg(long, value_name = "PATH")]
+    file: Vec<String>,
+    /// Only faults that needed I/O
+    #[arg(long)]
+    major: bool,
+    /// Only faults that needed no I/O
+    #[arg(long)]
+    minor: bool,
+    /// Only faults of at least TIME: microseconds, or with ns, us, ms, s
+    #[arg(long, value_name = "TIME", value_parser = microseconds)]
+    min_latency: Option<u64>,
+    /// Only faults of at most TIME
+    #[arg(long, value_name = "TIME", value_parser = microseconds)]
+    max_latency: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Heatmap")]
+struct HeatArgs {
+    /// Only this part of the address space: 0x7f0000000000-0x7f0000100000
+    #[arg(long, value_name = "START-END", value_parser = address_range, conflicts_with = "file")]
+    address: Option<(u64, u64)>,
+    /// What a cell shows
+    #[arg(long, value_enum, default_value_t)]
+    weight: Weight,
+    /// How values are spread over the ten levels
+    #[arg(long, value_enum, default_value_t)]
+    scale: Spread,
+    /// Rows of cells [default: fits the terminal]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rows: Option<u16>,
+    /// Columns of cells [default: fits the terminal]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    columns: Option<u16>,
+    /// Regions of the address space to show, most faults first
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=32))]
+    regions: u16,
+}
+
+/// What to do, free of clap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The trace.
+    pub trace: PathBuf,
+    /// The verb and its own options.
+    pub verb: Verb,
+    /// How to write.
+    pub format: Format,
+    /// Where to write; standard output if `None`.
+    pub output: Option<PathBuf>,
+    /// Which faults.
+    pub filter: Filter,
+    /// The filters in words.
+    pub filters: String,
+}
+
+/// A verb with its own options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as on the command line")]
+pub enum Verb {
+    Report,
+    Threads,
+    Files,
+    Percentiles(By),
+    Heatmap(HeatOptions),
+    Events,
+    Info,
+}
+
+/// Options of `heatmap`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeatOptions {
+    /// First and last byte.
+    pub range: Option<(u64, u64)>,
+    /// What a cell shows.
+    pub weight: Weight,
+    /// Levels.
+    pub spread: Spread,
+    /// Rows, if given.
+    pub rows: Option<usize>,
+    /// Columns, if given.
+    pub columns: Option<usize>,
+    /// Regions to draw.
+    pub regions: usize,
+}
+
+impl Cli {
+    /// Checks what clap cannot and gives plain options.
+    ///
+    /// # Errors
+    /// One line for a usage error.
+    pub fn into_request(self) -> Result<Request, String> {
+        let (plain, verb) = match self.verb {
+            None => {
+                let trace = self
+                    .trace
+                    .ok_or("no trace given: try 'pfanalyze trace.pfz', or --help")?;
+                (
+                    Plain {
+                        trace,
+                        output: self.output,
+                        filter: self.filter,
+                    },
+                    Verb::Report,
+                )
+            }
+            Some(VerbArgs::Threads(plain)) => (plain, Verb::Threads),
+            Some(VerbArgs::Files(plain)) => (plain, Verb::Files),
+            Some(VerbArgs::Events(plain)) => (plain, Verb::Events),
+            Some(VerbArgs::Percentiles { plain, by }) => (plain, Verb::Percentiles(by)),
+            Some(VerbArgs::Heatmap { plain, heat }) => (plain, Verb::Heatmap(heat.into_options())),
+            Some(VerbArgs::Info { trace, output }) => {
+                return Ok(Request {
+                    trace,
+                    verb: Verb::Info,
+                    format: output.format,
+                    output: output.output,
+                    filter: Filter::default(),
+                    filters: String::new(),
+                });
+            }
+        };
+        if verb == Verb::Report && plain.output.format == Format::Csv {
+            return Err(
+                "the report has no CSV form: name a verb, such as 'pfanalyze threads TRACE --format csv'"
+                    .into(),
+            );
+        }
+        let filters = plain.filter.in_words();
+        Ok(Request {
+            trace: plain.trace,
+            verb,
+            format: plain.output.format,
+            output: plain.output.output,
+            filter: plain.filter.into_filter()?,
+            filters,
+        })
+    }
+}
+
+impl FilterArgs {
+    fn into_filter(self) -> Result<Filter, String> {
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && from >= to
+        {
+            return Err("--from must be before --to".into());
+        }
+        if let (Some(min), Some(max)) = (self.min_latency, self.max_latency)
+            && min > max
+        {
+            return Err("--min-latency is above --max-latency: no fault can pass".into());
+        }
+        let class = match (self.major, self.minor) {
+            (true, true) => {
+                return Err("--major and --minor exclude each other: leave both out for all faults".into());
+            }
+            (true, false) => Some(Class::Major),
+            (false, true) => Some(Class::Minor),
+            (false, false) => None,
+        };
+        let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
+        Ok(Filter {
+            from_ns: self.from,
+            to_ns: self.to,
+            pids: self.pid,
+            tids: self.tid,
+            comms: patterns(&self.comm),
+            files: patterns(&self.file),
+            class,
+            min_latency_ns: self.min_latency,
+            max_latency_ns: self.max_latency,
+        })
+    }
+
+    fn in_words(&self) -> String {
+        let mut words = Vec::new();
+        let numbers = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        let mut say = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                words.push(format!("{name} {value}").trim_end().to_owned());
+            }
+        };
+        say("--from", self.from.map(crate::units::duration));
+        say("--to", self.to.map(crate::units::duration));
+        say("--pid", (!self.pid.is_empty()).then(|| numbers(&self.pid)));
+        say("--tid", (!self.tid.is_empty()).then(|| numbers(&self.tid)));
+        self.comm
+            .iter()
+            .for_each(|comm| say("--comm", Some(comm.clone())));
+        self.file
+            .iter()
+            .for_each(|file| say("--file", Some(file.clone())));
+        say("--major", self.major.then(String::new));
+        say("--minor", self.minor.then(String::new));
+        say("--min-latency", self.min_latency.map(crate::units::duration));
+        say("--max-latency", self.max_latency.map(crate::units::duration));
+        words.join(" ")
+    }
+}
+
+impl HeatArgs {
+    fn into_options(self) -> HeatOptions {
+        HeatOptions {
+            range: self.address,
+            weight: self.weight,
+            spread: self.scale,
+            rows: self.rows.map(usize::from),
+            columns: self.columns.map(usize::from),
+            regions: usize::from(self.regions),
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    parse_duration_ns(text, 1_000_000_000)
+}
+
+fn microseconds(text: &str) -> Result<u64, String> {
+    parse_duration_ns(text, 1_000)
+}
+
+/// `START-END`, END not included, as a first and a last byte.
+fn address_range(text: &str) -> Result<(u64, u64), String> {
+    let (start, end) = text
+        .split_once('-')
+        .ok_or("give START-END, such as 0x7f0000000000-0x7f0000100000")?;
+    let (start, end) = (parse_address(start)?, parse_address(end)?);
+    match end.checked_sub(1) {
+        Some(last) if start <= last => Ok((start, last)),
+        _ => Err("START must be below END".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use clap::CommandFactory;
+
+    fn request(arguments: &[&str]) -> Result<Request, String> {
+        let arguments = std::iter::once("pfanalyze").chain(arguments.iter().copied());
+        Cli::try_parse_from(arguments)
+            .map_err(|error| error.to_string())?
+            .into_request()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_trace_alone_is_the_report_and_a_verb_is_a_verb() {
+        let report = request(&["trace.pfz", "--pid", "3,4", "--pid", "5"]).unwrap();
+        assert_eq!(report.verb, Verb::Report);
+        assert_eq!(report.filter.pids, [3, 4, 5]);
+        assert_eq!(report.filters, "--pid 3,4,5");
+        assert_eq!(request(&["threads", "trace.pfz"]).unwrap().verb, Verb::Threads);
+        assert_eq!(request(&["./threads"]).unwrap().verb, Verb::Report);
+        assert_eq!(request(&["threads", "-"]).unwrap().trace, PathBuf::from("-"));
+    }
+
+    #[test]
+    fn times_and_latencies_have_their_own_bare_units() {
+        let filter = request(&["t", "--from", "1.5", "--to", "2000ms", "--min-latency", "10"])
+            .unwrap()
+            .filter;
+        assert_eq!(
+            (filter.from_ns, filter.to_ns),
+            (Some(1_500_000_000), Some(2_000_000_000))
+        );
+        assert_eq!(filter.min_latency_ns, Some(10_000));
+    }
+
+    #[test]
+    fn contradictions_are_usage_errors() {
+        for wrong in [
+            &["t", "--major", "--minor"][..],
+            &["t", "--from", "2", "--to", "1"],
+            &["t", "--min-latency", "2", "--max-latency", "1"],
+            &["t", "--format", "csv"],
+            &["t", "--from", "-1"],
+            &["t", "--pid", "x"],
+            &["heatmap", "t", "--address", "5-5"],
+            &["heatmap", "t", "--address", "1-2", "--file", "x"],
+            &["heatmap", "t", "--rows", "0"],
+            &["--pid", "3", "threads", "t"],
+            &["threads"],
+            &[],
+        ] {
+            assert!(request(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

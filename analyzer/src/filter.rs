@@ -1,0 +1,212 @@
+//! Which faults count. One filter serves every verb: it skips whole blocks by their ranges and masks the rest.
+
+use crate::error::AnalyzeError;
+use crate::frame::u32s;
+use crate::pattern::Pattern;
+use crate::schema::Column;
+use crate::session::Session;
+use pf_formats::BlockInfo;
+use polars::prelude::{BooleanChunked, ChunkCompareIneq, DataFrame, NewChunkedArray, PlHashMap};
+use std::borrow::Cow;
+
+/// The kernel's class of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Needed I/O.
+    Major,
+    /// Did not.
+    Minor,
+}
+
+/// All conditions must hold; several values of one condition are alternatives; empty means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Entry not before, from the start of the recording.
+    pub from_ns: Option<u64>,
+    /// Entry before, from the start of the recording.
+    pub to_ns: Option<u64>,
+    /// Processes.
+    pub pids: Vec<u32>,
+    /// Threads.
+    pub tids: Vec<u32>,
+    /// Thread names.
+    pub comms: Vec<Pattern>,
+    /// Paths, or `[anon]` and the like.
+    pub files: Vec<Pattern>,
+    /// Class.
+    pub class: Option<Class>,
+    /// Latency not below.
+    pub min_latency_ns: Option<u64>,
+    /// Latency not above.
+    pub max_latency_ns: Option<u64>,
+}
+
+/// Answers to `Pattern` questions by dictionary id, so that each name is matched once.
+#[derive(Debug, Default)]
+pub(crate) struct NameCache {
+    generation: u64,
+    comms: PlHashMap<u32, bool>,
+    objects: PlHashMap<u32, bool>,
+}
+
+impl Filter {
+    /// Whether every fault passes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The columns that [`Filter::mask`] looks at.
+    #[must_use]
+    pub fn columns(&self) -> Vec<Column> {
+        let mut columns = Vec::new();
+        let mut want = |needed: bool, column| {
+            if needed {
+                columns.push(column);
+            }
+        };
+        want(self.from_ns.is_some() || self.to_ns.is_some(), Column::TsNs);
+        want(
+            self.min_latency_ns.is_some() || self.max_latency_ns.is_some(),
+            Column::LatencyNs,
+        );
+        want(!self.pids.is_empty(), Column::Pid);
+        want(!self.tids.is_empty(), Column::Tid);
+        want(!self.comms.is_empty(), Column::CommId);
+        want(!self.files.is_empty(), Column::ObjectId);
+        want(self.class.is_some(), Column::Major);
+        columns
+    }
+
+    /// Whether a block can hold a fault that passes, judged by its ranges.
+    #[must_use]
+    pub fn may_pass(&self, block: &BlockInfo, session: &Session) -> bool {
+        let start = session.start_ns();
+        let too_early = self
+            .from_ns
+            .is_some_and(|from| session.since_start_ns(block.ts_max) < from);
+        let too_late = self
+            .to_ns
+            .is_some_and(|to| block.ts_min >= start.saturating_add(to));
+        let too_fast = self.min_latency_ns.is_some_and(|min| block.latency_max < min);
+        let too_slow = self.max_latency_ns.is_some_and(|max| block.latency_min > max);
+        let wrong_class = match self.class {
+            Some(Class::Major) => block.majors == 0,
+            Some(Class::Minor) => block.majors == block.events,
+            None => false,
+        };
+        !(too_early || too_late || too_fast || too_slow || wrong_class)
+    }
+
+    /// One flag per row; `None` when every row passes.
+    pub(crate) fn mask(
+        &self,
+        frame: &DataFrame,
+        session: &Session,
+        cache: &mut NameCache,
+    ) -> Result<Option<BooleanChunked>, AnalyzeError> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        if cache.generation != session.dicts.generation() {
+            *cache = NameCache {
+                generation: session.dicts.generation(),
+                ..NameCache::default()
+            };
+        }
+        let mut mask: Option<BooleanChunked> = None;
+        let mut and = |part: BooleanChunked| {
+            mask = Some(match mask.take() {
+                Some(before) => before & part,
+                None => part,
+            });
+        };
+        let start = session.start_ns();
+        // From 0 nothing is cut: a fault that was open when the recording began is earlier than its start.
+        if let Some(from) = self.from_ns.filter(|&from| from > 0) {
+            and(frame
+                .column(Column::TsNs.name())?
+                .u64()?
+                .gt_eq(start.saturating_add(from)));
+        }
+        if let Some(to) = self.to_ns {
+            and(frame
+                .column(Column::TsNs.name())?
+                .u64()?
+                .lt(start.saturating_add(to)));
+        }
+        if let Some(min) = self.min_latency_ns {
+            and(frame.column(Column::LatencyNs.name())?.u64()?.gt_eq(min));
+        }
+        if let Some(max) = self.max_latency_ns {
+            and(frame.column(Column::LatencyNs.name())?.u64()?.lt_eq(max));
+        }
+        if !self.pids.is_empty() {
+            and(row_flags(u32s(frame, Column::Pid)?, |pid| {
+                self.pids.contains(&pid)
+            }));
+        }
+        if !self.tids.is_empty() {
+            and(row_flags(u32s(frame, Column::Tid)?, |tid| {
+                self.tids.contains(&tid)
+            }));
+        }
+        if !self.comms.is_empty() {
+            let name = |id| session.dicts.comm(id);
+            and(by_name(
+                u32s(frame, Column::CommId)?,
+                &mut cache.comms,
+                &self.comms,
+                name,
+            ));
+        }
+        if !self.files.is_empty() {
+            let name = |id| session.dicts.label(id);
+            and(by_name(
+                u32s(frame, Column::ObjectId)?,
+                &mut cache.objects,
+                &self.files,
+                name,
+            ));
+        }
+        if let Some(class) = self.class {
+            let major = frame.column(Column::Major.name())?.bool()?;
+            and(if class == Class::Major {
+                major.clone()
+            } else {
+                !major
+            });
+        }
+        Ok(mask)
+    }
+
+    /// The part of the recording that passes, as (begin, end) in `CLOCK_MONOTONIC`.
+    #[must_use]
+    pub fn window_ns(&self, session: &Session) -> (u64, u64) {
+        let start = session.start_ns();
+        let begin = start.saturating_add(self.from_ns.unwrap_or(0));
+        let end = self
+            .to_ns
+            .map_or(u64::MAX, |to| start.saturating_add(to))
+            .min(session.end_ns());
+        (begin, end.max(begin))
+    }
+}
+
+fn row_flags(ids: &[u32], passes: impl FnMut(u32) -> bool) -> BooleanChunked {
+    BooleanChunked::from_iter_values("mask".into(), ids.iter().copied().map(passes))
+}
+
+fn by_name<'a>(
+    ids: &[u32],
+    cache: &mut PlHashMap<u32, bool>,
+    patterns: &[Pattern],
+    name: impl Fn(u32) -> Cow<'a, str>,
+) -> BooleanChunked {
+    row_flags(ids, |id| {
+        *cache.entry(id).or_insert_with(|| {
+            let name = name(id);
+            patterns.iter().any(|pattern| pattern.matches(&name))
+        })
+    })
+}

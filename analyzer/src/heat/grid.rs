@@ -1,0 +1,378 @@
+//! Counts by (time, page) in bounded memory, in one pass, without knowing the ranges beforehand: when a range or the
+//! number of cells outgrows its limit, neighbouring bins are joined in pairs. Addresses are sparse, so they are kept as
+//! regions with big gaps between them, each as fine as its own extent allows. Counts stay exact; only places get coarser.
+
+use polars::prelude::PlHashMap;
+
+/// Time bins over the whole recording.
+const TIME_BINS: u64 = 1024;
+/// Page bins of one region.
+const PAGE_BINS: u64 = 512;
+/// A region is not made coarser than this to save memory; time is, instead.
+const FEWEST_PAGE_BINS: u64 = 32;
+/// Cells of all regions together: about 20 MB.
+const MAX_CELLS: usize = 1 << 18;
+/// Regions; more are joined with their nearest neighbour.
+const MAX_REGIONS: usize = 32;
+/// Pages without a fault that separate two regions: 16 MiB of 4 KiB pages.
+pub const GAP_PAGES: u64 = 4096;
+
+/// What happened in one cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// Faults.
+    pub count: u64,
+    /// Sum of their latencies.
+    pub wait_ns: u64,
+    /// The longest.
+    pub max_ns: u64,
+}
+
+impl Cell {
+    /// Adds what `other` counted.
+    pub fn merge(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.wait_ns = self.wait_ns.saturating_add(other.wait_ns);
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
+}
+
+type Cells = PlHashMap<(u64, u64), Cell>;
+
+/// A dense part of the address space, or a file.
+#[derive(Clone, Debug, Default)]
+pub struct Region {
+    /// First page with a fault.
+    pub first_page: u64,
+    /// Last page with a fault.
+    pub last_page: u64,
+    /// A page bin is 2^this pages.
+    pub page_shift: u32,
+    /// By (time bin, page bin); page bins are counted from page 0.
+    pub cells: Cells,
+}
+
+impl Region {
+    fn page_bins(&self) -> u64 {
+        (self.last_page >> self.page_shift) - (self.first_page >> self.page_shift) + 1
+    }
+
+    fn rebin(&mut self, time_by: u32, page_by: u32) {
+        let mut coarse = Cells::default();
+        for ((time, page), cell) in self.cells.drain() {
+            coarse
+                .entry((shr(time, time_by), shr(page, page_by)))
+                .or_default()
+                .merge(cell);
+        }
+        self.cells = coarse;
+        self.page_shift += page_by;
+    }
+
+    fn fit_pages(&mut self) {
+        let mut by = 0;
+        while shr(self.last_page, self.page_shift + by) - shr(self.first_page, self.page_shift + by)
+            >= PAGE_BINS
+        {
+            by += 1;
+        }
+        if by > 0 {
+            self.rebin(0, by);
+        }
+    }
+
+    /// Everything in the region.
+    #[must_use]
+    pub fn total(&self) -> Cell {
+        let mut total = Cell::default();
+        self.cells.values().for_each(|&cell| total.merge(cell));
+        total
+    }
+}
+
+fn shr(value: u64, by: u32) -> u64 {
+    value.checked_shr(by).unwrap_or(0)
+}
+
+/// The collector.
+#[derive(Clone, Debug)]
+pub struct Grid {
+    gap_pages: u64,
+    time_shift: u32,
+    /// Sorted by place, never overlapping.
+    regions: Vec<Region>,
+    cells: usize,
+    recent: usize,
+}
+
+impl Grid {
+    /// A grid that splits where `gap_pages` pages in a row have no fault; `u64::MAX` never splits.
+    #[must_use]
+    pub fn new(gap_pages: u64) -> Self {
+        Self {
+            gap_pages,
+            time_shift: 0,
+            regions: Vec::new(),
+            cells: 0,
+            recent: 0,
+        }
+    }
+
+    /// A time bin is 2^this nanoseconds.
+    #[must_use]
+    pub fn time_shift(&self) -> u32 {
+        self.time_shift
+    }
+
+    /// The regions, sorted by place.
+    #[must_use]
+    pub fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// Adds one fault.
+    pub fn add(&mut self, since_start_ns: u64, page: u64, latency_ns: u64) {
+        if shr(since_start_ns, self.time_shift) >= TIME_BINS {
+            let mut by = 1;
+            while shr(since_start_ns, self.time_shift + by) >= TIME_BINS {
+                by += 1;
+            }
+            self.coarsen_time(by);
+        }
+        let time = shr(since_start_ns, self.time_shift);
+        let slot = self.region_of(page);
+        self.recent = slot;
+        let Some(region) = self.regions.get_mut(slot) else {
+            return;
+        };
+        let before = region.cells.len();
+        let cell = Cell {
+            count: 1,
+            wait_ns: latency_ns,
+            max_ns: latency_ns,
+        };
+        region
+            .cells
+            .entry((time, shr(page, region.page_shift)))
+            .or_default()
+            .merge(cell);
+        self.cells += region.cells.len() - before;
+        if self.cells > MAX_CELLS {
+            self.shrink();
+        }
+    }
+
+    fn region_of(&mut self, page: u64) -> usize {
+        let holds = |region: &Region| region.first_page <= page && page <= region.last_page;
+        if self.regions.get(self.recent).is_some_and(holds) {
+            return self.recent;
+        }
+        let next = self.regions.partition_point(|region| region.first_page <= page);
+        let gap = self.gap_pages;
+        let touches_before = |region: &Region| page <= region.last_page.saturating_add(gap);
+        if let Some(before) = next.checked_sub(1)
+            && let Some(region) = self
+                .regions
+                .get_mut(before)
+                .filter(|region| touches_before(region))
+        {
+            if page > region.last_page {
+                region.last_page = page;
+                region.fit_pages();
+                self.join_with_next(before, gap);
+                self.count_cells();
+            }
+            return before;
+        }
+        let touches_after = |region: &Region| region.first_page <= page.saturating_add(gap);
+        if let Some(region) = self.regions.get_mut(next).filter(|region| touches_after(region)) {
+            region.first_page = page;
+            region.fit_pages();
+            self.count_cells();
+            return next;
+        }
+        let region = Region {
+            first_page: page,
+            last_page: page,
+            ..Region::default()
+        };
+        self.regions.insert(next, region);
+        if self.regions.len() > MAX_REGIONS {
+            self.join_nearest();
+            self.count_cells();
+            return self
+                .regions
+                .partition_point(|region| region.first_page <= page)
+                .saturating_sub(1);
+        }
+        next
+    }
+
+    fn join_with_next(&mut self, slot: usize, gap: u64) {
+        let close = match (self.regions.get(slot), self.regions.get(slot + 1)) {
+            (Some(here), Some(next)) => next.first_page <= here.last_page.saturating_add(gap),
+            _ => false,
+        };
+        if close {
+            self.join(slot);
+        }
+    }
+
+    /// Joins region `slot` with the one after it.
+    fn join(&mut self, slot: usize) {
+        if slot + 1 >= self.regions.len() {
+            return;
+        }
+        let mut next = self.regions.remove(slot + 1);
+        let Some(here) = self.regions.get_mut(slot) else {
+            return;
+        };
+        here.last_page = next.last_page;
+        here.fit_pages();
+        let shift = here.page_shift.max(next.page_shift);
+        if shift > here.page_shift {
+            here.rebin(0, shift - here.page_shift);
+        }
+        if shift > next.page_shift {
+            next.rebin(0, shift - next.page_shift);
+        }
+        for (place, cell) in next.cells {
+            here.cells.entry(place).or_default().merge(cell);
+        }
+    }
+
+    fn join_nearest(&mut self) {
+        let gaps = self.regions.windows(2).map(|pair| match pair {
+            [a, b] => b.first_page.saturating_sub(a.last_page),
+            _ => u64::MAX,
+        });
+        if let Some((slot, _)) = gaps.enumerate().min_by_key(|&(_, gap)| gap) {
+            self.join(slot);
+        }
+    }
+
+    /// Joins regions whose gap is no wider than they are: a sparsely touched file is one region in the end.
+    pub fn settle(&mut self) {
+        let mut slot = 0;
+        while let [here, next, ..] = self.regions.get(slot..).unwrap_or_default() {
+            let pages = |region: &Region| region.last_page - region.first_page + 1;
+            let gap = next.first_page - here.last_page;
+            if gap <= pages(here).saturating_add(pages(next)) {
+                self.join(slot);
+                // The wider region may now reach the one before it.
+                slot = slot.saturating_sub(1);
+            } else {
+                slot += 1;
+            }
+        }
+        self.count_cells();
+    }
+
+    fn coarsen_time(&mut self, by: u32) {
+        self.regions.iter_mut().for_each(|region| region.rebin(by, 0));
+        self.time_shift += by;
+        self.count_cells();
+    }
+
+    /// Makes the region with the most cells coarser until there is room again.
+    fn shrink(&mut self) {
+        while self.cells > MAX_CELLS / 4 * 3 {
+            let largest = self.regions.iter_mut().max_by_key(|region| region.cells.len());
+            match largest.filter(|region| region.page_bins() > FEWEST_PAGE_BINS) {
+                Some(region) => region.rebin(0, 1),
+                None => self.coarsen_time(1),
+            }
+            self.count_cells();
+        }
+    }
+
+    fn count_cells(&mut self) {
+        self.cells = self.regions.iter().map(|region| region.cells.len()).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(grid: &Grid) -> u64 {
+        grid.regions().iter().map(|region| region.total().count).sum()
+    }
+
+    #[test]
+    fn far_apart_addresses_become_separate_regions() {
+        let mut grid = Grid::new(GAP_PAGES);
+        for i in 0..100 {
+            grid.add(i, 0x5555_0000 + i, 10);
+            grid.add(i, 0x7_f000_0000 + i * 64, 20);
+        }
+        grid.settle();
+        assert_eq!(grid.regions().len(), 2);
+        assert_eq!(
+            grid.regions()[1].total(),
+            Cell {
+                count: 100,
+                wait_ns: 2000,
+                max_ns: 20
+            }
+        );
+        assert_eq!(
+            (grid.regions()[0].first_page, grid.regions()[0].last_page),
+            (0x5555_0000, 0x5555_0063)
+        );
+    }
+
+    #[test]
+    fn memory_stays_bounded_and_no_fault_is_lost() {
+        let mut grid = Grid::new(GAP_PAGES);
+        let mut state = 1u64;
+        for i in 0..600_000u64 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let page = if i % 1000 == 0 {
+                state >> 12
+            } else {
+                0x7_f000_0000 + (state >> 44)
+            };
+            grid.add(state >> 33, page, 1);
+        }
+        assert!(grid.cells <= MAX_CELLS && grid.regions().len() <= MAX_REGIONS);
+        assert_eq!(counted(&grid), 600_000);
+        grid.settle();
+        assert_eq!(counted(&grid), 600_000);
+    }
+
+    #[test]
+    fn extreme_times_and_pages_do_not_overflow() {
+        for gap in [GAP_PAGES, u64::MAX] {
+            let mut grid = Grid::new(gap);
+            for (time, page) in [
+                (0, u64::MAX),
+                (u64::MAX, 0),
+                (1, u64::MAX / 2),
+                (u64::MAX, u64::MAX),
+                (0, 0),
+            ] {
+                grid.add(time, page, u64::MAX);
+            }
+            grid.settle();
+            assert_eq!(counted(&grid), 5);
+        }
+    }
+
+    #[test]
+    fn regions_that_grow_together_become_one() {
+        let mut grid = Grid::new(10);
+        for page in [100, 120, 110, 95, 130, 141] {
+            grid.add(0, page, 1);
+        }
+        assert_eq!(grid.regions().len(), 2);
+        grid.add(0, 135, 1);
+        assert_eq!(grid.regions().len(), 1);
+        assert_eq!(
+            (grid.regions()[0].first_page, grid.regions()[0].last_page),
+            (95, 141)
+        );
+    }
+}

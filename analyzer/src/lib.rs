@@ -1,0 +1,25 @@
+//! Replays a `.pfz` page-fault trace: streams it as polars frames, filters, summarises in bounded memory, renders.
+//! The binary `pfanalyze` is a thin shell around [`app::run`]; everything else is here so that tests can use it.
+
+pub mod app;
+pub mod cli;
+pub mod dicts;
+pub mod error;
+pub mod filter;
+pub mod frame;
+pub mod heat;
+pub mod histogram;
+pub mod input;
+pub mod notice;
+pub mod output;
+pub mod pages;
+pub mod pattern;
+pub mod progress;
+pub mod query;
+pub mod report;
+pub mod scan;
+pub mod schema;
+pub mod session;
+pub mod table;
+pub mod text;
+pub mod units;

@@ -1,0 +1,96 @@
+//! Where results go: standard output, or a file that is opened before the work starts. It also knows the terminal.
+
+use anyhow::Context;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+
+/// Characters per line when the output is not a terminal.
+const PLAIN_WIDTH: usize = 80;
+
+/// The opened output and what it can show.
+pub struct Output {
+    /// Buffered; flush it and look at the error.
+    pub out: Box<dyn Write>,
+    /// Size of the terminal, if it is one.
+    pub terminal: Option<(usize, usize)>,
+    /// Whether colour is welcome.
+    pub colour: bool,
+}
+
+impl Output {
+    /// Opens `path`, or standard output. `trace` is refused as output.
+    ///
+    /// # Errors
+    /// When the file cannot be created, or is the trace itself.
+    pub fn open(path: Option<&Path>, trace: &Path) -> anyhow::Result<Self> {
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+            return Ok(Self::stdout());
+        };
+        let name = crate::text::escape(&path.display().to_string());
+        // Truncated only after it is known to be another file than the trace.
+        let options = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .clone();
+        let file = options
+            .open(path)
+            .with_context(|| format!("{name} cannot be written"))?;
+        if same_file(&file, trace) {
+            anyhow::bail!("{name} is the trace itself: give another file to -o");
+        }
+        let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        if is_regular {
+            file.set_len(0)
+                .with_context(|| format!("{name} cannot be written"))?;
+        }
+        Ok(Self {
+            out: Box::new(BufWriter::with_capacity(1 << 16, file)),
+            terminal: None,
+            colour: false,
+        })
+    }
+
+    fn stdout() -> Self {
+        let stdout = io::stdout();
+        let is_terminal = stdout.is_terminal();
+        let size = terminal_size::terminal_size_of(&stdout)
+            .map(|(width, height)| (usize::from(width.0), usize::from(height.0)));
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        Self {
+            out: Box::new(BufWriter::with_capacity(1 << 16, stdout)),
+            terminal: size.filter(|_| is_terminal),
+            colour: is_terminal && !plain,
+        }
+    }
+
+    /// Characters per line.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.terminal
+            .map_or(PLAIN_WIDTH, |(width, _)| width.clamp(60, 400))
+    }
+
+    /// Lines, if there is a terminal.
+    #[must_use]
+    pub fn height(&self) -> Option<usize> {
+        self.terminal.map(|(_, height)| height)
+    }
+}
+
+#[cfg(unix)]
+fn same_file(output: &File, trace: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |metadata: std::fs::Metadata| (metadata.is_file(), metadata.dev(), metadata.ino());
+    match (output.metadata(), std::fs::metadata(trace)) {
+        (Ok(output), Ok(trace)) => output.is_file() && identity(output) == identity(trace),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn same_file(_: &File, _: &Path) -> bool {
+    false
+}

@@ -1,0 +1,8 @@
+//! What can be asked of a trace: one file per verb, each a [`crate::scan::Query`] with a `finish` that gives the result.
+
+pub mod classes;
+pub mod events;
+pub mod files;
+pub mod info;
+pub mod percentiles;
+pub mod threads;

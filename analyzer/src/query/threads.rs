@@ -1,0 +1,191 @@
+//! `threads`: who waited, and how long. Also the totals of the report, which are sums over threads.
+
+use crate::error::AnalyzeError;
+use crate::frame::{u32s, u64s};
+use crate::query::classes::{Classes, latencies};
+use crate::scan::Query;
+use crate::schema::Column;
+use crate::session::Session;
+use crate::table::{Head, Table, Value};
+use polars::prelude::{DataFrame, PlHashMap};
+
+/// The columns of the table; the first nine are a contract.
+pub const HEADS: [Head; 11] = [
+    Head {
+        name: "pid",
+        title: "PID",
+    },
+    Head {
+        name: "tid",
+        title: "TID",
+    },
+    Head {
+        name: "comm",
+        title: "COMM",
+    },
+    Head {
+        name: "major",
+        title: "MAJOR",
+    },
+    Head {
+        name: "minor",
+        title: "MINOR",
+    },
+    Head {
+        name: "total_ms",
+        title: "TOTAL_MS",
+    },
+    Head {
+        name: "avg_ms",
+        title: "AVG_MS",
+    },
+    Head {
+        name: "max_ms",
+        title: "MAX_MS",
+    },
+    Head {
+        name: "min_us",
+        title: "MIN_US",
+    },
+    Head {
+        name: "p50_us",
+        title: "P50_US",
+    },
+    Head {
+        name: "p99_us",
+        title: "P99_US",
+    },
+];
+
+/// One thread.
+#[derive(Clone, Debug, Default)]
+pub struct ThreadFaults {
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Its latencies.
+    pub classes: Classes,
+    /// The name in its last fault, and when that was.
+    comm_id: u32,
+    comm_ts_ns: u64,
+}
+
+/// Collects faults by thread.
+#[derive(Debug, Default)]
+pub struct Threads {
+    index: PlHashMap<(u32, u32), usize>,
+    threads: Vec<ThreadFaults>,
+}
+
+impl Query for Threads {
+    fn columns(&self) -> Vec<Column> {
+        vec![
+            Column::TsNs,
+            Column::LatencyNs,
+            Column::Pid,
+            Column::Tid,
+            Column::CommId,
+            Column::Major,
+        ]
+    }
+
+    fn block(&mut self, frame: &DataFrame, _: &Session) -> Result<(), AnalyzeError> {
+        let pids = u32s(frame, Column::Pid)?;
+        let tids = u32s(frame, Column::Tid)?;
+        let comms = u32s(frame, Column::CommId)?;
+        let times = u64s(frame, Column::TsNs)?;
+        // Rows come in runs of one thread, so that the map is asked once per run.
+        let mut current: Option<usize> = None;
+        let rows = pids
+            .iter()
+            .zip(tids)
+            .zip(comms.iter().zip(times))
+            .zip(latencies(frame)?);
+        for (((&pid, &tid), (&comm_id, &ts_ns)), (latency_ns, major)) in rows {
+            let is_current = |&slot: &usize| {
+                self.threads
+                    .get(slot)
+                    .is_some_and(|t| t.pid == pid && t.tid == tid)
+            };
+            let slot = current.filter(is_current).unwrap_or_else(|| self.slot(pid, tid));
+            current = Some(slot);
+            let Some(thread) = self.threads.get_mut(slot) else {
+                continue;
+            };
+            thread.classes.add(latency_ns, major);
+            if ts_ns >= thread.comm_ts_ns {
+                thread.comm_ts_ns = ts_ns;
+                thread.comm_id = comm_id;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Threads {
+    fn slot(&mut self, pid: u32, tid: u32) -> usize {
+        *self.index.entry((pid, tid)).or_insert_with(|| {
+            self.threads.push(ThreadFaults {
+                pid,
+                tid,
+                ..ThreadFaults::default()
+            });
+            self.threads.len() - 1
+        })
+    }
+
+    /// The threads, longest wait first.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&ThreadFaults> {
+        let mut threads: Vec<&ThreadFaults> = self.threads.iter().collect();
+        threads.sort_by_key(|thread| {
+            (
+                std::cmp::Reverse(thread.classes.wait_ns()),
+                thread.pid,
+                thread.tid,
+            )
+        });
+        threads
+    }
+
+    /// All threads together.
+    #[must_use]
+    pub fn classes(&self) -> Classes {
+        let mut all = Classes::default();
+        self.threads.iter().for_each(|thread| all.merge(&thread.classes));
+        all
+    }
+
+    /// The table with its total line.
+    #[must_use]
+    pub fn table(&self, session: &Session) -> Table {
+        let mut rows = Vec::with_capacity(self.threads.len());
+        for thread in self.sorted() {
+            let mut row = vec![
+                Value::Id(u64::from(thread.pid)),
+                Value::Id(u64::from(thread.tid)),
+                Value::Text(session.dicts.comm(thread.comm_id).into_owned()),
+            ];
+            row.extend(latency_cells(&thread.classes));
+            rows.push(row);
+        }
+        let total = (!rows.is_empty()).then(|| {
+            let mut row = vec![Value::Null, Value::Null, Value::Text("total".into())];
+            row.extend(latency_cells(&self.classes()));
+            row
+        });
+        Table {
+            heads: HEADS.to_vec(),
+            rows,
+            total,
+        }
+    }
+}
+
+fn latency_cells(classes: &Classes) -> Vec<Value> {
+    let all = classes.all();
+    let mut cells = classes.wait_cells();
+    cells.extend([all.min(), all.quantile(50_000), all.quantile(99_000)].map(Value::Us));
+    cells
+}

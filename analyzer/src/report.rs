@@ -1,0 +1,265 @@
+//! The default report: one screen that says what was recorded, whether to trust it, who waited, on what, when.
+//! It joins the results of the queries and has no numbers of its own.
+
+use crate::error::AnalyzeError;
+use crate::filter::Filter;
+use crate::heat::collect::{Extent, Heat};
+use crate::heat::draw::{MARGIN_COLUMNS, Style};
+use crate::histogram::PRECISION;
+use crate::notice;
+use crate::query::files::Files;
+use crate::query::info::{self, bytes_per_event, shell_words};
+use crate::query::percentiles::class_table;
+use crate::query::threads::Threads;
+use crate::scan::Query;
+use crate::session::Session;
+use crate::table::{Format, Table};
+use crate::text::{escape, keep_start, wrap};
+use crate::units::{bytes, duration, grouped, percent, utc};
+use std::io::Write;
+
+/// Rows of the per-thread table before "… and N more".
+const THREADS_SHOWN: usize = 20;
+/// Rows of the per-file table.
+const FILES_SHOWN: usize = 10;
+/// Rows of the small heatmap.
+const HEAT_ROWS: usize = 12;
+
+/// The queries behind the report.
+#[derive(Debug)]
+pub struct Report {
+    threads: Threads,
+    files: Files,
+    heat: Heat,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            threads: Threads::default(),
+            files: Files::default(),
+            heat: Heat::by_address(None),
+        }
+    }
+}
+
+/// How the text is laid out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Characters per line.
+    pub width: usize,
+    /// How the heatmap is drawn.
+    pub style: Style,
+    /// What the user calls the trace, for hints.
+    pub trace: String,
+    /// The filters in words; empty for none.
+    pub filters: String,
+}
+
+impl Report {
+    /// The queries to run.
+    pub fn queries(&mut self) -> [&mut dyn Query; 3] {
+        [&mut self.threads, &mut self.files, &mut self.heat]
+    }
+
+    /// Writes the report as text.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_text(
+        &mut self,
+        session: &Session,
+        filter: &Filter,
+        layout: &Layout,
+        out: &mut dyn Write,
+    ) -> Result<(), AnalyzeError> {
+        self.heat.settle();
+        for warning in notice::warnings(session) {
+            writeln!(out, "! {warning}")?;
+        }
+        self.write_head(session, filter, layout, out)?;
+        let classes = self.threads.classes();
+        if classes.count() == 0 {
+            let why = if filter.is_empty() {
+                "no page faults were recorded"
+            } else {
+                "no faults pass the filter"
+            };
+            writeln!(out, "\n{why}")?;
+            return Ok(());
+        }
+        writeln!(out, "\nThreads, longest wait first")?;
+        let mut threads = self.threads.table(session);
+        // The nine contract columns fit a screen; the verb has them all.
+        for row in threads.rows.iter_mut().chain(threads.total.iter_mut()) {
+            row.truncate(9);
+        }
+        threads.heads.truncate(9);
+        write_top(threads, THREADS_SHOWN, "threads", layout, out)?;
+        writeln!(out, "\nLatency by class ({PRECISION})")?;
+        class_table(&classes).write(Format::Table, Some(layout.width), out)?;
+        writeln!(out, "\nFiles and memory, longest wait first")?;
+        write_top(self.files.table(session), FILES_SHOWN, "files", layout, out)?;
+        writeln!(out)?;
+        let columns = layout.width.saturating_sub(MARGIN_COLUMNS).max(10);
+        let extent = Extent {
+            size: (HEAT_ROWS, columns),
+            regions: 1,
+        };
+        self.heat.write_text(session, filter, extent, layout.style, out)
+    }
+
+    fn write_head(
+        &self,
+        session: &Session,
+        filter: &Filter,
+        layout: &Layout,
+        out: &mut dyn Write,
+    ) -> Result<(), AnalyzeError> {
+        let mut line = |name: &str, text: String| {
+            let room = layout.width.saturating_sub(10).max(20);
+            // A command line can be longer than a screen; three lines tell it.
+            let lines = wrap(&keep_start(&text, 3 * room), room);
+            lines.iter().enumerate().try_for_each(|(index, text)| {
+                writeln!(out, "{:<10}{text}", if index == 0 { name } else { "" })
+            })
+        };
+        let start = utc(session.header.utc_of(session.start_ns()));
+        match &session.meta {
+            Some(meta) => {
+                let what = if meta.command.is_empty() {
+                    meta.target.clone()
+                } else {
+                    shell_words(&meta.command)
+                };
+                line("recorded", escape(&what))?;
+                let host = &meta.host;
+                let machine = format!(
+                    "{} (Linux {}, {}, {} CPUs, {})",
+                    host.hostname,
+                    host.kernel,
+                    host.arch,
+                    host.cpus,
+                    bytes(host.memory_bytes)
+                );
+                line("host", escape(&machine))?;
+                line("when", format!("{start}, {}", duration(session.duration_ns())))?;
+                line(
+                    "by",
+                    escape(&format!(
+                        "{}, backend {}: {}",
+                        meta.recorder, meta.backend, meta.entry
+                    )),
+                )?;
+                if !meta.filters.is_empty() {
+                    line(
+                        "only",
+                        escape(&format!("recorded with filters: {}", meta.filters.join(", "))),
+                    )?;
+                }
+                if !meta.blind.is_empty() {
+                    line("blind to", escape(&meta.blind.join(", ")))?;
+                }
+            }
+            None => line("recorded", format!("not known (its record is damaged), {start}"))?,
+        }
+        line(
+            "faults",
+            format!(
+                "{}: {} major, {} minor; {}, {} bytes each",
+                grouped(session.events),
+                grouped(session.majors),
+                grouped(session.events.saturating_sub(session.majors)),
+                bytes(session.bytes),
+                bytes_per_event(session)
+            ),
+        )?;
+        for note in session.losses.iter().filter(|loss| !loss.reason.costs_events()) {
+            line(
+                "note",
+                format!(
+                    "{} {} (no faults missing through it)",
+                    note.reason.name(),
+                    grouped(note.count)
+                ),
+            )?;
+        }
+        line("check", notice::reconciliation(session))?;
+        if !filter.is_empty() {
+            line(
+                "filter",
+                format!("{}; below only the faults that pass", escape(&layout.filters)),
+            )?;
+        }
+        let (wait_ns, lived_ns, threads) = self.wait(session, filter);
+        let of_whom = if threads == 1 {
+            "thread".to_owned()
+        } else {
+            format!("{} threads", grouped(threads))
+        };
+        line(
+            "wait",
+            format!(
+                "{} in faults = {} of the {} lifetime of the {of_whom} that faulted",
+                duration(wait_ns),
+                percent(u128::from(wait_ns), lived_ns),
+                duration(u64::try_from(lived_ns).unwrap_or(u64::MAX)),
+            ),
+        )?;
+        Ok(())
+    }
+
+    /// Wait, summed lifetime of the threads with faults (within recording and filter window), their number.
+    fn wait(&self, session: &Session, filter: &Filter) -> (u64, u128, u64) {
+        let (begin, end) = filter.window_ns(session);
+        let mut wait_ns = 0u64;
+        let mut lived_ns = 0u128;
+        let mut threads = 0u64;
+        for thread in self.threads.sorted() {
+            let life = session.lifetime_ns(thread.pid, thread.tid);
+            lived_ns += u128::from(life.1.min(end).saturating_sub(life.0.max(begin)));
+            wait_ns = wait_ns.saturating_add(thread.classes.wait_ns());
+            threads += 1;
+        }
+        (wait_ns, lived_ns, threads)
+    }
+
+    /// The report as one JSON object: info, threads, percentiles, files.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_json(&self, session: &Session, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        write!(out, "{{\"info\":")?;
+        info::write_json(session, out)?;
+        write!(out, ",\n\"threads\":")?;
+        self.threads.table(session).write_json(out)?;
+        write!(out, ",\"percentiles\":")?;
+        class_table(&self.threads.classes()).write_json(out)?;
+        write!(out, ",\"files\":")?;
+        self.files.table(session).write_json(out)?;
+        writeln!(out, "}}")?;
+        Ok(())
+    }
+}
+
+/// The first rows of a table, its total, and how to see the others.
+fn write_top(
+    mut table: Table,
+    shown: usize,
+    verb: &str,
+    layout: &Layout,
+    out: &mut dyn Write,
+) -> Result<(), AnalyzeError> {
+    let more = table.rows.len().saturating_sub(shown);
+    table.rows.truncate(shown);
+    table.write(Format::Table, Some(layout.width), out)?;
+    if more > 0 {
+        writeln!(
+            out,
+            "... and {} more: pfanalyze {verb} {}",
+            grouped(more as u64),
+            escape(&layout.trace)
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The engine: streams a trace once, block by block, and shows every query the faults that pass the filter.
+//! Memory is one block plus what the queries keep.
+
+use crate::error::AnalyzeError;
+use crate::filter::{Filter, NameCache};
+use crate::frame;
+use crate::schema::Column;
+use crate::session::Session;
+use pf_formats::{Columns, Damage, EventsBlock, Item, TraceReader};
+use polars::prelude::DataFrame;
+use std::io::Read;
+
+/// Something that looks at every fault once and keeps a small summary.
+pub trait Query {
+    /// The columns it looks at.
+    fn columns(&self) -> Vec<Column>;
+
+    /// Takes in one filtered block. Rows are ordered by thread, and by time within a thread; blocks follow
+    /// each other in the order in which faults completed. The frame may be empty but has all columns.
+    ///
+    /// # Errors
+    /// When a result cannot be written, or a column is missing.
+    fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError>;
+}
+
+/// Reads the whole trace. `tick` is called with the bytes consumed so far.
+///
+/// # Errors
+/// I/O errors of the input and errors of the queries. Damage is no error: it is in the returned session.
+pub fn scan<R: Read>(
+    mut reader: TraceReader<R>,
+    filter: &Filter,
+    queries: &mut [&mut dyn Query],
+    tick: &mut dyn FnMut(u64),
+) -> Result<Session, AnalyzeError> {
+    let mut session = Session::new(reader.header().clone());
+    let mut wanted: Vec<Column> = queries.iter().flat_map(|query| query.columns()).collect();
+    let decode = !wanted.is_empty();
+    wanted.extend(filter.columns());
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut blocks = Blocks {
+        wanted,
+        columns: Columns::default(),
+        cache: NameCache::default(),
+    };
+    while let Some(item) = reader.next()? {
+        match item {
+            Item::Meta(meta) => session.meta = Some(*meta),
+            Item::Dict(dict) => session.dicts.learn(dict),
+            Item::Timeline(entries) => session.see_timeline(&entries),
+            Item::Loss(losses) => session.see_losses(&losses),
+            Item::Footer(footer) => session.see_footer(*footer),
+            Item::Damage(damage) => session.see_damage(damage),
+            Item::Events(block) => {
+                session.announce_block(&block.info);
+                if decode && filter.may_pass(&block.info, &session) {
+                    let Some(frame) = blocks.frame(&block, filter, &mut session)? else {
+                        continue;
+                    };
+                    for query in queries.iter_mut() {
+                        query.block(&frame, &session)?;
+                    }
+                }
+                session.see_block(&block.info);
+            }
+        }
+        tick(reader.offset());
+    }
+    session.finished = reader.summary().finished;
+    session.bytes = reader.offset();
+    Ok(session)
+}
+
+struct Blocks {
+    wanted: Vec<Column>,
+    columns: Columns,
+    cache: NameCache,
+}
+
+impl Blocks {
+    /// The filtered frame; `None` when the block turns out to be damaged inside.
+    fn frame(
+        &mut self,
+        block: &EventsBlock,
+        filter: &Filter,
+        session: &mut Session,
+    ) -> Result<Option<DataFrame>, AnalyzeError> {
+        if let Err(error) = block.decode(frame::projection_of(&self.wanted), &mut self.columns) {
+            session.see_damage(Damage {
+                offset: block.info.offset,
+                bytes: 0,
+                reason: error.to_string(),
+                frames_missing: 1,
+                events_missing: u64::from(block.info.events),
+            });
+            return Ok(None);
+        }
+        let whole = frame::build(&mut self.columns, &self.wanted, session)?;
+        Ok(Some(match filter.mask(&whole, session, &mut self.cache)? {
+            Some(mask) => whole.filter_seq(&mask)?,
+            None => whole,
+        }))
+    }
+}

@@ -1,0 +1,215 @@
+//! Everything a trace says besides its events: who recorded it and how, names, thread lifetimes, losses, damage, totals.
+//! It is filled while the trace streams by; queries read it, and never the other way round.
+
+use crate::dicts::Dicts;
+use pf_formats::{Damage, Footer, Happening, Header, Loss, LossReason, Meta, TimelineEntry, Totals};
+use std::collections::BTreeMap;
+
+/// Places of damage kept one by one; beyond this only their number is.
+const DAMAGES_KEPT: usize = 1_000;
+
+/// When a thread began and ended, as far as the recording saw it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Its creation, when that was during the recording.
+    pub begin_ns: Option<u64>,
+    /// Its end, when that was during the recording.
+    pub end_ns: Option<u64>,
+}
+
+/// Faults lost for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LossTotal {
+    /// Why.
+    pub reason: LossReason,
+    /// How many.
+    pub count: u64,
+    /// Start of the first interval.
+    pub from_ns: u64,
+    /// End of the last interval.
+    pub to_ns: u64,
+}
+
+/// The trace without its events.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The file header.
+    pub header: Header,
+    /// Host, command and backend; `None` when that record was damaged.
+    pub meta: Option<Meta>,
+    /// Names.
+    pub dicts: Dicts,
+    /// By (pid, tid).
+    pub lifetimes: BTreeMap<(u32, u32), Lifetime>,
+    /// By reason, in the order of first appearance.
+    pub losses: Vec<LossTotal>,
+    /// The first places of damage.
+    pub damages: Vec<Damage>,
+    /// Number of all places of damage.
+    pub damage_count: u64,
+    /// Bytes that could not be read.
+    pub damaged_bytes: u64,
+    /// Events known to be missing through damage.
+    pub events_missing: u64,
+    /// What the recorder counted, when it finished.
+    pub totals: Option<Totals>,
+    /// Whether the recorder closed the file in good order; `None` without a footer.
+    pub clean: Option<bool>,
+    /// Whether the trailer was there and valid.
+    pub finished: bool,
+    /// Events in all blocks read, before any filter.
+    pub events: u64,
+    /// Major faults among them.
+    pub majors: u64,
+    /// Blocks read.
+    pub blocks: u64,
+    /// Size of the file or stream.
+    pub bytes: u64,
+    first_ns: Option<u64>,
+    last_ns: u64,
+}
+
+impl Session {
+    /// A session that has seen the header only.
+    #[must_use]
+    pub fn new(header: Header) -> Self {
+        Self {
+            header,
+            meta: None,
+            dicts: Dicts::default(),
+            lifetimes: BTreeMap::new(),
+            losses: Vec::new(),
+            damages: Vec::new(),
+            damage_count: 0,
+            damaged_bytes: 0,
+            events_missing: 0,
+            totals: None,
+            clean: None,
+            finished: false,
+            events: 0,
+            majors: 0,
+            blocks: 0,
+            bytes: 0,
+            first_ns: None,
+            last_ns: 0,
+        }
+    }
+
+    /// When the recording began; without its record, the first event read.
+    #[must_use]
+    pub fn start_ns(&self) -> u64 {
+        self.meta
+            .as_ref()
+            .map(|meta| meta.start_ns)
+            .or(self.first_ns)
+            .unwrap_or(0)
+    }
+
+    /// When the recording ended, never before the end of the last fault read.
+    #[must_use]
+    pub fn end_ns(&self) -> u64 {
+        let detached_ns = self.totals.as_ref().map_or(0, |totals| totals.end_ns);
+        detached_ns.max(self.last_ns).max(self.start_ns())
+    }
+
+    /// Length of the recording.
+    #[must_use]
+    pub fn duration_ns(&self) -> u64 {
+        self.end_ns().saturating_sub(self.start_ns())
+    }
+
+    /// Time since the start of the recording; a fault already open at the start counts as 0.
+    #[must_use]
+    pub fn since_start_ns(&self, ts_ns: u64) -> u64 {
+        ts_ns.saturating_sub(self.start_ns())
+    }
+
+    /// Page size of the recording machine.
+    #[must_use]
+    pub fn page_size(&self) -> u64 {
+        self.meta
+            .as_ref()
+            .map_or(4096, |meta| u64::from(meta.host.page_size))
+            .max(1)
+    }
+
+    /// Events that the recorder knows it could not record.
+    #[must_use]
+    pub fn events_lost(&self) -> u64 {
+        let costly = self.losses.iter().filter(|loss| loss.reason.costs_events());
+        costly.fold(0, |sum, loss| sum.saturating_add(loss.count))
+    }
+
+    /// Lifetime of a thread, cut to the recording.
+    #[must_use]
+    pub fn lifetime_ns(&self, pid: u32, tid: u32) -> (u64, u64) {
+        let life = self.lifetimes.get(&(pid, tid)).copied().unwrap_or_default();
+        let begin = life.begin_ns.unwrap_or(0).max(self.start_ns());
+        let end = life.end_ns.unwrap_or(u64::MAX).min(self.end_ns());
+        (begin, end.max(begin))
+    }
+
+    /// Before a block is looked at: without a meta record, time starts with the first block.
+    pub(crate) fn announce_block(&mut self, info: &pf_formats::BlockInfo) {
+        self.first_ns.get_or_insert(info.ts_min);
+    }
+
+    pub(crate) fn see_block(&mut self, info: &pf_formats::BlockInfo) {
+        self.last_ns = self.last_ns.max(info.end_max);
+        self.events = self.events.saturating_add(u64::from(info.events));
+        self.majors = self.majors.saturating_add(u64::from(info.majors));
+        self.blocks = self.blocks.saturating_add(1);
+    }
+
+    pub(crate) fn see_timeline(&mut self, entries: &[TimelineEntry]) {
+        for entry in entries {
+            let key = (entry.pid, entry.tid);
+            match entry.what {
+                // A tid can come again for a new thread: the newest begin forgets the old end.
+                Happening::Fork { .. } => {
+                    let life = Lifetime {
+                        begin_ns: Some(entry.ts_ns),
+                        end_ns: None,
+                    };
+                    self.lifetimes.insert(key, life);
+                }
+                Happening::Exit { .. } => {
+                    self.lifetimes.entry(key).or_default().end_ns = Some(entry.ts_ns);
+                }
+                Happening::Map { .. } | Happening::Comm { .. } => {}
+            }
+        }
+    }
+
+    pub(crate) fn see_losses(&mut self, losses: &[Loss]) {
+        for loss in losses {
+            match self.losses.iter_mut().find(|total| total.reason == loss.reason) {
+                Some(total) => {
+                    total.count = total.count.saturating_add(loss.count);
+                    total.from_ns = total.from_ns.min(loss.from_ns);
+                    total.to_ns = total.to_ns.max(loss.to_ns);
+                }
+                None => self.losses.push(LossTotal {
+                    reason: loss.reason,
+                    count: loss.count,
+                    from_ns: loss.from_ns,
+                    to_ns: loss.to_ns,
+                }),
+            }
+        }
+    }
+
+    pub(crate) fn see_damage(&mut self, damage: Damage) {
+        self.damage_count = self.damage_count.saturating_add(1);
+        self.damaged_bytes = self.damaged_bytes.saturating_add(damage.bytes);
+        self.events_missing = self.events_missing.saturating_add(damage.events_missing);
+        if self.damages.len() < DAMAGES_KEPT {
+            self.damages.push(damage);
+        }
+    }
+
+    pub(crate) fn see_footer(&mut self, footer: Footer) {
+        self.clean = Some(footer.clean);
+        self.totals = Some(footer.totals);
+    }
+}

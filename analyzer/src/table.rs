@@ -1,0 +1,292 @@
+//! A small result table and its three renderings. What the columns mean is the business of the queries.
+
+use crate::error::AnalyzeError;
+use crate::text::{escape, keep_end};
+use crate::units::{fixed, grouped};
+use std::io::Write;
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Aligned columns, for people.
+    #[default]
+    Table,
+    /// Comma-separated with a header line, for spreadsheets and pandas.
+    Csv,
+    /// JSON: an array with one object per line; `events` writes one object per line without the array.
+    Json,
+}
+
+/// A column of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Name in CSV and JSON.
+    pub name: &'static str,
+    /// Title in tables.
+    pub title: &'static str,
+}
+
+/// One cell. Times are kept in nanoseconds and written in the unit that the column name says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Nothing: empty in CSV, null in JSON.
+    Null,
+    /// A name, exact in CSV and JSON, escaped in tables.
+    Text(String),
+    /// An identifier: not grouped.
+    Id(u64),
+    /// A number of things: grouped in tables.
+    Count(u64),
+    /// Milliseconds, from nanoseconds.
+    Ms(u64),
+    /// Microseconds, from nanoseconds.
+    Us(u64),
+    /// Seconds, from nanoseconds.
+    Seconds(u64),
+}
+
+/// A result.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Columns.
+    pub heads: Vec<Head>,
+    /// Rows, sorted, each as long as `heads`.
+    pub rows: Vec<Vec<Value>>,
+    /// Last line of the table format only: sums over all rows.
+    pub total: Option<Vec<Value>>,
+}
+
+impl Value {
+    fn in_table(&self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Text(text) => escape(text),
+            Self::Id(id) => id.to_string(),
+            Self::Count(count) => grouped(*count),
+            Self::Ms(ns) => fixed(*ns, 1_000_000, 3),
+            Self::Us(ns) => fixed(*ns, 1_000, 1),
+            Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 6),
+        }
+    }
+
+    /// Exact, for programs.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Text(text) => text.clone(),
+            Self::Id(number) | Self::Count(number) => number.to_string(),
+            Self::Ms(ns) => fixed(*ns, 1_000_000, 6),
+            Self::Us(ns) => fixed(*ns, 1_000, 3),
+            Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 9),
+        }
+    }
+
+    /// As a JSON value.
+    #[must_use]
+    pub fn json(&self) -> String {
+        match self {
+            Self::Null => "null".to_owned(),
+            // Serde's string form: JSON escapes and the quotes.
+            Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
+            number => number.plain(),
+        }
+    }
+}
+
+impl Table {
+    /// Writes the table in `format`; `width` cuts the last text column of the table format to a terminal's width.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write(
+        &self,
+        format: Format,
+        width: Option<usize>,
+        out: &mut dyn Write,
+    ) -> Result<(), AnalyzeError> {
+        match format {
+            Format::Table => self.write_table(width, out),
+            Format::Csv => self.write_csv(out),
+            Format::Json => self.write_json(out),
+        }
+    }
+
+    /// The rows as a JSON array, one object per line.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        for (index, row) in self.rows.iter().enumerate() {
+            out.write_all(if index == 0 { b"[\n{" } else { b",\n{" })?;
+            for (column, (head, value)) in self.heads.iter().zip(row).enumerate() {
+                let comma = if column == 0 { "" } else { "," };
+                write!(out, "{comma}\"{}\":{}", head.name, value.json())?;
+            }
+            out.write_all(b"}")?;
+        }
+        out.write_all(if self.rows.is_empty() { b"[]\n" } else { b"\n]\n" })?;
+        Ok(())
+    }
+
+    fn write_csv(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(self.heads.iter().map(|head| head.name))?;
+        for row in &self.rows {
+            csv.write_record(row.iter().map(Value::plain))?;
+        }
+        csv.flush()?;
+        Ok(())
+    }
+
+    fn write_table(&self, width: Option<usize>, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        let render = |row: &Vec<Value>| row.iter().map(Value::in_table).collect::<Vec<String>>();
+        let mut lines: Vec<Vec<String>> = vec![self.heads.iter().map(|head| head.title.to_owned()).collect()];
+        lines.extend(self.rows.iter().map(render));
+        lines.extend(self.total.iter().map(render));
+        let text_column: Vec<bool> = (0..self.heads.len()).map(|column| self.is_text(column)).collect();
+        if let Some(width) = width {
+            fit(&mut lines, &text_column, width);
+        }
+        let widths = widths(&lines, self.heads.len());
+        for line in &lines {
+            let mut text = String::new();
+            for ((cell, &width), &is_text) in line.iter().zip(&widths).zip(&text_column) {
+                let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+                let (before, after) = if is_text {
+                    ("", padding.as_str())
+                } else {
+                    (padding.as_str(), "")
+                };
+                text.push_str(&format!("{before}{cell}{after}  "));
+            }
+            writeln!(out, "{}", text.trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn is_text(&self, column: usize) -> bool {
+        let cells = self.rows.iter().filter_map(|row| row.get(column));
+        cells.clone().any(|cell| matches!(cell, Value::Text(_)))
+    }
+}
+
+fn widths(lines: &[Vec<String>], columns: usize) -> Vec<usize> {
+    let width = |column: usize| {
+        lines
+            .iter()
+            .filter_map(|line| line.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
+    (0..columns).map(|column| width(column).unwrap_or(0)).collect()
+}
+
+/// Shortens the widest text column as far as needed, but never below 16 characters.
+fn fit(lines: &mut [Vec<String>], text_column: &[bool], width: usize) {
+    let widths = widths(lines, text_column.len());
+    let total: usize = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
+    let text_columns = widths
+        .iter()
+        .enumerate()
+        .filter(|&(column, _)| text_column.get(column) == Some(&true));
+    let Some((column, &widest)) = text_columns.max_by_key(|&(_, width)| width) else {
+        return;
+    };
+    if total <= width {
+        return;
+    }
+    let room = widest.saturating_sub(total - width).max(16);
+    for line in lines {
+        if let Some(cell) = line.get_mut(column) {
+            *cell = keep_end(cell, room);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn sample() -> Table {
+        let head = |name, title| Head { name, title };
+        Table {
+            heads: vec![
+                head("name", "NAME"),
+                head("count", "COUNT"),
+                head("max_us", "MAX_US"),
+            ],
+            rows: vec![
+                vec![
+                    Value::Text("a\x1b[0m,\"b\"".into()),
+                    Value::Count(1_234),
+                    Value::Us(1_500),
+                ],
+                vec![Value::Text("c".into()), Value::Count(5), Value::Null],
+            ],
+            total: Some(vec![Value::Null, Value::Count(1_239), Value::Null]),
+        }
+    }
+
+    fn written(format: Format) -> String {
+        let mut out = Vec::new();
+        sample().write(format, None, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_table_is_aligned_and_harmless() {
+        let expected = concat!(
+            "NAME          COUNT  MAX_US\n",
+            "a\\x1b[0m,\"b\"  1,234     1.5\n",
+            "c                 5\n",
+            "              1,239\n"
+        );
+        assert_eq!(written(Format::Table), expected);
+    }
+
+    #[test]
+    fn csv_is_exact_and_quoted() {
+        assert_eq!(
+            written(Format::Csv),
+            "name,count,max_us\n\"a\x1b[0m,\"\"b\"\"\",1234,1.500\nc,5,\n"
+        );
+    }
+
+    #[test]
+    fn json_is_one_valid_document() {
+        let text = written(Format::Json);
+        let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(parsed[0]["name"], "a\x1b[0m,\"b\"");
+        assert_eq!(parsed[0]["max_us"], 1.5);
+        assert!(parsed[1]["max_us"].is_null());
+        assert_eq!(text.lines().count(), 4);
+    }
+
+    #[test]
+    fn a_wide_text_column_gives_way_to_the_terminal() {
+        let table = Table {
+            heads: vec![
+                Head {
+                    name: "file",
+                    title: "FILE",
+                },
+                Head {
+                    name: "n",
+                    title: "N",
+                },
+            ],
+            rows: vec![vec![
+                Value::Text("/very/long/path/to/the/segments.bin".into()),
+                Value::Count(1),
+            ]],
+            total: None,
+        };
+        let mut out = Vec::new();
+        table.write(Format::Table, Some(25), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("…o/the/segments.bin"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 25), "{text}");
+    }
+}

@@ -1,0 +1,106 @@
+//! Strings out of a trace made safe and short enough for a terminal. It knows nothing of tables.
+
+/// Replaces what could steer a terminal or forge a line (control and format characters) by `\x1b`-like escapes.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            c if (c as u32) < 0x100 && c.is_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c if reorders_or_hides(c) => out.push_str(&format!("\\u{{{:x}}}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Line separators, zero-width characters and bidirectional controls.
+fn reorders_or_hides(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Keeps the end of `text`, which is the telling part of a path: `…/data/segments.bin`.
+#[must_use]
+pub fn keep_end(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        return text.to_owned();
+    }
+    let kept = width.saturating_sub(1);
+    std::iter::once('…')
+        .chain(text.chars().skip(length - kept))
+        .collect()
+}
+
+/// Keeps the start of `text`: `mmap-workload -t 4 …`.
+#[must_use]
+pub fn keep_start(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars()
+        .take(width.saturating_sub(1))
+        .chain(std::iter::once('…'))
+        .collect()
+}
+
+/// Breaks at spaces into lines of at most `width` characters; a longer word is broken anywhere.
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        let space = usize::from(used > 0);
+        if used > 0 && used + space + length > width {
+            lines.push(String::new());
+            used = 0;
+        }
+        for (index, c) in word.chars().enumerate() {
+            if used >= width {
+                lines.push(String::new());
+                used = 0;
+            }
+            if let Some(line) = lines.last_mut() {
+                if index == 0 && used > 0 {
+                    line.push(' ');
+                    used += 1;
+                }
+                line.push(c);
+                used += 1;
+            }
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_escapes_do_not_pass() {
+        assert_eq!(escape("a\x1b[2Jb\n\u{9b}c\u{7f}"), "a\\x1b[2Jb\\n\\x9bc\\x7f");
+        assert_eq!(escape("x\u{202e}y"), "x\\u{202e}y");
+        assert_eq!(escape("Grüße 日本"), "Grüße 日本");
+    }
+
+    #[test]
+    fn text_is_wrapped_at_spaces() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh ij", 5), ["abcde", "fgh", "ij"]);
+        assert_eq!(wrap("", 5), [""]);
+    }
+
+    #[test]
+    fn long_text_is_cut_at_the_less_telling_end() {
+        assert_eq!(keep_end("/a/b/c.bin", 6), "…c.bin");
+        assert_eq!(keep_start("abcdef", 4), "abc…");
+        assert_eq!(keep_end("abc", 3), "abc");
+        assert_eq!(keep_end("abc", 0), "…");
+    }
+}
