@@ -6,6 +6,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use pf_bpf::BackendChoice;
 use thiserror::Error;
 
+const USAGE: &str = "\
+pfrec -o FILE [OPTIONS] -- COMMAND [ARG]...
+       pfrec -o FILE [OPTIONS] (-p PID,... | -a)
+       pfrec doctor";
+
 const AFTER_HELP: &str = "\
 Exit status: that of COMMAND (128+N when signal N ended it), 0 without COMMAND,
 125 when pfrec itself fails, 126 when COMMAND cannot be executed, 127 when it does not exist.
@@ -18,7 +23,14 @@ Examples:
 
 /// Record every page fault of a program, with its latency, into a .pfz trace.
 #[derive(Debug, Parser)]
-#[command(name = "pfrec", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "pfrec",
+    version,
+    override_usage = USAGE,
+    after_help = AFTER_HELP,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,

@@ -23,8 +23,12 @@ use crate::{
 /// Longest sleep between two drains: what `kill -9` can cost besides the open block.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Batches the queue holds. A batch is at most what fits the ring, so this bounds the memory.
+/// Batches the queue holds; while it is full they grow into one.
 pub const QUEUE_BATCHES: usize = 16;
+
+/// Records that may wait here for a place in the queue, 88 bytes each. With as many in the ring and in
+/// each batch of the queue this bounds the memory.
+const PENDING_RECORDS: usize = 1 << 20;
 
 /// How long the end waits for faults that are on their way.
 const GRACE: Duration = Duration::from_millis(200);
@@ -92,6 +96,8 @@ struct Progress {
     queue_drops: u64,
     sideband_lost: u64,
     last_ns: u64,
+    /// When a batch last found its place in the queue.
+    waiting_since_ns: u64,
 }
 
 impl Drain {
@@ -106,6 +112,7 @@ impl Drain {
             queue_drops: 0,
             sideband_lost: 0,
             last_ns: monotonic_ns(),
+            waiting_since_ns: monotonic_ns(),
         };
         let mut encoder_alive = true;
         while encoder_alive && !self.stop.load(Relaxed) {
@@ -126,8 +133,9 @@ impl Drain {
         }
         // The end may wait: nothing is recorded any more.
         self.queue.send(last).ok();
+        let seen_lost = progress.drops.reserve + progress.drops.no_entry;
         Ok(Drained {
-            balance: progress.ledger.balance(),
+            balance: progress.ledger.balance().with_losses(seen_lost),
             queue_drops: progress.queue_drops,
             end_ns,
             drops: progress.drops,
@@ -158,18 +166,19 @@ impl Drain {
 
     fn hand_over(&self, progress: &mut Progress, now: u64) -> bool {
         match self.queue.try_send(std::mem::take(&mut progress.pending)) {
-            Ok(()) => true,
+            Ok(()) => {
+                progress.waiting_since_ns = now;
+                true
+            }
             Err(TrySendError::Disconnected(batch)) => {
                 progress.pending = batch;
                 false
             }
             Err(TrySendError::Full(mut batch)) => {
-                let faults = count_faults(&batch.records);
-                batch.records.retain(|record| matches!(record, Record::Exit(_)));
-                if faults > 0 {
-                    batch
-                        .losses
-                        .push(loss(LossReason::Queue, faults, progress.last_ns, now));
+                if batch.records.len() > PENDING_RECORDS {
+                    let faults = count_faults(&batch.records);
+                    batch.records.retain(|record| matches!(record, Record::Exit(_)));
+                    batch.losses.push(loss(LossReason::Queue, faults, progress.waiting_since_ns, now));
                     progress.queue_drops += faults;
                     self.gauges.lost.fetch_add(faults, Relaxed);
                 }

@@ -23,6 +23,15 @@ pub struct Balance {
 }
 
 impl Balance {
+    /// Enters what was lost after the last record of a thread. `lost` is the probes' own count over all
+    /// threads; each of these faults is one that the kernel counted, of a class nobody knows: taken
+    /// as minor.
+    #[must_use]
+    pub fn with_losses(self, lost: u64) -> Self {
+        let unseen = lost.saturating_sub(self.lost);
+        Self { lost: self.lost + unseen, kernel_minors: self.kernel_minors + unseen, ..self }
+    }
+
     /// What the kernel counted beyond what is accounted for; 0 when the books balance.
     #[must_use]
     pub fn difference(&self) -> i128 {
@@ -164,6 +173,14 @@ mod tests {
             (1, 9, 0)
         );
         assert_eq!(balance.difference(), 0);
+    }
+
+    #[test]
+    fn what_was_lost_after_the_last_record_of_a_thread_is_entered_from_the_probes_count() {
+        let mut ledger = Ledger::default();
+        ledger.fault(&fault(7, false, 0, 3, 2, 0));
+        let balance = ledger.balance().with_losses(9);
+        assert_eq!((balance.kernel_minors, balance.lost, balance.difference()), (10, 9, 0));
     }
 
     #[test]

@@ -60,7 +60,8 @@ impl Summary {
             events: recorded.majors + recorded.minors,
             majors: recorded.majors,
             minors: recorded.minors,
-            lost: accounting.lost,
+            // Tasks without state are in no account.
+            lost: accounting.lost + drained.drops.state,
             end_ns: drained.end_ns,
             accounting: Some(accounting.clone()),
         };
@@ -193,7 +194,10 @@ fn accounting(drained: &Drained, before_exec: BeforeExec) -> Accounting {
     Accounting {
         kernel_majors: balance.kernel_majors.saturating_sub(before_exec.majors),
         kernel_minors: balance.kernel_minors.saturating_sub(before_exec.minors),
-        recorded: balance.arrived - before_exec.majors - before_exec.minors - drained.queue_drops,
+        recorded: balance
+            .arrived
+            .saturating_sub(before_exec.majors + before_exec.minors)
+            .saturating_sub(drained.queue_drops),
         lost: balance.lost + drained.queue_drops,
         hidden: balance.hidden,
         source:

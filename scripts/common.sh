@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# What all scripts share; sourced, never run. It owns: where the repository and its build are, how the
+# scripts speak, and how they become root. Nothing here prints or changes anything by being sourced.
+
+# shellcheck disable=SC2034  # used by the scripts that source this
+ROOT="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)"
+
+# Outside the checkout: clones share one build of polars, and the checkout may be on a slow or small disk.
+CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${HOME:?HOME is not set}/.cache/pfrec/target}"
+case "$CARGO_TARGET_DIR" in
+    /*) ;;
+    *) CARGO_TARGET_DIR="$PWD/$CARGO_TARGET_DIR" ;;
+esac
+export CARGO_TARGET_DIR
+
+# No script colours anything itself; cargo colours on a terminal only, unless told otherwise here.
+if [ -n "${NO_COLOR:-}" ]; then
+    export CARGO_TERM_COLOR=never
+fi
+
+# A rustup that was installed a moment ago, or a shell that never read ~/.cargo/env.
+if ! command -v cargo >/dev/null 2>&1 && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
+    PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+    export PATH
+fi
+
+# For people: standard error, one line.
+note() {
+    printf '%s\n' "$*" >&2
+}
+
+fail() {
+    note "error: $*"
+    exit 1
+}
+
+# Wrong use of a script: one line, status 2.
+usage_error() {
+    note "error: $* (see ${0##*/} --help)"
+    exit 2
+}
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+is_root() {
+    [ "$(id -u)" -eq 0 ]
+}
+
+# Somebody may be there to type a password: sudo asks on the terminal, wherever standard input comes from.
+has_terminal() {
+    (: </dev/tty) 2>/dev/null
+}
+
+# Prints the words that go before a command to run it as root: none for root. Fails if there is no way.
+# Without a terminal sudo must not wait for a password.
+root_prefix() {
+    if is_root; then
+        return 0
+    elif ! have sudo; then
+        return 1
+    elif has_terminal; then
+        echo sudo
+    else
+        echo sudo -n
+    fi
+}
+
+# Says why nothing can be run as root here, if so.
+require_root() {
+    root_prefix >/dev/null || fail "this needs root, and there is no sudo: run it as root, or install sudo"
+}
+
+# as_root COMMAND…: sudo drops the environment, so what COMMAND needs of it goes through `env NAME=value`.
+as_root() {
+    local prefix
+    prefix="$(root_prefix)" || fail "cannot run '$1' as root: run this as root, or install sudo"
+    # shellcheck disable=SC2086  # no word, one word or two
+    $prefix "$@"
+}
+
+# `sudo scripts/…` with the user's HOME would leave root's files in the user's build and registry.
+refuse_borrowed_home() {
+    if is_root && [ "$(stat -c %u -- "$HOME")" -ne 0 ]; then
+        fail "HOME is $HOME, which is not root's: start this without sudo, it calls sudo where it must"
+    fi
+}

@@ -1,0 +1,281 @@
+#!/usr/bin/env bash
+# Installs what building and running pfrec needs, and only what is missing.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+
+usage() {
+    cat <<'HELP'
+Usage: scripts/setup_environment.sh [--check] [--dev]
+
+Installs what is missing to build and run pfrec. Each need is tried out (a program is compiled and linked),
+so that what came from elsewhere than the package manager counts too. Says first what it will install.
+
+  --check   only report, change nothing
+  --dev     also what scripts/test.sh uses: clang-format, shellcheck, jq, git, clippy
+  -h, --help
+
+Exit status: 0 everything is there, 1 something is missing or could not be installed, 2 wrong usage.
+HELP
+}
+
+check_only=false
+dev=false
+for arg in "$@"; do
+    case "$arg" in
+        --check) check_only=true ;;
+        --dev) dev=true ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage_error "unknown argument '$arg'" ;;
+    esac
+done
+
+scratch="$(mktemp -d)"
+trap 'rm -rf -- "$scratch"' EXIT
+
+# --- what is needed, and how it is tried out -------------------------------------------------------
+
+# links SOURCE [LIBRARIES…]: a C program can be compiled and linked.
+links() {
+    local source="$1"
+    shift
+    printf '%s\nint main(void) { return 0; }\n' "$source" >"$scratch/probe.c"
+    cc -o "$scratch/probe" "$scratch/probe.c" "$@" >/dev/null 2>&1
+}
+
+# The instruction set and the relocations that bpf/build.rs asks of clang.
+clang_knows_bpf() {
+    have clang || return 1
+    cat >"$scratch/probe.bpf.c" <<'C'
+struct task { int pid; } __attribute__((preserve_access_index));
+int pid_of(struct task *task) { return task->pid; }
+C
+    clang -target bpf -mcpu=v3 -g -O2 -c "$scratch/probe.bpf.c" -o "$scratch/probe.bpf.o" >/dev/null 2>&1
+}
+
+has_certificates() {
+    [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ] ||
+        [ -s /etc/ssl/cert.pem ] || [ -n "${SSL_CERT_FILE:-}" ]
+}
+
+probe() {
+    case "$1" in
+        clang) clang_knows_bpf ;;
+        cc) have cc && links '' ;;
+        libc-headers) links '#include <stdio.h>' ;;
+        # with the C compiler's search path, which has asm/ per architecture, as bpf/build.rs has
+        kernel-headers) links '#include <linux/bpf.h>' ;;
+        libelf) links '#include <libelf.h>' -lelf ;;
+        zlib) links '#include <zlib.h>' -lz ;;
+        certificates) has_certificates ;;
+        *) have "$1" ;;
+    esac
+}
+
+reason() {
+    case "$1" in
+        clang) echo "clang with the BPF target: compiles the probes" ;;
+        cc) echo "a C compiler and linker: libbpf, zstd, and the linker of Rust" ;;
+        libc-headers) echo "headers of the C library" ;;
+        kernel-headers) echo "headers of the kernel's user interface" ;;
+        make) echo "make: libbpf is built from the source in libbpf-sys" ;;
+        pkg-config) echo "pkg-config: libbpf finds libelf and zlib with it" ;;
+        libelf) echo "libelf with headers: libbpf reads BPF objects with it" ;;
+        zlib) echo "zlib with headers: libelf needs it" ;;
+        certificates) echo "root certificates: cargo fetches crates over https" ;;
+        clang-format | shellcheck | jq | git) echo "$1: scripts/test.sh checks with it" ;;
+    esac
+}
+
+needs=(cc libc-headers kernel-headers make pkg-config libelf zlib clang certificates)
+if $dev; then
+    needs+=(clang-format shellcheck jq git)
+fi
+
+# --- package names ---------------------------------------------------------------------------------
+
+# Debian and Ubuntu: checked by installing, on Debian 12. Fedora and Arch: names as known, not tried by
+# installing; every name is at least the one its distribution documents for the file that is probed.
+package_debian() {
+    case "$1" in
+        cc) echo gcc ;;
+        libc-headers) echo libc6-dev ;;
+        kernel-headers) echo linux-libc-dev ;;
+        libelf) echo libelf-dev ;;
+        zlib) echo zlib1g-dev ;;
+        certificates) echo ca-certificates ;;
+        *) echo "$1" ;;
+    esac
+}
+
+package_fedora() {
+    case "$1" in
+        cc) echo gcc ;;
+        libc-headers) echo glibc-devel ;;
+        kernel-headers) echo kernel-headers ;;
+        pkg-config) echo pkgconf-pkg-config ;;
+        libelf) echo elfutils-libelf-devel ;;
+        zlib) echo zlib-devel ;;
+        certificates) echo ca-certificates ;;
+        clang-format) echo clang-tools-extra ;;
+        shellcheck) echo ShellCheck ;;
+        *) echo "$1" ;;
+    esac
+}
+
+package_arch() {
+    case "$1" in
+        cc) echo gcc ;;
+        libc-headers) echo glibc ;;
+        kernel-headers) echo linux-api-headers ;;
+        pkg-config) echo pkgconf ;;
+        certificates) echo ca-certificates ;;
+        clang-format) echo clang ;;
+        *) echo "$1" ;; # libelf, zlib, clang, make, shellcheck, jq, git
+    esac
+}
+
+if have apt-get; then
+    family=debian
+elif have dnf; then
+    family=fedora
+elif have pacman; then
+    family=arch
+else
+    family=unknown
+fi
+
+install_packages() {
+    case "$family" in
+        debian)
+            as_root apt-get update &&
+                as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+            ;;
+        fedora) as_root dnf install -y "$@" ;;
+        # No -y: refreshing the lists without upgrading everything breaks Arch. If it fails: pacman -Syu.
+        arch) as_root pacman -S --needed --noconfirm "$@" ;;
+    esac
+}
+
+# --- Rust ------------------------------------------------------------------------------------------
+
+rust_wanted="$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$ROOT/Cargo.toml" | head -n 1)"
+[ -n "$rust_wanted" ] || fail "no rust-version in $ROOT/Cargo.toml"
+# rustfmt: libbpf-cargo calls it on the skeleton, and fails if rustup's proxy for it has nothing behind it.
+components=(rustfmt)
+if $dev; then
+    components+=(clippy)
+fi
+
+# Version of the tool, or nothing. A rustup proxy without a toolchain exists and fails.
+version_of() {
+    (cd -- "$ROOT" && "$@" --version 2>/dev/null) | sed -n 's/^[a-z]* \([0-9][0-9.]*\).*/\1/p' | head -n 1
+}
+
+at_least() {
+    [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
+}
+
+# Prints what is wrong with Rust, or nothing.
+rust_problem() {
+    local cargo rustc component
+    cargo="$(version_of cargo)"
+    rustc="$(version_of rustc)"
+    if [ -z "$cargo" ] || [ -z "$rustc" ]; then
+        echo "Rust $rust_wanted or newer (cargo, rustc): not there"
+    elif ! at_least "$cargo" "$rust_wanted" || ! at_least "$rustc" "$rust_wanted"; then
+        echo "Rust $rust_wanted or newer: rustc is $rustc, cargo is $cargo"
+    else
+        for component in "${components[@]}"; do
+            case "$component" in
+                clippy) [ -n "$(version_of cargo clippy)" ] || echo "clippy: scripts/test.sh checks with it" ;;
+                rustfmt) [ -n "$(version_of rustfmt)" ] || echo "rustfmt: libbpf-cargo formats the skeleton with it" ;;
+            esac
+        done
+    fi
+}
+
+rust_advice() {
+    note "Rust comes best from rustup. Either your distribution's (Debian 13, Ubuntu 24.04, Fedora, Arch have a"
+    note "package 'rustup'), or, as the user who builds, as https://rustup.rs says:"
+    note "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- --profile default"
+    note "A distribution's own rustc and cargo of version $rust_wanted or newer, with rustfmt, will do as well."
+}
+
+debian_has_rustup() {
+    [ "$family" = debian ] && [ -n "$(apt-cache search --names-only '^rustup$' 2>/dev/null)" ]
+}
+
+install_rust() {
+    if ! have rustup && debian_has_rustup; then
+        note "installing rustup with apt-get"
+        install_packages rustup
+    fi
+    if ! have rustup; then
+        rust_advice
+        return 1
+    fi
+    note "rustup: installing the stable toolchain with ${components[*]}"
+    local component wanted=()
+    for component in "${components[@]}"; do
+        wanted+=(--component "$component")
+    done
+    rustup toolchain install stable --profile minimal "${wanted[@]}" || return 1
+    # Only who has no default gets one: somebody's choice of toolchain is theirs.
+    rustup default >/dev/null 2>&1 || rustup default stable || return 1
+    hash -r
+    if [ -n "$(rust_problem)" ]; then
+        note "the toolchain that is active in $ROOT is still not good enough: $(rustup show active-toolchain 2>&1 || true)"
+        note "to use the one just installed there: rustup override set stable --path $ROOT"
+        return 1
+    fi
+}
+
+# --- report, then install --------------------------------------------------------------------------
+
+refuse_borrowed_home
+missing=()
+for need in "${needs[@]}"; do
+    probe "$need" || missing+=("$need")
+done
+rust="$(rust_problem)"
+
+if [ ${#missing[@]} -eq 0 ] && [ -z "$rust" ]; then
+    note "environment: complete (cargo $(version_of cargo), clang $(clang -dumpversion))"
+    exit 0
+fi
+
+packages=()
+for need in "${missing[@]}"; do
+    if [ "$family" = unknown ]; then
+        note "missing: $(reason "$need")"
+    else
+        package="$("package_$family" "$need")"
+        packages+=("$package")
+        note "missing: $(reason "$need") [package $package]"
+    fi
+done
+if [ -n "$rust" ]; then
+    note "missing: $rust"
+fi
+if $check_only; then
+    [ -z "$rust" ] || have rustup || rust_advice
+    exit 1
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$family" = unknown ]; then
+        fail "neither apt-get, dnf nor pacman here: install the above by hand, then run this again"
+    fi
+    require_root
+    note "installing: ${packages[*]}"
+    install_packages "${packages[@]}" || fail "the package manager could not install: ${packages[*]}"
+    hash -r
+    for need in "${missing[@]}"; do
+        probe "$need" || fail "still missing after the installation: $(reason "$need")"
+    done
+fi
+if [ -n "$rust" ]; then
+    install_rust || fail "$rust"
+fi
+note "environment: complete (cargo $(version_of cargo), clang $(clang -dumpversion))"

@@ -1,0 +1,242 @@
+#!/usr/bin/env bash
+# Every check of this repository, cheap ones first. All run, whatever fails; what failed is listed at the end.
+# shellcheck disable=SC2317  # the checks are functions that `step` calls by name
+set -uo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+
+usage() {
+    cat <<'HELP'
+Usage: scripts/test.sh
+
+Sets up the environment (with --dev) and runs every check and test of the repository, in one cargo profile.
+Tests that load BPF programs run as root, through sudo if need be. Where the kernel does not allow that, they
+are reported as NOT RUN and the result is a failure, unless PFREC_ALLOW_SKIP=1 is set.
+
+The last line of standard output is `N passed, N failed`: the sums over all tests; a check that fails and is
+not a test counts as one failed.
+
+Exit status: 0 everything passed, 1 something failed or was not run, 2 wrong usage.
+HELP
+}
+
+case "${1:-}" in
+    '') ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage_error "unknown argument '$1'" ;;
+esac
+
+cd -- "$ROOT" || exit 1
+refuse_borrowed_home
+# The lists below are compared and sorted.
+export LC_ALL=C
+work="$(mktemp -d)"
+trap 'rm -rf -- "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+results=()
+not_run=()
+passed=0
+failed=0
+
+# --- the frame -------------------------------------------------------------------------------------
+
+# step NAME COMMAND…: runs it, shows its output, adds up the tests in it, and remembers how it ended.
+# COMMAND returns 77 for "not run here"; its last line of output is then the reason.
+step() {
+    local name="$1" log="$work/log" start=$SECONDS status sums
+    shift
+    printf '\n==> %s\n' "$name"
+    "$@" </dev/null 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    sums="$(sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$log" |
+        awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')"
+    passed=$((passed + ${sums% *}))
+    failed=$((failed + ${sums#* }))
+    case "$status" in
+        0) results+=("ok       $name ($((SECONDS - start)) s)") ;;
+        77)
+            results+=("NOT RUN  $name: $(tail -n 1 "$log")")
+            not_run+=("$name")
+            ;;
+        *)
+            results+=("FAILED   $name (exit status $status)")
+            [ "${sums#* }" -gt 0 ] || failed=$((failed + 1))
+            ;;
+    esac
+}
+
+# A hanging test must not eat the night. In the background, sudo could not ask for a password.
+limited() {
+    if has_terminal; then
+        timeout --foreground --kill-after=10 "$@"
+    else
+        timeout --kill-after=10 "$@"
+    fi
+}
+
+# Tracked files; all files but the build where there is no git (an unpacked release).
+tracked() {
+    if [ -e "$ROOT/.git" ] && have git; then
+        git -c safe.directory="$ROOT" ls-files -z -- "$@"
+    else
+        local name args=()
+        for name in "$@"; do
+            args+=(-o -name "$name")
+        done
+        find . -path ./target -prune -o -path ./.git -prune -o -type f \( "${args[@]:1}" \) -print0
+    fi
+}
+
+# --- the checks ------------------------------------------------------------------------------------
+
+clang_format() {
+    clang-format --version
+    tracked '*.c' '*.h' | xargs -0 --no-run-if-empty clang-format --dry-run --Werror
+}
+
+shell_scripts() {
+    shellcheck -x scripts/*.sh .ci/run
+}
+
+file_sizes() {
+    local file lines bytes bad=0
+    while IFS= read -r -d '' file; do
+        lines="$(wc -l <"$file")"
+        if [ "$lines" -gt 600 ]; then
+            echo "$file: $lines lines, 600 are allowed"
+            bad=1
+        fi
+    done < <(tracked '*.rs' '*.c' '*.h' '*.sh')
+    while IFS= read -r -d '' file; do
+        bytes="$(stat -c %s -- "$file")"
+        if [ "$bytes" -gt $((2 << 20)) ]; then
+            echo "$file: $bytes bytes, 2 MB are allowed"
+            bad=1
+        fi
+        case "$file" in
+            *.skel.rs | */vmlinux.h | *.o | *.rlib | target/* | *.partial)
+                echo "$file: is generated, and belongs into OUT_DIR or nowhere"
+                bad=1
+                ;;
+        esac
+    done < <(tracked '*')
+    return "$bad"
+}
+
+# lacks PACKAGE CRATE…: none of the crates is in PACKAGE's tree, build and test dependencies included.
+lacks() {
+    local package="$1" crate tree bad=0
+    shift
+    tree="$(cargo tree --locked -p "$package" -e normal,build,dev --prefix none -f '{p}')" || return 1
+    grep -q "^$package v" <<<"$tree" || { echo "cargo tree says nothing of $package"; return 1; }
+    for crate in "$@"; do
+        if grep -E "^$crate v" <<<"$tree"; then
+            echo "$package must not depend on $crate"
+            bad=1
+        fi
+    done
+    return "$bad"
+}
+
+# Reading a trace needs no clang, no libelf and no C headers of the kernel: nothing that wants them is there.
+dependency_trees() {
+    local bad=0
+    lacks pfanalyze libbpf-sys libbpf-rs libbpf-cargo pf-bpf libelf elf || bad=1
+    lacks pf-formats libbpf-sys libbpf-rs libbpf-cargo pf-bpf libelf elf polars || bad=1
+    lacks pf-workload libbpf-sys libbpf-rs libbpf-cargo pf-bpf libelf elf polars || bad=1
+    lacks pfrec polars || bad=1
+    return "$bad"
+}
+
+# What Cargo.toml promises is what setup_environment.sh installs: it must be enough for the dependencies.
+rust_version() {
+    local promised newest
+    promised="$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)"
+    cargo tree --locked --workspace -e normal,build --prefix none -f '{p}' |
+        sed 's/^\([^ ]*\) v\([^ ]*\).*/\1 \2/' | sort -u >"$work/used" || return 1
+    cargo metadata --locked --format-version 1 |
+        jq -r '.packages[] | select(.rust_version) | "\(.name) \(.version) \(.rust_version)"' |
+        sort -u >"$work/wanted" || return 1
+    newest="$(awk 'NR == FNR { used[$1 " " $2]; next } ($1 " " $2) in used { print $3, $1, $2 }' \
+        "$work/used" "$work/wanted" | sort -V | tail -n 1)"
+    echo "Cargo.toml promises $promised; the most is asked by: ${newest#* } (${newest%% *})"
+    [ "$(printf '%s\n%s\n' "${newest%% *}" "$promised" | sort -V | tail -n 1)" = "$promised" ]
+}
+
+documentation() {
+    RUSTDOCFLAGS=-Dwarnings cargo doc --release --locked --no-deps --workspace
+}
+
+# The tests marked #[ignore = "…root…"], as root. The build is the same one: only the runner differs.
+privileged_tests() {
+    local prefix doctor="$work/doctor" triple
+    if ! prefix="$(root_prefix)"; then
+        echo "neither root nor sudo here"
+        return 77
+    fi
+    if ! as_root true; then
+        echo "sudo does not let $(id -un) become root here"
+        return 77
+    fi
+    if ! as_root "$CARGO_TARGET_DIR/release/pfrec" doctor >"$doctor" 2>&1; then
+        cat -- "$doctor"
+        echo "pfrec doctor, as root, says that this machine cannot record (see above)"
+        return 77
+    fi
+    cat -- "$doctor"
+    if [ -n "$prefix" ]; then
+        triple="$(rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)"
+        # -E: the tests see the environment they were given; whom they belong to, sudo says in SUDO_UID.
+        export "CARGO_TARGET_${triple}_RUNNER=$prefix -E"
+    fi
+    # All packages, so that none is forgotten and nothing is built anew; no doc tests, where `ignore` means
+    # "cannot run". One at a time: they load probes for the whole machine.
+    limited 1200 cargo test --release --locked --workspace --no-fail-fast --lib --bins --tests \
+        -- --ignored --test-threads=1
+}
+
+demo() {
+    limited 600 scripts/run_demo.sh --size 8 --output "$work/demo.pfz"
+}
+
+# --- all of it -------------------------------------------------------------------------------------
+
+step "environment" scripts/setup_environment.sh --dev
+step "rustfmt" cargo fmt --all --check
+step "clang-format" clang_format
+step "shellcheck" shell_scripts
+step "file sizes" file_sizes
+step "dependency trees" dependency_trees
+step "rust-version" rust_version
+if have cargo-deny; then
+    step "cargo deny" cargo deny --locked check
+else
+    results+=("-        cargo deny: not installed, so licences and advisories were not checked")
+fi
+step "build" cargo build --release --locked --workspace
+step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
+step "documentation" documentation
+step "tests" limited 3600 cargo test --release --locked --workspace --no-fail-fast
+step "privileged tests" privileged_tests
+step "demo" demo
+
+printf '\n==> summary\n'
+printf '%s\n' "${results[@]}"
+status=0
+[ "$failed" -eq 0 ] || status=1
+if [ ${#not_run[@]} -gt 0 ]; then
+    printf '\n'
+    for name in "${not_run[@]}"; do
+        printf '!!! NOT RUN: %s\n' "$name"
+    done
+    if [ "${PFREC_ALLOW_SKIP:-}" = 1 ]; then
+        echo "!!! accepted, because PFREC_ALLOW_SKIP=1"
+    else
+        echo "!!! that is a failure; PFREC_ALLOW_SKIP=1 accepts it"
+        status=1
+    fi
+fi
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+exit "$status"
