@@ -19,6 +19,7 @@ mod limits;
 mod loss;
 mod meta;
 mod metadata;
+mod packed;
 mod reader;
 mod timeline;
 mod window;

@@ -7,7 +7,7 @@ use crate::footer::{TRAILER_LEN, Trailer};
 use crate::frame::{CODEC, FLAG_SNAPSHOT, FRAME_LEN, Frame, Kind, SYNC};
 use crate::header::HEADER_LEN;
 use crate::window::Window;
-use crate::{Dict, EventsBlock, Footer, Header, Loss, Meta, TimelineEntry, limits, metadata};
+use crate::{Dict, EventsBlock, Footer, Header, Loss, Meta, TimelineEntry, limits, metadata, packed};
 
 /// One record of a trace, or a place where records are missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -328,7 +328,10 @@ fn item(kind: Kind, frame: Frame, payload: &[u8], offset: u64, known: &mut Known
             known.note(&dict, frame, payload.len())?;
             Item::Dict(dict)
         }
-        Kind::Timeline => Item::Timeline(metadata::decode(payload, offset)?),
+        Kind::Timeline => {
+            let raw = packed::unpack(payload, offset, Kind::Timeline.name())?;
+            Item::Timeline(metadata::decode(&raw, offset)?)
+        }
         Kind::Events => Item::Events(EventsBlock::parse(payload.to_vec(), offset, frame.events)?),
         Kind::Loss => Item::Loss(metadata::decode(payload, offset)?),
         Kind::Footer => Item::Footer(Box::new(Footer::decode(payload, offset)?)),

@@ -9,6 +9,7 @@ use crate::footer::Trailer;
 use crate::frame::{CODEC, FLAG_SNAPSHOT, FRAME_LEN, Frame, Kind};
 use crate::{
     BlockInfo, Dict, Event, Footer, Header, Loss, Meta, Object, TimelineEntry, Totals, limits, metadata,
+    packed,
 };
 
 /// Writes one trace. Dropped without [`finish`](Self::finish), it leaves a file that lacks the open block
@@ -87,9 +88,12 @@ impl<W: Write> TraceWriter<W> {
     ///
     /// When `out` fails.
     pub fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<()> {
+        let mut raw = Vec::new();
         for chunk in entries.chunks(limits::ENTRIES_PER_FRAME) {
+            raw.clear();
+            metadata::encode(&chunk, &mut raw)?;
             self.begin();
-            metadata::encode(&chunk, &mut self.frame)?;
+            packed::pack(&raw, &mut self.frame)?;
             self.end(Kind::Timeline, 0, 0)?;
         }
         Ok(())
