@@ -147,7 +147,7 @@ fn heatmap(
 fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Result<Session, AnalyzeError> {
     let mut progress = Progress::new(input.size);
     let session = scan(input.reader, &request.filter, queries, &mut |bytes| {
-        progress.tick(bytes)
+        progress.tick(bytes);
     });
     progress.finish();
     session

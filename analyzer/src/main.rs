@@ -42,6 +42,12 @@ fn one_line(error: &clap::Error) -> String {
         .next()
         .unwrap_or_default()
         .trim_start_matches("error: ");
+    // Two free words where one is allowed: an unknown verb, or the verb after the trace.
+    if message.starts_with("the subcommand") && message.contains("'[TRACE]'") {
+        return "give one trace, after the verb if any: \
+                pfanalyze [threads|files|percentiles|heatmap|events|info] TRACE"
+            .to_owned();
+    }
     let words: Vec<&str> = message.split_whitespace().collect();
     format!("{}; see 'pfanalyze --help'", words.join(" "))
 }

@@ -77,8 +77,13 @@ pub fn reconciliation(session: &Session) -> String {
         let direction = if ours < kernel { "unexplained" } else { "too many" };
         format!("{} {direction}", grouped(difference))
     };
+    let read = if books.recorded == session.events {
+        String::new()
+    } else {
+        format!("; but {} events were read", grouped(session.events))
+    };
     format!(
-        "kernel counted {} faults = {} recorded + {} lost + {} hidden: {verdict} ({})",
+        "kernel counted {} faults = {} recorded + {} lost + {} hidden: {verdict} ({}){read}",
         grouped(u64::try_from(kernel).unwrap_or(u64::MAX)),
         grouped(books.recorded),
         grouped(books.lost),

@@ -286,7 +286,7 @@ mod tests {
         let mut out = Vec::new();
         table.write(Format::Table, Some(25), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(text.contains("…o/the/segments.bin"), "{text}");
+        assert!(text.contains("…h/to/the/segments.bin"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 25), "{text}");
     }
 }

@@ -137,11 +137,9 @@ pub fn bytes(size: u64) -> String {
 /// `part / whole` in percent with one decimal; 0 of 0 is `0.0 %`.
 #[must_use]
 pub fn percent(part: u128, whole: u128) -> String {
-    let tenths = if whole == 0 {
-        0
-    } else {
-        (part.saturating_mul(1000) + whole / 2) / whole
-    };
+    let tenths = (part.saturating_mul(1000).saturating_add(whole / 2))
+        .checked_div(whole)
+        .unwrap_or(0);
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
@@ -224,7 +222,6 @@ mod tests {
         assert_eq!(utc(-1), "1969-12-31 23:59:59 UTC");
         assert_eq!(utc(951_782_400_000_000_000), "2000-02-29 00:00:00 UTC");
         assert_eq!(utc(1_795_379_549_000_000_000), "2026-11-22 20:32:29 UTC");
-        utc(i64::MIN);
-        utc(i64::MAX);
+        assert!(utc(i64::MIN).starts_with("1677-") && utc(i64::MAX).starts_with("2262-"));
     }
 }

@@ -161,11 +161,11 @@ mod tests {
         let expected = "\
 title
            0x0 |0              |          1
-        0x1000 |    1          |          2
-        0x2000 |        2      |          3
-        0x3000 |             3 |          4
+        0x1000 |   1           |          2
+        0x2000 |       2       |          3
+        0x3000 |           3   |          4
                +|-----------|--+
-                0.00 s      3.22
+                0.0 s       3.2
 one cell: 268.44 ms x 4.0 KiB; blank: none; at least this many faults per cell:
   0=1  1=2  2=3  3=4
 ";

@@ -20,9 +20,9 @@ impl Classes {
     /// Adds one fault.
     pub fn add(&mut self, latency_ns: u64, major: bool) {
         if major {
-            self.major.add(latency_ns)
+            self.major.add(latency_ns);
         } else {
-            self.minor.add(latency_ns)
+            self.minor.add(latency_ns);
         }
     }
 

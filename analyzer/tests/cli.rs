@@ -1,0 +1,311 @@
+//! The binary as a user runs it: every error with its line and exit status, and where output goes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use support::{dicts, events, meta, small, unfinished};
+use tempfile::TempDir;
+
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        command(self.dir.path())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+}
+
+fn command(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pfanalyze"));
+    command.current_dir(dir).env_remove("NO_COLOR");
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn fails(place: &Place, arguments: &[&str], code: i32, says: &str) {
+    let output = place.run(arguments);
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
+    assert!(
+        message.starts_with("error: ") && message.contains(says),
+        "{arguments:?}: {message}"
+    );
+    assert_eq!(message.lines().count(), 1, "{arguments:?}: {message}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn every_bad_trace_has_one_line_that_says_what_to_do() {
+    let place = Place::new();
+    place.file("empty", b"");
+    place.file(
+        "text",
+        "this is no trace, only a text that is longer than any header would be, at all".as_bytes(),
+    );
+    place.file("short", b"hello");
+    fs::create_dir(place.dir.path().join("dir")).unwrap();
+    for verb in [
+        None,
+        Some("threads"),
+        Some("events"),
+        Some("info"),
+        Some("heatmap"),
+    ] {
+        let with = |trace: &'static str| verb.into_iter().chain([trace]).collect::<Vec<_>>();
+        fails(
+            &place,
+            &with("missing.pfz"),
+            1,
+            "does not exist: record it with 'sudo pfrec -o missing.pfz",
+        );
+        fails(&place, &with("empty"), 1, "is empty");
+        fails(&place, &with("text"), 1, "is not a pfrec trace");
+        fails(&place, &with("short"), 1, "is not a pfrec trace");
+        fails(&place, &with("dir"), 1, "is a directory");
+    }
+}
+
+#[test]
+fn a_trace_of_a_newer_version_asks_for_an_update() {
+    let place = Place::new();
+    let mut header = support::header();
+    header.major = 99;
+    let writer = pf_formats::TraceWriter::create(Vec::new(), &header, &meta()).unwrap();
+    let newer = writer.finish(support::totals(&[])).unwrap();
+    place.file("newer.pfz", &newer);
+    fails(&place, &["newer.pfz"], 1, "update pfanalyze");
+}
+
+#[test]
+fn an_unreadable_trace_says_whom_to_ask() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let path = place.file("secret.pfz", &small());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    if fs::File::open(&path).is_ok() {
+        // Root reads everything: the case cannot be made here.
+        return;
+    }
+    fails(
+        &place,
+        &["secret.pfz"],
+        1,
+        "run as its owner, or 'sudo chown $USER secret.pfz'",
+    );
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_one_line() {
+    let place = Place::new();
+    place.file("t.pfz", &small());
+    for (arguments, says) in [
+        (&["t.pfz", "--major", "--minor"][..], "--major and --minor"),
+        (
+            &["threads", "t.pfz", "--from", "2", "--to", "1"],
+            "--from must be before --to",
+        ),
+        (&["t.pfz", "--from", "soon"], "'soon' is not a time"),
+        (
+            &["t.pfz", "--min-latency", "5", "--max-latency", "4"],
+            "no fault can pass",
+        ),
+        (&["t.pfz", "--pid", "abc"], "invalid value 'abc'"),
+        (&["t.pfz", "--format", "csv"], "name a verb"),
+        (&["t.pfz", "--format", "xml"], "xml"),
+        (&["treads", "t.pfz"], "give one trace, after the verb"),
+        (&["t.pfz", "threads"], "give one trace, after the verb"),
+        (&["threads"], "<TRACE>"),
+        (&[], "no trace given"),
+        (&["t.pfz", "--colour"], "--colour"),
+        (&["heatmap", "t.pfz", "--address", "12"], "START-END"),
+    ] {
+        fails(&place, arguments, 2, says);
+    }
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let place = Place::new();
+    for arguments in [&["--help"][..], &["--version"], &["threads", "--help"]] {
+        let output = place.run(arguments);
+        assert!(output.status.success() && output.stderr.is_empty());
+        assert!(stdout(&output).contains("pfanalyze"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_file_called_like_a_verb_can_be_given_with_a_path() {
+    let place = Place::new();
+    place.file("threads", &small());
+    let output = place.run(&["./threads"]);
+    assert!(output.status.success() && stdout(&output).starts_with("recorded "));
+    let output = place.run(&["threads", "threads"]);
+    assert!(stdout(&output).starts_with("PID "));
+}
+
+#[test]
+fn a_trace_on_stdin_gives_the_same_as_the_file() {
+    let place = Place::new();
+    place.file("t.pfz", &small());
+    for verb in ["threads", "files", "percentiles", "heatmap", "events", "info"] {
+        let from_file = place.run(&[verb, "t.pfz"]);
+        let mut child = command(place.dir.path())
+            .args([verb, "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&small()).unwrap();
+        let piped = child.wait_with_output().unwrap();
+        assert!(piped.status.success(), "{verb}");
+        assert_eq!(stdout(&from_file), stdout(&piped), "{verb}");
+    }
+}
+
+#[test]
+fn an_unfinished_trace_is_reported_and_succeeds() {
+    let place = Place::new();
+    place.file("cut.pfz", &unfinished(&meta(), &dicts(), &events()));
+    let output = place.run(&["cut.pfz"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stdout(&output).starts_with("! unfinished: "));
+    assert!(output.stderr.is_empty());
+    let output = place.run(&["threads", "cut.pfz", "--format", "csv"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stdout(&output).starts_with("pid,tid,comm,major,minor,total_ms,avg_ms,max_ms,min_us,"));
+    assert!(stderr(&output).starts_with("warning: unfinished: "));
+}
+
+#[test]
+fn output_goes_to_the_file_and_never_over_the_trace() {
+    let place = Place::new();
+    place.file("t.pfz", &small());
+    place.file(
+        "out.csv",
+        "something longer that was here before".repeat(50).as_bytes(),
+    );
+    let output = place.run(&["threads", "t.pfz", "--format", "csv", "-o", "out.csv"]);
+    assert!(output.status.success() && output.stdout.is_empty());
+    let written = fs::read_to_string(place.dir.path().join("out.csv")).unwrap();
+    assert_eq!(
+        written,
+        stdout(&place.run(&["threads", "t.pfz", "--format", "csv"]))
+    );
+    fails(
+        &place,
+        &["threads", "t.pfz", "-o", "t.pfz"],
+        1,
+        "is the trace itself",
+    );
+    assert_eq!(fs::read(place.dir.path().join("t.pfz")).unwrap(), small());
+    fails(
+        &place,
+        &["threads", "t.pfz", "-o", "no/such/dir"],
+        1,
+        "cannot be written",
+    );
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    let place = Place::new();
+    place.file("t.pfz", &small());
+    fails(
+        &place,
+        &["threads", "t.pfz", "-o", "/dev/full"],
+        1,
+        "cannot write the result",
+    );
+    fails(
+        &place,
+        &["events", "t.pfz", "--format", "csv", "-o", "/dev/full"],
+        1,
+        "cannot write",
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_success() {
+    let place = Place::new();
+    let many: Vec<_> = (0..60_000)
+        .map(|i| support::heap_fault(i / 1_000, 5, i))
+        .collect();
+    place.file("t.pfz", &support::trace(&meta(), &dicts(), &many, &[]));
+    for format in ["table", "csv", "json"] {
+        let mut child = command(place.dir.path())
+            .args(["events", "t.pfz", "--format", format])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 10];
+        let mut pipe = child.stdout.take().unwrap();
+        pipe.read_exact(&mut first).unwrap();
+        drop(pipe);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{format}: {}", stderr(&output));
+        assert!(output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn the_json_report_is_one_document() {
+    let place = Place::new();
+    place.file("t.pfz", &small());
+    let output = place.run(&["t.pfz", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["info"]["events"], 7);
+    assert_eq!(json["threads"][0]["tid"], 101);
+    assert_eq!(json["percentiles"][2]["count"], 7);
+    assert_eq!(json["files"][0]["pages"], 3);
+}
+
+#[test]
+fn without_a_terminal_the_report_does_not_depend_on_the_environment() {
+    let place = Place::new();
+    place.file("t.pfz", &small());
+    let plain = place.run(&["t.pfz"]);
+    let odd = command(place.dir.path())
+        .arg("t.pfz")
+        .envs([
+            ("COLUMNS", "200"),
+            ("TERM", "xterm-256color"),
+            ("LANG", "de_DE.UTF-8"),
+            ("TZ", "Asia/Tokyo"),
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&plain), stdout(&odd));
+    assert!(!stdout(&plain).contains('\x1b'));
+}

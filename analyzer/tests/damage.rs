@@ -1,0 +1,165 @@
+//! Damaged and hostile traces through the library: never a panic, and what can be read is read.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use pf_formats::{CommId, Event, ObjectId, Origin, TraceReader};
+use pfanalyze::error::AnalyzeError;
+use pfanalyze::filter::Filter;
+use pfanalyze::heat::collect::{Extent, Heat};
+use pfanalyze::heat::draw::Style;
+use pfanalyze::heat::scale::{Spread, Weight};
+use pfanalyze::notice;
+use pfanalyze::query::events::Events;
+use pfanalyze::query::info;
+use pfanalyze::query::percentiles::{By, Percentiles};
+use pfanalyze::report::{Layout, Report};
+use pfanalyze::scan::scan;
+use pfanalyze::session::Session;
+use pfanalyze::table::Format;
+use support::{dicts, events, meta, small, trace};
+
+const STYLE: Style = Style {
+    weight: Weight::Wait,
+    spread: Spread::Linear,
+    colour: true,
+};
+
+/// Runs every query and every renderer once.
+fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
+    let (mut report, mut heat) = (Report::default(), Heat::by_file());
+    let mut percentiles = [By::Class, By::Tid, By::Comm, By::File].map(Percentiles::new);
+    let mut rows = Vec::new();
+    let mut events = Events::new(Format::Json, &mut rows);
+    let [threads, files, map] = report.queries();
+    let [a, b, c, d] = &mut percentiles;
+    let queries: &mut [&mut dyn pfanalyze::scan::Query] =
+        &mut [threads, files, map, &mut heat, &mut events, a, b, c, d];
+    let session = scan(TraceReader::new(bytes)?, filter, queries, &mut |_| {})?;
+    events.finish()?;
+    let mut out = Vec::new();
+    let layout = Layout {
+        width: 80,
+        style: STYLE,
+        trace: "t".into(),
+        filters: String::new(),
+    };
+    report.write_text(&session, filter, &layout, &mut out)?;
+    report.write_json(&session, &mut out)?;
+    heat.settle();
+    heat.write_text(
+        &session,
+        filter,
+        Extent {
+            size: (9, 30),
+            regions: 9,
+        },
+        STYLE,
+        &mut out,
+    )?;
+    heat.table(&session, filter, (9, 30), Weight::Max)
+        .write(Format::Csv, None, &mut out)?;
+    for percentiles in &percentiles {
+        percentiles
+            .table(&session)
+            .write(Format::Table, Some(40), &mut out)?;
+    }
+    info::write(&session, Format::Csv, &mut out)?;
+    Ok(session)
+}
+
+#[test]
+fn a_trace_cut_at_any_byte_is_read_as_far_as_it_goes() {
+    let whole = small();
+    let mut most = 0;
+    for length in 0..whole.len() {
+        let Ok(session) = everything(&whole[..length], &Filter::default()) else {
+            assert!(length < 64, "only a cut header is an error, not {length} bytes");
+            continue;
+        };
+        assert!(!session.finished, "{length}");
+        assert!(
+            notice::warnings(&session)[0].starts_with("unfinished"),
+            "{length}"
+        );
+        assert!(session.events >= most, "fewer events from more bytes: {length}");
+        most = session.events;
+    }
+    assert_eq!(most, 7);
+    assert!(everything(&whole, &Filter::default()).unwrap().finished);
+}
+
+#[test]
+fn a_trace_with_any_byte_changed_does_no_harm() {
+    let whole = small();
+    for position in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[position] ^= 0x55;
+        if let Ok(session) = everything(&bytes, &Filter::default()) {
+            assert!(session.events <= 7);
+        } else {
+            assert!(position < 64, "{position}");
+        }
+    }
+}
+
+#[test]
+fn damage_is_named_before_anything_else() {
+    let mut bytes = Vec::new();
+    for _ in 0..3 {
+        bytes = trace(&meta(), &dicts(), &events(), &[]);
+    }
+    // A byte in the middle of the file belongs to some record.
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    let session = everything(&bytes, &Filter::default()).unwrap();
+    assert!(session.damage_count > 0);
+    assert!(
+        notice::warnings(&session)
+            .iter()
+            .any(|line| line.starts_with("damaged: "))
+    );
+}
+
+#[test]
+fn extreme_values_do_not_overflow() {
+    let mut extreme = meta();
+    for (start_ns, page_size) in [(0, u32::MAX), (u64::MAX, 0), (1, 1)] {
+        extreme.start_ns = start_ns;
+        extreme.host.page_size = page_size;
+        let all: Vec<Event> = [0, 1, u64::MAX / 2, u64::MAX - 1]
+            .into_iter()
+            .flat_map(|big| {
+                [1u32, 0, u32::MAX].map(|id| Event {
+                    ts_ns: big,
+                    latency_ns: u64::MAX - big,
+                    pid: id,
+                    tid: u32::MAX - id,
+                    comm: CommId(id),
+                    cpu: u16::MAX,
+                    address: big,
+                    ip: u64::MAX,
+                    object: ObjectId(id),
+                    object_page: u64::MAX,
+                    major: id == 0,
+                    failed: true,
+                    access: None,
+                    origin: Origin::GupRemote,
+                    retries: u8::MAX,
+                })
+            })
+            .collect();
+        let bytes = trace(&extreme, &dicts(), &all, &[]);
+        let narrow = Filter {
+            from_ns: Some(1),
+            to_ns: Some(u64::MAX),
+            min_latency_ns: Some(1),
+            max_latency_ns: Some(u64::MAX),
+            ..Filter::default()
+        };
+        for filter in [Filter::default(), narrow] {
+            let session = everything(&bytes, &filter).unwrap();
+            assert_eq!(session.events, 12);
+        }
+    }
+}

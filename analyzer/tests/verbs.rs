@@ -1,0 +1,576 @@
+//! Every verb on one small trace with known numbers, through the library, with the exact text it must print.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use pf_formats::{CommId, Event, LossReason, ObjectId, ObjectKind, TraceReader};
+use pfanalyze::filter::{Class, Filter};
+use pfanalyze::heat::collect::{Extent, Heat};
+use pfanalyze::heat::draw::Style;
+use pfanalyze::heat::scale::{Spread, Weight};
+use pfanalyze::pattern::Pattern;
+use pfanalyze::query::events::Events;
+use pfanalyze::query::files::Files;
+use pfanalyze::query::info;
+use pfanalyze::query::percentiles::{By, Percentiles};
+use pfanalyze::query::threads::Threads;
+use pfanalyze::report::{Layout, Report};
+use pfanalyze::scan::{Query, scan};
+use pfanalyze::session::Session;
+use pfanalyze::table::{Format, Table};
+use support::{dicts, events, file_fault, heap_fault, loss, meta, object, small, trace, unfinished};
+
+const DIGITS: Style = Style {
+    weight: Weight::Count,
+    spread: Spread::Log,
+    colour: false,
+};
+
+fn read(bytes: &[u8], filter: &Filter, queries: &mut [&mut dyn Query]) -> Session {
+    scan(TraceReader::new(bytes).unwrap(), filter, queries, &mut |_| {}).unwrap()
+}
+
+fn text(table: &Table, format: Format) -> String {
+    let mut out = Vec::new();
+    table.write(format, None, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn threads(bytes: &[u8], filter: &Filter, format: Format) -> String {
+    let mut threads = Threads::default();
+    let session = read(bytes, filter, &mut [&mut threads]);
+    text(&threads.table(&session), format)
+}
+
+fn events_text(bytes: &[u8], format: Format) -> String {
+    let mut out = Vec::new();
+    let mut events = Events::new(format, &mut out);
+    read(bytes, &Filter::default(), &mut [&mut events]);
+    events.finish().unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn report(bytes: &[u8], filter: &Filter) -> String {
+    let mut report = Report::default();
+    let session = read(bytes, filter, &mut report.queries());
+    let layout = Layout {
+        width: 80,
+        style: DIGITS,
+        trace: "t.pfz".into(),
+        filters: "--tid 101".into(),
+    };
+    let mut out = Vec::new();
+    report.write_text(&session, filter, &layout, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn threads_are_sorted_by_wait_and_summed_up() {
+    let expected = "\
+PID  TID  COMM    MAJOR  MINOR  TOTAL_MS  AVG_MS  MAX_MS  MIN_US  P50_US  P99_US
+100  101  worker      4      0     2.000   0.500   1.400   100.0   199.7  1400.0
+100  100  main        0      3     0.002   0.001   0.001     0.5     0.7     0.9
+          total       4      3     2.002   0.286   1.400     0.5    99.8  1400.0
+";
+    assert_eq!(threads(&small(), &Filter::default(), Format::Table), expected);
+}
+
+#[test]
+fn threads_for_programs_are_exact_and_without_the_total() {
+    let csv = "\
+pid,tid,comm,major,minor,total_ms,avg_ms,max_ms,min_us,p50_us,p99_us
+100,101,worker,4,0,2.000000,0.500000,1.400000,100.000,199.680,1400.000
+100,100,main,0,3,0.002100,0.000700,0.000900,0.500,0.700,0.900
+";
+    assert_eq!(threads(&small(), &Filter::default(), Format::Csv), csv);
+    let json: serde_json::Value =
+        serde_json::from_str(&threads(&small(), &Filter::default(), Format::Json)).unwrap();
+    assert_eq!(json[0]["total_ms"], 2.0);
+    assert_eq!(json[1]["comm"], "main");
+    assert_eq!(json.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_thread_that_changed_its_name_is_shown_with_the_last_one() {
+    let mut all = events();
+    all.push(Event {
+        comm: CommId(1),
+        ..file_fault(95, 1, 3)
+    });
+    let shown = threads(
+        &trace(&meta(), &dicts(), &all, &[]),
+        &Filter::default(),
+        Format::Csv,
+    );
+    assert!(shown.contains("100,101,main,5,0"), "{shown}");
+}
+
+#[test]
+fn every_filter_keeps_only_what_it_names() {
+    let pattern = |text: &str| vec![Pattern::new(text)];
+    let all = Filter::default();
+    let cases = [
+        (
+            Filter {
+                from_ns: Some(30_000_000),
+                to_ns: Some(90_000_000),
+                ..all.clone()
+            },
+            3,
+        ),
+        (
+            Filter {
+                from_ns: Some(0),
+                ..all.clone()
+            },
+            7,
+        ),
+        (
+            Filter {
+                to_ns: Some(10_000_000),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            Filter {
+                pids: vec![100, 3],
+                ..all.clone()
+            },
+            7,
+        ),
+        (
+            Filter {
+                pids: vec![3],
+                ..all.clone()
+            },
+            0,
+        ),
+        (
+            Filter {
+                tids: vec![101],
+                ..all.clone()
+            },
+            4,
+        ),
+        (
+            Filter {
+                comms: pattern("mai"),
+                ..all.clone()
+            },
+            3,
+        ),
+        (
+            Filter {
+                comms: pattern("w*r"),
+                ..all.clone()
+            },
+            4,
+        ),
+        (
+            Filter {
+                files: pattern("segments"),
+                ..all.clone()
+            },
+            4,
+        ),
+        (
+            Filter {
+                files: pattern("[heap]"),
+                ..all.clone()
+            },
+            3,
+        ),
+        (
+            Filter {
+                class: Some(Class::Major),
+                ..all.clone()
+            },
+            4,
+        ),
+        (
+            Filter {
+                class: Some(Class::Minor),
+                ..all.clone()
+            },
+            3,
+        ),
+        (
+            Filter {
+                min_latency_ns: Some(300_000),
+                ..all.clone()
+            },
+            2,
+        ),
+        (
+            Filter {
+                max_latency_ns: Some(700),
+                ..all.clone()
+            },
+            2,
+        ),
+        (
+            Filter {
+                class: Some(Class::Minor),
+                tids: vec![101],
+                ..all
+            },
+            0,
+        ),
+    ];
+    for (filter, expected) in cases {
+        let mut threads = Threads::default();
+        read(&small(), &filter, &mut [&mut threads]);
+        assert_eq!(threads.classes().count(), expected, "{filter:?}");
+    }
+}
+
+#[test]
+fn files_count_distinct_pages_and_name_nameless_memory() {
+    let mut files = Files::default();
+    let session = read(&small(), &Filter::default(), &mut [&mut files]);
+    let expected = "\
+FILE                MAJOR  MINOR  TOTAL_MS  AVG_MS  MAX_MS  PAGES
+/data/segments.bin      4      0     2.000   0.500   1.400      3
+[heap]                  0      3     0.002   0.001   0.001      2
+total                   4      3     2.002   0.286   1.400      5
+";
+    assert_eq!(text(&files.table(&session), Format::Table), expected);
+}
+
+#[test]
+fn an_id_without_a_name_is_still_shown() {
+    let odd = Event {
+        comm: CommId(77),
+        object: ObjectId(88),
+        ..file_fault(1, 5, 9)
+    };
+    let bytes = trace(
+        &meta(),
+        &dicts(),
+        &[
+            odd,
+            Event {
+                comm: CommId(0),
+                object: ObjectId(0),
+                ..odd
+            },
+        ],
+        &[],
+    );
+    let mut files = Files::default();
+    let session = read(&bytes, &Filter::default(), &mut [&mut files]);
+    let shown = text(&files.table(&session), Format::Csv);
+    assert!(
+        shown.contains("\nunknown#88,1") && shown.contains("\n[unknown],1"),
+        "{shown}"
+    );
+    let shown = events_text(&bytes, Format::Csv);
+    assert!(
+        shown.contains(",unknown#77,") && shown.contains(",unknown,"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn percentiles_by_class_and_by_group() {
+    let mut by_class = Percentiles::new(By::Class);
+    let mut by_file = Percentiles::new(By::File);
+    let mut by_tid = Percentiles::new(By::Tid);
+    let mut by_comm = Percentiles::new(By::Comm);
+    let queries: &mut [&mut dyn Query] = &mut [&mut by_class, &mut by_file, &mut by_tid, &mut by_comm];
+    let session = read(&small(), &Filter::default(), queries);
+    let expected = "\
+CLASS  COUNT  P50_US  P90_US  P99_US  P99.9_US  P99.99_US  MAX_US
+major      4   199.7  1400.0  1400.0    1400.0     1400.0  1400.0
+minor      3     0.7     0.9     0.9       0.9        0.9     0.9
+all        7    99.8  1400.0  1400.0    1400.0     1400.0  1400.0
+";
+    assert_eq!(text(&by_class.table(&session), Format::Table), expected);
+    let first_cells = |percentiles: &Percentiles| -> Vec<String> {
+        let csv = text(&percentiles.table(&session), Format::Csv);
+        csv.lines()
+            .map(|line| line.split(",").take(2).collect::<Vec<_>>().join(" "))
+            .collect()
+    };
+    assert_eq!(
+        first_cells(&by_file),
+        ["file count", "/data/segments.bin 4", "[heap] 3"]
+    );
+    assert_eq!(first_cells(&by_tid), ["pid tid", "100 101", "100 100"]);
+    assert_eq!(first_cells(&by_comm), ["comm count", "worker 4", "main 3"]);
+}
+
+#[test]
+fn a_class_without_faults_has_no_percentiles() {
+    let mut percentiles = Percentiles::new(By::Class);
+    let filter = Filter {
+        class: Some(Class::Major),
+        ..Filter::default()
+    };
+    let session = read(&small(), &filter, &mut [&mut percentiles]);
+    assert!(text(&percentiles.table(&session), Format::Csv).contains("\nminor,0,,,,,,\n"));
+}
+
+#[test]
+fn events_come_in_time_order_with_the_columns_of_the_contract() {
+    let csv = events_text(&small(), Format::Csv);
+    let mut lines = csv.lines();
+    assert_eq!(
+        lines.next().unwrap(),
+        "ts_ns,latency_ns,pid,tid,comm,cpu,address,major,access,origin,retries,failed,ip,kind,file,file_offset,\
+         blocked_ns,runqueue_ns,reclaim_ns,query_id,stack_id"
+    );
+    assert_eq!(
+        lines.next().unwrap(),
+        "1000000000000,500,100,100,main,0,93823560581120,false,write,user,0,false,4198400,heap,,,,,,,"
+    );
+    assert_eq!(
+        lines.nth(2).unwrap(),
+        "1000030000000,200000,100,101,worker,3,139637976731656,true,read,user,1,false,4198400,file,\
+         /data/segments.bin,4096,,,,,"
+    );
+    let times: Vec<u64> = csv
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(times.len() == 7 && times.is_sorted());
+}
+
+#[test]
+fn events_as_json_are_one_object_per_line_with_nulls() {
+    let json = events_text(&small(), Format::Json);
+    let rows: Vec<serde_json::Value> = json
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(rows.len(), 7);
+    assert_eq!(rows[1]["file_offset"], 0);
+    assert_eq!(rows[1]["major"], true);
+    assert!(rows[0]["file"].is_null() && rows[0]["query_id"].is_null());
+    assert_eq!(rows[0].as_object().unwrap().len(), 21);
+}
+
+#[test]
+fn events_for_people() {
+    let expected = "       \
+TIME_S   LATENCY_US      PID      TID  COMM             CLASS  ACCESS         ADDRESS  FILE+OFFSET
+  0.000000000        0.500      100      100  main             minor  write   0x555500000000  [heap]
+  0.010000000      100.000      100      101  worker           major  read    0x7f0000000008  /data/segments.bin+0x0
+";
+    let shown = events_text(&small(), Format::Table);
+    assert_eq!(
+        shown
+            .lines()
+            .take(3)
+            .map(|line| format!("{line}\n"))
+            .collect::<String>(),
+        expected
+    );
+}
+
+#[test]
+fn a_trace_without_events_still_has_heads() {
+    let empty = trace(&meta(), &dicts(), &[], &[]);
+    assert_eq!(events_text(&empty, Format::Csv).lines().count(), 1);
+    assert_eq!(events_text(&empty, Format::Json), "");
+    assert_eq!(threads(&empty, &Filter::default(), Format::Json), "[]\n");
+    assert!(report(&empty, &Filter::default()).contains("no page faults were recorded"));
+}
+
+#[test]
+fn a_heatmap_of_a_file_shows_time_by_offset() {
+    let filter = Filter {
+        files: vec![Pattern::new("/data/*")],
+        ..Filter::default()
+    };
+    let mut heat = Heat::by_file();
+    let session = read(&small(), &filter, &mut [&mut heat]);
+    heat.settle();
+    let mut out = Vec::new();
+    let extent = Extent {
+        size: (8, 20),
+        regions: 3,
+    };
+    heat.write_text(&session, &filter, extent, DIGITS, &mut out)
+        .unwrap();
+    let expected = "\
+time x offset in /data/segments.bin: faults
+0x0-0x3000 (12.0 KiB), 4 faults (100.0 %)
+           0x0 | 0                  |          1
+        0x1000 |     0              |          1
+        0x2000 |         0       0  |          2
+               +|-----------|-------+
+                0.000 s     0.061
+one cell: 5.11 ms x 4.0 KiB; blank: none; at least this many faults per cell:
+  0=1
+";
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+    let data = text(&heat.table(&session, &filter, (8, 20), Weight::Max), Format::Csv);
+    assert!(data.starts_with("time_s,file,addr,value\n"), "{data}");
+    assert_eq!(data.lines().count(), 5);
+    assert!(data.ends_with(",/data/segments.bin,8192,1400.000\n"), "{data}");
+}
+
+#[test]
+fn a_heatmap_of_addresses_finds_the_regions_and_names_the_rest() {
+    let mut heat = Heat::by_address(None);
+    let filter = Filter::default();
+    let session = read(&small(), &filter, &mut [&mut heat]);
+    heat.settle();
+    let mut out = Vec::new();
+    let extent = Extent {
+        size: (8, 20),
+        regions: 1,
+    };
+    heat.write_text(&session, &filter, extent, DIGITS, &mut out)
+        .unwrap();
+    let shown = String::from_utf8(out).unwrap();
+    assert!(
+        shown.starts_with(
+            "time x address: faults\n0x7f0000000000-0x7f0000003000 (12.0 KiB), 4 faults (57.1 %)"
+        )
+    );
+    assert!(
+        shown.ends_with("not shown: --address 0x555500000000-0x555500002000 with 42.9 % of the faults\n")
+    );
+    let mut heat = Heat::by_address(Some((support::HEAP_BASE, support::HEAP_BASE + 8191)));
+    read(&small(), &filter, &mut [&mut heat]);
+    let data = text(
+        &heat.table(&session, &filter, (8, 20), Weight::Count),
+        Format::Csv,
+    );
+    assert_eq!(data.lines().skip(1).count(), 3, "{data}");
+}
+
+#[test]
+fn info_says_what_the_trace_says_about_itself() {
+    let losses = [loss(LossReason::Reserve, 3), loss(LossReason::Unfinished, 2)];
+    let session = read(
+        &trace(&meta(), &dicts(), &events(), &losses),
+        &Filter::default(),
+        &mut [],
+    );
+    let mut out = Vec::new();
+    info::write(&session, Format::Json, &mut out).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(json["events"], 7);
+    assert_eq!(json["major"], 4);
+    assert_eq!(json["command"][2], "2");
+    assert_eq!(json["start_utc"], "2026-11-22 20:00:00 UTC");
+    assert_eq!(json["duration_s"], 0.1);
+    assert_eq!(json["lost"], 3);
+    assert_eq!(json["losses"][1], "unfinished 2");
+    assert_eq!(json["finished"], true);
+    let mut out = Vec::new();
+    info::write(&session, Format::Table, &mut out).unwrap();
+    let shown = String::from_utf8(out).unwrap();
+    assert!(
+        shown.contains("\ncannot_see        GUP faults, failed faults\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("kernel counted 7 faults = 7 recorded + 0 lost + 0 hidden: exact"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_report_fits_a_screen() {
+    let shown = report(&small(), &Filter::default());
+    let expected = "\
+recorded  mmap-workload -t 2
+host      box (Linux 6.12.0, x86_64, 8 CPUs, 16.0 GiB)
+when      2026-11-22 20:00:00 UTC, 100.00 ms
+by        pfrec 0.1.0, backend perf: page_fault_user+page_fault_kernel
+          tracepoints
+blind to  GUP faults, failed faults
+";
+    assert!(shown.starts_with(expected), "{shown}");
+    // Thread 100 lived all 100 ms, thread 101 from 5 to 95 ms.
+    assert!(shown.contains("\nwait      2.00 ms in faults = 1.1 % of the 190.00 ms lifetime of the 2"));
+    assert!(
+        shown.contains("\nPID  TID  COMM    MAJOR  MINOR  TOTAL_MS  AVG_MS  MAX_MS  MIN_US\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("\ntime x address: faults\n"), "{shown}");
+    assert!(shown.lines().count() < 50);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+}
+
+#[test]
+fn the_report_says_first_what_is_missing() {
+    let shown = report(&unfinished(&meta(), &dicts(), &events()), &Filter::default());
+    let first = "! unfinished: the recorder was killed or is still writing; 7 events read\n";
+    assert!(shown.starts_with(first), "{shown}");
+    let lossy = trace(&meta(), &dicts(), &events(), &[loss(LossReason::Queue, 1_200)]);
+    let shown = report(&lossy, &Filter::default());
+    assert!(
+        shown.starts_with("! lost: 1,200 faults were not recorded (queue 1,200); counts are too low\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_report_names_the_filter_and_the_threads_it_leaves_out() {
+    let shown = report(
+        &small(),
+        &Filter {
+            tids: vec![101],
+            ..Filter::default()
+        },
+    );
+    assert!(
+        shown.contains("\nfilter    --tid 101; below only the faults that pass\n"),
+        "{shown}"
+    );
+    let many: Vec<Event> = (0..25)
+        .map(|tid| Event {
+            tid: 200 + tid,
+            ..heap_fault(1, 5, 0)
+        })
+        .collect();
+    let shown = report(&trace(&meta(), &dicts(), &many, &[]), &Filter::default());
+    assert!(
+        shown.contains("\n... and 5 more: pfanalyze threads t.pfz\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn names_from_a_hostile_trace_cannot_steer_the_terminal() {
+    let mut dicts = dicts();
+    let evil = "\x1b]0;owned\x07\n\u{202e}evil";
+    dicts.push(pf_formats::Dict::Comms {
+        first_id: 3,
+        entries: vec![evil.into()],
+    });
+    dicts.push(pf_formats::Dict::Objects {
+        first_id: 3,
+        entries: vec![object(ObjectKind::File, evil)],
+    });
+    let mut meta = meta();
+    meta.command = vec![evil.into()];
+    meta.host.hostname = evil.into();
+    meta.backend = evil.into();
+    let odd = Event {
+        comm: CommId(3),
+        object: ObjectId(3),
+        ..file_fault(1, 5, 9)
+    };
+    let bytes = trace(&meta, &dicts, &[odd], &[]);
+    let session = read(&bytes, &Filter::default(), &mut []);
+    let mut info_text = Vec::new();
+    info::write(&session, Format::Table, &mut info_text).unwrap();
+    let shown = [
+        report(&bytes, &Filter::default()),
+        events_text(&bytes, Format::Table),
+        threads(&bytes, &Filter::default(), Format::Table),
+        String::from_utf8(info_text).unwrap(),
+    ];
+    for text in shown {
+        assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
+        assert!(text.contains("evil"), "{text}");
+    }
+}
