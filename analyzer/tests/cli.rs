@@ -109,7 +109,7 @@ fn an_unreadable_trace_says_whom_to_ask() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
     let path = place.file("secret.pfz", &small());
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_ok() {
         // Root reads everything: the case cannot be made here.
         return;
