@@ -94,8 +94,8 @@ fi
 
 # --- package names ---------------------------------------------------------------------------------
 
-# Debian and Ubuntu: checked by installing, on Debian 12. Fedora and Arch: names as known, not tried by
-# installing; every name is at least the one its distribution documents for the file that is probed.
+# Debian and Ubuntu: checked by installing, on Debian 12 and on a minimal Debian 13. Fedora and Arch: not
+# checked by installing; the probes run again afterwards and say what is still missing.
 package_debian() {
     case "$1" in
         cc) echo gcc ;;
@@ -145,10 +145,17 @@ else
     family=unknown
 fi
 
+# Once, and only when something is to be installed.
+lists_are_fresh=false
+refresh_lists() {
+    $lists_are_fresh || as_root apt-get update || return 1
+    lists_are_fresh=true
+}
+
 install_packages() {
     case "$family" in
         debian)
-            as_root apt-get update &&
+            refresh_lists &&
                 as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
             ;;
         fedora) as_root dnf install -y "$@" ;;
@@ -202,14 +209,17 @@ rust_advice() {
     note "A distribution's own rustc and cargo of version $rust_wanted or newer, with rustfmt, will do as well."
 }
 
+# Debian 13 and Ubuntu 24.04 have the package, Debian 12 and Ubuntu 22.04 do not.
 debian_has_rustup() {
-    [ "$family" = debian ] && [ -n "$(apt-cache search --names-only '^rustup$' 2>/dev/null)" ]
+    [ "$family" = debian ] && root_prefix >/dev/null && refresh_lists >&2 &&
+        [ -n "$(apt-cache search --names-only '^rustup$' 2>/dev/null)" ]
 }
 
 install_rust() {
     if ! have rustup && debian_has_rustup; then
-        note "installing rustup with apt-get"
-        install_packages rustup
+        note "installing: rustup"
+        install_packages rustup || return 1
+        hash -r
     fi
     if ! have rustup; then
         rust_advice
@@ -256,7 +266,13 @@ for need in "${missing[@]}"; do
     fi
 done
 if [ -n "$rust" ]; then
-    note "missing: $rust"
+    if have rustup; then
+        note "missing: $rust [rustup: stable toolchain]"
+    elif [ "$family" = debian ]; then
+        note "missing: $rust [package rustup, if this release has it]"
+    else
+        note "missing: $rust"
+    fi
 fi
 if $check_only; then
     [ -z "$rust" ] || have rustup || rust_advice
@@ -276,6 +292,6 @@ if [ ${#missing[@]} -gt 0 ]; then
     done
 fi
 if [ -n "$rust" ]; then
-    install_rust || fail "$rust"
+    install_rust || fail "could not install what is missing: $rust"
 fi
 note "environment: complete (cargo $(version_of cargo), clang $(clang -dumpversion))"

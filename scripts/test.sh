@@ -194,7 +194,11 @@ privileged_tests() {
     # All packages, so that none is forgotten and nothing is built anew; no doc tests, where `ignore` means
     # "cannot run". One at a time: they load probes for the whole machine.
     limited 1200 cargo test --release --locked --workspace --no-fail-fast --lib --bins --tests \
-        -- --ignored --test-threads=1
+        -- --ignored --test-threads=1 | tee "$work/privileged" || return 1
+    if ! grep -q '^test result: ok\. [1-9]' "$work/privileged"; then
+        echo "no privileged test was run: their marks must have changed"
+        return 1
+    fi
 }
 
 demo() {
