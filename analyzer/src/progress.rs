@@ -60,6 +60,8 @@ impl Progress {
                 "reading {spinner} {bytes} {bytes_per_sec}",
             ),
         };
+        // The rate counts from the first byte, not from when the bar appears.
+        let bar = bar.with_elapsed(self.started.elapsed());
         // A template that does not parse leaves the default look.
         match ProgressStyle::with_template(template) {
             Ok(style) => bar.with_style(style),

@@ -99,15 +99,16 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
-/// A duration in at most five characters, for legends: `734ns`, `12us`, `4ms`, `1s`.
+/// A duration in about five characters, for legends: `734ns`, `12us`, `4.5ms`, `1.2s`.
 #[must_use]
 pub fn short_duration(ns: u64) -> String {
-    match ns {
-        0..1_000 => format!("{ns}ns"),
-        1_000..1_000_000 => format!("{}us", ns / 1_000),
-        1_000_000..1_000_000_000 => format!("{}ms", ns / 1_000_000),
-        _ => format!("{}s", ns / 1_000_000_000),
-    }
+    let (unit_ns, name) = match ns {
+        0..1_000 => return format!("{ns}ns"),
+        1_000..1_000_000 => (1_000, "us"),
+        1_000_000..1_000_000_000 => (1_000_000, "ms"),
+        _ => (1_000_000_000, "s"),
+    };
+    format!("{}{name}", fixed(ns, unit_ns, u32::from(ns / unit_ns < 10)))
 }
 
 /// A count in at most five characters: `999`, `12k`, `3.4M`.
@@ -210,6 +211,10 @@ mod tests {
         assert_eq!(fixed(u64::MAX, 1_000, 1), "18446744073709551.6");
         assert_eq!(duration(734), "734 ns");
         assert_eq!(duration(1_230_000_000), "1.23 s");
+        assert_eq!(
+            ["734ns", "1.5us", "12us", "9.9s"],
+            [734, 1_500, 12_000, 9_900_000_000].map(short_duration)
+        );
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(bytes(u64::MAX), "16.0 EiB");
         assert_eq!(percent(1, 3), "33.3 %");
