@@ -92,12 +92,19 @@ impl Identity {
         if !uid.is_root() {
             return work();
         }
-        // Order matters: giving up the user id drops the capability to change the group.
+        // Root may change its groups, and what cannot be read back stays as it is.
+        let own_groups = self.groups.as_ref().and_then(|groups| {
+            let own = unistd::getgroups().ok()?;
+            unistd::setgroups(groups).ok().map(|()| own)
+        });
         unistd::setfsgid(self.gid);
         unistd::setfsuid(self.uid);
         let result = work();
         unistd::setfsuid(uid);
         unistd::setfsgid(gid);
+        if let Some(own) = own_groups {
+            unistd::setgroups(&own).ok();
+        }
         result
     }
 
