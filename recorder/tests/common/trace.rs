@@ -1,0 +1,138 @@
+//! Traces read back: through pfanalyze as a user would, and record by record.
+
+use std::{fs::File, io::BufReader, path::Path};
+
+use pf_formats::{Accounting, Columns, Item, Loss, Projection, Summary, TraceReader};
+use serde_json::Value;
+
+use super::{pfanalyze, process::run, text, until};
+
+/// One fault, as `pfanalyze events` tells it.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub ts_ns: u64,
+    pub latency_ns: u64,
+    pub pid: u32,
+    pub tid: u32,
+    pub address: u64,
+    pub major: bool,
+}
+
+/// Every fault that `pfanalyze events` lists with these filters.
+pub fn faults(trace: &Path, filters: &[&str]) -> Vec<Fault> {
+    let arguments = [&["events", text(trace), "--format", "json"], filters].concat();
+    let listed = run(pfanalyze(&arguments)).ok();
+    listed.stdout.lines().map(fault).collect()
+}
+
+fn fault(line: &str) -> Fault {
+    let row: Value = serde_json::from_str(line).unwrap();
+    let number = |name: &str| row[name].as_u64().unwrap_or_else(|| panic!("{name} in {line}"));
+    Fault {
+        ts_ns: number("ts_ns"),
+        latency_ns: number("latency_ns"),
+        pid: u32::try_from(number("pid")).unwrap(),
+        tid: u32::try_from(number("tid")).unwrap(),
+        address: number("address"),
+        major: row["major"].as_bool().unwrap(),
+    }
+}
+
+/// What `pfanalyze VERB --format json` says.
+pub fn json(verb: &str, trace: &Path) -> Value {
+    let said = run(pfanalyze(&[verb, text(trace), "--format", "json"])).ok();
+    serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said:#?}"))
+}
+
+/// Names of all threads in the per-thread table.
+pub fn thread_names(trace: &Path) -> Vec<String> {
+    let table = json("threads", trace);
+    let rows = table.as_array().unwrap().iter();
+    rows.map(|row| row["comm"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The records of a trace, read without pfanalyze.
+#[derive(Debug, Default)]
+pub struct Contents {
+    pub summary: Summary,
+    pub losses: Vec<Loss>,
+    pub accounting: Option<Accounting>,
+    pub last_ts_ns: u64,
+}
+
+/// Reads a trace; `None` as long as it has no header.
+pub fn try_contents(trace: &Path) -> Option<Contents> {
+    let mut reader = TraceReader::new(BufReader::new(File::open(trace).ok()?)).ok()?;
+    let mut contents = Contents::default();
+    while let Some(item) = reader.next().unwrap() {
+        match item {
+            Item::Events(block) => contents.last_ts_ns = contents.last_ts_ns.max(block.info.ts_max),
+            Item::Loss(losses) => contents.losses.extend(losses),
+            Item::Footer(footer) => contents.accounting = footer.totals.accounting,
+            _ => {}
+        }
+    }
+    contents.summary = reader.summary().clone();
+    Some(contents)
+}
+
+/// Reads a trace.
+pub fn contents(trace: &Path) -> Contents {
+    try_contents(trace).expect("a header")
+}
+
+/// Waits until the partial file of a running recording holds events: from then on nothing escapes it.
+pub fn until_recording(partial: &Path) {
+    until(&format!("events in {}", partial.display()), || {
+        try_contents(partial).filter(|contents| contents.summary.events > 0)
+    });
+}
+
+/// Decodes each block of `bytes`, cut or not; returns where each ended and how many events it gave.
+pub fn blocks(bytes: &[u8]) -> Vec<(u64, usize)> {
+    let Ok(mut reader) = TraceReader::new(bytes) else {
+        return Vec::new();
+    };
+    let mut blocks = Vec::new();
+    while let Some(item) = reader.next().unwrap() {
+        if let Item::Events(block) = item {
+            let mut columns = Columns::default();
+            block.decode(Projection::ALL, &mut columns).unwrap();
+            blocks.push((reader.offset(), columns.ts_ns.len()));
+        }
+    }
+    blocks
+}
+
+/// Asserts what holds for every finished recording: the books balance, to the fault.
+pub fn assert_books_balance(trace: &Path, stderr: &str) -> Accounting {
+    let books = contents(trace).accounting.expect("accounting");
+    let kernel = books.kernel_majors + books.kernel_minors;
+    assert_eq!(
+        kernel,
+        books.recorded + books.lost + books.hidden,
+        "{books:?}\n{stderr}"
+    );
+    assert!(
+        stderr.contains("hidden") && stderr.contains(": balanced\n"),
+        "{stderr}"
+    );
+    let info = json("info", trace);
+    assert_eq!(info["finished"], true, "{info}");
+    assert_eq!(info["lost"], books.lost, "{info}");
+    assert_eq!(info["events"], books.recorded, "{info}");
+    assert!(
+        info["reconciliation"].as_str().unwrap().contains(": exact"),
+        "{info}"
+    );
+    books
+}
+
+/// Asserts that the recording is complete and that `wait4(2)` counted the same for the command.
+pub fn assert_whole(trace: &Path, stderr: &str) -> Accounting {
+    let books = assert_books_balance(trace, stderr);
+    assert_eq!(books.lost, 0, "{stderr}");
+    assert!(stderr.contains("pfrec: nothing lost\n"), "{stderr}");
+    assert!(stderr.contains("wait4(2) agrees"), "{stderr}");
+    books
+}
