@@ -115,7 +115,7 @@ bin="$CARGO_TARGET_DIR/release"
 note "[3/6] check that this kernel lets pfrec record"
 if ! as_root "$bin/pfrec" doctor >"$work/doctor" 2>&1; then
     cat -- "$work/doctor" >&2
-    fail "pfrec cannot record on this machine: see above"
+    fail "pfrec cannot record here: see above"
 fi
 note "      $(grep '^pfrec would use' "$work/doctor" || echo 'it does')"
 
