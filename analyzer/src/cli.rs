@@ -106,10 +106,10 @@ struct FilterArgs {
     /// Only files whose path contains PATH, or fits it when it has * or ?; also [anon], [heap], [stack], [shm]
     #[arg(long, value_name = "PATH")]
     file: Vec<String>,
-    /// Only faults that needed I/O
+    /// Only faults that the kernel counts as major: they had to wait for I/O
     #[arg(long)]
     major: bool,
-    /// Only faults that needed no I/O
+    /// Only faults that the kernel counts as minor; they may have waited for another thread's I/O
     #[arg(long)]
     minor: bool,
     /// Only faults of at least TIME: microseconds, or with ns, us, ms, s

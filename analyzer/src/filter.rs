@@ -56,7 +56,7 @@ impl Filter {
         *self == Self::default()
     }
 
-    /// The columns that [`Filter::mask`] looks at.
+    /// The columns that the filter looks at.
     #[must_use]
     pub fn columns(&self) -> Vec<Column> {
         let mut columns = Vec::new();

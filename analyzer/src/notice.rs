@@ -83,11 +83,10 @@ pub fn reconciliation(session: &Session) -> String {
         format!("; but {} events were read", grouped(session.events))
     };
     format!(
-        "kernel counted {} faults = {} recorded + {} lost + {} hidden: {verdict} ({}){read}",
+        "kernel counted {} faults = {} recorded + {} lost + {} hidden: {verdict}{read}",
         grouped(u64::try_from(kernel).unwrap_or(u64::MAX)),
         grouped(books.recorded),
         grouped(books.lost),
         grouped(books.hidden),
-        escape(&books.source),
     )
 }

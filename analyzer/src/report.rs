@@ -38,7 +38,7 @@ impl Default for Report {
         Self {
             threads: Threads::default(),
             files: Files::default(),
-            heat: Heat::by_address(None),
+            heat: Heat::by_place(),
         }
     }
 }

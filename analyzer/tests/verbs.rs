@@ -494,7 +494,7 @@ blind to  GUP faults, failed faults
         shown.contains("\nPID  TID  COMM    MAJOR  MINOR  TOTAL_MS  AVG_MS  MAX_MS  MIN_US\n"),
         "{shown}"
     );
-    assert!(shown.contains("\ntime x address: faults\n"), "{shown}");
+    assert!(shown.contains("\ntime x offset in /data/"), "{shown}");
     assert!(shown.lines().count() < 50);
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
 }

@@ -162,6 +162,9 @@ pub enum UsageError {
     /// -p with a command.
     #[error("-p PID and -- COMMAND exclude each other: record one or the other")]
     PidAndCommand,
+    /// -- ''
+    #[error("the COMMAND after -- is an empty word")]
+    EmptyCommand,
     /// 0 among others.
     #[error("-p 0 means every process: give it alone, or use -a")]
     ZeroAmongPids,
@@ -174,6 +177,9 @@ impl Cli {
             return Ok(Action::Doctor);
         }
         let args = self.record;
+        if args.command.first().is_some_and(|name| name.is_empty()) {
+            return Err(UsageError::EmptyCommand);
+        }
         let command = (!args.command.is_empty()).then_some(args.command);
         let everything = args.all || args.pid == [0];
         let scope = if everything {
@@ -277,6 +283,7 @@ mod tests {
     fn contradictions_are_named() {
         assert_eq!(resolve(&["-o", "t"]), Err(UsageError::NoTarget));
         assert_eq!(resolve(&["-a"]), Err(UsageError::NoOutput));
+        assert_eq!(resolve(&["-o", "t", "--", ""]), Err(UsageError::EmptyCommand));
         assert_eq!(
             resolve(&["-o", "t", "-p", "1", "--", "ls"]),
             Err(UsageError::PidAndCommand)

@@ -178,7 +178,9 @@ impl Drain {
                 if batch.records.len() > PENDING_RECORDS {
                     let faults = count_faults(&batch.records);
                     batch.records.retain(|record| matches!(record, Record::Exit(_)));
-                    batch.losses.push(loss(LossReason::Queue, faults, progress.waiting_since_ns, now));
+                    batch
+                        .losses
+                        .push(loss(LossReason::Queue, faults, progress.waiting_since_ns, now));
                     progress.queue_drops += faults;
                     self.gauges.lost.fetch_add(faults, Relaxed);
                 }

@@ -31,16 +31,10 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
             }
         });
     }
-    match find::<io::Error>(error)?.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some("what was recorded so far is in the .partial file, and pfanalyze reads it".to_owned())
-        }
-        io::ErrorKind::PermissionDenied => Some(
-            "the trace is created with the rights of the user who called sudo: choose a directory of theirs"
-                .to_owned(),
-        ),
-        _ => None,
-    }
+    (find::<io::Error>(error)?.kind() == io::ErrorKind::PermissionDenied).then(|| {
+        "the trace is created with the rights of the user who called sudo: choose a directory of theirs"
+            .to_owned()
+    })
 }
 
 fn find<E: std::error::Error + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&E> {

@@ -29,7 +29,11 @@ impl Balance {
     #[must_use]
     pub fn with_losses(self, lost: u64) -> Self {
         let unseen = lost.saturating_sub(self.lost);
-        Self { lost: self.lost + unseen, kernel_minors: self.kernel_minors + unseen, ..self }
+        Self {
+            lost: self.lost + unseen,
+            kernel_minors: self.kernel_minors + unseen,
+            ..self
+        }
     }
 
     /// What the kernel counted beyond what is accounted for; 0 when the books balance.
@@ -180,7 +184,10 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.fault(&fault(7, false, 0, 3, 2, 0));
         let balance = ledger.balance().with_losses(9);
-        assert_eq!((balance.kernel_minors, balance.lost, balance.difference()), (10, 9, 0));
+        assert_eq!(
+            (balance.kernel_minors, balance.lost, balance.difference()),
+            (10, 9, 0)
+        );
     }
 
     #[test]

@@ -41,8 +41,16 @@ impl TraceFile {
             Output::Stdout => return Ok(Self::Stdout(io::stdout())),
             Output::File(path) => path,
         };
-        if path.is_dir() {
-            bail!("-o {}: is a directory: name a file in it", path.display());
+        // Renaming over a device or a pipe would replace it for everyone.
+        match fs::symlink_metadata(path).map(|meta| meta.file_type()) {
+            Ok(kind) if kind.is_dir() => bail!("-o {}: is a directory: name a file in it", path.display()),
+            Ok(kind) if !kind.is_file() && !kind.is_symlink() => {
+                bail!(
+                    "-o {}: is no regular file: to write to a device or a pipe use -o -",
+                    path.display()
+                )
+            }
+            _ => {}
         }
         let partial = with_suffix(path, ".partial");
         let file = owner.as_file_owner(|| {
@@ -197,6 +205,18 @@ mod tests {
         let _first = create(&dir.path().join("t.pfz")).unwrap();
         let error = create(&dir.path().join("t.pfz")).err().expect("refused");
         assert!(format!("{error:#}").contains("another pfrec"), "{error:#}");
+    }
+
+    #[test]
+    fn a_pipe_or_a_directory_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        for path in [pipe.as_path(), dir.path()] {
+            let error = create(path).err().expect("refused");
+            assert!(format!("{error:#}").contains("-o "), "{error:#}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing was left");
     }
 
     #[test]

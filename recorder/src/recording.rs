@@ -27,7 +27,7 @@ use crate::{
     session::{Members, Session, proc},
     sideband::SidebandRings,
     stop::{Stop, StopSignals, Watched},
-    summary::Summary,
+    summary::{CutShort, Summary},
     write_queue::WriteQueue,
 };
 
@@ -89,7 +89,7 @@ pub fn record(options: &Options) -> Result<u8> {
         &mut spinner,
     );
     spinner.clear();
-    let summary = pipeline.finish(ended, before);
+    let summary = pipeline.finish(ended, before, &options.output);
     if let Ok(summary) = &summary {
         summary.print(stop);
     }
@@ -99,8 +99,12 @@ pub fn record(options: &Options) -> Result<u8> {
         (Some(_), Some(ended)) => ended.status,
         (Some(command), None) => command.wait_after(stop, &signals)?,
     };
-    summary?;
-    Ok(status)
+    match summary {
+        Ok(_) => Ok(status),
+        // As for any program in a pipe, that is no failure.
+        Err(e) if e.downcast_ref::<CutShort>().is_some_and(|cut| cut.reader_gone) => Ok(status),
+        Err(e) => Err(e),
+    }
 }
 
 struct Command {
@@ -249,7 +253,7 @@ impl Pipeline {
     }
 
     /// Stops recording and completes the file.
-    fn finish(self, ended: Option<Ended>, before: Option<(u64, u64)>) -> Result<Summary> {
+    fn finish(self, ended: Option<Ended>, before: Option<(u64, u64)>, output: &Output) -> Result<Summary> {
         self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
         let drained = self
             .drain
@@ -259,7 +263,7 @@ impl Pipeline {
             .encode
             .join()
             .map_err(|_| anyhow!("the encoding thread panicked"))?;
-        Summary::complete(drained, encoded, self.start_ns, ended.zip(before))
+        Summary::complete(drained, encoded, self.start_ns, ended.zip(before), output)
     }
 
     /// The command could not be started: nothing is worth keeping.

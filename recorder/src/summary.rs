@@ -1,10 +1,14 @@
 //! How a recording ends: the totals of the trace, and what is told on standard error.
 
-use anyhow::{Context, Result};
+use std::io;
+
+use anyhow::Result;
 use indicatif::{HumanBytes, HumanCount};
-use pf_formats::{Accounting, Totals};
+use pf_formats::{Accounting, FormatError, Totals};
+use thiserror::Error;
 
 use crate::{
+    cli::Output,
     drain::Drained,
     encode::Encoded,
     launch::Ended,
@@ -12,8 +16,17 @@ use crate::{
     stop::Stop,
 };
 
-const CUT_SHORT: &str =
-    "the recording was cut short (what came before is in the .partial file, and pfanalyze reads it)";
+/// The trace is not complete.
+#[derive(Debug, Error)]
+#[error("the recording was cut short{}", if *.in_file { IN_PARTIAL } else { "" })]
+pub struct CutShort {
+    in_file: bool,
+    /// Whoever read the trace from standard output wants no more of it.
+    pub reader_gone: bool,
+    source: anyhow::Error,
+}
+
+const IN_PARTIAL: &str = " (what came before is in the .partial file, and pfanalyze reads it)";
 
 /// What is told at the end.
 pub struct Summary {
@@ -45,6 +58,25 @@ impl Summary {
         encoded: Encoded,
         start_ns: u64,
         command: Option<(Ended, (u64, u64))>,
+        output: &Output,
+    ) -> Result<Self> {
+        let in_file = matches!(output, Output::File(_));
+        Self::try_complete(drained, encoded, start_ns, command).map_err(|source| {
+            let reader_gone = !in_file && is_broken_pipe(&source);
+            CutShort {
+                in_file,
+                reader_gone,
+                source,
+            }
+            .into()
+        })
+    }
+
+    fn try_complete(
+        drained: Result<Drained>,
+        encoded: Encoded,
+        start_ns: u64,
+        command: Option<(Ended, (u64, u64))>,
     ) -> Result<Self> {
         let Encoded {
             writer,
@@ -52,8 +84,8 @@ impl Summary {
             recorded,
             before_exec,
         } = encoded;
-        outcome.context(CUT_SHORT)?;
-        let drained = drained.context(CUT_SHORT)?;
+        outcome?;
+        let drained = drained?;
         let wait4 = second_opinion(&drained, command);
         let accounting = accounting(&drained, before_exec);
         let totals = Totals {
@@ -65,9 +97,9 @@ impl Summary {
             end_ns: drained.end_ns,
             accounting: Some(accounting.clone()),
         };
-        let queue = writer.finish(totals).context(CUT_SHORT)?;
+        let queue = writer.finish(totals)?;
         let (file, written) = queue.finish()?;
-        let bytes = written.context(CUT_SHORT)?;
+        let bytes = written?;
         let seconds = drained.end_ns.saturating_sub(start_ns) as f64 / 1e9;
         let name = file.finish()?;
         Ok(Self {
@@ -187,6 +219,14 @@ impl Summary {
             Wait4::Unknown => {}
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = match error.downcast_ref() {
+        Some(FormatError::Io(io)) => Some(io),
+        _ => error.downcast_ref(),
+    };
+    io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn accounting(drained: &Drained, before_exec: BeforeExec) -> Accounting {

@@ -24,6 +24,8 @@ const MAX_FILES: usize = 64;
 #[derive(Debug)]
 pub struct Heat {
     by_file: bool,
+    /// With too many files: an error, instead of the address for those that came last.
+    strict: bool,
     range: Option<(u64, u64)>,
     addresses: Grid,
     files: Vec<(String, Grid)>,
@@ -46,6 +48,7 @@ impl Heat {
         let gap = if range.is_some() { u64::MAX } else { GAP_PAGES };
         Self {
             by_file: false,
+            strict: false,
             range,
             addresses: Grid::new(gap),
             files: Vec::new(),
@@ -58,7 +61,17 @@ impl Heat {
     pub fn by_file() -> Self {
         Self {
             by_file: true,
+            strict: true,
             ..Self::by_address(None)
+        }
+    }
+
+    /// As [`Heat::by_file`], for a first look at anything: files beyond the first 64 go by address.
+    #[must_use]
+    pub fn by_place() -> Self {
+        Self {
+            strict: false,
+            ..Self::by_file()
         }
     }
 
@@ -68,17 +81,18 @@ impl Heat {
         }
         let slot = if session.dicts.is_file_backed(object) {
             let label = session.dicts.label(object);
-            Some(match self.files.iter().position(|(name, _)| *name == label) {
-                Some(slot) => slot,
+            match self.files.iter().position(|(name, _)| *name == label) {
+                Some(slot) => Some(slot),
                 None if self.files.len() < MAX_FILES => {
                     self.files.push((label.into_owned(), Grid::new(u64::MAX)));
-                    self.files.len() - 1
+                    Some(self.files.len() - 1)
                 }
-                None => {
+                None if self.strict => {
                     let text = format!("more than {MAX_FILES} files match --file: give one path");
                     return Err(AnalyzeError::Unanswerable(text));
                 }
-            })
+                None => None,
+            }
         } else {
             None
         };

@@ -44,7 +44,8 @@ fn record_a_tree(backend: &'static dyn Backend) -> (Vec<Fault>, Vec<Exit>, Drops
         ring.wait(Duration::from_millis(20)).unwrap();
         ring.drain(&mut records).unwrap();
     }
-    assert!(status.unwrap().success());
+    // Reaped by try_wait already; clippy wants to see it.
+    assert!(child.wait().unwrap().success());
     probes.stop();
     assert_eq!(probes.in_flight().unwrap(), 0);
     assert_eq!(ring.malformed(), 0);
