@@ -118,10 +118,13 @@ impl Command {
         if stop == Stop::Terminated {
             self.running.signal(Signal::SIGTERM);
         }
-        eprintln!("pfrec: waiting for the command to end");
+        let mut told = false;
         loop {
             if let Ok(ended) = self.end.recv_timeout(TICK) {
                 return Ok(ended?.status);
+            }
+            if !std::mem::replace(&mut told, true) {
+                eprintln!("pfrec: waiting for the command to end");
             }
             if stop != Stop::Terminated && signals.terminated() {
                 self.running.signal(Signal::SIGTERM);
