@@ -35,29 +35,42 @@ enum State {
     Note,
 }
 
-/// Prints the report on standard output. Returns whether recording would work.
-pub fn run() -> bool {
+/// What was found.
+pub struct Examination {
+    /// The report, for people.
+    pub report: String,
+    /// Whether recording would work.
+    pub can_record: bool,
+}
+
+/// Tries everything out.
+pub fn examine() -> Examination {
     let kernel = uname().map(|name| format!("{} {}", name.release().display(), name.machine().display()));
-    println!("kernel {}", kernel.unwrap_or_else(|_| "unknown".to_owned()));
+    let mut lines = vec![format!(
+        "kernel {}",
+        kernel.unwrap_or_else(|_| "unknown".to_owned())
+    )];
     for Finding { what, state, detail } in findings() {
-        println!("{:4}  {what:20} {detail}", mark(&state));
+        lines.push(format!("{:4}  {what:20} {detail}", mark(&state)));
     }
-    println!("\nbackends, best first:");
+    lines.push("\nbackends, best first:".to_owned());
     let attempts = survey();
-    attempts.iter().for_each(print_attempt);
-    println!("-     fentry, kprobe: not in this version of pfrec");
+    lines.extend(attempts.iter().map(describe));
+    lines.push("-     fentry, kprobe: not in this version of pfrec".to_owned());
     let chosen = attempts.iter().find(|attempt| attempt.outcome.is_ok());
-    match chosen {
-        Some(attempt) => {
-            println!(
-                "\npfrec would use: {}, entry by {}",
-                attempt.backend, attempt.entry
-            );
-            println!("it cannot see:   {}", attempt.blind.join("; "));
-        }
-        None => println!("\npfrec cannot record here: see the lines marked NO"),
+    lines.push(match chosen {
+        Some(attempt) => format!(
+            "\npfrec would use: {}, entry by {}\nit cannot see:   {}\n",
+            attempt.backend,
+            attempt.entry,
+            attempt.blind.join("; ")
+        ),
+        None => "\npfrec cannot record here: see the lines marked NO\n".to_owned(),
+    });
+    Examination {
+        report: lines.join("\n"),
+        can_record: chosen.is_some(),
     }
-    chosen.is_some()
 }
 
 fn mark(state: &State) -> &'static str {
@@ -68,7 +81,7 @@ fn mark(state: &State) -> &'static str {
     }
 }
 
-fn print_attempt(attempt: &Attempt) {
+fn describe(attempt: &Attempt) -> String {
     let Attempt {
         backend,
         entry,
@@ -76,12 +89,15 @@ fn print_attempt(attempt: &Attempt) {
         ..
     } = attempt;
     let Err(e) = outcome else {
-        return println!("ok    {backend}, entry by {entry}");
+        return format!("ok    {backend}, entry by {entry}");
     };
-    println!("NO    {backend}, entry by {entry}: {}", with_causes(e));
+    let mut text = format!("NO    {backend}, entry by {entry}: {}", with_causes(e));
     if e.is_permission() {
-        println!("      run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: sudo pfrec doctor");
+        text.push_str(
+            "\n      run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: sudo pfrec doctor",
+        );
     }
+    text
 }
 
 fn findings() -> [Finding; 9] {

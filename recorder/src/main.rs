@@ -13,13 +13,17 @@ mod ledger;
 mod output;
 mod progress;
 mod recording;
+mod say;
 mod session;
 mod sideband;
 mod stop;
 mod summary;
 mod write_queue;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use cli::{Action, Cli};
@@ -46,10 +50,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(status) => status.into(),
         Err(e) => {
-            eprintln!("error: {e:#}");
-            if let Some(hint) = hints::hint(&e) {
-                eprintln!("hint: {hint}");
-            }
+            say::complain(&e, hints::hint(&e));
             exit_code(&e).into()
         }
     }
@@ -57,7 +58,13 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.resolve()? {
-        Action::Doctor => Ok(if doctor::run() { 0 } else { FAILED }),
+        Action::Doctor => {
+            let examination = doctor::examine();
+            match io::stdout().write_all(examination.report.as_bytes()) {
+                Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e.into()),
+                _ => Ok(if examination.can_record { 0 } else { FAILED }),
+            }
+        }
         Action::Record(options) => recording::record(&options),
     }
 }

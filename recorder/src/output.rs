@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::{cli::Output, identity::Identity};
+use crate::{cli::Output, identity::Identity, say::say};
 
 /// Where the bytes of the trace go.
 pub enum TraceFile {
@@ -157,10 +157,10 @@ fn set_aside(partial: &Path) -> Result<()> {
     let _lock = lock(left, partial)?;
     let aside = with_suffix(partial, ".old");
     fs::rename(partial, &aside).with_context(|| format!("{} is in the way", partial.display()))?;
-    eprintln!(
-        "pfrec: kept what an interrupted recording left as {}",
+    say(format_args!(
+        "kept what an interrupted recording left as {}",
         aside.display()
-    );
+    ));
     Ok(())
 }
 

@@ -24,6 +24,7 @@ use crate::{
     launch::{self, Ended, Held, Running},
     output::TraceFile,
     progress::Spinner,
+    say::say,
     session::{Members, Session, proc},
     sideband::SidebandRings,
     stop::{Stop, StopSignals, Watched},
@@ -91,7 +92,7 @@ pub fn record(options: &Options) -> Result<u8> {
     spinner.clear();
     let summary = pipeline.finish(ended, before, &options.output);
     if let Ok(summary) = &summary {
-        summary.print(stop);
+        summary.lines(stop).into_iter().for_each(say);
     }
     // Problems of the recording must not cut the command short, so its end is awaited either way.
     let status = match (command, ended) {
@@ -124,7 +125,7 @@ impl Command {
                 return Ok(ended?.status);
             }
             if !std::mem::replace(&mut told, true) {
-                eprintln!("pfrec: waiting for the command to end");
+                say("waiting for the command to end");
             }
             if stop != Stop::Terminated && signals.terminated() {
                 self.running.signal(Signal::SIGTERM);

@@ -113,8 +113,9 @@ impl Summary {
         })
     }
 
-    /// Prints it.
-    pub fn print(&self, stop: Stop) {
+    /// What is told of it, line by line.
+    #[must_use]
+    pub fn lines(&self, stop: Stop) -> Vec<String> {
         let Recorded { majors, minors } = self.recorded;
         let events = majors + minors;
         let how = match stop {
@@ -122,65 +123,64 @@ impl Summary {
             Stop::Terminated => " (stopped by a signal)",
             _ => "",
         };
-        eprintln!(
-            "pfrec: {} page faults in {:.2} s{how}: {} major, {} minor",
+        let mut lines = vec![format!(
+            "{} page faults in {:.2} s{how}: {} major, {} minor",
             HumanCount(events),
             self.seconds,
             HumanCount(majors),
             HumanCount(minors)
-        );
-        self.print_losses();
-        self.print_books();
-        let each = if events == 0 {
-            0.0
-        } else {
-            self.bytes as f64 / events as f64
-        };
-        eprintln!(
-            "pfrec: {}: {}, {each:.2} bytes per fault",
-            self.name,
-            HumanBytes(self.bytes)
-        );
-        if events == 0 {
-            eprintln!("pfrec: no fault was seen: is the right process recorded? try: pfrec doctor");
-        }
+        )];
+        lines.extend(self.losses());
+        lines.push(self.books());
+        lines.extend(self.witness());
+        let each = self.bytes as f64 / events.max(1) as f64;
+        lines.push(match events {
+            0 => "no fault was seen: is the right process recorded? try: pfrec doctor".to_owned(),
+            _ => format!(
+                "{}: {}, {each:.2} bytes per fault",
+                self.name,
+                HumanBytes(self.bytes)
+            ),
+        });
+        lines
     }
 
-    fn print_losses(&self) {
+    fn losses(&self) -> Vec<String> {
         let Drained {
             drops,
             queue_drops,
             sideband_lost,
             ..
         } = &self.drained;
-        let reasons = [
+        let faults = [
             (
                 drops.reserve,
-                "the kernel's ring buffer was full: try a larger --buffer-size",
+                "faults: the kernel's ring buffer was full: try a larger --buffer-size",
             ),
-            (*queue_drops, "the recorder could not keep up: is the disk slow?"),
-            (drops.no_entry, "completed without a recorded entry"),
-            (drops.state, "the kernel had no memory for a task's state"),
-            (drops.recursion, "a probe was skipped by the kernel"),
+            (
+                *queue_drops,
+                "faults: the recorder could not keep up: is the disk slow?",
+            ),
+            (drops.no_entry, "faults: completed without a recorded entry"),
+            (drops.state, "faults: the kernel had no memory for a task's state"),
+            (drops.recursion, "runs of a probe, skipped by the kernel"),
         ];
-        if reasons.iter().all(|(count, _)| *count == 0) {
-            eprintln!("pfrec: nothing lost");
-        }
-        for (count, reason) in reasons.iter().filter(|(count, _)| *count > 0) {
-            eprintln!("pfrec: LOST {} faults: {reason}", HumanCount(*count));
-        }
-        if *sideband_lost > 0 {
-            eprintln!(
-                "pfrec: LOST {} mapping records: some files may be unknown",
-                HumanCount(*sideband_lost)
-            );
-        }
-        if drops.exits > 0 {
-            eprintln!("pfrec: LOST the end of {} threads", HumanCount(drops.exits));
-        }
+        let others = [
+            (*sideband_lost, "mapping records: some files may be unknown"),
+            (drops.exits, "ends of threads: the kernel's ring buffer was full"),
+        ];
+        let nothing = faults
+            .iter()
+            .all(|(count, _)| *count == 0)
+            .then(|| "nothing lost".to_owned());
+        let lost = faults.iter().chain(&others).filter(|(count, _)| *count > 0);
+        nothing
+            .into_iter()
+            .chain(lost.map(|(count, what)| format!("LOST {} {what}", HumanCount(*count))))
+            .collect()
     }
 
-    fn print_books(&self) {
+    fn books(&self) -> String {
         let Accounting {
             kernel_majors,
             kernel_minors,
@@ -193,30 +193,33 @@ impl Summary {
             0 => "balanced".to_owned(),
             difference => format!("OFF BY {difference}"),
         };
-        eprintln!(
-            "pfrec: the kernel counted {} major + {} minor = {} recorded + {} lost + {} hidden (taken by the kernel \
+        format!(
+            "the kernel counted {} major + {} minor = {} recorded + {} lost + {} hidden (taken by the kernel \
              for itself, as in exec): {verdict}",
             HumanCount(*kernel_majors),
             HumanCount(*kernel_minors),
             HumanCount(*recorded),
             HumanCount(*lost),
             HumanCount(*hidden),
-        );
+        )
+    }
+
+    fn witness(&self) -> Option<String> {
         match self.wait4 {
+            Wait4::Unknown => None,
             Wait4::Counted { wait4, probes, .. } if wait4 == probes => {
-                eprintln!("pfrec: wait4(2) agrees with that count for the command and its children");
+                Some("wait4(2) agrees with that count for the command and its children".to_owned())
             }
             Wait4::Counted {
                 wait4,
                 probes,
                 live_threads,
-            } => eprintln!(
-                "pfrec: wait4(2) counted {} faults for the command and the children it waited for, the probes read {} \
+            } => Some(format!(
+                "wait4(2) counted {} faults for the command and the children it waited for, the probes read {} \
                  ({live_threads} threads still running)",
                 HumanCount(wait4),
                 HumanCount(probes)
-            ),
-            Wait4::Unknown => {}
+            )),
         }
     }
 }
@@ -255,5 +258,96 @@ fn second_opinion(drained: &Drained, command: Option<(Ended, (u64, u64))>) -> Wa
         wait4: (ended.majors + ended.minors).saturating_sub(majors + minors),
         probes: balance.kernel_majors + balance.kernel_minors,
         live_threads: balance.live_threads,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Balance;
+    use pf_bpf::Drops;
+
+    fn summary(balance: Balance, drops: Drops, wait4: Wait4) -> Summary {
+        let drained = Drained {
+            balance,
+            queue_drops: 0,
+            end_ns: 0,
+            drops,
+            sideband_lost: 0,
+        };
+        Summary {
+            name: "t.pfz".to_owned(),
+            bytes: 2048,
+            recorded: Recorded {
+                majors: 1000,
+                minors: 24,
+            },
+            accounting: accounting(&drained, BeforeExec::default()),
+            drained,
+            seconds: 1.5,
+            wait4,
+        }
+    }
+
+    fn balance(lost: u64) -> Balance {
+        Balance {
+            kernel_majors: 1000,
+            kernel_minors: 25 + lost,
+            arrived: 1024,
+            lost,
+            hidden: 1,
+            live_threads: 0,
+        }
+    }
+
+    #[test]
+    fn a_good_recording_is_told_in_five_lines() {
+        let wait4 = Wait4::Counted {
+            wait4: 1025,
+            probes: 1025,
+            live_threads: 0,
+        };
+        let lines = summary(balance(0), Drops::default(), wait4).lines(Stop::CommandEnded);
+        assert_eq!(lines[0], "1,024 page faults in 1.50 s: 1,000 major, 24 minor");
+        assert_eq!(lines[1], "nothing lost");
+        assert!(
+            lines[2].starts_with(
+                "the kernel counted 1,000 major + 25 minor = 1,024 recorded + 0 lost + 1 hidden"
+            ) && lines[2].ends_with(": balanced"),
+            "{}",
+            lines[2]
+        );
+        assert!(lines[3].starts_with("wait4(2) agrees"), "{}", lines[3]);
+        assert_eq!(lines[4], "t.pfz: 2.00 KiB, 2.00 bytes per fault");
+    }
+
+    #[test]
+    fn losses_are_told_with_their_reason_and_what_to_do() {
+        let drops = Drops {
+            reserve: 7,
+            exits: 2,
+            ..Drops::default()
+        };
+        let lines = summary(balance(7), drops, Wait4::Unknown).lines(Stop::Interrupted);
+        assert!(lines[0].contains("(stopped by Ctrl-C)"));
+        assert_eq!(
+            lines[1],
+            "LOST 7 faults: the kernel's ring buffer was full: try a larger --buffer-size"
+        );
+        assert_eq!(
+            lines[2],
+            "LOST 2 ends of threads: the kernel's ring buffer was full"
+        );
+        assert!(lines[3].contains(" + 7 lost + ") && lines[3].ends_with("balanced"));
+    }
+
+    #[test]
+    fn books_that_do_not_balance_say_so() {
+        let off = Balance {
+            kernel_minors: 30,
+            ..balance(0)
+        };
+        let lines = summary(off, Drops::default(), Wait4::Unknown).lines(Stop::Duration);
+        assert!(lines[2].ends_with("OFF BY 5"), "{}", lines[2]);
     }
 }

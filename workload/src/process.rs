@@ -1,7 +1,8 @@
 //! How the two programs meet the shell: one-line errors, exit status, broken pipes.
 //! Does not own what they do.
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,7 +20,7 @@ pub fn parse_arguments<T: Parser>() -> Result<T, ExitCode> {
             _ => ExitCode::SUCCESS,
         },
         _ => {
-            eprintln!("{}", first_paragraph(&error.to_string()));
+            say(first_paragraph(&error.to_string()));
             ExitCode::from(USAGE)
         }
     })
@@ -36,8 +37,13 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     if broken_pipe {
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {error:#}");
+    say(format_args!("error: {error:#}"));
     ExitCode::FAILURE
+}
+
+/// One line for people. Whoever closed standard error wants to hear nothing.
+pub fn say(line: impl Display) {
+    writeln!(io::stderr(), "{line}").ok();
 }
 
 /// clap explains over several lines; people who read logs want one.

@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cleanup::Cleanup;
 use crate::disk;
+use crate::process::say;
 use cli::{Kind, Recipe, Task};
 use target::Target;
 
@@ -35,7 +36,7 @@ pub fn run(task: &Task) -> Result<()> {
             let checked = verify::check(file, |bytes| bar.inc(bytes));
             bar.finish_and_clear();
             let page_count = checked.with_context(|| format!("{name} is not whole"))?;
-            eprintln!("{name}: all {page_count} pages are right");
+            say(format_args!("{name}: all {page_count} pages are right"));
             Ok(())
         }
     }
@@ -70,11 +71,11 @@ fn generate(recipe: &Recipe) -> Result<()> {
     }
     target.publish(doomed)?;
     let on_disk_bytes = made.blocks().saturating_mul(512);
-    eprintln!(
+    say(format_args!(
         "{name}: {} bytes, {on_disk_bytes} of them on disk, {}",
         made.len(),
         describe(recipe)
-    );
+    ));
     Ok(())
 }
 

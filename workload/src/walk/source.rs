@@ -12,6 +12,7 @@ use super::ground::Ground;
 use crate::cleanup::{Cleanup, Doomed};
 use crate::disk;
 use crate::generate::content::write_random;
+use crate::process::say;
 
 /// Memory that is ready to be walked.
 #[derive(Debug)]
@@ -125,15 +126,15 @@ fn evict_if(wanted: bool, file: &File, ground: &Ground, path: &Path) -> Result<O
     let resident = evict(file, ground).with_context(|| format!("cannot evict {}", path.display()))?;
     match resident {
         Some(0) => {}
-        Some(pages) => eprintln!(
+        Some(pages) => say(format_args!(
             "note: {pages} of {} pages of {} stayed in the page cache (in use elsewhere, or not on a disk)",
             ground.pages(),
             path.display()
-        ),
-        None => eprintln!(
+        )),
+        None => say(format_args!(
             "note: whether {} left the page cache is unknown: the kernel tells only its owner and those who may write it",
             path.display()
-        ),
+        )),
     }
     Ok(resident)
 }
@@ -149,11 +150,11 @@ fn directory_on_disk() -> Result<PathBuf> {
         match disk::is_in_memory(&directory) {
             Ok(false) => return Ok(directory),
             Ok(true) => {
-                eprintln!(
+                say(format_args!(
                     "note: {name} is in memory (tmpfs), where nothing can be evicted; trying elsewhere"
-                );
+                ));
             }
-            Err(problem) => eprintln!("note: {name} cannot be used: {problem}"),
+            Err(problem) => say(format_args!("note: {name} cannot be used: {problem}")),
         }
     }
     bail!("no directory on a disk; name one with TMPDIR, or walk a file of yours with -f")
