@@ -4,13 +4,14 @@
 
 mod address_space;
 mod dictionary;
+mod lifecycle;
 pub mod proc;
 
 use std::collections::{HashMap, HashSet};
 
 use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
-use pf_bpf::{Exit, Fault, Record};
+use pf_bpf::{Fault, Record};
 use pf_formats::{Access, CommId, Dict, Event, Happening, ObjectId, ObjectKind, Origin, TimelineEntry};
 
 use crate::{
@@ -81,6 +82,8 @@ pub struct Session {
     threads: HashMap<u32, Thread>,
     dictionary: Dictionary,
     pending: Vec<Sideband>,
+    /// Of the pending records: the last exec of each process.
+    execs_ahead: HashMap<u32, u64>,
     timeline: Vec<TimelineEntry>,
     before_exec: BeforeExec,
     recorded: Recorded,
@@ -114,6 +117,7 @@ impl Session {
             threads: HashMap::new(),
             dictionary: Dictionary::default(),
             pending: Vec::new(),
+            execs_ahead: HashMap::new(),
             timeline: Vec::new(),
             before_exec: BeforeExec::default(),
             recorded: Recorded::default(),
@@ -155,6 +159,7 @@ impl Session {
     pub fn process<S: Sink>(&mut self, mut batch: Batch, last: bool, sink: &mut S) -> Result<(), S::Error> {
         self.pending.append(&mut batch.sideband);
         self.pending.sort_by_key(|record| record.ts_ns);
+        self.execs_ahead = execs_of(&self.pending);
         batch.records.sort_by_key(completed_at);
         let settled = if last {
             u64::MAX
@@ -195,7 +200,7 @@ impl Session {
         self.recorded
     }
 
-    /// Mapping records were lost: what is known may be wrong, so it is read again when next needed.
+    /// Mapping records were lost, so what is known may be wrong: reads it again.
     pub fn distrust_mappings(&mut self) {
         let pids: Vec<u32> = self.processes.keys().copied().collect();
         for pid in pids {
@@ -267,6 +272,8 @@ impl Session {
     fn locate(&mut self, fault: &Fault) -> (ObjectId, u64) {
         let pid = fault.tgid;
         if !self.processes.contains_key(&pid) {
+            // The probes record it, so it belongs here, though its fork was missed.
+            self.join(pid);
             self.adopt(pid);
         }
         let known = |session: &Self| {
@@ -298,7 +305,13 @@ impl Session {
         }
     }
 
+    /// Whether /proc can tell what was mapped when `fault` happened: not too often, and not across an
+    /// exec that is known to lie between then and now.
     fn may_reread(&self, pid: u32, fault: &Fault) -> bool {
+        let at = completed_at(&Record::Fault(*fault));
+        if self.execs_ahead.get(&pid).is_some_and(|&exec| exec > at) {
+            return false;
+        }
         self.processes.get(&pid).is_none_or(|process| {
             process.reread_ns < fault.ts_ns && monotonic_ns() - process.reread_ns > REREAD_AFTER_NS
         })
@@ -320,169 +333,6 @@ impl Session {
             process.space.insert(map.start, mapping);
         }
     }
-
-    fn sideband(&mut self, record: Sideband) {
-        let Sideband {
-            ts_ns,
-            pid,
-            tid,
-            what,
-        } = record;
-        if let What::Fork {
-            parent_pid,
-            parent_tid,
-        } = what
-        {
-            return self.fork(ts_ns, (pid, tid), (parent_pid, parent_tid));
-        }
-        if !self.is_member(pid) {
-            return;
-        }
-        match what {
-            What::Map(map) => {
-                let process = self.processes.entry(pid).or_default();
-                if ts_ns >= process.known_since_ns {
-                    self.map(ts_ns, pid, tid, &map);
-                }
-            }
-            What::Comm { comm, exec } => {
-                if exec {
-                    self.processes.entry(pid).or_default().space.clear();
-                    self.awaiting_exec = self.awaiting_exec.filter(|&waiting| waiting != pid);
-                }
-                let comm = self.dictionary.comm(&comm);
-                self.add_thread(tid, pid, comm);
-                self.note(ts_ns, pid, tid, Happening::Comm { comm, exec });
-            }
-            What::Exit => self.exit(ts_ns, pid, tid),
-            What::Fork { .. } => {}
-        }
-    }
-
-    fn fork(&mut self, ts_ns: u64, (pid, tid): (u32, u32), (parent_pid, parent_tid): (u32, u32)) {
-        if pid != parent_pid {
-            if let Members::Some { pids, children: true } = &mut self.members
-                && pids.contains(&parent_pid)
-            {
-                pids.insert(pid);
-            }
-            if !self.is_member(pid) {
-                return;
-            }
-            let space = self.processes.get(&parent_pid).map(|parent| parent.space.clone());
-            let process = Process {
-                space: space.unwrap_or_default(),
-                ..Process::default()
-            };
-            self.processes.insert(pid, process);
-        } else if !self.is_member(pid) {
-            return;
-        }
-        let comm = self
-            .threads
-            .get(&parent_tid)
-            .map_or(CommId::default(), |parent| parent.comm);
-        self.add_thread(tid, pid, comm);
-        self.note(
-            ts_ns,
-            pid,
-            tid,
-            Happening::Fork {
-                parent_pid,
-                parent_tid,
-            },
-        );
-    }
-
-    /// The counters come from the probes just before the side-band record of the same end.
-    fn counters(&mut self, exit: &Exit) {
-        if let Some(thread) = self.threads.get_mut(&exit.tid) {
-            thread.counters = Some((exit.counts.majors, exit.counts.minors));
-        }
-    }
-
-    fn exit(&mut self, ts_ns: u64, pid: u32, tid: u32) {
-        let counters = self.threads.remove(&tid).and_then(|thread| thread.counters);
-        let (majors, minors) = counters.unwrap_or_default();
-        let what = Happening::Exit {
-            maj_flt: u64::from(majors),
-            min_flt: u64::from(minors),
-            counters_known: counters.is_some(),
-        };
-        self.note(ts_ns, pid, tid, what);
-        if let Some(process) = self.processes.get_mut(&pid) {
-            process.threads = process.threads.saturating_sub(1);
-            if process.threads == 0 {
-                self.processes.remove(&pid);
-            }
-        }
-    }
-
-    fn map(&mut self, ts_ns: u64, pid: u32, tid: u32, map: &Map) {
-        let mapping = to_mapping(&mut self.dictionary, map);
-        self.processes
-            .entry(pid)
-            .or_default()
-            .space
-            .insert(map.start, mapping);
-        let what = Happening::Map {
-            start: map.start,
-            len: map.len,
-            offset: map.offset,
-            prot: map.prot,
-            flags: map.flags,
-            object: mapping.object,
-        };
-        self.note(ts_ns, pid, tid, what);
-    }
-
-    /// A mapping without a record of its own: the result of an mremap, or older than the recording.
-    fn note_mapping(&mut self, ts_ns: u64, pid: u32, start: u64, mapping: Mapping) {
-        let Mapping {
-            end, offset, object, ..
-        } = mapping;
-        let what = Happening::Map {
-            start,
-            len: end - start,
-            offset,
-            prot: 0,
-            flags: 0,
-            object,
-        };
-        self.note(ts_ns, pid, pid, what);
-    }
-
-    fn add_thread(&mut self, tid: u32, pid: u32, comm: CommId) {
-        let known = self.threads.insert(
-            tid,
-            Thread {
-                pid,
-                comm,
-                counters: None,
-            },
-        );
-        if known.is_none() {
-            self.processes.entry(pid).or_default().threads += 1;
-        }
-    }
-
-    fn note(&mut self, ts_ns: u64, pid: u32, tid: u32, what: Happening) {
-        if self.awaiting_exec != Some(pid) {
-            self.timeline.push(TimelineEntry {
-                ts_ns,
-                pid,
-                tid,
-                what,
-            });
-        }
-    }
-
-    fn is_member(&self, pid: u32) -> bool {
-        match &self.members {
-            Members::All => pid != std::process::id(),
-            Members::Some { pids, .. } => pids.contains(&pid),
-        }
-    }
 }
 
 fn to_mapping(dictionary: &mut Dictionary, map: &Map) -> Mapping {
@@ -493,6 +343,14 @@ fn to_mapping(dictionary: &mut Dictionary, map: &Map) -> Mapping {
         object,
         kind,
     }
+}
+
+fn execs_of(records: &[Sideband]) -> HashMap<u32, u64> {
+    let execs = records
+        .iter()
+        .filter(|record| matches!(record.what, What::Comm { exec: true, .. }));
+    // In the order of time, so the last one stays.
+    execs.map(|record| (record.pid, record.ts_ns)).collect()
 }
 
 fn completed_at(record: &Record) -> u64 {

@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 
-use pf_bpf::Counts;
+use pf_bpf::{Counts, Exit};
 
 use super::*;
 
@@ -174,6 +174,27 @@ fn a_child_inherits_names_and_mappings_and_an_exec_forgets_them() {
     assert_eq!((seen.comm(0), seen.place(0).0), ("parent", "/a".to_owned()));
     assert_eq!((seen.comm(1), seen.place(1).0), ("child", "?".to_owned()));
     assert_eq!(seen.place(2).0, "/child");
+}
+
+#[test]
+fn a_process_whose_fork_was_missed_belongs_from_its_first_fault() {
+    let mut session = session(None);
+    let lost = run(
+        &mut session,
+        vec![fault(STRANGER, 100, 0x10000)],
+        vec![],
+        10_000_000,
+    );
+    assert_eq!((lost.comm(0), lost.place(0).0), ("?", "?".to_owned()));
+    let sideband = vec![band(20_000_000, STRANGER, map(0x10000, "/late", 0))];
+    let seen = run(
+        &mut session,
+        vec![fault(STRANGER, 20_000_100, 0x10000)],
+        sideband,
+        40_000_000,
+    );
+    assert_eq!(seen.objects[0].path, "/late");
+    assert_eq!(seen.events[0].object, ObjectId(1));
 }
 
 #[test]

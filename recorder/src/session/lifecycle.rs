@@ -1,0 +1,182 @@
+//! How side-band records change what is known: names, mappings, beginnings and ends.
+
+use pf_bpf::Exit;
+use pf_formats::{CommId, Happening, TimelineEntry};
+
+use super::{Mapping, Members, Process, Session, Thread, to_mapping};
+use crate::sideband::{Map, Sideband, What};
+
+impl Session {
+    pub(super) fn sideband(&mut self, record: Sideband) {
+        let Sideband {
+            ts_ns,
+            pid,
+            tid,
+            what,
+        } = record;
+        if let What::Fork {
+            parent_pid,
+            parent_tid,
+        } = what
+        {
+            return self.fork(ts_ns, (pid, tid), (parent_pid, parent_tid));
+        }
+        if !self.is_member(pid) {
+            return;
+        }
+        match what {
+            What::Map(map) => {
+                let process = self.processes.entry(pid).or_default();
+                if ts_ns >= process.known_since_ns {
+                    self.map(ts_ns, pid, tid, &map);
+                }
+            }
+            What::Comm { comm, exec } => {
+                if exec {
+                    let process = self.processes.entry(pid).or_default();
+                    // Maps that were read later are those of the new program already.
+                    if ts_ns >= process.known_since_ns {
+                        process.space.clear();
+                    }
+                    self.awaiting_exec = self.awaiting_exec.filter(|&waiting| waiting != pid);
+                }
+                let comm = self.dictionary.comm(&comm);
+                self.add_thread(tid, pid, comm);
+                self.note(ts_ns, pid, tid, Happening::Comm { comm, exec });
+            }
+            What::Exit => self.exit(ts_ns, pid, tid),
+            What::Fork { .. } => {}
+        }
+    }
+
+    fn fork(&mut self, ts_ns: u64, (pid, tid): (u32, u32), (parent_pid, parent_tid): (u32, u32)) {
+        if pid != parent_pid {
+            if let Members::Some { pids, children: true } = &self.members
+                && pids.contains(&parent_pid)
+            {
+                self.join(pid);
+            }
+            if !self.is_member(pid) {
+                return;
+            }
+            let space = self.processes.get(&parent_pid).map(|parent| parent.space.clone());
+            let process = Process {
+                space: space.unwrap_or_default(),
+                ..Process::default()
+            };
+            self.processes.insert(pid, process);
+        } else if !self.is_member(pid) {
+            return;
+        }
+        let comm = self
+            .threads
+            .get(&parent_tid)
+            .map_or(CommId::default(), |parent| parent.comm);
+        self.add_thread(tid, pid, comm);
+        self.note(
+            ts_ns,
+            pid,
+            tid,
+            Happening::Fork {
+                parent_pid,
+                parent_tid,
+            },
+        );
+    }
+
+    /// The counters come from the probes just before the side-band record of the same end.
+    pub(super) fn counters(&mut self, exit: &Exit) {
+        if let Some(thread) = self.threads.get_mut(&exit.tid) {
+            thread.counters = Some((exit.counts.majors, exit.counts.minors));
+        }
+    }
+
+    fn exit(&mut self, ts_ns: u64, pid: u32, tid: u32) {
+        let counters = self.threads.remove(&tid).and_then(|thread| thread.counters);
+        let (majors, minors) = counters.unwrap_or_default();
+        let what = Happening::Exit {
+            maj_flt: u64::from(majors),
+            min_flt: u64::from(minors),
+            counters_known: counters.is_some(),
+        };
+        self.note(ts_ns, pid, tid, what);
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.threads = process.threads.saturating_sub(1);
+            if process.threads == 0 {
+                self.processes.remove(&pid);
+            }
+        }
+    }
+
+    pub(super) fn map(&mut self, ts_ns: u64, pid: u32, tid: u32, map: &Map) {
+        let mapping = to_mapping(&mut self.dictionary, map);
+        self.processes
+            .entry(pid)
+            .or_default()
+            .space
+            .insert(map.start, mapping);
+        let what = Happening::Map {
+            start: map.start,
+            len: map.len,
+            offset: map.offset,
+            prot: map.prot,
+            flags: map.flags,
+            object: mapping.object,
+        };
+        self.note(ts_ns, pid, tid, what);
+    }
+
+    /// A mapping without a record of its own: the result of an mremap, or older than the recording.
+    pub(super) fn note_mapping(&mut self, ts_ns: u64, pid: u32, start: u64, mapping: Mapping) {
+        let Mapping {
+            end, offset, object, ..
+        } = mapping;
+        let what = Happening::Map {
+            start,
+            len: end - start,
+            offset,
+            prot: 0,
+            flags: 0,
+            object,
+        };
+        self.note(ts_ns, pid, pid, what);
+    }
+
+    pub(super) fn add_thread(&mut self, tid: u32, pid: u32, comm: CommId) {
+        let known = self.threads.insert(
+            tid,
+            Thread {
+                pid,
+                comm,
+                counters: None,
+            },
+        );
+        if known.is_none() {
+            self.processes.entry(pid).or_default().threads += 1;
+        }
+    }
+
+    pub(super) fn note(&mut self, ts_ns: u64, pid: u32, tid: u32, what: Happening) {
+        if self.awaiting_exec != Some(pid) {
+            self.timeline.push(TimelineEntry {
+                ts_ns,
+                pid,
+                tid,
+                what,
+            });
+        }
+    }
+
+    pub(super) fn join(&mut self, pid: u32) {
+        if let Members::Some { pids, .. } = &mut self.members {
+            pids.insert(pid);
+        }
+    }
+
+    pub(super) fn is_member(&self, pid: u32) -> bool {
+        match &self.members {
+            Members::All => pid != std::process::id(),
+            Members::Some { pids, .. } => pids.contains(&pid),
+        }
+    }
+}
