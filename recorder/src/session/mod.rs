@@ -257,12 +257,25 @@ impl Session {
     }
 
     fn comm_of(&mut self, pid: u32, tid: u32) -> CommId {
-        if let Some(thread) = self.threads.get(&tid)
-            && thread.pid == pid
-        {
-            return thread.comm;
+        let known = |session: &Self| {
+            session
+                .threads
+                .get(&tid)
+                .filter(|thread| thread.pid == pid)
+                .map(|t| t.comm)
+        };
+        if let Some(comm) = known(self) {
+            return comm;
         }
-        // Its fork was missed. A thread that is gone by now stays nameless.
+        // Its fork was missed, but the probes record it, so it belongs here.
+        if !self.processes.contains_key(&pid) {
+            self.join(pid);
+            self.adopt(pid);
+        }
+        if let Some(comm) = known(self) {
+            return comm;
+        }
+        // A thread that is gone by now stays nameless.
         let comm = proc::comm_of(pid, tid).map_or(CommId::default(), |comm| self.dictionary.comm(&comm));
         self.add_thread(tid, pid, comm);
         comm
@@ -271,11 +284,6 @@ impl Session {
     /// What is mapped at the address of a fault, and which page of it.
     fn locate(&mut self, fault: &Fault) -> (ObjectId, u64) {
         let pid = fault.tgid;
-        if !self.processes.contains_key(&pid) {
-            // The probes record it, so it belongs here, though its fork was missed.
-            self.join(pid);
-            self.adopt(pid);
-        }
         let known = |session: &Self| {
             session
                 .processes
