@@ -1,6 +1,6 @@
 //! BPF programs on per-CPU software events, kept in step with the CPUs that are online.
 
-use std::{collections::BTreeMap, fs, os::fd::AsRawFd};
+use std::{collections::BTreeMap, fs, io, os::fd::AsRawFd};
 
 use libbpf_rs::{Link, ProgramMut};
 use perf_event::{Builder, Counter, SampleFlag, events::Software};
@@ -19,7 +19,7 @@ pub(crate) struct Attachment<'a, 'obj> {
 
 /// The open events of each online CPU. Dropping one detaches its program.
 #[derive(Default)]
-pub struct CpuEvents {
+pub(crate) struct CpuEvents {
     by_cpu: BTreeMap<usize, Vec<(Link, Counter)>>,
 }
 
@@ -34,12 +34,19 @@ impl CpuEvents {
             if self.by_cpu.contains_key(&cpu) {
                 continue;
             }
-            let mut events = Vec::with_capacity(attachments.len());
-            for attachment in attachments {
-                events.push(attachment.open(cpu)?);
+            match attachments
+                .iter()
+                .map(|attachment| attachment.open(cpu))
+                .collect()
+            {
+                Ok(events) => {
+                    self.by_cpu.insert(cpu, events);
+                    added += 1;
+                }
+                // It went offline again meanwhile.
+                Err(ProbeError::PerfEvent { source, .. }) if is_gone(&source) => {}
+                Err(e) => return Err(e),
             }
-            self.by_cpu.insert(cpu, events);
-            added += 1;
         }
         Ok(added)
     }
@@ -70,6 +77,12 @@ impl Attachment<'_, '_> {
             })?;
         Ok((link, counter))
     }
+}
+
+/// Whether an event could not be opened because its CPU is not online.
+#[must_use]
+pub fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENODEV)
 }
 
 /// The CPUs that are online now, in order.

@@ -25,7 +25,7 @@ mod skel {
 }
 
 pub use backend::{BackendChoice, EntryEvent};
-pub use cpus::{CpuEvents, online_cpus};
+pub use cpus::{is_gone, online_cpus};
 pub use error::ProbeError;
 pub use probes::{Config, Drops, Probes, Target};
 pub use report::{Attempt, Mechanism, survey, try_mechanism};

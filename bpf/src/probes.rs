@@ -183,7 +183,8 @@ impl Probes {
     }
 
     /// How many recorded faults have entered and not completed; asks the kernel to look at every task.
-    pub fn in_flight(&self) -> Result<u64, ProbeError> {
+    pub fn in_flight(&mut self) -> Result<u64, ProbeError> {
+        self.write_global(|bss| &raw mut bss.pf_in_flight, 0);
         let failed = |source| ProbeError::Attach {
             program: "iter/task",
             source,
@@ -216,7 +217,7 @@ impl Probes {
         self.backend.blind()
     }
 
-    fn write_global(&mut self, field: impl FnOnce(&mut types::bss) -> *mut u32, value: u32) {
+    fn write_global<T>(&mut self, field: impl FnOnce(&mut types::bss) -> *mut T, value: T) {
         if let Some(bss) = self.skel.maps.bss_data.as_deref_mut() {
             // SAFETY: `field` points into `bss`; the probes read it concurrently, hence the volatile
             // write of one aligned word.

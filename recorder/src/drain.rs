@@ -70,6 +70,8 @@ pub struct Drained {
     pub drops: Drops,
     /// Side-band records lost.
     pub sideband_lost: u64,
+    /// CPUs that came online while recording.
+    pub cpus_added: usize,
 }
 
 /// Empties the rings until told to stop.
@@ -95,6 +97,7 @@ struct Progress {
     malformed: u64,
     queue_drops: u64,
     sideband_lost: u64,
+    cpus_added: usize,
     last_ns: u64,
     /// When a batch last found its place in the queue.
     waiting_since_ns: u64,
@@ -111,6 +114,7 @@ impl Drain {
             malformed: 0,
             queue_drops: 0,
             sideband_lost: 0,
+            cpus_added: 0,
             last_ns: monotonic_ns(),
             waiting_since_ns: monotonic_ns(),
         };
@@ -118,7 +122,7 @@ impl Drain {
         while encoder_alive && !self.stop.load(Relaxed) {
             self.probes.expect_wake_up();
             progress.ring.wait(INTERVAL)?;
-            self.probes.follow_cpus()?;
+            progress.cpus_added += self.probes.follow_cpus()?;
             self.sideband.follow_cpus()?;
             encoder_alive = self.pass(&mut progress)?;
         }
@@ -140,6 +144,7 @@ impl Drain {
             end_ns,
             drops: progress.drops,
             sideband_lost: progress.sideband_lost,
+            cpus_added: progress.cpus_added,
         })
     }
 
@@ -196,11 +201,20 @@ impl Drain {
         let before = progress.drops;
         let malformed = progress.ring.malformed();
         let reasons = [
-            (LossReason::Reserve, drops.reserve - before.reserve),
-            (LossReason::NoEntry, drops.no_entry - before.no_entry),
-            (LossReason::State, drops.state - before.state),
-            (LossReason::Recursion, drops.recursion - before.recursion),
-            (LossReason::Unfinished, drops.unfinished - before.unfinished),
+            (LossReason::Reserve, drops.reserve.saturating_sub(before.reserve)),
+            (
+                LossReason::NoEntry,
+                drops.no_entry.saturating_sub(before.no_entry),
+            ),
+            (LossReason::State, drops.state.saturating_sub(before.state)),
+            (
+                LossReason::Recursion,
+                drops.recursion.saturating_sub(before.recursion),
+            ),
+            (
+                LossReason::Unfinished,
+                drops.unfinished.saturating_sub(before.unfinished),
+            ),
             (LossReason::Queue, malformed - progress.malformed),
             (LossReason::Sideband, sideband.lost + sideband.malformed),
         ];
@@ -222,7 +236,7 @@ impl Drain {
     }
 
     /// Waits a little for faults on their way; returns how many are still open.
-    fn settle(&self) -> u64 {
+    fn settle(&mut self) -> u64 {
         let started = std::time::Instant::now();
         loop {
             // Where the kernel cannot iterate over tasks the count is not known.

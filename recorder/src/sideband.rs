@@ -16,7 +16,7 @@ use perf_event::{
     },
     events::Software,
 };
-use pf_bpf::online_cpus;
+use pf_bpf::{is_gone, online_cpus};
 
 /// Ring of one CPU, bytes. A mapping takes about 120 bytes, and the rings are drained ten times a
 /// second and more.
@@ -104,7 +104,13 @@ impl SidebandRings {
         self.by_cpu.retain(|cpu, _| online.contains(cpu));
         for cpu in online {
             if let Entry::Vacant(vacant) = self.by_cpu.entry(cpu) {
-                vacant.insert(open(cpu).with_context(|| format!("side-band records of CPU {cpu}"))?);
+                match open(cpu) {
+                    Ok(ring) => {
+                        vacant.insert(ring);
+                    }
+                    Err(e) if is_gone(&e) => {}
+                    Err(e) => return Err(e).with_context(|| format!("side-band records of CPU {cpu}")),
+                }
             }
         }
         Ok(())

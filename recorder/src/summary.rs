@@ -133,6 +133,12 @@ impl Summary {
         lines.extend(self.losses());
         lines.push(self.books());
         lines.extend(self.witness());
+        if self.drained.cpus_added > 0 {
+            lines.push(format!(
+                "a CPU came online {} times: its faults before the probes were there are among the hidden ones",
+                self.drained.cpus_added
+            ));
+        }
         let each = self.bytes as f64 / events.max(1) as f64;
         lines.push(match events {
             0 => "no fault was seen: is the right process recorded? try: pfrec doctor".to_owned(),
@@ -274,6 +280,7 @@ mod tests {
             end_ns: 0,
             drops,
             sideband_lost: 0,
+            cpus_added: 0,
         };
         Summary {
             name: "t.pfz".to_owned(),
