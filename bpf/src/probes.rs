@@ -127,6 +127,10 @@ impl Probes {
             attach(&skel.progs.pf_fork, "tp_btf/sched_process_fork")?,
             attach(&skel.progs.pf_exit, "tp_btf/sched_process_exit")?,
         ];
+        // The fork probe is in force, so nobody slips through between the two.
+        if config.target != Target::All {
+            for_each_task(&skel.progs.pf_mark)?;
+        }
         let mut cpus = CpuEvents::default();
         cpus.follow(&backend.per_cpu(&skel))?;
         links.extend(backend.attach(&skel)?);
@@ -185,14 +189,7 @@ impl Probes {
     /// How many recorded faults have entered and not completed; asks the kernel to look at every task.
     pub fn in_flight(&mut self) -> Result<u64, ProbeError> {
         self.write_global(|bss| &raw mut bss.pf_in_flight, 0);
-        let failed = |source| ProbeError::Attach {
-            program: "iter/task",
-            source,
-        };
-        let link = self.skel.progs.pf_count_open.attach().map_err(failed)?;
-        let mut iter = Iter::new(&link).map_err(failed)?;
-        let mut output = Vec::new();
-        iter.read_to_end(&mut output).map_err(|e| failed(e.into()))?;
+        for_each_task(&self.skel.progs.pf_count_open)?;
         Ok(self.skel.maps.bss_data.as_deref().map_or(0, |bss| {
             // SAFETY: as in `drops`.
             unsafe { ptr::read_volatile(&raw const bss.pf_in_flight) }
@@ -241,6 +238,19 @@ impl Probes {
         .map(|program| misses_of(program.as_fd().as_raw_fd()))
         .sum()
     }
+}
+
+/// Runs a task iterator once.
+fn for_each_task(program: &libbpf_rs::ProgramMut<'_>) -> Result<(), ProbeError> {
+    let failed = |source| ProbeError::Attach {
+        program: "iter/task",
+        source,
+    };
+    let link = program.attach().map_err(failed)?;
+    let mut iter = Iter::new(&link).map_err(failed)?;
+    let mut output = Vec::new();
+    iter.read_to_end(&mut output).map_err(|e| failed(e.into()))?;
+    Ok(())
 }
 
 fn misses_of(fd: i32) -> u64 {

@@ -58,16 +58,16 @@ pub struct Exit {
     pub counts: Counts,
 }
 
-/// A thread's counters as the kernel and the probes keep them; all wrap at 2³².
+/// A thread's counters as the kernel and the probes keep them. `majors` and `minors` wrap at 2³².
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// The kernel's `maj_flt`, low half.
     pub majors: u32,
     /// The kernel's `min_flt`, low half.
     pub minors: u32,
-    /// Faults the probes saw and could not pass on.
+    /// Since the last record of the task: faults the probes saw and could not pass on.
     pub lost: u32,
-    /// Faults the kernel counted without telling the probes.
+    /// Since the last record of the task: faults the kernel counted without telling the probes.
     pub hidden: u32,
 }
 

@@ -3,6 +3,7 @@
 
 use std::{fs, path::Path};
 
+use crate::host;
 use nix::sys::utsname::uname;
 use pf_bpf::{Attempt, Mechanism, ProbeError, survey, try_mechanism};
 
@@ -100,7 +101,7 @@ fn describe(attempt: &Attempt) -> String {
     text
 }
 
-fn findings() -> [Finding; 9] {
+fn findings() -> [Finding; 10] {
     [
         present(
             "BTF",
@@ -111,6 +112,7 @@ fn findings() -> [Finding; 9] {
         capabilities(),
         paranoid(),
         lockdown(),
+        namespace(),
         tracepoints(),
         present(
             "software events",
@@ -183,6 +185,22 @@ fn paranoid() -> Finding {
         what: "perf_event_paranoid",
         state: State::Note,
         detail,
+    }
+}
+
+fn namespace() -> Finding {
+    let (state, detail) = if host::in_root_pid_namespace() {
+        (State::Works, "that of the host")
+    } else {
+        (
+            State::Missing,
+            "a container: process ids differ from those of the kernel; run pfrec on the host",
+        )
+    };
+    Finding {
+        what: "pid namespace",
+        state,
+        detail: detail.to_owned(),
     }
 }
 

@@ -24,11 +24,11 @@ use crate::{
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Batches the queue holds; while it is full they grow into one.
-pub const QUEUE_BATCHES: usize = 16;
+pub const QUEUE_BATCHES: usize = 8;
 
 /// Records that may wait here for a place in the queue, 88 bytes each. With as many in the ring and in
 /// each batch of the queue this bounds the memory.
-const PENDING_RECORDS: usize = 1 << 20;
+const PENDING_RECORDS: usize = 1 << 17;
 
 /// How long the end waits for faults that are on their way.
 const GRACE: Duration = Duration::from_millis(200);
@@ -183,9 +183,11 @@ impl Drain {
                 if batch.records.len() > PENDING_RECORDS {
                     let faults = count_faults(&batch.records);
                     batch.records.retain(|record| matches!(record, Record::Exit(_)));
-                    batch
-                        .losses
-                        .push(loss(LossReason::Queue, faults, progress.waiting_since_ns, now));
+                    if faults > 0 {
+                        batch
+                            .losses
+                            .push(loss(LossReason::Queue, faults, progress.waiting_since_ns, now));
+                    }
                     progress.queue_drops += faults;
                     self.gauges.lost.fetch_add(faults, Relaxed);
                 }

@@ -25,7 +25,12 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
     }
     if let Some(launch) = find::<LaunchError>(error) {
         return Some(match launch {
-            LaunchError::NotFound(_) => "under sudo PATH is that of root: give the full path".to_owned(),
+            LaunchError::NotFound(name) if name.contains('/') => {
+                "is the path right, and that of its #! interpreter?".to_owned()
+            }
+            LaunchError::NotFound(_) => {
+                "is it installed? under sudo PATH is that of root: give the full path".to_owned()
+            }
             LaunchError::NotExecutable { .. } => {
                 "is it a program, and may the user who runs it execute it?".to_owned()
             }
@@ -41,6 +46,16 @@ fn find<E: std::error::Error + Send + Sync + 'static>(error: &anyhow::Error) -> 
     error.chain().find_map(|cause| cause.downcast_ref())
 }
 
+/// What was typed, ready to be pasted.
 fn command_line() -> String {
-    env::args().collect::<Vec<_>>().join(" ")
+    let safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    let words = env::args_os().map(|word| {
+        let word = word.to_string_lossy();
+        if !word.is_empty() && word.chars().all(safe) {
+            word.into_owned()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }

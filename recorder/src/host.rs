@@ -1,8 +1,13 @@
 //! What the trace says of the machine and of the recording itself.
 
-use std::{env, fs::File, io::Read};
+use std::{
+    env,
+    fs::{self, File},
+    io::Read,
+    os::unix::fs::MetadataExt,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::{sys::utsname::uname, unistd};
 use pf_formats::{Host, Meta};
 use procfs::{Current, Meminfo};
@@ -54,6 +59,26 @@ pub fn meta(options: &Options, host: Host, probes: &pf_bpf::Probes, start_ns: u6
         start_ns,
         filters: Vec::new(),
     }
+}
+
+/// The kernel numbers this namespace so (`PROC_PID_INIT_INO` in linux/proc_ns.h).
+const ROOT_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// Whether process ids mean the same to pfrec and to the probes.
+#[must_use]
+pub fn in_root_pid_namespace() -> bool {
+    // Where /proc does not tell, there are no pid namespaces.
+    fs::metadata("/proc/self/ns/pid").map_or(true, |meta| meta.ino() == ROOT_PID_NAMESPACE)
+}
+
+/// In a container, `-p 17` would record another process: the 17 of the host.
+pub fn require_root_pid_namespace() -> Result<()> {
+    if !in_root_pid_namespace() {
+        bail!(
+            "this is a container (a pid namespace), where process ids are not those of the probes: run pfrec on the host"
+        );
+    }
+    Ok(())
 }
 
 /// A random id for the trace.

@@ -61,7 +61,8 @@ impl Identity {
     /// The user `name`, for `--user`.
     pub fn named(name: &str) -> Result<Self> {
         match User::from_name(name).with_context(|| format!("--user {name}: cannot look it up"))? {
-            Some(user) if user.uid == Uid::effective() || Uid::effective().is_root() => Self::of(&user),
+            Some(user) if Uid::effective().is_root() => Self::of(&user),
+            Some(user) if user.uid == Uid::effective() => Self::invoking(),
             Some(_) => bail!("--user {name}: only root can run COMMAND as another user"),
             None => bail!("--user {name}: there is no such user"),
         }
@@ -111,7 +112,10 @@ impl Identity {
     /// The environment of pfrec with this user's entries in place of root's.
     #[must_use]
     pub fn environment(&self) -> Vec<CString> {
-        let replaced = |key: &OsStr| self.environment.iter().any(|(name, _)| key == *name);
+        // These would lead the user to places of root's.
+        let of_root =
+            |key: &OsStr| !self.environment.is_empty() && (key == "MAIL" || key == "XDG_RUNTIME_DIR");
+        let replaced = |key: &OsStr| of_root(key) || self.environment.iter().any(|(name, _)| key == *name);
         let inherited = env::vars_os().filter(|(key, _)| !replaced(key));
         let own = self
             .environment

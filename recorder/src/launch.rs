@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context, Result};
 use nix::{
     fcntl::OFlag,
-    sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask},
+    sys::signal::Signal,
     unistd::{self, ForkResult, Pid},
 };
 use thiserror::Error;
@@ -31,7 +31,7 @@ pub enum LaunchError {
     #[error("{0}: command not found")]
     NotFound(String),
     /// It exists and cannot be executed: exit status 126.
-    #[error("{command}: cannot execute: {source}")]
+    #[error("{command}: cannot execute")]
     NotExecutable {
         /// What was asked for.
         command: String,
@@ -120,10 +120,12 @@ fn become_command(
             unistd::setresgid(user.gid, user.gid, user.gid)?;
             unistd::setresuid(user.uid, user.uid, user.uid)?;
         }
+        // Capabilities that pfrec was given are not meant for the command. Without any this does nothing.
+        // SAFETY: changes only the ambient set of this process.
+        unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
         // Rust ignores SIGPIPE for itself; the command must not inherit that.
         // SAFETY: the default disposition runs no handler.
         unsafe { nix::sys::signal::signal(Signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl)? };
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
         unistd::execve(path, argv, environment)?;
         Ok(())
     };

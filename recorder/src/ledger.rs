@@ -50,76 +50,86 @@ impl Balance {
 #[derive(Debug, Default)]
 pub struct Ledger {
     threads: HashMap<u32, Account>,
-    closed: Balance,
+    /// What the records told, and the counters of the closed accounts.
+    told: Balance,
 }
 
+/// What one task has told so far. The probes tell what was lost and hidden since the record before, so
+/// accounts join without a gap.
 #[derive(Clone, Copy, Debug)]
 struct Account {
-    /// The counters as recording began for this thread; `lost` and `hidden` begin at 0.
-    majors_before: u32,
-    minors_before: u32,
-    latest: Counts,
-    arrived: u64,
+    /// The kernel's counters before its first record.
+    before: (u32, u32),
+    latest: (u32, u32),
 }
 
 impl Ledger {
     /// Enters a fault that arrived.
     pub fn fault(&mut self, fault: &Fault) {
-        let account = self.threads.entry(fault.tid).or_insert_with(|| {
-            let (majors, minors) = if fault.major { (1, 0) } else { (0, 1) };
-            Account::opened(fault.counts, majors, minors)
-        });
-        account.latest = fault.counts;
-        account.arrived += 1;
+        self.told.arrived += 1;
+        self.enter(fault.tid, fault.counts, if fault.major { (1, 0) } else { (0, 1) });
     }
 
     /// Closes the account of a thread that ended.
     pub fn exit(&mut self, exit: &Exit) {
-        let mut account = self
-            .threads
-            .remove(&exit.tid)
-            .unwrap_or_else(|| Account::opened(exit.counts, 0, 0));
-        account.latest = exit.counts;
-        account.add_to(&mut self.closed);
+        self.enter(exit.tid, exit.counts, (0, 0));
+        if let Some(account) = self.threads.remove(&exit.tid) {
+            account.add_to(&mut self.told);
+        }
     }
 
     /// The books as they stand.
     #[must_use]
     pub fn balance(&self) -> Balance {
-        let mut balance = self.closed;
+        let mut balance = self.told;
         self.threads
             .values()
             .for_each(|account| account.add_to(&mut balance));
         balance.live_threads = self.threads.len() as u64;
         balance
     }
+
+    fn enter(&mut self, tid: u32, counts: Counts, own: (u32, u32)) {
+        self.told.lost += u64::from(counts.lost);
+        self.told.hidden += u64::from(counts.hidden);
+        let latest = (counts.majors, counts.minors);
+        let before = before(counts, own);
+        match self.threads.get_mut(&tid) {
+            // A thread number can pass to another task: by an exec from a second thread, or when the end
+            // of the first one was lost. Then the counters do not join.
+            Some(account) if sum(account.latest) == sum(before) => account.latest = latest,
+            _ => {
+                if let Some(other) = self.threads.insert(tid, Account { before, latest }) {
+                    other.add_to(&mut self.told);
+                }
+            }
+        }
+    }
+}
+
+/// The counters before a record: without the fault that it tells of, and without those lost or hidden
+/// before it, which have no class and are taken as minor as far as there are any.
+fn before(counts: Counts, (majors, minors): (u32, u32)) -> (u32, u32) {
+    let unseen = counts.lost.wrapping_add(counts.hidden);
+    let minors = counts.minors.wrapping_sub(minors);
+    let from_minors = unseen.min(minors);
+    (
+        counts
+            .majors
+            .wrapping_sub(majors)
+            .wrapping_sub(unseen - from_minors),
+        minors - from_minors,
+    )
+}
+
+fn sum((majors, minors): (u32, u32)) -> u32 {
+    majors.wrapping_add(minors)
 }
 
 impl Account {
-    /// Works back from the first counters seen to those at the beginning: `majors` and `minors` are
-    /// what this very record added. Faults lost or hidden before it have no class; they are taken as
-    /// minors as far as there are any.
-    fn opened(counts: Counts, majors: u32, minors: u32) -> Self {
-        let unseen = counts.lost.wrapping_add(counts.hidden);
-        let minors_before = counts.minors.wrapping_sub(minors);
-        let from_minors = unseen.min(minors_before);
-        Self {
-            majors_before: counts
-                .majors
-                .wrapping_sub(majors)
-                .wrapping_sub(unseen - from_minors),
-            minors_before: minors_before - from_minors,
-            latest: counts,
-            arrived: 0,
-        }
-    }
-
     fn add_to(&self, balance: &mut Balance) {
-        balance.kernel_majors += u64::from(self.latest.majors.wrapping_sub(self.majors_before));
-        balance.kernel_minors += u64::from(self.latest.minors.wrapping_sub(self.minors_before));
-        balance.arrived += self.arrived;
-        balance.lost += u64::from(self.latest.lost);
-        balance.hidden += u64::from(self.latest.hidden);
+        balance.kernel_majors += u64::from(self.latest.0.wrapping_sub(self.before.0));
+        balance.kernel_minors += u64::from(self.latest.1.wrapping_sub(self.before.1));
     }
 }
 
@@ -158,12 +168,12 @@ mod tests {
     fn lost_and_hidden_faults_are_told_apart_and_balance() {
         let mut ledger = Ledger::default();
         ledger.fault(&fault(7, false, 0, 3, 0, 2));
-        ledger.fault(&fault(7, false, 0, 9, 4, 3));
+        ledger.fault(&fault(7, false, 0, 9, 4, 1));
         let counts = Counts {
             majors: 1,
             minors: 9,
-            lost: 4,
-            hidden: 4,
+            lost: 0,
+            hidden: 1,
         };
         ledger.exit(&Exit {
             tid: 7,
@@ -191,11 +201,27 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_never_arrived_shows_as_a_difference() {
+    fn a_number_that_passes_to_another_task_opens_a_new_account() {
         let mut ledger = Ledger::default();
-        ledger.fault(&fault(7, false, 0, 1, 0, 0));
+        // An exec from a second thread: its faults go on under the number of the first.
+        ledger.fault(&fault(7, false, 0, 500, 0, 0));
+        ledger.fault(&fault(8, false, 0, 1, 0, 32));
+        ledger.fault(&fault(7, false, 0, 2, 0, 0));
+        // A fault after the end of a thread.
+        ledger.exit(&Exit {
+            tid: 7,
+            counts: Counts {
+                minors: 2,
+                ..Counts::default()
+            },
+            ..Exit::default()
+        });
         ledger.fault(&fault(7, false, 0, 3, 0, 0));
-        assert_eq!(ledger.balance().difference(), 1);
+        let balance = ledger.balance();
+        assert_eq!(
+            (balance.arrived, balance.hidden, balance.difference()),
+            (4, 32, 0)
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, IsTerminal, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -82,6 +82,15 @@ impl TraceFile {
             } => {
                 file.sync_all()
                     .with_context(|| format!("cannot sync {}", partial.display()))?;
+                let ours = file.metadata().context("cannot stat the trace")?;
+                let there = fs::symlink_metadata(&partial)
+                    .with_context(|| format!("{} was taken away while recording", partial.display()))?;
+                if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+                    bail!(
+                        "{} was replaced while recording: it is not the trace",
+                        partial.display()
+                    );
+                }
                 owner
                     .as_file_owner(|| fs::rename(&partial, &complete))
                     .with_context(|| {
@@ -147,15 +156,30 @@ fn lock(file: File, path: &Path) -> Result<Flock<File>> {
 fn set_aside(partial: &Path) -> Result<()> {
     let left = match OpenOptions::new()
         .read(true)
-        .custom_flags(libc::O_NOFOLLOW)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(partial)
     {
-        Ok(file) => file,
+        Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => file,
+        Ok(_) => bail!("{} is in the way, and is no regular file", partial.display()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e).with_context(|| format!("{} is in the way", partial.display())),
     };
     let _lock = lock(left, partial)?;
-    let aside = with_suffix(partial, ".old");
+    let free = |name: &PathBuf| fs::symlink_metadata(name).is_err();
+    let names = (1..).map(|n| {
+        with_suffix(
+            partial,
+            &if n == 1 {
+                ".old".to_owned()
+            } else {
+                format!(".old.{n}")
+            },
+        )
+    });
+    let aside = names
+        .take(1000)
+        .find(free)
+        .with_context(|| format!("too many {}.old", partial.display()))?;
     fs::rename(partial, &aside).with_context(|| format!("{} is in the way", partial.display()))?;
     say(format_args!(
         "kept what an interrupted recording left as {}",
@@ -197,6 +221,30 @@ mod tests {
             fs::read(dir.path().join("t.pfz.partial.old")).unwrap(),
             b"precious"
         );
+    }
+
+    #[test]
+    fn every_interrupted_recording_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        for content in [b"first", b"other"] {
+            fs::write(dir.path().join("t.pfz.partial"), content).unwrap();
+            create(&dir.path().join("t.pfz")).unwrap().discard();
+        }
+        assert_eq!(fs::read(dir.path().join("t.pfz.partial.old")).unwrap(), b"first");
+        assert_eq!(
+            fs::read(dir.path().join("t.pfz.partial.old.2")).unwrap(),
+            b"other"
+        );
+    }
+
+    #[test]
+    fn a_file_put_in_the_place_of_the_trace_is_not_taken_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = create(&dir.path().join("t.pfz")).unwrap();
+        fs::rename(dir.path().join("t.pfz.partial"), dir.path().join("stolen")).unwrap();
+        fs::write(dir.path().join("t.pfz.partial"), b"fake").unwrap();
+        assert!(file.finish().is_err());
+        assert!(!dir.path().join("t.pfz").exists());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use anyhow::{Context, Result, anyhow, bail};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nix::sys::signal::Signal;
 use pf_bpf::{Config, Probes, Target};
 use pf_formats::{Header, TraceWriter};
@@ -37,6 +37,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Records as asked; returns the exit status.
 pub fn record(options: &Options) -> Result<u8> {
+    host::require_root_pid_namespace()?;
     let invoker = Identity::invoking()?;
     let watched = Watched::new(&options.scope)?;
     let user = match &options.user {
@@ -68,18 +69,17 @@ pub fn record(options: &Options) -> Result<u8> {
     };
 
     // The child sleeps in a read by now, so these do not move until it is released.
-    let before = held.as_ref().and_then(|held| proc::faults_of(held.pid()));
-    let running = match held.map(Held::release).transpose() {
-        Ok(running) => running,
+    let before = match options.scope {
+        Scope::Command => held.as_ref().and_then(|held| proc::faults_of(held.pid())),
+        _ => None,
+    };
+    let command = match held.map(Command::release).transpose() {
+        Ok(command) => command,
         Err(e) => {
             pipeline.abandon();
             return Err(e);
         }
     };
-    let command = running.map(|running| Command {
-        running,
-        end: wait_in_background(running),
-    });
     let mut spinner = Spinner::new(gauges);
     let (stop, ended) = watch(
         options,
@@ -98,7 +98,7 @@ pub fn record(options: &Options) -> Result<u8> {
     let status = match (command, ended) {
         (None, _) => 0,
         (Some(_), Some(ended)) => ended.status,
-        (Some(command), None) => command.wait_after(stop, &signals)?,
+        (Some(command), None) => command.wait_after(&signals)?,
     };
     match summary {
         Ok(_) => Ok(status),
@@ -114,20 +114,33 @@ struct Command {
 }
 
 impl Command {
+    fn release(held: Held) -> Result<Self> {
+        let (give, end) = match waiter() {
+            Ok(waiter) => waiter,
+            Err(e) => {
+                held.abandon();
+                return Err(e);
+            }
+        };
+        let running = held.release()?;
+        give.send(running).context("the waiting thread is gone")?;
+        Ok(Self { running, end })
+    }
+
     /// The recording is over, the command is not.
-    fn wait_after(&self, stop: Stop, signals: &StopSignals) -> Result<u8> {
-        if stop == Stop::Terminated {
-            self.running.signal(Signal::SIGTERM);
-        }
+    fn wait_after(&self, signals: &StopSignals) -> Result<u8> {
         let mut told = false;
         loop {
-            if let Ok(ended) = self.end.recv_timeout(TICK) {
-                return Ok(ended?.status);
+            match self.end.recv_timeout(TICK) {
+                Ok(ended) => return Ok(ended?.status),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => bail!("the end of the command was not seen"),
             }
             if !std::mem::replace(&mut told, true) {
                 say("waiting for the command to end");
             }
-            if stop != Stop::Terminated && signals.terminated() {
+            // Once for each that came: for many programs the second one means "at once".
+            if signals.take_terminated() {
                 self.running.signal(Signal::SIGTERM);
             }
         }
@@ -172,10 +185,21 @@ fn watch(
     }
 }
 
-fn wait_in_background(running: Running) -> Receiver<Result<Ended>> {
-    let (sender, receiver) = bounded(1);
-    std::thread::spawn(move || sender.send(running.wait()));
-    receiver
+/// A thread that waits for the command it is given. Started before the command: it may fail.
+fn waiter() -> Result<(Sender<Running>, Receiver<Result<Ended>>)> {
+    let (give, given) = bounded::<Running>(1);
+    let (tell, told) = bounded(1);
+    let wait = move || {
+        if let Ok(running) = given.recv() {
+            // pfrec may have ended early; then nobody asks.
+            tell.send(running.wait()).ok();
+        }
+    };
+    Builder::new()
+        .name("pfrec-wait".to_owned())
+        .spawn(wait)
+        .context("cannot start a thread")?;
+    Ok((give, told))
 }
 
 /// The three threads of the hot path.

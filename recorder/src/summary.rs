@@ -12,6 +12,7 @@ use crate::{
     drain::Drained,
     encode::Encoded,
     launch::Ended,
+    output::TraceFile,
     session::{BeforeExec, Recorded},
     stop::Stop,
 };
@@ -61,15 +62,17 @@ impl Summary {
         output: &Output,
     ) -> Result<Self> {
         let in_file = matches!(output, Output::File(_));
-        Self::try_complete(drained, encoded, start_ns, command).map_err(|source| {
-            let reader_gone = !in_file && is_broken_pipe(&source);
-            CutShort {
-                in_file,
-                reader_gone,
-                source,
-            }
-            .into()
-        })
+        let (mut summary, file) =
+            Self::try_complete(drained, encoded, start_ns, command).map_err(|source| {
+                let reader_gone = !in_file && is_broken_pipe(&source);
+                CutShort {
+                    in_file,
+                    reader_gone,
+                    source,
+                }
+            })?;
+        summary.name = file.finish()?;
+        Ok(summary)
     }
 
     fn try_complete(
@@ -77,7 +80,7 @@ impl Summary {
         encoded: Encoded,
         start_ns: u64,
         command: Option<(Ended, (u64, u64))>,
-    ) -> Result<Self> {
+    ) -> Result<(Self, TraceFile)> {
         let Encoded {
             writer,
             outcome,
@@ -86,7 +89,7 @@ impl Summary {
         } = encoded;
         outcome?;
         let drained = drained?;
-        let wait4 = second_opinion(&drained, command);
+        let wait4 = second_opinion(&drained, before_exec, command);
         let accounting = accounting(&drained, before_exec);
         let totals = Totals {
             events: recorded.majors + recorded.minors,
@@ -101,16 +104,16 @@ impl Summary {
         let (file, written) = queue.finish()?;
         let bytes = written?;
         let seconds = drained.end_ns.saturating_sub(start_ns) as f64 / 1e9;
-        let name = file.finish()?;
-        Ok(Self {
-            name,
+        let summary = Self {
+            name: String::new(),
             bytes,
             recorded,
             drained,
             accounting,
             seconds,
             wait4,
-        })
+        };
+        Ok((summary, file))
     }
 
     /// What is told of it, line by line.
@@ -121,6 +124,7 @@ impl Summary {
         let how = match stop {
             Stop::Interrupted => " (stopped by Ctrl-C)",
             Stop::Terminated => " (stopped by a signal)",
+            Stop::TargetGone => " (its processes have ended)",
             _ => "",
         };
         let mut lines = vec![format!(
@@ -141,7 +145,7 @@ impl Summary {
         }
         let each = self.bytes as f64 / events.max(1) as f64;
         lines.push(match events {
-            0 => "no fault was seen: is the right process recorded? try: pfrec doctor".to_owned(),
+            0 => format!("{}: no fault was seen", self.name),
             _ => format!(
                 "{}: {}, {each:.2} bytes per fault",
                 self.name,
@@ -221,8 +225,8 @@ impl Summary {
                 probes,
                 live_threads,
             } => Some(format!(
-                "wait4(2) counted {} faults for the command and the children it waited for, the probes read {} \
-                 ({live_threads} threads still running)",
+                "wait4(2) counted {} faults, the probes read {}: children that nobody waited for are missing from the \
+                 first ({live_threads} threads still running)",
                 HumanCount(wait4),
                 HumanCount(probes)
             )),
@@ -255,14 +259,16 @@ fn accounting(drained: &Drained, before_exec: BeforeExec) -> Accounting {
     }
 }
 
-fn second_opinion(drained: &Drained, command: Option<(Ended, (u64, u64))>) -> Wait4 {
+/// Both sides without what the child did before its exec.
+fn second_opinion(drained: &Drained, before_exec: BeforeExec, command: Option<(Ended, (u64, u64))>) -> Wait4 {
     let Some((ended, (majors, minors))) = command else {
         return Wait4::Unknown;
     };
+    let left_out = before_exec.majors + before_exec.minors;
     let balance = &drained.balance;
     Wait4::Counted {
-        wait4: (ended.majors + ended.minors).saturating_sub(majors + minors),
-        probes: balance.kernel_majors + balance.kernel_minors,
+        wait4: (ended.majors + ended.minors).saturating_sub(majors + minors + left_out),
+        probes: (balance.kernel_majors + balance.kernel_minors).saturating_sub(left_out),
         live_threads: balance.live_threads,
     }
 }

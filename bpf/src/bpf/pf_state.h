@@ -32,8 +32,8 @@ enum pf_verdict {
 struct pf_task {
     struct pf_open open[2]; /* by origin: PF_ORIGIN_USER, PF_ORIGIN_KERNEL */
     __u64 counted;          /* maj_flt + min_flt up to which hidden is known */
-    __u32 lost;
-    __u32 hidden;
+    __u32 lost;             /* not yet told */
+    __u32 hidden;           /* not yet told */
     __u32 verdict;
     __u32 pad;
 };
@@ -82,7 +82,7 @@ static __always_inline int pf_is_root(__u32 tgid) {
     return bpf_map_lookup_elem(&pf_roots, &tgid) != NULL;
 }
 
-/* For a task that existed before the probes: is it, or an ancestor of it, one of the roots? */
+/* For a task that existed before the recording: is it, or an ancestor of it, one of the roots? */
 static __always_inline enum pf_verdict pf_judge(struct task_struct *task) {
     if ((__u32)task->tgid == pf_self_tgid)
         return PF_IGNORE;
@@ -103,34 +103,44 @@ static __always_inline enum pf_verdict pf_judge(struct task_struct *task) {
     return PF_IGNORE;
 }
 
-/* The state of the current task if it is recorded, made at first sight; else NULL. */
-static __always_inline struct pf_task *pf_recorded(struct task_struct *task) {
-    struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
+/* Gives a task its state; NULL, and counted, when the kernel has no memory for it. */
+static __always_inline struct pf_task *pf_adopt(struct task_struct *task, enum pf_verdict verdict)
+{
+    struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
     if (!state) {
-        enum pf_verdict verdict = pf_judge(task);
-
-        /* The recorder itself must not even allocate here. */
-        if (verdict == PF_IGNORE && pf_target == PF_TARGET_ALL)
-            return NULL;
-        state = bpf_task_storage_get(&pf_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-        if (!state) {
-            if (verdict == PF_RECORD)
-                __sync_fetch_and_add(&pf_drops.state, 1);
-            return NULL;
-        }
-        state->verdict = verdict;
-        state->counted = pf_count_of(task);
+        __sync_fetch_and_add(&pf_drops.state, 1);
+        return NULL;
     }
-    return state->verdict == PF_RECORD ? state : NULL;
+    state->verdict = verdict;
+    state->counted = pf_count_of(task);
+    return state;
 }
 
-static __always_inline void pf_fill_counts(struct pf_task_counts *counts, struct task_struct *task,
-                                           struct pf_task *state) {
+/*
+ * The state of the current task if it is recorded; else NULL. Processes named by number are marked
+ * before the recording starts, and their children at fork: a number may belong to somebody else later.
+ */
+static __always_inline struct pf_task *pf_recorded(struct task_struct *task)
+{
+    struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
+
+    /* The recorder itself must not even allocate here. */
+    if (!state && pf_target == PF_TARGET_ALL && pf_judge(task) == PF_RECORD)
+        state = pf_adopt(task, PF_RECORD);
+    return state && state->verdict == PF_RECORD ? state : NULL;
+}
+
+/* What goes into a record is told; the next one counts from here. */
+static __always_inline void pf_tell_counts(struct pf_task_counts *counts, struct task_struct *task,
+                                           struct pf_task *state)
+{
     counts->maj_flt = task->maj_flt;
     counts->min_flt = task->min_flt;
     counts->lost = state->lost;
     counts->hidden = state->hidden;
+    state->lost = 0;
+    state->hidden = 0;
 }
 
 /*

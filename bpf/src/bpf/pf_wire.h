@@ -36,14 +36,14 @@ enum pf_target {
 
 /*
  * The task's own counters, read by the task itself just after the kernel counted this fault. They
- * let the reader prove that nothing is missing: for every thread
- *     delta(maj_flt + min_flt) == records + lost + hidden.
+ * let the reader prove that nothing is missing: between two records of a task
+ *     delta(maj_flt + min_flt) == lost + hidden, + 1 if the second one is a counted fault.
  */
 struct pf_task_counts {
     __u32 maj_flt; /* low half of task_struct::maj_flt */
     __u32 min_flt; /* low half of task_struct::min_flt */
-    __u32 lost;    /* faults of this task that the probes saw and could not pass on */
-    __u32 hidden;  /* faults the kernel counted for this task without telling the probes (GUP) */
+    __u32 lost;    /* since the last record: faults the probes saw and could not pass on */
+    __u32 hidden;  /* since the last record: counted by the kernel without an event (GUP) */
 };
 
 /* One logical page fault. */

@@ -117,7 +117,7 @@ static __always_inline int pf_complete(struct bpf_perf_event_data *ctx, __u8 maj
     fault->ip = PT_REGS_IP(&ctx->regs);
     fault->tgid = task->tgid;
     fault->tid = task->pid;
-    pf_fill_counts(&fault->counts, task, state);
+    pf_tell_counts(&fault->counts, task, state);
     bpf_ringbuf_submit(fault, pf_wake_flags());
     return 0;
 }
@@ -159,26 +159,16 @@ int pf_done_minor(struct bpf_perf_event_data *ctx) {
 /* A child is recorded from its first instruction: it has not run yet when this does. */
 
 SEC("tp_btf/sched_process_fork")
-int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child) {
-    struct pf_task *state;
-    enum pf_verdict verdict;
+int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child)
+{
+    struct pf_task *state = bpf_task_storage_get(&pf_tasks, parent, 0, 0);
+    enum pf_verdict verdict = state ? state->verdict : PF_IGNORE;
 
-    if (pf_target == PF_TARGET_PIDS) {
-        verdict = pf_is_root(child->tgid) ? PF_RECORD : PF_IGNORE;
-    } else {
-        /* Not by the roots alone: the ancestors in between may be gone. */
-        state = bpf_task_storage_get(&pf_tasks, parent, 0, 0);
-        verdict = state ? state->verdict : pf_judge(parent);
-    }
-    if (verdict != PF_RECORD)
-        return 0;
-    state = bpf_task_storage_get(&pf_tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-    if (!state) {
-        __sync_fetch_and_add(&pf_drops.state, 1);
-        return 0;
-    }
-    state->verdict = PF_RECORD;
-    state->counted = pf_count_of(child);
+    /* Not marked yet, or nothing is marked one by one. */
+    if (!state && (!pf_recording || pf_target == PF_TARGET_ALL))
+        verdict = pf_judge(parent);
+    if (verdict == PF_RECORD && (pf_target != PF_TARGET_PIDS || child->tgid == parent->tgid))
+        pf_adopt(child, PF_RECORD);
     return 0;
 }
 
@@ -209,8 +199,20 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
     record->ts_ns = bpf_ktime_get_ns();
     record->tgid = task->tgid;
     record->tid = task->pid;
-    pf_fill_counts(&record->counts, task, state);
+    pf_tell_counts(&record->counts, task, state);
     bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+    return 0;
+}
+
+/* Run once before the start, with pf_fork in force: marks what exists already. */
+
+SEC("iter/task")
+int pf_mark(struct bpf_iter__task *ctx)
+{
+    struct task_struct *task = ctx->task;
+
+    if (task && pf_judge(task) == PF_RECORD && !bpf_task_storage_get(&pf_tasks, task, 0, 0))
+        pf_adopt(task, PF_RECORD);
     return 0;
 }
 

@@ -57,6 +57,28 @@ impl AddressSpace {
         (address < mapping.end).then_some((start, mapping))
     }
 
+    /// Adds the part of a mapping around `address` that lies between the mappings known already: they are
+    /// newer, or as old as the fault that asks.
+    pub fn fill_gap(&mut self, address: u64, start: u64, mapping: Mapping) {
+        let from = self
+            .mappings
+            .range(..=address)
+            .next_back()
+            .map_or(start, |(_, left)| start.max(left.end));
+        let to = self
+            .mappings
+            .range(address..)
+            .next()
+            .map_or(mapping.end, |(&right, _)| mapping.end.min(right));
+        if from <= address && address < to {
+            let part = Mapping {
+                end: to,
+                ..mapping.moved_to(start, from)
+            };
+            Arc::make_mut(&mut self.mappings).insert(from, part);
+        }
+    }
+
     /// The stack, if `address` lies where it grows to.
     #[must_use]
     pub fn grown_stack(&self, address: u64) -> Option<(u64, Mapping)> {
@@ -135,6 +157,20 @@ mod tests {
         );
         parent.clear();
         assert_eq!((at(&parent, 0x1000), at(&child, 0x1000)), (None, Some((2, 0))));
+    }
+
+    #[test]
+    fn a_gap_is_filled_without_touching_its_neighbours() {
+        let mut space = AddressSpace::default();
+        space.insert(0x1000, file(0x3000, 0, 1));
+        space.insert(0x6000, file(0x8000, 0, 2));
+        space.fill_gap(0x4000, 0x2000, file(0x7000, 0x10000, 3));
+        assert_eq!(at(&space, 0x2fff), Some((1, 0x1fff)));
+        assert_eq!(at(&space, 0x3000), Some((3, 0x11000)));
+        assert_eq!(at(&space, 0x5fff), Some((3, 0x13fff)));
+        assert_eq!(at(&space, 0x6000), Some((2, 0)));
+        space.fill_gap(0x1000, 0x1000, file(0x2000, 0, 4));
+        assert_eq!(at(&space, 0x1000), Some((1, 0)), "what is known stays");
     }
 
     #[test]

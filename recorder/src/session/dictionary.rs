@@ -69,6 +69,12 @@ fn describe(map: &Map) -> Object {
     if !matches!(kind, ObjectKind::File | ObjectKind::Shm) {
         (dev, inode) = ((0, 0), 0);
     }
+    // The same file before and after its name was removed.
+    if let Some(name) = path.strip_suffix(" (deleted)")
+        && kind == ObjectKind::File
+    {
+        path = name.to_owned();
+    }
     if path == "//anon" || matches!(kind, ObjectKind::Heap | ObjectKind::Stack) {
         path.clear();
     }
@@ -134,6 +140,13 @@ mod tests {
             Some(Dict::Comms { first_id: 1, .. })
         ));
         assert!(!dictionary.has_new());
+    }
+
+    #[test]
+    fn a_file_stays_the_same_when_its_name_is_removed() {
+        let mut dictionary = Dictionary::default();
+        let file = dictionary.object(&map("/tmp/x", 5));
+        assert_eq!(dictionary.object(&map("/tmp/x (deleted)", 5)), file);
     }
 
     #[test]

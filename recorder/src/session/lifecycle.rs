@@ -3,7 +3,7 @@
 use pf_bpf::Exit;
 use pf_formats::{CommId, Happening, TimelineEntry};
 
-use super::{Mapping, Members, Process, Session, Thread, to_mapping};
+use super::{Members, Process, Session, Thread, happening, to_mapping};
 use crate::sideband::{Map, Sideband, What};
 
 impl Session {
@@ -34,6 +34,9 @@ impl Session {
             What::Comm { comm, exec } => {
                 if exec {
                     let process = self.processes.entry(pid).or_default();
+                    // What /proc said was of the program before, or is read again soon.
+                    process.seen.clear();
+                    process.seen_ns = 0;
                     // Maps that were read later are those of the new program already.
                     if ts_ns >= process.known_since_ns {
                         process.space.clear();
@@ -104,6 +107,10 @@ impl Session {
             process.threads = process.threads.saturating_sub(1);
             if process.threads == 0 {
                 self.processes.remove(&pid);
+                // Its number may go to somebody who does not belong here.
+                if let Members::Some { pids, .. } = &mut self.members {
+                    pids.remove(&pid);
+                }
             }
         }
     }
@@ -115,31 +122,8 @@ impl Session {
             .or_default()
             .space
             .insert(map.start, mapping);
-        let what = Happening::Map {
-            start: map.start,
-            len: map.len,
-            offset: map.offset,
-            prot: map.prot,
-            flags: map.flags,
-            object: mapping.object,
-        };
+        let what = happening(map, mapping.object);
         self.note(ts_ns, pid, tid, what);
-    }
-
-    /// A mapping without a record of its own: the result of an mremap, or older than the recording.
-    pub(super) fn note_mapping(&mut self, ts_ns: u64, pid: u32, start: u64, mapping: Mapping) {
-        let Mapping {
-            end, offset, object, ..
-        } = mapping;
-        let what = Happening::Map {
-            start,
-            len: end - start,
-            offset,
-            prot: 0,
-            flags: 0,
-            object,
-        };
-        self.note(ts_ns, pid, pid, what);
     }
 
     pub(super) fn add_thread(&mut self, tid: u32, pid: u32, comm: CommId) {

@@ -94,7 +94,9 @@ struct Process {
     space: AddressSpace,
     /// Side-band mappings before this time are in `space` already.
     known_since_ns: u64,
-    reread_ns: u64,
+    /// What /proc said last, and when: for addresses that no record explains.
+    seen: Vec<Map>,
+    seen_ns: u64,
     threads: u32,
 }
 
@@ -144,7 +146,6 @@ impl Session {
         };
         let process = self.processes.entry(pid).or_default();
         process.known_since_ns = now;
-        process.reread_ns = now;
         for thread in snapshot.threads {
             let comm = self.dictionary.comm(&thread.comm);
             self.add_thread(thread.tid, pid, comm);
@@ -200,11 +201,12 @@ impl Session {
         self.recorded
     }
 
-    /// Mapping records were lost, so what is known may be wrong: reads it again.
+    /// Mapping records were lost, so what is known may be wrong: reads it again. To be called when what
+    /// was recorded before the loss is processed.
     pub fn distrust_mappings(&mut self) {
         let pids: Vec<u32> = self.processes.keys().copied().collect();
         for pid in pids {
-            self.reread(pid);
+            self.replace_space(pid);
         }
     }
 
@@ -283,26 +285,11 @@ impl Session {
 
     /// What is mapped at the address of a fault, and which page of it.
     fn locate(&mut self, fault: &Fault) -> (ObjectId, u64) {
-        let pid = fault.tgid;
-        let known = |session: &Self| {
-            session
-                .processes
-                .get(&pid)
-                .and_then(|process| process.space.find(fault.address))
-        };
-        let mut found = known(self);
-        if found.is_none() && self.may_reread(pid, fault) {
-            self.reread(pid);
-            found = known(self);
-            if let Some((start, mapping)) = found {
-                self.note_mapping(fault.ts_ns, pid, start, mapping);
-            }
-        }
-        let found = found.or_else(|| {
-            self.processes
-                .get(&pid)
-                .and_then(|process| process.space.grown_stack(fault.address))
+        let found = self.find(fault).or_else(|| {
+            self.look_up(fault);
+            self.find(fault)
         });
+        let found = found.or_else(|| self.processes.get(&fault.tgid)?.space.grown_stack(fault.address));
         match found {
             Some((start, mapping)) if matches!(mapping.kind, ObjectKind::File | ObjectKind::Shm) => {
                 let offset = (fault.address - start).wrapping_add(mapping.offset);
@@ -313,23 +300,47 @@ impl Session {
         }
     }
 
-    /// Whether /proc can tell what was mapped when `fault` happened: not too often, and not across an
-    /// exec that is known to lie between then and now.
-    fn may_reread(&self, pid: u32, fault: &Fault) -> bool {
-        let at = completed_at(&Record::Fault(*fault));
-        if self.execs_ahead.get(&pid).is_some_and(|&exec| exec > at) {
-            return false;
-        }
-        self.processes.get(&pid).is_none_or(|process| {
-            process.reread_ns < fault.ts_ns && monotonic_ns() - process.reread_ns > REREAD_AFTER_NS
-        })
+    fn find(&self, fault: &Fault) -> Option<(u64, Mapping)> {
+        self.processes.get(&fault.tgid)?.space.find(fault.address)
     }
 
-    fn reread(&mut self, pid: u32) {
+    /// No record explains the address (mremap makes none, nor does a stack that grows): asks /proc for
+    /// this one mapping. It tells of now, so what the records said of other addresses stays.
+    fn look_up(&mut self, fault: &Fault) {
+        let pid = fault.tgid;
+        let at = completed_at(&Record::Fault(*fault));
+        if self.execs_ahead.get(&pid).is_some_and(|&exec| exec > at) {
+            return;
+        }
+        let process = self.processes.entry(pid).or_default();
+        let now = monotonic_ns();
+        if process.seen_ns < at {
+            if now - process.seen_ns < REREAD_AFTER_NS {
+                return;
+            }
+            process.seen_ns = now;
+            // A process that is gone tells nothing more.
+            process.seen = proc::maps(pid).unwrap_or_default();
+        }
+        let holds = |map: &&Map| {
+            fault
+                .address
+                .checked_sub(map.start)
+                .is_some_and(|at| at < map.len)
+        };
+        if let Some(map) = process.seen.iter().find(holds) {
+            let mapping = to_mapping(&mut self.dictionary, map);
+            process.space.fill_gap(fault.address, map.start, mapping);
+            let what = happening(map, mapping.object);
+            self.note(fault.ts_ns, pid, pid, what);
+        }
+    }
+
+    /// Takes over what /proc says now.
+    fn replace_space(&mut self, pid: u32) {
         let now = monotonic_ns();
         let maps = proc::maps(pid);
         let process = self.processes.entry(pid).or_default();
-        process.reread_ns = now;
         // A process that is gone, or between two programs, keeps what was known of it.
         let Some(maps) = maps.filter(|maps| !maps.is_empty()) else {
             return;
@@ -340,6 +351,17 @@ impl Session {
             let mapping = to_mapping(&mut self.dictionary, &map);
             process.space.insert(map.start, mapping);
         }
+    }
+}
+
+fn happening(map: &Map, object: ObjectId) -> Happening {
+    Happening::Map {
+        start: map.start,
+        len: map.len,
+        offset: map.offset,
+        prot: map.prot,
+        flags: map.flags,
+        object,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What /proc tells of processes that existed before the recording, or whose records were missed.
 
-use procfs::process::{MMPermissions, MMapPath, MemoryMap, Process};
+use std::fs;
+
+use procfs::process::Process;
 
 use crate::sideband::Map;
 
@@ -22,14 +24,11 @@ pub struct Snapshot {
 
 /// Reads a process; `None` when it is gone.
 pub fn snapshot(pid: u32) -> Option<Snapshot> {
-    let process = open(pid)?;
-    let threads = process
-        .tasks()
-        .ok()?
-        .flatten()
-        .map(|task| Thread {
-            tid: task.tid.unsigned_abs(),
-            comm: comm_of(pid, task.tid.unsigned_abs()).unwrap_or_default(),
+    let threads = tasks(pid)?
+        .into_iter()
+        .map(|tid| Thread {
+            tid,
+            comm: comm_of(pid, tid).unwrap_or_default(),
         })
         .collect();
     Some(Snapshot {
@@ -40,13 +39,41 @@ pub fn snapshot(pid: u32) -> Option<Snapshot> {
 
 /// The mappings of a process; `None` when it is gone or they may not be read.
 pub fn maps(pid: u32) -> Option<Vec<Map>> {
-    let maps = open(pid)?.maps().ok()?;
-    Some(maps.into_iter().map(|entry| to_map(&entry)).collect())
+    // Names are any bytes, so this is not read as text.
+    let text = fs::read(format!("/proc/{pid}/maps")).ok()?;
+    if !text.is_empty() {
+        return Some(parse_maps(&text));
+    }
+    // The main thread ended before the others: they still have the memory.
+    let others = tasks(pid)?
+        .into_iter()
+        .filter_map(|tid| fs::read(format!("/proc/{pid}/task/{tid}/maps")).ok());
+    others
+        .into_iter()
+        .find(|text| !text.is_empty())
+        .map(|text| parse_maps(&text))
+}
+
+/// Whether `pid` is a thread of another process; then that one.
+pub fn process_of_thread(pid: u32) -> Option<u32> {
+    let leader = open(pid)?.status().ok()?.tgid.unsigned_abs();
+    (leader != pid).then_some(leader)
+}
+
+fn tasks(pid: u32) -> Option<Vec<u32>> {
+    Some(
+        open(pid)?
+            .tasks()
+            .ok()?
+            .flatten()
+            .map(|task| task.tid.unsigned_abs())
+            .collect(),
+    )
 }
 
 /// The name of a thread; `None` when it is gone.
 pub fn comm_of(pid: u32, tid: u32) -> Option<String> {
-    let comm = std::fs::read(format!("/proc/{pid}/task/{tid}/comm")).ok()?;
+    let comm = fs::read(format!("/proc/{pid}/task/{tid}/comm")).ok()?;
     Some(String::from_utf8_lossy(comm.trim_ascii_end()).into_owned())
 }
 
@@ -72,48 +99,103 @@ pub fn faults_of(pid: u32) -> Option<(u64, u64)> {
 /// or a zombie.
 pub fn start_of(pid: u32) -> Option<u64> {
     let stat = open(pid)?.stat().ok()?;
-    (!matches!(stat.state, 'Z' | 'X')).then_some(stat.starttime)
+    // The main thread may have ended before the others.
+    let ended = matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1;
+    (!ended).then_some(stat.starttime)
 }
 
 fn open(pid: u32) -> Option<Process> {
     Process::new(i32::try_from(pid).ok()?).ok()
 }
 
-fn to_map(entry: &MemoryMap) -> Map {
-    let path = match &entry.pathname {
-        MMapPath::Path(path) => path.to_string_lossy().into_owned(),
-        MMapPath::Heap => "[heap]".to_owned(),
-        MMapPath::Stack | MMapPath::TStack(_) => "[stack]".to_owned(),
-        MMapPath::Vdso => "[vdso]".to_owned(),
-        MMapPath::Vvar => "[vvar]".to_owned(),
-        MMapPath::Vsyscall => "[vsyscall]".to_owned(),
-        MMapPath::Vsys(key) => format!("/SYSV{key:08x}"),
-        MMapPath::Anonymous | MMapPath::Rollup => String::new(),
-        MMapPath::Other(name) => format!("[{name}]"),
+fn parse_maps(text: &[u8]) -> Vec<Map> {
+    text.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
+}
+
+/// `start-end perms offset major:minor inode path`, see proc_pid_maps(5).
+fn parse_line(line: &[u8]) -> Option<Map> {
+    let mut rest = line;
+    let mut word = || {
+        let begin = rest.iter().position(|byte| *byte != b' ')?;
+        let end = rest[begin..]
+            .iter()
+            .position(|byte| *byte == b' ')
+            .map_or(rest.len(), |len| begin + len);
+        let word = std::str::from_utf8(&rest[begin..end]).ok()?;
+        rest = &rest[end..];
+        Some(word)
     };
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    let (start, end) = word()?.split_once('-')?;
+    let (start, end) = (hex(start)?, hex(end)?);
+    let perms = word()?.as_bytes();
+    let offset = hex(word()?)?;
+    let (major, minor) = word()?.split_once(':')?;
+    let device = (
+        u32::from_str_radix(major, 16).ok()?,
+        u32::from_str_radix(minor, 16).ok()?,
+    );
+    let inode = word()?.parse().ok()?;
+    let path_at = rest.iter().position(|byte| *byte != b' ').unwrap_or(rest.len());
     let bits = [
-        (MMPermissions::READ, libc::PROT_READ),
-        (MMPermissions::WRITE, libc::PROT_WRITE),
-        (MMPermissions::EXECUTE, libc::PROT_EXEC),
+        (b'r', libc::PROT_READ),
+        (b'w', libc::PROT_WRITE),
+        (b'x', libc::PROT_EXEC),
     ];
     let prot = bits
         .iter()
-        .filter(|(has, _)| entry.perms.contains(*has))
+        .filter(|(letter, _)| perms.contains(letter))
         .map(|(_, bit)| bit.unsigned_abs());
-    let shared = entry.perms.contains(MMPermissions::SHARED);
-    Map {
-        start: entry.address.0,
-        len: entry.address.1.saturating_sub(entry.address.0),
-        offset: entry.offset,
+    let flags = if perms.contains(&b's') {
+        libc::MAP_SHARED
+    } else {
+        libc::MAP_PRIVATE
+    };
+    Some(Map {
+        start,
+        len: end.checked_sub(start)?,
+        offset,
         prot: prot.sum(),
-        flags: if shared {
-            libc::MAP_SHARED
-        } else {
-            libc::MAP_PRIVATE
+        flags: flags.unsigned_abs(),
+        device,
+        inode,
+        // A newline is the one character that the kernel escapes here.
+        path: String::from_utf8_lossy(&rest[path_at..]).replace("\\012", "\n"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_line_of_maps_is_read_whatever_bytes_its_name_has() {
+        let line = b"7f00-8f00 r-xs 00010000 fd:01 4711                       /a b\xff\\012c (deleted)";
+        let map = parse_line(line).unwrap();
+        assert_eq!((map.start, map.len, map.offset), (0x7f00, 0x1000, 0x10000));
+        assert_eq!((map.device, map.inode), ((0xfd, 1), 4711));
+        assert_eq!((map.prot, map.flags), (5, 1));
+        assert_eq!(map.path, "/a b\u{fffd}\nc (deleted)");
+    }
+
+    #[test]
+    fn memory_without_a_name_and_broken_lines_are_told_apart() {
+        assert_eq!(parse_line(b"7f00-8f00 rw-p 00000000 00:00 0 ").unwrap().path, "");
+        for broken in [
+            &b""[..],
+            b"x",
+            b"7f00-8f00",
+            b"8f00-7f00 rw-p 0 0:0 0",
+            b"7f00-8f00 rw-p 0 00 0",
+        ] {
+            assert_eq!(parse_line(broken), None);
         }
-        .unsigned_abs(),
-        device: (entry.dev.0.unsigned_abs(), entry.dev.1.unsigned_abs()),
-        inode: entry.inode,
-        path,
+    }
+
+    #[test]
+    fn our_own_maps_have_our_stack() {
+        let maps = maps(std::process::id()).unwrap();
+        assert!(maps.iter().any(|map| map.path == "[stack]"));
     }
 }
