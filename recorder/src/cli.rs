@@ -50,7 +50,7 @@ struct RecordArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Record these running processes, their threads and descendants; 0 means every process.
+    /// Record these running processes, their threads and descendants, until they end; 0 means every process.
     #[arg(
         short,
         long,
