@@ -40,6 +40,14 @@ pub enum FormatError {
         /// The value that is there.
         actual: u64,
     },
+    /// The times are of a clock that only a later version knows.
+    #[error("the times of the trace are of clock {found}, this version reads clock {supported} only")]
+    UnknownClock {
+        /// The clock id in the header.
+        found: u32,
+        /// `CLOCK_MONOTONIC`.
+        supported: u32,
+    },
     /// A record contradicts itself although its checksum is right.
     #[error("record at byte {offset}: {what}: expected {expected}, found {actual}")]
     Corrupt {

@@ -111,6 +111,15 @@ impl Frame {
         }
     }
 
+    /// Events that are lost with the payload. The field means nothing in records of other kinds.
+    pub(crate) fn events_inside(self) -> u64 {
+        if self.kind == Kind::Events as u8 {
+            self.events.into()
+        } else {
+            0
+        }
+    }
+
     /// Bytes of the frame and its payload.
     pub(crate) fn total_len(self) -> usize {
         FRAME_LEN + self.payload_len as usize

@@ -114,6 +114,7 @@ impl Header {
             });
         };
         header.check_version()?;
+        header.check_clock()?;
         Ok(header)
     }
 
@@ -131,6 +132,16 @@ impl Header {
         };
         cursor.take(CRC_AT - 48)?;
         Some((header, cursor.u32()?))
+    }
+
+    fn check_clock(&self) -> Result<()> {
+        if self.clock_id == CLOCK_MONOTONIC {
+            return Ok(());
+        }
+        Err(FormatError::UnknownClock {
+            found: self.clock_id,
+            supported: CLOCK_MONOTONIC,
+        })
     }
 
     fn check_version(&self) -> Result<()> {
@@ -177,6 +188,18 @@ mod tests {
         };
         let error = Header::parse(&strange.to_bytes()).unwrap_err().to_string();
         assert!(error.contains("0x40"), "{error}");
+    }
+
+    #[test]
+    fn another_clock_is_refused_by_its_number() {
+        for clock_id in [0, 7, u32::MAX] {
+            let header = Header {
+                clock_id,
+                ..Header::new([0; 16], 0)
+            };
+            let error = Header::parse(&header.to_bytes()).unwrap_err().to_string();
+            assert!(error.contains(&format!("clock {clock_id},")), "{error}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod event;
 mod footer;
 mod frame;
 mod header;
+mod known;
 mod limits;
 mod loss;
 mod meta;

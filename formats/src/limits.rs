@@ -1,7 +1,7 @@
 //! Every bound that keeps a hostile or damaged file from costing more than a good one.
 //!
 //! All of them are checked before anything is allocated from a length in the file. SPEC.md repeats the
-//! values; changing one is a change of the format.
+//! values that bind writers; changing one of those is a change of the format.
 
 use crate::error::{FormatError, Result};
 
@@ -21,9 +21,14 @@ pub(crate) const COLUMNS: usize = 64;
 /// One string, in bytes: far above PATH_MAX (4096) and the 15 bytes of a thread name.
 pub(crate) const STRING: usize = 64 << 10;
 
-/// What the metadata decoder may claim for one record. In memory an entry can be larger than its bytes, so
-/// this is above `METADATA_CHUNK`, at which the writer splits.
-pub(crate) const METADATA: usize = 8 << 20;
+/// Entries of a list in a small record, eight times what the writer puts in one frame.
+pub(crate) const LIST: usize = 65_536;
+
+/// What the metadata decoder may claim for one record. It counts the bytes of the record, at most
+/// `PAYLOAD`, and what the entries of its lists take in memory. The worst case is META with four
+/// lists of strings: 8 MiB + 4 x 65,536 x 24 bytes = 14 MiB. So every record within the other
+/// limits decodes, and this one is no part of the format.
+pub(crate) const METADATA: usize = 16 << 20;
 
 /// The writer starts another frame when the entries of a dictionary frame exceed this.
 pub(crate) const METADATA_CHUNK: usize = 1 << 20;
@@ -44,6 +49,18 @@ pub(crate) const SNAPSHOT_EVERY: u64 = 64 << 20;
 /// Records with a wrong checksum inside the length that another one claims, before a reader believes
 /// that length: else every 32 bytes could claim, and cost, the checksum of 8 MiB.
 pub(crate) const BROKEN_RECORDS_INSIDE: u32 = 16;
+
+/// Refuses a list that is too long.
+pub(crate) fn check_list(len: u64) -> Result<()> {
+    if len > LIST as u64 {
+        return Err(FormatError::Limit {
+            what: "entries in a list",
+            limit: LIST as u64,
+            actual: len,
+        });
+    }
+    Ok(())
+}
 
 /// Refuses a string that is too long.
 pub(crate) fn check_string(len: usize) -> Result<()> {

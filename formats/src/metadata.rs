@@ -29,6 +29,9 @@ fn config() -> Config {
 pub(crate) trait Record: Encode + Decode<()> {
     const KIND: Kind;
 
+    /// Where in its bytes the number of entries stands, for a record that is one list.
+    const COUNT_AT: Option<usize> = None;
+
     /// Refuses what decodes and is out of range all the same.
     fn check(&self) -> Result<()>;
 }
@@ -43,6 +46,9 @@ pub(crate) fn encode<T: Encode>(record: &T, out: &mut Vec<u8>) -> Result<()> {
 /// Decodes a record that must fill `payload` exactly; `offset` is that of its frame.
 pub(crate) fn decode<T: Record>(payload: &[u8], offset: u64) -> Result<T> {
     let what = T::KIND.name();
+    // Before anything is allocated for it.
+    let count = T::COUNT_AT.and_then(|at| payload.get(at..)?.first_chunk());
+    limits::check_list(count.map_or(0, |count| u64::from_le_bytes(*count)))?;
     let (record, used) =
         bincode::decode_from_slice::<T, _>(payload, config()).map_err(|error| FormatError::Undecodable {
             offset,
@@ -77,6 +83,9 @@ impl Record for Meta {
             &self.entry,
         ];
         let lists = [&self.command, &self.options, &self.blind, &self.filters];
+        lists
+            .iter()
+            .try_for_each(|list| limits::check_list(list.len() as u64))?;
         texts
             .into_iter()
             .chain(lists.into_iter().flatten())
@@ -87,6 +96,9 @@ impl Record for Meta {
 impl Record for Dict {
     const KIND: Kind = Kind::Dict;
 
+    /// Behind the table and the first id.
+    const COUNT_AT: Option<usize> = Some(8);
+
     fn check(&self) -> Result<()> {
         Dict::check(self)
     }
@@ -95,6 +107,8 @@ impl Record for Dict {
 impl Record for Vec<TimelineEntry> {
     const KIND: Kind = Kind::Timeline;
 
+    const COUNT_AT: Option<usize> = Some(0);
+
     fn check(&self) -> Result<()> {
         Ok(())
     }
@@ -102,6 +116,8 @@ impl Record for Vec<TimelineEntry> {
 
 impl Record for Vec<Loss> {
     const KIND: Kind = Kind::Loss;
+
+    const COUNT_AT: Option<usize> = Some(0);
 
     fn check(&self) -> Result<()> {
         Ok(())

@@ -21,10 +21,10 @@ pub(crate) fn unpack(payload: &[u8], offset: u64, what: &'static str) -> Result<
     let len = cursor
         .u32()
         .ok_or_else(|| undecodable("it is too short".into()))?;
-    if len as usize > limits::METADATA {
+    if len as usize > limits::PAYLOAD {
         return Err(FormatError::Limit {
             what: "unpacked bytes in a record",
-            limit: limits::METADATA as u64,
+            limit: limits::PAYLOAD as u64,
             actual: len.into(),
         });
     }

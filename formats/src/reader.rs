@@ -4,8 +4,9 @@ use std::io::Read;
 
 use crate::error::{FormatError, Result};
 use crate::footer::{TRAILER_LEN, Trailer};
-use crate::frame::{CODEC, FLAG_SNAPSHOT, FRAME_LEN, Frame, Kind, SYNC};
+use crate::frame::{CODEC, FRAME_LEN, Frame, Kind, SYNC};
 use crate::header::HEADER_LEN;
+use crate::known::Known;
 use crate::window::Window;
 use crate::{Dict, EventsBlock, Footer, Header, Loss, Meta, TimelineEntry, limits, metadata, packed};
 
@@ -71,14 +72,6 @@ pub struct TraceReader<R: Read> {
     known: Known,
     doubt: Doubt,
     summary: Summary,
-}
-
-/// Ids up to which each dictionary is known, and the bytes they took.
-#[derive(Default)]
-struct Known {
-    comms: u32,
-    objects: u32,
-    bytes: u64,
 }
 
 /// The stretch claimed by records with wrong checksums, and how many there were in it.
@@ -235,7 +228,7 @@ impl<R: Read> TraceReader<R> {
                 bytes: total as u64,
                 reason: error.to_string(),
                 frames_missing: 1,
-                events_missing: frame.events.into(),
+                events_missing: frame.events_inside(),
             }))
         }))
     }
@@ -264,7 +257,7 @@ impl<R: Read> TraceReader<R> {
             bytes: self.window.offset() - offset,
             reason,
             frames_missing,
-            events_missing: broken.map_or(0, |frame| frame.events.into()),
+            events_missing: broken.map_or(0, Frame::events_inside),
         }))
     }
 
@@ -325,7 +318,7 @@ fn item(kind: Kind, frame: Frame, payload: &[u8], offset: u64, known: &mut Known
         Kind::Meta => Item::Meta(Box::new(metadata::decode(payload, offset)?)),
         Kind::Dict => {
             let dict = metadata::decode(payload, offset)?;
-            known.note(&dict, frame, payload.len())?;
+            known.note(&dict)?;
             Item::Dict(dict)
         }
         Kind::Timeline => {
@@ -336,28 +329,4 @@ fn item(kind: Kind, frame: Frame, payload: &[u8], offset: u64, known: &mut Known
         Kind::Loss => Item::Loss(metadata::decode(payload, offset)?),
         Kind::Footer => Item::Footer(Box::new(Footer::decode(payload, offset)?)),
     })
-}
-
-impl Known {
-    /// Counts what a reader has to keep. A snapshot of known ids costs it nothing.
-    fn note(&mut self, dict: &Dict, frame: Frame, len: usize) -> Result<()> {
-        let (known, first_id, count) = match dict {
-            Dict::Comms { first_id, entries } => (&mut self.comms, *first_id, entries.len()),
-            Dict::Objects { first_id, entries } => (&mut self.objects, *first_id, entries.len()),
-        };
-        let last = first_id.saturating_add(count as u32).saturating_sub(1);
-        if last > *known || frame.flags & FLAG_SNAPSHOT == 0 {
-            self.bytes = self.bytes.saturating_add(len as u64);
-        }
-        *known = last.max(*known);
-        let limit = limits::DICTIONARIES;
-        if self.bytes > limit {
-            return Err(FormatError::Limit {
-                what: "bytes of all dictionaries",
-                limit,
-                actual: self.bytes,
-            });
-        }
-        Ok(())
-    }
 }

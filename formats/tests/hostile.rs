@@ -5,7 +5,9 @@ mod common;
 
 use std::time::Instant;
 
-use common::raw::{DICT, EVENTS, FOOTER, LOSS, TIMELINE, frame, frame_header, frames, trace_with};
+use common::raw::{
+    DICT, EVENTS, FOOTER, LOSS, META, TIMELINE, frame, frame_header, frame_with_flags, frames, trace_with,
+};
 use common::{read, small_trace};
 use pf_formats::{Columns, Damage, Item, Projection};
 use proptest::prelude::*;
@@ -108,6 +110,121 @@ fn all_dictionaries_together_stay_under_their_limit() {
 }
 
 #[test]
+fn calling_entries_a_snapshot_does_not_make_new_ids_free() {
+    let text = "y".repeat(60_000);
+    let entries = vec![text.as_str(); 100];
+    let mut rest = frame(DICT, 1, 0, 1, &comms(1 << 22, &["far off"]));
+    for i in 0..60 {
+        rest.extend(frame_with_flags(
+            DICT,
+            1,
+            2 + i,
+            &comms(1 + 100 * i as u32, &entries),
+        ));
+    }
+    // Refused once, refused again.
+    for i in 0..10 {
+        rest.extend(frame_with_flags(DICT, 1, 62 + i, &comms(5901, &entries)));
+    }
+    // What is known may come again.
+    rest.extend(frame_with_flags(DICT, 1, 72, &comms(1, &entries)));
+    let (items, summary) = read(&trace_with(&rest));
+    let accepted = items.iter().filter(|item| matches!(item, Item::Dict(_))).count();
+    assert_eq!(accepted, 1 + (256 << 20) / 6_000_800 + 1);
+    assert_eq!(summary.damages, 60 - (256 << 20) / 6_000_800 + 10);
+    assert!(matches!(items.last(), Some(Item::Dict(_))));
+}
+
+#[test]
+fn a_list_has_65536_entries_and_not_one_more() {
+    let loss = |count: usize| {
+        let mut payload = (count as u64).to_le_bytes().to_vec();
+        for _ in 0..count {
+            payload.extend([[1; 16].as_slice(), &[0, 1], &[1; 8]].concat());
+        }
+        frame(LOSS, 1, 0, 1, &payload)
+    };
+    let timeline = |count: usize| {
+        let mut raw = (count as u64).to_le_bytes().to_vec();
+        for _ in 0..count {
+            raw.extend([[1; 16].as_slice(), &[0; 4], &[1; 36]].concat());
+        }
+        let mut payload = (raw.len() as u32).to_le_bytes().to_vec();
+        payload.extend(zstd::bulk::compress(&raw, 1).unwrap());
+        frame(TIMELINE, 1, 0, 1, &payload)
+    };
+    let names = |count: usize| frame(DICT, 1, 0, 1, &comms(1, &vec!["n"; count]));
+    let objects = |count: usize| {
+        // Together with the list, just under the 8 MiB of a payload.
+        let path = [b'p'; 102];
+        let mut payload = [1u32, 1].map(u32::to_le_bytes).concat();
+        payload.extend((count as u64).to_le_bytes());
+        for _ in 0..count {
+            payload.extend([[1; 17].as_slice(), &102u64.to_le_bytes(), &path].concat());
+        }
+        assert!(payload.len() < 8 << 20);
+        frame(DICT, 1, 0, 1, &payload)
+    };
+    let kinds: [&dyn Fn(usize) -> Vec<u8>; 4] = [&loss, &timeline, &names, &objects];
+    for made in kinds {
+        let (items, summary) = read(&trace_with(&made(65_536)));
+        assert_eq!(
+            (items.len(), summary.damages),
+            (2, 0),
+            "{:?}",
+            items.last().map(kind)
+        );
+        let damage = only_damage(&made(65_537));
+        assert!(damage.reason.contains("entries in a list"), "{}", damage.reason);
+    }
+}
+
+/// What an item is, without its contents.
+fn kind(item: &Item) -> String {
+    match item {
+        Item::Damage(damage) => damage.reason.clone(),
+        _ => "no damage".into(),
+    }
+}
+
+#[test]
+fn the_largest_lists_of_meta_are_read() {
+    let mut payload = Vec::new();
+    let no_text = 0u64.to_le_bytes();
+    let list = |count: usize| [&(count as u64).to_le_bytes()[..], &no_text.repeat(count)].concat();
+    for part in [&no_text.repeat(4), &vec![0; 16], &list(65_536), &list(65_536)] {
+        payload.extend(part);
+    }
+    for part in [&no_text.repeat(3), &list(65_536), &vec![0; 8], &list(65_536)] {
+        payload.extend(part);
+    }
+    let (items, summary) = read(&trace_with(&frame(META, 1, 0, 1, &payload)));
+    assert_eq!(
+        (items.len(), summary.damages),
+        (2, 0),
+        "{:?}",
+        items.last().map(kind)
+    );
+    let cut = payload.len() - 65_537 * 8;
+    payload.truncate(cut);
+    payload.extend(list(65_537));
+    let damage = only_damage(&frame(META, 1, 0, 1, &payload));
+    assert!(damage.reason.contains("entries in a list"), "{}", damage.reason);
+}
+
+#[test]
+fn only_a_broken_events_record_costs_events() {
+    for (kind, missing) in [(LOSS, 0), (DICT, 0), (TIMELINE, 0), (FOOTER, 0), (EVENTS, 77)] {
+        // One does not decode, one has a wrong checksum.
+        let damage = only_damage(&frame(kind, 1, 77, 1, &[1]));
+        assert_eq!(damage.events_missing, missing);
+        let mut wrong = frame(kind, 1, 77, 1, &[1; 50]);
+        wrong[40] ^= 1;
+        assert_eq!(only_damage(&wrong).events_missing, missing);
+    }
+}
+
+#[test]
 fn a_record_longer_than_allowed_is_passed_over() {
     let rest = [
         frame_header(EVENTS, 1, u32::MAX, 1, 1, 0),
@@ -188,6 +305,45 @@ fn a_column_whose_lengths_or_encoding_lie_is_refused() {
         payload[at] = value;
         let error = decode(&payload).unwrap_err();
         assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn statistics_that_contradict_the_events_are_refused_with_the_column() {
+    let good = block_payload();
+    // Where a statistic is, the step that keeps its range in order, and the columns that show the lie.
+    for (at, step, column, word) in [
+        (8, 1i64, Projection::CLASS, "majors"),
+        // Every first time of a run is stored relative to ts_min, so they all move with it.
+        (12, -1, Projection::TS, "ts_max"),
+        (20, 1, Projection::TS, "ts_max"),
+        (28, 1, Projection::TS, "end_max"),
+        (36, -1, Projection::ADDRESS, "page_min"),
+        (44, 1, Projection::OBJECT, "page_max"),
+        (52, -1, Projection::LATENCY, "latency_min"),
+        (60, 1, Projection::LATENCY, "latency_max"),
+    ] {
+        let mut payload = good.clone();
+        if at == 8 {
+            payload[8] += 1;
+        } else {
+            let value = u64::from_le_bytes(payload[at..at + 8].try_into().unwrap());
+            let value = value.wrapping_add_signed(step);
+            payload[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        let (items, _) = read(&trace_with(&frame(EVENTS, 1, 20, 1, &payload)));
+        let Item::Events(block) = &items[1] else {
+            panic!("{word}: refused at once")
+        };
+        let mut columns = Columns::default();
+        let error = block.decode(column, &mut columns).unwrap_err().to_string();
+        assert!(error.contains(word) && columns.is_empty(), "{word}: {error}");
+        block
+            .decode(
+                Projection::THREAD | Projection::IP | Projection::CPU,
+                &mut columns,
+            )
+            .unwrap();
     }
 }
 

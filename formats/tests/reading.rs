@@ -5,7 +5,7 @@ mod common;
 
 use std::io::{self, Read};
 
-use common::{read, small_trace};
+use common::{blocks, read, small_trace};
 use pf_formats::{Columns, Dict, Event, FormatError, Item, Projection, Totals, TraceReader};
 
 /// Gives one byte at a time and is interrupted before each.
@@ -279,4 +279,14 @@ fn a_writer_a_reader_and_a_block_can_move_to_another_thread() {
     assert_send::<pf_formats::TraceWriter<Vec<u8>>>();
     assert_send::<TraceReader<io::Empty>>();
     assert_send::<pf_formats::EventsBlock>();
+}
+
+#[test]
+fn the_published_sample_is_read_whole() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/cold-zipf/trace.pfz");
+    let (items, summary) = read(&std::fs::read(path).unwrap());
+    assert_eq!((summary.finished, summary.damages), (true, 0));
+    // Panics when a block's columns contradict its statistics.
+    let events: usize = blocks(&items).iter().map(Vec::len).sum();
+    assert!(events > 0 && events as u64 == summary.events);
 }

@@ -3,7 +3,7 @@
 use super::EventsBlock;
 use super::layout::{Column, Encoding, PAGE_BITS};
 use super::planes::PlaneReader;
-use super::residual;
+use super::{residual, statistics};
 use crate::error::{FormatError, Result};
 use crate::{Columns, Projection};
 
@@ -18,8 +18,10 @@ pub(super) fn decode(block: &EventsBlock, want: Projection, into: &mut Columns) 
     let wants = |part| want.contains(part);
     if wants(Projection::LATENCY) || wants(Projection::TS) {
         decoder.column(Column::Latency, &mut values)?;
+        statistics::check_latencies(&block.info, &values)?;
         if wants(Projection::TS) {
             decoder.times(&values, &mut into.ts_ns)?;
+            statistics::check_times(&block.info, &into.ts_ns, &values)?;
         }
         if wants(Projection::LATENCY) {
             std::mem::swap(&mut into.latency_ns, &mut values);
@@ -40,6 +42,7 @@ pub(super) fn decode(block: &EventsBlock, want: Projection, into: &mut Columns) 
     }
     if wants(Projection::CLASS) {
         decoder.column(Column::Class, &mut values)?;
+        statistics::check_classes(&block.info, &values)?;
         into.class.extend(values.iter().map(|value| *value as u8));
     }
     if wants(Projection::RETRIES) {
@@ -182,15 +185,14 @@ impl Decoder<'_> {
     fn places(&mut self, want: Projection, into: &mut Columns) -> Result<()> {
         let mut pages = Vec::new();
         self.column(Column::Page, &mut pages)?;
+        // With that, every page is below 2^52.
+        statistics::check_pages(&self.block.info, &pages)?;
         if want.contains(Projection::OBJECT) {
             self.objects(&pages, into)?;
         }
         if want.contains(Projection::ADDRESS) {
             self.column(Column::PageOffset, &mut into.address)?;
-            let (page_bits, offset_bits) = or_all(&pages, &into.address);
-            if page_bits > u64::MAX >> PAGE_BITS {
-                return Err(self.corrupt("bits of a page number", u64::MAX >> PAGE_BITS, page_bits));
-            }
+            let offset_bits = into.address.iter().fold(0, |bits, offset| bits | offset);
             if offset_bits >> PAGE_BITS != 0 {
                 return Err(self.corrupt("bits of an offset in a page", (1 << PAGE_BITS) - 1, offset_bits));
             }
@@ -213,10 +215,4 @@ impl Decoder<'_> {
         into.object.extend(objects.iter().map(|object| *object as u32));
         Ok(())
     }
-}
-
-/// All bits that occur in the pages, and in the offsets.
-fn or_all(pages: &[u64], offsets: &[u64]) -> (u64, u64) {
-    let all = |values: &[u64]| values.iter().fold(0, |bits, value| bits | value);
-    (all(pages), all(offsets))
 }

@@ -1,13 +1,15 @@
 //! The payload of an EVENTS record: statistics, column directory, columns.
 //!
 //! This file owns the statistics and the directory; `encode` and `decode` turn events into
-//! columns and back, `residual` knows how a column is predicted, `planes` how its bytes are stored.
+//! columns and back, `statistics` compares them with what the block says of itself, `residual` knows how a
+//! column is predicted, `planes` how its bytes are stored.
 
 mod decode;
 mod encode;
 mod layout;
 mod planes;
 mod residual;
+mod statistics;
 
 pub(crate) use encode::BlockEncoder;
 pub(crate) use layout::BLOCK_STATS_LEN;
@@ -68,7 +70,7 @@ impl EventsBlock {
     ///
     /// # Errors
     ///
-    /// A column that contradicts its directory or its limits, or has an encoding of a later
+    /// A column that contradicts its directory, the statistics or its limits, or has an encoding of a later
     /// version. `into` is then empty.
     pub fn decode(&self, want: Projection, into: &mut Columns) -> Result<()> {
         let done = decode::decode(self, want, into);

@@ -2,6 +2,7 @@
 
 use super::TRACE_ID;
 
+pub(crate) const META: u8 = 1;
 pub(crate) const DICT: u8 = 2;
 pub(crate) const TIMELINE: u8 = 3;
 pub(crate) const EVENTS: u8 = 4;
@@ -32,6 +33,15 @@ pub(crate) fn frame(kind: u8, codec: u8, events: u32, sequence: u64, payload: &[
     let crc = crc32c::crc32c(payload);
     let mut bytes = frame_header(kind, codec, payload.len() as u32, events, sequence, crc);
     bytes.extend(payload);
+    bytes
+}
+
+/// A frame with flags.
+pub(crate) fn frame_with_flags(kind: u8, flags: u16, sequence: u64, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = frame(kind, 1, 0, sequence, payload);
+    bytes[6..8].copy_from_slice(&flags.to_le_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&TRACE_ID), &bytes[..28]);
+    bytes[28..32].copy_from_slice(&crc.to_le_bytes());
     bytes
 }
 
