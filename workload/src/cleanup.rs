@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tempfile::TempPath;
@@ -19,14 +19,12 @@ pub struct Cleanup {
 }
 
 impl Cleanup {
-    /// Starts the watch: one thread, named `pf-signals`, that sleeps until a signal comes. A SIGHUP
-    /// that was ignored when the program started (`nohup`) stays ignored.
+    /// Starts the watch: one thread, named `pf-signals`, that sleeps until a signal comes. What was
+    /// ignored when the program started (by `nohup`, or by a script for its background jobs) stays
+    /// ignored.
     pub fn watch() -> io::Result<Self> {
-        let mut wanted = vec![SIGINT, SIGTERM];
-        if !is_ignored(SIGHUP) {
-            wanted.push(SIGHUP);
-        }
-        let mut signals = Signals::new(wanted)?;
+        let ending = [SIGINT, SIGTERM, SIGQUIT, SIGHUP];
+        let mut signals = Signals::new(ending.into_iter().filter(|signal| !is_ignored(*signal)))?;
         let cleanup = Self { file: Arc::default() };
         let watched = cleanup.clone();
         thread::Builder::new().name("pf-signals".into()).spawn(move || {
@@ -92,26 +90,35 @@ impl Doomed {
     /// Keeps the file under its final name, in one step. Without `replace`, a file that has that
     /// name by now is an error.
     pub fn rename_to(self, target: &Path, replace: bool) -> io::Result<()> {
-        let Some(path) = self.cleanup.lock().take() else {
-            return Ok(());
-        };
-        let renamed = if replace {
-            path.persist(target)
-        } else {
-            path.persist_noclobber(target)
-        };
-        renamed.map_err(|failed| failed.error)
+        self.settle(|path| {
+            let renamed = if replace {
+                path.persist(target)
+            } else {
+                path.persist_noclobber(target)
+            };
+            renamed.map_err(|failed| failed.error)
+        })
     }
 
     /// Removes the file now, and says if that failed.
     pub fn remove(self) -> io::Result<()> {
-        self.cleanup.lock().take().map_or(Ok(()), TempPath::close)
+        self.settle(TempPath::close)
+    }
+
+    /// Decides the file's fate. The slot is locked until that is done: a signal in between waits, and
+    /// cannot end the program with a file of which nobody knows.
+    fn settle(&self, decide: impl FnOnce(TempPath) -> io::Result<()>) -> io::Result<()> {
+        let mut slot = self.cleanup.lock();
+        let done = slot.take().map_or(Ok(()), decide);
+        drop(slot);
+        done
     }
 }
 
 impl Drop for Doomed {
     fn drop(&mut self) {
-        drop(self.cleanup.lock().take());
+        let mut slot = self.cleanup.lock();
+        drop(slot.take());
     }
 }
 
@@ -128,6 +135,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn a_signal_waits_until_the_fate_of_the_file_is_decided() {
+        let directory = tempfile::tempdir().unwrap();
+        let cleanup = Cleanup::watch().unwrap();
+        let (_file, doomed) = cleanup.create_new(&directory.path().join("half")).unwrap();
+        let decided = doomed.settle(|path| {
+            assert!(cleanup.file.try_lock().is_err());
+            path.close()
+        });
+        decided.unwrap();
+        assert!(cleanup.file.try_lock().is_ok());
+    }
 
     #[test]
     fn a_dropped_file_is_gone_and_a_renamed_one_stays() {

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::MAX_MB;
+
 /// Exit status of a command line that makes no sense.
 const USAGE: u8 = 2;
 
@@ -24,6 +26,16 @@ pub fn parse_arguments<T: Parser>() -> Result<T, ExitCode> {
             ExitCode::from(USAGE)
         }
     })
+}
+
+/// Reads a size in MB; what is wrong with it is said in words.
+pub fn parse_mb(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("1 or more MB".to_owned()),
+        Ok(megabytes) if megabytes > MAX_MB => Err(format!("{MAX_MB} MB or less")),
+        Ok(megabytes) => Ok(megabytes),
+        Err(problem) => Err(problem.to_string()),
+    }
 }
 
 /// Turns the outcome of a program into its exit status; the error, if any, is one line.

@@ -92,13 +92,33 @@ fn a_sequential_file_verifies_and_the_first_bad_page_is_named() {
     for page in [600, 500] {
         file.write_all_at(b"damage", page * 4096 + 1000).unwrap();
         let line = error_line(&run(directory.path(), &["--verify", "-f", "s"]), 1);
-        assert!(line.contains(&format!("page {page} ")), "{line}");
+        assert!(
+            line.contains(&format!("page {page} ")) && !line.contains("-p"),
+            "{line}"
+        );
     }
     file.set_len(100 * 4096 + 7).unwrap();
     let line = error_line(&run(directory.path(), &["--verify", "-f", "s"]), 1);
     assert!(line.contains("page 100 ") && line.contains("7 of 4096"), "{line}");
     file.set_len(0).unwrap();
     assert!(error_line(&run(directory.path(), &["--verify", "-f", "s"]), 1).contains("empty"));
+}
+
+#[test]
+fn a_file_of_another_kind_is_asked_for_its_pattern() {
+    let directory = on_disk();
+    assert!(run(directory.path(), &["-f", "r", "-s", "1"]).status.success());
+    let line = error_line(&run(directory.path(), &["--verify", "-f", "r"]), 1);
+    assert!(line.contains("was it made with -p sequential?"), "{line}");
+}
+
+#[test]
+fn a_size_of_nothing_is_answered_in_words() {
+    let directory = on_disk();
+    let line = error_line(&run(directory.path(), &["-f", "x", "-s", "0"]), 2);
+    assert!(line.contains("1 or more MB"), "{line}");
+    let line = error_line(&run(directory.path(), &["-f", "x", "-s", "8796093022208"]), 2);
+    assert!(line.contains("8796093022207 MB or less"), "{line}");
 }
 
 #[test]

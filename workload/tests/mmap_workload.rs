@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -219,7 +219,7 @@ fn the_table_names_the_columns_and_the_temporary_file_is_gone() {
 
 #[test]
 fn a_signal_removes_the_temporary_file_and_is_the_cause_of_death() {
-    for signal in [libc::SIGINT, libc::SIGTERM] {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGQUIT] {
         let directory = on_disk();
         let mut child = workload(directory.path(), &["--size", "1", "-d", "60000"])
             .stdout(Stdio::null())
@@ -235,6 +235,50 @@ fn a_signal_removes_the_temporary_file_and_is_the_cause_of_death() {
         assert_eq!(child.wait().unwrap().signal(), Some(signal));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn signals_ignored_at_the_start_stay_ignored() {
+    let signals = [libc::SIGINT, libc::SIGTERM, libc::SIGQUIT, libc::SIGHUP];
+    let directory = on_disk();
+    let mut command = workload(directory.path(), &["--size", "1", "-c", "2", "-d", "1500"]);
+    // SAFETY: signal(2) is async-signal-safe and touches no memory of the parent.
+    unsafe {
+        command.pre_exec(move || {
+            for signal in signals {
+                libc::signal(signal, libc::SIG_IGN);
+            }
+            Ok(())
+        });
+    }
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // The file appears only after the watch has started.
+    while fs::read_dir(directory.path()).unwrap().count() == 0 {
+        assert!(Instant::now() < deadline, "no temporary file appeared");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    for signal in signals {
+        // SAFETY: the child is ours and was not waited for yet.
+        assert_eq!(unsafe { libc::kill(child.id().cast_signed(), signal) }, 0);
+    }
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_directory_without_space_is_passed_over_and_named() {
+    let directory = on_disk();
+    // /proc has no space, whoever asks.
+    let output = workload(directory.path(), &["--size", "1", "-c", "1"])
+        .env("TMPDIR", "/proc")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(
+        text.contains("/proc") && text.contains("not enough space"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -278,11 +322,24 @@ fn files_that_cannot_be_walked_are_one_line_that_names_them() {
 fn the_log_never_overwrites_the_file_that_is_walked() {
     let directory = on_disk();
     fs::write(directory.path().join("data"), "precious").unwrap();
-    error_line(
-        &run(directory.path(), &["-f", "data", "--log-touches", "./data"]),
-        1,
-    );
-    assert_eq!(fs::read(directory.path().join("data")).unwrap(), b"precious");
+    fs::hard_link(directory.path().join("data"), directory.path().join("hard")).unwrap();
+    std::os::unix::fs::symlink("hard", directory.path().join("soft")).unwrap();
+    for log in ["./data", "hard", "soft"] {
+        let line = error_line(&run(directory.path(), &["-f", "data", "--log-touches", log]), 1);
+        assert!(line.contains("the file to walk"), "{line}");
+        assert_eq!(fs::read(directory.path().join("data")).unwrap(), b"precious");
+    }
+}
+
+#[test]
+fn an_old_log_is_replaced_as_a_whole() {
+    let directory = on_disk();
+    fs::write(directory.path().join("data"), vec![1; 9000]).unwrap();
+    fs::write(directory.path().join("log"), "old\n".repeat(10_000)).unwrap();
+    let arguments = ["-f", "data", "-c", "3", "--log-touches", "log"];
+    assert!(run(directory.path(), &arguments).status.success());
+    let text = fs::read_to_string(directory.path().join("log")).unwrap();
+    assert_eq!(text.lines().count(), 4, "{text}");
 }
 
 #[test]

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
-use crate::{MAX_MB, MB};
+use crate::MB;
+use crate::process::parse_mb;
 
 /// Make a file whose content is known, whole or not at all.
 ///
 /// The bytes go to FILE.partial, which gets its final name when all of it is on the disk, and is
-/// removed on any error, on SIGINT, SIGTERM and SIGHUP.
+/// removed on any error, on SIGINT, SIGTERM, SIGQUIT and SIGHUP.
 #[derive(Debug, Parser)]
 #[command(name = "data-generator", version)]
 pub struct Cli {
@@ -18,7 +19,7 @@ pub struct Cli {
     file: PathBuf,
     /// Its size; 1 MB is 1048576 bytes
     #[arg(short, long, value_name = "MB", required_unless_present = "verify",
-          value_parser = clap::value_parser!(u64).range(1..=MAX_MB))]
+          value_parser = parse_mb)]
     size: Option<u64>,
     /// Its content
     #[arg(short, long, value_enum, default_value = "random")]

@@ -15,7 +15,7 @@ pub enum VerifyError {
     #[error("it is empty")]
     Empty,
     /// The first page that is wrong.
-    #[error("page {page} (byte {offset}) is wrong: {problem}")]
+    #[error("page {page} (byte {offset}) is wrong: {problem}{}", hint(*page))]
     Page {
         /// Its place in the file, from 0.
         page: u64,
@@ -27,6 +27,15 @@ pub enum VerifyError {
     /// It cannot be read.
     #[error("cannot read it")]
     Read(#[from] io::Error),
+}
+
+/// A file of which not even the start is right is most likely of another kind.
+fn hint(page: u64) -> &'static str {
+    if page == 0 {
+        "; was it made with -p sequential?"
+    } else {
+        ""
+    }
 }
 
 /// Checks all pages of `input` and returns their number; `on_checked` hears of each one's bytes.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 use super::pattern::{Pattern, Shape};
-use crate::{MAX_MB, MB};
+use crate::MB;
+use crate::process::parse_mb;
 
 /// Touch the pages of mapped memory in a known order, and print what the kernel counted.
 ///
@@ -38,7 +39,7 @@ pub struct Cli {
     seed: u64,
     /// Size of the temporary file or of the anonymous memory; 1 MB is 1048576 bytes
     #[arg(long, value_name = "MB", default_value_t = 64, conflicts_with = "file",
-          value_parser = clap::value_parser!(u64).range(1..=MAX_MB))]
+          value_parser = parse_mb)]
     size: u64,
     /// Write instead of read: adds 0 to the first byte of the page, which dirties it and changes nothing
     #[arg(long)]

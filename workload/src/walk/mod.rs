@@ -14,8 +14,9 @@ mod source;
 mod touches;
 mod worker;
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -53,12 +54,24 @@ pub fn run(options: &Options) -> Result<()> {
 
 fn create_touch_file(path: &Path, memory: &Memory) -> Result<File> {
     let name = path.display();
-    // Creating it would empty the file that is to be walked.
+    let cannot_create = || format!("--log-touches {name}: cannot create it");
+    // Emptied only when it is known not to be the file to walk, whatever its name.
+    let opened = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path);
+    let file = opened.with_context(cannot_create)?;
+    let written = file.metadata().with_context(cannot_create)?;
     if let Memory::File { path: walked, .. } = memory
-        && let (Ok(walked), Ok(written)) = (walked.canonicalize(), path.canonicalize())
-        && walked == written
+        && let Ok(walked) = walked.metadata()
+        && (walked.dev(), walked.ino()) == (written.dev(), written.ino())
     {
         bail!("--log-touches {name}: that is the file to walk");
     }
-    File::create(path).with_context(|| format!("--log-touches {name}: cannot create it"))
+    // A pipe or a device has no length.
+    if written.is_file() {
+        file.set_len(0).with_context(cannot_create)?;
+    }
+    Ok(file)
 }

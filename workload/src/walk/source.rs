@@ -88,15 +88,11 @@ impl Source {
         options: &Options,
         cleanup: &Cleanup,
     ) -> Result<Self> {
-        let directory = directory_on_disk()?;
-        disk::require_space(&directory, size_bytes)?;
-        let made = cleanup.create_unnamed(&directory, "mmap-workload-");
-        let (mut file, temporary) = made.with_context(|| format!("in {}", directory.display()))?;
+        let (file, temporary) = first_possible(directories(), |directory| {
+            make_in(directory, size_bytes, options.pattern.seed, cleanup)
+        })?;
         let path = temporary.path().to_path_buf();
         let name = path.display();
-        write_random(&mut file, size_bytes, options.pattern.seed, |_| {})
-            .with_context(|| format!("cannot write {name}"))?;
-        file.sync_all().with_context(|| format!("cannot write {name}"))?;
         let ground = Ground::of_file(&file, options.write).with_context(|| format!("cannot map {name}"))?;
         let resident_after_evict = evict_if(wanted_cold, &file, &ground, &path)?;
         Ok(Self {
@@ -139,23 +135,66 @@ fn evict_if(wanted: bool, file: &File, ground: &Ground, path: &Path) -> Result<O
     Ok(resident)
 }
 
-/// The first directory whose files can leave the page cache; says which ones cannot.
-fn directory_on_disk() -> Result<PathBuf> {
-    let chosen = env::var_os("TMPDIR")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from);
+/// Where a temporary file may go, the best place first.
+fn directories() -> impl Iterator<Item = PathBuf> {
+    let chosen = env::var_os("TMPDIR").filter(|value| !value.is_empty());
     let fallbacks = [PathBuf::from("/var/tmp"), PathBuf::from(".")];
-    for directory in chosen.into_iter().chain(fallbacks) {
-        let name = directory.display();
-        match disk::is_in_memory(&directory) {
-            Ok(false) => return Ok(directory),
-            Ok(true) => {
+    chosen.map(PathBuf::from).into_iter().chain(fallbacks)
+}
+
+/// What `make` makes in the first directory where it can; says why the ones before were passed over.
+fn first_possible<T>(
+    directories: impl IntoIterator<Item = PathBuf>,
+    mut make: impl FnMut(&Path) -> Result<T>,
+) -> Result<T> {
+    for directory in directories {
+        match make(&directory) {
+            Ok(made) => return Ok(made),
+            Err(problem) => {
                 say(format_args!(
-                    "note: {name} is in memory (tmpfs), where nothing can be evicted; trying elsewhere"
+                    "note: {} {problem:#}; trying elsewhere",
+                    directory.display()
                 ));
             }
-            Err(problem) => say(format_args!("note: {name} cannot be used: {problem}")),
         }
     }
-    bail!("no directory on a disk; name one with TMPDIR, or walk a file of yours with -f")
+    bail!("no directory can take it; name one on a disk with TMPDIR, or walk a file of yours with -f")
+}
+
+/// A whole file of random bytes on a disk, or nothing.
+fn make_in(directory: &Path, size_bytes: u64, seed: u64, cleanup: &Cleanup) -> Result<(File, Doomed)> {
+    if disk::is_in_memory(directory).context("cannot be used")? {
+        bail!("is in memory (tmpfs), where nothing can be evicted");
+    }
+    disk::require_space(directory, size_bytes).context("cannot be used")?;
+    let made = cleanup.create_unnamed(directory, "mmap-workload-");
+    let (mut file, temporary) = made.context("takes no new file")?;
+    write_random(&mut file, size_bytes, seed, |_| {})
+        .and_then(|()| file.sync_all())
+        .context("cannot hold the file")?;
+    Ok((file, temporary))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_takes_no_file_is_passed_over() {
+        let cleanup = Cleanup::watch().unwrap();
+        let usable = tempfile::tempdir().unwrap();
+        // Nothing can be created in /proc, by nobody.
+        let directories = ["/proc", "/absent"].map(PathBuf::from);
+        let directories = directories.into_iter().chain([usable.path().to_path_buf()]);
+        let make = |directory: &Path| {
+            let made = cleanup.create_unnamed(directory, "mmap-workload-");
+            Ok(made?.1)
+        };
+        let made = first_possible(directories, make).unwrap();
+        assert!(made.path().starts_with(usable.path()));
+        assert!(make_in(Path::new("/proc"), 0, 1, &cleanup).is_err());
+        assert!(first_possible([PathBuf::from("/proc")], make).is_err());
+    }
 }
