@@ -11,7 +11,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::query::events::Events;
 use crate::query::files::Files;
-use crate::query::info;
+use crate::query::info::{self, shell_words};
 use crate::query::percentiles::Percentiles;
 use crate::query::threads::Threads;
 use crate::report::{Layout, Report};
@@ -31,7 +31,7 @@ const DATA_SIZE: (usize, usize) = (64, 128);
 /// Input, output, or a question that the trace cannot answer.
 pub fn run(request: &Request) -> anyhow::Result<()> {
     let input = input::open(&request.trace)?;
-    let mut output = Output::open(request.output.as_deref(), &request.trace)?;
+    let mut output = Output::open(request.output.as_deref(), input.identity)?;
     match answer(request, input, &mut output) {
         Err(error) if error.is_broken_pipe() => Ok(()),
         Err(AnalyzeError::Format(error)) => Err(input::explain_format(
@@ -150,6 +150,15 @@ fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Resu
         progress.tick(bytes);
     });
     progress.finish();
+    if let Ok(session) = &session
+        && session.passed == 0
+        && !request.filter.is_empty()
+    {
+        let trace = shell_words(&[request.trace.display().to_string()]);
+        let hint = format!("no faults pass the filter; pfanalyze files {trace} lists what there is");
+        // Nothing can be done about a closed stderr.
+        let _ = writeln!(std::io::stderr(), "{}", crate::text::escape(&hint));
+    }
     session
 }
 

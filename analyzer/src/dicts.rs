@@ -13,12 +13,20 @@ pub struct Dicts {
 }
 
 impl Dicts {
-    /// Takes in one dictionary record; snapshots repeat entries, which changes nothing.
+    /// Takes in one dictionary record; snapshots repeat entries, which changes nothing: the first meaning of an id stands.
     pub fn learn(&mut self, dict: Dict) {
         self.generation = self.generation.wrapping_add(1);
         match dict {
-            Dict::Comms { first_id, entries } => self.comms.extend((first_id..=u32::MAX).zip(entries)),
-            Dict::Objects { first_id, entries } => self.objects.extend((first_id..=u32::MAX).zip(entries)),
+            Dict::Comms { first_id, entries } => {
+                for (id, name) in (first_id..=u32::MAX).zip(entries) {
+                    self.comms.entry(id).or_insert(name);
+                }
+            }
+            Dict::Objects { first_id, entries } => {
+                for (id, object) in (first_id..=u32::MAX).zip(entries) {
+                    self.objects.entry(id).or_insert(object);
+                }
+            }
         }
     }
 
@@ -78,5 +86,20 @@ fn unknown(id: u32) -> Cow<'static, str> {
         Cow::Borrowed("unknown")
     } else {
         Cow::Owned(format!("unknown#{id}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_meaning_of_an_id_stands() {
+        let mut dicts = Dicts::default();
+        for names in [&["first"][..], &["other", "second"]] {
+            let entries = names.iter().map(|&name| name.to_owned()).collect();
+            dicts.learn(Dict::Comms { first_id: 1, entries });
+        }
+        assert_eq!((dicts.comm(1), dicts.comm(2)), ("first".into(), "second".into()));
     }
 }

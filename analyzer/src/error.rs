@@ -8,13 +8,13 @@ pub enum AnalyzeError {
     #[error(transparent)]
     Format(#[from] pf_formats::FormatError),
     /// A frame could not be built or asked.
-    #[error("polars: {0}")]
+    #[error("the frame engine failed")]
     Polars(#[from] polars::error::PolarsError),
     /// The result cannot be written.
-    #[error("cannot write the result: {0}")]
+    #[error("cannot write the result")]
     Write(#[source] std::io::Error),
     /// The result cannot be written as CSV.
-    #[error("cannot write CSV: {0}")]
+    #[error("cannot write CSV")]
     Csv(#[source] csv::Error),
     /// What was asked for cannot be answered from this trace.
     #[error("{0}")]

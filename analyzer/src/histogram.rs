@@ -8,22 +8,101 @@ const SUB: u64 = 1 << SUB_BITS;
 /// What reports say about the precision of quantiles.
 pub const PRECISION: &str = "quantiles are within 1 %; minimum and maximum are exact";
 
+/// Buckets kept as a sorted list. Most threads and files fill few, and there may be many threads; with more buckets
+/// the whole range is stored.
+const SPARSE: usize = 128;
+
 /// Counts of values, nanoseconds in practice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Index of the bucket that `buckets[0]` stands for; only the used range is stored.
-    base: usize,
-    buckets: Vec<u64>,
+    buckets: Buckets,
     count: u64,
     sum: u128,
     min: u64,
     max: u64,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Buckets {
+    /// Sorted by bucket, counts above 0.
+    Sparse(Vec<(u16, u64)>),
+    /// `counts[0]` belongs to bucket `base`; only the used range is stored.
+    Dense { base: usize, counts: Vec<u64> },
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self::Sparse(Vec::new())
+    }
+}
+
+impl Buckets {
+    fn add(&mut self, bucket: usize, n: u64) {
+        match self {
+            Self::Sparse(list) => {
+                let bucket = u16::try_from(bucket).unwrap_or(u16::MAX);
+                match list.binary_search_by_key(&bucket, |&(bucket, _)| bucket) {
+                    Ok(index) => {
+                        if let Some((_, count)) = list.get_mut(index) {
+                            *count = count.saturating_add(n);
+                        }
+                    }
+                    Err(index) => list.insert(index, (bucket, n)),
+                }
+                if list.len() > SPARSE {
+                    self.become_dense();
+                }
+            }
+            Self::Dense { base, counts } => {
+                if bucket < *base {
+                    let missing = *base - bucket;
+                    counts.splice(0..0, std::iter::repeat_n(0, missing));
+                    *base = bucket;
+                }
+                let index = bucket - *base;
+                if index >= counts.len() {
+                    counts.resize(index + 1, 0);
+                }
+                if let Some(count) = counts.get_mut(index) {
+                    *count = count.saturating_add(n);
+                }
+            }
+        }
+    }
+
+    fn become_dense(&mut self) {
+        let used: Vec<(usize, u64)> = self.used().collect();
+        let (Some(&(base, _)), Some(&(last, _))) = (used.first(), used.last()) else {
+            return;
+        };
+        let mut counts = vec![0; last - base + 1];
+        for (bucket, n) in used {
+            if let Some(count) = counts.get_mut(bucket - base) {
+                *count = n;
+            }
+        }
+        *self = Self::Dense { base, counts };
+    }
+
+    /// Buckets with a count, rising.
+    fn used(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let (list, base, counts) = match self {
+            Self::Sparse(list) => (list.as_slice(), 0, [].as_slice()),
+            Self::Dense { base, counts } => ([].as_slice(), *base, counts.as_slice()),
+        };
+        let sparse = list.iter().map(|&(bucket, n)| (usize::from(bucket), n));
+        let dense = counts
+            .iter()
+            .enumerate()
+            .map(move |(offset, &n)| (base + offset, n));
+        sparse.chain(dense.filter(|&(_, n)| n > 0))
+    }
+}
+
 impl Histogram {
     /// Adds one value.
     pub fn add(&mut self, value: u64) {
-        self.grow_and_add(bucket_of(value), 1);
+        self.buckets.add(bucket_of(value), 1);
         self.min = if self.count == 0 {
             value
         } else {
@@ -39,8 +118,8 @@ impl Histogram {
         if other.count == 0 {
             return;
         }
-        for (offset, &n) in other.buckets.iter().enumerate().filter(|&(_, &n)| n > 0) {
-            self.grow_and_add(other.base + offset, n);
+        for (bucket, n) in other.buckets.used() {
+            self.buckets.add(bucket, n);
         }
         self.min = if self.count == 0 {
             other.min
@@ -50,23 +129,6 @@ impl Histogram {
         self.max = self.max.max(other.max);
         self.count = self.count.saturating_add(other.count);
         self.sum = self.sum.saturating_add(other.sum);
-    }
-
-    fn grow_and_add(&mut self, bucket: usize, n: u64) {
-        if self.buckets.is_empty() {
-            self.base = bucket;
-        } else if bucket < self.base {
-            let missing = self.base - bucket;
-            self.buckets.splice(0..0, std::iter::repeat_n(0, missing));
-            self.base = bucket;
-        }
-        let index = bucket - self.base;
-        if index >= self.buckets.len() {
-            self.buckets.resize(index + 1, 0);
-        }
-        if let Some(slot) = self.buckets.get_mut(index) {
-            *slot = slot.saturating_add(n);
-        }
     }
 
     /// How many values were added.
@@ -106,11 +168,15 @@ impl Histogram {
         let rank = (u128::from(self.count) * u128::from(per_100k))
             .div_ceil(100_000)
             .max(1);
+        // The last one is known exactly.
+        if rank >= u128::from(self.count) {
+            return self.max;
+        }
         let mut seen = 0u128;
-        for (offset, &n) in self.buckets.iter().enumerate() {
+        for (bucket, n) in self.buckets.used() {
             seen += u128::from(n);
             if seen >= rank {
-                return middle_of(self.base + offset).clamp(self.min, self.max);
+                return middle_of(bucket).clamp(self.min, self.max);
             }
         }
         self.max
@@ -176,6 +242,18 @@ mod tests {
             );
         }
         assert_eq!((histogram.min(), histogram.max()), (values[0], values[99_999]));
+    }
+
+    #[test]
+    fn few_values_take_little_memory_and_the_last_rank_is_the_exact_maximum() {
+        let mut histogram = Histogram::default();
+        (0..12u64).for_each(|i| histogram.add(22_764 << i));
+        assert!(matches!(&histogram.buckets, Buckets::Sparse(list) if list.len() == 12));
+        assert_eq!(histogram.quantile(99_000), 22_764 << 11);
+        let mut one = Histogram::default();
+        one.add(u64::MAX);
+        one.add(0);
+        assert!(matches!(&one.buckets, Buckets::Sparse(list) if list.len() == 2));
     }
 
     #[test]

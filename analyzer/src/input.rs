@@ -11,6 +11,36 @@ pub struct Input {
     pub reader: TraceReader<Box<dyn Read>>,
     /// Size, when it is a regular file.
     pub size: Option<u64>,
+    /// Device and inode, when it is a regular file, also as standard input: results must not go there.
+    pub identity: Option<(u64, u64)>,
+}
+
+/// Device and inode of a regular file.
+#[cfg(unix)]
+#[must_use]
+pub fn identity(file: &File) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Not known here.
+#[cfg(not(unix))]
+#[must_use]
+pub fn identity(_: &File) -> Option<(u64, u64)> {
+    None
+}
+
+#[cfg(unix)]
+fn stdin_identity() -> Option<(u64, u64)> {
+    use std::os::fd::AsFd;
+    let owned = io::stdin().as_fd().try_clone_to_owned().ok()?;
+    identity(&File::from(owned))
+}
+
+#[cfg(not(unix))]
+fn stdin_identity() -> Option<(u64, u64)> {
+    None
 }
 
 /// Opens `path`; `-` is standard input.
@@ -19,26 +49,46 @@ pub struct Input {
 /// One line with a hint.
 pub fn open(path: &Path) -> anyhow::Result<Input> {
     let name = crate::text::escape(&path.display().to_string());
-    let (input, size): (Box<dyn Read>, Option<u64>) = if path.as_os_str() == "-" {
+    let (input, size, identity): (Box<dyn Read>, _, _) = if path.as_os_str() == "-" {
         if io::stdin().is_terminal() {
             anyhow::bail!("standard input is a terminal: pipe a trace into it, or give a file");
         }
-        (Box::new(io::stdin().lock()), None)
+        (Box::new(io::stdin().lock()), None, stdin_identity())
     } else {
-        let file = File::open(path).map_err(|error| explain_open(&name, &error))?;
-        let metadata = file.metadata().map_err(|error| explain_open(&name, &error))?;
+        let file = File::open(path).map_err(|error| explain_open(path, &name, &error))?;
+        let metadata = file
+            .metadata()
+            .map_err(|error| explain_open(path, &name, &error))?;
         if metadata.is_dir() {
             anyhow::bail!("{name} is a directory: give the .pfz file in it");
         }
-        (Box::new(file), metadata.is_file().then_some(metadata.len()))
+        let identity = identity(&file);
+        (
+            Box::new(file),
+            metadata.is_file().then_some(metadata.len()),
+            identity,
+        )
     };
     let buffered: Box<dyn Read> = Box::new(BufReader::with_capacity(1 << 18, input));
     let reader = TraceReader::new(buffered).map_err(|error| explain_format(&name, &error))?;
-    Ok(Input { reader, size })
+    Ok(Input {
+        reader,
+        size,
+        identity,
+    })
 }
 
-fn explain_open(name: &str, error: &io::Error) -> anyhow::Error {
+fn explain_open(path: &Path, name: &str, error: &io::Error) -> anyhow::Error {
+    // What the recorder writes to until it is done.
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
     match error.kind() {
+        io::ErrorKind::NotFound if Path::new(&partial).exists() => {
+            anyhow::anyhow!(
+                "{name} does not exist, but {name}.partial does: the recorder is still writing or was killed; \
+                 see what is there with 'pfanalyze {name}.partial'"
+            )
+        }
         io::ErrorKind::NotFound => {
             anyhow::anyhow!("{name} does not exist: record it with 'sudo pfrec -o {name} -- COMMAND'")
         }

@@ -3,7 +3,8 @@
 
 use crate::session::Session;
 use crate::text::escape;
-use crate::units::grouped;
+use crate::units::{fixed, grouped};
+use pf_formats::LossReason;
 
 /// Warnings, one line each; empty for a clean trace.
 #[must_use]
@@ -12,24 +13,12 @@ pub fn warnings(session: &Session) -> Vec<String> {
     if !session.finished {
         let events = grouped(session.events);
         lines.push(format!(
-            "unfinished: the recorder was killed or is still writing; {events} events read"
+            "unfinished: no valid end: the recorder was killed, is still writing, or the end is damaged; {events} events read"
         ));
     } else if session.clean == Some(false) {
         lines.push("unfinished: the recorder closed the file early after an error".to_owned());
     }
-    if session.events_lost() > 0 {
-        let reasons: Vec<String> = session
-            .losses
-            .iter()
-            .filter(|loss| loss.reason.costs_events())
-            .map(|loss| format!("{} {}", loss.reason.name(), grouped(loss.count)))
-            .collect();
-        let lost = grouped(session.events_lost());
-        lines.push(format!(
-            "lost: {lost} faults were not recorded ({}); counts are too low",
-            reasons.join(", ")
-        ));
-    }
+    lines.extend(losses(session));
     if session.damage_count > 0 {
         let mut line = format!(
             "damaged: {} in {} place{}",
@@ -43,6 +32,7 @@ pub fn warnings(session: &Session) -> Vec<String> {
                 quantity(session.events_missing, "event")
             ));
         }
+        line.push_str(&uncounted(session));
         if let Some(first) = session.damages.first() {
             line.push_str(&format!(
                 "; first at byte {}: {}",
@@ -51,8 +41,107 @@ pub fn warnings(session: &Session) -> Vec<String> {
             ));
         }
         lines.push(line);
+    } else {
+        let uncounted = uncounted(session);
+        if !uncounted.is_empty() {
+            lines.push(format!("damaged{uncounted}"));
+        }
     }
     lines
+}
+
+/// Events that the end record knows of and that are neither read nor known to be in a damaged place.
+fn uncounted(session: &Session) -> String {
+    let written = session.totals.as_ref().map_or(0, |totals| totals.events);
+    let known = session.events.saturating_add(session.events_missing);
+    match written.saturating_sub(known) {
+        0 => String::new(),
+        difference => format!(
+            ", the end record counts {} more that {} not there",
+            quantity(difference, "event"),
+            if difference == 1 { "is" } else { "are" }
+        ),
+    }
+}
+
+/// What was lost, when, and why.
+fn losses(session: &Session) -> Option<String> {
+    let costly = || {
+        session
+            .losses
+            .iter()
+            .filter(|loss| loss.reason.costs_events() && loss.count > 0)
+    };
+    let from_ns = costly().map(|loss| loss.from_ns).min()?;
+    let to_ns = costly().map(|loss| loss.to_ns).max()?;
+    let reasons: Vec<String> = costly()
+        .map(|loss| format!("{}: {}", reason_in_words(loss.reason), grouped(loss.count)))
+        .collect();
+    let (from_ns, to_ns) = (session.since_start_ns(from_ns), session.since_start_ns(to_ns));
+    let decimals = if to_ns.saturating_sub(from_ns) < 100_000_000 {
+        6
+    } else {
+        2
+    };
+    let seconds = |ns| format!("{} s", fixed(ns, 1_000_000_000, decimals));
+    Some(format!(
+        "lost: {} between {} and {} ({}); counts and waits are too low there",
+        quantity(session.events_lost(), "fault"),
+        seconds(from_ns),
+        seconds(to_ns),
+        reasons.join(", "),
+    ))
+}
+
+/// What is worth knowing but cost no event.
+#[must_use]
+pub fn notes(session: &Session) -> Vec<String> {
+    let uncostly = session
+        .losses
+        .iter()
+        .filter(|loss| !loss.reason.costs_events() && loss.count > 0);
+    uncostly
+        .map(|loss| {
+            let one = loss.count == 1;
+            match loss.reason {
+                LossReason::Unfinished => format!(
+                    "{} began and did not complete ({}, or {} restarted)",
+                    quantity(loss.count, "fault"),
+                    if one {
+                        "its thread was ended"
+                    } else {
+                        "their threads were ended"
+                    },
+                    if one { "it was" } else { "they were" },
+                ),
+                LossReason::InFlight => format!(
+                    "{} {} still open when the recording ended",
+                    quantity(loss.count, "fault"),
+                    if one { "was" } else { "were" },
+                ),
+                other => format!(
+                    "{}: {} (no faults missing through it)",
+                    reason_in_words(other),
+                    grouped(loss.count)
+                ),
+            }
+        })
+        .collect()
+}
+
+/// A reason as a sentence without its end.
+#[must_use]
+pub fn reason_in_words(reason: LossReason) -> &'static str {
+    match reason {
+        LossReason::Reserve => "the kernel's ring buffer was full",
+        LossReason::Recursion => "the kernel skipped a probe that would have interrupted itself",
+        LossReason::Unfinished => "a fault began and did not complete",
+        LossReason::NoEntry => "only the end of a fault was seen",
+        LossReason::Queue => "the recorder's own queue was full",
+        LossReason::Sideband => "records of mappings and threads were lost, names may be wrong",
+        LossReason::State => "there was no room to remember open faults",
+        LossReason::InFlight => "faults were still open when the recording ended",
+    }
 }
 
 fn quantity(count: u64, noun: &str) -> String {

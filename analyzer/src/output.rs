@@ -1,7 +1,7 @@
 //! Where results go: standard output, or a file that is opened before the work starts. It also knows the terminal.
 
 use anyhow::Context;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
@@ -19,11 +19,11 @@ pub struct Output {
 }
 
 impl Output {
-    /// Opens `path`, or standard output. `trace` is refused as output.
+    /// Opens `path`, or standard output. `trace`, the identity of the input, is refused as output.
     ///
     /// # Errors
     /// When the file cannot be created, or is the trace itself.
-    pub fn open(path: Option<&Path>, trace: &Path) -> anyhow::Result<Self> {
+    pub fn open(path: Option<&Path>, trace: Option<(u64, u64)>) -> anyhow::Result<Self> {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok(Self::stdout());
         };
@@ -37,7 +37,7 @@ impl Output {
         let file = options
             .open(path)
             .with_context(|| format!("{name} cannot be written"))?;
-        if same_file(&file, trace) {
+        if trace.is_some() && crate::input::identity(&file) == trace {
             anyhow::bail!("{name} is the trace itself: give another file to -o");
         }
         let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
@@ -78,19 +78,4 @@ impl Output {
     pub fn height(&self) -> Option<usize> {
         self.terminal.map(|(_, height)| height)
     }
-}
-
-#[cfg(unix)]
-fn same_file(output: &File, trace: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |metadata: std::fs::Metadata| (metadata.is_file(), metadata.dev(), metadata.ino());
-    match (output.metadata(), std::fs::metadata(trace)) {
-        (Ok(output), Ok(trace)) => output.is_file() && identity(output) == identity(trace),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn same_file(_: &File, _: &Path) -> bool {
-    false
 }

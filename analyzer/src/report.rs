@@ -174,15 +174,8 @@ impl Report {
                 bytes_per_event(session)
             ),
         )?;
-        for note in session.losses.iter().filter(|loss| !loss.reason.costs_events()) {
-            line(
-                "note",
-                format!(
-                    "{} {} (no faults missing through it)",
-                    note.reason.name(),
-                    grouped(note.count)
-                ),
-            )?;
+        for note in notice::notes(session) {
+            line("note", note)?;
         }
         line("check", notice::reconciliation(session))?;
         if !filter.is_empty() {
@@ -191,37 +184,39 @@ impl Report {
                 format!("{}; below only the faults that pass", escape(&layout.filters)),
             )?;
         }
-        let (wait_ns, lived_ns, threads) = self.wait(session, filter);
-        let of_whom = if threads == 1 {
-            "thread".to_owned()
-        } else {
-            format!("{} threads", grouped(threads))
-        };
-        line(
-            "wait",
-            format!(
-                "{} in faults = {} of the {} lifetime of the {of_whom} that faulted",
-                duration(wait_ns),
-                percent(u128::from(wait_ns), lived_ns),
-                duration(u64::try_from(lived_ns).unwrap_or(u64::MAX)),
-            ),
-        )?;
+        if self.threads.is_empty() {
+            return Ok(());
+        }
+        line("wait", self.wait_in_words(session, filter))?;
         Ok(())
     }
 
-    /// Wait, summed lifetime of the threads with faults (within recording and filter window), their number.
-    fn wait(&self, session: &Session, filter: &Filter) -> (u64, u128, u64) {
-        let (begin, end) = filter.window_ns(session);
+    /// Wait against the summed lifetime of the threads with faults. A part of the time has no share: a fault that began
+    /// in it may have waited beyond its end.
+    fn wait_in_words(&self, session: &Session, filter: &Filter) -> String {
         let mut wait_ns = 0u64;
-        let mut lived_ns = 0u128;
-        let mut threads = 0u64;
-        for thread in self.threads.sorted() {
-            let life = session.lifetime_ns(thread.pid, thread.tid);
-            lived_ns += u128::from(life.1.min(end).saturating_sub(life.0.max(begin)));
+        let mut lived_ns = 0u64;
+        let threads = self.threads.sorted();
+        for thread in &threads {
+            lived_ns = lived_ns.saturating_add(session.lived_ns(thread.pid, thread.tid));
             wait_ns = wait_ns.saturating_add(thread.classes.wait_ns());
-            threads += 1;
         }
-        (wait_ns, lived_ns, threads)
+        let of_whom = match threads.len() {
+            1 => "thread".to_owned(),
+            more => format!("{} threads", grouped(more as u64)),
+        };
+        let wait = duration(wait_ns);
+        if filter.from_ns.is_some() || filter.to_ns.is_some() {
+            return format!("{wait} in faults of the {of_whom} that faulted");
+        }
+        // A wait longer than the life means that a birth or an end was not seen.
+        let share = match lived_ns {
+            0 => "-".to_owned(),
+            lived if lived < wait_ns => "-".to_owned(),
+            lived => percent(u128::from(wait_ns), u128::from(lived)),
+        };
+        let lived = duration(lived_ns);
+        format!("{wait} in faults = {share} of the {lived} lifetime of the {of_whom} that faulted")
     }
 
     /// The report as one JSON object: info, threads, percentiles, files.

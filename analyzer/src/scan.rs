@@ -46,7 +46,7 @@ pub fn scan<R: Read>(
     };
     while let Some(item) = reader.next()? {
         match item {
-            Item::Meta(meta) => session.meta = Some(*meta),
+            Item::Meta(meta) => session.see_meta(*meta),
             Item::Dict(dict) => session.dicts.learn(dict),
             Item::Timeline(entries) => session.see_timeline(&entries),
             Item::Loss(losses) => session.see_losses(&losses),
@@ -58,6 +58,7 @@ pub fn scan<R: Read>(
                     let Some(frame) = blocks.frame(&block, filter, &mut session)? else {
                         continue;
                     };
+                    session.passed = session.passed.saturating_add(frame.height() as u64);
                     for query in queries.iter_mut() {
                         query.block(&frame, &session)?;
                     }

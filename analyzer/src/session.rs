@@ -8,13 +8,16 @@ use std::collections::BTreeMap;
 /// Places of damage kept one by one; beyond this only their number is.
 const DAMAGES_KEPT: usize = 1_000;
 
-/// When a thread began and ended, as far as the recording saw it.
+/// When a thread began and ended, as far as the recording saw it. A tid can come again for a new thread of the same
+/// process: the dates are those of the last one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lifetime {
     /// Its creation, when that was during the recording.
     pub begin_ns: Option<u64>,
     /// Its end, when that was during the recording.
     pub end_ns: Option<u64>,
+    /// What all threads lived that had this pid and tid before.
+    pub before_ns: u64,
 }
 
 /// Faults lost for one reason.
@@ -59,7 +62,9 @@ pub struct Session {
     pub finished: bool,
     /// Events in all blocks read, before any filter.
     pub events: u64,
-    /// Major faults among them.
+    /// Events that passed the filter, when a query looked.
+    pub passed: u64,
+    /// Major faults among all events.
     pub majors: u64,
     /// Blocks read.
     pub blocks: u64,
@@ -87,6 +92,7 @@ impl Session {
             clean: None,
             finished: false,
             events: 0,
+            passed: 0,
             majors: 0,
             blocks: 0,
             bytes: 0,
@@ -140,13 +146,56 @@ impl Session {
         costly.fold(0, |sum, loss| sum.saturating_add(loss.count))
     }
 
-    /// Lifetime of a thread, cut to the recording.
+    /// How many for one reason.
     #[must_use]
-    pub fn lifetime_ns(&self, pid: u32, tid: u32) -> (u64, u64) {
+    pub fn lost_to(&self, reason: LossReason) -> u64 {
+        let found = self.losses.iter().find(|loss| loss.reason == reason);
+        found.map_or(0, |loss| loss.count)
+    }
+
+    /// How long the threads with this pid and tid lived during the recording.
+    #[must_use]
+    pub fn lived_ns(&self, pid: u32, tid: u32) -> u64 {
         let life = self.lifetimes.get(&(pid, tid)).copied().unwrap_or_default();
-        let begin = life.begin_ns.unwrap_or(0).max(self.start_ns());
-        let end = life.end_ns.unwrap_or(u64::MAX).min(self.end_ns());
-        (begin, end.max(begin))
+        life.before_ns
+            .saturating_add(self.lived_between(life.begin_ns, life.end_ns))
+    }
+
+    fn lived_between(&self, begin_ns: Option<u64>, end_ns: Option<u64>) -> u64 {
+        let begin = begin_ns.unwrap_or(0).max(self.start_ns());
+        let end = end_ns.unwrap_or(u64::MAX).min(self.end_ns());
+        end.saturating_sub(begin)
+    }
+
+    /// A birth closes the life before it.
+    fn see_birth(&mut self, key: (u32, u32), ts_ns: u64) {
+        let Some(&life) = self.lifetimes.get(&key) else {
+            let life = Lifetime {
+                begin_ns: Some(ts_ns),
+                ..Lifetime::default()
+            };
+            self.lifetimes.insert(key, life);
+            return;
+        };
+        // Records of different CPUs can come out of order: an end after this birth is its own end.
+        let is_new = life.end_ns.is_some_and(|end| end <= ts_ns)
+            || life.end_ns.is_none() && life.begin_ns.is_none_or(|begin| begin < ts_ns);
+        let next = if is_new {
+            // The end may have been lost, but then the next birth is the latest that it can have been.
+            let end = life.end_ns.unwrap_or(ts_ns);
+            let begin = life.begin_ns.unwrap_or(0).max(self.start_ns());
+            Lifetime {
+                begin_ns: Some(ts_ns),
+                end_ns: None,
+                before_ns: life.before_ns.saturating_add(end.saturating_sub(begin)),
+            }
+        } else {
+            Lifetime {
+                begin_ns: Some(life.begin_ns.map_or(ts_ns, |begin| begin.max(ts_ns))),
+                ..life
+            }
+        };
+        self.lifetimes.insert(key, next);
     }
 
     /// Before a block is looked at: without a meta record, time starts with the first block.
@@ -165,20 +214,18 @@ impl Session {
         for entry in entries {
             let key = (entry.pid, entry.tid);
             match entry.what {
-                // A tid can come again for a new thread: the newest begin forgets the old end.
-                Happening::Fork { .. } => {
-                    let life = Lifetime {
-                        begin_ns: Some(entry.ts_ns),
-                        end_ns: None,
-                    };
-                    self.lifetimes.insert(key, life);
-                }
+                Happening::Fork { .. } => self.see_birth(key, entry.ts_ns),
                 Happening::Exit { .. } => {
                     self.lifetimes.entry(key).or_default().end_ns = Some(entry.ts_ns);
                 }
                 Happening::Map { .. } | Happening::Comm { .. } => {}
             }
         }
+    }
+
+    /// The first record counts: a second one can only be a forgery or an accident.
+    pub(crate) fn see_meta(&mut self, meta: Meta) {
+        self.meta.get_or_insert(meta);
     }
 
     pub(crate) fn see_losses(&mut self, losses: &[Loss]) {

@@ -1,7 +1,7 @@
 //! A small result table and its three renderings. What the columns mean is the business of the queries.
 
 use crate::error::AnalyzeError;
-use crate::text::{escape, keep_end};
+use crate::text::{escape, json_text, keep_end};
 use crate::units::{fixed, grouped};
 use std::io::Write;
 
@@ -88,7 +88,7 @@ impl Value {
         match self {
             Self::Null => "null".to_owned(),
             // Serde's string form: JSON escapes and the quotes.
-            Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
+            Self::Text(text) => json_text(&serde_json::Value::from(text.as_str())),
             number => number.plain(),
         }
     }

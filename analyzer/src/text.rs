@@ -17,9 +17,29 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// Line separators, zero-width characters and bidirectional controls.
+/// Line separators, zero-width characters, bidirectional controls, annotations and tags.
 fn reorders_or_hides(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A JSON value as text. JSON itself lets C1 controls and DEL pass, and a terminal may obey them.
+#[must_use]
+pub fn json_text(value: &serde_json::Value) -> String {
+    let text = value.to_string();
+    if !text.chars().any(char::is_control) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c.is_control() {
+            out.push_str(&format!("\\u{:04x}", c as u32));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Keeps the end of `text`, which is the telling part of a path: `…/data/segments.bin`.
@@ -86,6 +106,11 @@ mod tests {
     fn terminal_escapes_do_not_pass() {
         assert_eq!(escape("a\x1b[2Jb\n\u{9b}c\u{7f}"), "a\\x1b[2Jb\\n\\x9bc\\x7f");
         assert_eq!(escape("x\u{202e}y"), "x\\u{202e}y");
+        assert_eq!(
+            escape("\u{61c}\u{ad}\u{180e}\u{fff9}\u{e0041}"),
+            "\\u{61c}\\u{ad}\\u{180e}\\u{fff9}\\u{e0041}"
+        );
+        assert_eq!(json_text(&"a\u{9b}\u{7f}\n".into()), "\"a\\u009b\\u007f\\n\"");
         assert_eq!(escape("Grüße 日本"), "Grüße 日本");
     }
 

@@ -309,3 +309,41 @@ fn without_a_terminal_the_report_does_not_depend_on_the_environment() {
     assert_eq!(stdout(&plain), stdout(&odd));
     assert!(!stdout(&plain).contains('\x1b'));
 }
+
+#[test]
+fn the_trace_on_stdin_is_not_overwritten_either() {
+    let place = Place::new();
+    let path = place.file("t.pfz", &small());
+    let output = command(place.dir.path())
+        .args(["threads", "-", "-o", "t.pfz"])
+        .stdin(fs::File::open(&path).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("is the trace itself"));
+    assert_eq!(fs::read(&path).unwrap(), small());
+}
+
+#[test]
+fn a_trace_still_being_written_is_pointed_to() {
+    let place = Place::new();
+    place.file("t.pfz.partial", &small());
+    fails(&place, &["t.pfz"], 1, "'pfanalyze t.pfz.partial'");
+}
+
+#[test]
+fn every_verb_says_when_nothing_passes_the_filter() {
+    let place = Place::new();
+    place.file("t.pfz", &small());
+    for verb in ["threads", "files", "percentiles", "heatmap", "events"] {
+        let output = place.run(&[verb, "t.pfz", "--pid", "7"]);
+        let hint = "no faults pass the filter; pfanalyze files t.pfz lists what there is\n";
+        assert_eq!(
+            (output.status.code(), stderr(&output).as_str()),
+            (Some(0), hint),
+            "{verb}"
+        );
+    }
+    let report = place.run(&["t.pfz", "--pid", "7"]);
+    assert!(!stdout(&report).contains("\nwait "));
+}

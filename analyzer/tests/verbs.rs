@@ -461,7 +461,12 @@ fn info_says_what_the_trace_says_about_itself() {
     assert_eq!(json["start_utc"], "2026-11-22 20:00:00 UTC");
     assert_eq!(json["duration_s"], 0.1);
     assert_eq!(json["lost"], 3);
-    assert_eq!(json["losses"][1], "unfinished 2");
+    let reserve = serde_json::json!({"reason": "reserve", "count": 3, "from_s": 0.0, "to_s": 0.001});
+    assert_eq!(json["losses"], serde_json::json!([reserve]));
+    assert_eq!(json["not_completed"], 2);
+    assert_eq!((&json["recorded"], &json["hidden"]), (&7.into(), &0.into()));
+    assert!(json["bytes_per_event"].is_number() && json["start_monotonic_ns"].is_number());
+    assert!(json.get("reconciliation").is_none());
     assert_eq!(json["finished"], true);
     let mut out = Vec::new();
     info::write(&session, Format::Table, &mut out).unwrap();
@@ -502,12 +507,12 @@ blind to  GUP faults, failed faults
 #[test]
 fn the_report_says_first_what_is_missing() {
     let shown = report(&unfinished(&meta(), &dicts(), &events()), &Filter::default());
-    let first = "! unfinished: the recorder was killed or is still writing; 7 events read\n";
+    let first = "! unfinished: no valid end: the recorder was killed, is still writing, or the end is damaged; 7 events read\n";
     assert!(shown.starts_with(first), "{shown}");
     let lossy = trace(&meta(), &dicts(), &events(), &[loss(LossReason::Queue, 1_200)]);
     let shown = report(&lossy, &Filter::default());
     assert!(
-        shown.starts_with("! lost: 1,200 faults were not recorded (queue 1,200); counts are too low\n"),
+        shown.starts_with("! lost: 1,200 faults between 0.000000 s and 0.001000 s (the recorder's own queue was full: 1,200); counts and waits are too low there\n"),
         "{shown}"
     );
 }
@@ -573,4 +578,48 @@ fn names_from_a_hostile_trace_cannot_steer_the_terminal() {
         assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
         assert!(text.contains("evil"), "{text}");
     }
+}
+
+#[test]
+fn a_tid_that_comes_again_keeps_the_time_of_its_first_thread() {
+    use pf_formats::{Happening, TimelineEntry};
+    let entry = |at_ms, what| TimelineEntry {
+        ts_ns: support::START_NS + at_ms * support::MS,
+        pid: 100,
+        tid: 101,
+        what,
+    };
+    let fork = Happening::Fork {
+        parent_pid: 100,
+        parent_tid: 100,
+    };
+    let exit = Happening::Exit {
+        maj_flt: 0,
+        min_flt: 0,
+        counters_known: false,
+    };
+    let mut writer = pf_formats::TraceWriter::create(Vec::new(), &support::header(), &meta()).unwrap();
+    for entries in [
+        [entry(10, fork.clone()), entry(40, exit.clone())],
+        [entry(60, fork), entry(80, exit)],
+    ] {
+        writer.timeline(&entries).unwrap();
+    }
+    let bytes = writer.finish(support::totals(&[])).unwrap();
+    let session = read(&bytes, &Filter::default(), &mut []);
+    assert_eq!(session.lived_ns(100, 101), 50 * support::MS);
+    assert_eq!(session.lived_ns(100, 100), 100 * support::MS);
+}
+
+#[test]
+fn a_part_of_the_time_has_no_share_of_the_lifetime() {
+    let filter = Filter {
+        to_ns: Some(91_000_000),
+        ..Filter::default()
+    };
+    let shown = report(&small(), &filter);
+    assert!(
+        shown.contains("\nwait      2.00 ms in faults of the 2 threads that faulted\n"),
+        "{shown}"
+    );
 }

@@ -118,7 +118,9 @@ impl Events<'_> {
                 line.push_str("\":");
                 match value {
                     AnyValue::Null => line.push_str("null"),
-                    AnyValue::String(text) => line.push_str(&serde_json::Value::from(*text).to_string()),
+                    AnyValue::String(text) => {
+                        line.push_str(&crate::text::json_text(&serde_json::Value::from(*text)))
+                    }
                     value => plain(value, &mut line),
                 }
             }

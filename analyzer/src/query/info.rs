@@ -1,10 +1,12 @@
 //! `info`: what a trace says about itself, without looking at its events.
 
 use crate::error::AnalyzeError;
+use crate::notice::reason_in_words;
 use crate::session::Session;
 use crate::table::{Format, Value};
-use crate::text::escape;
+use crate::text::{escape, json_text};
 use crate::units::{bytes, duration, fixed, grouped, utc};
+use pf_formats::LossReason;
 use std::io::Write;
 
 /// One fact: a name for programs, a value for programs, and words for people where the value is not good reading.
@@ -18,6 +20,10 @@ enum FactValue {
     One(Value),
     List(Vec<String>),
     Flag(bool),
+    /// A number as text, or a structure: what a program reads.
+    Json(String),
+    /// Nothing that other facts do not tell a program.
+    OnlyWords,
 }
 
 /// Writes the facts.
@@ -35,7 +41,7 @@ pub fn write(session: &Session, format: Format, out: &mut dyn Write) -> Result<(
         Format::Csv => {
             let mut csv = csv::Writer::from_writer(out);
             csv.write_record(["field", "value"])?;
-            for fact in &facts {
+            for fact in facts.iter().filter(|fact| fact.is_data()) {
                 csv.write_record([fact.name, &fact.plain()])?;
             }
             csv.flush()?;
@@ -53,7 +59,8 @@ pub fn write(session: &Session, format: Format, out: &mut dyn Write) -> Result<(
 /// # Errors
 /// When `out` cannot be written.
 pub fn write_json(session: &Session, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-    for (index, fact) in facts(session).iter().enumerate() {
+    let facts = facts(session);
+    for (index, fact) in facts.iter().filter(|fact| fact.is_data()).enumerate() {
         let comma = if index == 0 { "{" } else { "," };
         write!(out, "{comma}\"{}\":{}", fact.name, fact.json())?;
     }
@@ -62,6 +69,10 @@ pub fn write_json(session: &Session, out: &mut dyn Write) -> Result<(), AnalyzeE
 }
 
 impl Fact {
+    fn is_data(&self) -> bool {
+        !matches!(self.value, FactValue::OnlyWords)
+    }
+
     fn words(&self) -> String {
         match (&self.words, &self.value) {
             (Some(words), _) => escape(words),
@@ -76,14 +87,18 @@ impl Fact {
             FactValue::One(value) => value.plain(),
             FactValue::List(items) => shell_words(items),
             FactValue::Flag(flag) => flag.to_string(),
+            FactValue::Json(json) => json.clone(),
+            FactValue::OnlyWords => String::new(),
         }
     }
 
     fn json(&self) -> String {
         match &self.value {
             FactValue::One(value) => value.json(),
-            FactValue::List(items) => serde_json::Value::from(items.clone()).to_string(),
+            FactValue::List(items) => json_text(&serde_json::Value::from(items.clone())),
             FactValue::Flag(flag) => flag.to_string(),
+            FactValue::Json(json) => json.clone(),
+            FactValue::OnlyWords => String::new(),
         }
     }
 }
@@ -156,6 +171,7 @@ fn facts(session: &Session) -> Vec<Fact> {
     let start = utc(header.utc_of(session.start_ns()));
     facts.extend([
         one("start_utc", Value::Text(start)),
+        one("start_monotonic_ns", Value::Count(session.start_ns())),
         said(
             "duration_s",
             Value::Seconds(session.duration_ns()),
@@ -166,7 +182,14 @@ fn facts(session: &Session) -> Vec<Fact> {
         count("minor", session.events.saturating_sub(session.majors)),
         count("blocks", session.blocks),
         said("bytes", Value::Count(session.bytes), bytes(session.bytes)),
-        one("bytes_per_event", Value::Text(bytes_per_event(session))),
+        Fact {
+            name: "bytes_per_event",
+            value: match session.events {
+                0 => FactValue::One(Value::Null),
+                events => FactValue::Json(fixed(session.bytes, events, 3)),
+            },
+            words: Some(bytes_per_event(session)),
+        },
         Fact {
             name: "finished",
             value: FactValue::Flag(session.finished),
@@ -174,17 +197,26 @@ fn facts(session: &Session) -> Vec<Fact> {
         },
         count("lost", session.events_lost()),
     ]);
-    let losses: Vec<String> = session
-        .losses
-        .iter()
-        .map(|loss| format!("{} {}", loss.reason.name(), grouped(loss.count)))
-        .collect();
-    facts.push(list("losses", &losses, Some(or_dash(losses.join(", ")))));
-    facts.push(said(
-        "reconciliation",
-        Value::Text(crate::notice::reconciliation(session)),
-        crate::notice::reconciliation(session),
-    ));
+    facts.push(losses(session));
+    facts.push(count("not_completed", session.lost_to(LossReason::Unfinished)));
+    let reconciliation = crate::notice::reconciliation(session);
+    facts.push(Fact {
+        name: "reconciliation",
+        value: FactValue::OnlyWords,
+        words: Some(reconciliation),
+    });
+    if let Some(books) = session
+        .totals
+        .as_ref()
+        .and_then(|totals| totals.accounting.as_ref())
+    {
+        facts.extend([
+            count("kernel_majors", books.kernel_majors),
+            count("kernel_minors", books.kernel_minors),
+            count("recorded", books.recorded),
+            count("hidden", books.hidden),
+        ]);
+    }
     facts.push(count("damaged_places", session.damage_count));
     facts.push(count("damaged_bytes", session.damaged_bytes));
     facts.push(count("events_missing", session.events_missing));
@@ -196,6 +228,37 @@ fn facts(session: &Session) -> Vec<Fact> {
         .collect();
     facts.push(list("damage", &damages, Some(or_dash(damages.join("; ")))));
     facts
+}
+
+/// Every loss with its time; faults that did not complete are none.
+fn losses(session: &Session) -> Fact {
+    let seconds = |ns| fixed(session.since_start_ns(ns), 1_000_000_000, 9);
+    let losses = || {
+        let all = session.losses.iter();
+        all.filter(|loss| loss.reason != LossReason::Unfinished)
+    };
+    let objects: Vec<String> = losses()
+        .map(|loss| {
+            let (reason, count) = (loss.reason.name(), loss.count);
+            let (from_s, to_s) = (seconds(loss.from_ns), seconds(loss.to_ns));
+            format!("{{\"reason\":\"{reason}\",\"count\":{count},\"from_s\":{from_s},\"to_s\":{to_s}}}")
+        })
+        .collect();
+    let words: Vec<String> = losses()
+        .map(|loss| {
+            let (from_s, to_s) = (seconds(loss.from_ns), seconds(loss.to_ns));
+            let count = grouped(loss.count);
+            format!(
+                "{count} between {from_s} s and {to_s} s ({})",
+                reason_in_words(loss.reason)
+            )
+        })
+        .collect();
+    Fact {
+        name: "losses",
+        value: FactValue::Json(format!("[{}]", objects.join(","))),
+        words: Some(or_dash(words.join(", "))),
+    }
 }
 
 fn or_dash(text: String) -> String {

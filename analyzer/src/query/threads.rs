@@ -135,6 +135,12 @@ impl Threads {
         })
     }
 
+    /// Whether no fault was seen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.threads.is_empty()
+    }
+
     /// The threads, longest wait first.
     #[must_use]
     pub fn sorted(&self) -> Vec<&ThreadFaults> {
