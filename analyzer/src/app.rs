@@ -48,7 +48,7 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             let mut report = Report::default();
             let session = read(request, input, &mut report.queries())?;
             let style = Style {
-                weight: Weight::Count,
+                weight: Weight::Wait,
                 spread: Spread::Log,
                 colour: output.colour,
             };

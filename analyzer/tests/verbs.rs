@@ -397,7 +397,7 @@ fn a_heatmap_of_a_file_shows_time_by_offset() {
         .unwrap();
     let expected = "\
 time x offset in /data/segments.bin: faults
-0x0-0x3000 (12.0 KiB), 4 faults (100.0 %)
+0x0-0x3000 (12.0 KiB), 4 faults (100.0 % of the faults)
            0x0 | 0                  |          1
         0x1000 |     0              |          1
         0x2000 |         0       0  |          2
@@ -408,9 +408,9 @@ one cell: 5.11 ms x 4.0 KiB; blank: none; at least this many faults per cell:
 ";
     assert_eq!(String::from_utf8(out).unwrap(), expected);
     let data = text(&heat.table(&session, &filter, (8, 20), Weight::Max), Format::Csv);
-    assert!(data.starts_with("time_s,file,addr,value\n"), "{data}");
+    assert!(data.starts_with("time_s,file,addr,value,pid\n"), "{data}");
     assert_eq!(data.lines().count(), 5);
-    assert!(data.ends_with(",/data/segments.bin,8192,1400.000\n"), "{data}");
+    assert!(data.ends_with(",/data/segments.bin,8192,1400.000,\n"), "{data}");
 }
 
 #[test]
@@ -429,12 +429,12 @@ fn a_heatmap_of_addresses_finds_the_regions_and_names_the_rest() {
     let shown = String::from_utf8(out).unwrap();
     assert!(
         shown.starts_with(
-            "time x address: faults\n0x7f0000000000-0x7f0000003000 (12.0 KiB), 4 faults (57.1 %)"
+            "time x address of pid 100 main: faults\n0x7f0000000000-0x7f0000003000 (12.0 KiB), 4 faults (57.1 % of the faults)"
         )
     );
-    assert!(
-        shown.ends_with("not shown: --address 0x555500000000-0x555500002000 with 42.9 % of the faults\n")
-    );
+    assert!(shown.ends_with(
+        "not shown: --pid 100 --address 0x555500000000-0x555500002000 with 42.9 % of the faults\n"
+    ));
     let mut heat = Heat::by_address(Some((support::HEAP_BASE, support::HEAP_BASE + 8191)));
     read(&small(), &filter, &mut [&mut heat]);
     let data = text(

@@ -3,33 +3,39 @@
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
 use crate::frame::{u32s, u64s};
-use crate::heat::draw::{Style, draw};
-use crate::heat::grid::{Cell, GAP_PAGES, Grid, Region};
+use crate::heat::draw::{MARGIN_COLUMNS, Style, draw};
+use crate::heat::grid::{Cell, Grid, Region};
+use crate::heat::places::{Key, Places};
 use crate::heat::scale::Weight;
 use crate::heat::view::View;
+use crate::pattern::Pattern;
+use crate::query::info::shell_words;
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Head, Table, Value};
-use crate::text::escape;
+use crate::text::{escape, keep_end};
 use crate::units::{bytes, grouped, percent};
 use polars::prelude::{DataFrame, PlHashMap};
 use std::cmp::Reverse;
 use std::io::Write;
 
-/// Files that one heatmap can tell apart; each has its own grid.
-const MAX_FILES: usize = 64;
+/// Cells of all grids of a heatmap together: about 20 MB.
+const MAX_CELLS: usize = 1 << 18;
+/// Cells behind the small heatmap of the report.
+const FEW_CELLS: usize = 1 << 16;
+/// Parts below one in this many are not worth a line.
+const WORTH_A_LINE: u128 = 1000;
 
-/// Collects one grid of addresses and, in file mode, one grid of offsets per file.
+/// Collects one grid of addresses per process and, in file mode, one grid of offsets per file.
 #[derive(Debug)]
 pub struct Heat {
     by_file: bool,
-    /// With too many files: an error, instead of the address for those that came last.
-    strict: bool,
     range: Option<(u64, u64)>,
-    addresses: Grid,
-    files: Vec<(String, Grid)>,
-    slots: PlHashMap<u32, Option<usize>>,
+    places: Places,
+    /// By object and process; stale when `generation` is not that of the places.
+    slots: PlHashMap<(u32, u32), usize>,
+    generation: u64,
 }
 
 /// How much of the result to show.
@@ -42,109 +48,113 @@ pub struct Extent {
 }
 
 impl Heat {
+    fn new(by_file: bool, range: Option<(u64, u64)>, max_cells: usize) -> Self {
+        Self {
+            by_file,
+            range,
+            places: Places::new(max_cells, range.is_none()),
+            slots: PlHashMap::default(),
+            generation: 0,
+        }
+    }
+
     /// Time × address; `range` is a first and a last byte.
     #[must_use]
     pub fn by_address(range: Option<(u64, u64)>) -> Self {
-        let gap = if range.is_some() { u64::MAX } else { GAP_PAGES };
-        Self {
-            by_file: false,
-            strict: false,
-            range,
-            addresses: Grid::new(gap),
-            files: Vec::new(),
-            slots: PlHashMap::default(),
-        }
+        Self::new(false, range, MAX_CELLS)
     }
 
     /// Time × file offset; faults on memory without a file still go by address.
     #[must_use]
     pub fn by_file() -> Self {
-        Self {
-            by_file: true,
-            strict: true,
-            ..Self::by_address(None)
-        }
+        Self::new(true, None, MAX_CELLS)
     }
 
-    /// As [`Heat::by_file`], for a first look at anything: files beyond the first 64 go by address.
+    /// As [`Heat::by_file`], but coarser, for a first look at anything.
     #[must_use]
     pub fn by_place() -> Self {
-        Self {
-            strict: false,
-            ..Self::by_file()
-        }
+        Self::new(true, None, FEW_CELLS)
     }
 
-    fn slot(&mut self, object: u32, session: &Session) -> Result<Option<usize>, AnalyzeError> {
-        if let Some(&slot) = self.slots.get(&object) {
-            return Ok(slot);
+    /// The place of an object in a process, and whether it is a file.
+    fn slot(&mut self, object: u32, pid: u32, session: &Session) -> usize {
+        if self.generation != self.places.generation() {
+            self.slots.clear();
+            self.generation = self.places.generation();
         }
-        let slot = if session.dicts.is_file_backed(object) {
-            let label = session.dicts.label(object);
-            match self.files.iter().position(|(name, _)| *name == label) {
-                Some(slot) => Some(slot),
-                None if self.files.len() < MAX_FILES => {
-                    self.files.push((label.into_owned(), Grid::new(u64::MAX)));
-                    Some(self.files.len() - 1)
-                }
-                None if self.strict => {
-                    let text = format!("more than {MAX_FILES} files match --file: give one path");
-                    return Err(AnalyzeError::Unanswerable(text));
-                }
-                None => None,
-            }
+        if let Some(&slot) = self.slots.get(&(object, pid)) {
+            return slot;
+        }
+        let key = if self.by_file && session.dicts.is_file_backed(object) {
+            Key::File(session.dicts.label(object).into_owned())
         } else {
-            None
+            Key::Process(pid)
         };
-        self.slots.insert(object, slot);
-        Ok(slot)
+        let slot = self.places.slot(key);
+        if self.generation == self.places.generation() {
+            self.slots.insert((object, pid), slot);
+        }
+        slot
     }
 }
 
 impl Query for Heat {
     fn columns(&self) -> Vec<Column> {
-        let mut columns = vec![Column::TsNs, Column::LatencyNs, Column::Address];
-        if self.by_file {
-            columns.extend([Column::ObjectId, Column::ObjectPage]);
-        }
-        columns
+        vec![
+            Column::TsNs,
+            Column::LatencyNs,
+            Column::Address,
+            Column::Pid,
+            Column::Tid,
+            Column::CommId,
+            Column::ObjectId,
+            Column::ObjectPage,
+        ]
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let times = u64s(frame, Column::TsNs)?;
-        let latencies = u64s(frame, Column::LatencyNs)?;
-        let addresses = u64s(frame, Column::Address)?;
+        let times = u64s(frame, Column::TsNs)?
+            .iter()
+            .zip(u64s(frame, Column::LatencyNs)?);
+        let places = u64s(frame, Column::Address)?
+            .iter()
+            .zip(u64s(frame, Column::ObjectPage)?);
+        let threads = u32s(frame, Column::Pid)?.iter().zip(u32s(frame, Column::Tid)?);
+        let names = u32s(frame, Column::ObjectId)?
+            .iter()
+            .zip(u32s(frame, Column::CommId)?);
         let page_size = session.page_size();
-        let rows = times.iter().zip(latencies).zip(addresses);
-        if self.by_file {
-            let objects = u32s(frame, Column::ObjectId)?;
-            let pages = u64s(frame, Column::ObjectPage)?;
-            for (((&ts_ns, &latency_ns), &address), (&object, &page)) in rows.zip(objects.iter().zip(pages)) {
-                let since = session.since_start_ns(ts_ns);
-                match self
-                    .slot(object, session)?
-                    .and_then(|slot| self.files.get_mut(slot))
-                {
-                    Some((_, grid)) => grid.add(since, page, latency_ns),
-                    None => self.addresses.add(since, address / page_size, latency_ns),
-                }
-            }
-            return Ok(());
-        }
         let (low, high) = self.range.unwrap_or((0, u64::MAX));
-        for ((&ts_ns, &latency_ns), &address) in rows {
-            if low <= address && address <= high {
-                self.addresses
-                    .add(session.since_start_ns(ts_ns), address / page_size, latency_ns);
+        // Rows come in runs; the slot of the row before mostly fits.
+        let mut last: Option<((u32, u32), usize, bool)> = None;
+        for (((&ts_ns, &latency_ns), (&address, &object_page)), ((&pid, &tid), (&object, &comm_id))) in
+            times.zip(places).zip(threads.zip(names))
+        {
+            if address < low || address > high {
+                continue;
             }
+            let (slot, is_file) = match last {
+                Some((key, slot, is_file)) if key == (object, pid) => (slot, is_file),
+                _ => {
+                    let is_file = self.by_file && session.dicts.is_file_backed(object);
+                    (self.slot(object, pid, session), is_file)
+                }
+            };
+            last = Some(((object, pid), slot, is_file));
+            let page = if is_file { object_page } else { address / page_size };
+            let since = session.since_start_ns(ts_ns);
+            self.places
+                .add(slot, since, page, latency_ns, (comm_id, pid == tid));
         }
+        self.places.fit();
         Ok(())
     }
 }
 
 /// One region or file, ready to be shown.
 struct Part<'a> {
-    name: Option<&'a str>,
+    key: &'a Key,
+    comm_id: u32,
     grid: &'a Grid,
     region: &'a Region,
     total: Cell,
@@ -153,28 +163,26 @@ struct Part<'a> {
 impl Heat {
     /// To be called once, after the last block.
     pub fn settle(&mut self) {
-        self.addresses.settle();
+        self.places.settle();
     }
 
     /// Files and regions, heaviest first.
     fn parts(&self, weight: Weight) -> Vec<Part<'_>> {
-        let named = self.files.iter().map(|(name, grid)| (Some(name.as_str()), grid));
-        let all = named.chain(std::iter::once((None, &self.addresses)));
-        let mut parts: Vec<Part<'_>> = all
-            .flat_map(|(name, grid)| {
-                grid.regions().iter().map(move |region| Part {
-                    name,
-                    grid,
-                    region,
-                    total: region.total(),
-                })
-            })
-            .collect();
+        let mut parts: Vec<Part<'_>> = Vec::new();
+        for place in self.places.all() {
+            parts.extend(place.grid.regions().iter().map(|region| Part {
+                key: &place.key,
+                comm_id: place.comm_id,
+                grid: &place.grid,
+                region,
+                total: region.total(),
+            }));
+        }
         parts.sort_by(|a, b| {
             let key = |part: &Part<'_>| (Reverse(weight.of(part.total)), Reverse(part.total.count));
             key(a)
                 .cmp(&key(b))
-                .then(a.name.cmp(&b.name))
+                .then(a.key.cmp(b.key))
                 .then(a.region.first_page.cmp(&b.region.first_page))
         });
         parts
@@ -205,32 +213,83 @@ impl Heat {
             writeln!(out, "no faults to draw")?;
             return Ok(());
         }
-        let all = parts
-            .iter()
-            .fold(0u64, |sum, part| sum.saturating_add(part.total.count));
+        let mut all = self.places.forgotten();
+        parts.iter().for_each(|part| all.merge(part.total));
         for (index, part) in parts.iter().take(extent.regions).enumerate() {
             if index > 0 {
                 writeln!(out)?;
             }
             let view = self.view(part, extent.size, session, filter);
-            draw(&view, &title(part, &view, all, style.weight), style, out)?;
+            let title = self.title(part, &view, all, style.weight, session);
+            draw(&view, &title, style, out)?;
         }
+        let width = extent.size.1.saturating_add(MARGIN_COLUMNS).max(60);
+        let (value, what) = share_of(style.weight);
+        let whole = u128::from(value(all));
+        let is_worth = |part: &&Part<'_>| u128::from(value(part.total)) * WORTH_A_LINE >= whole;
         let rest = parts.get(extent.regions..).unwrap_or_default();
-        for part in rest.iter().take(5) {
-            let (begin, end) = place(part, session.page_size());
-            let share = percent(u128::from(part.total.count), u128::from(all));
-            match part.name {
-                Some(name) => writeln!(out, "not shown: {} with {share} of the faults", escape(name))?,
-                None => writeln!(
-                    out,
-                    "not shown: --address {begin:#x}-{end:#x} with {share} of the faults"
-                )?,
-            }
+        let worth: Vec<&Part<'_>> = rest.iter().filter(is_worth).collect();
+        for part in worth.iter().take(5) {
+            let share = percent(u128::from(value(part.total)), whole);
+            let room = width.saturating_sub(40);
+            let how = self.how_to_see(part, session, filter, room);
+            writeln!(out, "not shown: {how} with {share} of the {what}")?;
         }
-        if rest.len() > 5 {
-            writeln!(out, "not shown: {} more places", rest.len() - 5)?;
+        if worth.len() > 5 {
+            writeln!(out, "not shown: {} more places", worth.len() - 5)?;
         }
         Ok(())
+    }
+
+    /// Options that show exactly this part; in words when none do.
+    fn how_to_see(&self, part: &Part<'_>, session: &Session, filter: &Filter, room: usize) -> String {
+        let (begin, end) = place(part, session.page_size());
+        match part.key {
+            Key::File(name) => {
+                let option = format!("--file {}", shell_words(std::slice::from_ref(name)));
+                let pattern = Pattern::new(name);
+                let others = self.places.all().iter().filter(|place| place.key != *part.key);
+                let is_alone = !name.contains(['*', '?'])
+                    && self.places.generation() == 0
+                    && others
+                        .into_iter()
+                        .all(|place| !matches!(&place.key, Key::File(other) if pattern.matches(other)));
+                let is_plain = escape(&option) == option && option.chars().count() <= room;
+                if is_alone && is_plain && filter.is_empty() {
+                    option
+                } else {
+                    keep_end(&escape(name), room)
+                }
+            }
+            Key::Process(pid) if self.by_file || !filter.pids.is_empty() || self.range.is_some() => {
+                format!("{begin:#x}-{end:#x} of pid {pid}")
+            }
+            Key::Process(pid) => format!("--pid {pid} --address {begin:#x}-{end:#x}"),
+        }
+    }
+
+    fn title(&self, part: &Part<'_>, view: &View, all: Cell, weight: Weight, session: &Session) -> String {
+        let (begin, end) = view.touched;
+        let axis = match part.key {
+            Key::File(name) => format!("time x offset in {}", escape(name)),
+            Key::Process(pid) => {
+                let comm = session.dicts.comm(part.comm_id);
+                let which = if self.by_file {
+                    ", memory without a file"
+                } else {
+                    ""
+                };
+                format!("time x address of pid {pid} {}{which}", escape(&comm))
+            }
+        };
+        let (value, what) = share_of(weight);
+        let share = percent(u128::from(value(part.total)), u128::from(value(all)));
+        let size = bytes(end.saturating_sub(begin));
+        let faults = grouped(part.total.count);
+        format!(
+            "{axis}: {}\n{begin:#x}-{end:#x} ({size}), {faults} faults ({share} of the {what})",
+            weight.title()
+        )
     }
 
     /// All parts as time, place and value; only cells with faults.
@@ -253,6 +312,10 @@ impl Heat {
                 name: "value",
                 title: "VALUE",
             },
+            Head {
+                name: "pid",
+                title: "PID",
+            },
         ];
         let value = |cell: Cell| match weight {
             Weight::Count => Value::Count(cell.count),
@@ -270,9 +333,16 @@ impl Heat {
                     };
                     let mut cells = vec![Value::Seconds(view.column_start_ns(column))];
                     if with_file {
-                        cells.push(part.name.map_or(Value::Null, |name| Value::Text(name.to_owned())));
+                        cells.push(match part.key {
+                            Key::File(name) => Value::Text(name.clone()),
+                            Key::Process(_) => Value::Null,
+                        });
                     }
-                    cells.extend([Value::Id(view.row_byte(row)), value(cell)]);
+                    let pid = match part.key {
+                        Key::File(_) => Value::Null,
+                        Key::Process(pid) => Value::Id(u64::from(*pid)),
+                    };
+                    cells.extend([Value::Id(view.row_byte(row)), value(cell), pid]);
                     rows.push(cells);
                 }
             }
@@ -294,17 +364,10 @@ fn place(part: &Part<'_>, page_size: u64) -> (u64, u64) {
     (part.region.first_page.saturating_mul(page_size), end)
 }
 
-fn title(part: &Part<'_>, view: &View, all: u64, weight: Weight) -> String {
-    let (begin, end) = view.touched;
-    let axis = match part.name {
-        Some(name) => format!("time x offset in {}", escape(name)),
-        None => "time x address".to_owned(),
-    };
-    let share = percent(u128::from(part.total.count), u128::from(all));
-    let size = bytes(end.saturating_sub(begin));
-    let faults = grouped(part.total.count);
-    format!(
-        "{axis}: {}\n{begin:#x}-{end:#x} ({size}), {faults} faults ({share})",
-        weight.title()
-    )
+/// What shares are shares of: there is no share of a maximum.
+fn share_of(weight: Weight) -> (fn(Cell) -> u64, &'static str) {
+    match weight {
+        Weight::Wait => (|cell| cell.wait_ns, "wait"),
+        Weight::Count | Weight::Max => (|cell| cell.count, "faults"),
+    }
 }

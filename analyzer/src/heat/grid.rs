@@ -274,16 +274,33 @@ impl Grid {
         self.count_cells();
     }
 
-    /// Makes the region with the most cells coarser until there is room again.
+    /// Makes the grid coarser until there is room again.
     fn shrink(&mut self) {
-        while self.cells > MAX_CELLS / 4 * 3 {
-            let largest = self.regions.iter_mut().max_by_key(|region| region.cells.len());
-            match largest.filter(|region| region.page_bins() > FEWEST_PAGE_BINS) {
-                Some(region) => region.rebin(0, 1),
-                None => self.coarsen_time(1),
-            }
-            self.count_cells();
+        while self.cells > MAX_CELLS / 4 * 3 && self.coarsen() {}
+    }
+
+    /// Cells with faults.
+    #[must_use]
+    pub fn cell_count(&self) -> usize {
+        self.cells
+    }
+
+    /// Makes the region with the most cells half as fine, or time when places are coarse already; false when nothing
+    /// can become coarser.
+    pub fn coarsen(&mut self) -> bool {
+        let has_times = self
+            .regions
+            .iter()
+            .any(|region| region.cells.keys().any(|&(time, _)| time > 0));
+        let fewest = if has_times { FEWEST_PAGE_BINS } else { 1 };
+        let largest = self.regions.iter_mut().max_by_key(|region| region.page_bins());
+        match largest.filter(|region| region.page_bins() > fewest) {
+            Some(region) => region.rebin(0, 1),
+            None if has_times => self.coarsen_time(1),
+            None => return false,
         }
+        self.count_cells();
+        true
     }
 
     fn count_cells(&mut self) {

@@ -4,5 +4,6 @@
 pub mod collect;
 pub mod draw;
 pub mod grid;
+pub mod places;
 pub mod scale;
 pub mod view;

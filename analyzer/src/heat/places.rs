@@ -1,0 +1,183 @@
+//! Where faults happen: one grid per file and one per address space, in bounded memory all together. When there are
+//! too many places the lighter half is forgotten but for its sum; when there are too many cells the finest grids get
+//! coarser. It does not know how anything is shown.
+
+use crate::heat::grid::{Cell, GAP_PAGES, Grid};
+use polars::prelude::PlHashMap;
+use std::cmp::Reverse;
+
+/// Files and address spaces kept apart.
+const MAX_PLACES: usize = 1024;
+
+/// What has a grid.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// A file: pages are offsets.
+    File(String),
+    /// A process: pages are addresses.
+    Process(u32),
+}
+
+/// A file or an address space.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Which.
+    pub key: Key,
+    /// Its faults.
+    pub grid: Grid,
+    /// Their sum.
+    pub total: Cell,
+    /// Name of the thread that stands for a process.
+    pub comm_id: u32,
+}
+
+/// The collector.
+#[derive(Debug)]
+pub struct Places {
+    max_cells: usize,
+    gap_pages: u64,
+    places: Vec<Place>,
+    index: PlHashMap<Key, usize>,
+    forgotten: Cell,
+    generation: u64,
+}
+
+impl Places {
+    /// For at most about `max_cells` cells; `gap_pages` as in [`Grid::new`], for address spaces.
+    #[must_use]
+    pub fn new(max_cells: usize, split: bool) -> Self {
+        Self {
+            max_cells,
+            gap_pages: if split { GAP_PAGES } else { u64::MAX },
+            places: Vec::new(),
+            index: PlHashMap::default(),
+            forgotten: Cell::default(),
+            generation: 0,
+        }
+    }
+
+    /// The places, in no order.
+    #[must_use]
+    pub fn all(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// What the places had that were forgotten.
+    #[must_use]
+    pub fn forgotten(&self) -> Cell {
+        self.forgotten
+    }
+
+    /// Changes when places were forgotten: slots are stale then.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The slot of a place, which is made if need be.
+    pub fn slot(&mut self, key: Key) -> usize {
+        if let Some(&slot) = self.index.get(&key) {
+            return slot;
+        }
+        if self.places.len() >= MAX_PLACES {
+            self.forget_lighter_half();
+        }
+        let gap_pages = match key {
+            Key::File(_) => u64::MAX,
+            Key::Process(_) => self.gap_pages,
+        };
+        let slot = self.places.len();
+        self.index.insert(key.clone(), slot);
+        self.places.push(Place {
+            key,
+            grid: Grid::new(gap_pages),
+            total: Cell::default(),
+            comm_id: 0,
+        });
+        slot
+    }
+
+    /// Adds one fault; `comm` names the process, if it is its first fault or the name is that of its main thread.
+    pub fn add(&mut self, slot: usize, since_start_ns: u64, page: u64, latency_ns: u64, comm: (u32, bool)) {
+        let Some(place) = self.places.get_mut(slot) else {
+            return;
+        };
+        if place.total.count == 0 || comm.1 {
+            place.comm_id = comm.0;
+        }
+        place.grid.add(since_start_ns, page, latency_ns);
+        place.total.merge(Cell {
+            count: 1,
+            wait_ns: latency_ns,
+            max_ns: latency_ns,
+        });
+    }
+
+    /// Keeps to the budget; to be called now and then.
+    pub fn fit(&mut self) {
+        let mut cells: usize = self.places.iter().map(|place| place.grid.cell_count()).sum();
+        while cells > self.max_cells {
+            let Some(largest) = self.places.iter_mut().max_by_key(|place| place.grid.cell_count()) else {
+                return;
+            };
+            let before = largest.grid.cell_count();
+            if !largest.grid.coarsen() {
+                return;
+            }
+            cells = cells.saturating_sub(before.saturating_sub(largest.grid.cell_count()));
+        }
+    }
+
+    /// To be called once, after the last fault.
+    pub fn settle(&mut self) {
+        self.places.iter_mut().for_each(|place| place.grid.settle());
+    }
+
+    fn forget_lighter_half(&mut self) {
+        self.places
+            .sort_by_key(|place| Reverse((place.total.wait_ns, place.total.count)));
+        let kept = self.places.len().min(MAX_PLACES / 2);
+        for place in self.places.drain(kept..) {
+            self.forgotten.merge(place.total);
+        }
+        self.index = self
+            .places
+            .iter()
+            .enumerate()
+            .map(|(slot, place)| (place.key.clone(), slot))
+            .collect();
+        self.generation = self.generation.wrapping_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hot_file_that_comes_late_is_kept_and_no_fault_is_lost() {
+        let mut places = Places::new(1 << 14, true);
+        for file in 0..5_000u64 {
+            for page in 0..4 {
+                let slot = places.slot(Key::File(format!("/cold/{file}")));
+                places.add(slot, file * 1_000, page, 10, (0, false));
+            }
+            if file > 3_000 {
+                let slot = places.slot(Key::File("/hot".into()));
+                places.add(slot, file * 1_000, file, 1_000, (0, false));
+            }
+            places.fit();
+        }
+        assert!(places.all().len() <= MAX_PLACES);
+        let hot = places
+            .all()
+            .iter()
+            .find(|place| place.key == Key::File("/hot".into()));
+        assert_eq!(hot.map(|place| place.total.count), Some(1_999));
+        let mut all = places.forgotten();
+        places.all().iter().for_each(|place| all.merge(place.total));
+        assert_eq!(all.count, 5_000 * 4 + 1_999);
+        let cells: usize = places.all().iter().map(|place| place.grid.cell_count()).sum();
+        assert!(cells <= 1 << 14);
+    }
+}
