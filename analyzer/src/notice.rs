@@ -44,7 +44,7 @@ pub fn warnings(session: &Session) -> Vec<String> {
     } else {
         let uncounted = uncounted(session);
         if !uncounted.is_empty() {
-            lines.push(format!("damaged{uncounted}"));
+            lines.push(format!("damaged{uncounted}").replacen("damaged, ", "damaged: ", 1));
         }
     }
     lines

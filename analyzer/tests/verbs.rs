@@ -581,37 +581,6 @@ fn names_from_a_hostile_trace_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn a_tid_that_comes_again_keeps_the_time_of_its_first_thread() {
-    use pf_formats::{Happening, TimelineEntry};
-    let entry = |at_ms, what| TimelineEntry {
-        ts_ns: support::START_NS + at_ms * support::MS,
-        pid: 100,
-        tid: 101,
-        what,
-    };
-    let fork = Happening::Fork {
-        parent_pid: 100,
-        parent_tid: 100,
-    };
-    let exit = Happening::Exit {
-        maj_flt: 0,
-        min_flt: 0,
-        counters_known: false,
-    };
-    let mut writer = pf_formats::TraceWriter::create(Vec::new(), &support::header(), &meta()).unwrap();
-    for entries in [
-        [entry(10, fork.clone()), entry(40, exit.clone())],
-        [entry(60, fork), entry(80, exit)],
-    ] {
-        writer.timeline(&entries).unwrap();
-    }
-    let bytes = writer.finish(support::totals(&[])).unwrap();
-    let session = read(&bytes, &Filter::default(), &mut []);
-    assert_eq!(session.lived_ns(100, 101), 50 * support::MS);
-    assert_eq!(session.lived_ns(100, 100), 100 * support::MS);
-}
-
-#[test]
 fn a_part_of_the_time_has_no_share_of_the_lifetime() {
     let filter = Filter {
         to_ns: Some(91_000_000),

@@ -119,7 +119,7 @@ impl Events<'_> {
                 match value {
                     AnyValue::Null => line.push_str("null"),
                     AnyValue::String(text) => {
-                        line.push_str(&crate::text::json_text(&serde_json::Value::from(*text)))
+                        line.push_str(&crate::text::json_text(&serde_json::Value::from(*text)));
                     }
                     value => plain(value, &mut line),
                 }
