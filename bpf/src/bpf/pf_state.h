@@ -104,8 +104,7 @@ static __always_inline enum pf_verdict pf_judge(struct task_struct *task) {
 }
 
 /* Gives a task its state; NULL, and counted, when the kernel has no memory for it. */
-static __always_inline struct pf_task *pf_adopt(struct task_struct *task, enum pf_verdict verdict)
-{
+static __always_inline struct pf_task *pf_adopt(struct task_struct *task, enum pf_verdict verdict) {
     struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
     if (!state) {
@@ -121,8 +120,7 @@ static __always_inline struct pf_task *pf_adopt(struct task_struct *task, enum p
  * The state of the current task if it is recorded; else NULL. Processes named by number are marked
  * before the recording starts, and their children at fork: a number may belong to somebody else later.
  */
-static __always_inline struct pf_task *pf_recorded(struct task_struct *task)
-{
+static __always_inline struct pf_task *pf_recorded(struct task_struct *task) {
     struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
 
     /* The recorder itself must not even allocate here. */
@@ -133,8 +131,7 @@ static __always_inline struct pf_task *pf_recorded(struct task_struct *task)
 
 /* What goes into a record is told; the next one counts from here. */
 static __always_inline void pf_tell_counts(struct pf_task_counts *counts, struct task_struct *task,
-                                           struct pf_task *state)
-{
+                                           struct pf_task *state) {
     counts->maj_flt = task->maj_flt;
     counts->min_flt = task->min_flt;
     counts->lost = state->lost;

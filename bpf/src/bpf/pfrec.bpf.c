@@ -159,8 +159,7 @@ int pf_done_minor(struct bpf_perf_event_data *ctx) {
 /* A child is recorded from its first instruction: it has not run yet when this does. */
 
 SEC("tp_btf/sched_process_fork")
-int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child)
-{
+int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child) {
     struct pf_task *state = bpf_task_storage_get(&pf_tasks, parent, 0, 0);
     enum pf_verdict verdict = state ? state->verdict : PF_IGNORE;
 
@@ -207,8 +206,7 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
 /* Run once before the start, with pf_fork in force: marks what exists already. */
 
 SEC("iter/task")
-int pf_mark(struct bpf_iter__task *ctx)
-{
+int pf_mark(struct bpf_iter__task *ctx) {
     struct task_struct *task = ctx->task;
 
     if (task && pf_judge(task) == PF_RECORD && !bpf_task_storage_get(&pf_tasks, task, 0, 0))
