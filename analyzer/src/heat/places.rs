@@ -29,6 +29,8 @@ pub struct Place {
     pub total: Cell,
     /// Name of the thread that stands for a process.
     pub comm_id: u32,
+    /// When it had that name, and whether it is the main thread: its last name is the best one.
+    named: (bool, u64),
 }
 
 /// The collector.
@@ -93,17 +95,27 @@ impl Places {
             grid: Grid::new(gap_pages),
             total: Cell::default(),
             comm_id: 0,
+            named: (false, 0),
         });
         slot
     }
 
-    /// Adds one fault; `comm` names the process, if it is its first fault or the name is that of its main thread.
-    pub fn add(&mut self, slot: usize, since_start_ns: u64, page: u64, latency_ns: u64, comm: (u32, bool)) {
+    /// Adds one fault, with the name of its thread and whether that is the main one.
+    pub fn add(
+        &mut self,
+        slot: usize,
+        since_start_ns: u64,
+        page: u64,
+        latency_ns: u64,
+        (comm_id, is_main): (u32, bool),
+    ) {
         let Some(place) = self.places.get_mut(slot) else {
             return;
         };
-        if place.total.count == 0 || comm.1 {
-            place.comm_id = comm.0;
+        // Rows come by thread, not by time.
+        if (is_main, since_start_ns) >= place.named {
+            place.named = (is_main, since_start_ns);
+            place.comm_id = comm_id;
         }
         place.grid.add(since_start_ns, page, latency_ns);
         place.total.merge(Cell {
