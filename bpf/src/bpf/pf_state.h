@@ -18,12 +18,6 @@ struct pf_open {
     __u8 pad[2];
 };
 
-enum pf_verdict {
-    PF_UNDECIDED = 0,
-    PF_RECORD = 1,
-    PF_IGNORE = 2,
-};
-
 /*
  * Two slots, because a user fault in progress can meet a kernel fault that fails at once (a
  * no-fault copy inside the handler), which must not overwrite it. User faults do not nest in user
@@ -34,8 +28,6 @@ struct pf_task {
     __u64 counted;          /* maj_flt + min_flt up to which hidden is known */
     __u32 lost;             /* not yet told */
     __u32 hidden;           /* not yet told */
-    __u32 verdict;
-    __u32 pad;
 };
 
 struct {
@@ -83,35 +75,35 @@ static __always_inline int pf_is_root(__u32 tgid) {
 }
 
 /* For a task that existed before the recording: is it, or an ancestor of it, one of the roots? */
-static __always_inline enum pf_verdict pf_judge(struct task_struct *task) {
+static __always_inline bool pf_is_wanted(struct task_struct *task) {
     if ((__u32)task->tgid == pf_self_tgid)
-        return PF_IGNORE;
+        return false;
     if (pf_target == PF_TARGET_ALL)
-        return PF_RECORD;
+        return true;
     if (pf_is_root(task->tgid))
-        return PF_RECORD;
+        return true;
     if (pf_target == PF_TARGET_PIDS)
-        return PF_IGNORE;
+        return false;
     for (int i = 0; i < PF_ANCESTORS && task; i++) {
         struct task_struct *parent = task->real_parent;
         if (!parent || parent == task)
             break;
         if (pf_is_root(parent->tgid))
-            return PF_RECORD;
+            return true;
         task = parent;
     }
-    return PF_IGNORE;
+    return false;
 }
 
-/* Gives a task its state; NULL, and counted, when the kernel has no memory for it. */
-static __always_inline struct pf_task *pf_adopt(struct task_struct *task, enum pf_verdict verdict) {
+/* Gives a task its state, which is what makes it recorded; NULL, and counted, when the kernel has no memory
+ * for it. */
+static __always_inline struct pf_task *pf_adopt(struct task_struct *task) {
     struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
     if (!state) {
         __sync_fetch_and_add(&pf_drops.state, 1);
         return NULL;
     }
-    state->verdict = verdict;
     state->counted = pf_count_of(task);
     return state;
 }
@@ -124,9 +116,9 @@ static __always_inline struct pf_task *pf_recorded(struct task_struct *task) {
     struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
 
     /* The recorder itself must not even allocate here. */
-    if (!state && pf_target == PF_TARGET_ALL && pf_judge(task) == PF_RECORD)
-        state = pf_adopt(task, PF_RECORD);
-    return state && state->verdict == PF_RECORD ? state : NULL;
+    if (!state && pf_target == PF_TARGET_ALL && pf_is_wanted(task))
+        state = pf_adopt(task);
+    return state;
 }
 
 /* What goes into a record is told; the next one counts from here. */

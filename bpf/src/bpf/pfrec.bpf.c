@@ -81,7 +81,7 @@ static __always_inline int pf_complete(struct bpf_perf_event_data *ctx, __u8 maj
     struct pf_open *open;
 
     /* No state: not ours, or it entered before the recording began. */
-    if (!state || state->verdict != PF_RECORD)
+    if (!state)
         return 0;
 
     /* This fault is one; whatever else the kernel counted since the last one, no probe saw. */
@@ -161,13 +161,13 @@ int pf_done_minor(struct bpf_perf_event_data *ctx) {
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child) {
     struct pf_task *state = bpf_task_storage_get(&pf_tasks, parent, 0, 0);
-    enum pf_verdict verdict = state ? state->verdict : PF_IGNORE;
+    bool wanted = state != NULL;
 
     /* Not marked yet, or nothing is marked one by one. */
     if (!state && (!pf_recording || pf_target == PF_TARGET_ALL))
-        verdict = pf_judge(parent);
-    if (verdict == PF_RECORD && (pf_target != PF_TARGET_PIDS || child->tgid == parent->tgid))
-        pf_adopt(child, PF_RECORD);
+        wanted = pf_is_wanted(parent);
+    if (wanted && (pf_target != PF_TARGET_PIDS || child->tgid == parent->tgid))
+        pf_adopt(child);
     return 0;
 }
 
@@ -177,7 +177,7 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
     struct pf_exit *record;
     __u64 counted;
 
-    if (!state || state->verdict != PF_RECORD || !pf_recording)
+    if (!state || !pf_recording)
         return 0;
     for (int i = 0; i < 2; i++) {
         if (state->open[i].is_open)
@@ -209,8 +209,8 @@ SEC("iter/task")
 int pf_mark(struct bpf_iter__task *ctx) {
     struct task_struct *task = ctx->task;
 
-    if (task && pf_judge(task) == PF_RECORD && !bpf_task_storage_get(&pf_tasks, task, 0, 0))
-        pf_adopt(task, PF_RECORD);
+    if (task && pf_is_wanted(task) && !bpf_task_storage_get(&pf_tasks, task, 0, 0))
+        pf_adopt(task);
     return 0;
 }
 
