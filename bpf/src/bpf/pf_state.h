@@ -28,6 +28,8 @@ struct pf_task {
     __u64 counted;          /* maj_flt + min_flt up to which hidden is known */
     __u32 lost;             /* not yet told */
     __u32 hidden;           /* not yet told */
+    __u32 entered;          /* an entry was seen, or the task began during the recording */
+    __u32 pad;
 };
 
 struct {

@@ -59,6 +59,7 @@ static __always_inline void pf_enter(__u64 address, __u8 origin, __u8 access) {
     state = pf_recorded(task);
     if (!state)
         return;
+    state->entered = 1;
     open = &state->open[origin == PF_ORIGIN_USER ? 0 : 1];
     if (open->is_open)
         __sync_fetch_and_add(&pf_drops.unfinished, 1);
@@ -90,7 +91,8 @@ static __always_inline int pf_complete(struct bpf_perf_event_data *ctx, __u8 maj
 
     open = &state->open[origin == PF_ORIGIN_USER ? 0 : 1];
     if (!open->is_open || ((open->address ^ ctx->addr) & PF_PAGE_MASK)) {
-        if (pf_recording) {
+        /* The first one of a task that was there before may have entered before the recording did. */
+        if (pf_recording && state->entered) {
             __sync_fetch_and_add(&pf_drops.no_entry, 1);
             state->lost++;
         }
@@ -166,8 +168,11 @@ int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child) {
     /* Not marked yet, or nothing is marked one by one. */
     if (!state && (!pf_recording || pf_target == PF_TARGET_ALL))
         wanted = pf_is_wanted(parent);
-    if (wanted && (pf_target != PF_TARGET_PIDS || child->tgid == parent->tgid))
-        pf_adopt(child);
+    if (!wanted || (pf_target == PF_TARGET_PIDS && child->tgid != parent->tgid))
+        return 0;
+    state = pf_adopt(child);
+    if (state)
+        state->entered = pf_recording;
     return 0;
 }
 
