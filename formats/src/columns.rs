@@ -2,9 +2,12 @@
 
 use std::ops::BitOr;
 
-use crate::{Access, CommId, Event, ObjectId, Origin};
+use crate::{Access, Breakdown, CommId, Event, ObjectId, Origin, StackId};
 
 /// Events, one array per column. All filled columns have the same length.
+///
+/// The last five are optional: they are empty when no event of the block has a value. In a block where
+/// some have, the others have zeros.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
     /// Entry of the fault, `CLOCK_MONOTONIC` nanoseconds.
@@ -31,6 +34,16 @@ pub struct Columns {
     pub class: Vec<u8>,
     /// Attempts beyond the first.
     pub retries: Vec<u8>,
+    /// Of the latency, asleep, nanoseconds.
+    pub blocked_ns: Vec<u64>,
+    /// Of the latency, waiting for a CPU, nanoseconds.
+    pub runqueue_ns: Vec<u64>,
+    /// Of the latency, reclaiming memory, nanoseconds.
+    pub reclaim_ns: Vec<u64>,
+    /// Of the latency, outside `handle_mm_fault`, nanoseconds.
+    pub lock_ns: Vec<u64>,
+    /// User stack, an id in the stack dictionary, 0 = none.
+    pub stack: Vec<u32>,
 }
 
 /// A set of columns.
@@ -58,8 +71,12 @@ impl Projection {
     pub const CLASS: Self = Self(1 << 7);
     /// `retries`.
     pub const RETRIES: Self = Self(1 << 8);
+    /// `blocked_ns`, `runqueue_ns`, `reclaim_ns`, `lock_ns`, where the block holds them.
+    pub const BREAKDOWN: Self = Self(1 << 9);
+    /// `stack`, where the block holds it.
+    pub const STACK: Self = Self(1 << 10);
     /// Every column.
-    pub const ALL: Self = Self((1 << 9) - 1);
+    pub const ALL: Self = Self((1 << 11) - 1);
 
     /// The columns of both.
     #[must_use]
@@ -97,10 +114,16 @@ impl Columns {
         self.object_page.clear();
         self.class.clear();
         self.retries.clear();
+        self.blocked_ns.clear();
+        self.runqueue_ns.clear();
+        self.reclaim_ns.clear();
+        self.lock_ns.clear();
+        self.stack.clear();
     }
 
-    /// Appends one row to every column.
+    /// Appends one row to every column; to an optional one as soon as a row has a value in it.
     pub fn push(&mut self, event: &Event) {
+        let rows = self.len();
         self.ts_ns.push(event.ts_ns);
         self.latency_ns.push(event.latency_ns);
         self.pid.push(event.pid);
@@ -113,6 +136,16 @@ impl Columns {
         self.object_page.push(event.object_page);
         self.class.push(pack_class(event));
         self.retries.push(event.retries);
+        if event.breakdown.is_some() || !self.blocked_ns.is_empty() {
+            let breakdown = event.breakdown.unwrap_or_default();
+            push_optional(&mut self.blocked_ns, rows, breakdown.blocked_ns);
+            push_optional(&mut self.runqueue_ns, rows, breakdown.runqueue_ns);
+            push_optional(&mut self.reclaim_ns, rows, breakdown.reclaim_ns);
+            push_optional(&mut self.lock_ns, rows, breakdown.lock_ns);
+        }
+        if event.stack != StackId(0) || !self.stack.is_empty() {
+            push_optional(&mut self.stack, rows, event.stack.0);
+        }
     }
 
     /// Rows in the filled columns.
@@ -128,6 +161,8 @@ impl Columns {
             self.object.len(),
             self.class.len(),
             self.retries.len(),
+            self.blocked_ns.len(),
+            self.stack.len(),
         ]
         .into_iter()
         .max()
@@ -140,7 +175,8 @@ impl Columns {
         self.len() == 0
     }
 
-    /// One row as an [`Event`]; `None` past the end, or when a column was not projected.
+    /// One row as an [`Event`]; `None` past the end, or when a column was not projected. Optional columns that are
+    /// empty give no breakdown and no stack.
     #[must_use]
     pub fn event(&self, row: usize) -> Option<Event> {
         let class = *self.class.get(row)?;
@@ -160,8 +196,25 @@ impl Columns {
             access: Access::from_code((class >> 2) & 3),
             origin: Origin::from_code((class >> 4) & 3),
             retries: *self.retries.get(row)?,
+            breakdown: self.breakdown(row),
+            stack: StackId(self.stack.get(row).copied().unwrap_or(0)),
         })
     }
+
+    fn breakdown(&self, row: usize) -> Option<Breakdown> {
+        Some(Breakdown {
+            blocked_ns: *self.blocked_ns.get(row)?,
+            runqueue_ns: *self.runqueue_ns.get(row)?,
+            reclaim_ns: *self.reclaim_ns.get(row)?,
+            lock_ns: *self.lock_ns.get(row)?,
+        })
+    }
+}
+
+/// Appends a value behind `rows` others, which are zeros where the column was empty so far.
+fn push_optional<T: Copy + Default>(column: &mut Vec<T>, rows: usize, value: T) {
+    column.resize(rows, T::default());
+    column.push(value);
 }
 
 /// The four small fields in one byte, as stored in the class column.

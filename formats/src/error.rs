@@ -90,10 +90,18 @@ pub enum FormatError {
         /// The value asked for.
         actual: u64,
     },
+    /// A stack whose caller is not defined before it.
+    #[error("stack {id} has the parent {parent}; a parent has a smaller id")]
+    StackParent {
+        /// Id of the node.
+        id: u32,
+        /// Id of its parent.
+        parent: u32,
+    },
     /// A dictionary id was written twice with different contents.
     #[error("{table} id {id} was already written with another value")]
     IdReused {
-        /// `comm` or `object`.
+        /// `comm`, `object`, `frame` or `stack`.
         table: &'static str,
         /// The id.
         id: u32,

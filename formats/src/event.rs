@@ -2,6 +2,8 @@
 
 use bincode::{Decode, Encode};
 
+use crate::StackId;
+
 /// Index into the comm dictionary; 0 means the name is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 pub struct CommId(pub u32);
@@ -44,6 +46,25 @@ pub struct Event {
     pub origin: Origin,
     /// Attempts beyond the first.
     pub retries: u8,
+    /// Where the latency went, when the recording asked for it.
+    pub breakdown: Option<Breakdown>,
+    /// The user stack that faulted.
+    pub stack: StackId,
+}
+
+/// Where the latency of a fault went. `blocked_ns + runqueue_ns` is at most the latency; the rest was spent on
+/// a CPU. The other two are "of which": they overlap these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Breakdown {
+    /// Asleep, waiting for I/O or a lock.
+    pub blocked_ns: u64,
+    /// Runnable, waiting for a CPU.
+    pub runqueue_ns: u64,
+    /// Reclaiming memory for the fault, asleep or not.
+    pub reclaim_ns: u64,
+    /// Inside the fault and outside `handle_mm_fault`: the lock of the address space and the look-up of the
+    /// mapping. 0 when the backend cannot tell.
+    pub lock_ns: u64,
 }
 
 /// What the faulting instruction tried to do.

@@ -8,6 +8,7 @@ use crate::block::{BLOCK_STATS_LEN, BlockInfo};
 use crate::bytes::{Cursor, crc32c_of};
 use crate::error::{FormatError, Result};
 use crate::meta::shorten;
+use crate::version1::TotalsV1;
 use crate::{limits, metadata};
 
 /// Sums over the whole recording.
@@ -15,10 +16,12 @@ use crate::{limits, metadata};
 pub struct Totals {
     /// Events in the trace.
     pub events: u64,
-    /// Major faults among them.
+    /// Major faults among them, failed ones aside.
     pub majors: u64,
-    /// Minor faults among them.
+    /// Minor faults among them, failed ones aside.
     pub minors: u64,
+    /// Failed faults among them: `events == majors + minors + failed`.
+    pub failed: u64,
     /// Events known to be missing.
     pub lost: u64,
     /// `CLOCK_MONOTONIC` nanoseconds when the probes were detached.
@@ -27,7 +30,8 @@ pub struct Totals {
     pub accounting: Option<Accounting>,
 }
 
-/// The recording against the kernel's own counters.
+/// The recording against the kernel's own counters:
+/// `kernel_majors + kernel_minors == recorded + lost + hidden + filtered`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Accounting {
     /// Major faults counted by the kernel.
@@ -40,6 +44,8 @@ pub struct Accounting {
     pub lost: u64,
     /// Counted by the kernel and invisible to the backend, such as GUP faults.
     pub hidden: u64,
+    /// Counted by the kernel and left out by a filter or by sampling.
+    pub filtered: u64,
     /// Where the kernel's counts come from.
     pub source: String,
 }
@@ -86,7 +92,7 @@ impl Footer {
         Ok(())
     }
 
-    pub(crate) fn decode(payload: &[u8], offset: u64) -> Result<Self> {
+    pub(crate) fn decode(payload: &[u8], offset: u64, codec: u8) -> Result<Self> {
         let cut = || FormatError::Undecodable {
             offset,
             what: "FOOTER",
@@ -96,7 +102,12 @@ impl Footer {
         let totals_len = cursor.u32().ok_or_else(cut)?;
         let count = cursor.u32().ok_or_else(cut)?;
         let totals = cursor.take(totals_len as usize).ok_or_else(cut)?;
-        let (clean, totals) = metadata::decode(totals, offset)?;
+        let (clean, totals) = if codec == 1 {
+            let (clean, totals): (bool, TotalsV1) = metadata::decode(totals, offset)?;
+            (clean, totals.into())
+        } else {
+            metadata::decode(totals, offset)?
+        };
         let expected = u64::from(count) * ENTRY_LEN as u64;
         let actual = cursor.0.len() as u64;
         if actual != expected {

@@ -14,9 +14,6 @@ const CRC_AT: usize = FRAME_LEN - 4;
 /// Flag of a dictionary frame that repeats what was already written.
 pub(crate) const FLAG_SNAPSHOT: u16 = 1;
 
-/// Codec version of all records written here.
-pub(crate) const CODEC: u8 = 1;
-
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -42,6 +39,14 @@ impl Kind {
         })
     }
 
+    /// The newest codec version of its payload; the reader knows it and all before it.
+    pub(crate) fn codec(self) -> u8 {
+        match self {
+            Self::Timeline => 1,
+            Self::Meta | Self::Dict | Self::Events | Self::Loss | Self::Footer => 2,
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Meta => "META",
@@ -56,7 +61,7 @@ impl Kind {
 
 /// One frame's fields, the checksum of the frame itself aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub(crate) struct RecordFrame {
     pub(crate) kind: u8,
     pub(crate) codec: u8,
     pub(crate) flags: u16,
@@ -68,7 +73,7 @@ pub(crate) struct Frame {
     pub(crate) payload_crc: u32,
 }
 
-impl Frame {
+impl RecordFrame {
     pub(crate) fn to_bytes(self, trace_id: &[u8; 16]) -> [u8; FRAME_LEN] {
         let mut bytes = [0; FRAME_LEN];
         bytes[..4].copy_from_slice(&SYNC);
@@ -132,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    const FRAME: Frame = Frame {
+    const FRAME: RecordFrame = RecordFrame {
         kind: 4,
         codec: 1,
         flags: 0,
@@ -144,20 +149,23 @@ mod tests {
 
     #[test]
     fn a_frame_comes_back_as_written() {
-        assert_eq!(Frame::parse(&FRAME.to_bytes(&[1; 16]), &[1; 16]), Some(FRAME));
+        assert_eq!(
+            RecordFrame::parse(&FRAME.to_bytes(&[1; 16]), &[1; 16]),
+            Some(FRAME)
+        );
     }
 
     #[test]
     fn a_frame_of_another_trace_is_not_taken() {
-        assert_eq!(Frame::parse(&FRAME.to_bytes(&[1; 16]), &[2; 16]), None);
+        assert_eq!(RecordFrame::parse(&FRAME.to_bytes(&[1; 16]), &[2; 16]), None);
     }
 
     #[test]
     fn a_length_over_the_limit_is_refused_even_with_a_right_checksum() {
-        let huge = Frame {
+        let huge = RecordFrame {
             payload_len: (limits::PAYLOAD + 1) as u32,
             ..FRAME
         };
-        assert_eq!(Frame::parse(&huge.to_bytes(&[1; 16]), &[1; 16]), None);
+        assert_eq!(RecordFrame::parse(&huge.to_bytes(&[1; 16]), &[1; 16]), None);
     }
 }

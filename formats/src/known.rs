@@ -5,17 +5,24 @@
 use crate::error::{FormatError, Result};
 use crate::{Dict, Object, limits};
 
-/// Bytes of a string's length.
-const LENGTH: usize = size_of::<u64>();
-
 /// Bytes of an object besides its path: kind, device, inode.
-const OBJECT: usize = 1 + 4 + 4 + 8;
+const OBJECT: u64 = 1 + 4 + 4 + 8;
 
-/// The ids seen of both tables, and the stored bytes of their first entries.
+/// Bytes of a frame.
+const FRAME: u64 = 4 + 8;
+
+/// Bytes of a node of the trie of stacks.
+const STACK: u64 = 4 + 4 + 1;
+
+/// The ids seen of each table, and the stored bytes of their first entries.
 #[derive(Default)]
 pub(crate) struct Known {
     comms: Seen,
     objects: Seen,
+    frames: Seen,
+    stacks: Seen,
+    symbols: Seen,
+    build_ids: Seen,
     bytes: u64,
 }
 
@@ -27,17 +34,29 @@ impl Known {
     /// Counts the entries whose ids are new; those that come again cost a reader nothing. Entries that
     /// would exceed the limit are refused together and stay unknown.
     pub(crate) fn note(&mut self, dict: &Dict) -> Result<()> {
-        let (seen, first_id, costs): (_, _, Vec<u64>) = match dict {
+        let (seen, costs): (_, Vec<(u32, u64)>) = match dict {
             Dict::Comms { first_id, entries } => {
-                let cost = |comm: &String| (LENGTH + comm.len()) as u64;
-                (&mut self.comms, *first_id, entries.iter().map(cost).collect())
+                let cost = |comm: &String| limits::LENGTH + comm.len() as u64;
+                (&mut self.comms, numbered(*first_id, entries, cost))
             }
             Dict::Objects { first_id, entries } => {
-                let cost = |object: &Object| (OBJECT + LENGTH + object.path.len()) as u64;
-                (&mut self.objects, *first_id, entries.iter().map(cost).collect())
+                let cost = |object: &Object| OBJECT + limits::LENGTH + object.path.len() as u64;
+                (&mut self.objects, numbered(*first_id, entries, cost))
+            }
+            Dict::Frames { first_id, entries } => (&mut self.frames, numbered(*first_id, entries, |_| FRAME)),
+            Dict::Stacks { first_id, entries } => (&mut self.stacks, numbered(*first_id, entries, |_| STACK)),
+            Dict::Symbols { entries } => {
+                let costs = entries.iter().map(|symbol| (symbol.frame.0, symbol.stored()));
+                (&mut self.symbols, costs.collect())
+            }
+            Dict::BuildIds { entries } => {
+                let costs = entries
+                    .iter()
+                    .map(|build_id| (build_id.object.0, build_id.stored()));
+                (&mut self.build_ids, costs.collect())
             }
         };
-        let new = (first_id..).zip(&costs).filter(|(id, _)| !seen.contains(*id));
+        let new = costs.iter().filter(|(id, _)| !seen.contains(*id));
         // A record holds 8 MiB at most: no overflow.
         let bytes = self.bytes + new.map(|(_, cost)| cost).sum::<u64>();
         if bytes > limits::DICTIONARIES {
@@ -47,12 +66,17 @@ impl Known {
                 actual: bytes,
             });
         }
-        for (id, _) in (first_id..).zip(&costs) {
+        for (id, _) in costs {
             seen.insert(id);
         }
         self.bytes = bytes;
         Ok(())
     }
+}
+
+/// Each entry's id and cost.
+fn numbered<T>(first_id: u32, entries: &[T], cost: impl Fn(&T) -> u64) -> Vec<(u32, u64)> {
+    (first_id..).zip(entries.iter().map(cost)).collect()
 }
 
 impl Seen {

@@ -9,13 +9,13 @@ use crate::error::{FormatError, Result};
 /// per event at 256 Ki), and a reader's working set stays at a few MiB.
 pub(crate) const EVENTS_PER_BLOCK: usize = 65_536;
 
-/// Payload of any record but the footer: 65,536 events of incompressible columns need 3.2 MiB.
+/// Payload of any record but the footer: 65,536 events of incompressible columns need 6.5 MiB.
 pub(crate) const PAYLOAD: usize = 8 << 20;
 
 /// Payload of the footer, which grows with the number of blocks: 880,000 blocks fit.
 pub(crate) const FOOTER: usize = 64 << 20;
 
-/// Columns in one block: 14 are known, the rest is room for later versions.
+/// Columns in one block: 19 are known, the rest is room for later versions.
 pub(crate) const COLUMNS: usize = 64;
 
 /// One string, in bytes: far above PATH_MAX (4096) and the 15 bytes of a thread name.
@@ -23,6 +23,15 @@ pub(crate) const STRING: usize = 64 << 10;
 
 /// Entries of a list in a small record, eight times what the writer puts in one frame.
 pub(crate) const LIST: usize = 65_536;
+
+/// Bytes of a list's or string's length in a small record.
+pub(crate) const LENGTH: u64 = 8;
+
+/// Functions inlined at one place: the deepest chains of template code have some dozens.
+pub(crate) const INLINED: usize = 255;
+
+/// One build id: SHA-1 has 20 bytes, SHA-512 64.
+pub(crate) const BUILD_ID: usize = 64;
 
 /// What the metadata decoder may claim for one record. It counts the bytes of the record, at most
 /// `PAYLOAD`, and what the entries of its lists take in memory. The worst case is META with four

@@ -20,6 +20,10 @@ pub enum LossReason {
     State = 7,
     /// Faults still open when the recording ended.
     InFlight = 8,
+    /// The ends of threads were not seen, and with them their last counters.
+    Exits = 9,
+    /// A stack could not be passed on; its fault is recorded without one.
+    Stack = 10,
 }
 
 /// Something lost during an interval.
@@ -39,7 +43,7 @@ pub struct Loss {
 
 impl LossReason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Reserve,
         Self::Recursion,
         Self::Unfinished,
@@ -48,6 +52,8 @@ impl LossReason {
         Self::Sideband,
         Self::State,
         Self::InFlight,
+        Self::Exits,
+        Self::Stack,
     ];
 
     /// From the stored code; `None` for a code of a later version.
@@ -68,6 +74,8 @@ impl LossReason {
             Self::Sideband => "sideband",
             Self::State => "state",
             Self::InFlight => "in_flight",
+            Self::Exits => "exits",
+            Self::Stack => "stack",
         }
     }
 

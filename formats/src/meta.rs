@@ -22,7 +22,7 @@ pub struct Host {
 }
 
 /// The circumstances of a recording, known when it starts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Meta {
     /// Name and version of the recorder, "pfrec 0.1.0".
     pub recorder: String,
@@ -44,6 +44,27 @@ pub struct Meta {
     pub start_ns: u64,
     /// Filters in force, in words.
     pub filters: Vec<String>,
+    /// One minor fault in this many was recorded, chosen by chance; 1 means every one. Major faults are always
+    /// recorded.
+    pub sample: u32,
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self {
+            recorder: String::new(),
+            host: Host::default(),
+            command: Vec::new(),
+            options: Vec::new(),
+            target: String::new(),
+            backend: String::new(),
+            entry: String::new(),
+            blind: Vec::new(),
+            start_ns: 0,
+            filters: Vec::new(),
+            sample: 1,
+        }
+    }
 }
 
 impl Meta {
@@ -70,6 +91,7 @@ impl Meta {
         ] {
             shorten_list(list);
         }
+        meta.sample = meta.sample.max(1);
         meta
     }
 }

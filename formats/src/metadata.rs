@@ -11,6 +11,7 @@ use bincode::error::{DecodeError, EncodeError};
 
 use crate::error::{FormatError, Result};
 use crate::frame::Kind;
+use crate::version1::{MetaV1, TotalsV1};
 use crate::{Dict, Loss, LossReason, Meta, ObjectKind, TimelineEntry, Totals, limits};
 
 type Config = bincode::config::Configuration<
@@ -30,7 +31,9 @@ pub(crate) trait Record: Encode + Decode<()> {
     const KIND: Kind;
 
     /// Where in its bytes the number of entries stands, for a record that is one list.
-    const COUNT_AT: Option<usize> = None;
+    fn count_at(_payload: &[u8]) -> Option<usize> {
+        None
+    }
 
     /// Refuses what decodes and is out of range all the same.
     fn check(&self) -> Result<()>;
@@ -47,7 +50,7 @@ pub(crate) fn encode<T: Encode>(record: &T, out: &mut Vec<u8>) -> Result<()> {
 pub(crate) fn decode<T: Record>(payload: &[u8], offset: u64) -> Result<T> {
     let what = T::KIND.name();
     // Before anything is allocated for it.
-    let count = T::COUNT_AT.and_then(|at| payload.get(at..)?.first_chunk());
+    let count = T::count_at(payload).and_then(|at| payload.get(at..)?.first_chunk());
     limits::check_list(count.map_or(0, |count| u64::from_le_bytes(*count)))?;
     let (record, used) =
         bincode::decode_from_slice::<T, _>(payload, config()).map_err(|error| FormatError::Undecodable {
@@ -68,10 +71,36 @@ pub(crate) fn decode<T: Record>(payload: &[u8], offset: u64) -> Result<T> {
     Ok(record)
 }
 
+/// Decodes a META record of this codec version.
+pub(crate) fn decode_meta(payload: &[u8], offset: u64, codec: u8) -> Result<Meta> {
+    if codec > 1 {
+        return decode(payload, offset);
+    }
+    let meta = Meta::from(decode::<MetaV1>(payload, offset)?);
+    meta.check()?;
+    Ok(meta)
+}
+
+impl Record for MetaV1 {
+    const KIND: Kind = Kind::Meta;
+
+    /// What it becomes is checked.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl Record for Meta {
     const KIND: Kind = Kind::Meta;
 
     fn check(&self) -> Result<()> {
+        if self.sample == 0 {
+            return Err(FormatError::Limit {
+                what: "minor faults for each one recorded, counted from 1",
+                limit: u32::MAX.into(),
+                actual: 0,
+            });
+        }
         let host = &self.host;
         let texts = [
             &self.recorder,
@@ -96,8 +125,11 @@ impl Record for Meta {
 impl Record for Dict {
     const KIND: Kind = Kind::Dict;
 
-    /// Behind the table and the first id.
-    const COUNT_AT: Option<usize> = Some(8);
+    /// Behind the table, and the first id where the entries are numbered.
+    fn count_at(payload: &[u8]) -> Option<usize> {
+        let table = u32::from_le_bytes(*payload.first_chunk()?);
+        Some(if table < 4 { 8 } else { 4 })
+    }
 
     fn check(&self) -> Result<()> {
         Dict::check(self)
@@ -107,7 +139,9 @@ impl Record for Dict {
 impl Record for Vec<TimelineEntry> {
     const KIND: Kind = Kind::Timeline;
 
-    const COUNT_AT: Option<usize> = Some(0);
+    fn count_at(_payload: &[u8]) -> Option<usize> {
+        Some(0)
+    }
 
     fn check(&self) -> Result<()> {
         Ok(())
@@ -117,7 +151,9 @@ impl Record for Vec<TimelineEntry> {
 impl Record for Vec<Loss> {
     const KIND: Kind = Kind::Loss;
 
-    const COUNT_AT: Option<usize> = Some(0);
+    fn count_at(_payload: &[u8]) -> Option<usize> {
+        Some(0)
+    }
 
     fn check(&self) -> Result<()> {
         Ok(())
@@ -128,13 +164,20 @@ impl Record for (bool, Totals) {
     const KIND: Kind = Kind::Footer;
 
     fn check(&self) -> Result<()> {
-        limits::check_string(
-            self.1
-                .accounting
-                .as_ref()
-                .map_or(0, |accounting| accounting.source.len()),
-        )
+        check_source(self.1.accounting.as_ref().map(|accounting| &accounting.source))
     }
+}
+
+impl Record for (bool, TotalsV1) {
+    const KIND: Kind = Kind::Footer;
+
+    fn check(&self) -> Result<()> {
+        check_source(self.1.accounting.as_ref().map(|accounting| &accounting.source))
+    }
+}
+
+fn check_source(source: Option<&String>) -> Result<()> {
+    limits::check_string(source.map_or(0, String::len))
 }
 
 impl Encode for ObjectKind {

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use crate::error::{FormatError, Result};
 use crate::footer::{TRAILER_LEN, Trailer};
-use crate::frame::{CODEC, FRAME_LEN, Frame, Kind, SYNC};
+use crate::frame::{FRAME_LEN, Kind, RecordFrame, SYNC};
 use crate::header::HEADER_LEN;
 use crate::known::Known;
 use crate::window::Window;
@@ -161,7 +161,7 @@ impl<R: Read> TraceReader<R> {
             if bytes_left == 0 {
                 return Ok(None);
             }
-            let Some(frame) = Frame::parse(bytes, &self.header.trace_id) else {
+            let Some(frame) = RecordFrame::parse(bytes, &self.header.trace_id) else {
                 let reason = if bytes_left < FRAME_LEN {
                     format!("the file ends after {bytes_left} of the {FRAME_LEN} bytes of a frame")
                 } else {
@@ -190,7 +190,7 @@ impl<R: Read> TraceReader<R> {
     }
 
     /// Reads the record of the frame at the current position; `None` for a kind that is not known.
-    fn record(&mut self, frame: Frame) -> Result<Option<Item>> {
+    fn record(&mut self, frame: RecordFrame) -> Result<Option<Item>> {
         let total = frame.total_len();
         let kind = Kind::from_code(frame.kind);
         let name = kind.map_or("unknown", Kind::name);
@@ -209,7 +209,7 @@ impl<R: Read> TraceReader<R> {
         }
         let item = match kind {
             None => Ok(None),
-            Some(_) if frame.codec != CODEC => {
+            Some(kind) if !(1..=kind.codec()).contains(&frame.codec) => {
                 let found = frame.codec.into();
                 Err(FormatError::UnknownEncoding {
                     offset,
@@ -235,7 +235,7 @@ impl<R: Read> TraceReader<R> {
 
     /// Passes over bytes up to the next record that continues the trace, or the end. `broken` is the frame
     /// at the current position when the frame itself is whole.
-    fn pass_over(&mut self, reason: String, broken: Option<Frame>) -> Result<Item> {
+    fn pass_over(&mut self, reason: String, broken: Option<RecordFrame>) -> Result<Item> {
         let offset = self.window.offset();
         let expected = self.sequence;
         if let Some(frame) = broken {
@@ -245,7 +245,7 @@ impl<R: Read> TraceReader<R> {
             self.window.consume(1);
         }
         while !self.next_frame_is_here()? {}
-        let frames_missing = match Frame::parse(self.window.bytes(), &self.header.trace_id) {
+        let frames_missing = match RecordFrame::parse(self.window.bytes(), &self.header.trace_id) {
             Some(next) => {
                 self.sequence = next.sequence;
                 next.sequence.saturating_sub(expected)
@@ -257,19 +257,19 @@ impl<R: Read> TraceReader<R> {
             bytes: self.window.offset() - offset,
             reason,
             frames_missing,
-            events_missing: broken.map_or(0, Frame::events_inside),
+            events_missing: broken.map_or(0, RecordFrame::events_inside),
         }))
     }
 
     /// Passes over a broken record as a whole when another one follows it, else over its first byte: bytes
     /// may be missing from it, and the next record then starts inside the length it claims.
-    fn skip_broken(&mut self, frame: Frame) -> Result<()> {
+    fn skip_broken(&mut self, frame: RecordFrame) -> Result<()> {
         let total = frame.total_len();
         let here = self.window.offset();
         let bytes = self.window.want(total.saturating_add(FRAME_LEN))?;
         let follows = bytes
             .get(total..)
-            .and_then(|next| Frame::parse(next, &self.header.trace_id));
+            .and_then(|next| RecordFrame::parse(next, &self.header.trace_id));
         if follows.is_some_and(|next| next.sequence > frame.sequence) {
             self.window.consume(total);
             return Ok(());
@@ -302,7 +302,7 @@ impl<R: Read> TraceReader<R> {
         let starts = 0..=bytes.len() - FRAME_LEN;
         let continues = |at: usize| {
             bytes[at] == SYNC[0]
-                && Frame::parse(&bytes[at..], &self.header.trace_id)
+                && RecordFrame::parse(&bytes[at..], &self.header.trace_id)
                     .is_some_and(|frame| frame.sequence >= self.sequence)
         };
         let found = starts.clone().find(|at| continues(*at));
@@ -313,9 +313,9 @@ impl<R: Read> TraceReader<R> {
 }
 
 /// The record in a payload whose checksum is right.
-fn item(kind: Kind, frame: Frame, payload: &[u8], offset: u64, known: &mut Known) -> Result<Item> {
+fn item(kind: Kind, frame: RecordFrame, payload: &[u8], offset: u64, known: &mut Known) -> Result<Item> {
     Ok(match kind {
-        Kind::Meta => Item::Meta(Box::new(metadata::decode(payload, offset)?)),
+        Kind::Meta => Item::Meta(Box::new(metadata::decode_meta(payload, offset, frame.codec)?)),
         Kind::Dict => {
             let dict = metadata::decode(payload, offset)?;
             known.note(&dict)?;
@@ -325,8 +325,8 @@ fn item(kind: Kind, frame: Frame, payload: &[u8], offset: u64, known: &mut Known
             let raw = packed::unpack(payload, offset, Kind::Timeline.name())?;
             Item::Timeline(metadata::decode(&raw, offset)?)
         }
-        Kind::Events => Item::Events(EventsBlock::parse(payload.to_vec(), offset, frame.events)?),
+        Kind::Events => Item::Events(EventsBlock::parse(payload.to_vec(), offset, frame)?),
         Kind::Loss => Item::Loss(metadata::decode(payload, offset)?),
-        Kind::Footer => Item::Footer(Box::new(Footer::decode(payload, offset)?)),
+        Kind::Footer => Item::Footer(Box::new(Footer::decode(payload, offset, frame.codec)?)),
     })
 }

@@ -1,15 +1,14 @@
 //! Writes a trace front to back: one `write_all` per frame, never a seek.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use crate::block::BlockEncoder;
 use crate::error::{FormatError, Result};
 use crate::footer::Trailer;
-use crate::frame::{CODEC, FLAG_SNAPSHOT, FRAME_LEN, Frame, Kind};
+use crate::frame::{FLAG_SNAPSHOT, FRAME_LEN, Kind, RecordFrame};
+use crate::tables::Tables;
 use crate::{
-    BlockInfo, Dict, Event, Footer, Header, Loss, Meta, Object, TimelineEntry, Totals, limits, metadata,
-    packed,
+    BlockInfo, Dict, Event, Footer, Header, Loss, Meta, TimelineEntry, Totals, limits, metadata, packed,
 };
 
 /// Writes one trace. Dropped without [`finish`](Self::finish), it leaves a file that lacks the open block
@@ -27,8 +26,7 @@ pub struct TraceWriter<W: Write> {
     events: u64,
     encoder: BlockEncoder,
     blocks: Vec<BlockInfo>,
-    comms: BTreeMap<u32, String>,
-    objects: BTreeMap<u32, Object>,
+    tables: Tables,
 }
 
 impl<W: Write> TraceWriter<W> {
@@ -54,8 +52,7 @@ impl<W: Write> TraceWriter<W> {
             events: 0,
             encoder: BlockEncoder::new()?,
             blocks: Vec::new(),
-            comms: BTreeMap::new(),
-            objects: BTreeMap::new(),
+            tables: Tables::default(),
         };
         writer.begin();
         metadata::encode(&meta.bounded(), &mut writer.frame)?;
@@ -63,23 +60,17 @@ impl<W: Write> TraceWriter<W> {
         Ok(writer)
     }
 
-    /// Writes dictionary entries at once; those already written are left out.
+    /// Writes dictionary entries at once; those already written are left out. Names of symbols that are too
+    /// long are cut, and say so.
     ///
     /// # Errors
     ///
     /// When `out` fails, an id or a string is over its limit, or an id gets another value.
     pub fn dict(&mut self, dict: &Dict) -> Result<()> {
+        let dict = dict.bounded();
         dict.check()?;
-        match dict {
-            Dict::Comms { first_id, entries } => {
-                let fresh = keep(&mut self.comms, "comm", *first_id, entries)?;
-                self.comms(&fresh, 0)
-            }
-            Dict::Objects { first_id, entries } => {
-                let fresh = keep(&mut self.objects, "object", *first_id, entries)?;
-                self.objects(&fresh, 0)
-            }
-        }
+        let fresh = self.tables.learn(&dict)?;
+        fresh.iter().try_for_each(|dict| self.dict_frame(dict, 0))
     }
 
     /// Writes timeline entries, in as many frames as they need.
@@ -206,35 +197,16 @@ impl<W: Write> TraceWriter<W> {
     }
 
     fn snapshot(&mut self) -> Result<()> {
-        let comms = std::mem::take(&mut self.comms);
-        let objects = std::mem::take(&mut self.objects);
-        let borrowed: Vec<_> = comms.iter().map(|(id, comm)| (*id, comm)).collect();
-        let done = self.comms(&borrowed, FLAG_SNAPSHOT);
-        let borrowed: Vec<_> = objects.iter().map(|(id, object)| (*id, object)).collect();
-        let done = done.and_then(|()| self.objects(&borrowed, FLAG_SNAPSHOT));
-        self.comms = comms;
-        self.objects = objects;
-        done
-    }
-
-    fn comms(&mut self, entries: &[(u32, &String)], flags: u16) -> Result<()> {
-        for (first_id, entries) in split(entries, String::len) {
-            self.dict_frame(&Dict::Comms { first_id, entries }, flags)?;
-        }
-        Ok(())
-    }
-
-    fn objects(&mut self, entries: &[(u32, &Object)], flags: u16) -> Result<()> {
-        for (first_id, entries) in split(entries, |object| object.path.len()) {
-            self.dict_frame(&Dict::Objects { first_id, entries }, flags)?;
-        }
-        Ok(())
+        let dicts = self.tables.snapshot();
+        dicts
+            .iter()
+            .try_for_each(|dict| self.dict_frame(dict, FLAG_SNAPSHOT))
     }
 
     fn dict_frame(&mut self, dict: &Dict, flags: u16) -> Result<()> {
         self.begin();
         metadata::encode(dict, &mut self.frame)?;
-        self.end(Kind::Dict, flags, 0)
+        self.end_as(Kind::Dict, dict.codec(), flags, 0)
     }
 
     /// Starts a frame: its payload goes behind the room for its header.
@@ -243,8 +215,13 @@ impl<W: Write> TraceWriter<W> {
         self.frame.resize(FRAME_LEN, 0);
     }
 
-    /// Fills in the frame's header and writes it with its payload.
+    /// Ends a record in the newest codec version of its kind.
     fn end(&mut self, kind: Kind, flags: u16, events: u32) -> Result<()> {
+        self.end_as(kind, kind.codec(), flags, events)
+    }
+
+    /// Fills in the frame's header and writes it with its payload.
+    fn end_as(&mut self, kind: Kind, codec: u8, flags: u16, events: u32) -> Result<()> {
         let payload = &self.frame[FRAME_LEN..];
         let limit = if kind == Kind::Footer {
             limits::FOOTER
@@ -259,9 +236,9 @@ impl<W: Write> TraceWriter<W> {
                 actual,
             });
         }
-        let header = Frame {
+        let header = RecordFrame {
             kind: kind as u8,
-            codec: CODEC,
+            codec,
             flags,
             payload_len: payload.len() as u32,
             events,
@@ -286,43 +263,4 @@ impl<W: Write> TraceWriter<W> {
         self.written += self.frame.len() as u64;
         Ok(())
     }
-}
-
-/// Keeps entries for later snapshots and returns those that are new.
-fn keep<'a, T: Clone + PartialEq>(
-    known: &mut BTreeMap<u32, T>,
-    table: &'static str,
-    first_id: u32,
-    entries: &'a [T],
-) -> Result<Vec<(u32, &'a T)>> {
-    let numbered = || (first_id..).zip(entries);
-    let reused = numbered().find(|(id, entry)| known.get(id).is_some_and(|before| before != *entry));
-    if let Some((id, _)) = reused {
-        return Err(FormatError::IdReused { table, id });
-    }
-    let fresh: Vec<_> = numbered().filter(|(id, _)| !known.contains_key(id)).collect();
-    known.extend(fresh.iter().map(|(id, entry)| (*id, (*entry).clone())));
-    Ok(fresh)
-}
-
-/// Cuts entries into groups of consecutive ids, none larger than one frame should be.
-fn split<T: Clone>(entries: &[(u32, &T)], text_len: fn(&T) -> usize) -> Vec<(u32, Vec<T>)> {
-    let mut groups: Vec<(u32, Vec<T>)> = Vec::new();
-    let mut next_id = 0;
-    let mut bytes = 0;
-    for (id, entry) in entries {
-        let cost = size_of::<T>() + text_len(entry);
-        bytes += cost;
-        match groups.last_mut() {
-            Some((_, group)) if *id == next_id && bytes <= limits::METADATA_CHUNK => {
-                group.push((*entry).clone());
-            }
-            _ => {
-                groups.push((*id, vec![(*entry).clone()]));
-                bytes = cost;
-            }
-        }
-        next_id = id + 1;
-    }
-    groups
 }

@@ -42,9 +42,9 @@ fn an_unknown_kind_is_skipped_without_damage() {
 
 #[test]
 fn an_unknown_codec_version_is_damage_with_a_reason() {
-    let damage = only_damage(&frame(EVENTS, 2, 123, 1, b"something else"));
+    let damage = only_damage(&frame(EVENTS, 3, 123, 1, b"something else"));
     assert!(
-        damage.reason.contains("EVENTS") && damage.reason.contains('2'),
+        damage.reason.contains("EVENTS") && damage.reason.contains('3'),
         "{}",
         damage.reason
     );
@@ -272,14 +272,14 @@ fn statistics_and_directories_that_lie_are_refused() {
         (76, 2, "twice"),
         (80, u32::MAX, "columns"),
     ] {
-        let damage = only_damage(&frame(EVENTS, 1, 20, 1, &patched(at, value)));
+        let damage = only_damage(&frame(EVENTS, 2, 20, 1, &patched(at, value)));
         assert!(damage.reason.contains(word), "{at} {value}: {}", damage.reason);
         assert_eq!(damage.events_missing, 20);
     }
 }
 
 fn decode(payload: &[u8]) -> Result<Columns, String> {
-    let (items, _) = read(&trace_with(&frame(EVENTS, 1, 20, 1, payload)));
+    let (items, _) = read(&trace_with(&frame(EVENTS, 2, 20, 1, payload)));
     let Item::Events(block) = &items[1] else {
         return Err("refused at once".into());
     };
@@ -331,7 +331,7 @@ fn statistics_that_contradict_the_events_are_refused_with_the_column() {
             let value = value.wrapping_add_signed(step);
             payload[at..at + 8].copy_from_slice(&value.to_le_bytes());
         }
-        let (items, _) = read(&trace_with(&frame(EVENTS, 1, 20, 1, &payload)));
+        let (items, _) = read(&trace_with(&frame(EVENTS, 2, 20, 1, &payload)));
         let Item::Events(block) = &items[1] else {
             panic!("{word}: refused at once")
         };
@@ -368,9 +368,10 @@ proptest! {
     #[test]
     fn any_payload_of_any_kind_never_panics(
         kind in 0..8u8,
+        codec in 0..4u8,
         payload in prop::collection::vec(prop_oneof![Just(0), Just(1), any::<u8>()], 0..400),
     ) {
-        let (items, _) = read(&trace_with(&frame(kind, 1, 1, 1, &payload)));
+        let (items, _) = read(&trace_with(&frame(kind, codec, 1, 1, &payload)));
         for item in items {
             if let Item::Events(block) = item {
                 let _ = block.decode(Projection::ALL, &mut Columns::default());

@@ -71,7 +71,7 @@ fn something_else_is_named_as_not_a_trace() {
 
 #[test]
 fn a_projection_fills_its_columns_and_no_others() {
-    let (items, _) = read(&small_trace());
+    let (items, _) = read(&common::full_trace());
     let Some(Item::Events(block)) = items.iter().find(|item| matches!(item, Item::Events(_))) else {
         panic!("no block")
     };
@@ -87,6 +87,8 @@ fn a_projection_fills_its_columns_and_no_others() {
         Projection::OBJECT,
         Projection::CLASS,
         Projection::RETRIES,
+        Projection::BREAKDOWN,
+        Projection::STACK,
     ];
     for bits in 0..1u32 << parts.len() {
         let chosen = |part: usize| bits & (1 << part) != 0;
@@ -123,6 +125,15 @@ fn a_projection_fills_its_columns_and_no_others() {
         }
         if !chosen(8) {
             expected.retries.clear();
+        }
+        if !chosen(9) {
+            expected.blocked_ns.clear();
+            expected.runqueue_ns.clear();
+            expected.reclaim_ns.clear();
+            expected.lock_ns.clear();
+        }
+        if !chosen(10) {
+            expected.stack.clear();
         }
         let mut got = all.clone();
         block.decode(want, &mut got).unwrap();
@@ -165,6 +176,8 @@ fn all_dictionaries_come_again_every_64_mib() {
     let mut writer = common::writer();
     writer.dict(&common::comms(&["a", "b"])).unwrap();
     writer.dict(&common::objects()).unwrap();
+    writer.dict(&common::frames()).unwrap();
+    writer.dict(&common::stacks()).unwrap();
     // Noise in every column fills 64 MiB with the fewest events.
     let mut state = 1u64;
     let mut noise = || {
@@ -189,8 +202,8 @@ fn all_dictionaries_come_again_every_64_mib() {
         .iter()
         .filter(|item| matches!(item, Item::Dict(_)))
         .collect();
-    assert_eq!(dicts.len(), 4);
-    assert_eq!(dicts[..2], dicts[2..]);
+    assert_eq!(dicts.len(), 8);
+    assert_eq!(dicts[..4], dicts[4..]);
     assert_eq!(summary.damages, 0);
 }
 

@@ -42,12 +42,19 @@ pub(super) fn decode(block: &EventsBlock, want: Projection, into: &mut Columns) 
     }
     if wants(Projection::CLASS) {
         decoder.column(Column::Class, &mut values)?;
-        statistics::check_classes(&block.info, &values)?;
+        statistics::check_classes(&block.info, block.codec, &values)?;
         into.class.extend(values.iter().map(|value| *value as u8));
     }
     if wants(Projection::RETRIES) {
         decoder.column(Column::Retries, &mut values)?;
         into.retries.extend(values.iter().map(|value| *value as u8));
+    }
+    if wants(Projection::BREAKDOWN) {
+        decoder.breakdown(into)?;
+    }
+    if wants(Projection::STACK) && block.directory.find(Column::Stack).is_some() {
+        decoder.column(Column::Stack, &mut values)?;
+        into.stack.extend(values.iter().map(|value| *value as u32));
     }
     Ok(())
 }
@@ -178,6 +185,27 @@ impl Decoder<'_> {
                 self.block.info.ts_min,
             );
             start = end;
+        }
+        Ok(())
+    }
+
+    /// All four columns or none.
+    fn breakdown(&mut self, into: &mut Columns) -> Result<()> {
+        let columns = [
+            (Column::Blocked, &mut into.blocked_ns),
+            (Column::Runqueue, &mut into.runqueue_ns),
+            (Column::Reclaim, &mut into.reclaim_ns),
+            (Column::Lock, &mut into.lock_ns),
+        ];
+        let directory = &self.block.directory;
+        if columns
+            .iter()
+            .all(|(column, _)| directory.find(*column).is_none())
+        {
+            return Ok(());
+        }
+        for (column, values) in columns {
+            self.column(column, values)?;
         }
         Ok(())
     }

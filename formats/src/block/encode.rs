@@ -6,12 +6,15 @@ use super::BlockInfo;
 use super::layout::{Column, Encoding, Entry, PAGE_BITS};
 use super::planes::PlaneWriter;
 use super::residual;
-use crate::Event;
 use crate::columns::pack_class;
 use crate::error::Result;
+use crate::{Breakdown, Event, StackId};
 
 /// A run is the events of one thread under one name.
 type RunKey = (u32, u32, u32);
+
+/// One of the four numbers of a breakdown.
+type Part = fn(&Breakdown) -> u64;
 
 /// Rows looked at to choose an encoding, in slices spread over the block.
 const SAMPLE_SLICES: usize = 8;
@@ -65,6 +68,7 @@ impl BlockEncoder {
         self.encode_times(info.ts_min)?;
         self.encode_places()?;
         self.encode_rest()?;
+        self.encode_optional()?;
         info.put_stats(out);
         out.extend_from_slice(&(self.runs.len() as u32).to_le_bytes());
         out.extend_from_slice(&(self.entries.len() as u32).to_le_bytes());
@@ -128,7 +132,7 @@ impl BlockEncoder {
             info.page_max = info.page_max.max(page);
             info.latency_min = info.latency_min.min(event.latency_ns);
             info.latency_max = info.latency_max.max(event.latency_ns);
-            info.majors += u32::from(event.major);
+            info.majors += u32::from(event.major && !event.failed);
         }
         let threads = self
             .runs
@@ -182,6 +186,27 @@ impl BlockEncoder {
         self.store(Column::Class, Encoding::Plain)?;
         self.load(|event| event.retries.into());
         self.store(Column::Retries, Encoding::Plain)
+    }
+
+    /// Columns that are left out of a block in which no event has a value for them.
+    fn encode_optional(&mut self) -> Result<()> {
+        if self.sorted.iter().any(|event| event.breakdown.is_some()) {
+            let parts: [(Column, Part); 4] = [
+                (Column::Blocked, |breakdown| breakdown.blocked_ns),
+                (Column::Runqueue, |breakdown| breakdown.runqueue_ns),
+                (Column::Reclaim, |breakdown| breakdown.reclaim_ns),
+                (Column::Lock, |breakdown| breakdown.lock_ns),
+            ];
+            for (column, part) in parts {
+                self.load(|event| event.breakdown.as_ref().map_or(0, part));
+                self.store(column, Encoding::Plain)?;
+            }
+        }
+        if self.sorted.iter().any(|event| event.stack != StackId(0)) {
+            self.load(|event| event.stack.0.into());
+            self.column(Column::Stack, Encoding::Delta)?;
+        }
+        Ok(())
     }
 
     fn load(&mut self, field: impl Fn(&Event) -> u64) {

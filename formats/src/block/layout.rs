@@ -14,7 +14,7 @@ pub(super) const ENTRY_LEN: usize = 12;
 /// A page is an address divided by this, whatever the page size of the machine.
 pub(super) const PAGE_BITS: u32 = 12;
 
-/// The columns of codec version 1; the codes are stored.
+/// The columns; the codes are stored. Those from 26 on are optional.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Column {
@@ -32,6 +32,11 @@ pub(super) enum Column {
     Cpu = 23,
     Class = 24,
     Retries = 25,
+    Blocked = 26,
+    Runqueue = 27,
+    Reclaim = 28,
+    Lock = 29,
+    Stack = 30,
 }
 
 impl Column {
@@ -39,8 +44,9 @@ impl Column {
     pub(super) fn width(self) -> usize {
         match self {
             Self::Latency | Self::Ts | Self::Ip | Self::ObjectPage => 8,
+            Self::Blocked | Self::Runqueue | Self::Reclaim | Self::Lock => 8,
             Self::Page => 7,
-            Self::RunPid | Self::RunTid | Self::RunComm | Self::RunLength | Self::Object => 4,
+            Self::RunPid | Self::RunTid | Self::RunComm | Self::RunLength | Self::Object | Self::Stack => 4,
             Self::Cpu | Self::PageOffset => 2,
             Self::Class | Self::Retries => 1,
         }
@@ -62,6 +68,11 @@ impl Column {
             Self::Cpu => "column cpu",
             Self::Class => "column class",
             Self::Retries => "column retries",
+            Self::Blocked => "column blocked",
+            Self::Runqueue => "column runqueue",
+            Self::Reclaim => "column reclaim",
+            Self::Lock => "column lock",
+            Self::Stack => "column stack",
         }
     }
 }

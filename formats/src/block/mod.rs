@@ -15,6 +15,7 @@ pub(crate) use encode::BlockEncoder;
 pub(crate) use layout::BLOCK_STATS_LEN;
 
 use crate::error::Result;
+use crate::frame::RecordFrame;
 use crate::{Columns, Projection};
 
 /// What a block holds, known without decoding it.
@@ -40,7 +41,7 @@ pub struct BlockInfo {
     pub latency_min: u64,
     /// Longest latency, nanoseconds.
     pub latency_max: u64,
-    /// Major faults.
+    /// Major faults, failed ones aside.
     pub majors: u32,
 }
 
@@ -49,16 +50,19 @@ pub struct BlockInfo {
 pub struct EventsBlock {
     /// Statistics of the block.
     pub info: BlockInfo,
+    /// Version 1 counted failed faults among the majors.
+    codec: u8,
     payload: Vec<u8>,
     directory: layout::Directory,
 }
 
 impl EventsBlock {
     /// Reads statistics and directory; `offset` is that of the block's frame.
-    pub(crate) fn parse(payload: Vec<u8>, offset: u64, events: u32) -> Result<Self> {
-        let (info, directory) = layout::Directory::parse(&payload, offset, events)?;
+    pub(crate) fn parse(payload: Vec<u8>, offset: u64, frame: RecordFrame) -> Result<Self> {
+        let (info, directory) = layout::Directory::parse(&payload, offset, frame.events)?;
         Ok(Self {
             info,
+            codec: frame.codec,
             payload,
             directory,
         })
@@ -66,7 +70,7 @@ impl EventsBlock {
 
     /// Replaces the contents of `into` by the wanted columns of this block. Rows are ordered by (pid, tid,
     /// comm); those of one thread keep the order in which they were written. Columns that are not
-    /// wanted are neither decoded nor filled.
+    /// wanted are neither decoded nor filled; optional ones that the block does not hold stay empty.
     ///
     /// # Errors
     ///

@@ -4,8 +4,9 @@
 pub(crate) mod raw;
 
 use pf_formats::{
-    Access, Columns, CommId, Dict, Event, Happening, Header, Host, Item, Loss, LossReason, Meta, Object,
-    ObjectId, ObjectKind, Origin, Projection, Summary, TimelineEntry, Totals, TraceReader, TraceWriter,
+    Access, Breakdown, BuildId, Columns, CommId, Dict, Event, Frame, FrameId, Happening, Header, Host,
+    Inlined, Item, Loss, LossReason, Meta, Object, ObjectId, ObjectKind, Origin, Projection, StackId,
+    StackNode, Summary, Symbol, TimelineEntry, Totals, TraceReader, TraceWriter,
 };
 
 pub(crate) const TRACE_ID: [u8; 16] = *b"0123456789abcdef";
@@ -48,6 +49,8 @@ pub(crate) fn event(i: u64) -> Event {
         access: Access::from_code((i % 4) as u8),
         origin: Origin::from_code((i % 4) as u8),
         retries: i.is_multiple_of(9).into(),
+        breakdown: None,
+        stack: StackId(0),
     }
 }
 
@@ -157,12 +160,93 @@ pub(crate) fn small_trace() -> Vec<u8> {
     writer
         .finish(Totals {
             events: 63,
-            majors: 13,
-            minors: 50,
+            majors: 11,
+            minors: 46,
+            failed: 6,
             end_ns: 9,
             ..Totals::default()
         })
         .unwrap()
+}
+
+pub(crate) fn frames() -> Dict {
+    let frame = |offset| Frame {
+        object: ObjectId(1),
+        offset,
+    };
+    Dict::Frames {
+        first_id: 1,
+        entries: vec![frame(0x1000), frame(0x2000), frame(0x3000)],
+    }
+}
+
+/// Two stacks of two frames each, with the outermost in common; callers are missing behind it.
+pub(crate) fn stacks() -> Dict {
+    let node = |parent, frame, truncated| StackNode {
+        parent: StackId(parent),
+        frame: FrameId(frame),
+        truncated,
+    };
+    Dict::Stacks {
+        first_id: 1,
+        entries: vec![node(0, 1, StackNode::DEPTH_LIMIT), node(1, 2, 0), node(1, 3, 0)],
+    }
+}
+
+pub(crate) fn symbols() -> Dict {
+    let symbol = Symbol {
+        frame: FrameId(2),
+        name: "walk".into(),
+        offset: 0x1f,
+        file: "walk.c".into(),
+        line: 7,
+        inlined: vec![Inlined {
+            name: "step".into(),
+            file: "step.h".into(),
+            line: 3,
+        }],
+    };
+    Dict::Symbols {
+        entries: vec![symbol],
+    }
+}
+
+pub(crate) fn build_ids() -> Dict {
+    Dict::BuildIds {
+        entries: vec![BuildId {
+            object: ObjectId(1),
+            id: (0..20).collect(),
+        }],
+    }
+}
+
+/// Events with every optional column.
+pub(crate) fn full_event(i: u64) -> Event {
+    Event {
+        breakdown: Some(Breakdown {
+            blocked_ns: 100 + i,
+            runqueue_ns: 50,
+            reclaim_ns: i % 2,
+            lock_ns: 7,
+        }),
+        stack: StackId((i % 3) as u32),
+        ..event(i)
+    }
+}
+
+/// A trace with every table, and one block with every column.
+pub(crate) fn full_trace() -> Vec<u8> {
+    let mut writer = writer();
+    for dict in [comms(&["worker"]), objects(), frames(), stacks()] {
+        writer.dict(&dict).unwrap();
+    }
+    for i in 0..20 {
+        writer.push(&full_event(i)).unwrap();
+    }
+    writer.flush_block().unwrap();
+    writer.dict(&symbols()).unwrap();
+    writer.dict(&build_ids()).unwrap();
+    writer.finish(Totals::default()).unwrap()
 }
 
 /// All records of a trace.
@@ -193,10 +277,16 @@ pub(crate) fn blocks(items: &[Item]) -> Vec<Vec<Event>> {
     items.iter().filter_map(columns).map(rows).collect()
 }
 
-/// The order in which a block gives its events back.
+/// The order in which a block gives its events back. An event without a breakdown has one of zeros when
+/// another one of its block has one.
 pub(crate) fn by_thread(events: &[Event]) -> Vec<Event> {
     let mut sorted = events.to_vec();
     sorted.sort_by_key(|event| (event.pid, event.tid, event.comm));
+    if events.iter().any(|event| event.breakdown.is_some()) {
+        for event in &mut sorted {
+            event.breakdown.get_or_insert_default();
+        }
+    }
     sorted
 }
 
