@@ -2,13 +2,16 @@
 //!
 //! A backend is decided on by trial load and attach, never by the kernel's version.
 
+mod fentry;
+mod kprobe;
 mod perf;
 
 use libbpf_rs::Link;
 
 use crate::{
-    ProbeError,
+    Config, ProbeError,
     cpus::Attachment,
+    probes::attach,
     skel::{OpenPfrecSkel, PfrecSkel},
 };
 
@@ -18,8 +21,12 @@ pub enum BackendChoice {
     /// The best that this kernel takes.
     #[default]
     Auto,
+    /// Trampolines on `handle_mm_fault`.
+    Fentry,
     /// Software events only.
     Perf,
+    /// Software events, and a breakpoint on `handle_mm_fault`.
+    Kprobe,
 }
 
 /// The event that marks the entry of a fault.
@@ -40,6 +47,35 @@ impl EntryEvent {
             Self::SoftwareEvent => "software event page-faults",
         }
     }
+
+    /// Switches on its programs.
+    fn select(self, open: &mut OpenPfrecSkel<'_>) {
+        let tracepoints = self == Self::Tracepoints;
+        open.progs.pf_enter_user.set_autoload(tracepoints);
+        open.progs.pf_enter_kernel.set_autoload(tracepoints);
+        open.progs.pf_enter_perf.set_autoload(!tracepoints);
+    }
+
+    /// Attaches those of its programs that are not on per-CPU events.
+    fn attach(self, skel: &PfrecSkel<'_>) -> Result<Vec<Link>, ProbeError> {
+        match self {
+            Self::SoftwareEvent => Ok(Vec::new()),
+            Self::Tracepoints => Ok(vec![
+                attach(&skel.progs.pf_enter_user, "tp_btf/page_fault_user")?,
+                attach(&skel.progs.pf_enter_kernel, "tp_btf/page_fault_kernel")?,
+            ]),
+        }
+    }
+
+    /// Its programs on per-CPU events.
+    fn per_cpu<'a, 'obj>(self, skel: &'a PfrecSkel<'obj>) -> Option<Attachment<'a, 'obj>> {
+        (self == Self::SoftwareEvent).then_some(Attachment {
+            program: &skel.progs.pf_enter_perf,
+            name: "pf_enter_perf",
+            event: perf_event::events::Software::PAGE_FAULTS,
+            event_name: "page-faults",
+        })
+    }
 }
 
 /// One way of seeing page faults. The state per task, the filters and the wire record are the same
@@ -51,24 +87,37 @@ pub(crate) trait Backend: Sync {
     fn entry(&self) -> EntryEvent;
     /// What it cannot see, in words.
     fn blind(&self) -> &'static [&'static str];
-    /// Switches off the programs it does not need, before load.
-    fn select(&self, open: &mut OpenPfrecSkel<'_>);
-    /// Attaches the entry programs that are not on per-CPU events.
+    /// Whether it sees the mapping of a fault.
+    fn sees_vma(&self) -> bool;
+    /// Whether minor faults that nobody wants complete without telling.
+    fn leaves_minors_open(&self, config: &Config) -> bool;
+    /// Switches on the programs it needs, before load.
+    fn select(&self, open: &mut OpenPfrecSkel<'_>, config: &Config);
+    /// Attaches the programs that are not on per-CPU events.
     fn attach(&self, skel: &PfrecSkel<'_>) -> Result<Vec<Link>, ProbeError>;
     /// The programs to attach to software events on every CPU.
-    fn per_cpu<'a, 'obj>(&self, skel: &'a PfrecSkel<'obj>) -> Vec<Attachment<'a, 'obj>>;
+    fn per_cpu<'a, 'obj>(&self, skel: &'a PfrecSkel<'obj>, config: &Config) -> Vec<Attachment<'a, 'obj>>;
 }
+
+const TRACEPOINTS: EntryEvent = EntryEvent::Tracepoints;
+const SOFTWARE: EntryEvent = EntryEvent::SoftwareEvent;
+
+/// All of them, best first.
+static ALL: [&dyn Backend; 6] = [
+    &fentry::Fentry { entry: TRACEPOINTS },
+    &fentry::Fentry { entry: SOFTWARE },
+    &perf::Perf { entry: TRACEPOINTS },
+    &perf::Perf { entry: SOFTWARE },
+    &kprobe::Kprobe { entry: TRACEPOINTS },
+    &kprobe::Kprobe { entry: SOFTWARE },
+];
 
 /// Those to try for a choice, best first.
 pub(crate) fn candidates(choice: BackendChoice) -> &'static [&'static dyn Backend] {
     match choice {
-        BackendChoice::Auto | BackendChoice::Perf => &[
-            &perf::Perf {
-                entry: EntryEvent::Tracepoints,
-            },
-            &perf::Perf {
-                entry: EntryEvent::SoftwareEvent,
-            },
-        ],
+        BackendChoice::Auto => &ALL,
+        BackendChoice::Fentry => &ALL[..2],
+        BackendChoice::Perf => &ALL[2..4],
+        BackendChoice::Kprobe => &ALL[4..],
     }
 }

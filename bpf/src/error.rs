@@ -37,6 +37,12 @@ pub enum ProbeError {
     /// The ring buffer could not be set up or read.
     #[error("cannot read the ring buffer")]
     Ring(#[source] libbpf_rs::Error),
+    /// The memory shared with the probes could not be mapped.
+    #[error("cannot map the lanes of the probes")]
+    Lanes(#[source] io::Error),
+    /// The kernel's type information could not be read.
+    #[error("cannot read the kernel's type information (/sys/kernel/btf/vmlinux)")]
+    Types(#[source] libbpf_rs::Error),
     /// A setting the probes cannot take.
     #[error("{0}")]
     Config(String),
@@ -60,8 +66,10 @@ impl ProbeError {
         let denied = |kind| kind == libbpf_rs::ErrorKind::PermissionDenied;
         match self {
             Self::Load { source, .. } | Self::Attach { source, .. } => denied(source.kind()),
-            Self::Ring(source) | Self::Roots(source) => denied(source.kind()),
-            Self::PerfEvent { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
+            Self::Ring(source) | Self::Roots(source) | Self::Types(source) => denied(source.kind()),
+            Self::PerfEvent { source, .. } | Self::Lanes(source) => {
+                source.kind() == io::ErrorKind::PermissionDenied
+            }
             Self::Config(_) | Self::Cpus { .. } => false,
         }
     }

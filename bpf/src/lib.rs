@@ -4,8 +4,13 @@
 //! could not send. Nothing here knows files, mappings or the `.pfz` format.
 
 mod backend;
+mod config;
 mod cpus;
+mod drops;
 mod error;
+mod features;
+mod lanes;
+mod libbpf_log;
 mod probes;
 mod report;
 mod ring;
@@ -25,9 +30,11 @@ mod skel {
 }
 
 pub use backend::{BackendChoice, EntryEvent};
+pub use config::{Cgroup, Config, Filters, MAX_RANGES, Target};
 pub use cpus::{is_gone, online_cpus};
+pub use drops::Drops;
 pub use error::ProbeError;
-pub use probes::{Config, Drops, Probes, Target};
-pub use report::{Attempt, Mechanism, survey, try_mechanism};
+pub use probes::Probes;
+pub use report::{Attempt, survey};
 pub use ring::Ring;
-pub use wire::{Counts, Exit, Fault, Record};
+pub use wire::{Counts, Exit, Fault, Record, Stack, Times, Vma};

@@ -1,63 +1,29 @@
 //! Loading and attaching the probes, and reading the globals they share with the recorder.
 
+mod settings;
+
 use std::{
     io::Read,
     mem::MaybeUninit,
     os::fd::{AsFd, AsRawFd},
     ptr,
-    sync::Mutex,
 };
 
 use libbpf_rs::{
-    Iter, Link, MapCore, MapFlags, PrintLevel, libbpf_sys,
-    skel::{OpenSkel, SkelBuilder},
+    Iter, Link, MapCore, MapFlags, ProgramMut, libbpf_sys,
+    skel::{OpenSkel, Skel, SkelBuilder},
 };
 
 use crate::{
-    BackendChoice, ProbeError, Ring,
+    Config, Drops, ProbeError, Ring, Target,
     backend::{Backend, candidates},
     cpus::CpuEvents,
+    features::Features,
+    lanes::Lanes,
+    libbpf_log::{capture, load_error},
     skel::{PfrecSkel, PfrecSkelBuilder, types},
 };
-
-/// Which tasks are recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Everything but the recorder.
-    All,
-    /// These processes, all their threads and descendants.
-    Tree(Vec<u32>),
-    /// These processes with all their threads, without their children.
-    Pids(Vec<u32>),
-}
-
-/// How to open the probes.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Which tasks are recorded.
-    pub target: Target,
-    /// Size of the ring buffer in bytes: a power of two and a multiple of the page size.
-    pub ring_bytes: u32,
-    /// Which backend to use.
-    pub backend: BackendChoice,
-}
-
-/// What the probes could not pass on, since they were attached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drops {
-    /// The ring buffer was full.
-    pub reserve: u64,
-    /// Completion without an entry.
-    pub no_entry: u64,
-    /// No memory for the state of a task.
-    pub state: u64,
-    /// Entry without completion: failed, or restarted from user mode, or not a real fault.
-    pub unfinished: u64,
-    /// The end of a thread was lost to a full ring buffer.
-    pub exits: u64,
-    /// Runs of a probe that the kernel skipped because it was already running on that CPU.
-    pub recursion: u64,
-}
+use settings::{LaneLayout, Settings};
 
 /// Loaded and attached probes. Dropping them detaches.
 pub struct Probes {
@@ -66,6 +32,8 @@ pub struct Probes {
     _links: Vec<Link>,
     skel: PfrecSkel<'static>,
     backend: &'static dyn Backend,
+    config: Config,
+    lanes: LaneLayout,
 }
 
 impl Probes {
@@ -74,7 +42,7 @@ impl Probes {
     pub fn open(config: &Config) -> Result<Self, ProbeError> {
         let mut first_error = None;
         for backend in candidates(config.backend) {
-            match Self::open_backend(config, *backend) {
+            match Self::open_backend(config, *backend, Features::of_this_kernel()) {
                 Ok(probes) => return Ok(probes),
                 // The first one names the cause: the others are fallbacks.
                 Err(e) => first_error = first_error.or(Some(e)),
@@ -83,62 +51,47 @@ impl Probes {
         Err(first_error.unwrap_or_else(|| ProbeError::Config("no backend to try".to_owned())))
     }
 
-    pub(crate) fn open_backend(config: &Config, backend: &'static dyn Backend) -> Result<Self, ProbeError> {
-        capture_libbpf_log();
-        let load_error = |source| ProbeError::Load {
-            source,
-            log: take_libbpf_log(),
-        };
+    pub(crate) fn open_backend(
+        config: &Config,
+        backend: &'static dyn Backend,
+        features: Features,
+    ) -> Result<Self, ProbeError> {
+        capture();
         // libbpf-rs ties the object to storage of the caller's; a recording opens one object, a trial a few.
         let storage = Box::leak(Box::new(MaybeUninit::uninit()));
         let mut open = PfrecSkelBuilder::default().open(storage).map_err(load_error)?;
-        open.progs.pf_try_fentry.set_autoload(false);
-        open.progs.pf_try_kprobe.set_autoload(false);
-        backend.select(&mut open);
-        open.maps
-            .pf_ring
-            .set_max_entries(config.ring_bytes)
-            .map_err(load_error)?;
-        let (target, roots): (_, &[u32]) = match &config.target {
-            Target::All => (types::pf_target::PF_TARGET_ALL, &[]),
-            Target::Tree(pids) => (types::pf_target::PF_TARGET_TREE, pids),
-            Target::Pids(pids) => (types::pf_target::PF_TARGET_PIDS, pids),
-        };
-        let rodata = open.maps.rodata_data.as_deref_mut();
-        let rodata = rodata.ok_or_else(|| ProbeError::Config("the BPF object has no .rodata".to_owned()))?;
-        rodata.pf_target = target.0;
-        rodata.pf_self_tgid = std::process::id();
-        rodata.pf_wake_bytes = u64::from(config.ring_bytes / 4);
-        let skel = open.load().map_err(load_error)?;
-        for pid in roots {
-            skel.maps
-                .pf_roots
-                .update(&pid.to_ne_bytes(), &[1], MapFlags::ANY)
-                .map_err(ProbeError::Roots)?;
+        let settings = Settings::new(config, backend, features)?;
+        settings.apply(&mut open)?;
+        let mut skel = open.load().map_err(load_error)?;
+        if let Target::Tree(roots) | Target::Pids(roots) = &config.target {
+            for pid in roots {
+                skel.maps
+                    .pf_roots
+                    .update(&pid.to_ne_bytes(), &[1], MapFlags::ANY)
+                    .map_err(ProbeError::Roots)?;
+            }
         }
 
-        let attach = |program: &libbpf_rs::ProgramMut<'_>, name| {
-            program.attach().map_err(|source| ProbeError::Attach {
-                program: name,
-                source,
-            })
-        };
+        // Completions before entries before marks: what a marked task does is seen from its beginning.
         let mut links = vec![
             attach(&skel.progs.pf_fork, "tp_btf/sched_process_fork")?,
             attach(&skel.progs.pf_exit, "tp_btf/sched_process_exit")?,
         ];
+        let mut cpus = CpuEvents::default();
+        cpus.follow(&backend.per_cpu(&skel, config))?;
+        links.extend(backend.attach(&skel)?);
+        links.extend(attach_loaded(&mut skel, &settings.extras)?);
         // The fork probe is in force, so nobody slips through between the two.
         if config.target != Target::All {
             for_each_task(&skel.progs.pf_mark)?;
         }
-        let mut cpus = CpuEvents::default();
-        cpus.follow(&backend.per_cpu(&skel))?;
-        links.extend(backend.attach(&skel)?);
         Ok(Self {
             cpus,
             _links: links,
             skel,
             backend,
+            config: config.clone(),
+            lanes: settings.lanes,
         })
     }
 
@@ -153,9 +106,20 @@ impl Probes {
         self.write_global(|bss| &raw mut bss.pf_recording, 0);
     }
 
-    /// The consumer's end of the ring buffer. Call once.
+    /// The consumer's end. Call once.
     pub fn ring(&self) -> Result<Ring, ProbeError> {
-        Ring::new(&self.skel.maps.pf_ring)
+        let maps = &self.skel.maps;
+        let lanes = (self.lanes.count > 0).then(|| {
+            let (slots, ends) = (maps.pf_lanes.as_fd(), maps.pf_lane_ends.as_fd());
+            Lanes::map(slots, ends, self.lanes.count as usize, self.lanes.slots)
+        });
+        Ring::new(&maps.pf_ring, lanes.transpose()?)
+    }
+
+    /// Kernel memory that the rings take, bytes.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> u64 {
+        self.lanes.bytes()
     }
 
     /// To be called before each drain: the probes wake the recorder at most once in between.
@@ -165,7 +129,7 @@ impl Probes {
 
     /// Attaches to CPUs that have come online; returns how many.
     pub fn follow_cpus(&mut self) -> Result<usize, ProbeError> {
-        let attachments = self.backend.per_cpu(&self.skel);
+        let attachments = self.backend.per_cpu(&self.skel, &self.config);
         self.cpus.follow(&attachments)
     }
 
@@ -178,10 +142,12 @@ impl Probes {
         let raw = unsafe { ptr::read_volatile(&raw const bss.pf_drops) };
         Drops {
             reserve: raw.reserve,
+            failed: raw.failed,
             no_entry: raw.no_entry,
             state: raw.state,
             unfinished: raw.unfinished,
             exits: raw.exits,
+            stacks: raw.stacks,
             recursion: self.recursion_misses(),
         }
     }
@@ -223,25 +189,32 @@ impl Probes {
     }
 
     fn recursion_misses(&self) -> u64 {
-        let progs = &self.skel.progs;
-        [
-            &progs.pf_enter_user,
-            &progs.pf_enter_kernel,
-            &progs.pf_enter_perf,
-            &progs.pf_done_major,
-            &progs.pf_done_minor,
-            &progs.pf_fork,
-            &progs.pf_exit,
-        ]
-        .into_iter()
-        .filter(|program| program.autoload())
-        .map(|program| misses_of(program.as_fd().as_raw_fd()))
-        .sum()
+        let programs = self.skel.object().progs();
+        let loaded = programs.filter(libbpf_rs::ProgramImpl::autoload);
+        loaded.map(|program| misses_of(program.as_fd().as_raw_fd())).sum()
     }
 }
 
+/// Attaches one program; `name` is for the error.
+pub(crate) fn attach(program: &ProgramMut<'_>, name: &'static str) -> Result<Link, ProbeError> {
+    program.attach().map_err(|source| ProbeError::Attach {
+        program: name,
+        source,
+    })
+}
+
+/// Attaches the programs of these names.
+fn attach_loaded(skel: &mut PfrecSkel<'_>, names: &[&'static str]) -> Result<Vec<Link>, ProbeError> {
+    let programs = skel.object_mut().progs_mut();
+    let wanted = programs.filter_map(|program| {
+        let name = names.iter().find(|name| program.name() == **name)?;
+        Some(attach(&program, name))
+    });
+    wanted.collect()
+}
+
 /// Runs a task iterator once.
-fn for_each_task(program: &libbpf_rs::ProgramMut<'_>) -> Result<(), ProbeError> {
+fn for_each_task(program: &ProgramMut<'_>) -> Result<(), ProbeError> {
     let failed = |source| ProbeError::Attach {
         program: "iter/task",
         source,
@@ -259,25 +232,6 @@ fn misses_of(fd: i32) -> u64 {
     // SAFETY: `info` is a plain struct of `len` bytes, all pointers in it are null.
     let rc = unsafe { libbpf_sys::bpf_obj_get_info_by_fd(fd, (&raw mut info).cast(), &raw mut len) };
     if rc == 0 { info.recursion_misses } else { 0 }
-}
-
-static LIBBPF_LOG: Mutex<String> = Mutex::new(String::new());
-
-/// libbpf prints the reasons of a failure; they belong into our error, not on the user's terminal.
-pub(crate) fn capture_libbpf_log() {
-    take_libbpf_log();
-    libbpf_rs::set_print(Some((PrintLevel::Warn, |_, message| {
-        if let Ok(mut log) = LIBBPF_LOG.lock() {
-            log.push_str(&message);
-        }
-    })));
-}
-
-pub(crate) fn take_libbpf_log() -> String {
-    LIBBPF_LOG
-        .lock()
-        .map(|mut log| std::mem::take(&mut *log))
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,15 +3,19 @@
 
 use std::mem::{offset_of, size_of};
 
-use crate::skel::types::{pf_exit, pf_fault, pf_kind, pf_task_counts};
+use crate::skel::types::{pf_exit, pf_fault, pf_flag, pf_kind, pf_more, pf_stack, pf_task_counts};
 
-/// What one ring-buffer record says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What one record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// A page fault completed.
     Fault(Fault),
     /// A recorded thread ended.
     Exit(Exit),
+    /// A user stack was met for the first time.
+    Stack(Box<Stack>),
+    /// A lane fills up.
+    Wake,
 }
 
 /// One logical page fault.
@@ -43,6 +47,51 @@ pub struct Fault {
     pub retries: u8,
     /// The thread's own counters, this fault included.
     pub counts: Counts,
+    /// The mapping, where the backend sees it.
+    pub vma: Option<Vma>,
+    /// Where the time went, where it was asked for.
+    pub times: Option<Times>,
+    /// Hash of the user stack; 0: none.
+    pub stack: u64,
+}
+
+/// The mapping a fault was in, as the kernel had it at that moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vma {
+    /// Device of the file, major and minor number.
+    pub device: (u32, u32),
+    /// Inode of the file; 0 for memory without one.
+    pub inode: u64,
+    /// Page of the file, in pages of this machine.
+    pub file_page: u64,
+}
+
+/// Where the time of a fault went, nanoseconds. The rest of its latency is CPU time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Asleep, until woken.
+    pub blocked_ns: u64,
+    /// Runnable, without a CPU.
+    pub runqueue_ns: u64,
+    /// Of all that, in direct reclaim.
+    pub reclaim_ns: u64,
+    /// Of all that, outside `handle_mm_fault`: looking up and locking the mapping.
+    pub lock_ns: u64,
+}
+
+/// A user stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stack {
+    /// When it was taken, nanoseconds of `CLOCK_MONOTONIC`.
+    pub ts_ns: u64,
+    /// Process, in the root pid namespace.
+    pub tgid: u32,
+    /// By which faults name it.
+    pub hash: u64,
+    /// `enum pf_stack_end`.
+    pub end: u8,
+    /// Addresses, innermost first; all others are return addresses.
+    pub frames: Vec<u64>,
 }
 
 /// The end of a recorded thread.
@@ -69,20 +118,42 @@ pub struct Counts {
     pub lost: u32,
     /// Since the last record of the task: faults the kernel counted without telling the probes.
     pub hidden: u32,
+    /// Since the last record of the task: faults that were not asked for.
+    pub filtered: u32,
 }
 
 // The wire structs have no implicit padding, so every byte of a record is initialised by the probe.
-const _: () = assert!(size_of::<pf_fault>() == 64 && offset_of!(pf_fault, counts) == 48);
+const _: () = assert!(size_of::<pf_fault>() == 128 && offset_of!(pf_fault, more) == 64);
 const _: () = assert!(size_of::<pf_exit>() == 40 && offset_of!(pf_exit, counts) == 24);
+const STACK_HEADER: usize = offset_of!(pf_stack, address);
+const _: () = assert!(STACK_HEADER == 24);
 
 impl Record {
-    /// Decodes one record; `None` if its kind or length is not of the wire contract.
+    /// Decodes one record of the ring; `None` if its kind or length is not of the wire contract.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         match pf_kind(u32::from(*bytes.first()?)) {
-            pf_kind::PF_FAULT => read::<pf_fault>(bytes).map(|raw| Self::Fault(raw.into())),
+            pf_kind::PF_FAULT => Self::from_lane(read::<pf_fault>(bytes)?),
             pf_kind::PF_EXIT => read::<pf_exit>(bytes).map(|raw| Self::Exit(raw.into())),
+            pf_kind::PF_STACK => stack(bytes).map(|stack| Self::Stack(Box::new(stack))),
+            pf_kind::PF_WAKE => Some(Self::Wake),
             _ => None,
+        }
+    }
+
+    /// Decodes one record of a lane, where only faults are.
+    pub(crate) fn from_lane(raw: pf_fault) -> Option<Self> {
+        (pf_kind(u32::from(raw.kind)) == pf_kind::PF_FAULT).then(|| Self::Fault(raw.into()))
+    }
+
+    /// When it was sent, nanoseconds of `CLOCK_MONOTONIC`: for a fault its completion.
+    #[must_use]
+    pub fn at_ns(&self) -> u64 {
+        match self {
+            Self::Fault(fault) => fault.ts_ns.saturating_add(fault.latency_ns),
+            Self::Exit(exit) => exit.ts_ns,
+            Self::Stack(stack) => stack.ts_ns,
+            Self::Wake => 0,
         }
     }
 }
@@ -101,8 +172,29 @@ fn read<T: Plain>(bytes: &[u8]) -> Option<T> {
     Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
+/// Its length is that of its frames, so it is read field by field.
+fn stack(bytes: &[u8]) -> Option<Stack> {
+    let word = |at: usize| Some(u64::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
+    let frames = u16::from_ne_bytes(*bytes.get(2..)?.first_chunk()?);
+    let frames = (0..usize::from(frames)).map(|frame| word(STACK_HEADER + 8 * frame));
+    Some(Stack {
+        ts_ns: word(offset_of!(pf_stack, ts_ns))?,
+        tgid: u32::from_ne_bytes(*bytes.get(offset_of!(pf_stack, tgid)..)?.first_chunk()?),
+        hash: word(offset_of!(pf_stack, hash))?,
+        end: *bytes.get(offset_of!(pf_stack, end))?,
+        frames: frames.collect::<Option<_>>()?,
+    })
+}
+
 impl From<pf_fault> for Fault {
     fn from(raw: pf_fault) -> Self {
+        let has = |flag: pf_flag| u32::from(raw.flags) & flag.0 != 0;
+        // Without the flag the second half is what an older record left there.
+        let more = if has(pf_flag::PF_HAS_MORE) {
+            raw.more
+        } else {
+            pf_more::default()
+        };
         Self {
             ts_ns: raw.ts_ns,
             latency_ns: raw.latency_ns,
@@ -111,12 +203,24 @@ impl From<pf_fault> for Fault {
             tgid: raw.tgid,
             tid: raw.tid,
             cpu: raw.cpu,
-            major: raw.major != 0,
-            failed: raw.failed != 0,
+            major: has(pf_flag::PF_MAJOR),
+            failed: has(pf_flag::PF_FAILED),
             access: raw.access,
             origin: raw.origin,
             retries: raw.retries,
-            counts: raw.counts.into(),
+            counts: counts(raw.counts, more.filtered),
+            vma: has(pf_flag::PF_HAS_VMA).then_some(Vma {
+                device: (more.dev >> 20, more.dev & 0xf_ffff),
+                inode: more.inode,
+                file_page: more.file_page,
+            }),
+            times: has(pf_flag::PF_HAS_BREAKDOWN).then_some(Times {
+                blocked_ns: more.blocked_ns,
+                runqueue_ns: more.runqueue_ns,
+                reclaim_ns: more.reclaim_ns,
+                lock_ns: more.lock_ns,
+            }),
+            stack: more.stack,
         }
     }
 }
@@ -127,64 +231,20 @@ impl From<pf_exit> for Exit {
             ts_ns: raw.ts_ns,
             tgid: raw.tgid,
             tid: raw.tid,
-            counts: raw.counts.into(),
+            counts: counts(raw.counts, raw.filtered),
         }
     }
 }
 
-impl From<pf_task_counts> for Counts {
-    fn from(raw: pf_task_counts) -> Self {
-        Self {
-            majors: raw.maj_flt,
-            minors: raw.min_flt,
-            lost: raw.lost,
-            hidden: raw.hidden,
-        }
+fn counts(raw: pf_task_counts, filtered: u32) -> Counts {
+    Counts {
+        majors: raw.maj_flt,
+        minors: raw.min_flt,
+        lost: raw.lost,
+        hidden: raw.hidden,
+        filtered,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_is_read_field_by_field() {
-        let mut bytes = vec![1, 1, 0, 2, 1, 3];
-        bytes.extend(7u16.to_ne_bytes());
-        for value in [11u64, 22, 33, 44] {
-            bytes.extend(value.to_ne_bytes());
-        }
-        for value in [5u32, 6, 1, 2, 3, 4] {
-            bytes.extend(value.to_ne_bytes());
-        }
-        let counts = Counts {
-            majors: 1,
-            minors: 2,
-            lost: 3,
-            hidden: 4,
-        };
-        let fault = Fault {
-            ts_ns: 11,
-            latency_ns: 22,
-            address: 33,
-            ip: 44,
-            tgid: 5,
-            tid: 6,
-            cpu: 7,
-            major: true,
-            failed: false,
-            access: 2,
-            origin: 1,
-            retries: 3,
-            counts,
-        };
-        assert_eq!(Record::decode(&bytes), Some(Record::Fault(fault)));
-    }
-
-    #[test]
-    fn a_short_or_unknown_record_is_refused() {
-        assert_eq!(Record::decode(&[]), None);
-        assert_eq!(Record::decode(&[1; 63]), None);
-        assert_eq!(Record::decode(&[9; 64]), None);
-    }
-}
+mod tests;

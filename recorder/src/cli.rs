@@ -1,14 +1,18 @@
 //! The command line. clap's types stop here: [`Cli::resolve`] turns them into plain [`Options`].
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+mod values;
+
+use std::{ffi::OsString, ops::Range, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pf_bpf::BackendChoice;
 use thiserror::Error;
 
+use values::{parse_latency, parse_range, parse_ring_size, parse_sample, parse_seconds};
+
 const USAGE: &str = "\
 pfrec -o FILE [OPTIONS] -- COMMAND [ARG]...
-       pfrec -o FILE [OPTIONS] (-p PID,... | -a)
+       pfrec -o FILE [OPTIONS] (-p PID,... | --cgroup PATH | -a)
        pfrec doctor";
 
 const AFTER_HELP: &str = "\
@@ -68,6 +72,11 @@ struct RecordArgs {
     #[arg(long, requires = "pid")]
     no_children: bool,
 
+    /// Record whatever runs in this cgroup and those below it: its folder, its path in the hierarchy as
+    /// /proc/PID/cgroup shows it, or its number.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["pid", "all", "command"])]
+    cgroup: Option<PathBuf>,
+
     /// Stop recording after SECONDS; COMMAND goes on and pfrec waits for it.
     #[arg(short, long, value_name = "SECONDS", value_parser = parse_seconds)]
     duration: Option<Duration>,
@@ -80,9 +89,21 @@ struct RecordArgs {
     #[arg(long, value_name = "NAME", requires = "command")]
     user: Option<String>,
 
-    /// Size of the kernel ring buffer, a power of two, such as 64M.
-    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_ring_size)]
-    buffer_size: u32,
+    /// Room for faults between the kernel and pfrec, for each CPU: a power of two, such as 16M (default: 64M
+    /// shared by all CPUs, at least 1M and at most 8M for each).
+    #[arg(long, value_name = "SIZE", value_parser = parse_ring_size)]
+    buffer_size: Option<u32>,
+
+    /// Record user stacks (the program must be compiled with frame pointers).
+    #[arg(long, help_heading = "More per fault")]
+    stacks: bool,
+
+    /// Record where the time of each fault went: blocked, waiting for a CPU, in reclaim, for locks.
+    #[arg(long, help_heading = "More per fault")]
+    breakdown: bool,
+
+    #[command(flatten)]
+    filter: Filter,
 
     /// The program to record, with its arguments.
     #[arg(last = true, value_name = "COMMAND")]
@@ -93,8 +114,12 @@ struct RecordArgs {
 enum Backend {
     /// The best this kernel takes.
     Auto,
+    /// Trampolines on handle_mm_fault: sees retries, failed faults and those of get_user_pages, too.
+    Fentry,
     /// Software events: works without kprobes and trampolines.
     Perf,
+    /// Software events, and a kprobe on handle_mm_fault: sees retries, too.
+    Kprobe,
 }
 
 /// What pfrec is asked to do.
@@ -121,8 +146,47 @@ pub struct Options {
     pub duration: Option<Duration>,
     /// How to observe.
     pub backend: BackendChoice,
-    /// Ring buffer, bytes.
-    pub ring_bytes: u32,
+    /// Room for faults, bytes per CPU.
+    pub buffer_bytes: Option<u32>,
+    /// Whether to take user stacks.
+    pub stacks: bool,
+    /// Whether to break down the time of a fault.
+    pub breakdown: bool,
+    /// What to leave out.
+    pub filter: Filter,
+}
+
+/// Which faults of the target are recorded. Those left out cost less than those recorded, and are counted.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[command(next_help_heading = "Filters, in the kernel")]
+pub struct Filter {
+    /// Leave out minor faults.
+    #[arg(long)]
+    pub major_only: bool,
+
+    /// Leave out faults that took less than US microseconds (or with a unit: 800ns, 1.5ms).
+    #[arg(long, value_name = "US", value_parser = parse_latency)]
+    pub min_latency: Option<Duration>,
+
+    /// Record one minor fault in N, by chance; reports scale them up. Major faults are all recorded.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_sample, conflicts_with = "major_only")]
+    pub sample: u32,
+
+    /// Only threads of this name (the first 15 bytes count, as in /proc/PID/comm).
+    #[arg(long, value_name = "NAME")]
+    pub comm: Option<String>,
+
+    /// Only threads of this user, by name or number.
+    #[arg(long, value_name = "USER")]
+    pub uid: Option<String>,
+
+    /// Only addresses from START up to END, hexadecimal (repeatable).
+    #[arg(long = "address", value_name = "START-END", value_parser = parse_range)]
+    pub addresses: Vec<Range<u64>>,
+
+    /// Only faults on mappings of this file.
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
 }
 
 /// Where the trace goes.
@@ -146,6 +210,8 @@ pub enum Scope {
         /// Whether their descendants are recorded too.
         children: bool,
     },
+    /// A cgroup and those below it, as typed.
+    Cgroup(PathBuf),
     /// Everything.
     All,
 }
@@ -154,7 +220,7 @@ pub enum Scope {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum UsageError {
     /// Nothing to record.
-    #[error("nothing to record: give -- COMMAND, -p PID or -a (see pfrec --help)")]
+    #[error("nothing to record: give -- COMMAND, -p PID, --cgroup PATH or -a (see pfrec --help)")]
     NoTarget,
     /// No -o.
     #[error("no output: give -o FILE (for example -o trace.pfz)")]
@@ -196,6 +262,8 @@ impl Cli {
             }
         } else if command.is_some() {
             Scope::Command
+        } else if let Some(cgroup) = args.cgroup {
+            Scope::Cgroup(cgroup)
         } else {
             return Err(UsageError::NoTarget);
         };
@@ -212,35 +280,15 @@ impl Cli {
             duration: args.duration,
             backend: match args.backend {
                 Backend::Auto => BackendChoice::Auto,
+                Backend::Fentry => BackendChoice::Fentry,
                 Backend::Perf => BackendChoice::Perf,
+                Backend::Kprobe => BackendChoice::Kprobe,
             },
-            ring_bytes: args.buffer_size,
+            buffer_bytes: args.buffer_size,
+            stacks: args.stacks,
+            breakdown: args.breakdown,
+            filter: args.filter,
         }))
-    }
-}
-
-fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("must be more than 0 seconds, and less than the age of the universe".to_owned()),
-    }
-}
-
-fn parse_ring_size(text: &str) -> Result<u32, String> {
-    let (digits, shift) = match text.trim_end_matches(['B', 'b']).char_indices().last() {
-        Some((at, 'K' | 'k')) => (&text[..at], 10),
-        Some((at, 'M' | 'm')) => (&text[..at], 20),
-        Some((at, 'G' | 'g')) => (&text[..at], 30),
-        _ => (text, 0),
-    };
-    let count: u64 = digits
-        .parse()
-        .map_err(|_| "not a size: use bytes, or K, M, G, as in 64M".to_owned())?;
-    let bytes = count.checked_shl(shift).filter(|bytes| bytes >> shift == count);
-    match bytes.and_then(|bytes| u32::try_from(bytes).ok()) {
-        Some(bytes) if bytes.is_power_of_two() && (64 << 10..=1 << 30).contains(&bytes) => Ok(bytes),
-        _ => Err("must be a power of two from 64K to 1G".to_owned()),
     }
 }
 
@@ -290,23 +338,5 @@ mod tests {
         );
         assert_eq!(resolve(&["-o", "t", "-p", "0,1"]), Err(UsageError::ZeroAmongPids));
         assert!(Cli::try_parse_from(["pfrec", "-o", "t", "-a", "-p", "1"]).is_err());
-    }
-
-    #[test]
-    fn ring_sizes_are_powers_of_two_with_a_unit() {
-        assert_eq!(parse_ring_size("64K"), Ok(64 << 10));
-        assert_eq!(parse_ring_size("1G"), Ok(1 << 30));
-        assert_eq!(parse_ring_size("16777216"), Ok(16 << 20));
-        for bad in ["", "M", "3M", "32K", "2G", "-1", "99999999999999999999G", "1é"] {
-            assert!(parse_ring_size(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn durations_that_are_no_durations_are_refused() {
-        assert_eq!(parse_seconds("1.5"), Ok(Duration::from_millis(1500)));
-        for bad in ["", "0", "-1", "nan", "inf", "1e300", "x"] {
-            assert!(parse_seconds(bad).is_err(), "{bad}");
-        }
     }
 }

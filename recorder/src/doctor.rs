@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use crate::host;
 use nix::sys::utsname::uname;
-use pf_bpf::{Attempt, Mechanism, ProbeError, survey, try_mechanism};
+use pf_bpf::{Attempt, ProbeError, survey};
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 const SOFTWARE_EVENTS: &str = "/sys/bus/event_source/devices/software";
@@ -57,14 +57,16 @@ pub fn examine() -> Examination {
     lines.push("\nbackends, best first:".to_owned());
     let attempts = survey();
     lines.extend(attempts.iter().map(describe));
-    lines.push("-     fentry, kprobe: not in this version of pfrec".to_owned());
     let chosen = attempts.iter().find(|attempt| attempt.outcome.is_ok());
     lines.push(match chosen {
         Some(attempt) => format!(
             "\npfrec would use: {}, entry by {}\nit cannot see:   {}\n",
             attempt.backend,
             attempt.entry,
-            attempt.blind.join("; ")
+            match attempt.blind {
+                [] => "nothing: it sees every fault".to_owned(),
+                blind => blind.join("; "),
+            }
         ),
         None => "\npfrec cannot record here: see the lines marked NO\n".to_owned(),
     });
@@ -93,7 +95,7 @@ fn describe(attempt: &Attempt) -> String {
         return format!("ok    {backend}, entry by {entry}");
     };
     let mut text = format!("NO    {backend}, entry by {entry}: {}", with_causes(e));
-    if e.is_permission() {
+    if e.is_permission() && !lacking().is_empty() {
         text.push_str(
             "\n      run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: sudo pfrec doctor",
         );
@@ -101,7 +103,7 @@ fn describe(attempt: &Attempt) -> String {
     text
 }
 
-fn findings() -> [Finding; 10] {
+fn findings() -> [Finding; 8] {
     [
         present(
             "BTF",
@@ -120,8 +122,6 @@ fn findings() -> [Finding; 10] {
             State::Missing,
             "use a kernel with CONFIG_PERF_EVENTS=y, and mount /sys",
         ),
-        mechanism("fentry", Mechanism::Fentry),
-        mechanism("kprobes", Mechanism::Kprobe),
         present(
             "uprobes",
             UPROBES,
@@ -146,19 +146,21 @@ fn present(what: &'static str, path: &str, otherwise: State, advice: &str) -> Fi
     }
 }
 
-fn capabilities() -> Finding {
-    let what = "capabilities";
+/// Needed capabilities that pfrec does not have.
+fn lacking() -> Vec<&'static str> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0);
-    let missing: Vec<&str> = NEEDED
-        .iter()
-        .filter(|(_, bit)| effective >> bit & 1 == 0)
-        .map(|(name, _)| *name)
-        .collect();
+    let missing = NEEDED.iter().filter(|(_, bit)| effective >> bit & 1 == 0);
+    missing.map(|(name, _)| *name).collect()
+}
+
+fn capabilities() -> Finding {
+    let what = "capabilities";
+    let missing = lacking();
     if missing.is_empty() {
         return Finding {
             what,
@@ -237,22 +239,6 @@ fn tracepoints() -> Finding {
         what: "tracepoints",
         state,
         detail: detail.to_owned(),
-    }
-}
-
-/// By loading and attaching: a mechanism can be compiled in and still be refused.
-fn mechanism(what: &'static str, mechanism: Mechanism) -> Finding {
-    match try_mechanism(mechanism) {
-        Ok(()) => Finding {
-            what,
-            state: State::Works,
-            detail: "works on handle_mm_fault".to_owned(),
-        },
-        Err(e) => Finding {
-            what,
-            state: State::Note,
-            detail: format!("refused, and not needed by the perf backend: {}", with_causes(&e)),
-        },
     }
 }
 

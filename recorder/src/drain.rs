@@ -26,9 +26,9 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// Batches the queue holds; while it is full they grow into one.
 pub const QUEUE_BATCHES: usize = 8;
 
-/// Records that may wait here for a place in the queue, 88 bytes each. With as many in the ring and in
-/// each batch of the queue this bounds the memory.
-const PENDING_RECORDS: usize = 1 << 17;
+/// Records that may be on their way to the encoder, here and in the queue together, about 200 bytes each. With
+/// what the lanes hold this bounds the memory: some 200 MiB, and twice the lanes.
+const WAITING_RECORDS: u64 = 1 << 20;
 
 /// How long the end waits for faults that are on their way.
 const GRACE: Duration = Duration::from_millis(200);
@@ -55,6 +55,8 @@ pub struct Gauges {
     pub lost: AtomicU64,
     /// Bytes handed to the file.
     pub bytes: AtomicU64,
+    /// Records in the queue to the encoder.
+    pub queued: AtomicU64,
 }
 
 /// What the drain knows when it is over.
@@ -86,6 +88,14 @@ pub struct Drain {
     pub stop: Arc<AtomicBool>,
     /// For the spinner.
     pub gauges: Arc<Gauges>,
+}
+
+/// What a drain takes.
+enum Reach {
+    /// What no record still on its way can precede.
+    Settled,
+    /// All there is.
+    Everything,
 }
 
 /// State from one drain to the next.
@@ -124,18 +134,19 @@ impl Drain {
             progress.ring.wait(INTERVAL)?;
             progress.cpus_added += self.probes.follow_cpus()?;
             self.sideband.follow_cpus()?;
-            encoder_alive = self.pass(&mut progress)?;
+            encoder_alive = self.pass(&mut progress, Reach::Settled)?;
         }
         let end_ns = monotonic_ns();
         self.probes.stop();
         let in_flight = self.settle();
-        self.pass(&mut progress)?;
+        self.pass(&mut progress, Reach::Everything)?;
         let mut last = std::mem::take(&mut progress.pending);
         if in_flight > 0 {
             last.losses
                 .push(loss(LossReason::InFlight, in_flight, end_ns, monotonic_ns()));
         }
         // The end may wait: nothing is recorded any more.
+        self.gauges.queued.fetch_add(last.records.len() as u64, Relaxed);
         self.queue.send(last).ok();
         let seen_lost = progress.drops.reserve + progress.drops.no_entry;
         Ok(Drained {
@@ -149,16 +160,20 @@ impl Drain {
     }
 
     /// One drain. False when the encoder is gone.
-    fn pass(&mut self, progress: &mut Progress) -> Result<bool> {
+    fn pass(&mut self, progress: &mut Progress, reach: Reach) -> Result<bool> {
         let now = monotonic_ns();
         let batch = &mut progress.pending;
         batch.horizon_ns = now;
         let seen_before = batch.records.len();
-        progress.ring.drain(&mut batch.records)?;
+        match reach {
+            Reach::Settled => progress.ring.drain(now, &mut batch.records)?,
+            Reach::Everything => progress.ring.drain_all(&mut batch.records)?,
+        }
         for record in &batch.records[seen_before..] {
             match record {
                 Record::Fault(fault) => progress.ledger.fault(fault),
                 Record::Exit(exit) => progress.ledger.exit(exit),
+                Record::Stack(_) | Record::Wake => {}
             }
         }
         let faults = count_faults(&batch.records[seen_before..]);
@@ -170,8 +185,11 @@ impl Drain {
     }
 
     fn hand_over(&self, progress: &mut Progress, now: u64) -> bool {
+        let records = progress.pending.records.len() as u64;
+        let waiting = self.gauges.queued.load(Relaxed) + records;
         match self.queue.try_send(std::mem::take(&mut progress.pending)) {
             Ok(()) => {
+                self.gauges.queued.fetch_add(records, Relaxed);
                 progress.waiting_since_ns = now;
                 true
             }
@@ -180,9 +198,9 @@ impl Drain {
                 false
             }
             Err(TrySendError::Full(mut batch)) => {
-                if batch.records.len() > PENDING_RECORDS {
+                if waiting > WAITING_RECORDS {
                     let faults = count_faults(&batch.records);
-                    batch.records.retain(|record| matches!(record, Record::Exit(_)));
+                    batch.records.retain(|record| !matches!(record, Record::Fault(_)));
                     if faults > 0 {
                         batch
                             .losses
@@ -203,7 +221,10 @@ impl Drain {
         let before = progress.drops;
         let malformed = progress.ring.malformed();
         let reasons = [
-            (LossReason::Reserve, drops.reserve.saturating_sub(before.reserve)),
+            (
+                LossReason::Reserve,
+                (drops.reserve + drops.failed).saturating_sub(before.reserve + before.failed),
+            ),
             (
                 LossReason::NoEntry,
                 drops.no_entry.saturating_sub(before.no_entry),
@@ -217,6 +238,8 @@ impl Drain {
                 LossReason::Unfinished,
                 drops.unfinished.saturating_sub(before.unfinished),
             ),
+            (LossReason::Exits, drops.exits.saturating_sub(before.exits)),
+            (LossReason::Stack, drops.stacks.saturating_sub(before.stacks)),
             (LossReason::Queue, malformed - progress.malformed),
             (LossReason::Sideband, sideband.lost + sideband.malformed),
         ];

@@ -1,13 +1,16 @@
 //! Second thread of the hot path: batches become events, events become blocks of the trace.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use pf_formats::{Dict, Event, FormatError, LossReason, TimelineEntry, TraceWriter};
 
 use crate::{
-    drain::Batch,
-    session::{BeforeExec, Recorded, Session, Sink},
+    drain::{Batch, Gauges},
+    session::{Faults, Session, Sink},
     write_queue::WriteQueue,
 };
 
@@ -22,6 +25,8 @@ pub struct Encode {
     pub session: Session,
     /// Towards the file.
     pub writer: TraceWriter<WriteQueue>,
+    /// Shared with the drain.
+    pub gauges: Arc<Gauges>,
 }
 
 /// What it leaves when the drain has ended.
@@ -31,9 +36,11 @@ pub struct Encoded {
     /// Whether everything was written so far.
     pub outcome: Result<(), FormatError>,
     /// Events in the trace.
-    pub recorded: Recorded,
-    /// Faults left out on purpose.
-    pub before_exec: BeforeExec,
+    pub recorded: Faults,
+    /// Faults of the held child, left out on purpose.
+    pub before_exec: Faults,
+    /// Faults of other files than the one asked for.
+    pub filtered: Faults,
 }
 
 impl Encoded {
@@ -54,6 +61,7 @@ impl Encode {
             outcome,
             recorded: self.session.recorded(),
             before_exec: self.session.before_exec(),
+            filtered: self.session.filtered(),
         }
     }
 
@@ -64,7 +72,11 @@ impl Encode {
         let mut flushed = Instant::now();
         loop {
             match self.queue.recv_timeout(BLOCK_INTERVAL) {
-                Ok(batch) => self.batch(batch)?,
+                Ok(batch) => {
+                    let records = batch.records.len() as u64;
+                    self.batch(batch)?;
+                    self.gauges.queued.fetch_sub(records, Relaxed);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -12,7 +12,10 @@ use nix::{sys::utsname::uname, unistd};
 use pf_formats::{Host, Meta};
 use procfs::{Current, Meminfo};
 
-use crate::cli::{Options, Scope};
+use crate::{
+    cli::{Options, Scope},
+    target,
+};
 
 /// Describes this machine. What cannot be learnt stays empty or 0.
 pub fn describe() -> Result<Host> {
@@ -40,6 +43,7 @@ pub fn meta(options: &Options, host: Host, probes: &pf_bpf::Probes, start_ns: u6
                 if *children { " and descendants" } else { "" }
             )
         }
+        Scope::Cgroup(path) => format!("cgroup {}", path.display()),
         Scope::All => "all".to_owned(),
     };
     let command = options.command.iter().flatten();
@@ -57,7 +61,8 @@ pub fn meta(options: &Options, host: Host, probes: &pf_bpf::Probes, start_ns: u6
         entry: probes.entry().name().to_owned(),
         blind: probes.blind().iter().map(|&what| what.to_owned()).collect(),
         start_ns,
-        filters: Vec::new(),
+        filters: target::words(&options.filter),
+        sample: options.filter.sample,
     }
 }
 

@@ -18,6 +18,10 @@ pub struct Balance {
     pub lost: u64,
     /// Faults the kernel counted without telling the probes.
     pub hidden: u64,
+    /// Faults that were not asked for.
+    pub filtered: u64,
+    /// Failed faults that arrived. The kernel counts none of them.
+    pub failed: u64,
     /// Threads that are still running, or whose end was not seen.
     pub live_threads: u64,
 }
@@ -43,6 +47,7 @@ impl Balance {
             - i128::from(self.arrived)
             - i128::from(self.lost)
             - i128::from(self.hidden)
+            - i128::from(self.filtered)
     }
 }
 
@@ -66,8 +71,14 @@ struct Account {
 impl Ledger {
     /// Enters a fault that arrived.
     pub fn fault(&mut self, fault: &Fault) {
-        self.told.arrived += 1;
-        self.enter(fault.tid, fault.counts, if fault.major { (1, 0) } else { (0, 1) });
+        let own = match (fault.failed, fault.major) {
+            (true, _) => (0, 0),
+            (false, true) => (1, 0),
+            (false, false) => (0, 1),
+        };
+        self.told.failed += u64::from(fault.failed);
+        self.told.arrived += u64::from(!fault.failed);
+        self.enter(fault.tid, fault.counts, own);
     }
 
     /// Closes the account of a thread that ended.
@@ -92,6 +103,7 @@ impl Ledger {
     fn enter(&mut self, tid: u32, counts: Counts, own: (u32, u32)) {
         self.told.lost += u64::from(counts.lost);
         self.told.hidden += u64::from(counts.hidden);
+        self.told.filtered += u64::from(counts.filtered);
         let latest = (counts.majors, counts.minors);
         let before = before(counts, own);
         match self.threads.get_mut(&tid) {
@@ -107,10 +119,13 @@ impl Ledger {
     }
 }
 
-/// The counters before a record: without the fault that it tells of, and without those lost or hidden
-/// before it, which have no class and are taken as minor as far as there are any.
+/// The counters before a record: without the fault that it tells of, and without those lost, hidden or
+/// filtered before it, which have no class and are taken as minor as far as there are any.
 fn before(counts: Counts, (majors, minors): (u32, u32)) -> (u32, u32) {
-    let unseen = counts.lost.wrapping_add(counts.hidden);
+    let unseen = counts
+        .lost
+        .wrapping_add(counts.hidden)
+        .wrapping_add(counts.filtered);
     let minors = counts.minors.wrapping_sub(minors);
     let from_minors = unseen.min(minors);
     (
@@ -146,6 +161,7 @@ mod tests {
                 minors,
                 lost,
                 hidden,
+                filtered: 0,
             },
             ..Fault::default()
         }
@@ -172,8 +188,8 @@ mod tests {
         let counts = Counts {
             majors: 1,
             minors: 9,
-            lost: 0,
             hidden: 1,
+            ..Counts::default()
         };
         ledger.exit(&Exit {
             tid: 7,
@@ -225,6 +241,28 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_fault_is_none_of_the_kernels_and_a_filtered_one_is() {
+        let mut ledger = Ledger::default();
+        ledger.fault(&fault(7, false, 0, 1, 0, 0));
+        ledger.fault(&Fault {
+            failed: true,
+            ..fault(7, true, 0, 1, 0, 0)
+        });
+        let mut last = fault(7, true, 1, 4, 0, 0);
+        last.counts.filtered = 3;
+        ledger.fault(&last);
+        let balance = ledger.balance();
+        assert_eq!(
+            (balance.kernel_majors, balance.kernel_minors, balance.arrived),
+            (1, 4, 2)
+        );
+        assert_eq!(
+            (balance.failed, balance.filtered, balance.difference()),
+            (1, 3, 0)
+        );
+    }
+
+    #[test]
     fn counters_that_wrap_are_no_flood_of_faults() {
         let mut ledger = Ledger::default();
         ledger.fault(&fault(7, false, 0, u32::MAX, 0, 0));
@@ -239,7 +277,7 @@ mod tests {
             majors: 0,
             minors: 5,
             lost: 5,
-            hidden: 0,
+            ..Counts::default()
         };
         ledger.exit(&Exit {
             tid: 9,

@@ -1,5 +1,6 @@
 //! `pfrec`: records every page fault of a program, with its latency, into a `.pfz` trace.
 
+mod cgroup;
 mod cli;
 mod clock;
 mod doctor;
@@ -18,6 +19,7 @@ mod session;
 mod sideband;
 mod stop;
 mod summary;
+mod target;
 mod write_queue;
 
 use std::{

@@ -2,7 +2,6 @@
 //! close the file.
 
 use std::{
-    collections::HashSet,
     sync::{Arc, atomic::AtomicBool},
     thread::{Builder, JoinHandle},
     time::{Duration, Instant},
@@ -11,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nix::sys::signal::Signal;
-use pf_bpf::{Config, Probes, Target};
+use pf_bpf::Probes;
 use pf_formats::{Header, TraceWriter};
 
 use crate::{
@@ -25,10 +24,11 @@ use crate::{
     output::TraceFile,
     progress::Spinner,
     say::say,
-    session::{Members, Session, proc},
+    session::{Session, proc},
     sideband::SidebandRings,
     stop::{Stop, StopSignals, Watched},
     summary::{CutShort, Summary},
+    target::{self, Resolved},
     write_queue::WriteQueue,
 };
 
@@ -38,6 +38,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Records as asked; returns the exit status.
 pub fn record(options: &Options) -> Result<u8> {
     host::require_root_pid_namespace()?;
+    target::check(options)?;
     let invoker = Identity::invoking()?;
     let watched = Watched::new(&options.scope)?;
     let user = match &options.user {
@@ -223,28 +224,25 @@ impl Pipeline {
         }
     }
 
-    fn attach(options: &Options, held: Option<&Held>) -> Result<(Probes, SidebandRings, Members)> {
-        let (target, members) = resolve_target(&options.scope, held);
-        let config = Config {
-            target,
-            ring_bytes: options.ring_bytes,
-            backend: options.backend,
-        };
-        let probes = Probes::open(&config)?;
+    fn attach(options: &Options, held: Option<&Held>) -> Result<(Probes, SidebandRings, Resolved)> {
+        let resolved = target::resolve(options, held)?;
+        let probes = Probes::open(&resolved.config)?;
         let mut sideband = SidebandRings::default();
         sideband.follow_cpus()?;
-        Ok((probes, sideband, members))
+        Ok((probes, sideband, resolved))
     }
 
     fn spawn(
         options: &Options,
-        (mut probes, sideband, members): (Probes, SidebandRings, Members),
+        (mut probes, sideband, resolved): (Probes, SidebandRings, Resolved),
         held: Option<&Held>,
         file: TraceFile,
         gauges: &Arc<Gauges>,
     ) -> Result<Self> {
         let host = host::describe()?;
-        let mut session = Session::new(members, u64::from(host.page_size), held.map(Held::pid));
+        let page_size = u64::from(host.page_size);
+        let mut session = Session::new(resolved.members, page_size, held.map(Held::pid));
+        session.only(resolved.only);
         session.adopt_members();
         let start_ns = monotonic_ns();
         let meta = host::meta(options, host, &probes, start_ns);
@@ -268,6 +266,7 @@ impl Pipeline {
             queue,
             session,
             writer,
+            gauges: Arc::clone(gauges),
         };
         let encode = spawn("pfrec-encode", alive, move || encode.run())?;
         lock_memory();
@@ -326,41 +325,4 @@ fn spawn<T: Send + 'static>(
 fn lock_memory() {
     // SAFETY: changes nothing but the residency of this process.
     unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
-}
-
-fn resolve_target(scope: &Scope, held: Option<&Held>) -> (Target, Members) {
-    let (roots, children): (Vec<u32>, bool) = match scope {
-        Scope::All => return (Target::All, Members::All),
-        Scope::Command => (held.map(Held::pid).into_iter().collect(), true),
-        Scope::Pids { pids, children } => (pids.clone(), *children),
-    };
-    if !children {
-        let members = Members::Some {
-            pids: roots.iter().copied().collect(),
-            children,
-        };
-        return (Target::Pids(roots), members);
-    }
-    let pids = with_descendants(&roots);
-    (
-        Target::Tree(pids.iter().copied().collect()),
-        Members::Some { pids, children },
-    )
-}
-
-/// The processes and those of their descendants that exist already.
-fn with_descendants(roots: &[u32]) -> HashSet<u32> {
-    let parents = proc::parents();
-    let mut known: HashSet<u32> = roots.iter().copied().collect();
-    loop {
-        let found: Vec<u32> = parents
-            .iter()
-            .filter(|(pid, parent)| known.contains(parent) && !known.contains(pid))
-            .map(|(pid, _)| *pid)
-            .collect();
-        if found.is_empty() {
-            return known;
-        }
-        known.extend(found);
-    }
 }

@@ -8,12 +8,7 @@ use pf_formats::{Accounting, FormatError, Totals};
 use thiserror::Error;
 
 use crate::{
-    cli::Output,
-    drain::Drained,
-    encode::Encoded,
-    launch::Ended,
-    output::TraceFile,
-    session::{BeforeExec, Recorded},
+    cli::Output, drain::Drained, encode::Encoded, launch::Ended, output::TraceFile, session::Faults,
     stop::Stop,
 };
 
@@ -33,7 +28,7 @@ const IN_PARTIAL: &str = " (what came before is in the .partial file, and pfanal
 pub struct Summary {
     name: String,
     bytes: u64,
-    recorded: Recorded,
+    recorded: Faults,
     drained: Drained,
     accounting: Accounting,
     seconds: f64,
@@ -86,17 +81,19 @@ impl Summary {
             outcome,
             recorded,
             before_exec,
+            filtered,
         } = encoded;
         outcome?;
         let drained = drained?;
         let wait4 = second_opinion(&drained, before_exec, command);
-        let accounting = accounting(&drained, before_exec);
+        let accounting = accounting(&drained, before_exec, filtered);
         let totals = Totals {
-            events: recorded.majors + recorded.minors,
+            events: recorded.majors + recorded.minors + recorded.failed,
             majors: recorded.majors,
             minors: recorded.minors,
-            // Tasks without state are in no account.
-            lost: accounting.lost + drained.drops.state,
+            failed: recorded.failed,
+            // Tasks without state are in no account, nor are failed faults.
+            lost: accounting.lost + drained.drops.state + drained.drops.failed,
             end_ns: drained.end_ns,
             accounting: Some(accounting.clone()),
         };
@@ -119,8 +116,12 @@ impl Summary {
     /// What is told of it, line by line.
     #[must_use]
     pub fn lines(&self, stop: Stop) -> Vec<String> {
-        let Recorded { majors, minors } = self.recorded;
-        let events = majors + minors;
+        let Faults {
+            majors,
+            minors,
+            failed,
+        } = self.recorded;
+        let events = majors + minors + failed;
         let how = match stop {
             Stop::Interrupted => " (stopped by Ctrl-C)",
             Stop::Terminated => " (stopped by a signal)",
@@ -128,11 +129,15 @@ impl Summary {
             _ => "",
         };
         let mut lines = vec![format!(
-            "{} page faults in {:.2} s{how}: {} major, {} minor",
+            "{} page faults in {:.2} s{how}: {} major, {} minor{}",
             HumanCount(events),
             self.seconds,
             HumanCount(majors),
-            HumanCount(minors)
+            HumanCount(minors),
+            match failed {
+                0 => String::new(),
+                _ => format!(", {} failed", HumanCount(failed)),
+            }
         )];
         lines.extend(self.losses());
         lines.push(self.books());
@@ -172,12 +177,17 @@ impl Summary {
                 "faults: the recorder could not keep up: is the disk slow?",
             ),
             (drops.no_entry, "faults: completed without a recorded entry"),
+            (
+                drops.failed,
+                "failed faults: the kernel's ring buffer was full: try a larger --buffer-size",
+            ),
             (drops.state, "faults: the kernel had no memory for a task's state"),
             (drops.recursion, "runs of a probe, skipped by the kernel"),
         ];
         let others = [
             (*sideband_lost, "mapping records: some files may be unknown"),
             (drops.exits, "ends of threads: the kernel's ring buffer was full"),
+            (drops.stacks, "user stacks: the kernel's ring buffer was full"),
         ];
         let nothing = faults
             .iter()
@@ -197,20 +207,30 @@ impl Summary {
             recorded,
             lost,
             hidden,
+            filtered,
             ..
         } = &self.accounting;
         let verdict = match self.drained.balance.difference() {
             0 => "balanced".to_owned(),
             difference => format!("OFF BY {difference}"),
         };
+        let hidden = match hidden {
+            0 => String::new(),
+            _ => format!(
+                " + {} hidden (taken by the kernel for itself, as in exec)",
+                HumanCount(*hidden)
+            ),
+        };
+        let filtered = match filtered {
+            0 => String::new(),
+            _ => format!(" + {} filtered", HumanCount(*filtered)),
+        };
         format!(
-            "the kernel counted {} major + {} minor = {} recorded + {} lost + {} hidden (taken by the kernel \
-             for itself, as in exec): {verdict}",
+            "the kernel counted {} major + {} minor = {} recorded + {} lost{hidden}{filtered}: {verdict}",
             HumanCount(*kernel_majors),
             HumanCount(*kernel_minors),
             HumanCount(*recorded),
             HumanCount(*lost),
-            HumanCount(*hidden),
         )
     }
 
@@ -242,17 +262,21 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn accounting(drained: &Drained, before_exec: BeforeExec) -> Accounting {
+/// `filtered` are those that the session left out, after the probes let them pass.
+fn accounting(drained: &Drained, before_exec: Faults, filtered: Faults) -> Accounting {
     let balance = &drained.balance;
+    let left_out = filtered.majors + filtered.minors;
     Accounting {
         kernel_majors: balance.kernel_majors.saturating_sub(before_exec.majors),
         kernel_minors: balance.kernel_minors.saturating_sub(before_exec.minors),
         recorded: balance
             .arrived
             .saturating_sub(before_exec.majors + before_exec.minors)
-            .saturating_sub(drained.queue_drops),
+            .saturating_sub(drained.queue_drops)
+            .saturating_sub(left_out),
         lost: balance.lost + drained.queue_drops,
         hidden: balance.hidden,
+        filtered: balance.filtered + left_out,
         source:
             "maj_flt and min_flt of every recorded thread, read by the probes at each fault and at its end"
                 .to_owned(),
@@ -260,7 +284,7 @@ fn accounting(drained: &Drained, before_exec: BeforeExec) -> Accounting {
 }
 
 /// Both sides without what the child did before its exec.
-fn second_opinion(drained: &Drained, before_exec: BeforeExec, command: Option<(Ended, (u64, u64))>) -> Wait4 {
+fn second_opinion(drained: &Drained, before_exec: Faults, command: Option<(Ended, (u64, u64))>) -> Wait4 {
     let Some((ended, (majors, minors))) = command else {
         return Wait4::Unknown;
     };
@@ -291,11 +315,12 @@ mod tests {
         Summary {
             name: "t.pfz".to_owned(),
             bytes: 2048,
-            recorded: Recorded {
+            recorded: Faults {
                 majors: 1000,
                 minors: 24,
+                failed: 0,
             },
-            accounting: accounting(&drained, BeforeExec::default()),
+            accounting: accounting(&drained, Faults::default(), Faults::default()),
             drained,
             seconds: 1.5,
             wait4,
@@ -309,7 +334,7 @@ mod tests {
             arrived: 1024,
             lost,
             hidden: 1,
-            live_threads: 0,
+            ..Balance::default()
         }
     }
 

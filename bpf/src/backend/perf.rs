@@ -6,7 +6,7 @@ use perf_event::events::Software;
 
 use super::{Backend, EntryEvent};
 use crate::{
-    ProbeError,
+    Config, ProbeError,
     cpus::Attachment,
     skel::{OpenPfrecSkel, PfrecSkel},
 };
@@ -32,53 +32,51 @@ impl Backend for Perf {
         ]
     }
 
-    fn select(&self, open: &mut OpenPfrecSkel<'_>) {
-        let tracepoints = self.entry == EntryEvent::Tracepoints;
-        open.progs.pf_enter_user.set_autoload(tracepoints);
-        open.progs.pf_enter_kernel.set_autoload(tracepoints);
-        open.progs.pf_enter_perf.set_autoload(!tracepoints);
+    fn sees_vma(&self) -> bool {
+        false
+    }
+
+    fn leaves_minors_open(&self, config: &Config) -> bool {
+        config.filters.major_only
+    }
+
+    fn select(&self, open: &mut OpenPfrecSkel<'_>, config: &Config) {
+        self.entry.select(open);
+        select_completion(open, config);
     }
 
     fn attach(&self, skel: &PfrecSkel<'_>) -> Result<Vec<Link>, ProbeError> {
-        if self.entry == EntryEvent::SoftwareEvent {
-            return Ok(Vec::new());
-        }
-        let attach = |program, name| {
-            let program: &libbpf_rs::ProgramMut<'_> = program;
-            program.attach().map_err(|source| ProbeError::Attach {
-                program: name,
-                source,
-            })
-        };
-        Ok(vec![
-            attach(&skel.progs.pf_enter_user, "tp_btf/page_fault_user")?,
-            attach(&skel.progs.pf_enter_kernel, "tp_btf/page_fault_kernel")?,
-        ])
+        self.entry.attach(skel)
     }
 
-    fn per_cpu<'a, 'obj>(&self, skel: &'a PfrecSkel<'obj>) -> Vec<Attachment<'a, 'obj>> {
-        let mut attachments = vec![
-            Attachment {
-                program: &skel.progs.pf_done_major,
-                name: "pf_done_major",
-                event: Software::PAGE_FAULTS_MAJ,
-                event_name: "major-faults",
-            },
-            Attachment {
-                program: &skel.progs.pf_done_minor,
-                name: "pf_done_minor",
-                event: Software::PAGE_FAULTS_MIN,
-                event_name: "minor-faults",
-            },
-        ];
-        if self.entry == EntryEvent::SoftwareEvent {
-            attachments.push(Attachment {
-                program: &skel.progs.pf_enter_perf,
-                name: "pf_enter_perf",
-                event: Software::PAGE_FAULTS,
-                event_name: "page-faults",
-            });
-        }
+    fn per_cpu<'a, 'obj>(&self, skel: &'a PfrecSkel<'obj>, config: &Config) -> Vec<Attachment<'a, 'obj>> {
+        let mut attachments = completion(skel, config);
+        attachments.extend(self.entry.per_cpu(skel));
         attachments
     }
+}
+
+/// Switches on the completion programs that `config` has a use for.
+pub(super) fn select_completion(open: &mut OpenPfrecSkel<'_>, config: &Config) {
+    open.progs.pf_done_major.set_autoload(true);
+    open.progs.pf_done_minor.set_autoload(!config.filters.major_only);
+}
+
+/// The completion programs. Minor faults that nobody wants do not even call one.
+pub(super) fn completion<'a, 'obj>(skel: &'a PfrecSkel<'obj>, config: &Config) -> Vec<Attachment<'a, 'obj>> {
+    let mut attachments = vec![Attachment {
+        program: &skel.progs.pf_done_major,
+        name: "pf_done_major",
+        event: Software::PAGE_FAULTS_MAJ,
+        event_name: "major-faults",
+    }];
+    if !config.filters.major_only {
+        attachments.push(Attachment {
+            program: &skel.progs.pf_done_minor,
+            name: "pf_done_minor",
+            event: Software::PAGE_FAULTS_MIN,
+            event_name: "minor-faults",
+        });
+    }
+    attachments
 }

@@ -8,12 +8,69 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct kernfs_node {
+    __u64 id; /* the inode number, since 5.5 */
+};
+
+struct cgroup_subsys_state {
+    struct cgroup *cgroup;
+    struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+    struct cgroup_subsys_state self;
+    struct kernfs_node *kn;
+};
+
+struct css_set {
+    struct cgroup_subsys_state *subsys[16]; /* the declared length does not matter */
+    struct cgroup *dfl_cgrp;
+};
+
+typedef struct {
+    unsigned int val;
+} kuid_t;
+
+struct cred {
+    kuid_t uid;
+};
+
 struct task_struct {
     int pid;
     int tgid;
+    unsigned int __state;
     unsigned long maj_flt;
     unsigned long min_flt;
     struct task_struct *real_parent;
+    struct css_set *cgroups;
+    const struct cred *cred;
+    __u64 self_exec_id;
+    char comm[16];
+};
+
+/* Before 5.14. */
+struct task_struct___old {
+    volatile long state;
+};
+
+struct super_block {
+    unsigned int s_dev;
+};
+
+struct inode {
+    unsigned long i_ino;
+    struct super_block *i_sb;
+};
+
+struct file {
+    struct inode *f_inode;
+};
+
+struct vm_area_struct {
+    unsigned long vm_start;
+    unsigned long vm_end;
+    unsigned long vm_pgoff;
+    struct file *vm_file;
 };
 
 struct bpf_iter_meta {
@@ -26,5 +83,19 @@ struct bpf_iter__task {
 };
 
 #pragma clang attribute pop
+
+/* include/linux/mm_types.h: the same since 5.9 at least. */
+enum {
+    FAULT_FLAG_WRITE = 0x1,
+    FAULT_FLAG_TRIED = 0x20,
+    FAULT_FLAG_USER = 0x40,
+    FAULT_FLAG_REMOTE = 0x80,
+    FAULT_FLAG_INSTRUCTION = 0x100,
+
+    VM_FAULT_MAJOR = 0x4,
+    VM_FAULT_RETRY = 0x400,
+    /* OOM, SIGBUS, HWPOISON, HWPOISON_LARGE, SIGSEGV, FALLBACK */
+    VM_FAULT_ERROR = 0x1 | 0x2 | 0x10 | 0x20 | 0x40 | 0x800,
+};
 
 #endif

@@ -1,10 +1,23 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
- * What is kept per task and globally, and which tasks are recorded. Shared by all backends; the
- * programs are in pfrec.bpf.c.
+ * What is kept per task and globally, and how to get at it. Shared by all backends; the programs are in
+ * pfrec.bpf.c.
  */
 #ifndef PF_STATE_H
 #define PF_STATE_H
+
+enum pf_open_state {
+    PF_CLOSED = 0,
+    PF_OPEN = 1,
+    PF_FILTERED = 2, /* entered, and not asked for: counted at its completion */
+};
+
+/* Off-CPU time of a task so far; a fault takes the difference. */
+struct pf_times {
+    __u64 blocked_ns;
+    __u64 runqueue_ns;
+    __u64 reclaim_ns;
+};
 
 /* A fault that has entered and not completed. */
 struct pf_open {
@@ -12,24 +25,50 @@ struct pf_open {
     __u64 address;
     __u16 cpu;
     __u8 access;
-    __u8 is_open;
-    __u8 retries;
-    __u8 any_major;
+    __u8 state; /* enum pf_open_state */
+    __u8 attempts;
+    __u8 has_vma;
     __u8 pad[2];
+    /* From here on only what some recordings need. */
+    __u64 inode;
+    __u64 file_page;
+    __u32 dev;
+    __u32 pad2;
+    __u64 lock_ns;
+    __u64 outside_ns; /* since when it is not in handle_mm_fault; 0: it is */
+    struct pf_times before;
+    __u64 counted; /* maj_flt + min_flt when it entered: tells one in flight from one that completed unseen */
 };
 
 /*
- * Two slots, because a user fault in progress can meet a kernel fault that fails at once (a
- * no-fault copy inside the handler), which must not overwrite it. User faults do not nest in user
- * faults.
+ * Three slots, because a user fault in progress can meet a kernel fault that fails at once (a no-fault
+ * copy inside the handler), which must not overwrite it, and faults taken for get_user_pages know
+ * no entry. Faults of one kind do not nest.
  */
+enum pf_slot {
+    PF_SLOT_USER = 0,
+    PF_SLOT_KERNEL = 1,
+    PF_SLOT_GUP = 2,
+    PF_SLOTS = 3,
+};
+
 struct pf_task {
-    struct pf_open open[2]; /* by origin: PF_ORIGIN_USER, PF_ORIGIN_KERNEL */
-    __u64 counted;          /* maj_flt + min_flt up to which hidden is known */
-    __u32 lost;             /* not yet told */
-    __u32 hidden;           /* not yet told */
-    __u32 entered;          /* an entry was seen, or the task began during the recording */
-    __u32 pad;
+    struct pf_open open[PF_SLOTS];
+    __u64 counted; /* pf_count_of up to which hidden is known */
+    __u64 minors;  /* with pf_major_only: min_flt up to which filtered is known */
+    __u32 lost;    /* not yet told, as the next two */
+    __u32 hidden;
+    __u32 filtered;
+    __u32 entered;   /* an entry was seen, or the task began during the recording */
+    __u32 skip;      /* minors to leave out before the next one, with pf_sample */
+    __u32 in_cgroup; /* the verdict on css_set */
+    __u64 css_set;
+    struct pf_times off;
+    __u64 off_since_ns; /* when it left the CPU; 0: it is on it */
+    __u64 woken_ns;     /* when it became runnable; 0: not yet */
+    __u64 reclaim_since_ns;
+    __u32 reclaim_depth;
+    __u32 walking; /* its stack is being walked: faults met there are not the task's */
 };
 
 struct {
@@ -39,23 +78,30 @@ struct {
     __type(value, struct pf_task);
 } pf_tasks SEC(".maps");
 
+/* Instead of pf_tasks before 5.12, by thread number. Preallocated, as perf_event programs of that
+ * time want it. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 32768);
+    __type(key, __u32);
+    __type(value, struct pf_task);
+} pf_tasks_by_tid SEC(".maps");
+
 /* Processes to record, filled before the probes are attached and not touched afterwards. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 65536);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, __u32);
     __type(value, __u8);
 } pf_roots SEC(".maps");
 
-struct {
-    __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 16 << 20); /* set before load */
-} pf_ring SEC(".maps");
-
 const volatile __u32 pf_target = PF_TARGET_ALL;
 const volatile __u32 pf_self_tgid;
-const volatile __u64 pf_wake_bytes = 4 << 20;
+const volatile __u8 pf_task_storage = true;
+const volatile __u8 pf_major_only;
+const volatile __u8 pf_breakdown;
+/* Whether every entry is met by a completion: not so where only major ones are told. */
+const volatile __u8 pf_minor_unseen;
 
 /*
  * Set when every probe is attached, cleared before the first is detached: a fault is recorded if it
@@ -63,86 +109,93 @@ const volatile __u64 pf_wake_bytes = 4 << 20;
  */
 __u32 pf_recording;
 struct pf_drops pf_drops;
-__u64 pf_in_flight;    /* filled by the task iterator at the end */
-__u32 pf_wake_pending; /* cleared by the recorder before it drains */
+__u64 pf_in_flight; /* filled by the task iterator at the end */
 
-#define PF_ANCESTORS 64
+static __always_inline void pf_count_drop(__u64 *drop) {
+    __sync_fetch_and_add(drop, 1);
+}
 
+/* A field of a task: read directly where the kernel hands out typed pointers to the current task (5.11). */
+#define PF_TASK(task, field) (pf_task_storage ? (task)->field : BPF_CORE_READ(task, field))
+
+static __always_inline struct task_struct *pf_current(void) {
+    return pf_task_storage ? bpf_get_current_task_btf() : (struct task_struct *)bpf_get_current_task();
+}
+
+static __always_inline __u32 pf_current_tid(void) {
+    return bpf_get_current_pid_tgid();
+}
+
+/* Faults that tell of themselves, as the kernel counts them. */
 static __always_inline __u64 pf_count_of(struct task_struct *task) {
-    return (__u64)task->maj_flt + task->min_flt;
+    __u64 majors = PF_TASK(task, maj_flt);
+
+    return pf_major_only ? majors : majors + PF_TASK(task, min_flt);
 }
 
-static __always_inline int pf_is_root(__u32 tgid) {
-    return bpf_map_lookup_elem(&pf_roots, &tgid) != NULL;
+/* `tid` is that of `task`: without task storage the task itself is of no use. */
+static __always_inline struct pf_task *pf_state_of(struct task_struct *task, __u32 tid) {
+    if (pf_task_storage)
+        return bpf_task_storage_get(&pf_tasks, task, 0, 0);
+    return bpf_map_lookup_elem(&pf_tasks_by_tid, &tid);
 }
 
-/* For a task that existed before the recording: is it, or an ancestor of it, one of the roots? */
-static __always_inline bool pf_is_wanted(struct task_struct *task) {
-    if ((__u32)task->tgid == pf_self_tgid)
-        return false;
-    if (pf_target == PF_TARGET_ALL)
-        return true;
-    if (pf_is_root(task->tgid))
-        return true;
-    if (pf_target == PF_TARGET_PIDS)
-        return false;
-    for (int i = 0; i < PF_ANCESTORS && task; i++) {
-        struct task_struct *parent = task->real_parent;
-        if (!parent || parent == task)
-            break;
-        if (pf_is_root(parent->tgid))
-            return true;
-        task = parent;
-    }
-    return false;
+static __always_inline struct pf_task *pf_create_state(struct task_struct *task, __u32 tid) {
+    static const struct pf_task empty;
+
+    if (pf_task_storage)
+        return bpf_task_storage_get(&pf_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+    bpf_map_update_elem(&pf_tasks_by_tid, &tid, &empty, BPF_ANY);
+    return bpf_map_lookup_elem(&pf_tasks_by_tid, &tid);
+}
+
+/* What the task did before is none of the recording's business. */
+static __always_inline void pf_begin_counts(struct pf_task *state, struct task_struct *task) {
+    state->counted = pf_count_of(task);
+    if (pf_major_only)
+        state->minors = PF_TASK(task, min_flt);
+    state->lost = 0;
+    state->hidden = 0;
+    state->filtered = 0;
 }
 
 /* Gives a task its state, which is what makes it recorded; NULL, and counted, when the kernel has no memory
  * for it. */
-static __always_inline struct pf_task *pf_adopt(struct task_struct *task) {
-    struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+static __always_inline struct pf_task *pf_adopt(struct task_struct *task, __u32 tid) {
+    struct pf_task *state = pf_create_state(task, tid);
 
     if (!state) {
-        __sync_fetch_and_add(&pf_drops.state, 1);
+        pf_count_drop(&pf_drops.state);
         return NULL;
     }
-    state->counted = pf_count_of(task);
+    pf_begin_counts(state, task);
     return state;
 }
 
-/*
- * The state of the current task if it is recorded; else NULL. Processes named by number are marked
- * before the recording starts, and their children at fork: a number may belong to somebody else later.
- */
-static __always_inline struct pf_task *pf_recorded(struct task_struct *task) {
-    struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
+/* Enters what the kernel counted since the last completion; `own` of it is told or counted elsewhere. */
+static __always_inline void pf_catch_up(struct pf_task *state, struct task_struct *task, __u32 own) {
+    __u64 counted = pf_count_of(task);
 
-    /* The recorder itself must not even allocate here. */
-    if (!state && pf_target == PF_TARGET_ALL && pf_is_wanted(task))
-        state = pf_adopt(task);
-    return state;
+    state->hidden += counted - state->counted - own;
+    state->counted = counted;
+    if (pf_major_only) {
+        __u64 minors = PF_TASK(task, min_flt);
+
+        state->filtered += minors - state->minors;
+        state->minors = minors;
+    }
 }
 
 /* What goes into a record is told; the next one counts from here. */
 static __always_inline void pf_tell_counts(struct pf_task_counts *counts, struct task_struct *task,
                                            struct pf_task *state) {
-    counts->maj_flt = task->maj_flt;
-    counts->min_flt = task->min_flt;
+    counts->maj_flt = PF_TASK(task, maj_flt);
+    counts->min_flt = PF_TASK(task, min_flt);
     counts->lost = state->lost;
     counts->hidden = state->hidden;
     state->lost = 0;
     state->hidden = 0;
-}
-
-/*
- * A wake-up costs the faulting thread an irq_work, so the recorder polls by the clock and is woken
- * only once per drain, when the ring fills up.
- */
-static __always_inline __u64 pf_wake_flags(void) {
-    if (pf_wake_pending || bpf_ringbuf_query(&pf_ring, BPF_RB_AVAIL_DATA) < pf_wake_bytes)
-        return BPF_RB_NO_WAKEUP;
-    pf_wake_pending = 1;
-    return BPF_RB_FORCE_WAKEUP;
+    state->filtered = 0; /* read by the caller */
 }
 
 #endif

@@ -15,162 +15,216 @@
 #include "pf_kernel.h"
 #include "pf_wire.h"
 #include "pf_state.h"
+#include "pf_filter.h"
+#include "pf_output.h"
+#include "pf_stack.h"
+#include "pf_offcpu.h"
+#include "pf_fault.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 /* Types that only the recorder needs still have to reach its skeleton. */
-const struct pf_fault *pf_unused_fault __attribute__((unused));
 const struct pf_exit *pf_unused_exit __attribute__((unused));
 const enum pf_kind *pf_unused_kind __attribute__((unused));
+const enum pf_flag *pf_unused_flag __attribute__((unused));
 const enum pf_access *pf_unused_access __attribute__((unused));
 const enum pf_origin *pf_unused_origin __attribute__((unused));
 const enum pf_target *pf_unused_target __attribute__((unused));
 
-#define PF_PAGE_MASK (~4095ULL)
+/* --- what differs from one architecture to the next ------------------------------------------------ */
 
-/* x86: bit 1 write, bit 4 instruction fetch (arch/x86/include/asm/trap_pf.h). */
-static __always_inline __u8 pf_access_of(unsigned long error_code) {
 #if defined(__TARGET_ARCH_x86)
+
+/* Bit 1 write, bit 4 instruction fetch (arch/x86/include/asm/trap_pf.h). */
+static __always_inline __u8 pf_access_of(unsigned long error_code) {
     if (error_code & 16)
         return PF_ACCESS_EXEC;
     return error_code & 2 ? PF_ACCESS_WRITE : PF_ACCESS_READ;
-#else
-    return PF_ACCESS_UNKNOWN;
-#endif
 }
 
-static __always_inline __u8 pf_origin_of(struct bpf_perf_event_data *ctx) {
-#if defined(__TARGET_ARCH_x86)
-    return (ctx->regs.cs & 3) == 3 ? PF_ORIGIN_USER : PF_ORIGIN_KERNEL;
+#define PF_USER_MODE(regs) (((regs)->cs & 3) == 3)
+
 #elif defined(__TARGET_ARCH_arm64)
-    return (ctx->regs.pstate & 0xf) == 0 ? PF_ORIGIN_USER : PF_ORIGIN_KERNEL;
+
+static __always_inline __u8 pf_access_of(unsigned long error_code) {
+    return PF_ACCESS_UNKNOWN;
+}
+
+#define PF_USER_MODE(regs) (((regs)->pstate & 0xf) == 0)
+
 #else
 #error "say here how this architecture tells user mode from kernel mode"
 #endif
+
+static __always_inline __u8 pf_access_of_flags(unsigned int flags) {
+    if (flags & FAULT_FLAG_INSTRUCTION)
+        return PF_ACCESS_EXEC;
+    return flags & FAULT_FLAG_WRITE ? PF_ACCESS_WRITE : PF_ACCESS_READ;
 }
 
-static __always_inline void pf_enter(__u64 address, __u8 origin, __u8 access) {
-    struct task_struct *task = bpf_get_current_task_btf();
-    struct pf_task *state;
-    struct pf_open *open;
+/* --- entry ----------------------------------------------------------------------------------------- */
 
-    if (!pf_recording)
-        return;
-    state = pf_recorded(task);
-    if (!state)
-        return;
-    state->entered = 1;
-    open = &state->open[origin == PF_ORIGIN_USER ? 0 : 1];
-    if (open->is_open)
-        __sync_fetch_and_add(&pf_drops.unfinished, 1);
-    open->address = address;
-    open->cpu = bpf_get_smp_processor_id();
-    open->access = access;
-    open->is_open = 1;
-    open->retries = 0;
-    open->any_major = 0;
-    open->ts_ns = bpf_ktime_get_ns();
-}
-
-static __always_inline int pf_complete(struct bpf_perf_event_data *ctx, __u8 major) {
-    __u64 now = bpf_ktime_get_ns();
-    struct task_struct *task = bpf_get_current_task_btf();
-    struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
-    __u8 origin = pf_origin_of(ctx);
-    __u64 counted = pf_count_of(task);
-    struct pf_fault *fault;
-    struct pf_open *open;
-
-    /* No state: not ours, or it entered before the recording began. */
-    if (!state)
-        return 0;
-
-    /* This fault is one; whatever else the kernel counted since the last one, no probe saw. */
-    state->hidden += counted - state->counted - 1;
-    state->counted = counted;
-
-    open = &state->open[origin == PF_ORIGIN_USER ? 0 : 1];
-    if (!open->is_open || ((open->address ^ ctx->addr) & PF_PAGE_MASK)) {
-        /* The first one of a task that was there before may have entered before the recording did. */
-        if (pf_recording && state->entered) {
-            __sync_fetch_and_add(&pf_drops.no_entry, 1);
-            state->lost++;
-        }
-        return 0;
-    }
-    open->is_open = 0;
-
-    fault = bpf_ringbuf_reserve(&pf_ring, sizeof(*fault), 0);
-    if (!fault) {
-        __sync_fetch_and_add(&pf_drops.reserve, 1);
-        state->lost++;
-        return 0;
-    }
-    fault->kind = PF_FAULT;
-    fault->major = major;
-    fault->failed = 0;
-    fault->access = open->access;
-    fault->origin = origin;
-    fault->retries = open->retries;
-    fault->cpu = open->cpu;
-    fault->ts_ns = open->ts_ns;
-    fault->latency_ns = now - open->ts_ns;
-    fault->address = open->address;
-    fault->ip = PT_REGS_IP(&ctx->regs);
-    fault->tgid = task->tgid;
-    fault->tid = task->pid;
-    pf_tell_counts(&fault->counts, task, state);
-    bpf_ringbuf_submit(fault, pf_wake_flags());
-    return 0;
-}
-
-/* Entry, where the architecture has these tracepoints. */
+/* Where the architecture has these tracepoints. */
 
 SEC("tp_btf/page_fault_user")
 int BPF_PROG(pf_enter_user, unsigned long address, void *regs, unsigned long error_code) {
-    pf_enter(address, PF_ORIGIN_USER, pf_access_of(error_code));
+    pf_enter(address, PF_SLOT_USER, pf_access_of(error_code));
     return 0;
 }
 
 SEC("tp_btf/page_fault_kernel")
 int BPF_PROG(pf_enter_kernel, unsigned long address, void *regs, unsigned long error_code) {
-    pf_enter(address, PF_ORIGIN_KERNEL, pf_access_of(error_code));
+    pf_enter(address, PF_SLOT_KERNEL, pf_access_of(error_code));
     return 0;
 }
 
-/* Entry everywhere else: PERF_COUNT_SW_PAGE_FAULTS, fired before any lock is taken. */
+/* Elsewhere: PERF_COUNT_SW_PAGE_FAULTS, fired before any lock is taken. */
 
 SEC("perf_event")
 int pf_enter_perf(struct bpf_perf_event_data *ctx) {
-    pf_enter(ctx->addr, pf_origin_of(ctx), PF_ACCESS_UNKNOWN);
+    pf_enter(ctx->addr, PF_USER_MODE(&ctx->regs) ? PF_SLOT_USER : PF_SLOT_KERNEL, PF_ACCESS_UNKNOWN);
     return 0;
 }
 
-/* Completion: PERF_COUNT_SW_PAGE_FAULTS_MAJ and _MIN, one event per successful logical fault. */
+/* --- completion by software events: PERF_COUNT_SW_PAGE_FAULTS_MAJ and _MIN ------------------------- */
+
+/* One event per successful logical fault, fired where the kernel counts it. */
+static __always_inline int pf_done(struct bpf_perf_event_data *ctx, bool major) {
+    __u64 now = bpf_ktime_get_ns();
+    struct task_struct *task = pf_current();
+    struct pf_task *state = pf_state_of(task, pf_current_tid());
+    bool user = PF_USER_MODE(&ctx->regs);
+    struct pf_end end = {
+        .address = ctx->addr,
+        .now = now,
+        .major = major,
+        .origin = user ? PF_ORIGIN_USER : PF_ORIGIN_KERNEL,
+        .at.ip = PT_REGS_IP(&ctx->regs),
+        .at.fp = PT_REGS_FP(&ctx->regs),
+    };
+
+    /* No state: not ours, or it entered before the recording began. */
+    if (state)
+        pf_complete(state, task, user ? PF_SLOT_USER : PF_SLOT_KERNEL, &end);
+    return 0;
+}
 
 SEC("perf_event")
 int pf_done_major(struct bpf_perf_event_data *ctx) {
-    return pf_complete(ctx, 1);
+    return pf_done(ctx, true);
 }
 
 SEC("perf_event")
 int pf_done_minor(struct bpf_perf_event_data *ctx) {
-    return pf_complete(ctx, 0);
+    return pf_done(ctx, false);
 }
+
+/* --- attempts: handle_mm_fault ---------------------------------------------------------------------- */
+
+/* kprobe: entry only. A return probe would run out of instances while faults sleep. */
+
+SEC("kprobe/handle_mm_fault")
+int BPF_KPROBE(pf_try_by_kprobe, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
+               struct pt_regs *regs) {
+    struct pf_task *state;
+    struct pf_open *open;
+
+    if (!regs)
+        return 0;
+    state = pf_state_of(pf_current(), pf_current_tid());
+    if (!state)
+        return 0;
+    open = pf_try(state, flags & FAULT_FLAG_USER ? PF_SLOT_USER : PF_SLOT_KERNEL, address);
+    if (open) {
+        open->access = pf_access_of_flags(flags);
+        PF_COPY_VMA(open, vma, address, BPF_CORE_READ);
+    }
+    return 0;
+}
+
+/* fentry and fexit: they see every attempt, the faults of get_user_pages, and those that fail. */
+
+static __always_inline enum pf_slot pf_slot_of(unsigned int flags, const struct pt_regs *regs) {
+    if (!regs)
+        return PF_SLOT_GUP;
+    return flags & FAULT_FLAG_USER ? PF_SLOT_USER : PF_SLOT_KERNEL;
+}
+
+#define PF_FOLLOW1(a, b) (a)->b
+#define PF_FOLLOW2(a, b, c) (a)->b->c
+#define PF_FOLLOW3(a, b, c, d) (a)->b->c->d
+#define PF_FOLLOW_N(a, b, c, d, name, ...) name
+#define PF_FOLLOW(...) PF_FOLLOW_N(__VA_ARGS__, PF_FOLLOW3, PF_FOLLOW2, PF_FOLLOW1)(__VA_ARGS__)
+
+SEC("fentry/handle_mm_fault")
+int BPF_PROG(pf_try_by_fentry, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
+             struct pt_regs *regs) {
+    enum pf_slot slot = pf_slot_of(flags, regs);
+    struct pf_task *state;
+    struct pf_open *open;
+
+    /* get_user_pages has no entry event, so its first attempt is the entry. */
+    if (slot == PF_SLOT_GUP && !(flags & FAULT_FLAG_TRIED))
+        pf_enter(address, slot, pf_access_of_flags(flags));
+    state = pf_state_of(pf_current(), pf_current_tid());
+    if (!state)
+        return 0;
+    open = pf_try(state, slot, address);
+    if (open) {
+        open->access = pf_access_of_flags(flags);
+        PF_COPY_VMA(open, vma, address, PF_FOLLOW);
+    }
+    return 0;
+}
+
+SEC("fexit/handle_mm_fault")
+int BPF_PROG(pf_tried_by_fexit, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
+             struct pt_regs *regs, unsigned int ret) {
+    __u64 now = bpf_ktime_get_ns();
+    struct task_struct *task = pf_current();
+    struct pf_task *state = pf_state_of(task, pf_current_tid());
+    enum pf_slot slot = pf_slot_of(flags, regs);
+    struct pf_end end = {.address = address, .now = now, .origin = (__u8)slot};
+
+    if (!state)
+        return 0;
+    if (ret & VM_FAULT_RETRY) {
+        if (pf_breakdown && pf_is_at(&state->open[slot], address))
+            state->open[slot].outside_ns = now;
+        return 0;
+    }
+    /* As mm_account_fault in mm/memory.c has it. */
+    end.failed = ret & VM_FAULT_ERROR;
+    end.major = (ret & VM_FAULT_MAJOR) || (flags & FAULT_FLAG_TRIED);
+    if (pf_major_only && !end.major && !end.failed) {
+        state->open[slot].state = PF_CLOSED;
+        return 0;
+    }
+    if (slot == PF_SLOT_GUP) {
+        end.origin = flags & FAULT_FLAG_REMOTE ? PF_ORIGIN_GUP_REMOTE : PF_ORIGIN_GUP;
+    } else {
+        end.at.ip = PT_REGS_IP(regs);
+        end.at.fp = PT_REGS_FP(regs);
+    }
+    pf_complete(state, task, slot, &end);
+    return 0;
+}
+
+/* --- tasks ------------------------------------------------------------------------------------------ */
 
 /* A child is recorded from its first instruction: it has not run yet when this does. */
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child) {
-    struct pf_task *state = bpf_task_storage_get(&pf_tasks, parent, 0, 0);
+    struct pf_task *state = pf_state_of(parent, parent->pid);
     bool wanted = state != NULL;
 
     /* Not marked yet, or nothing is marked one by one. */
-    if (!state && (!pf_recording || pf_target == PF_TARGET_ALL))
+    if (!state && (!pf_recording || pf_met_at_fault()))
         wanted = pf_is_wanted(parent);
     if (!wanted || (pf_target == PF_TARGET_PIDS && child->tgid != parent->tgid))
         return 0;
-    state = pf_adopt(child);
+    state = pf_adopt(child, child->pid);
     if (state)
         state->entered = pf_recording;
     return 0;
@@ -178,33 +232,49 @@ int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child) {
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(pf_exit, struct task_struct *task) {
-    struct pf_task *state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
+    struct pf_task *state = pf_state_of(task, task->pid);
     struct pf_exit *record;
-    __u64 counted;
+    __u32 tid = task->pid;
 
-    if (!state || !pf_recording)
+    if (!state)
         return 0;
-    for (int i = 0; i < 2; i++) {
-        if (state->open[i].is_open)
-            __sync_fetch_and_add(&pf_drops.unfinished, 1);
-        state->open[i].is_open = 0;
+    if (pf_recording) {
+        for (int i = 0; i < PF_SLOTS; i++) {
+            if (state->open[i].state == PF_OPEN && !pf_minor_unseen)
+                pf_count_drop(&pf_drops.unfinished);
+            state->open[i].state = PF_CLOSED;
+        }
+        pf_catch_up(state, task, 0);
+        record = bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
+        if (record) {
+            __builtin_memset(record, 0, sizeof(*record));
+            record->kind = PF_EXIT;
+            record->filtered = state->filtered;
+            record->ts_ns = bpf_ktime_get_ns();
+            record->tgid = task->tgid;
+            record->tid = tid;
+            pf_tell_counts(&record->counts, task, state);
+            bpf_ringbuf_submit(record, pf_ring_flags());
+        } else {
+            pf_count_drop(&pf_drops.exits);
+        }
     }
-    counted = pf_count_of(task);
-    state->hidden += counted - state->counted;
-    state->counted = counted;
+    if (!pf_task_storage)
+        bpf_map_delete_elem(&pf_tasks_by_tid, &tid);
+    return 0;
+}
 
-    record = bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
-    if (!record) {
-        __sync_fetch_and_add(&pf_drops.exits, 1);
+/* By thread number only: an exec from a second thread takes over the number of the first. */
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(pf_exec, struct task_struct *task, int old_tid) {
+    struct pf_task *state = bpf_map_lookup_elem(&pf_tasks_by_tid, &old_tid);
+    __u32 tid = task->pid;
+
+    if (!state || tid == (__u32)old_tid)
         return 0;
-    }
-    __builtin_memset(record, 0, sizeof(*record));
-    record->kind = PF_EXIT;
-    record->ts_ns = bpf_ktime_get_ns();
-    record->tgid = task->tgid;
-    record->tid = task->pid;
-    pf_tell_counts(&record->counts, task, state);
-    bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+    bpf_map_update_elem(&pf_tasks_by_tid, &tid, state, BPF_ANY);
+    bpf_map_delete_elem(&pf_tasks_by_tid, &old_tid);
     return 0;
 }
 
@@ -214,8 +284,8 @@ SEC("iter/task")
 int pf_mark(struct bpf_iter__task *ctx) {
     struct task_struct *task = ctx->task;
 
-    if (task && pf_is_wanted(task) && !bpf_task_storage_get(&pf_tasks, task, 0, 0))
-        pf_adopt(task);
+    if (task && pf_is_wanted(task) && !pf_state_of(task, task->pid))
+        pf_adopt(task, task->pid);
     return 0;
 }
 
@@ -228,22 +298,59 @@ int pf_count_open(struct bpf_iter__task *ctx) {
 
     if (!task)
         return 0;
-    state = bpf_task_storage_get(&pf_tasks, task, 0, 0);
+    state = pf_state_of(task, task->pid);
     if (!state)
         return 0;
-    for (int i = 0; i < 2; i++)
-        pf_in_flight += state->open[i].is_open;
+    for (int i = 0; i < PF_SLOTS; i++) {
+        struct pf_open *open = &state->open[i];
+
+        if (open->state != PF_OPEN)
+            continue;
+        /* Completed since, without telling. */
+        if (pf_minor_unseen && open->counted != task->maj_flt + task->min_flt)
+            continue;
+        pf_in_flight++;
+    }
     return 0;
 }
 
-/* Never run: loaded and attached once by `pfrec doctor`, to learn what this kernel takes. */
+/* --- off-CPU time, with --breakdown ----------------------------------------------------------------- */
 
-SEC("fentry/handle_mm_fault")
-int pf_try_fentry(void *ctx) {
+SEC("tp_btf/sched_switch")
+int BPF_PROG(pf_switch, bool preempt, struct task_struct *prev, struct task_struct *next) {
+    __u64 now = bpf_ktime_get_ns();
+
+    pf_leave_cpu(prev, preempt, now);
+    pf_take_cpu(next, now);
     return 0;
 }
 
-SEC("kprobe/handle_mm_fault")
-int pf_try_kprobe(void *ctx) {
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(pf_wakeup, struct task_struct *task) {
+    pf_wake_up(task);
+    return 0;
+}
+
+SEC("tp_btf/mm_vmscan_direct_reclaim_begin")
+int pf_reclaim_begin(void *ctx) {
+    pf_begin_reclaim();
+    return 0;
+}
+
+SEC("tp_btf/mm_vmscan_direct_reclaim_end")
+int pf_reclaim_end(void *ctx) {
+    pf_end_reclaim();
+    return 0;
+}
+
+SEC("tp_btf/mm_vmscan_memcg_reclaim_begin")
+int pf_memcg_begin(void *ctx) {
+    pf_begin_reclaim();
+    return 0;
+}
+
+SEC("tp_btf/mm_vmscan_memcg_reclaim_end")
+int pf_memcg_end(void *ctx) {
+    pf_end_reclaim();
     return 0;
 }

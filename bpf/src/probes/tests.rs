@@ -9,10 +9,24 @@ use std::{
 };
 
 use super::*;
-use crate::{Exit, Fault, Record};
+use crate::{BackendChoice, EntryEvent, Exit, Fault, Filters, Record};
+
+fn now_ns() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: fills the struct it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
+}
 
 /// Records a shell that starts a program with a few thousand faults.
-fn record_a_tree(backend: &'static dyn Backend) -> (Vec<Fault>, Vec<Exit>, Drops, u32) {
+fn record_a_tree(
+    backend: &'static dyn Backend,
+    features: Features,
+    change: impl FnOnce(&mut Config),
+) -> (Vec<Record>, Drops, u32) {
     let mut child = Command::new("sh")
         .args([
             "-c",
@@ -21,14 +35,10 @@ fn record_a_tree(backend: &'static dyn Backend) -> (Vec<Fault>, Vec<Exit>, Drops
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    let target = Target::Tree(vec![child.id()]);
-    let config = Config {
-        target,
-        ring_bytes: 4 << 20,
-        backend: BackendChoice::Auto,
-    };
-    let mut probes = Probes::open_backend(&config, backend).unwrap();
-    let ring = probes.ring().unwrap();
+    let mut config = Config::new(Target::Tree(vec![child.id()]));
+    change(&mut config);
+    let mut probes = Probes::open_backend(&config, backend, features).unwrap();
+    let mut ring = probes.ring().unwrap();
     probes.start();
     child.stdin.take().unwrap().write_all(b"\n").unwrap();
     let root = child.id();
@@ -42,83 +52,172 @@ fn record_a_tree(backend: &'static dyn Backend) -> (Vec<Fault>, Vec<Exit>, Drops
         status = child.try_wait().unwrap();
         probes.expect_wake_up();
         ring.wait(Duration::from_millis(20)).unwrap();
-        ring.drain(&mut records).unwrap();
+        ring.drain(now_ns(), &mut records).unwrap();
     }
     // Reaped by try_wait already; clippy wants to see it.
     assert!(child.wait().unwrap().success());
     probes.stop();
     assert_eq!(probes.in_flight().unwrap(), 0);
+    ring.drain_all(&mut records).unwrap();
     assert_eq!(ring.malformed(), 0);
-    let faults = records
-        .iter()
-        .filter_map(|r| if let Record::Fault(f) = r { Some(*f) } else { None });
-    let exits = records
-        .iter()
-        .filter_map(|r| if let Record::Exit(e) = r { Some(*e) } else { None });
-    (faults.collect(), exits.collect(), probes.drops(), root)
+    (records, probes.drops(), root)
 }
 
-fn assert_nothing_is_missing(backend: &'static dyn Backend) -> Vec<Fault> {
-    let (faults, exits, drops, root) = record_a_tree(backend);
-    assert_eq!(
-        (
-            drops.reserve,
-            drops.no_entry,
-            drops.state,
-            drops.exits,
-            drops.recursion
-        ),
-        (0, 0, 0, 0, 0)
-    );
-    assert!(exits.iter().any(|exit| exit.tid != root), "the end of dd");
-    for exit in exits {
-        // From one record of a task to the next, the kernel counts exactly what the records tell.
-        let own = faults
-            .iter()
+fn faults_of(records: &[Record]) -> Vec<Fault> {
+    let faults = records.iter().filter_map(|record| match record {
+        Record::Fault(fault) => Some(*fault),
+        _ => None,
+    });
+    faults.collect()
+}
+
+fn exits_of(records: &[Record]) -> Vec<Exit> {
+    let exits = records.iter().filter_map(|record| match record {
+        Record::Exit(exit) => Some(*exit),
+        _ => None,
+    });
+    exits.collect()
+}
+
+/// From one record of a task to the next, the kernel counts exactly what the records tell.
+fn assert_balanced(records: &[Record], root: u32) {
+    for exit in exits_of(records) {
+        let own = faults_of(records)
+            .into_iter()
             .filter(|fault| fault.tid == exit.tid)
-            .map(|fault| (fault.counts, 1));
+            .map(|fault| (fault.counts, u32::from(!fault.failed)));
         let mut before = None;
         for (counts, own) in own.chain([(exit.counts, 0)]) {
             let total = counts.majors + counts.minors;
-            let told = own + counts.hidden + counts.lost;
+            let told = own + counts.hidden + counts.lost + counts.filtered;
             let since = before.unwrap_or(if exit.tid == root { total - told } else { 0 });
             assert_eq!(total, since + told, "thread {}", exit.tid);
             before = Some(total);
         }
     }
-    assert!(faults.len() > 2048, "dd touches 8 MiB: {} faults", faults.len());
+}
+
+fn assert_nothing_is_missing(backend: &'static dyn Backend, features: Features) -> Vec<Fault> {
+    let (records, drops, root) = record_a_tree(backend, features, |_| {});
+    let lost = (drops.reserve, drops.no_entry, drops.state, drops.exits);
+    assert_eq!((lost, drops.recursion), ((0, 0, 0, 0), 0));
     assert!(
-        faults
-            .iter()
-            .all(|fault| fault.latency_ns > 0 && fault.latency_ns < 30_000_000_000)
+        exits_of(&records).iter().any(|exit| exit.tid != root),
+        "the end of dd"
     );
+    assert_balanced(&records, root);
+    let faults = faults_of(&records);
+    assert!(faults.len() > 2048, "dd touches 8 MiB: {} faults", faults.len());
+    let plausible = |fault: &Fault| fault.latency_ns > 0 && fault.latency_ns < 30_000_000_000;
+    assert!(faults.iter().all(plausible));
     faults
 }
 
-#[test]
-#[ignore = "needs root"]
-fn with_tracepoints_every_fault_of_a_tree_arrives_with_its_access() {
-    let faults = assert_nothing_is_missing(candidates(BackendChoice::Perf)[0]);
-    assert!(
-        faults
+fn has_access(faults: &[Fault], access: types::pf_access) -> bool {
+    faults.iter().any(|fault| u32::from(fault.access) == access.0)
+}
+
+/// Those that this kernel takes. Which ones those are is told, so that nobody takes one for tested that
+/// was not.
+fn usable() -> Vec<&'static dyn Backend> {
+    let config = Config::new(Target::Pids(Vec::new()));
+    let (usable, others): (Vec<&'static dyn Backend>, Vec<&'static dyn Backend>) =
+        candidates(BackendChoice::Auto)
             .iter()
-            .any(|fault| fault.access == types::pf_access::PF_ACCESS_WRITE.0 as u8)
-    );
-    assert!(
-        faults
-            .iter()
-            .any(|fault| fault.access == types::pf_access::PF_ACCESS_EXEC.0 as u8)
-    );
+            .copied()
+            .partition(|backend| Probes::open_backend(&config, *backend, Features::of_this_kernel()).is_ok());
+    for backend in others {
+        println!(
+            "NOT RUN here: {}, entry by {}",
+            backend.name(),
+            backend.entry().name()
+        );
+    }
+    assert!(!usable.is_empty(), "no backend loads here");
+    usable
 }
 
 #[test]
 #[ignore = "needs root"]
-fn with_the_software_event_every_fault_of_a_tree_arrives() {
-    let faults = assert_nothing_is_missing(candidates(BackendChoice::Perf)[1]);
-    assert!(faults.iter().all(|fault| fault.access == 0));
-    assert!(
-        faults
-            .iter()
-            .any(|fault| fault.origin == types::pf_origin::PF_ORIGIN_KERNEL.0 as u8)
-    );
+fn every_fault_of_a_tree_arrives_by_every_backend_that_loads() {
+    for backend in usable() {
+        println!("backend {}, entry by {}", backend.name(), backend.entry().name());
+        let faults = assert_nothing_is_missing(backend, Features::of_this_kernel());
+        let kernel = types::pf_origin::PF_ORIGIN_KERNEL.0;
+        assert!(faults.iter().any(|fault| u32::from(fault.origin) == kernel));
+        let knows_access = backend.entry() == EntryEvent::Tracepoints || backend.sees_vma();
+        assert_eq!(
+            has_access(&faults, types::pf_access::PF_ACCESS_WRITE),
+            knows_access
+        );
+        assert_eq!(
+            has_access(&faults, types::pf_access::PF_ACCESS_EXEC),
+            knows_access
+        );
+        assert_eq!(faults.iter().any(|fault| fault.vma.is_some()), backend.sees_vma());
+        if backend.name() == "fentry" {
+            assert!(faults.iter().all(|fault| fault.counts.hidden == 0));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_task_storage_nothing_is_missing_either() {
+    for backend in usable() {
+        let features = Features {
+            task_storage: false,
+            ..Features::of_this_kernel()
+        };
+        assert_nothing_is_missing(backend, features);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_filtered_is_counted() {
+    for backend in usable() {
+        let change = |config: &mut Config| {
+            config.filters = Filters {
+                sample: 10,
+                comm: Some("dd".to_owned()),
+                ..Filters::default()
+            };
+        };
+        let (records, drops, root) = record_a_tree(backend, Features::of_this_kernel(), change);
+        assert_eq!((drops.reserve, drops.no_entry), (0, 0));
+        assert_balanced(&records, root);
+        let faults = faults_of(&records);
+        assert!(faults.iter().all(|fault| fault.tid != root));
+        // 2048 pages, one in ten.
+        assert!((100..400).contains(&faults.len()), "{}", faults.len());
+        let (records, _, root) = record_a_tree(backend, Features::of_this_kernel(), |config| {
+            config.filters.major_only = true;
+        });
+        assert_balanced(&records, root);
+        assert!(faults_of(&records).iter().all(|fault| fault.major));
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_parts_of_a_fault_are_no_more_than_the_whole() {
+    for backend in usable() {
+        let change = |config: &mut Config| {
+            config.breakdown = true;
+            config.stacks = true;
+        };
+        let (records, _, root) = record_a_tree(backend, Features::of_this_kernel(), change);
+        assert_balanced(&records, root);
+        for fault in faults_of(&records) {
+            let times = fault.times.unwrap();
+            assert!(
+                times.blocked_ns + times.runqueue_ns <= fault.latency_ns,
+                "{fault:?}"
+            );
+            assert!(times.lock_ns <= fault.latency_ns && times.reclaim_ns <= fault.latency_ns);
+            assert!(fault.stack != 0 || fault.origin > 1);
+        }
+        assert!(records.iter().any(|record| matches!(record, Record::Stack(_))));
+    }
 }

@@ -6,11 +6,24 @@ use pf_formats::{CommId, Dict, Object, ObjectId, ObjectKind};
 
 use crate::sideband::Map;
 
+/// A file as the kernel tells it apart, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    /// Device, major and minor number.
+    pub device: (u32, u32),
+    /// Inode number.
+    pub inode: u64,
+}
+
 /// Everything named so far, and what the trace does not know yet.
 #[derive(Debug, Default)]
 pub struct Dictionary {
     comms: HashMap<String, CommId>,
     objects: HashMap<Object, ObjectId>,
+    /// By id, from 1.
+    identities: Vec<Option<FileIdentity>>,
+    /// The latest object of each file.
+    files: HashMap<FileIdentity, ObjectId>,
     new_comms: Vec<String>,
     new_objects: Vec<Object>,
 }
@@ -31,13 +44,53 @@ impl Dictionary {
     pub fn object(&mut self, map: &Map) -> (ObjectId, ObjectKind) {
         let object = describe(map);
         let kind = object.kind;
+        (self.intern(object), kind)
+    }
+
+    /// Memory without a file and without a name.
+    pub fn anonymous(&mut self) -> ObjectId {
+        self.object(&Map::default()).0
+    }
+
+    /// A file that no record names.
+    pub fn nameless(&mut self, file: FileIdentity) -> ObjectId {
+        self.intern(Object {
+            kind: ObjectKind::File,
+            dev_major: file.device.0,
+            dev_minor: file.device.1,
+            inode: file.inode,
+            path: String::new(),
+        })
+    }
+
+    /// Which file an object is, if it is one.
+    #[must_use]
+    pub fn identity(&self, object: ObjectId) -> Option<FileIdentity> {
+        *self.identities.get((object.0 as usize).checked_sub(1)?)?
+    }
+
+    /// The object of a file, by its latest name.
+    #[must_use]
+    pub fn by_identity(&self, file: FileIdentity) -> Option<ObjectId> {
+        self.files.get(&file).copied()
+    }
+
+    fn intern(&mut self, object: Object) -> ObjectId {
         if let Some(&id) = self.objects.get(&object) {
-            return (id, kind);
+            return id;
         }
         let id = ObjectId(self.objects.len() as u32 + 1);
+        let identity = (object.inode != 0).then_some(FileIdentity {
+            device: (object.dev_major, object.dev_minor),
+            inode: object.inode,
+        });
+        if let Some(file) = identity {
+            self.files.insert(file, id);
+        }
+        self.identities.push(identity);
         self.objects.insert(object.clone(), id);
         self.new_objects.push(object);
-        (id, kind)
+        id
     }
 
     /// The entries that came since the last call, ready to be written.

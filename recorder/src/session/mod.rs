@@ -5,23 +5,24 @@
 mod address_space;
 mod dictionary;
 mod lifecycle;
+mod locate;
 pub mod proc;
 
 use std::collections::{HashMap, HashSet};
 
 use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
+pub use dictionary::FileIdentity;
 use pf_bpf::{Fault, Record};
-use pf_formats::{Access, CommId, Dict, Event, Happening, ObjectId, ObjectKind, Origin, TimelineEntry};
+use pf_formats::{
+    Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, StackId, TimelineEntry,
+};
 
 use crate::{
     clock::monotonic_ns,
     drain::Batch,
     sideband::{Map, Sideband, What},
 };
-
-/// A process whose maps did not explain an address is read again no sooner than after this.
-const REREAD_AFTER_NS: u64 = 20_000_000;
 
 /// Side-band records this close to the horizon wait for the next batch: another CPU may still be
 /// writing an older one.
@@ -53,22 +54,25 @@ pub enum Members {
     },
 }
 
-/// Faults that were left out on purpose.
+/// Faults by class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BeforeExec {
+pub struct Faults {
     /// Major ones.
     pub majors: u64,
     /// Minor ones.
     pub minors: u64,
+    /// Those that ended in a signal, which the kernel counts as neither.
+    pub failed: u64,
 }
 
-/// Events that went into the trace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// Major faults.
-    pub majors: u64,
-    /// Minor faults.
-    pub minors: u64,
+impl Faults {
+    fn add(&mut self, fault: &Fault) {
+        *match (fault.failed, fault.major) {
+            (true, _) => &mut self.failed,
+            (false, true) => &mut self.majors,
+            (false, false) => &mut self.minors,
+        } += 1;
+    }
 }
 
 /// The recorded processes as of the last record seen.
@@ -81,12 +85,17 @@ pub struct Session {
     processes: HashMap<u32, Process>,
     threads: HashMap<u32, Thread>,
     dictionary: Dictionary,
+    /// Files whose numbers in the kernel's mappings are not those of its records, as on overlayfs.
+    aliases: HashMap<FileIdentity, ObjectId>,
     pending: Vec<Sideband>,
     /// Of the pending records: the last exec of each process.
     execs_ahead: HashMap<u32, u64>,
     timeline: Vec<TimelineEntry>,
-    before_exec: BeforeExec,
-    recorded: Recorded,
+    /// The file whose faults are wanted.
+    only: Option<FileIdentity>,
+    before_exec: Faults,
+    recorded: Faults,
+    filtered: Faults,
 }
 
 #[derive(Debug, Default)]
@@ -118,12 +127,20 @@ impl Session {
             processes: HashMap::new(),
             threads: HashMap::new(),
             dictionary: Dictionary::default(),
+            aliases: HashMap::new(),
             pending: Vec::new(),
             execs_ahead: HashMap::new(),
             timeline: Vec::new(),
-            before_exec: BeforeExec::default(),
-            recorded: Recorded::default(),
+            only: None,
+            before_exec: Faults::default(),
+            recorded: Faults::default(),
+            filtered: Faults::default(),
         }
+    }
+
+    /// Leaves out the faults of all other files.
+    pub fn only(&mut self, file: Option<FileIdentity>) {
+        self.only = file;
     }
 
     /// Reads the processes that exist already. To be called after the side-band rings were opened.
@@ -161,7 +178,7 @@ impl Session {
         self.pending.append(&mut batch.sideband);
         self.pending.sort_by_key(|record| record.ts_ns);
         self.execs_ahead = execs_of(&self.pending);
-        batch.records.sort_by_key(completed_at);
+        batch.records.sort_by_key(Record::at_ns);
         let settled = if last {
             u64::MAX
         } else {
@@ -170,13 +187,14 @@ impl Session {
 
         let mut sideband = std::mem::take(&mut self.pending).into_iter().peekable();
         for record in &batch.records {
-            let now = completed_at(record);
+            let now = record.at_ns();
             while let Some(earlier) = sideband.next_if(|next| next.ts_ns <= now) {
                 self.sideband(earlier);
             }
             match record {
                 Record::Fault(fault) => self.fault(fault, sink)?,
                 Record::Exit(exit) => self.counters(exit),
+                Record::Stack(_) | Record::Wake => {}
             }
         }
         while let Some(earlier) = sideband.next_if(|next| next.ts_ns <= settled) {
@@ -191,13 +209,19 @@ impl Session {
 
     /// Faults of the held child before it became the command.
     #[must_use]
-    pub fn before_exec(&self) -> BeforeExec {
+    pub fn before_exec(&self) -> Faults {
         self.before_exec
+    }
+
+    /// Faults that were not wanted, and that the probes could not tell.
+    #[must_use]
+    pub fn filtered(&self) -> Faults {
+        self.filtered
     }
 
     /// Events handed to the sink.
     #[must_use]
-    pub fn recorded(&self) -> Recorded {
+    pub fn recorded(&self) -> Faults {
         self.recorded
     }
 
@@ -212,16 +236,18 @@ impl Session {
 
     fn fault<S: Sink>(&mut self, fault: &Fault, sink: &mut S) -> Result<(), S::Error> {
         if self.awaiting_exec == Some(fault.tgid) {
-            let class = if fault.major {
-                &mut self.before_exec.majors
-            } else {
-                &mut self.before_exec.minors
-            };
-            *class += 1;
+            self.before_exec.add(fault);
             return Ok(());
         }
         let comm = self.comm_of(fault.tgid, fault.tid);
         let (object, object_page) = self.locate(fault);
+        if self
+            .only
+            .is_some_and(|file| self.dictionary.identity(object) != Some(file))
+        {
+            self.filtered.add(fault);
+            return Ok(());
+        }
         let event = Event {
             ts_ns: fault.ts_ns,
             latency_ns: fault.latency_ns,
@@ -238,14 +264,17 @@ impl Session {
             access: Access::from_code(fault.access),
             origin: Origin::from_code(fault.origin),
             retries: fault.retries,
+            breakdown: fault.times.map(|times| Breakdown {
+                blocked_ns: times.blocked_ns,
+                runqueue_ns: times.runqueue_ns,
+                reclaim_ns: times.reclaim_ns,
+                lock_ns: times.lock_ns,
+            }),
+            stack: StackId::default(),
         };
         self.write_names(sink)?;
         sink.event(&event)?;
-        *if event.major {
-            &mut self.recorded.majors
-        } else {
-            &mut self.recorded.minors
-        } += 1;
+        self.recorded.add(fault);
         Ok(())
     }
 
@@ -281,59 +310,6 @@ impl Session {
         let comm = proc::comm_of(pid, tid).map_or(CommId::default(), |comm| self.dictionary.comm(&comm));
         self.add_thread(tid, pid, comm);
         comm
-    }
-
-    /// What is mapped at the address of a fault, and which page of it.
-    fn locate(&mut self, fault: &Fault) -> (ObjectId, u64) {
-        let found = self.find(fault).or_else(|| {
-            self.look_up(fault);
-            self.find(fault)
-        });
-        let found = found.or_else(|| self.processes.get(&fault.tgid)?.space.grown_stack(fault.address));
-        match found {
-            Some((start, mapping)) if matches!(mapping.kind, ObjectKind::File | ObjectKind::Shm) => {
-                let offset = (fault.address - start).wrapping_add(mapping.offset);
-                (mapping.object, offset / self.page_size)
-            }
-            Some((_, mapping)) => (mapping.object, 0),
-            None => (ObjectId::default(), 0),
-        }
-    }
-
-    fn find(&self, fault: &Fault) -> Option<(u64, Mapping)> {
-        self.processes.get(&fault.tgid)?.space.find(fault.address)
-    }
-
-    /// No record explains the address (mremap makes none, nor does a stack that grows): asks /proc for
-    /// this one mapping. It tells of now, so what the records said of other addresses stays.
-    fn look_up(&mut self, fault: &Fault) {
-        let pid = fault.tgid;
-        let at = completed_at(&Record::Fault(*fault));
-        if self.execs_ahead.get(&pid).is_some_and(|&exec| exec > at) {
-            return;
-        }
-        let process = self.processes.entry(pid).or_default();
-        let now = monotonic_ns();
-        if process.seen_ns < at {
-            if now - process.seen_ns < REREAD_AFTER_NS {
-                return;
-            }
-            process.seen_ns = now;
-            // A process that is gone tells nothing more.
-            process.seen = proc::maps(pid).unwrap_or_default();
-        }
-        let holds = |map: &&Map| {
-            fault
-                .address
-                .checked_sub(map.start)
-                .is_some_and(|at| at < map.len)
-        };
-        if let Some(map) = process.seen.iter().find(holds) {
-            let mapping = to_mapping(&mut self.dictionary, map);
-            process.space.fill_gap(fault.address, map.start, mapping);
-            let what = happening(map, mapping.object);
-            self.note(fault.ts_ns, pid, pid, what);
-        }
     }
 
     /// Takes over what /proc says now.
@@ -381,13 +357,6 @@ fn execs_of(records: &[Sideband]) -> HashMap<u32, u64> {
         .filter(|record| matches!(record.what, What::Comm { exec: true, .. }));
     // In the order of time, so the last one stays.
     execs.map(|record| (record.pid, record.ts_ns)).collect()
-}
-
-fn completed_at(record: &Record) -> u64 {
-    match record {
-        Record::Fault(fault) => fault.ts_ns.saturating_add(fault.latency_ns),
-        Record::Exit(exit) => exit.ts_ns,
-    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ impl Sink for Collected {
         match dict {
             Dict::Comms { entries, .. } => self.comms.extend(entries.iter().cloned()),
             Dict::Objects { entries, .. } => self.objects.extend(entries.iter().cloned()),
+            _ => {}
         }
         Ok(())
     }
@@ -226,8 +227,20 @@ fn what_the_held_child_does_before_its_exec_is_counted_and_left_out() {
     let seen = run(&mut session, records, sideband, 10_000_000);
     assert_eq!(seen.events.len(), 1);
     assert_eq!((seen.events[0].ts_ns, seen.comm(0)), (300, "command"));
-    assert_eq!(session.before_exec(), BeforeExec { majors: 0, minors: 1 });
-    assert_eq!(session.recorded(), Recorded { majors: 0, minors: 1 });
+    assert_eq!(
+        session.before_exec(),
+        Faults {
+            minors: 1,
+            ..Faults::default()
+        }
+    );
+    assert_eq!(
+        session.recorded(),
+        Faults {
+            minors: 1,
+            ..Faults::default()
+        }
+    );
 }
 
 #[test]

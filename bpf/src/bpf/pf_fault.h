@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * The life of one fault: it enters, is tried once or more, and completes. The backends differ in which of
+ * these steps they see, and call the functions here.
+ */
+#ifndef PF_FAULT_H
+#define PF_FAULT_H
+
+#define PF_PAGE_MASK (~4095ULL)
+
+const volatile __u32 pf_page_shift = 12;
+const volatile __u8 pf_want_vma;
+
+static __always_inline void pf_open_slot(struct pf_task *state, struct task_struct *task,
+                                         struct pf_open *open, __u64 address, __u8 access, __u8 how) {
+    open->address = address;
+    open->cpu = bpf_get_smp_processor_id();
+    open->access = access;
+    open->state = how;
+    open->attempts = 0;
+    open->has_vma = 0;
+    open->ts_ns = bpf_ktime_get_ns();
+    if (pf_minor_unseen)
+        open->counted = PF_TASK(task, maj_flt) + PF_TASK(task, min_flt);
+    if (pf_breakdown) {
+        open->lock_ns = 0;
+        open->outside_ns = open->ts_ns;
+        open->before = state->off;
+    }
+}
+
+static __always_inline void pf_enter(__u64 address, enum pf_slot slot, __u8 access) {
+    struct task_struct *task;
+    struct pf_task *state;
+    struct pf_open *open;
+    __u8 how = PF_OPEN;
+
+    if (!pf_recording)
+        return;
+    task = pf_current();
+    state = pf_recorded(task, bpf_get_current_pid_tgid());
+    if (!state || state->walking)
+        return;
+    state->entered = 1;
+    open = &state->open[slot];
+    if (open->state == PF_OPEN && !pf_minor_unseen)
+        pf_count_drop(&pf_drops.unfinished);
+    if (!pf_entry_is_wanted(state, task, address))
+        how = PF_FILTERED;
+    pf_open_slot(state, task, open, address, access, how);
+}
+
+static __always_inline bool pf_is_at(const struct pf_open *open, __u64 address) {
+    return open->state != PF_CLOSED && !((open->address ^ address) & PF_PAGE_MASK);
+}
+
+/* The lock is held, so the fields are copied; the pointer would be of no use later. */
+#define PF_COPY_VMA(open, vma, address, read)                                                                \
+    do {                                                                                                     \
+        struct file *file_ = read((vma), vm_file);                                                           \
+                                                                                                             \
+        (open)->has_vma = 1;                                                                                 \
+        (open)->inode = 0;                                                                                   \
+        (open)->dev = 0;                                                                                     \
+        (open)->file_page = (((address)-read((vma), vm_start)) >> pf_page_shift) + read((vma), vm_pgoff);    \
+        if (file_) {                                                                                         \
+            (open)->inode = read(file_, f_inode, i_ino);                                                     \
+            (open)->dev = read(file_, f_inode, i_sb, s_dev);                                                 \
+        }                                                                                                    \
+        if (pf_by_file && !pf_file_is_wanted(open))                                                          \
+            (open)->state = PF_FILTERED;                                                                     \
+    } while (0)
+
+/* handle_mm_fault begins. The slot, where this is the first attempt and the mapping is not known yet. */
+static __always_inline struct pf_open *pf_try(struct pf_task *state, enum pf_slot slot, __u64 address) {
+    struct pf_open *open = &state->open[slot];
+
+    if (!pf_is_at(open, address))
+        return NULL;
+    if (pf_breakdown && open->outside_ns) {
+        open->lock_ns += bpf_ktime_get_ns() - open->outside_ns;
+        open->outside_ns = 0;
+    }
+    if (open->attempts < 255)
+        open->attempts++;
+    return open->attempts == 1 && open->state == PF_OPEN ? open : NULL;
+}
+
+static __always_inline void pf_fill_more(struct pf_more *more, struct pf_task *state, struct pf_open *open,
+                                         __u64 stack) {
+    more->filtered = state->filtered;
+    more->dev = open->has_vma ? open->dev : 0;
+    more->inode = open->has_vma ? open->inode : 0;
+    more->file_page = open->has_vma ? open->file_page : 0;
+    more->stack = stack;
+    if (pf_breakdown) {
+        more->blocked_ns = state->off.blocked_ns - open->before.blocked_ns;
+        more->runqueue_ns = state->off.runqueue_ns - open->before.runqueue_ns;
+        more->reclaim_ns = state->off.reclaim_ns - open->before.reclaim_ns;
+        more->lock_ns = open->lock_ns;
+    }
+}
+
+/* How a fault ended. */
+struct pf_end {
+    __u64 address;
+    __u64 now;
+    bool major;
+    bool failed;
+    __u8 origin;
+    struct pf_user_place at;
+};
+
+static __always_inline void pf_complete(struct pf_task *state, struct task_struct *task, enum pf_slot slot,
+                                        const struct pf_end *end) {
+    struct pf_open *open = &state->open[slot];
+    struct pf_fault *fault;
+    struct pf_room room;
+    __u64 stack = 0;
+    __u64 pid_tgid;
+    __u8 flags = 0;
+    bool wanted;
+
+    /* A failed fault is counted by nobody. */
+    pf_catch_up(state, task, end->failed ? 0 : 1);
+    if (!pf_is_at(open, end->address)) {
+        /* The first one of a task that was there before may have entered before the recording did. */
+        if (pf_recording && state->entered && !end->failed) {
+            pf_count_drop(&pf_drops.no_entry);
+            state->lost++;
+        }
+        return;
+    }
+    wanted = open->state == PF_OPEN &&
+             pf_completion_is_wanted(state, end->major, end->failed, end->now - open->ts_ns);
+    open->state = PF_CLOSED;
+    if (!wanted) {
+        if (!end->failed)
+            state->filtered++;
+        return;
+    }
+    if (pf_stacks) {
+        state->walking = 1;
+        stack = pf_stack_of(task, slot == PF_SLOT_USER, &end->at, open->ts_ns);
+        state->walking = 0;
+    }
+    if (!pf_begin_fault(&room)) {
+        /* What nobody counted cannot be missing in the books. */
+        pf_count_drop(end->failed ? &pf_drops.failed : &pf_drops.reserve);
+        if (!end->failed)
+            state->lost++;
+        return;
+    }
+    fault = room.fault;
+    if (pf_want_vma || pf_breakdown || stack || state->filtered) {
+        flags |= PF_HAS_MORE;
+        flags |= open->has_vma ? PF_HAS_VMA : 0;
+        flags |= pf_breakdown ? PF_HAS_BREAKDOWN : 0;
+        pf_fill_more(&fault->more, state, open, stack);
+    }
+    fault->kind = PF_FAULT;
+    fault->flags = flags | (end->major ? PF_MAJOR : 0) | (end->failed ? PF_FAILED : 0);
+    fault->access = open->access;
+    fault->origin = end->origin;
+    fault->retries = open->attempts > 1 ? open->attempts - 1 : 0;
+    fault->cpu = open->cpu;
+    fault->ts_ns = open->ts_ns;
+    fault->latency_ns = end->now - open->ts_ns;
+    fault->address = open->address;
+    fault->ip = end->at.ip;
+    pid_tgid = bpf_get_current_pid_tgid();
+    fault->tgid = pid_tgid >> 32;
+    fault->tid = pid_tgid;
+    pf_tell_counts(&fault->counts, task, state);
+    pf_end_fault(&room);
+}
+
+#endif

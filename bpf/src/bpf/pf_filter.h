@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * What is recorded: which tasks, and which of their faults. A fault that is not asked for is counted as
+ * filtered, so the books still balance.
+ */
+#ifndef PF_FILTER_H
+#define PF_FILTER_H
+
+#define PF_ANCESTORS 64
+#define PF_CGROUP_DEPTH 32
+#define PF_RANGES 16
+#define PF_ANY_UID (~0U)
+#define PF_CGROUP_V2 (~0U)
+
+struct pf_range {
+    __u64 start;
+    __u64 end;
+};
+
+const volatile __u64 pf_cgroup_id;
+const volatile __u32 pf_cgroup_subsys = PF_CGROUP_V2; /* which hierarchy of version 1 */
+const volatile __u32 pf_uid = PF_ANY_UID;
+const volatile __u8 pf_by_comm;
+const volatile char pf_comm[16];
+const volatile __u32 pf_ranges_used;
+const volatile struct pf_range pf_ranges[PF_RANGES];
+const volatile __u64 pf_min_latency_ns;
+const volatile __u32 pf_sample = 1;
+const volatile __u8 pf_by_file;
+const volatile __u64 pf_file_inode;
+const volatile __u32 pf_file_dev;
+
+static __always_inline int pf_is_root(__u32 tgid) {
+    return bpf_map_lookup_elem(&pf_roots, &tgid) != NULL;
+}
+
+/* Rarely asked, hence all reads are of the kind that every kernel takes. */
+static __always_inline bool pf_in_cgroup(struct css_set *set) {
+    struct cgroup_subsys_state *css = NULL;
+
+    if (pf_cgroup_subsys == PF_CGROUP_V2) {
+        struct cgroup *cgroup = BPF_CORE_READ(set, dfl_cgrp);
+
+        if (BPF_CORE_READ(cgroup, kn, id) == pf_cgroup_id)
+            return true;
+        css = BPF_CORE_READ(cgroup, self.parent);
+    } else {
+        bpf_core_read(&css, sizeof(css), &set->subsys[pf_cgroup_subsys & 15]);
+    }
+    for (int i = 0; i < PF_CGROUP_DEPTH && css; i++) {
+        if (BPF_CORE_READ(css, cgroup, kn, id) == pf_cgroup_id)
+            return true;
+        css = BPF_CORE_READ(css, parent);
+    }
+    return false;
+}
+
+/* For a task that existed before the recording: is it, or an ancestor of it, one of the roots? `task` is a
+ * typed pointer. */
+static __always_inline bool pf_is_wanted(struct task_struct *task) {
+    if ((__u32)task->tgid == pf_self_tgid)
+        return false;
+    if (pf_target == PF_TARGET_ALL)
+        return true;
+    if (pf_target == PF_TARGET_CGROUP)
+        return pf_in_cgroup(task->cgroups);
+    if (pf_is_root(task->tgid))
+        return true;
+    if (pf_target == PF_TARGET_PIDS)
+        return false;
+    for (int i = 0; i < PF_ANCESTORS && task; i++) {
+        struct task_struct *parent = task->real_parent;
+        if (!parent || parent == task)
+            break;
+        if (pf_is_root(parent->tgid))
+            return true;
+        task = parent;
+    }
+    return false;
+}
+
+/* Tasks named by number are marked before the recording starts, and their children at fork: a number may
+ * belong to somebody else later. All others are met at their first fault. */
+static __always_inline bool pf_met_at_fault(void) {
+    return pf_target == PF_TARGET_ALL || pf_target == PF_TARGET_CGROUP;
+}
+
+/* The state of the current task if it is recorded; else NULL. */
+static __always_inline struct pf_task *pf_recorded(struct task_struct *task, __u64 pid_tgid) {
+    struct pf_task *state = pf_state_of(task, pid_tgid);
+
+    if (state || !pf_met_at_fault())
+        return state;
+    /* The recorder itself must not even allocate here. */
+    if ((__u32)(pid_tgid >> 32) == pf_self_tgid)
+        return NULL;
+    if (pf_target == PF_TARGET_CGROUP && !pf_in_cgroup(PF_TASK(task, cgroups)))
+        return NULL;
+    return pf_adopt(task, pid_tgid);
+}
+
+static __always_inline bool pf_comm_is_wanted(struct task_struct *task) {
+    char comm[16] = {};
+
+    bpf_get_current_comm(comm, sizeof(comm));
+    for (int i = 0; i < 16; i++) {
+        if (comm[i] != pf_comm[i])
+            return false;
+        if (!comm[i])
+            break;
+    }
+    return true;
+}
+
+/* What can be told when a fault enters. */
+static __always_inline bool pf_entry_is_wanted(struct pf_task *state, struct task_struct *task,
+                                               __u64 address) {
+    if (pf_target == PF_TARGET_CGROUP) {
+        struct css_set *set = PF_TASK(task, cgroups);
+
+        if (state->css_set != (__u64)set) {
+            state->css_set = (__u64)set;
+            state->in_cgroup = pf_in_cgroup(set);
+        }
+        if (!state->in_cgroup)
+            return false;
+    }
+    if (pf_uid != PF_ANY_UID && (__u32)bpf_get_current_uid_gid() != pf_uid)
+        return false;
+    if (pf_by_comm && !pf_comm_is_wanted(task))
+        return false;
+    if (!pf_ranges_used)
+        return true;
+    for (int i = 0; i < PF_RANGES; i++) {
+        if (i >= pf_ranges_used)
+            break;
+        if (address >= pf_ranges[i].start && address < pf_ranges[i].end)
+            return true;
+    }
+    return false;
+}
+
+static __always_inline bool pf_file_is_wanted(const struct pf_open *open) {
+    return open->inode == pf_file_inode && open->dev == pf_file_dev;
+}
+
+/* What can be told when it completes. Failed faults are neither major nor minor: all of them are wanted. */
+static __always_inline bool pf_completion_is_wanted(struct pf_task *state, bool major, bool failed,
+                                                    __u64 latency_ns) {
+    if (latency_ns < pf_min_latency_ns)
+        return false;
+    if (failed)
+        return true;
+    if (pf_major_only)
+        return major;
+    if (pf_sample <= 1 || major)
+        return true;
+    if (state->skip) {
+        state->skip--;
+        return false;
+    }
+    /* Uniform from 0 to 2(N-1), so N-1 on average: no rhythm of the program can beat with it. */
+    state->skip = bpf_get_prandom_u32() % (2 * pf_sample - 1);
+    return true;
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * Where the time goes while a task is not running: blocked until somebody wakes it, then in the run
+ * queue. Sums per task, so it does not matter which of its faults are open, or how deep.
+ */
+#ifndef PF_OFFCPU_H
+#define PF_OFFCPU_H
+
+static __always_inline bool pf_is_runnable(struct task_struct *task, bool preempted) {
+    if (preempted)
+        return true;
+    if (bpf_core_field_exists(task->__state))
+        return task->__state == 0;
+    return ((struct task_struct___old *)task)->state == 0;
+}
+
+static __always_inline void pf_leave_cpu(struct task_struct *task, bool preempted, __u64 now) {
+    struct pf_task *state = pf_state_of(task, task->pid);
+
+    if (!state)
+        return;
+    state->off_since_ns = now;
+    state->woken_ns = pf_is_runnable(task, preempted) ? now : 0;
+}
+
+static __always_inline void pf_wake_up(struct task_struct *task) {
+    struct pf_task *state = pf_state_of(task, task->pid);
+
+    if (state && state->off_since_ns && !state->woken_ns)
+        state->woken_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline void pf_take_cpu(struct task_struct *task, __u64 now) {
+    struct pf_task *state = pf_state_of(task, task->pid);
+    __u64 woken;
+
+    if (!state || !state->off_since_ns)
+        return;
+    woken = state->woken_ns ? state->woken_ns : now;
+    state->off.blocked_ns += woken - state->off_since_ns;
+    state->off.runqueue_ns += now - woken;
+    state->off_since_ns = 0;
+}
+
+/* Reclaim can nest: a global one inside that of a cgroup. */
+static __always_inline void pf_begin_reclaim(void) {
+    struct task_struct *task = pf_current();
+    struct pf_task *state = pf_state_of(task, pf_current_tid());
+
+    if (state && state->reclaim_depth++ == 0)
+        state->reclaim_since_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline void pf_end_reclaim(void) {
+    struct task_struct *task = pf_current();
+    struct pf_task *state = pf_state_of(task, pf_current_tid());
+
+    /* It may have begun before the task was recorded. */
+    if (!state || !state->reclaim_depth || --state->reclaim_depth)
+        return;
+    state->off.reclaim_ns += bpf_ktime_get_ns() - state->reclaim_since_ns;
+}
+
+#endif

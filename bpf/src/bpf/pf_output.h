@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * The way out: a lane per CPU for faults, which only this CPU writes and only the recorder reads, both
+ * straight from memory; and one ring for what is rare.
+ */
+#ifndef PF_OUTPUT_H
+#define PF_OUTPUT_H
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 1 << 20); /* set before load */
+} pf_ring SEC(".maps");
+
+/* Lane after lane, pf_lane_slots records each. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1); /* set before load */
+    __type(key, __u32);
+    __type(value, struct pf_fault);
+} pf_lanes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1); /* set before load */
+    __type(key, __u32);
+    __type(value, struct pf_lane_ends);
+} pf_lane_ends SEC(".maps");
+
+const volatile __u32 pf_lane_count;     /* 0: every fault goes through the ring */
+const volatile __u32 pf_lane_slots = 1; /* a power of two */
+const volatile __u64 pf_ring_wake_bytes;
+
+__u32 pf_wake_pending; /* cleared by the recorder before it drains */
+
+/* The compiler, and on arm64 the CPU, must not move the record behind its announcement. */
+static __always_inline void pf_publish(__u64 *head, __u64 value) {
+#if defined(__TARGET_ARCH_x86)
+    asm volatile("" ::: "memory");
+    *(volatile __u64 *)head = value;
+#else
+    __sync_lock_test_and_set(head, value);
+#endif
+}
+
+/*
+ * A wake-up costs the faulting thread an irq_work, so the recorder polls by the clock and is woken
+ * only once per drain, when a lane is half full.
+ */
+static __always_inline void pf_wake(void) {
+    __u8 wake = PF_WAKE;
+
+    if (pf_wake_pending)
+        return;
+    pf_wake_pending = 1;
+    bpf_ringbuf_output(&pf_ring, &wake, sizeof(wake), BPF_RB_FORCE_WAKEUP);
+}
+
+/* The same for the ring. */
+static __always_inline __u64 pf_ring_flags(void) {
+    if (pf_wake_pending || bpf_ringbuf_query(&pf_ring, BPF_RB_AVAIL_DATA) < pf_ring_wake_bytes)
+        return BPF_RB_NO_WAKEUP;
+    pf_wake_pending = 1;
+    return BPF_RB_FORCE_WAKEUP;
+}
+
+/* Room for one fault: begin, fill, end. */
+struct pf_room {
+    struct pf_fault *fault;
+    struct pf_lane_ends *ends; /* NULL: in the ring */
+    __u64 used;
+};
+
+static __always_inline bool pf_begin_fault(struct pf_room *room) {
+    __u32 cpu = bpf_get_smp_processor_id();
+    __u32 key;
+
+    room->ends = NULL;
+    if (cpu >= pf_lane_count) {
+        room->fault = bpf_ringbuf_reserve(&pf_ring, sizeof(struct pf_fault), 0);
+        return room->fault != NULL;
+    }
+    room->ends = bpf_map_lookup_elem(&pf_lane_ends, &cpu);
+    if (!room->ends)
+        return false;
+    room->used = room->ends->head - *(volatile __u64 *)&room->ends->tail;
+    if (room->used >= pf_lane_slots) {
+        pf_wake();
+        return false;
+    }
+    key = cpu * pf_lane_slots + (room->ends->head & (pf_lane_slots - 1));
+    room->fault = bpf_map_lookup_elem(&pf_lanes, &key);
+    return room->fault != NULL;
+}
+
+static __always_inline void pf_end_fault(struct pf_room *room) {
+    if (!room->ends) {
+        bpf_ringbuf_submit(room->fault, pf_ring_flags());
+        return;
+    }
+    pf_publish(&room->ends->head, room->ends->head + 1);
+    if (room->used >= pf_lane_slots / 2)
+        pf_wake();
+}
+
+#endif

@@ -1,0 +1,93 @@
+//! What the probes are asked to record, and how.
+
+use std::ops::Range;
+
+use crate::BackendChoice;
+
+/// Most address ranges that can be asked for: `PF_RANGES` of `pf_filter.h`.
+pub const MAX_RANGES: usize = 16;
+
+/// Which tasks are recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Everything but the recorder.
+    All,
+    /// These processes, all their threads and descendants.
+    Tree(Vec<u32>),
+    /// These processes with all their threads, without their children.
+    Pids(Vec<u32>),
+    /// Whoever is in this cgroup, or in one below it, when it faults.
+    Cgroup(Cgroup),
+}
+
+/// A cgroup as the kernel knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cgroup {
+    /// Its number, which is the inode of its folder.
+    pub id: u64,
+    /// The controller whose hierarchy it is in, such as `memory`; `None` for version 2.
+    pub controller: Option<String>,
+}
+
+/// Which of the target's faults are recorded; the others are counted as filtered. The default lets all
+/// pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filters {
+    /// No minor faults.
+    pub major_only: bool,
+    /// No faster ones, nanoseconds.
+    pub min_latency_ns: u64,
+    /// One minor fault in so many, by chance; 1 for all.
+    pub sample: u32,
+    /// Threads of this name only, at most 15 bytes.
+    pub comm: Option<String>,
+    /// Threads of this user only.
+    pub uid: Option<u32>,
+    /// Addresses in one of these only; empty for all. At most [`MAX_RANGES`].
+    pub ranges: Vec<Range<u64>>,
+}
+
+impl Default for Filters {
+    fn default() -> Self {
+        Self {
+            major_only: false,
+            min_latency_ns: 0,
+            sample: 1,
+            comm: None,
+            uid: None,
+            ranges: Vec::new(),
+        }
+    }
+}
+
+/// How to open the probes.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which tasks are recorded.
+    pub target: Target,
+    /// Which of their faults.
+    pub filters: Filters,
+    /// Room for faults, bytes for each CPU: a power of two of at least a page.
+    pub buffer_bytes: u32,
+    /// Which backend to use.
+    pub backend: BackendChoice,
+    /// Whether user stacks are taken.
+    pub stacks: bool,
+    /// Whether the time of a fault is broken down.
+    pub breakdown: bool,
+}
+
+impl Config {
+    /// A recording of `target` with nothing special.
+    #[must_use]
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            filters: Filters::default(),
+            buffer_bytes: 1 << 20,
+            backend: BackendChoice::Auto,
+            stacks: false,
+            breakdown: false,
+        }
+    }
+}

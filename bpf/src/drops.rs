@@ -1,0 +1,22 @@
+//! What the probes could not pass on.
+
+/// Counts since the probes were attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// The lane or the ring was full.
+    pub reserve: u64,
+    /// The same, for a failed fault, which is in no count of the kernel's.
+    pub failed: u64,
+    /// Completion without an entry.
+    pub no_entry: u64,
+    /// No memory for the state of a task.
+    pub state: u64,
+    /// Entry without completion: restarted from user mode, or not a real fault.
+    pub unfinished: u64,
+    /// The end of a thread was lost to a full ring.
+    pub exits: u64,
+    /// A user stack was lost to a full ring.
+    pub stacks: u64,
+    /// Runs of a probe that the kernel skipped because it was already running on that CPU.
+    pub recursion: u64,
+}

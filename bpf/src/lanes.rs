@@ -1,0 +1,122 @@
+//! The lanes: one ring per CPU in memory that the probes write and the recorder reads, without a system
+//! call or a lock on either side. Layout and protocol are those of `src/bpf/pf_output.h`.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{
+    ProbeError, Record,
+    skel::types::{pf_fault, pf_lane_ends},
+};
+
+/// The recorder's side of all lanes.
+pub(crate) struct Lanes {
+    slots: Mapping<pf_fault>,
+    ends: Mapping<pf_lane_ends>,
+    count: usize,
+    slots_per_lane: u64,
+}
+
+impl Lanes {
+    /// Maps `count` lanes of `slots_per_lane` records, a power of two.
+    pub(crate) fn map(
+        slots: BorrowedFd<'_>,
+        ends: BorrowedFd<'_>,
+        count: usize,
+        slots_per_lane: u32,
+    ) -> Result<Self, ProbeError> {
+        Ok(Self {
+            slots: Mapping::new(slots, count * slots_per_lane as usize)?,
+            ends: Mapping::new(ends, count)?,
+            count,
+            slots_per_lane: slots_per_lane.into(),
+        })
+    }
+
+    /// Moves everything that is in the lanes to the end of `into`, lane after lane. Returns how many
+    /// records were not of the wire contract.
+    pub(crate) fn drain(&mut self, into: &mut Vec<Record>) -> u64 {
+        let mut malformed = 0;
+        for lane in 0..self.count {
+            let (head, tail) = self.ends_of(lane);
+            // Written before the head that announces it.
+            let end = head.load(Ordering::Acquire);
+            let start = tail.load(Ordering::Relaxed);
+            // The lane never holds more; anything else would be a bug of the probes.
+            let begin = start.max(end.saturating_sub(self.slots_per_lane));
+            malformed += begin - start;
+            for at in begin..end {
+                let slot = lane * self.slots_per_lane as usize + (at & (self.slots_per_lane - 1)) as usize;
+                // SAFETY: the slot is inside the mapping, pf_fault is made of integers, and the probes do
+                // not touch it until the tail has passed.
+                let raw = unsafe { self.slots.at(slot).read() };
+                match Record::from_lane(raw) {
+                    Some(record) => into.push(record),
+                    None => malformed += 1,
+                }
+            }
+            tail.store(end, Ordering::Release);
+        }
+        malformed
+    }
+
+    fn ends_of(&self, lane: usize) -> (&AtomicU64, &AtomicU64) {
+        let ends = self.ends.at(lane);
+        // SAFETY: both fields lie in the mapping, which lives as long as `self`, and are aligned to 64
+        // bytes; each side writes its own, all by whole words.
+        unsafe {
+            (
+                AtomicU64::from_ptr(&raw mut (*ends).head),
+                AtomicU64::from_ptr(&raw mut (*ends).tail),
+            )
+        }
+    }
+}
+
+/// The values of a BPF array in shared memory.
+struct Mapping<T> {
+    start: NonNull<T>,
+    count: usize,
+}
+
+// SAFETY: it is plain memory, owned by this value.
+unsafe impl<T> Send for Mapping<T> {}
+
+impl<T> Mapping<T> {
+    fn new(map: BorrowedFd<'_>, count: usize) -> Result<Self, ProbeError> {
+        // SAFETY: a new mapping at an address of the kernel's choice; no other memory is touched.
+        let start = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                count * size_of::<T>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                map.as_fd().as_raw_fd(),
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(ProbeError::Lanes(io::Error::last_os_error()));
+        }
+        let start =
+            NonNull::new(start.cast()).ok_or_else(|| ProbeError::Lanes(io::Error::other("no memory")))?;
+        Ok(Self { start, count })
+    }
+
+    fn at(&self, index: usize) -> *mut T {
+        debug_assert!(index < self.count);
+        // SAFETY: callers stay below `count`.
+        unsafe { self.start.as_ptr().add(index) }
+    }
+}
+
+impl<T> Drop for Mapping<T> {
+    fn drop(&mut self) {
+        // SAFETY: maps exactly what `new` mapped, and nothing refers to it any more.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.count * size_of::<T>()) };
+    }
+}

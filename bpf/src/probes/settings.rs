@@ -1,0 +1,214 @@
+//! Turns a [`Config`] into what is set before load: which programs, which maps, and the constants of the
+//! programs.
+
+use crate::{
+    Config, MAX_RANGES, ProbeError, Target,
+    backend::Backend,
+    cpus::online_cpus,
+    features::{Features, cgroup_subsystem, has_tracepoint, kernel_types},
+    libbpf_log::load_error,
+    skel::{OpenPfrecSkel, types},
+};
+use libbpf_rs::skel::OpenSkel;
+
+/// The ring for what is rare, bytes.
+const RING_BYTES: u32 = 1 << 20;
+
+/// The same where it is all there is.
+const ONLY_RING_BYTES: u32 = 16 << 20;
+
+/// `PF_CGROUP_V2`.
+const CGROUP_V2: u32 = u32::MAX;
+
+/// The lanes in force.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LaneLayout {
+    /// One for each CPU up to the highest that was online at the start.
+    pub(super) count: u32,
+    /// Records in each.
+    pub(super) slots: u32,
+    ring_bytes: u32,
+}
+
+impl LaneLayout {
+    fn new(config: &Config, features: Features) -> Result<Self, ProbeError> {
+        // Nested programs on one CPU need what came with task storage: the check against recursion.
+        if !features.task_storage {
+            return Ok(Self {
+                count: 0,
+                slots: 1,
+                ring_bytes: config.buffer_bytes.max(ONLY_RING_BYTES),
+            });
+        }
+        let highest = online_cpus()?.last().copied().unwrap_or(0);
+        Ok(Self {
+            count: u32::try_from(highest + 1).unwrap_or(1),
+            slots: config.buffer_bytes / size_of::<types::pf_fault>() as u32,
+            ring_bytes: RING_BYTES,
+        })
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        u64::from(self.ring_bytes)
+            + u64::from(self.count) * u64::from(self.slots) * size_of::<types::pf_fault>() as u64
+    }
+}
+
+/// Everything that is decided before load.
+pub(super) struct Settings<'a> {
+    config: &'a Config,
+    backend: &'static dyn Backend,
+    features: Features,
+    pub(super) lanes: LaneLayout,
+    /// Programs that no backend attaches, and that are wanted all the same.
+    pub(super) extras: Vec<&'static str>,
+    cgroup_subsystem: u32,
+}
+
+impl<'a> Settings<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        backend: &'static dyn Backend,
+        features: Features,
+    ) -> Result<Self, ProbeError> {
+        let mut extras = Vec::new();
+        if !features.task_storage {
+            extras.push("pf_exec");
+        }
+        if config.breakdown {
+            extras.extend(["pf_switch", "pf_wakeup"]);
+            let types = kernel_types()?;
+            // A kernel without cgroups for memory has no such reclaim either.
+            for (tracepoint, programs) in [
+                (
+                    "mm_vmscan_direct_reclaim_begin",
+                    ["pf_reclaim_begin", "pf_reclaim_end"],
+                ),
+                (
+                    "mm_vmscan_memcg_reclaim_begin",
+                    ["pf_memcg_begin", "pf_memcg_end"],
+                ),
+            ] {
+                if has_tracepoint(&types, tracepoint) {
+                    extras.extend(programs);
+                }
+            }
+        }
+        let cgroup_subsystem = match &config.target {
+            Target::Cgroup(cgroup) => cgroup.controller.as_deref().map(cgroup_subsystem).transpose()?,
+            _ => None,
+        };
+        Ok(Self {
+            config,
+            backend,
+            features,
+            lanes: LaneLayout::new(config, features)?,
+            extras,
+            cgroup_subsystem: cgroup_subsystem.unwrap_or(CGROUP_V2),
+        })
+    }
+
+    pub(super) fn apply(&self, open: &mut OpenPfrecSkel<'_>) -> Result<(), ProbeError> {
+        self.select_programs(open);
+        self.size_maps(open).map_err(load_error)?;
+        let rodata = open.maps.rodata_data.as_deref_mut();
+        let rodata = rodata.ok_or_else(|| ProbeError::Config("the BPF object has no .rodata".to_owned()))?;
+        self.set_constants(rodata)?;
+        self.set_filters(rodata)
+    }
+
+    fn select_programs(&self, open: &mut OpenPfrecSkel<'_>) {
+        for mut program in open.open_object_mut().progs_mut() {
+            let wanted = self.extras.iter().any(|name| program.name() == *name);
+            program.set_autoload(wanted);
+        }
+        open.progs.pf_fork.set_autoload(true);
+        open.progs.pf_exit.set_autoload(true);
+        open.progs.pf_mark.set_autoload(true);
+        open.progs.pf_count_open.set_autoload(true);
+        self.backend.select(open, self.config);
+    }
+
+    fn size_maps(&self, open: &mut OpenPfrecSkel<'_>) -> libbpf_rs::Result<()> {
+        let maps = &mut open.maps;
+        maps.pf_tasks.set_autocreate(self.features.task_storage)?;
+        maps.pf_tasks_by_tid.set_autocreate(!self.features.task_storage)?;
+        maps.pf_ring.set_max_entries(self.lanes.ring_bytes)?;
+        maps.pf_lanes
+            .set_max_entries(self.lanes.count.max(1) * self.lanes.slots)?;
+        maps.pf_lane_ends.set_max_entries(self.lanes.count.max(1))?;
+        if !self.config.stacks {
+            maps.pf_stacks_sent.set_max_entries(1)?;
+        }
+        Ok(())
+    }
+
+    fn set_constants(&self, rodata: &mut types::rodata) -> Result<(), ProbeError> {
+        let target = match &self.config.target {
+            Target::All => types::pf_target::PF_TARGET_ALL,
+            Target::Tree(_) => types::pf_target::PF_TARGET_TREE,
+            Target::Pids(_) => types::pf_target::PF_TARGET_PIDS,
+            Target::Cgroup(cgroup) => {
+                rodata.pf_cgroup_id = cgroup.id;
+                types::pf_target::PF_TARGET_CGROUP
+            }
+        };
+        rodata.pf_target = target.0;
+        rodata.pf_cgroup_subsys = self.cgroup_subsystem;
+        rodata.pf_self_tgid = std::process::id();
+        rodata.pf_task_storage = self.features.task_storage.into();
+        rodata.pf_task_pt_regs = self.features.task_pt_regs.into();
+        rodata.pf_lane_count = self.lanes.count;
+        rodata.pf_lane_slots = self.lanes.slots;
+        rodata.pf_ring_wake_bytes = u64::from(self.lanes.ring_bytes / 4);
+        rodata.pf_page_shift = page_shift()?;
+        rodata.pf_want_vma = self.backend.sees_vma().into();
+        rodata.pf_minor_unseen = self.backend.leaves_minors_open(self.config).into();
+        rodata.pf_stacks = self.config.stacks.into();
+        rodata.pf_breakdown = self.config.breakdown.into();
+        Ok(())
+    }
+
+    fn set_filters(&self, rodata: &mut types::rodata) -> Result<(), ProbeError> {
+        let filters = &self.config.filters;
+        rodata.pf_major_only = filters.major_only.into();
+        rodata.pf_min_latency_ns = filters.min_latency_ns;
+        rodata.pf_sample = filters.sample.max(1);
+        if let Some(uid) = filters.uid {
+            rodata.pf_uid = uid;
+        }
+        if let Some(comm) = &filters.comm {
+            if comm.len() >= rodata.pf_comm.len() {
+                return Err(ProbeError::Config(format!(
+                    "a thread's name has at most 15 bytes, {comm:?} has {}",
+                    comm.len()
+                )));
+            }
+            rodata.pf_by_comm = 1;
+            for (place, byte) in rodata.pf_comm.iter_mut().zip(comm.bytes()) {
+                *place = byte.cast_signed();
+            }
+        }
+        if filters.ranges.len() > MAX_RANGES {
+            return Err(ProbeError::Config(format!(
+                "at most {MAX_RANGES} address ranges, not {}",
+                filters.ranges.len()
+            )));
+        }
+        rodata.pf_ranges_used = filters.ranges.len() as u32;
+        for (place, range) in rodata.pf_ranges.iter_mut().zip(&filters.ranges) {
+            place.start = range.start;
+            place.end = range.end;
+        }
+        Ok(())
+    }
+}
+
+fn page_shift() -> Result<u32, ProbeError> {
+    // SAFETY: asks for a number.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u32::try_from(bytes)
+        .ok()
+        .and_then(u32::checked_ilog2)
+        .ok_or_else(|| ProbeError::Config("the size of a page is unknown".to_owned()))
+}

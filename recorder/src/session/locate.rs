@@ -1,0 +1,123 @@
+//! What is mapped at the address of a fault, and which page of it: from the records of mappings, from what
+//! the probe saw of the mapping itself, and where neither tells, from /proc.
+
+use pf_bpf::{Fault, Vma};
+use pf_formats::{ObjectId, ObjectKind, Origin};
+
+use super::{FileIdentity, Session, address_space::Mapping, happening, proc, to_mapping};
+use crate::{clock::monotonic_ns, sideband::Map};
+
+/// A process whose maps did not explain an address is read again no sooner than after this.
+const REREAD_AFTER_NS: u64 = 20_000_000;
+
+impl Session {
+    /// The object and its page; 0 for what has no pages of its own.
+    pub(super) fn locate(&mut self, fault: &Fault) -> (ObjectId, u64) {
+        if Origin::from_code(fault.origin) == Origin::GupRemote {
+            // The address is one of another process, and who that is the kernel does not say.
+            return fault.vma.map_or_else(Default::default, |vma| self.seen(vma));
+        }
+        let found = self.find(fault).or_else(|| {
+            self.look_up(fault);
+            self.find(fault)
+        });
+        let found = found.or_else(|| self.processes.get(&fault.tgid)?.space.grown_stack(fault.address));
+        let known = found.map(|(start, mapping)| self.place(fault.address, start, mapping));
+        match (known, fault.vma) {
+            (Some(known), None) => known,
+            (None, None) => (ObjectId::default(), 0),
+            (None, Some(vma)) => self.seen(vma),
+            (Some(known), Some(vma)) if self.agrees(known, vma) => known,
+            (Some(known), Some(vma)) => self.settle(fault, known, vma),
+        }
+    }
+
+    fn place(&self, address: u64, start: u64, mapping: Mapping) -> (ObjectId, u64) {
+        if matches!(mapping.kind, ObjectKind::File | ObjectKind::Shm) {
+            let offset = (address - start).wrapping_add(mapping.offset);
+            return (mapping.object, offset / self.page_size);
+        }
+        (mapping.object, 0)
+    }
+
+    /// Whether the records and the probe mean the same.
+    fn agrees(&self, (object, page): (ObjectId, u64), vma: Vma) -> bool {
+        match (self.dictionary.identity(object), identity_of(vma)) {
+            (None, None) => true,
+            (Some(known), Some(seen)) => {
+                page == vma.file_page && (known == seen || self.aliases.get(&seen) == Some(&object))
+            }
+            _ => false,
+        }
+    }
+
+    /// The records say one thing, the probe another. The probe is right: a mapping was moved or removed, which
+    /// makes no record; or the file system shows its files under other numbers.
+    fn settle(&mut self, fault: &Fault, known: (ObjectId, u64), vma: Vma) -> (ObjectId, u64) {
+        let Some(seen) = identity_of(vma) else {
+            return (self.dictionary.anonymous(), 0);
+        };
+        if self.dictionary.by_identity(seen).is_none() && known.1 == vma.file_page {
+            // Numbers that no record shows: the same page of the same mapping under two numbers.
+            let now = proc::maps(fault.tgid).unwrap_or_default();
+            let now = now.iter().find(|map| holds(map, fault.address));
+            if now.is_none_or(|map| self.dictionary.object(map).0 == known.0) {
+                self.aliases.insert(seen, known.0);
+                return known;
+            }
+        }
+        self.seen(vma)
+    }
+
+    /// What the probe saw, by its own words alone.
+    fn seen(&mut self, vma: Vma) -> (ObjectId, u64) {
+        let Some(seen) = identity_of(vma) else {
+            return (self.dictionary.anonymous(), 0);
+        };
+        let known = self.dictionary.by_identity(seen);
+        let known = known.or_else(|| self.aliases.get(&seen).copied());
+        let object = known.unwrap_or_else(|| self.dictionary.nameless(seen));
+        (object, vma.file_page)
+    }
+
+    fn find(&self, fault: &Fault) -> Option<(u64, Mapping)> {
+        self.processes.get(&fault.tgid)?.space.find(fault.address)
+    }
+
+    /// No record explains the address (mremap makes none, nor does a stack that grows): asks /proc for
+    /// this one mapping. It tells of now, so what the records said of other addresses stays.
+    fn look_up(&mut self, fault: &Fault) {
+        let pid = fault.tgid;
+        let at = fault.ts_ns.saturating_add(fault.latency_ns);
+        if self.execs_ahead.get(&pid).is_some_and(|&exec| exec > at) {
+            return;
+        }
+        let process = self.processes.entry(pid).or_default();
+        let now = monotonic_ns();
+        if process.seen_ns < at {
+            if now - process.seen_ns < REREAD_AFTER_NS {
+                return;
+            }
+            process.seen_ns = now;
+            // A process that is gone tells nothing more.
+            process.seen = proc::maps(pid).unwrap_or_default();
+        }
+        if let Some(map) = process.seen.iter().find(|map| holds(map, fault.address)) {
+            let mapping = to_mapping(&mut self.dictionary, map);
+            process.space.fill_gap(fault.address, map.start, mapping);
+            let what = happening(map, mapping.object);
+            self.note(fault.ts_ns, pid, pid, what);
+        }
+    }
+}
+
+fn holds(map: &Map, address: u64) -> bool {
+    address.checked_sub(map.start).is_some_and(|at| at < map.len)
+}
+
+fn identity_of(vma: Vma) -> Option<FileIdentity> {
+    (vma.inode != 0).then_some(FileIdentity {
+        device: vma.device,
+        inode: vma.inode,
+    })
+}

@@ -1,0 +1,250 @@
+//! From what was asked for to what the probes and the session are told: which tasks, which of their faults.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    os::fd::AsRawFd,
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::unistd::{Uid, User};
+use pf_bpf::{Config, Filters, MAX_RANGES, Target};
+
+use crate::{
+    cgroup,
+    cli::{Filter, Options, Scope},
+    launch::Held,
+    session::{FileIdentity, Members, proc},
+};
+
+/// A thread's name in the kernel, without its NUL.
+const COMM_BYTES: usize = 15;
+
+/// The kernel memory that the lanes of all CPUs share by default, and the bounds for each.
+const ALL_LANES: u32 = 64 << 20;
+const LEAST_LANE: u32 = 1 << 20;
+const LARGEST_LANE: u32 = 8 << 20;
+
+/// What is recorded.
+pub struct Resolved {
+    /// For the probes.
+    pub config: Config,
+    /// For the session.
+    pub members: Members,
+    /// The one file that is asked for.
+    pub only: Option<FileIdentity>,
+}
+
+/// Turns options into settings. `held` is the child that becomes COMMAND.
+pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
+    let (target, members) = scope(&options.scope, held)?;
+    let config = Config {
+        target,
+        filters: filters(&options.filter)?,
+        buffer_bytes: options.buffer_bytes.unwrap_or_else(default_lane),
+        backend: options.backend,
+        stacks: options.stacks,
+        breakdown: options.breakdown,
+    };
+    Ok(Resolved {
+        config,
+        members,
+        only: options.filter.file.as_deref().map(identity).transpose()?,
+    })
+}
+
+/// Checks what can be checked before a command is forked.
+pub fn check(options: &Options) -> Result<()> {
+    filters(&options.filter)?;
+    if let Some(path) = &options.filter.file {
+        identity(path)?;
+    }
+    if let Scope::Cgroup(path) = &options.scope {
+        cgroup::find(path)?;
+    }
+    Ok(())
+}
+
+/// The filters in words, for the trace.
+#[must_use]
+pub fn words(filter: &Filter) -> Vec<String> {
+    let mut words = Vec::new();
+    if filter.major_only {
+        words.push("major faults only".to_owned());
+    }
+    if let Some(latency) = filter.min_latency {
+        words.push(format!("latency of at least {latency:?}"));
+    }
+    if filter.sample > 1 {
+        words.push(format!("one minor fault in {}, by chance", filter.sample));
+    }
+    if let Some(comm) = &filter.comm {
+        words.push(format!("threads named {}", cut(comm)));
+    }
+    if let Some(uid) = &filter.uid {
+        words.push(format!("user {uid}"));
+    }
+    for range in &filter.addresses {
+        words.push(format!("addresses {:#x}-{:#x}", range.start, range.end));
+    }
+    if let Some(file) = &filter.file {
+        words.push(format!("file {}", file.display()));
+    }
+    words
+}
+
+fn filters(filter: &Filter) -> Result<Filters> {
+    ensure!(
+        filter.addresses.len() <= MAX_RANGES,
+        "--address: at most {MAX_RANGES} ranges"
+    );
+    let min_latency_ns = filter.min_latency.map_or(0, |latency| latency.as_nanos() as u64);
+    Ok(Filters {
+        major_only: filter.major_only,
+        min_latency_ns,
+        sample: filter.sample,
+        comm: filter.comm.as_deref().map(|comm| cut(comm).to_owned()),
+        uid: filter.uid.as_deref().map(uid).transpose()?,
+        ranges: filter.addresses.clone(),
+    })
+}
+
+/// What the kernel keeps of a name.
+fn cut(comm: &str) -> &str {
+    let end = (0..=COMM_BYTES.min(comm.len()))
+        .rev()
+        .find(|&at| comm.is_char_boundary(at));
+    &comm[..end.unwrap_or(0)]
+}
+
+fn uid(text: &str) -> Result<u32> {
+    if let Ok(uid) = text.parse() {
+        return Ok(uid);
+    }
+    match User::from_name(text).with_context(|| format!("--uid {text}"))? {
+        Some(user) => Ok(Uid::as_raw(user.uid)),
+        None => bail!("--uid {text}: there is no such user"),
+    }
+}
+
+/// The file as it shows in mappings, which on some file systems is not how stat(2) shows it: it is mapped
+/// for a moment.
+fn identity(path: &Path) -> Result<FileIdentity> {
+    let what = || format!("--file {}", path.display());
+    let file = File::open(path).with_context(what)?;
+    let meta = fs::metadata(path).with_context(what)?;
+    ensure!(
+        meta.is_file() || meta.len() == 0,
+        "{}: not a file that can be mapped",
+        what()
+    );
+    // SAFETY: a new mapping at an address of the kernel's choice, never read, removed below.
+    let start = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            1,
+            libc::PROT_READ,
+            libc::MAP_SHARED,
+            file.as_raw_fd(),
+            0,
+        )
+    };
+    ensure!(
+        start != libc::MAP_FAILED,
+        "{}: it cannot be mapped: {}",
+        what(),
+        std::io::Error::last_os_error()
+    );
+    let maps = proc::maps(std::process::id()).unwrap_or_default();
+    // SAFETY: removes the mapping made above.
+    unsafe { libc::munmap(start, 1) };
+    let map = maps.into_iter().find(|map| map.start == start as u64);
+    let map = map.with_context(|| format!("{}: its mapping does not show in /proc/self/maps", what()))?;
+    Ok(FileIdentity {
+        device: map.device,
+        inode: map.inode,
+    })
+}
+
+/// A power of two: what is shared, cut into as many pieces as there are CPUs.
+fn default_lane() -> u32 {
+    let cpus = pf_bpf::online_cpus().map_or(1, |cpus| cpus.len().max(1));
+    let share = ALL_LANES / u32::try_from(cpus).unwrap_or(u32::MAX);
+    let power = 1 << share.max(1).ilog2();
+    power.clamp(LEAST_LANE, LARGEST_LANE)
+}
+
+fn scope(scope: &Scope, held: Option<&Held>) -> Result<(Target, Members)> {
+    let (roots, children): (Vec<u32>, bool) = match scope {
+        Scope::All => return Ok((Target::All, Members::All)),
+        Scope::Cgroup(path) => {
+            let found = cgroup::find(path)?;
+            let members = Members::Some {
+                pids: cgroup::processes(&found.folder),
+                children: true,
+            };
+            return Ok((Target::Cgroup(found.cgroup), members));
+        }
+        Scope::Command => (held.map(Held::pid).into_iter().collect(), true),
+        Scope::Pids { pids, children } => (pids.clone(), *children),
+    };
+    if !children {
+        let members = Members::Some {
+            pids: roots.iter().copied().collect(),
+            children,
+        };
+        return Ok((Target::Pids(roots), members));
+    }
+    let pids = with_descendants(&roots);
+    let target = Target::Tree(pids.iter().copied().collect());
+    Ok((target, Members::Some { pids, children }))
+}
+
+/// The processes and those of their descendants that exist already.
+fn with_descendants(roots: &[u32]) -> HashSet<u32> {
+    let parents = proc::parents();
+    let mut known: HashSet<u32> = roots.iter().copied().collect();
+    loop {
+        let found: Vec<u32> = parents
+            .iter()
+            .filter(|(pid, parent)| known.contains(parent) && !known.contains(pid))
+            .map(|(pid, _)| *pid)
+            .collect();
+        if found.is_empty() {
+            return known;
+        }
+        known.extend(found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_by_the_numbers_of_its_mapping() {
+        let own = std::env::current_exe().unwrap();
+        let identity = identity(&own).unwrap();
+        let maps = proc::maps(std::process::id()).unwrap();
+        assert!(
+            maps.iter()
+                .any(|map| map.inode == identity.inode && map.device == identity.device)
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_mapped_is_named() {
+        for path in ["/no/such/file", "/proc/self", "/proc/self/maps"] {
+            let error = format!("{:#}", identity(Path::new(path)).unwrap_err());
+            assert!(error.contains(path), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_cut_as_the_kernel_cuts_it() {
+        assert_eq!(cut("a-name-that-is-too-long"), "a-name-that-is-");
+        assert_eq!(cut("fourteen-bytesé"), "fourteen-bytes");
+    }
+}
