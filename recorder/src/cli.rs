@@ -128,7 +128,7 @@ pub enum Action {
     /// Examine the kernel.
     Doctor,
     /// Record.
-    Record(Options),
+    Record(Box<Options>),
 }
 
 /// A recording, all choices made.
@@ -272,7 +272,7 @@ impl Cli {
             Some(path) if path.as_os_str() == "-" => Output::Stdout,
             Some(path) => Output::File(path),
         };
-        Ok(Action::Record(Options {
+        Ok(Action::Record(Box::new(Options {
             output,
             scope,
             command,
@@ -288,7 +288,7 @@ impl Cli {
             stacks: args.stacks,
             breakdown: args.breakdown,
             filter: args.filter,
-        }))
+        })))
     }
 }
 

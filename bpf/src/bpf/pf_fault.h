@@ -12,11 +12,11 @@ const volatile __u32 pf_page_shift = 12;
 const volatile __u8 pf_want_vma;
 
 static __always_inline void pf_open_slot(struct pf_task *state, struct task_struct *task,
-                                         struct pf_open *open, __u64 address, __u8 access, __u8 how) {
+                                         struct pf_open *open, __u64 address, __u8 access) {
     open->address = address;
     open->cpu = bpf_get_smp_processor_id();
     open->access = access;
-    open->state = how;
+    open->state = PF_OPEN;
     open->attempts = 0;
     open->has_vma = 0;
     open->ts_ns = bpf_ktime_get_ns();
@@ -33,21 +33,23 @@ static __always_inline void pf_enter(__u64 address, enum pf_slot slot, __u8 acce
     struct task_struct *task;
     struct pf_task *state;
     struct pf_open *open;
-    __u8 how = PF_OPEN;
 
     if (!pf_recording)
         return;
     task = pf_current();
-    state = pf_recorded(task, bpf_get_current_pid_tgid());
+    state = pf_recorded(task);
     if (!state || state->walking)
         return;
     state->entered = 1;
     open = &state->open[slot];
     if (open->state == PF_OPEN && !pf_minor_unseen)
         pf_count_drop(&pf_drops.unfinished);
-    if (!pf_entry_is_wanted(state, task, address))
-        how = PF_FILTERED;
-    pf_open_slot(state, task, open, address, access, how);
+    if (pf_entry_is_wanted(state, task, address)) {
+        pf_open_slot(state, task, open, address, access);
+    } else {
+        open->address = address;
+        open->state = PF_FILTERED;
+    }
 }
 
 static __always_inline bool pf_is_at(const struct pf_open *open, __u64 address) {
@@ -104,7 +106,6 @@ static __always_inline void pf_fill_more(struct pf_more *more, struct pf_task *s
 /* How a fault ended. */
 struct pf_end {
     __u64 address;
-    __u64 now;
     bool major;
     bool failed;
     __u8 origin;
@@ -116,8 +117,7 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     struct pf_open *open = &state->open[slot];
     struct pf_fault *fault;
     struct pf_room room;
-    __u64 stack = 0;
-    __u64 pid_tgid;
+    __u64 now, stack = 0;
     __u8 flags = 0;
     bool wanted;
 
@@ -131,8 +131,8 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
         }
         return;
     }
-    wanted = open->state == PF_OPEN &&
-             pf_completion_is_wanted(state, end->major, end->failed, end->now - open->ts_ns);
+    now = open->state == PF_OPEN ? bpf_ktime_get_ns() : 0;
+    wanted = now && pf_completion_is_wanted(state, end->major, end->failed, now - open->ts_ns);
     open->state = PF_CLOSED;
     if (!wanted) {
         if (!end->failed)
@@ -165,12 +165,11 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     fault->retries = open->attempts > 1 ? open->attempts - 1 : 0;
     fault->cpu = open->cpu;
     fault->ts_ns = open->ts_ns;
-    fault->latency_ns = end->now - open->ts_ns;
+    fault->latency_ns = now - open->ts_ns;
     fault->address = open->address;
     fault->ip = end->at.ip;
-    pid_tgid = bpf_get_current_pid_tgid();
-    fault->tgid = pid_tgid >> 32;
-    fault->tid = pid_tgid;
+    fault->tgid = PF_TASK(task, tgid);
+    fault->tid = PF_TASK(task, pid);
     pf_tell_counts(&fault->counts, task, state);
     pf_end_fault(&room);
 }

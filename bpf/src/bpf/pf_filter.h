@@ -86,11 +86,13 @@ static __always_inline bool pf_met_at_fault(void) {
 }
 
 /* The state of the current task if it is recorded; else NULL. */
-static __always_inline struct pf_task *pf_recorded(struct task_struct *task, __u64 pid_tgid) {
-    struct pf_task *state = pf_state_of(task, pid_tgid);
+static __always_inline struct pf_task *pf_recorded(struct task_struct *task) {
+    struct pf_task *state = pf_state_of_current(task);
+    __u64 pid_tgid;
 
     if (state || !pf_met_at_fault())
         return state;
+    pid_tgid = bpf_get_current_pid_tgid();
     /* The recorder itself must not even allocate here. */
     if ((__u32)(pid_tgid >> 32) == pf_self_tgid)
         return NULL;

@@ -45,7 +45,7 @@ static __always_inline void pf_take_cpu(struct task_struct *task, __u64 now) {
 /* Reclaim can nest: a global one inside that of a cgroup. */
 static __always_inline void pf_begin_reclaim(void) {
     struct task_struct *task = pf_current();
-    struct pf_task *state = pf_state_of(task, pf_current_tid());
+    struct pf_task *state = pf_state_of_current(task);
 
     if (state && state->reclaim_depth++ == 0)
         state->reclaim_since_ns = bpf_ktime_get_ns();
@@ -53,7 +53,7 @@ static __always_inline void pf_begin_reclaim(void) {
 
 static __always_inline void pf_end_reclaim(void) {
     struct task_struct *task = pf_current();
-    struct pf_task *state = pf_state_of(task, pf_current_tid());
+    struct pf_task *state = pf_state_of_current(task);
 
     /* It may have begun before the task was recorded. */
     if (!state || !state->reclaim_depth || --state->reclaim_depth)

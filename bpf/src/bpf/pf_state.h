@@ -122,10 +122,6 @@ static __always_inline struct task_struct *pf_current(void) {
     return pf_task_storage ? bpf_get_current_task_btf() : (struct task_struct *)bpf_get_current_task();
 }
 
-static __always_inline __u32 pf_current_tid(void) {
-    return bpf_get_current_pid_tgid();
-}
-
 /* Faults that tell of themselves, as the kernel counts them. */
 static __always_inline __u64 pf_count_of(struct task_struct *task) {
     __u64 majors = PF_TASK(task, maj_flt);
@@ -138,6 +134,10 @@ static __always_inline struct pf_task *pf_state_of(struct task_struct *task, __u
     if (pf_task_storage)
         return bpf_task_storage_get(&pf_tasks, task, 0, 0);
     return bpf_map_lookup_elem(&pf_tasks_by_tid, &tid);
+}
+
+static __always_inline struct pf_task *pf_state_of_current(struct task_struct *task) {
+    return pf_state_of(task, pf_task_storage ? 0 : (__u32)bpf_get_current_pid_tgid());
 }
 
 static __always_inline struct pf_task *pf_create_state(struct task_struct *task, __u32 tid) {

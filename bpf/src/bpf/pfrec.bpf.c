@@ -90,13 +90,11 @@ int pf_enter_perf(struct bpf_perf_event_data *ctx) {
 
 /* One event per successful logical fault, fired where the kernel counts it. */
 static __always_inline int pf_done(struct bpf_perf_event_data *ctx, bool major) {
-    __u64 now = bpf_ktime_get_ns();
     struct task_struct *task = pf_current();
-    struct pf_task *state = pf_state_of(task, pf_current_tid());
+    struct pf_task *state = pf_state_of_current(task);
     bool user = PF_USER_MODE(&ctx->regs);
     struct pf_end end = {
         .address = ctx->addr,
-        .now = now,
         .major = major,
         .origin = user ? PF_ORIGIN_USER : PF_ORIGIN_KERNEL,
         .at.ip = PT_REGS_IP(&ctx->regs),
@@ -131,7 +129,7 @@ int BPF_KPROBE(pf_try_by_kprobe, struct vm_area_struct *vma, unsigned long addre
 
     if (!regs)
         return 0;
-    state = pf_state_of(pf_current(), pf_current_tid());
+    state = pf_state_of_current(pf_current());
     if (!state)
         return 0;
     open = pf_try(state, flags & FAULT_FLAG_USER ? PF_SLOT_USER : PF_SLOT_KERNEL, address);
@@ -166,7 +164,7 @@ int BPF_PROG(pf_try_by_fentry, struct vm_area_struct *vma, unsigned long address
     /* get_user_pages has no entry event, so its first attempt is the entry. */
     if (slot == PF_SLOT_GUP && !(flags & FAULT_FLAG_TRIED))
         pf_enter(address, slot, pf_access_of_flags(flags));
-    state = pf_state_of(pf_current(), pf_current_tid());
+    state = pf_state_of_current(pf_current());
     if (!state)
         return 0;
     open = pf_try(state, slot, address);
@@ -180,17 +178,16 @@ int BPF_PROG(pf_try_by_fentry, struct vm_area_struct *vma, unsigned long address
 SEC("fexit/handle_mm_fault")
 int BPF_PROG(pf_tried_by_fexit, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
              struct pt_regs *regs, unsigned int ret) {
-    __u64 now = bpf_ktime_get_ns();
     struct task_struct *task = pf_current();
-    struct pf_task *state = pf_state_of(task, pf_current_tid());
+    struct pf_task *state = pf_state_of_current(task);
     enum pf_slot slot = pf_slot_of(flags, regs);
-    struct pf_end end = {.address = address, .now = now, .origin = (__u8)slot};
+    struct pf_end end = {.address = address, .origin = (__u8)slot};
 
     if (!state)
         return 0;
     if (ret & VM_FAULT_RETRY) {
         if (pf_breakdown && pf_is_at(&state->open[slot], address))
-            state->open[slot].outside_ns = now;
+            state->open[slot].outside_ns = bpf_ktime_get_ns();
         return 0;
     }
     /* As mm_account_fault in mm/memory.c has it. */
