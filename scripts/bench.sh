@@ -22,6 +22,8 @@ root (through sudo if need be), perf and bpftrace; what is missing or cannot wor
   --no-build   take the release binaries as they are in $CARGO_TARGET_DIR (default ~/.cache/pfrec/target)
   -h, --help
 
+A full run takes about a quarter of an hour, --quick two minutes.
+
 Results go to standard output, progress to standard error. Keep the machine quiet meanwhile.
 Exit status: 0 measured, 1 a claim failed or the measurement did, 2 wrong usage.
 HELP

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -79,13 +80,13 @@ def measure(load, tool, number, workload, directory):
 
 
 def order(all_tools, number):
-    """Everybody has every place and, as every second round runs backwards, every neighbour's other side.
-    The untraced run, which all are compared with, has two places."""
+    """Everybody moves on from round to round, and every second round runs backwards, so that nobody always comes
+    first, or after the same one. The untraced run, which all are compared with, has two places."""
     others = [tool for tool in all_tools if tool.kind != "untraced"]
     untraced = [tool for tool in all_tools if tool.kind == "untraced"]
     half = len(others) // 2
     line = untraced + others[:half] + untraced + others[half:]
-    start = (number // 2 * 3 + number % 2) % len(line)
+    start = number * 7 % len(line)
     line = line[start:] + line[:start]
     return line[::-1] if number % 2 else line
 
@@ -149,6 +150,8 @@ def main():
     parser.add_argument("--dir", default=os.environ.get("TMPDIR") or "/var/tmp")
     parser.add_argument("--raw")
     options = parser.parse_args()
+    # Ended politely, it removes its files and switches the BPF statistics off.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options.bin = os.path.abspath(options.bin)
     options.runs = options.runs or (3 if options.quick else 7)
     directory = None

@@ -61,6 +61,7 @@ def share(rounds, load, tool, of, field="wall_ns"):
 
 
 def load_table(rounds, load, tools, reasons):
+    """A tool that was not run has its line, too."""
     print(f"\n{load}")
     header = ["TOOL", "NS/FAULT", "SLOW-DOWN", "(MIN-MAX)", "ADDED_NS", "/RECORD", "/TRACE", "ADDED_CPU_NS", "EVENTS",
               "EXPECTED", "LOST", "BYTES", "CPU_S"]
@@ -71,7 +72,6 @@ def load_table(rounds, load, tools, reasons):
         slow = rounds.slowdown(load, tool)
         samples = rounds.samples(load, tool)
         last = samples[-1]
-        # Two untraced runs of a round show the noise; the others show what they lost at worst.
         added = ["-"] * 4 if tool == UNTRACED else [
             f"{median(rounds.added(load, tool)):.0f}", share(rounds, load, tool, RECORD),
             share(rounds, load, tool, TRACE), f"{median(rounds.added(load, tool, 'cpu_ns')):.0f}"]
@@ -83,6 +83,9 @@ def load_table(rounds, load, tools, reasons):
             f"{round(median(sample.output_bytes for sample in samples))}",
             f"{median(sample.recorder_cpu_s for sample in samples):.2f}" if tool != UNTRACED else "-"])
     table(header, rows)
+    for tool in tools:
+        if tool in reasons:
+            print(f"{tool}  NOT RUN: {reasons[tool]}")
     both = rounds.by_place[load, UNTRACED].values()
     noise = median(abs(pair[0].wall_ns - pair[1].wall_ns) for pair in both)
     print(f"two untraced runs of a round differ by {noise:.0f} ns per fault (median)")
@@ -105,7 +108,7 @@ def verdict(excess):
     low, high = medians[RESAMPLES // 20], medians[-RESAMPLES // 20]
     if high <= 0:
         return "PASS" + few
-    return "FAIL" + few if low > 0 else "UNCLEAR: too noisy for so few rounds"
+    return "FAIL" + few if low > 0 else "UNCLEAR"
 
 
 def claims(rounds, loads, reasons, cold):
@@ -115,9 +118,13 @@ def claims(rounds, loads, reasons, cold):
         for name in (tool, of):
             if name in reasons or not rounds.has(load, name):
                 return claim, f"{name} was not run", "NOT RUN"
-        excess = [mine - limit * other for mine, other in zip(rounds.added(load, tool), rounds.added(load, of))]
         measured = f"{share(rounds, load, tool, of)} (CPU time: {share(rounds, load, tool, of, 'cpu_ns')})"
-        return claim, measured, verdict(excess)
+        by_time, by_cpu_time = (
+            verdict([mine - limit * other
+                     for mine, other in zip(rounds.added(load, tool, field), rounds.added(load, of, field))])
+            for field in ("wall_ns", "cpu_ns"))
+        # A microsecond more drowns in what a disk takes, but not in the CPU time.
+        return claim, measured, f"UNCLEAR; by CPU time {by_cpu_time}" if by_time == "UNCLEAR" else by_time
 
     for load in loads:
         yield part(load, DEFAULT, RECORD, 0.85)
@@ -148,10 +155,8 @@ def print_all(samples, loads, tools, reasons, times, cold, pfrec, busy):
     print(LEGEND)
     for load in loads:
         load_table(rounds, load, tools, reasons)
-    for tool, reason in reasons.items():
-        print(f"\nNOT RUN  {tool}: {reason}")
     programs_table(times)
-    print("\nClaims")
+    print("\nClaims (UNCLEAR: too much noise for so few rounds)")
     rows = [list(row) for row in claims(rounds, loads, reasons, cold)]
     table(["CLAIM", "MEASURED", "VERDICT"], rows)
     return 1 if any(row[2].startswith("FAIL") for row in rows) else 0
@@ -165,6 +170,7 @@ ADDED_NS      per fault above untraced; /RECORD and /TRACE: as a part of what th
 ADDED_CPU_NS  the same, of the threads' CPU time: less noisy where they wait for a disk
 EVENTS        recorded; EXPECTED is the kernel's count, by the program's own getrusage at its end. It includes
               some hundred faults before exec, and lacks those of its exit (last round)
-LOST          as the tool says, in the worst round; ~ where it tells only that it lost something
+LOST          as the tool says, in the worst round; ~ where it tells only that it lost something. What is lost
+              costs less: a tool that loses looks cheaper than it is
 CPU_S         of the recorder itself: all its threads from start to end, by /proc/PID/stat of the ended process;
               not in it: the recorded program, and what the kernel does in interrupts"""

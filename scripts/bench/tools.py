@@ -120,7 +120,7 @@ class Bpftrace(Untraced):
 
     def refusal(self, outcome):
         reason = super().refusal(outcome)
-        if reason and "kprobe" in reason and not has_kprobes():
+        if reason and "kprobe:" in self.script and not has_kprobes():
             return f"{reason} (kprobes are compiled out of this kernel)"
         return reason
 
