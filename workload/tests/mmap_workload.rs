@@ -99,6 +99,20 @@ fn anonymous_memory_costs_exactly_one_minor_fault_per_page() {
 }
 
 #[test]
+fn threads_that_split_the_memory_never_meet_on_a_page() {
+    let directory = on_disk();
+    let arguments = ["--anon", "--size", "4", "-p", "seq", "-t", "2", "--split"];
+    let report = json(directory.path(), &[&arguments[..], &["-c", "512"]].concat());
+    assert_eq!(report["split"], true);
+    // 4 MB are at least 64 pages; each thread has half of them.
+    let half = report["pages"].as_u64().unwrap() / 2;
+    for thread in report["threads"].as_array().unwrap() {
+        assert_eq!(thread["minors"].as_u64().unwrap(), half.min(512));
+        assert!(thread["cpu_ns"].as_u64().unwrap() > 0);
+    }
+}
+
+#[test]
 fn a_cached_file_has_no_major_faults() {
     let directory = on_disk();
     let report = json(
@@ -129,6 +143,7 @@ fn the_json_object_has_the_promised_fields() {
         assert_eq!(thread["comm"], format!("pf-worker-{number}"));
         assert!(thread["tid"].as_u64().unwrap() > 0);
         assert!(thread["begin_ns"].as_u64() < thread["end_ns"].as_u64());
+        assert!(thread["cpu_ns"].is_u64());
     }
 }
 

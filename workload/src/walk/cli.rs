@@ -28,6 +28,9 @@ pub struct Cli {
     /// Threads that walk, each with its own seed
     #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     threads: u32,
+    /// Give each thread a part of the memory of its own, which it walks in the order of PATTERN
+    #[arg(long)]
+    split: bool,
     /// Distance in pages between two touches of the pattern `stride`
     #[arg(short, long, value_name = "PAGES", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..))]
     stride: u64,
@@ -136,6 +139,8 @@ pub struct Options {
     pub count: u64,
     /// Number of threads.
     pub threads: u32,
+    /// Each thread walks a part of its own instead of all of the memory.
+    pub split: bool,
     /// Sleep between two accesses of a thread.
     pub delay: Option<Duration>,
     /// Write instead of read.
@@ -183,6 +188,7 @@ impl Cli {
             },
             count: self.count,
             threads: self.threads,
+            split: self.split,
             delay: (self.delay > 0).then(|| Duration::from_millis(self.delay)),
             write: self.write,
             advice: self.advice.unwrap_or(default_advice),

@@ -23,8 +23,17 @@ impl Faults {
 
 /// `CLOCK_MONOTONIC`, in nanoseconds.
 pub fn now_ns() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    // The clock starts at boot and its nanoseconds stay below a second: never negative.
+    read_ns(ClockId::Monotonic)
+}
+
+/// CPU time of the calling thread so far, in nanoseconds.
+pub fn thread_cpu_ns() -> u64 {
+    read_ns(ClockId::ThreadCPUTime)
+}
+
+fn read_ns(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    // Both clocks start at 0 and its nanoseconds stay below a second: never negative.
     time.tv_sec
         .cast_unsigned()
         .wrapping_mul(1_000_000_000)

@@ -1,6 +1,8 @@
 //! The order of pages: endless, decided by a seed, and without any allocation once it exists.
 //! Knows page numbers only, nothing of memory.
 
+use std::ops::Range;
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Zipf};
@@ -129,6 +131,17 @@ impl Iterator for PageSequence {
     }
 }
 
+/// The share of thread `number` when `pages` are dealt out to `threads`, in order and as evenly as they go.
+/// Where there are more threads than pages some share is empty, and starts at a page that exists.
+pub fn part(pages: u64, number: u32, threads: u32) -> Range<u64> {
+    let start = |number: u32| {
+        let exact = u128::from(pages) * u128::from(number) / u128::from(threads.max(1));
+        // A number of at most `threads` gives at most `pages`.
+        u64::try_from(exact).unwrap_or(pages)
+    };
+    start(number)..start(number.saturating_add(1))
+}
+
 /// Neighbouring threads and neighbouring seeds must not share a sequence: seed 1 of thread 1 is not
 /// seed 2 of thread 0. An odd factor of 64 bits keeps them apart.
 fn thread_seed(seed: u64, thread: u32) -> u64 {
@@ -215,6 +228,17 @@ mod tests {
             assert_eq!(walk(1, 0), walk(1, 0));
             assert_ne!(walk(1, 0), walk(1, 1));
             assert_ne!(walk(1, 1), walk(2, 0));
+        }
+    }
+
+    #[test]
+    fn the_parts_of_the_threads_join_and_cover_every_page() {
+        for (pages, threads) in [(10, 3), (7, 7), (2, 3), (u64::MAX, 4096)] {
+            let parts: Vec<_> = (0..threads).map(|number| part(pages, number, threads)).collect();
+            assert_eq!(parts.first().map(|first| first.start), Some(0));
+            assert_eq!(parts.last().map(|last| last.end), Some(pages));
+            assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start));
+            assert!(parts.iter().all(|part| part.start < pages));
         }
     }
 

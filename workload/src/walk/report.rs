@@ -23,6 +23,8 @@ pub(super) struct Report {
     advice: Advice,
     write: bool,
     seed: u64,
+    /// Whether each thread had a part of the memory of its own.
+    split: bool,
     accesses_per_thread: u64,
     evicted: bool,
     /// Null without an eviction, or if the kernel does not tell.
@@ -43,6 +45,8 @@ struct ThreadLine {
     minors: u64,
     begin_ns: u64,
     end_ns: u64,
+    /// Not in the table, which has no room for it.
+    cpu_ns: u64,
 }
 
 impl Report {
@@ -68,6 +72,7 @@ impl Report {
             advice: options.advice,
             write: options.write,
             seed: options.pattern.seed,
+            split: options.split,
             accesses_per_thread: options.count,
             evicted,
             resident_after_evict: source.resident_after_evict,
@@ -99,6 +104,7 @@ impl Report {
             minors,
             begin_ns,
             end_ns,
+            cpu_ns: _,
         } in &self.threads
         {
             let wall_ms = milliseconds(*begin_ns, *end_ns);
@@ -178,6 +184,7 @@ impl ThreadLine {
             minors: worker.faults.minors,
             begin_ns: worker.begin_ns,
             end_ns: worker.end_ns,
+            cpu_ns: worker.cpu_ns,
         }
     }
 }

@@ -12,8 +12,8 @@ use anyhow::{Context, Result, anyhow};
 
 use super::cli::Options;
 use super::ground::Ground;
-use super::kernel::{Faults, now_ns, thread_faults};
-use super::pattern::PageSequence;
+use super::kernel::{Faults, now_ns, thread_cpu_ns, thread_faults};
+use super::pattern::{PageSequence, part};
 use super::touches::{Touch, TouchLog};
 
 /// Touches of the warm-up: enough to make the random generator refill its buffer.
@@ -31,6 +31,8 @@ pub(super) struct Walked {
     pub(super) faults: Faults,
     pub(super) begin_ns: u64,
     pub(super) end_ns: u64,
+    /// CPU time between the two.
+    pub(super) cpu_ns: u64,
     /// Of the bytes that were touched, in their order.
     pub(super) checksum: u64,
     /// Each touch, if that was asked for.
@@ -46,8 +48,14 @@ pub(super) fn run_all(ground: &Ground, options: &Options) -> Result<Vec<Walked>>
     let mut handles = Vec::new();
     for (number, log) in (0..options.threads).zip(logs) {
         let comm = format!("pf-worker-{number}");
+        let own = if options.split {
+            part(ground.pages(), number, options.threads)
+        } else {
+            0..ground.pages()
+        };
         let walk = Walk {
-            sequence: options.pattern.pages(ground.pages(), number),
+            sequence: options.pattern.pages(own.end - own.start, number),
+            first_page: own.start,
             ground: ground.clone(),
             count: options.count,
             write: options.write,
@@ -58,6 +66,7 @@ pub(super) fn run_all(ground: &Ground, options: &Options) -> Result<Vec<Walked>>
             sequence: options
                 .pattern
                 .pages(WARM_UP_BYTES as u64 / ground.page_size(), number),
+            first_page: 0,
             ground: Ground::anonymous(WARM_UP_BYTES).context("cannot map memory for the warm-up")?,
             count: WARM_UP_TOUCHES,
             write: options.write,
@@ -90,6 +99,7 @@ fn work(comm: String, mut walk: Walk, mut warm_up: Walk, barrier: &Barrier) -> W
         faults: measured.faults,
         begin_ns: measured.begin_ns,
         end_ns: measured.end_ns,
+        cpu_ns: measured.cpu_ns,
         checksum: measured.checksum,
         touches: walk.log.into_touches(),
     }
@@ -98,6 +108,7 @@ fn work(comm: String, mut walk: Walk, mut warm_up: Walk, barrier: &Barrier) -> W
 struct Measured {
     begin_ns: u64,
     end_ns: u64,
+    cpu_ns: u64,
     faults: Faults,
     checksum: u64,
 }
@@ -106,13 +117,16 @@ struct Measured {
 #[inline(never)]
 fn measure(walk: &mut Walk) -> Measured {
     let begin_ns = now_ns();
+    let cpu_before = thread_cpu_ns();
     let before = thread_faults();
     let checksum = walk.go();
     let after = thread_faults();
+    let cpu_after = thread_cpu_ns();
     let end_ns = now_ns();
     Measured {
         begin_ns,
         end_ns,
+        cpu_ns: cpu_after.saturating_sub(cpu_before),
         faults: after.since(before),
         checksum,
     }
@@ -120,6 +134,8 @@ fn measure(walk: &mut Walk) -> Measured {
 
 struct Walk {
     ground: Ground,
+    /// Page 0 of the sequence.
+    first_page: u64,
     sequence: PageSequence,
     count: u64,
     write: bool,
@@ -135,7 +151,7 @@ impl Walk {
             if let Some(delay) = self.delay.filter(|_| index > 0) {
                 thread::sleep(delay);
             }
-            let page = self.sequence.next_page();
+            let page = self.first_page + self.sequence.next_page();
             let byte = if self.log.is_on() {
                 self.logged_touch(page)
             } else {
