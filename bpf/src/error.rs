@@ -75,10 +75,32 @@ impl ProbeError {
     }
 }
 
-/// The first complaint names the cause; what follows tells what else failed because of it.
+/// The first complaint names the program; what the verifier said last before its statistics is the reason.
 fn detail(log: &str) -> String {
-    match log.lines().map(str::trim).find(|line| line.contains("failed")) {
-        Some(line) => format!(" ({})", line.trim_start_matches("libbpf: ")),
-        None => String::new(),
+    let lines = || log.lines().map(str::trim);
+    let Some(complaint) = lines().find(|line| line.contains("failed")) else {
+        return String::new();
+    };
+    let verdict = lines()
+        .zip(lines().skip(1))
+        .find(|(_, next)| next.starts_with("processed ") && next.contains(" insns "))
+        .map_or_else(String::new, |(verdict, _)| format!(": {verdict}"));
+    format!(" ({}{verdict})", complaint.trim_start_matches("libbpf: "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_of_the_verifier_is_told() {
+        let log = "libbpf: prog 'a': BPF program load failed: -EACCES\nlibbpf: prog 'a': -- BEGIN PROG LOAD LOG --\n\
+                   0: R1=ctx()\nR3 invalid mem access\nprocessed 7 insns (limit 1000000)\n-- END --\n";
+        assert_eq!(
+            detail(log),
+            " (prog 'a': BPF program load failed: -EACCES: R3 invalid mem access)"
+        );
+        assert_eq!(detail("libbpf: failed to find BTF"), " (failed to find BTF)");
+        assert_eq!(detail(""), "");
     }
 }
