@@ -2,8 +2,7 @@
 //! a parser of untrusted ELF and DWARF may panic, loop, eat all memory, or get SIGBUS when its file is
 //! truncated under it: the child can only end early, which costs the names of one file. It keeps no
 //! right but that to read (CAP_DAC_READ_SEARCH: binaries need not be readable by all), so that even code
-//! run in it writes nothing, signals nobody and cannot trace; its answer is read as untrusted data.
-//! A child per file rather than one with a protocol: what it cost, and whom to blame, is then plain.
+//! run in it can change nothing of root's; its answer is read as untrusted data.
 
 use std::{
     fs::{self, File},
@@ -66,7 +65,7 @@ impl From<Errno> for Failure {
     }
 }
 
-/// Runs `work` in a child and returns what it returned.
+/// Runs `work` in a child of its own, so that it is plain what failed, and returns what it returned.
 ///
 /// # Errors
 ///

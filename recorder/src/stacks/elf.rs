@@ -1,6 +1,7 @@
 //! Looks into one ELF file for the functions at given offsets. Runs in the confined child.
 
 use std::{
+    iter,
     panic::{self, AssertUnwindSafe},
     path::Path,
 };
@@ -17,6 +18,8 @@ const NAME: usize = 4096;
 const TEXT: usize = 32 << 20;
 /// Functions inlined at one place.
 const INLINED: usize = 64;
+/// No symbol there.
+const STRIPPED: &str = "stripped";
 
 /// What a file tells.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -30,7 +33,7 @@ pub struct Answer {
 }
 
 /// The function at an offset.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Found {
     /// Which of the offsets, counted from 0.
     pub at: usize,
@@ -43,7 +46,7 @@ pub struct Found {
 }
 
 /// A function and the line in it.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Function {
     /// Name, demangled.
     pub name: String,
@@ -62,86 +65,97 @@ pub fn look_up(path: &Path, offsets: &[u64], lines: bool) -> Answer {
         build_id: build_id.flatten().map(|id| id.to_vec()).unwrap_or_default(),
         ..Answer::default()
     };
-    let mut text = TEXT;
-    let mut left: Vec<usize> = (0..offsets.len()).collect();
     // Debug information may be damaged, or that of another build, where the symbol table is good.
-    let ways: &[bool] = if lines { &[true, false] } else { &[false] };
-    for &lines in ways {
-        if left.is_empty() {
-            break;
-        }
-        let attempt = || attempt(path, offsets, lines, &mut left, &mut text, &mut answer.found);
-        answer.reason = match panic::catch_unwind(AssertUnwindSafe(attempt)) {
-            Ok(Ok(reason)) => reason,
-            Ok(Err(e)) => Some(format!("{e:#}")),
-            Err(_) => Some("the parser panicked".to_owned()),
+    let plain = functions(path, offsets, false);
+    let full = if lines {
+        functions(path, offsets, true)
+    } else {
+        Vec::new()
+    };
+    let mut full = full.into_iter().chain(iter::repeat_with(|| Err(String::new())));
+    let mut text = TEXT;
+    for (at, (plain, full)) in plain.into_iter().zip(full.by_ref()).enumerate() {
+        let found = match (full, plain) {
+            (Ok(full), Ok(plain)) => full.with(plain),
+            (Ok(found), Err(_)) | (Err(_), Ok(found)) => found,
+            (Err(why), Err(plain)) => {
+                // Without debug information it is the symbol table that says more.
+                answer.reason = Some(if plain == STRIPPED && !why.is_empty() {
+                    why
+                } else {
+                    plain
+                });
+                continue;
+            }
         };
+        match text.checked_sub(found.text()) {
+            Some(rest) => {
+                text = rest;
+                answer.found.push(Found { at, ..found });
+            }
+            None => answer.reason = Some("too many names".to_owned()),
+        }
     }
     answer
 }
 
-/// Moves what it finds from `left` to `found`; why something is left.
-fn attempt(
-    path: &Path,
-    offsets: &[u64],
-    lines: bool,
-    left: &mut Vec<usize>,
-    text: &mut usize,
-    found: &mut Vec<Found>,
-) -> blazesym::Result<Option<String>> {
-    let symbolizer = Symbolizer::builder()
-        .enable_auto_reload(false)
-        .enable_code_info(lines)
-        .enable_inlined_fns(lines)
-        .build();
-    let mut elf = source::Elf::new(path);
-    elf.debug_syms = lines;
-    let wanted: Vec<u64> = left.iter().map(|&at| offsets[at]).collect();
-    let symbols = symbolizer.symbolize(&source::Source::Elf(elf), Input::FileOffset(&wanted))?;
-    let mut reason = None;
-    let mut still_left = Vec::new();
-    for (at, symbol) in left.drain(..).zip(symbols) {
-        match symbol {
-            Symbolized::Sym(symbol) if !symbol.name.is_empty() => {
-                let symbol = Found::new(at, &symbol);
-                match text.checked_sub(symbol.text()) {
-                    Some(rest) => {
-                        *text = rest;
-                        found.push(symbol);
-                    }
-                    None => reason = Some("too many names".to_owned()),
-                }
-            }
-            Symbolized::Sym(_) => still_left.push(at),
-            Symbolized::Unknown(why) => {
-                reason = Some(explain(why));
-                still_left.push(at);
-            }
-        }
-    }
-    *left = still_left;
-    Ok(reason)
+/// The function at each offset, or why there is none.
+fn functions(path: &Path, offsets: &[u64], lines: bool) -> Vec<Result<Found, String>> {
+    let attempt = || -> blazesym::Result<Vec<Result<Found, String>>> {
+        let symbolizer = Symbolizer::builder()
+            .enable_auto_reload(false)
+            .enable_code_info(lines)
+            .enable_inlined_fns(lines)
+            .build();
+        let mut elf = source::Elf::new(path);
+        elf.debug_syms = lines;
+        let symbols = symbolizer.symbolize(&source::Source::Elf(elf), Input::FileOffset(offsets))?;
+        let functions = symbols.into_iter().map(|symbol| match symbol {
+            Symbolized::Sym(symbol) if !symbol.name.is_empty() => Ok(Found::new(&symbol)),
+            Symbolized::Sym(_) => Err(STRIPPED.to_owned()),
+            Symbolized::Unknown(why) => Err(explain(why)),
+        });
+        Ok(functions.collect())
+    };
+    let failed = match panic::catch_unwind(AssertUnwindSafe(attempt)) {
+        Ok(Ok(functions)) => return functions,
+        Ok(Err(e)) => format!("{e:#}"),
+        Err(_) => "the parser panicked".to_owned(),
+    };
+    vec![Err(failed); offsets.len()]
 }
 
 fn explain(reason: Reason) -> String {
     match reason {
-        Reason::MissingSyms | Reason::UnknownAddr => "stripped".to_owned(),
+        Reason::MissingSyms | Reason::UnknownAddr => STRIPPED.to_owned(),
         reason => reason.to_string(),
     }
 }
 
 impl Found {
-    fn new(at: usize, symbol: &Sym<'_>) -> Self {
+    fn new(symbol: &Sym<'_>) -> Self {
         // Reported as they are nested, so the innermost comes last.
         let inlined = symbol.inlined.iter().rev().take(INLINED);
         Self {
-            at,
-            offset: symbol.offset as u64,
+            at: 0,
+            // The piece of a function that lies before its start, as compilers place unlikely code.
+            offset: i64::try_from(symbol.offset).map_or(0, i64::unsigned_abs),
             function: Function::new(&symbol.name, symbol.code_info.as_deref()),
             inlined: inlined
                 .map(|function| Function::new(&function.name, function.code_info.as_ref()))
                 .collect(),
         }
+    }
+
+    /// What the symbol table adds: lean debug information, such as Rust's line tables, has names without
+    /// the modules they are in; and of a function in several pieces, each has a symbol.
+    fn with(mut self, plain: Self) -> Self {
+        let bare = !self.function.name.contains("::") || self.function.name.contains('<');
+        if bare && self.offset == plain.offset && plain.function.name.contains("::") {
+            self.function.name = plain.function.name;
+        }
+        self.offset = self.offset.min(plain.offset);
+        self
     }
 
     fn text(&self) -> usize {

@@ -27,7 +27,7 @@ use perf_map::PerfMaps;
 pub use symbols::Symbols;
 use trie::{Spot, Target, Trie};
 
-/// Distinct stacks, by the kernel's hash, that are remembered: 48 MiB at most.
+/// Distinct stacks, by the kernel's hash, that are remembered: 34 MiB at most.
 const STACKS: usize = 1 << 20;
 
 /// Where an address lies in its process.
@@ -86,7 +86,7 @@ pub struct RawStack<'a> {
 }
 
 /// Every stack seen so far, and what the trace does not know yet of them. Its memory is bounded by the
-/// constants here and in `trie`: about 110 MiB when all of them are reached.
+/// constants here and in `trie`: about 90 MiB when all of them are reached.
 #[derive(Debug, Default)]
 pub struct StackTable {
     by_hash: HashMap<u64, StackId>,
@@ -148,8 +148,8 @@ impl StackTable {
     }
 
     /// Names for all frames, to be written behind everything else. Takes at most
-    /// [`symbols::TOTAL_TIME`] and a second, less when `give_up` says so. It forks, so the probes should
-    /// be detached by then.
+    /// [`symbols::TOTAL_TIME`] and a second, less when `give_up` says so; names found until then are kept.
+    /// It forks, so the probes should be detached by then.
     pub fn symbolise(self, give_up: impl FnMut() -> bool) -> Symbols {
         symbols::symbolise(self.trie.into_targets(), self.binaries, self.perf_maps, give_up)
     }

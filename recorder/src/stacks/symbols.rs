@@ -56,6 +56,7 @@ struct Work<'a> {
     symbols: Vec<Symbol>,
     build_ids: Vec<BuildId>,
     notes: BTreeSet<String>,
+    given_up: bool,
 }
 
 /// Looks up every target.
@@ -71,6 +72,7 @@ pub fn symbolise(
         symbols: Vec::new(),
         build_ids: Vec::new(),
         notes: BTreeSet::new(),
+        given_up: false,
     };
     let mut files: BTreeMap<ObjectId, Vec<Wanted>> = BTreeMap::new();
     let mut processes: BTreeMap<u32, Vec<Wanted>> = BTreeMap::new();
@@ -101,6 +103,9 @@ pub fn symbolise(
 
 impl Work<'_> {
     fn file(&mut self, object: ObjectId, binary: Binary, wanted: Vec<Wanted>) {
+        if self.given_up {
+            return;
+        }
         let path = binary.path.clone();
         let Some(file) = binary.into_file() else {
             self.note(format!("no symbols: {path} (it is gone)"));
@@ -117,6 +122,10 @@ impl Work<'_> {
                 } else if found < of / 2 {
                     self.note(format!("few symbols: {path} ({found} of {of} frames; {reason})"));
                 }
+            }
+            Err(Failure::GivenUp) => {
+                self.given_up = true;
+                self.note("symbols: interrupted, so some are missing".to_owned());
             }
             Err(e) => self.note(format!("no symbols: {path} ({e})")),
         }
@@ -183,6 +192,7 @@ impl Work<'_> {
     /// Every process of this machine's word size has the same one as this process.
     fn vdso(&mut self, wanted: Vec<Wanted>) {
         if !wanted.is_empty()
+            && !self.given_up
             && let Some(file) = copy_of_vdso()
         {
             // Nobody misses these names.
@@ -272,4 +282,58 @@ fn copy_of_vdso() -> Option<File> {
     let mut file = File::from(memfd_create(c"vdso", MFdFlags::MFD_CLOEXEC).ok()?);
     file.write_all(&image).ok()?;
     Some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(symbols: Vec<Symbol>) -> Symbols {
+        let work = Work {
+            until: Instant::now(),
+            give_up: &mut || false,
+            symbols,
+            build_ids: Vec::new(),
+            notes: BTreeSet::new(),
+            given_up: false,
+        };
+        work.finish()
+    }
+
+    fn sizes(symbols: &Symbols) -> Vec<usize> {
+        let records = symbols.dicts.iter();
+        records
+            .map(|dict| match dict {
+                Dict::Symbols { entries } => entries.len(),
+                _ => 0,
+            })
+            .collect()
+    }
+
+    fn symbols(count: u32, name: &str) -> Vec<Symbol> {
+        let symbol = |frame| Symbol {
+            frame: FrameId(frame),
+            name: name.to_owned(),
+            ..Symbol::default()
+        };
+        (1..=count).map(symbol).collect()
+    }
+
+    #[test]
+    fn no_record_has_too_many_symbols_or_bytes() {
+        let short = finished(symbols(40_000, "f"));
+        assert!(sizes(&short).iter().all(|&entries| entries <= RECORD.1));
+        assert_eq!(sizes(&short).iter().sum::<usize>(), 40_000);
+        let long = finished(symbols(1000, &"f".repeat(4096)));
+        assert!(sizes(&long).iter().all(|entries| entries * 4200 <= 2 * RECORD.0));
+        assert_eq!(sizes(&long).iter().sum::<usize>(), 1000);
+    }
+
+    #[test]
+    fn all_symbols_together_are_bounded_and_the_note_says_so() {
+        let all = finished(symbols(20_000, &"f".repeat(4096)));
+        let kept = sizes(&all).iter().sum::<usize>();
+        assert!(kept * 4096 <= TEXT && (kept + 100) * 4200 > TEXT, "{kept}");
+        assert_eq!(all.notes, ["symbols: only the first 64 MiB are kept"]);
+    }
 }

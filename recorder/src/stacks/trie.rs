@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use pf_formats::{Dict, Frame, FrameId, ObjectId, StackId, StackNode};
 
-/// Frames that get an id: 40 MiB with what is needed to name them.
+/// Frames that get an id: 21 MiB with what is needed to name them.
 const FRAMES: usize = 1 << 18;
-/// Nodes that get an id, a quarter of what the format allows: 36 MiB.
+/// Nodes that get an id, a quarter of what the format allows: 34 MiB.
 const NODES: usize = 1 << 20;
 /// Entries of one dictionary record: the largest take 13 bytes each, and a record holds 1 MiB.
 const ENTRIES: usize = 1 << 15;

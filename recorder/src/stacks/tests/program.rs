@@ -59,6 +59,11 @@ pub struct Program {
 impl Program {
     /// Compiles it with `options` and starts it.
     pub fn start(options: &[&str]) -> Self {
+        Self::start_after(options, |_| {})
+    }
+
+    /// The same with something done to the binary in between.
+    pub fn start_after(options: &[&str], change: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let source = directory.path().join("program.c");
         fs::write(&source, SOURCE).unwrap();
@@ -69,6 +74,7 @@ impl Program {
             .args([directory.path().join("program"), source])
             .status();
         assert!(compiled.unwrap().success());
+        change(&directory.path().join("program"));
         let mut child = Command::new(directory.path().join("program"))
             .stdout(Stdio::piped())
             .spawn()

@@ -1,6 +1,10 @@
 //! Names of functions.
 
-use std::{fs, path::Path, process};
+use std::{
+    fs,
+    path::Path,
+    process::{self, Command},
+};
 
 use pf_formats::{BuildId, Symbol};
 
@@ -97,6 +101,43 @@ fn a_stripped_binary_costs_a_note_and_has_its_build_id() {
         notes,
         [format!("no symbols: {} (stripped)", program.path().display())]
     );
+}
+
+#[test]
+fn debug_information_in_a_file_of_its_own_is_found_by_its_link() {
+    let separate = |program: &Path| {
+        for arguments in [
+            &[
+                "--only-keep-debug",
+                "--compress-debug-sections",
+                "program",
+                "program.debug",
+            ][..],
+            &["--strip-all", "--add-gnu-debuglink=program.debug", "program"],
+        ] {
+            let status = Command::new("objcopy")
+                .args(arguments)
+                .current_dir(program.parent().unwrap())
+                .status();
+            assert!(status.unwrap().success());
+        }
+    };
+    let program = Program::start_after(&["-g"], separate);
+    let mut table = StackTable::default();
+    intern(&mut table, &program);
+    let (symbols, _, notes) = look_up(table);
+    assert_eq!(names(&symbols), ALL, "{notes:?}");
+    assert_eq!(symbols[0].line, 26);
+}
+
+#[test]
+fn the_user_need_not_wait_for_names() {
+    let program = Program::start(&["-g"]);
+    let mut table = StackTable::default();
+    intern(&mut table, &program);
+    let found = table.symbolise(|| true);
+    assert_eq!(found.dicts, []);
+    assert_eq!(found.notes, ["symbols: interrupted, so some are missing"]);
 }
 
 #[test]
