@@ -5,7 +5,7 @@
 //! run in it can change nothing of root's; its answer is read as untrusted data.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, BufWriter, Read, Write},
     os::fd::{AsFd, OwnedFd},
     panic::{self, AssertUnwindSafe},
@@ -103,8 +103,9 @@ pub fn run<T: Serialize + DeserializeOwned>(
 }
 
 fn child<T: Serialize>(parent: Pid, to: OwnedFd, work: impl FnOnce() -> T) -> io::Result<()> {
-    // Whoever has to be told is the parent.
-    panic::set_hook(Box::new(|_| {}));
+    // Whoever has to be told of a panic is the parent. A panic hook has a lock that another thread may hold.
+    let silence = OpenOptions::new().write(true).open("/dev/null")?;
+    unistd::dup2_stderr(&silence)?;
     let answer = match give_up_rights(parent) {
         Ok(()) => panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| "the parser panicked".to_owned()),
         Err(e) => Err(format!("the rights of root cannot be given up: {e}")),
@@ -115,7 +116,14 @@ fn child<T: Serialize>(parent: Pid, to: OwnedFd, work: impl FnOnce() -> T) -> io
 }
 
 fn give_up_rights(parent: Pid) -> io::Result<()> {
-    for ignored in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+    // What a terminal sends is for the parent; too long a file is an error, like every other one.
+    for ignored in [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+        Signal::SIGXFSZ,
+    ] {
         // SAFETY: ignoring a signal runs no handler.
         unsafe { signal(ignored, SigHandler::SigIgn) }?;
     }

@@ -53,10 +53,11 @@ pub struct Named {
 impl PerfMaps {
     /// Code without a file was seen in process `pid`.
     pub fn see(&mut self, pid: u32) {
-        if self.by_pid.len() < PROCESSES && !self.by_pid.contains_key(&pid) {
-            if let Some(home) = Home::of(pid) {
-                self.by_pid.insert(pid, home);
-            }
+        if self.by_pid.len() < PROCESSES
+            && !self.by_pid.contains_key(&pid)
+            && let Some(home) = Home::of(pid)
+        {
+            self.by_pid.insert(pid, home);
         }
     }
 
