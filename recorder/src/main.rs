@@ -17,6 +17,8 @@ mod recording;
 mod say;
 mod session;
 mod sideband;
+#[allow(dead_code)] // until the session hands stacks over
+mod stacks;
 mod stop;
 mod summary;
 mod target;

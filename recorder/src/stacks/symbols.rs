@@ -1,0 +1,339 @@
+//! Names for all frames at the end of a recording, within a bounded time. What goes wrong with one file
+//! costs the names of that file and makes a note.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{Read, Seek, SeekFrom, Write},
+    os::fd::AsRawFd,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use pf_formats::{BuildId, Dict, FrameId, Inlined, ObjectId, Symbol};
+
+use super::{
+    binaries::{Binaries, Binary},
+    confined::{self, Failure},
+    elf::{self, Answer, Found, Function},
+    perf_map::PerfMaps,
+    trie::Target,
+};
+use crate::session::proc;
+
+/// For everything.
+pub const TOTAL_TIME: Duration = Duration::from_secs(60);
+/// For one file with its debug information; then its symbol table alone gets the last of these.
+const FILE_TIME: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(5)];
+/// Bytes of one dictionary record, and symbols in it.
+const RECORD: (usize, usize) = (512 << 10, 32_768);
+/// Bytes of all symbols, a quarter of what a reader must keep for all dictionaries.
+const TEXT: usize = 64 << 20;
+/// Largest build id that the format takes.
+const BUILD_ID: usize = 64;
+
+/// What the end of a recording adds to the trace.
+#[derive(Debug, Default)]
+pub struct Symbols {
+    /// Symbols and build ids, in records that are within the format's limits.
+    pub dicts: Vec<Dict>,
+    /// What has no names and why, for people; each once.
+    pub notes: Vec<String>,
+}
+
+/// A frame and what to look up: an offset or an address, and how far behind it the frame is.
+#[derive(Clone, Copy)]
+struct Wanted {
+    at: u64,
+    frame: FrameId,
+    back: u64,
+}
+
+struct Work<'a> {
+    until: Instant,
+    give_up: &'a mut dyn FnMut() -> bool,
+    symbols: Vec<Symbol>,
+    build_ids: Vec<BuildId>,
+    notes: BTreeSet<String>,
+    given_up: bool,
+}
+
+/// Looks up every target.
+pub fn symbolise(
+    targets: Vec<(FrameId, Target, u64)>,
+    mut binaries: Binaries,
+    perf_maps: PerfMaps,
+    mut give_up: impl FnMut() -> bool,
+) -> Symbols {
+    let mut work = Work {
+        until: Instant::now() + TOTAL_TIME,
+        give_up: &mut give_up,
+        symbols: Vec::new(),
+        build_ids: Vec::new(),
+        notes: BTreeSet::new(),
+        given_up: false,
+    };
+    let mut files: BTreeMap<ObjectId, Vec<Wanted>> = BTreeMap::new();
+    let mut processes: BTreeMap<u32, Vec<Wanted>> = BTreeMap::new();
+    let mut vdso = Vec::new();
+    for (frame, target, back) in targets {
+        let (list, at) = match target {
+            Target::File { object, offset } => (files.entry(object).or_default(), offset),
+            Target::Jit { pid, address } => (processes.entry(pid).or_default(), address),
+            Target::Vdso { offset } => (&mut vdso, offset),
+            Target::Nothing => continue,
+        };
+        list.push(Wanted { at, frame, back });
+    }
+    // When time is short, the files with most frames are worth most.
+    let mut files: Vec<_> = files.into_iter().collect();
+    files.sort_by_key(|(_, wanted)| std::cmp::Reverse(wanted.len()));
+    for (object, wanted) in files {
+        if let Some(binary) = binaries.take(object) {
+            work.file(object, binary, wanted);
+        }
+    }
+    work.vdso(vdso);
+    for (pid, wanted) in processes {
+        work.process(pid, wanted, &perf_maps);
+    }
+    work.finish()
+}
+
+impl Work<'_> {
+    fn file(&mut self, object: ObjectId, binary: Binary, wanted: Vec<Wanted>) {
+        if self.given_up {
+            return;
+        }
+        let path = binary.path.clone();
+        let Some(file) = binary.into_file() else {
+            self.note(format!("no symbols: {path} (it is gone)"));
+            return;
+        };
+        match self.look_into(&file, wanted) {
+            Ok((found, of, build_id, reason)) => {
+                if (1..=BUILD_ID).contains(&build_id.len()) {
+                    self.build_ids.push(BuildId { object, id: build_id });
+                }
+                let reason = reason.unwrap_or_else(|| "stripped".to_owned());
+                if found == 0 && of > 0 {
+                    self.note(format!("no symbols: {path} ({reason})"));
+                } else if found < of / 2 {
+                    self.note(format!("few symbols: {path} ({found} of {of} frames; {reason})"));
+                }
+            }
+            Err(Failure::GivenUp) => {
+                self.given_up = true;
+                self.note("symbols: interrupted, so some are missing".to_owned());
+            }
+            Err(e) => self.note(format!("no symbols: {path} ({e})")),
+        }
+    }
+
+    /// How many of how many were found, the build id, and why not all.
+    fn look_into(
+        &mut self,
+        file: &File,
+        mut wanted: Vec<Wanted>,
+    ) -> Result<(usize, usize, Vec<u8>, Option<String>), Failure> {
+        // Neighbours share a unit of debug information.
+        wanted.sort_unstable_by_key(|wanted| wanted.at);
+        let offsets: Vec<u64> = wanted.iter().map(|wanted| wanted.at).collect();
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let mut result = Err(Failure::TooLong);
+        for (limit, lines) in FILE_TIME.into_iter().zip([true, false]) {
+            let limit = limit.min(self.until.saturating_duration_since(Instant::now()));
+            if limit.is_zero() {
+                break;
+            }
+            result = confined::run(limit, self.give_up, || {
+                elf::look_up(Path::new(&path), &offsets, lines)
+            });
+            if !matches!(result, Err(Failure::Crashed(_) | Failure::TooLong)) {
+                break;
+            }
+        }
+        let Answer {
+            build_id,
+            found,
+            reason,
+        } = result?;
+        let count = found.len();
+        for found in found {
+            // What the child says is not to be trusted.
+            if let Some(wanted) = wanted.get(found.at) {
+                self.symbols.push(to_symbol(found, wanted));
+            }
+        }
+        Ok((count.min(wanted.len()), wanted.len(), build_id, reason))
+    }
+
+    fn process(&mut self, pid: u32, mut wanted: Vec<Wanted>, perf_maps: &PerfMaps) {
+        wanted.sort_unstable_by_key(|wanted| wanted.at);
+        let addresses: Vec<u64> = wanted.iter().map(|wanted| wanted.at).collect();
+        let Some(named) = perf_maps.look_up(pid, &addresses) else {
+            self.note(format!(
+                "no symbols: code that process {pid} made itself (there is no /tmp/perf-{pid}.map)"
+            ));
+            return;
+        };
+        for named in named {
+            let wanted = &wanted[named.at];
+            self.symbols.push(Symbol {
+                frame: wanted.frame,
+                name: named.name,
+                offset: named.offset.saturating_add(wanted.back),
+                ..Symbol::default()
+            });
+        }
+    }
+
+    /// Every process of this machine's word size has the same one as this process.
+    fn vdso(&mut self, wanted: Vec<Wanted>) {
+        if !wanted.is_empty()
+            && !self.given_up
+            && let Some(file) = copy_of_vdso()
+        {
+            // Nobody misses these names.
+            self.look_into(&file, wanted).ok();
+        }
+    }
+
+    fn note(&mut self, note: String) {
+        self.notes.insert(note);
+    }
+
+    fn finish(mut self) -> Symbols {
+        self.symbols.sort_by_key(|symbol| symbol.frame);
+        let mut dicts = Vec::new();
+        let (mut total, mut bytes) = (0, 0);
+        let mut entries = Vec::new();
+        let mut symbols = self.symbols.into_iter();
+        for symbol in symbols.by_ref() {
+            let size = size_of_symbol(&symbol);
+            total += size;
+            if total > TEXT {
+                self.notes
+                    .insert(format!("symbols: only the first {} MiB are kept", TEXT >> 20));
+                break;
+            }
+            if !entries.is_empty() && (bytes + size > RECORD.0 || entries.len() >= RECORD.1) {
+                dicts.push(Dict::Symbols {
+                    entries: std::mem::take(&mut entries),
+                });
+                bytes = 0;
+            }
+            bytes += size;
+            entries.push(symbol);
+        }
+        if !entries.is_empty() {
+            dicts.push(Dict::Symbols { entries });
+        }
+        for chunk in self.build_ids.chunks(RECORD.0 / (BUILD_ID + 16)) {
+            dicts.push(Dict::BuildIds {
+                entries: chunk.to_vec(),
+            });
+        }
+        Symbols {
+            dicts,
+            notes: self.notes.into_iter().collect(),
+        }
+    }
+}
+
+fn to_symbol(found: Found, wanted: &Wanted) -> Symbol {
+    let Found {
+        function: Function { name, file, line },
+        ..
+    } = found;
+    let inlined = found.inlined.into_iter();
+    Symbol {
+        frame: wanted.frame,
+        name,
+        offset: found.offset.saturating_add(wanted.back),
+        file,
+        line,
+        inlined: inlined
+            .map(|Function { name, file, line }| Inlined { name, file, line })
+            .collect(),
+    }
+}
+
+/// An upper bound of its bytes in the trace.
+fn size_of_symbol(symbol: &Symbol) -> usize {
+    let texts = |name: &str, file: &str| name.len() + file.len() + 24;
+    let inlined = symbol.inlined.iter();
+    inlined
+        .map(|inlined| texts(&inlined.name, &inlined.file))
+        .sum::<usize>()
+        + texts(&symbol.name, &symbol.file)
+        + 16
+}
+
+/// Our own vDSO as a file.
+fn copy_of_vdso() -> Option<File> {
+    let maps = proc::maps(std::process::id())?;
+    let map = maps.iter().find(|map| map.path == "[vdso]")?;
+    let mut image = vec![0; usize::try_from(map.len).ok()?];
+    let mut memory = File::open("/proc/self/mem").ok()?;
+    memory.seek(SeekFrom::Start(map.start)).ok()?;
+    memory.read_exact(&mut image).ok()?;
+    let mut file = File::from(memfd_create(c"vdso", MFdFlags::MFD_CLOEXEC).ok()?);
+    file.write_all(&image).ok()?;
+    Some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(symbols: Vec<Symbol>) -> Symbols {
+        let work = Work {
+            until: Instant::now(),
+            give_up: &mut || false,
+            symbols,
+            build_ids: Vec::new(),
+            notes: BTreeSet::new(),
+            given_up: false,
+        };
+        work.finish()
+    }
+
+    fn sizes(symbols: &Symbols) -> Vec<usize> {
+        let records = symbols.dicts.iter();
+        records
+            .map(|dict| match dict {
+                Dict::Symbols { entries } => entries.len(),
+                _ => 0,
+            })
+            .collect()
+    }
+
+    fn symbols(count: u32, name: &str) -> Vec<Symbol> {
+        let symbol = |frame| Symbol {
+            frame: FrameId(frame),
+            name: name.to_owned(),
+            ..Symbol::default()
+        };
+        (1..=count).map(symbol).collect()
+    }
+
+    #[test]
+    fn no_record_has_too_many_symbols_or_bytes() {
+        let short = finished(symbols(40_000, "f"));
+        assert!(sizes(&short).iter().all(|&entries| entries <= RECORD.1));
+        assert_eq!(sizes(&short).iter().sum::<usize>(), 40_000);
+        let long = finished(symbols(1000, &"f".repeat(4096)));
+        assert!(sizes(&long).iter().all(|entries| entries * 4200 <= 2 * RECORD.0));
+        assert_eq!(sizes(&long).iter().sum::<usize>(), 1000);
+    }
+
+    #[test]
+    fn all_symbols_together_are_bounded_and_the_note_says_so() {
+        let all = finished(symbols(20_000, &"f".repeat(4096)));
+        let kept = sizes(&all).iter().sum::<usize>();
+        assert!(kept * 4096 <= TEXT && (kept + 100) * 4200 > TEXT, "{kept}");
+        assert_eq!(all.notes, ["symbols: only the first 64 MiB are kept"]);
+    }
+}
