@@ -19,14 +19,12 @@ const BLOCK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The second thread's work.
 pub struct Encode {
-    /// From the drain.
-    pub queue: Receiver<Batch>,
-    /// What is known of the processes.
-    pub session: Session,
-    /// Towards the file.
-    pub writer: TraceWriter<WriteQueue>,
-    /// Shared with the drain.
-    pub gauges: Arc<Gauges>,
+    queue: Receiver<Batch>,
+    session: Session,
+    writer: TraceWriter<WriteQueue>,
+    gauges: Arc<Gauges>,
+    notes: Vec<String>,
+    stacks_dropped: u64,
 }
 
 /// What it leaves when the drain has ended.
@@ -41,6 +39,10 @@ pub struct Encoded {
     pub before_exec: Faults,
     /// Faults of other files than the one asked for.
     pub filtered: Faults,
+    /// What has no names, and why.
+    pub notes: Vec<String>,
+    /// Stacks beyond what is remembered.
+    pub stacks_dropped: u64,
 }
 
 impl Encoded {
@@ -53,6 +55,23 @@ impl Encoded {
 }
 
 impl Encode {
+    /// What is received from `queue` goes through `session` to `writer`.
+    pub fn new(
+        queue: Receiver<Batch>,
+        session: Session,
+        writer: TraceWriter<WriteQueue>,
+        gauges: Arc<Gauges>,
+    ) -> Self {
+        Self {
+            queue,
+            session,
+            writer,
+            gauges,
+            notes: Vec::new(),
+            stacks_dropped: 0,
+        }
+    }
+
     /// Runs until the drain closes the queue, or the file can take no more.
     pub fn run(mut self) -> Encoded {
         let outcome = self.work();
@@ -62,6 +81,8 @@ impl Encode {
             recorded: self.session.recorded(),
             before_exec: self.session.before_exec(),
             filtered: self.session.filtered(),
+            notes: self.notes,
+            stacks_dropped: self.stacks_dropped,
         }
     }
 
@@ -87,7 +108,18 @@ impl Encode {
         }
         self.session
             .process(Batch::default(), true, &mut ToTrace(&mut self.writer))?;
-        self.writer.flush_block()
+        self.writer.flush_block()?;
+        self.name_stacks()
+    }
+
+    /// While the binaries are still there, so that the trace can be read elsewhere.
+    fn name_stacks(&mut self) -> Result<(), FormatError> {
+        let stacks = self.session.take_stacks();
+        self.stacks_dropped = stacks.dropped();
+        // A second Ctrl-C ends pfrec: then the trace is complete but for the names.
+        let symbols = stacks.symbolise(|| false);
+        self.notes = symbols.notes;
+        symbols.dicts.iter().try_for_each(|dict| self.writer.dict(dict))
     }
 
     fn batch(&mut self, batch: Batch) -> Result<(), FormatError> {

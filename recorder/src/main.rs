@@ -17,7 +17,6 @@ mod recording;
 mod say;
 mod session;
 mod sideband;
-#[allow(dead_code)] // until the session hands stacks over
 mod stacks;
 mod stop;
 mod summary;

@@ -262,12 +262,7 @@ impl Pipeline {
             gauges: Arc::clone(gauges),
         };
         let drain = spawn("pfrec-drain", alive.clone(), move || drain.run())?;
-        let encode = Encode {
-            queue,
-            session,
-            writer,
-            gauges: Arc::clone(gauges),
-        };
+        let encode = Encode::new(queue, session, writer, Arc::clone(gauges));
         let encode = spawn("pfrec-encode", alive, move || encode.run())?;
         lock_memory();
         Ok(Self {

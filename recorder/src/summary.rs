@@ -24,6 +24,9 @@ pub struct CutShort {
 
 const IN_PARTIAL: &str = " (what came before is in the .partial file, and pfanalyze reads it)";
 
+/// Files without symbols that are told by name.
+const NOTES: usize = 3;
+
 /// What is told at the end.
 pub struct Summary {
     name: String,
@@ -33,6 +36,9 @@ pub struct Summary {
     accounting: Accounting,
     seconds: f64,
     wait4: Wait4,
+    /// What stacks have no names, and why.
+    notes: Vec<String>,
+    stacks_dropped: u64,
 }
 
 /// The command's faults as `wait4(2)` tells them: a second witness, independent of the probes.
@@ -82,6 +88,8 @@ impl Summary {
             recorded,
             before_exec,
             filtered,
+            notes,
+            stacks_dropped,
         } = encoded;
         outcome?;
         let drained = drained?;
@@ -109,6 +117,8 @@ impl Summary {
             accounting,
             seconds,
             wait4,
+            notes,
+            stacks_dropped,
         };
         Ok((summary, file))
     }
@@ -147,6 +157,10 @@ impl Summary {
                 "a CPU came online {} times: its faults before the probes were there are among the hidden ones",
                 self.drained.cpus_added
             ));
+        }
+        lines.extend(self.notes.iter().take(NOTES).cloned());
+        if let Some(more) = self.notes.len().checked_sub(NOTES).filter(|more| *more > 0) {
+            lines.push(format!("and {more} more files without symbols"));
         }
         let each = self.bytes as f64 / events.max(1) as f64;
         lines.push(match events {
@@ -188,6 +202,7 @@ impl Summary {
             (*sideband_lost, "mapping records: some files may be unknown"),
             (drops.exits, "ends of threads: the kernel's ring buffer was full"),
             (drops.stacks, "user stacks: the kernel's ring buffer was full"),
+            (self.stacks_dropped, "user stacks: too many different ones"),
         ];
         let nothing = faults
             .iter()
@@ -324,6 +339,8 @@ mod tests {
             drained,
             seconds: 1.5,
             wait4,
+            notes: Vec::new(),
+            stacks_dropped: 0,
         }
     }
 

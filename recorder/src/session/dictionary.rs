@@ -21,7 +21,7 @@ pub struct Dictionary {
     comms: HashMap<String, CommId>,
     objects: HashMap<Object, ObjectId>,
     /// By id, from 1.
-    identities: Vec<Option<FileIdentity>>,
+    by_id: Vec<Object>,
     /// The latest object of each file.
     files: HashMap<FileIdentity, ObjectId>,
     new_comms: Vec<String>,
@@ -66,7 +66,13 @@ impl Dictionary {
     /// Which file an object is, if it is one.
     #[must_use]
     pub fn identity(&self, object: ObjectId) -> Option<FileIdentity> {
-        *self.identities.get((object.0 as usize).checked_sub(1)?)?
+        identity_of(self.get(object)?)
+    }
+
+    /// An object by its id.
+    #[must_use]
+    pub fn get(&self, object: ObjectId) -> Option<&Object> {
+        self.by_id.get((object.0 as usize).checked_sub(1)?)
     }
 
     /// The object of a file, by its latest name.
@@ -80,14 +86,10 @@ impl Dictionary {
             return id;
         }
         let id = ObjectId(self.objects.len() as u32 + 1);
-        let identity = (object.inode != 0).then_some(FileIdentity {
-            device: (object.dev_major, object.dev_minor),
-            inode: object.inode,
-        });
-        if let Some(file) = identity {
+        if let Some(file) = identity_of(&object) {
             self.files.insert(file, id);
         }
-        self.identities.push(identity);
+        self.by_id.push(object.clone());
         self.objects.insert(object.clone(), id);
         self.new_objects.push(object);
         id
@@ -113,6 +115,13 @@ impl Dictionary {
     pub fn has_new(&self) -> bool {
         !self.new_comms.is_empty() || !self.new_objects.is_empty()
     }
+}
+
+fn identity_of(object: &Object) -> Option<FileIdentity> {
+    (object.inode != 0).then_some(FileIdentity {
+        device: (object.dev_major, object.dev_minor),
+        inode: object.inode,
+    })
 }
 
 /// Files are told apart by device, inode and path; memory without a file by kind and name.

@@ -17,10 +17,8 @@ impl Session {
             // The address is one of another process, and who that is the kernel does not say.
             return fault.vma.map_or_else(Default::default, |vma| self.seen(vma));
         }
-        let found = self.find(fault).or_else(|| {
-            self.look_up(fault);
-            self.find(fault)
-        });
+        let at = fault.ts_ns.saturating_add(fault.latency_ns);
+        let found = self.find(fault.tgid, fault.address, at);
         let found = found.or_else(|| self.processes.get(&fault.tgid)?.space.grown_stack(fault.address));
         let known = found.map(|(start, mapping)| self.place(fault.address, start, mapping));
         match (known, fault.vma) {
@@ -80,21 +78,28 @@ impl Session {
         (object, vma.file_page)
     }
 
-    fn find(&self, fault: &Fault) -> Option<(u64, Mapping)> {
-        self.processes.get(&fault.tgid)?.space.find(fault.address)
+    /// The mapping that holds an address, with its first address. `at_ns` is when somebody was there.
+    pub(super) fn find(&mut self, pid: u32, address: u64, at_ns: u64) -> Option<(u64, Mapping)> {
+        if let Some(found) = self.mapped(pid, address) {
+            return Some(found);
+        }
+        self.look_up(pid, address, at_ns);
+        self.mapped(pid, address)
+    }
+
+    fn mapped(&self, pid: u32, address: u64) -> Option<(u64, Mapping)> {
+        self.processes.get(&pid)?.space.find(address)
     }
 
     /// No record explains the address (mremap makes none, nor does a stack that grows): asks /proc for
     /// this one mapping. It tells of now, so what the records said of other addresses stays.
-    fn look_up(&mut self, fault: &Fault) {
-        let pid = fault.tgid;
-        let at = fault.ts_ns.saturating_add(fault.latency_ns);
-        if self.execs_ahead.get(&pid).is_some_and(|&exec| exec > at) {
+    fn look_up(&mut self, pid: u32, address: u64, at_ns: u64) {
+        if self.execs_ahead.get(&pid).is_some_and(|&exec| exec > at_ns) {
             return;
         }
         let process = self.processes.entry(pid).or_default();
         let now = monotonic_ns();
-        if process.seen_ns < at {
+        if process.seen_ns < at_ns {
             if now - process.seen_ns < REREAD_AFTER_NS {
                 return;
             }
@@ -102,11 +107,11 @@ impl Session {
             // A process that is gone tells nothing more.
             process.seen = proc::maps(pid).unwrap_or_default();
         }
-        if let Some(map) = process.seen.iter().find(|map| holds(map, fault.address)) {
+        if let Some(map) = process.seen.iter().find(|map| holds(map, address)) {
             let mapping = to_mapping(&mut self.dictionary, map);
-            process.space.fill_gap(fault.address, map.start, mapping);
+            process.space.fill_gap(address, map.start, mapping);
             let what = happening(map, mapping.object);
-            self.note(fault.ts_ns, pid, pid, what);
+            self.note(at_ns, pid, pid, what);
         }
     }
 }

@@ -7,6 +7,7 @@ mod dictionary;
 mod lifecycle;
 mod locate;
 pub mod proc;
+mod stack;
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,14 +15,13 @@ use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
 pub use dictionary::FileIdentity;
 use pf_bpf::{Fault, Record};
-use pf_formats::{
-    Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, StackId, TimelineEntry,
-};
+use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, TimelineEntry};
 
 use crate::{
     clock::monotonic_ns,
     drain::Batch,
     sideband::{Map, Sideband, What},
+    stacks::StackTable,
 };
 
 /// Side-band records this close to the horizon wait for the next batch: another CPU may still be
@@ -91,6 +91,7 @@ pub struct Session {
     /// Of the pending records: the last exec of each process.
     execs_ahead: HashMap<u32, u64>,
     timeline: Vec<TimelineEntry>,
+    stacks: StackTable,
     /// The file whose faults are wanted.
     only: Option<FileIdentity>,
     before_exec: Faults,
@@ -131,6 +132,7 @@ impl Session {
             pending: Vec::new(),
             execs_ahead: HashMap::new(),
             timeline: Vec::new(),
+            stacks: StackTable::default(),
             only: None,
             before_exec: Faults::default(),
             recorded: Faults::default(),
@@ -194,7 +196,8 @@ impl Session {
             match record {
                 Record::Fault(fault) => self.fault(fault, sink)?,
                 Record::Exit(exit) => self.counters(exit),
-                Record::Stack(_) | Record::Wake => {}
+                Record::Stack(stack) => self.stack(stack),
+                Record::Wake => {}
             }
         }
         while let Some(earlier) = sideband.next_if(|next| next.ts_ns <= settled) {
@@ -270,7 +273,7 @@ impl Session {
                 reclaim_ns: times.reclaim_ns,
                 lock_ns: times.lock_ns,
             }),
-            stack: StackId::default(),
+            stack: self.stacks.known(fault.stack).unwrap_or_default(),
         };
         self.write_names(sink)?;
         sink.event(&event)?;
@@ -281,6 +284,12 @@ impl Session {
     fn write_names<S: Sink>(&mut self, sink: &mut S) -> Result<(), S::Error> {
         if self.dictionary.has_new() {
             for dict in self.dictionary.take_new() {
+                sink.dict(&dict)?;
+            }
+        }
+        // After the objects their frames are in.
+        if self.stacks.has_new() {
+            for dict in self.stacks.take_new() {
                 sink.dict(&dict)?;
             }
         }
