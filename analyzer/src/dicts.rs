@@ -27,6 +27,7 @@ impl Dicts {
                     self.objects.entry(id).or_insert(object);
                 }
             }
+            Dict::Frames { .. } | Dict::Stacks { .. } | Dict::Symbols { .. } | Dict::BuildIds { .. } => {}
         }
     }
 

@@ -141,6 +141,8 @@ pub fn reason_in_words(reason: LossReason) -> &'static str {
         LossReason::Sideband => "records of mappings and threads were lost, names may be wrong",
         LossReason::State => "there was no room to remember open faults",
         LossReason::InFlight => "faults were still open when the recording ended",
+        LossReason::Exits => "ends of threads were not seen",
+        LossReason::Stack => "stacks could not be passed on",
     }
 }
 

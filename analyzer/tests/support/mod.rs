@@ -10,7 +10,7 @@
 
 use pf_formats::{
     Access, Accounting, CommId, Dict, Event, Happening, Header, Host, Loss, LossReason, Meta, Object,
-    ObjectId, ObjectKind, Origin, TimelineEntry, Totals, TraceWriter,
+    ObjectId, ObjectKind, Origin, StackId, TimelineEntry, Totals, TraceWriter,
 };
 
 pub const START_NS: u64 = 1_000_000_000_000;
@@ -43,6 +43,7 @@ pub fn meta() -> Meta {
         blind: vec!["GUP faults".into(), "failed faults".into()],
         start_ns: START_NS,
         filters: vec![],
+        sample: 1,
     }
 }
 
@@ -90,6 +91,8 @@ pub fn file_fault(at_ms: u64, latency_ns: u64, page: u64) -> Event {
         access: Some(Access::Read),
         origin: Origin::User,
         retries: 1,
+        breakdown: None,
+        stack: StackId(0),
     }
 }
 
@@ -129,6 +132,7 @@ pub fn totals(events: &[Event]) -> Totals {
         events: all,
         majors,
         minors: all - majors,
+        failed: 0,
         lost: 0,
         end_ns: START_NS + 100 * MS,
         accounting: Some(Accounting {
@@ -137,6 +141,7 @@ pub fn totals(events: &[Event]) -> Totals {
             recorded: all,
             lost: 0,
             hidden: 0,
+            filtered: 0,
             source: "maj_flt and min_flt".into(),
         }),
     }
