@@ -1,6 +1,7 @@
 //! The command line: clap types, and their translation into the plain options of the library. Clap stops here.
 
-use crate::filter::{Class, Filter};
+use crate::class::Class;
+use crate::filter::Filter;
 use crate::heat::scale::{Spread, Weight};
 use crate::pattern::Pattern;
 use crate::query::percentiles::By;
@@ -37,7 +38,7 @@ enum VerbArgs {
     Threads(Plain),
     /// Faults, waiting time and distinct pages per file or kind of memory
     Files(Plain),
-    /// Latency percentiles by class, thread, thread name or file
+    /// Latency percentiles by class, thread, thread name, file, origin or access
     Percentiles {
         #[command(flatten)]
         plain: Plain,
@@ -112,6 +113,9 @@ struct FilterArgs {
     /// Only faults that the kernel counts as minor; they may have waited for another thread's I/O
     #[arg(long)]
     minor: bool,
+    /// Only faults that failed: SIGSEGV, SIGBUS, out of memory; the kernel counts them as neither
+    #[arg(long)]
+    failed: bool,
     /// Only faults of at least TIME: microseconds, or with ns, us, ms, s
     #[arg(long, value_name = "TIME", value_parser = microseconds)]
     min_latency: Option<u64>,
@@ -256,14 +260,23 @@ impl FilterArgs {
         {
             return Err("--min-latency is above --max-latency: no fault can pass".into());
         }
-        let class = match (self.major, self.minor) {
-            (true, true) => {
-                return Err("--major and --minor exclude each other: leave both out for all faults".into());
-            }
-            (true, false) => Some(Class::Major),
-            (false, true) => Some(Class::Minor),
-            (false, false) => None,
-        };
+        let given = [
+            (self.major, Class::Major),
+            (self.minor, Class::Minor),
+            (self.failed, Class::Failed),
+        ];
+        let mut classes = given
+            .into_iter()
+            .filter(|(is_given, _)| *is_given)
+            .map(|(_, class)| class);
+        let class = classes.next();
+        if let (Some(one), Some(other)) = (class, classes.next()) {
+            return Err(format!(
+                "--{} and --{} exclude each other: leave both out for all faults",
+                one.name(),
+                other.name()
+            ));
+        }
         let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
         Ok(Filter {
             from_ns: self.from,
@@ -298,6 +311,7 @@ impl FilterArgs {
             .for_each(|file| say("--file", Some(file.clone())));
         say("--major", self.major.then(String::new));
         say("--minor", self.minor.then(String::new));
+        say("--failed", self.failed.then(String::new));
         say("--min-latency", self.min_latency.map(crate::units::duration));
         say("--max-latency", self.max_latency.map(crate::units::duration));
         words.join(" ")
@@ -382,6 +396,7 @@ mod tests {
     fn contradictions_are_usage_errors() {
         for wrong in [
             &["t", "--major", "--minor"][..],
+            &["t", "--failed", "--minor"],
             &["t", "--from", "2", "--to", "1"],
             &["t", "--min-latency", "2", "--max-latency", "1"],
             &["t", "--format", "csv"],

@@ -4,5 +4,8 @@ pub mod classes;
 pub mod events;
 pub mod files;
 pub mod info;
+pub mod lines;
+pub mod origins;
 pub mod percentiles;
+pub mod spent;
 pub mod threads;
