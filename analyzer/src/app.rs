@@ -1,6 +1,6 @@
 //! One request from open to flush. It decides nothing about numbers; it wires input, queries and output together.
 
-use crate::cli::{HeatOptions, Request, Verb};
+use crate::cli::{HeatOptions, Request, StackOptions, Verb};
 use crate::error::AnalyzeError;
 use crate::heat::collect::{Extent, Heat};
 use crate::heat::draw::{MARGIN_COLUMNS, Style};
@@ -14,6 +14,7 @@ use crate::query::events::Events;
 use crate::query::files::Files;
 use crate::query::info::{self, shell_words};
 use crate::query::percentiles::Percentiles;
+use crate::query::stacks::{Base, Stacks, hidden_in_words};
 use crate::query::threads::Threads;
 use crate::report::{Layout, Report};
 use crate::sampling;
@@ -100,6 +101,7 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             }
             say_remarks(sampling::remark(&session), request, output)?;
         }
+        Verb::Stacks(options) => stacks(request, options, input, output)?,
         Verb::Heatmap(options) => heatmap(request, options, input, output)?,
         Verb::Events => {
             let mut events = Events::new(request.format, &mut output.out);
@@ -160,6 +162,40 @@ fn heatmap(
     };
     heat.write_text(&session, &request.filter, extent, style, &mut output.out)?;
     say_remarks(sampling::remark(&session), request, output)
+}
+
+fn stacks(
+    request: &Request,
+    options: StackOptions,
+    input: Input,
+    output: &mut Output,
+) -> Result<(), AnalyzeError> {
+    let mut stacks = Stacks::default();
+    let session = read(request, input, &mut [&mut stacks])?;
+    if options.folded {
+        let tree = stacks.finish(&session, Base::Thread)?;
+        warn(&session);
+        for remark in tree.remarks(options.weight) {
+            // Nothing can be done about a closed stderr.
+            let _ = writeln!(std::io::stderr(), "note: {remark}");
+        }
+        return tree.write_folded(options.weight, &mut output.out);
+    }
+    let tree = stacks.finish(&session, Base::Function)?;
+    let limits = options.limits;
+    let shown = tree.shown(options.weight, limits);
+    say_warnings(&session, request.format, output)?;
+    if request.format == Format::Table {
+        let width = output.terminal.map(|_| output.width());
+        tree.write_text(&shown, options.weight, width, &mut output.out)?;
+    } else {
+        tree.table(&shown).write(request.format, None, &mut output.out)?;
+    }
+    let remarks = hidden_in_words(&shown, limits)
+        .into_iter()
+        .chain(tree.remarks(options.weight))
+        .chain(sampling::remark(&session));
+    say_remarks(remarks, request, output)
 }
 
 fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Result<Session, AnalyzeError> {

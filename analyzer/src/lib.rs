@@ -25,6 +25,8 @@ pub mod sampling;
 pub mod scan;
 pub mod schema;
 pub mod session;
+pub mod stack_dict;
+pub mod stack_tree;
 pub mod table;
 pub mod text;
 pub mod units;

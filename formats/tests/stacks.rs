@@ -209,10 +209,9 @@ fn names_that_come_again_and_again_stay_under_the_limit_of_all_dictionaries() {
         ..Symbol::default()
     };
     let mut writer = common::writer();
-    for round in 0..6 {
+    for _ in 0..2 {
         for first in 0..50 {
-            // The second half repeats the frames of the first.
-            let base = 1 + (round % 3) * 5000 + first * 100;
+            let base = 1 + first * 100;
             let entries = (base..base + 100).map(symbol).collect();
             writer.dict(&Dict::Symbols { entries }).unwrap();
         }

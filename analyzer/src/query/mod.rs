@@ -8,4 +8,5 @@ pub mod lines;
 pub mod origins;
 pub mod percentiles;
 pub mod spent;
+pub mod stacks;
 pub mod threads;
