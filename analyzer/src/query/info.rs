@@ -38,7 +38,7 @@ pub fn write(session: &Session, format: Format, out: &mut dyn Write) -> Result<(
     match format {
         Format::Table => {
             for fact in &facts {
-                writeln!(out, "{:<18}{}", fact.name, fact.words())?;
+                writeln!(out, "{:<20}{}", fact.name, fact.words())?;
             }
         }
         Format::Csv => {
@@ -270,8 +270,21 @@ fn losses(session: &Session) -> Fact {
     Fact {
         name: "losses",
         value: FactValue::Json(format!("[{}]", objects.join(","))),
-        words: Some(or_dash(words.join(", "))),
+        words: Some(or_dash(shortened(&words))),
     }
+}
+
+/// The first of a list that may be long.
+fn shortened(words: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let mut text = words.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if let Some(more) = words.len().checked_sub(SHOWN).filter(|&more| more > 0) {
+        text.push_str(&format!(
+            ", and {} more (--format json has all)",
+            grouped(more as u64)
+        ));
+    }
+    text
 }
 
 fn or_dash(text: String) -> String {

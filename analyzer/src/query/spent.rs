@@ -7,17 +7,17 @@ use crate::table::{Head, Table, Value};
 use crate::units::percent;
 
 /// The heading of the section.
-pub const TITLE: &str = "Where the time went (reclaim and lock are parts of the lines above them)";
+pub const TITLE: &str = "Where the time went (blocked: I/O and locks; \"of which\" overlaps the others)";
 
 /// A line of the table: what it is called, and its sum.
 type Line = (&'static str, fn(&Parts) -> u64);
 
 const LINES: [Line; 5] = [
-    ("blocked (I/O, locks)", |parts| parts.blocked_ns),
+    ("blocked", |parts| parts.blocked_ns),
     ("run queue", |parts| parts.runqueue_ns),
     ("CPU", |parts| parts.cpu_ns),
-    ("  of which reclaim", |parts| parts.reclaim_ns),
-    ("  of which lock", |parts| parts.lock_ns),
+    ("of which reclaim", |parts| parts.reclaim_ns),
+    ("of which lock", |parts| parts.lock_ns),
 ];
 
 /// Milliseconds and percent of the wait, a pair of columns for each class that has faults, and one for all.

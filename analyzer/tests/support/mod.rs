@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+pub mod ask;
+
 use pf_formats::{
     Access, Accounting, CommId, Dict, Event, Happening, Header, Host, Loss, LossReason, Meta, Object,
     ObjectId, ObjectKind, Origin, StackId, TimelineEntry, Totals, TraceWriter,
@@ -126,19 +128,21 @@ pub fn events() -> Vec<Event> {
 }
 
 pub fn totals(events: &[Event]) -> Totals {
-    let majors = events.iter().filter(|event| event.major).count() as u64;
+    let failed = events.iter().filter(|event| event.failed).count() as u64;
+    let majors = events.iter().filter(|e| e.major && !e.failed).count() as u64;
     let all = events.len() as u64;
+    let minors = all - majors - failed;
     Totals {
         events: all,
         majors,
-        minors: all - majors,
-        failed: 0,
+        minors,
+        failed,
         lost: 0,
         end_ns: START_NS + 100 * MS,
         accounting: Some(Accounting {
             kernel_majors: majors,
-            kernel_minors: all - majors,
-            recorded: all,
+            kernel_minors: minors,
+            recorded: majors + minors,
             lost: 0,
             hidden: 0,
             filtered: 0,
@@ -163,7 +167,7 @@ pub fn unfinished(meta: &Meta, dicts: &[Dict], events: &[Event]) -> Vec<u8> {
     bytes
 }
 
-fn writer(meta: &Meta, dicts: &[Dict], events: &[Event], losses: &[Loss]) -> TraceWriter<Vec<u8>> {
+pub fn writer(meta: &Meta, dicts: &[Dict], events: &[Event], losses: &[Loss]) -> TraceWriter<Vec<u8>> {
     let mut writer = TraceWriter::create(Vec::new(), &header(), meta).unwrap();
     for dict in dicts {
         writer.dict(dict).unwrap();
