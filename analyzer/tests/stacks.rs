@@ -1,12 +1,10 @@
 //! `stacks` on a small trace whose stacks are known, through the library, with the exact text it must print.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod stack_fixture;
 mod support;
 
-use pf_formats::{
-    BuildId, CommId, Dict, Event, Frame, FrameId, Inlined, Meta, ObjectId, ObjectKind, StackId, StackNode,
-    Symbol, TraceReader,
-};
+use pf_formats::{CommId, Dict, Event, FrameId, StackId, StackNode, Symbol, TraceReader};
 use pfanalyze::error::AnalyzeError;
 use pfanalyze::filter::Filter;
 use pfanalyze::heat::scale::Weight;
@@ -14,110 +12,13 @@ use pfanalyze::query::stacks::{Base, StackTree, Stacks, hidden_in_words};
 use pfanalyze::scan::scan;
 use pfanalyze::stack_tree::prune::Limits;
 use pfanalyze::table::Format;
-use support::{dicts, events, file_fault, heap_fault, meta, object, small, trace};
+use stack_fixture::{faults, stack_dicts, stack_of, stack_trace};
+use support::{dicts, events, file_fault, meta, small, trace};
 
 const ALL: Limits = Limits {
     min_share: 0,
     depth: None,
 };
-
-fn stack_of(stack: u32, event: Event) -> Event {
-    Event {
-        stack: StackId(stack),
-        ..event
-    }
-}
-
-fn stack_dicts() -> Vec<Dict> {
-    let frame = |object, offset| Frame {
-        object: ObjectId(object),
-        offset,
-    };
-    let node = |parent, frame, truncated| StackNode {
-        parent: StackId(parent),
-        frame: FrameId(frame),
-        truncated,
-    };
-    vec![
-        Dict::Objects {
-            first_id: 3,
-            entries: vec![object(ObjectKind::File, "/usr/bin/app")],
-        },
-        Dict::Frames {
-            first_id: 1,
-            entries: vec![
-                frame(3, 0x100),
-                frame(3, 0x200),
-                frame(3, 0x300),
-                frame(3, 0x310),
-                frame(3, 0x999),
-                frame(0, 0x7fff_0000),
-            ],
-        },
-        Dict::Stacks {
-            first_id: 1,
-            entries: vec![
-                node(0, 1, StackNode::WHOLE),
-                node(1, 2, 0),
-                node(2, 3, 0),
-                node(2, 4, 0),
-                node(0, 5, StackNode::NO_FRAME_POINTERS),
-                node(5, 6, 0),
-                node(0, 2, StackNode::NOT_RESIDENT),
-            ],
-        },
-    ]
-}
-
-fn symbol_dicts() -> Vec<Dict> {
-    let symbol = |frame, name: &str, line, inlined| Symbol {
-        frame: FrameId(frame),
-        name: name.into(),
-        offset: 0x1f,
-        file: "app.c".into(),
-        line,
-        inlined,
-    };
-    let inlined = |name: &str, line| Inlined {
-        name: name.into(),
-        file: "step.h".into(),
-        line,
-    };
-    vec![
-        Dict::Symbols {
-            entries: vec![
-                symbol(1, "_start", 0, vec![]),
-                symbol(2, "main", 7, vec![]),
-                symbol(3, "walk", 20, vec![inlined("touch", 3), inlined("step", 9)]),
-                symbol(4, "walk", 21, vec![]),
-            ],
-        },
-        Dict::BuildIds {
-            entries: vec![BuildId {
-                object: ObjectId(3),
-                id: vec![0xde, 0xad, 0x01],
-            }],
-        },
-    ]
-}
-
-/// 2 ms in all: 1.4 and 0.3 ms in `walk`, with functions inlined into it once; 0.2 ms without callers, twice in
-/// different ways; and a fault without a stack.
-fn faults() -> Vec<Event> {
-    vec![
-        stack_of(3, file_fault(10, 1_400_000, 0)),
-        stack_of(4, file_fault(20, 300_000, 1)),
-        stack_of(6, file_fault(30, 150_000, 2)),
-        stack_of(7, file_fault(40, 50_000, 3)),
-        stack_of(3, heap_fault(50, 99_000, 1)),
-        heap_fault(60, 1_000, 2),
-    ]
-}
-
-fn stack_trace(meta: &Meta, faults: &[Event]) -> Vec<u8> {
-    let dicts = [dicts(), stack_dicts(), symbol_dicts()].concat();
-    trace(meta, &dicts, faults, &[])
-}
 
 fn tree(bytes: &[u8], filter: &Filter, base: Base) -> Result<StackTree, AnalyzeError> {
     let mut stacks = Stacks::default();

@@ -11,7 +11,7 @@ use polars::prelude::PlHashMap;
 
 /// Nodes of a tree. A recording has some ten thousand; only a trace made to hurt reaches this, and what no longer
 /// fits is counted in the caller.
-const MAX_NODES: usize = 1 << 22;
+const MAX_NODES: usize = 1 << 20;
 
 /// Frames of one stack, inlined ones included. Recorders stop at some hundred.
 const MAX_DEPTH: u32 = 2048;

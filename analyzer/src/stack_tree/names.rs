@@ -210,7 +210,7 @@ fn describe(id: u32, dicts: &Dicts) -> Vec<Function> {
         }];
     };
     let object = frame.object.0;
-    let path = dicts.is_file_backed(object).then(|| dicts.label(object));
+    let path = dicts.file(object);
     let place = Function {
         object: path.as_deref().map(str::to_owned),
         build_id: dicts.stacks.build_id(object),
