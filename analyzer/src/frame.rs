@@ -112,7 +112,8 @@ fn derived(columns: &Columns, column: Column, session: &Session, height: usize) 
                 .into_column()
         }
         _ if height == 0 || is_missing(columns, column) => {
-            Series::full_null(name.into(), height, &column.dtype()).into_column()
+            // Takes no memory per row.
+            PolarsColumn::full_null(name.into(), height, &column.dtype())
         }
         // Replaced by `stored`.
         _ => Series::new(name.into(), [false]).into_column(),
@@ -188,9 +189,10 @@ pub fn u8s(frame: &DataFrame, column: Column) -> Result<&[u8], AnalyzeError> {
 /// # Errors
 /// As [`u64s`].
 pub fn optional_u64s(frame: &DataFrame, column: Column) -> Result<Option<&[u64]>, AnalyzeError> {
-    let chunked = frame.column(column.name())?.u64()?;
-    if chunked.null_count() > 0 {
+    let column = frame.column(column.name())?;
+    // Asked first: looking at the values would make a row for every null.
+    if column.null_count() > 0 {
         return Ok(None);
     }
-    Ok(Some(chunked.cont_slice()?))
+    Ok(Some(column.u64()?.cont_slice()?))
 }
