@@ -12,7 +12,7 @@ use pfanalyze::query::stacks::{Base, StackTree, Stacks, hidden_in_words};
 use pfanalyze::scan::scan;
 use pfanalyze::stack_tree::prune::Limits;
 use pfanalyze::table::Format;
-use stack_fixture::{faults, stack_dicts, stack_of, stack_trace};
+use stack_fixture::{faults, stack_dicts, stack_of, stack_trace, symbol_dicts};
 use support::{dicts, events, file_fault, meta, small, trace};
 
 const ALL: Limits = Limits {
@@ -318,4 +318,64 @@ fn wide_names_are_cut_to_the_terminal() {
     let text = String::from_utf8(out).unwrap();
     assert!(text.lines().all(|line| line.chars().count() <= 69), "{text}");
     assert!(text.contains("- [truncated: no frame po…"), "{text}");
+}
+
+#[test]
+fn whatever_the_dictionaries_say_every_fault_is_counted_once() {
+    let mut state = 7u64;
+    let mut below = |limit: u32| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u32 % limit
+    };
+    for _ in 0..200 {
+        let mut all = dicts();
+        let mut next_id = 1;
+        for _ in 0..below(4) {
+            // No id comes twice, and some never.
+            let first_id = next_id + below(5);
+            next_id = first_id + 10;
+            let nodes = (first_id..first_id + 10).map(|id| StackNode {
+                parent: StackId(below(id)),
+                frame: FrameId(below(12)),
+                truncated: below(6) as u8,
+            });
+            let entries = nodes.collect();
+            all.push(Dict::Stacks { first_id, entries });
+        }
+        if below(2) == 0 {
+            all.push(stack_dicts().remove(1));
+            all.extend(symbol_dicts());
+        }
+        let faults: Vec<Event> = (0..50)
+            .map(|i| stack_of(1 + below(40), file_fault(i, 1 + u64::from(below(1_000)), i)))
+            .collect();
+        let wait: u64 = faults.iter().map(|fault| fault.latency_ns).sum();
+        let bytes = trace(&meta(), &all, &faults, &[]);
+        for (weight, sum) in [(Weight::Count, 50), (Weight::Wait, wait)] {
+            let values = folded(&bytes, weight);
+            let values = values.lines().map(|line| line.rsplit_once(' ').unwrap().1);
+            assert_eq!(
+                values.map(|value| value.parse::<u64>().unwrap()).sum::<u64>(),
+                sum
+            );
+        }
+        let rows: serde_json::Value = serde_json::from_str(&table(&bytes, Format::Json)).unwrap();
+        let rows = rows.as_array().unwrap();
+        let sum = |field: &str, filter: &dyn Fn(&serde_json::Value) -> bool| {
+            let rows = rows.iter().filter(|row| filter(row));
+            rows.map(|row| row[field].as_u64().unwrap()).sum::<u64>()
+        };
+        assert_eq!(sum("self_faults", &|_| true), 50);
+        assert_eq!(sum("faults", &|row| row["parent"].is_null()), 50);
+        // Callers have what those they called have, and their own.
+        for row in rows {
+            let called = sum("faults", &|other| other["parent"] == row["id"]);
+            assert_eq!(
+                row["faults"].as_u64(),
+                Some(called + row["self_faults"].as_u64().unwrap())
+            );
+        }
+    }
 }
