@@ -1,10 +1,11 @@
 //! One request from open to flush. It decides nothing about numbers; it wires input, queries and output together.
 
-use crate::cli::{HeatOptions, Request, Verb};
+use crate::cli::{HeatOptions, Request, StackOptions, Verb};
 use crate::error::AnalyzeError;
 use crate::heat::collect::{Extent, Heat};
 use crate::heat::draw::{MARGIN_COLUMNS, Style};
 use crate::heat::scale::{Spread, Weight};
+use crate::histogram::precision;
 use crate::input::{self, Input};
 use crate::notice;
 use crate::output::Output;
@@ -13,8 +14,10 @@ use crate::query::events::Events;
 use crate::query::files::Files;
 use crate::query::info::{self, shell_words};
 use crate::query::percentiles::Percentiles;
+use crate::query::stacks::{Base, Stacks, hidden_in_words};
 use crate::query::threads::Threads;
 use crate::report::{Layout, Report};
+use crate::sampling;
 use crate::scan::{Query, scan};
 use crate::session::Session;
 use crate::table::{Format, Table};
@@ -62,6 +65,7 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
                 Format::Table => report.write_text(&session, &request.filter, &layout, &mut output.out)?,
                 Format::Csv | Format::Json => {
                     warn(&session);
+                    say_remarks(sampling::remark(&session), request, output)?;
                     report.write_json(&session, &mut output.out)?;
                 }
             }
@@ -70,25 +74,39 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             let mut threads = Threads::default();
             let session = read(request, input, &mut [&mut threads])?;
             write_table(&threads.table(&session), &session, request, output)?;
+            let failed = threads.classes().failed_in_words();
+            say_remarks(
+                sampling::remark(&session).into_iter().chain(failed),
+                request,
+                output,
+            )?;
         }
         Verb::Files => {
             let mut files = Files::default();
             let session = read(request, input, &mut [&mut files])?;
             write_table(&files.table(&session), &session, request, output)?;
+            let failed = files.classes().failed_in_words();
+            say_remarks(
+                sampling::remark(&session).into_iter().chain(failed),
+                request,
+                output,
+            )?;
         }
         Verb::Percentiles(by) => {
             let mut percentiles = Percentiles::new(by);
             let session = read(request, input, &mut [&mut percentiles])?;
             write_table(&percentiles.table(&session), &session, request, output)?;
             if request.format == Format::Table {
-                writeln!(output.out, "{}", crate::histogram::PRECISION)?;
+                writeln!(output.out, "{}", precision(session.sampling()))?;
             }
+            say_remarks(sampling::remark(&session), request, output)?;
         }
+        Verb::Stacks(options) => stacks(request, options, input, output)?,
         Verb::Heatmap(options) => heatmap(request, options, input, output)?,
         Verb::Events => {
             let mut events = Events::new(request.format, &mut output.out);
             let session = read(request, input, &mut [&mut events])?;
-            events.finish()?;
+            events.finish(&session)?;
             // Known only now that the events are out.
             warn(&session);
         }
@@ -123,7 +141,8 @@ fn heatmap(
             options.columns.unwrap_or(DATA_SIZE.1),
         );
         let table = heat.table(&session, &request.filter, size, options.weight);
-        return table.write(request.format, None, &mut output.out);
+        table.write(request.format, None, &mut output.out)?;
+        return say_remarks(sampling::remark(&session), request, output);
     }
     let fitting_rows = output
         .height()
@@ -141,7 +160,42 @@ fn heatmap(
         spread: options.spread,
         colour: output.colour,
     };
-    heat.write_text(&session, &request.filter, extent, style, &mut output.out)
+    heat.write_text(&session, &request.filter, extent, style, &mut output.out)?;
+    say_remarks(sampling::remark(&session), request, output)
+}
+
+fn stacks(
+    request: &Request,
+    options: StackOptions,
+    input: Input,
+    output: &mut Output,
+) -> Result<(), AnalyzeError> {
+    let mut stacks = Stacks::default();
+    let session = read(request, input, &mut [&mut stacks])?;
+    if options.folded {
+        let tree = stacks.finish(&session, Base::Thread)?;
+        warn(&session);
+        for remark in tree.remarks(options.weight) {
+            // Nothing can be done about a closed stderr.
+            let _ = writeln!(std::io::stderr(), "note: {remark}");
+        }
+        return tree.write_folded(options.weight, &mut output.out);
+    }
+    let tree = stacks.finish(&session, Base::Function)?;
+    let limits = options.limits;
+    let shown = tree.shown(options.weight, limits);
+    say_warnings(&session, request.format, output)?;
+    if request.format == Format::Table {
+        let width = output.terminal.map(|_| output.width());
+        tree.write_text(&shown, options.weight, width, &mut output.out)?;
+    } else {
+        tree.table(&shown).write(request.format, None, &mut output.out)?;
+    }
+    let remarks = hidden_in_words(&shown, limits)
+        .into_iter()
+        .chain(tree.remarks(options.weight))
+        .chain(sampling::remark(&session));
+    say_remarks(remarks, request, output)
 }
 
 fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Result<Session, AnalyzeError> {
@@ -181,6 +235,23 @@ fn say_warnings(session: &Session, format: Format, output: &mut Output) -> Resul
     }
     for warning in notice::warnings(session) {
         writeln!(output.out, "! {warning}")?;
+    }
+    Ok(())
+}
+
+/// What to know of the numbers: with the table for people, after it; for programs, on stderr.
+fn say_remarks(
+    remarks: impl IntoIterator<Item = String>,
+    request: &Request,
+    output: &mut Output,
+) -> Result<(), AnalyzeError> {
+    for remark in remarks {
+        if request.format == Format::Table {
+            writeln!(output.out, "{remark}")?;
+        } else {
+            // Nothing can be done about a closed stderr.
+            let _ = writeln!(std::io::stderr(), "note: {remark}");
+        }
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! The command line: clap types, and their translation into the plain options of the library. Clap stops here.
 
-use crate::filter::{Class, Filter};
+use crate::class::Class;
+use crate::filter::Filter;
 use crate::heat::scale::{Spread, Weight};
 use crate::pattern::Pattern;
 use crate::query::percentiles::By;
+use crate::stack_tree::prune::Limits;
 use crate::table::Format;
 use crate::units::{parse_address, parse_duration_ns};
 use clap::{Args, Parser, Subcommand};
@@ -37,7 +39,7 @@ enum VerbArgs {
     Threads(Plain),
     /// Faults, waiting time and distinct pages per file or kind of memory
     Files(Plain),
-    /// Latency percentiles by class, thread, thread name or file
+    /// Latency percentiles by class, thread, thread name, file, origin or access
     Percentiles {
         #[command(flatten)]
         plain: Plain,
@@ -51,6 +53,13 @@ enum VerbArgs {
         plain: Plain,
         #[command(flatten)]
         heat: HeatArgs,
+    },
+    /// Which code faulted: user stacks as a tree, callers on top; for recordings made with pfrec --stacks
+    Stacks {
+        #[command(flatten)]
+        plain: Plain,
+        #[command(flatten)]
+        stacks: StackArgs,
     },
     /// One line per fault, sorted by time within each block of up to 65,536 events
     Events(Plain),
@@ -112,6 +121,9 @@ struct FilterArgs {
     /// Only faults that the kernel counts as minor; they may have waited for another thread's I/O
     #[arg(long)]
     minor: bool,
+    /// Only faults that failed: SIGSEGV, SIGBUS, out of memory; the kernel counts them as neither
+    #[arg(long)]
+    failed: bool,
     /// Only faults of at least TIME: microseconds, or with ns, us, ms, s
     #[arg(long, value_name = "TIME", value_parser = microseconds)]
     min_latency: Option<u64>,
@@ -143,6 +155,24 @@ struct HeatArgs {
     regions: u16,
 }
 
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Stacks")]
+struct StackArgs {
+    /// What makes a branch heavy
+    #[arg(long, value_enum, default_value_t = Weight::Wait)]
+    weight: Weight,
+    /// One line per stack for inferno-flamegraph or flamegraph.pl: thread;caller;callee VALUE, in whole nanoseconds, or
+    /// in faults with --weight count
+    #[arg(long, conflicts_with_all = ["min_percent", "depth"])]
+    folded: bool,
+    /// Hide branches below P percent of the whole [default: 0.5; with --format csv or json 0]
+    #[arg(long, value_name = "P", value_parser = thousandths_of_percent)]
+    min_percent: Option<u32>,
+    /// Hide frames deeper than N, counted from the outermost one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    depth: Option<u32>,
+}
+
 /// What to do, free of clap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -169,6 +199,7 @@ pub enum Verb {
     Files,
     Percentiles(By),
     Heatmap(HeatOptions),
+    Stacks(StackOptions),
     Events,
     Info,
 }
@@ -188,6 +219,17 @@ pub struct HeatOptions {
     pub columns: Option<usize>,
     /// Regions to draw.
     pub regions: usize,
+}
+
+/// Options of `stacks`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackOptions {
+    /// What makes a branch heavy.
+    pub weight: Weight,
+    /// For flame graph tools.
+    pub folded: bool,
+    /// How much of the tree to show.
+    pub limits: Limits,
 }
 
 impl Cli {
@@ -214,6 +256,10 @@ impl Cli {
             Some(VerbArgs::Files(plain)) => (plain, Verb::Files),
             Some(VerbArgs::Events(plain)) => (plain, Verb::Events),
             Some(VerbArgs::Percentiles { plain, by }) => (plain, Verb::Percentiles(by)),
+            Some(VerbArgs::Stacks { plain, stacks }) => {
+                let options = stacks.into_options(plain.output.format)?;
+                (plain, Verb::Stacks(options))
+            }
             Some(VerbArgs::Heatmap { plain, heat }) => (plain, Verb::Heatmap(heat.into_options())),
             Some(VerbArgs::Info { trace, output }) => {
                 return Ok(Request {
@@ -256,14 +302,23 @@ impl FilterArgs {
         {
             return Err("--min-latency is above --max-latency: no fault can pass".into());
         }
-        let class = match (self.major, self.minor) {
-            (true, true) => {
-                return Err("--major and --minor exclude each other: leave both out for all faults".into());
-            }
-            (true, false) => Some(Class::Major),
-            (false, true) => Some(Class::Minor),
-            (false, false) => None,
-        };
+        let given = [
+            (self.major, Class::Major),
+            (self.minor, Class::Minor),
+            (self.failed, Class::Failed),
+        ];
+        let mut classes = given
+            .into_iter()
+            .filter(|(is_given, _)| *is_given)
+            .map(|(_, class)| class);
+        let class = classes.next();
+        if let (Some(one), Some(other)) = (class, classes.next()) {
+            return Err(format!(
+                "--{} and --{} exclude each other: leave both out for all faults",
+                one.name(),
+                other.name()
+            ));
+        }
         let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
         Ok(Filter {
             from_ns: self.from,
@@ -298,6 +353,7 @@ impl FilterArgs {
             .for_each(|file| say("--file", Some(file.clone())));
         say("--major", self.major.then(String::new));
         say("--minor", self.minor.then(String::new));
+        say("--failed", self.failed.then(String::new));
         say("--min-latency", self.min_latency.map(crate::units::duration));
         say("--max-latency", self.max_latency.map(crate::units::duration));
         words.join(" ")
@@ -315,6 +371,46 @@ impl HeatArgs {
             regions: usize::from(self.regions),
         }
     }
+}
+
+impl StackArgs {
+    fn into_options(self, format: Format) -> Result<StackOptions, String> {
+        if self.folded && format != Format::Table {
+            return Err("--folded is a format of its own: leave --format out".into());
+        }
+        let default = if format == Format::Table { MIN_SHARE } else { 0 };
+        Ok(StackOptions {
+            weight: self.weight,
+            folded: self.folded,
+            limits: Limits {
+                min_share: self.min_percent.unwrap_or(default),
+                depth: self.depth,
+            },
+        })
+    }
+}
+
+/// Branches of stacks thinner than this do not help in a table: half a percent, in thousandths of one.
+const MIN_SHARE: u32 = 500;
+
+/// `0.5` is 500; digits below a thousandth are cut off.
+fn thousandths_of_percent(text: &str) -> Result<u32, String> {
+    let wrong = || format!("'{text}' is not a share: give percent from 0 to 100, such as 0.5");
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
+    let is_number = |part: &str| part.chars().all(|digit| digit.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) || (whole.is_empty() && fraction.is_empty()) {
+        return Err(wrong());
+    }
+    let whole: u32 = match whole {
+        "" => 0,
+        whole => whole.parse().map_err(|_| wrong())?,
+    };
+    let digits: u32 = digits.parse().map_err(|_| wrong())?;
+    let share = whole
+        .checked_mul(1_000)
+        .and_then(|whole| whole.checked_add(digits));
+    share.filter(|&share| share <= 100_000).ok_or_else(wrong)
 }
 
 fn seconds(text: &str) -> Result<u64, String> {
@@ -379,9 +475,27 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_stacks_hides_thin_branches_and_programs_get_all() {
+        let share = |arguments: &[&str]| {
+            let verb = request(&[&["stacks", "t"], arguments].concat()).unwrap().verb;
+            let Verb::Stacks(options) = verb else {
+                panic!("{verb:?}")
+            };
+            assert_eq!(options.weight, Weight::Wait);
+            options.limits.min_share
+        };
+        assert_eq!(share(&[]), 500);
+        assert_eq!(share(&["--format", "json"]), 0);
+        assert_eq!(share(&["--min-percent", "2.25", "--format", "csv"]), 2_250);
+        assert_eq!(share(&["--min-percent", "100"]), 100_000);
+        assert_eq!(share(&["--min-percent", ".0019"]), 1);
+    }
+
+    #[test]
     fn contradictions_are_usage_errors() {
         for wrong in [
             &["t", "--major", "--minor"][..],
+            &["t", "--failed", "--minor"],
             &["t", "--from", "2", "--to", "1"],
             &["t", "--min-latency", "2", "--max-latency", "1"],
             &["t", "--format", "csv"],
@@ -390,6 +504,12 @@ mod tests {
             &["heatmap", "t", "--address", "5-5"],
             &["heatmap", "t", "--address", "1-2", "--file", "x"],
             &["heatmap", "t", "--rows", "0"],
+            &["stacks", "t", "--folded", "--depth", "3"],
+            &["stacks", "t", "--folded", "--format", "json"],
+            &["stacks", "t", "--min-percent", "100.1"],
+            &["stacks", "t", "--min-percent", "+1"],
+            &["stacks", "t", "--min-percent", "."],
+            &["stacks", "t", "--depth", "0"],
             &["--pid", "3", "threads", "t"],
             &["threads"],
             &[],

@@ -1,5 +1,6 @@
 //! Names for the ids in event blocks. An id without an entry (its dictionary record was damaged) prints as `unknown#id`.
 
+use crate::stack_dict::StackDict;
 use pf_formats::{Dict, Object, ObjectKind};
 use polars::prelude::PlHashMap;
 use std::borrow::Cow;
@@ -9,6 +10,8 @@ use std::borrow::Cow;
 pub struct Dicts {
     comms: PlHashMap<u32, String>,
     objects: PlHashMap<u32, Object>,
+    /// Stacks, frames and their names.
+    pub stacks: StackDict,
     generation: u64,
 }
 
@@ -27,6 +30,10 @@ impl Dicts {
                     self.objects.entry(id).or_insert(object);
                 }
             }
+            Dict::Frames { first_id, entries } => self.stacks.learn_frames(first_id, entries),
+            Dict::Stacks { first_id, entries } => self.stacks.learn_stacks(first_id, entries),
+            Dict::Symbols { entries } => self.stacks.learn_symbols(entries),
+            Dict::BuildIds { entries } => self.stacks.learn_build_ids(entries),
         }
     }
 

@@ -1,22 +1,14 @@
 //! Which faults count. One filter serves every verb: it skips whole blocks by their ranges and masks the rest.
 
+use crate::class::{Class, ClassBits};
 use crate::error::AnalyzeError;
-use crate::frame::u32s;
+use crate::frame::{u8s, u32s};
 use crate::pattern::Pattern;
 use crate::schema::Column;
 use crate::session::Session;
 use pf_formats::BlockInfo;
 use polars::prelude::{BooleanChunked, ChunkCompareIneq, DataFrame, NewChunkedArray, PlHashMap};
 use std::borrow::Cow;
-
-/// The kernel's class of a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Needed I/O.
-    Major,
-    /// Did not.
-    Minor,
-}
 
 /// All conditions must hold; several values of one condition are alternatives; empty means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,7 +66,7 @@ impl Filter {
         want(!self.tids.is_empty(), Column::Tid);
         want(!self.comms.is_empty(), Column::CommId);
         want(!self.files.is_empty(), Column::ObjectId);
-        want(self.class.is_some(), Column::Major);
+        want(self.class.is_some(), Column::ClassBits);
         columns
     }
 
@@ -93,7 +85,8 @@ impl Filter {
         let wrong_class = match self.class {
             Some(Class::Major) => block.majors == 0,
             Some(Class::Minor) => block.majors == block.events,
-            None => false,
+            // The statistics of a block do not tell.
+            Some(Class::Failed) | None => false,
         };
         !(too_early || too_late || too_fast || too_slow || wrong_class)
     }
@@ -170,12 +163,9 @@ impl Filter {
             ));
         }
         if let Some(class) = self.class {
-            let major = frame.column(Column::Major.name())?.bool()?;
-            and(if class == Class::Major {
-                major.clone()
-            } else {
-                !major
-            });
+            let bits = u8s(frame, Column::ClassBits)?.iter();
+            let flags = bits.map(|&bits| ClassBits(bits).class() == class);
+            and(BooleanChunked::from_iter_values("mask".into(), flags));
         }
         Ok(mask)
     }

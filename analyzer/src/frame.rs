@@ -1,12 +1,13 @@
 //! One block of events as a polars frame with exactly the columns asked for. It resolves names; it does not filter.
 
+use crate::class::ClassBits;
 use crate::error::AnalyzeError;
 use crate::schema::Column;
 use crate::session::Session;
-use pf_formats::{Access, Columns, Origin, Projection};
+use pf_formats::{Access, Columns, Projection};
 use polars::prelude::{
     BooleanChunked, Column as PolarsColumn, DataFrame, IntoColumn, NamedFrom, NewChunkedArray, PlHashMap,
-    Series, StringChunked, UInt8Chunked, UInt16Chunked, UInt32Chunked, UInt64Chunked,
+    PlSmallStr, Series, StringChunked, UInt8Chunked, UInt16Chunked, UInt32Chunked, UInt64Chunked,
 };
 use std::borrow::Cow;
 use std::mem::take;
@@ -52,33 +53,43 @@ fn stored(columns: &mut Columns, column: Column) -> Option<PolarsColumn> {
         Column::Address => UInt64Chunked::from_vec(name, take(&mut columns.address)).into_column(),
         Column::Ip => UInt64Chunked::from_vec(name, take(&mut columns.ip)).into_column(),
         Column::Retries => UInt8Chunked::from_vec(name, take(&mut columns.retries)).into_column(),
+        Column::ClassBits => UInt8Chunked::from_vec(name, take(&mut columns.class)).into_column(),
+        Column::BlockedNs => return optional(name, &mut columns.blocked_ns),
+        Column::RunqueueNs => return optional(name, &mut columns.runqueue_ns),
+        Column::ReclaimNs => return optional(name, &mut columns.reclaim_ns),
+        Column::LockNs => return optional(name, &mut columns.lock_ns),
         Column::ObjectId => UInt32Chunked::from_vec(name, take(&mut columns.object)).into_column(),
         Column::ObjectPage => UInt64Chunked::from_vec(name, take(&mut columns.object_page)).into_column(),
         _ => return None,
     })
 }
 
-/// Columns that are computed; all-null stands in for those that `stored` will put in.
+/// A column that a block may not hold; its values are null then.
+fn optional(name: PlSmallStr, values: &mut Vec<u64>) -> Option<PolarsColumn> {
+    let is_there = !values.is_empty();
+    is_there.then(|| UInt64Chunked::from_vec(name, take(values)).into_column())
+}
+
+/// Columns that are computed, or null; what `stored` has takes their place.
 fn derived(columns: &Columns, column: Column, session: &Session, height: usize) -> PolarsColumn {
     let name = column.name();
     let dicts = &session.dicts;
     match column {
-        Column::Major => flags(name, &columns.class, 1),
-        Column::Failed => flags(name, &columns.class, 2),
-        Column::Access => {
-            let codes = columns
-                .class
-                .iter()
-                .map(|class| Access::from_code(class >> 2 & 3).map(Access::name));
-            strings(name, codes)
+        Column::Major => flags(name, &columns.class, ClassBits::is_major),
+        Column::Failed => flags(name, &columns.class, ClassBits::is_failed),
+        Column::Access => strings(name, bits(columns).map(|bits| bits.access().map(Access::name))),
+        Column::Origin => strings(name, bits(columns).map(|bits| Some(bits.origin().name()))),
+        Column::Weight => {
+            let sampling = session.sampling();
+            let weights = bits(columns).map(|bits| sampling.weight(bits.class()));
+            UInt64Chunked::from_iter_values(name.into(), weights).into_column()
         }
-        Column::Origin => strings(
-            name,
-            columns
-                .class
-                .iter()
-                .map(|class| Some(Origin::from_code(class >> 4 & 3).name())),
-        ),
+        Column::StackId if !columns.stack.is_empty() => {
+            let ids = columns.stack.iter().map(|&id| (id != 0).then_some(id));
+            ids.collect::<UInt32Chunked>()
+                .with_name(name.into())
+                .into_column()
+        }
         Column::Comm => named(name, &columns.comm, |id| Some(dicts.comm(id))),
         Column::Kind => named(name, &columns.object, |id| {
             Some(Cow::Borrowed(dicts.kind(id).name()))
@@ -100,16 +111,34 @@ fn derived(columns: &Columns, column: Column, session: &Session, height: usize) 
                 .with_name(name.into())
                 .into_column()
         }
-        _ if height == 0 || column.projection().is_none() => {
-            Series::full_null(name.into(), height, &column.dtype()).into_column()
+        _ if height == 0 || is_missing(columns, column) => {
+            // Takes no memory per row.
+            PolarsColumn::full_null(name.into(), height, &column.dtype())
         }
         // Replaced by `stored`.
         _ => Series::new(name.into(), [false]).into_column(),
     }
 }
 
-fn flags(name: &str, class: &[u8], bit: u8) -> PolarsColumn {
-    BooleanChunked::from_iter_values(name.into(), class.iter().map(|class| class & bit != 0)).into_column()
+/// Columns that a block need not hold, or that nobody records yet.
+fn is_missing(columns: &Columns, column: Column) -> bool {
+    match column {
+        Column::BlockedNs => columns.blocked_ns.is_empty(),
+        Column::RunqueueNs => columns.runqueue_ns.is_empty(),
+        Column::ReclaimNs => columns.reclaim_ns.is_empty(),
+        Column::LockNs => columns.lock_ns.is_empty(),
+        Column::StackId => columns.stack.is_empty(),
+        other => other.projection().is_none(),
+    }
+}
+
+fn bits(columns: &Columns) -> impl Iterator<Item = ClassBits> + '_ {
+    columns.class.iter().copied().map(ClassBits)
+}
+
+fn flags(name: &str, class: &[u8], flag: impl Fn(ClassBits) -> bool) -> PolarsColumn {
+    let flags = class.iter().map(|&class| flag(ClassBits(class)));
+    BooleanChunked::from_iter_values(name.into(), flags).into_column()
 }
 
 fn strings<'a>(name: &str, values: impl Iterator<Item = Option<&'a str>>) -> PolarsColumn {
@@ -147,11 +176,23 @@ pub fn u32s(frame: &DataFrame, column: Column) -> Result<&[u32], AnalyzeError> {
     Ok(frame.column(column.name())?.u32()?.cont_slice()?)
 }
 
-/// As [`u64s`], for flags.
+/// As [`u64s`], for bytes.
 ///
 /// # Errors
 /// As [`u64s`].
-pub fn bools(frame: &DataFrame, column: Column) -> Result<impl Iterator<Item = bool>, AnalyzeError> {
-    let chunked = frame.column(column.name())?.bool()?;
-    Ok(chunked.downcast_iter().flat_map(|chunk| chunk.values_iter()))
+pub fn u8s(frame: &DataFrame, column: Column) -> Result<&[u8], AnalyzeError> {
+    Ok(frame.column(column.name())?.u8()?.cont_slice()?)
+}
+
+/// As [`u64s`], for a column that a block has for all of its rows or for none.
+///
+/// # Errors
+/// As [`u64s`].
+pub fn optional_u64s(frame: &DataFrame, column: Column) -> Result<Option<&[u64]>, AnalyzeError> {
+    let column = frame.column(column.name())?;
+    // Asked first: looking at the values would make a row for every null.
+    if column.null_count() > 0 {
+        return Ok(None);
+    }
+    Ok(Some(column.u64()?.cont_slice()?))
 }

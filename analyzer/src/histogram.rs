@@ -1,12 +1,21 @@
 //! A mergeable latency histogram with log-linear buckets over all of u64. Quantiles are within 1 % of the
 //! true value (the middle of a bucket 1/64 wide); count, sum, minimum and maximum are exact.
 
+use crate::sampling::Sampling;
+
 /// Buckets per power of two, as a power of two: the middle of a bucket is at most 1/128 of its value away.
 const SUB_BITS: u32 = 6;
 const SUB: u64 = 1 << SUB_BITS;
 
 /// What reports say about the precision of quantiles.
-pub const PRECISION: &str = "quantiles are within 1 %; minimum and maximum are exact";
+#[must_use]
+pub fn precision(sampling: Sampling) -> &'static str {
+    if sampling.is_sampled() {
+        "quantiles are those of the weighted sample, within 1 %"
+    } else {
+        "quantiles are within 1 %; minimum and maximum are exact"
+    }
+}
 
 /// Buckets kept as a sorted list. Most threads and files fill few, and there may be many threads; with more buckets
 /// the whole range is stored.
@@ -102,15 +111,25 @@ impl Buckets {
 impl Histogram {
     /// Adds one value.
     pub fn add(&mut self, value: u64) {
-        self.buckets.add(bucket_of(value), 1);
+        self.add_times(value, 1);
+    }
+
+    /// Adds one value that stands for `times` of its kind.
+    pub fn add_times(&mut self, value: u64, times: u64) {
+        if times == 0 {
+            return;
+        }
+        self.buckets.add(bucket_of(value), times);
         self.min = if self.count == 0 {
             value
         } else {
             self.min.min(value)
         };
         self.max = self.max.max(value);
-        self.count = self.count.saturating_add(1);
-        self.sum = self.sum.saturating_add(u128::from(value));
+        self.count = self.count.saturating_add(times);
+        self.sum = self
+            .sum
+            .saturating_add(u128::from(value).saturating_mul(u128::from(times)));
     }
 
     /// Adds everything `other` has counted.
@@ -269,6 +288,18 @@ mod tests {
         high.merge(&low);
         high.merge(&Histogram::default());
         assert_eq!(high, both);
+    }
+
+    #[test]
+    fn a_value_that_stands_for_many_counts_as_many() {
+        let (mut weighted, mut plain) = (Histogram::default(), Histogram::default());
+        for (value, times) in [(500, 7), (90, 1), (70_000, 3), (5, 0)] {
+            weighted.add_times(value, times);
+            (0..times).for_each(|_| plain.add(value));
+        }
+        assert_eq!(weighted, plain);
+        weighted.add_times(u64::MAX, u64::MAX);
+        assert_eq!((weighted.count(), weighted.sum()), (u64::MAX, u64::MAX));
     }
 
     #[test]

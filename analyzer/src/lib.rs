@@ -2,6 +2,8 @@
 //! The binary `pfanalyze` is a thin shell around [`app::run`]; everything else is here so that tests can use it.
 
 pub mod app;
+pub mod breakdown;
+pub mod class;
 pub mod cli;
 pub mod dicts;
 pub mod error;
@@ -10,6 +12,8 @@ pub mod frame;
 pub mod heat;
 pub mod histogram;
 pub mod input;
+pub mod loss_words;
+pub mod losses;
 pub mod notice;
 pub mod output;
 pub mod pages;
@@ -17,9 +21,12 @@ pub mod pattern;
 pub mod progress;
 pub mod query;
 pub mod report;
+pub mod sampling;
 pub mod scan;
 pub mod schema;
 pub mod session;
+pub mod stack_dict;
+pub mod stack_tree;
 pub mod table;
 pub mod text;
 pub mod units;

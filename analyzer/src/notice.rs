@@ -1,10 +1,11 @@
 //! What a reader must know before trusting any number: losses, damage, an unfinished recording, and how the counts
 //! compare with the kernel's own. Every verb prints these first.
 
+use crate::class::Class;
+use crate::loss_words;
 use crate::session::Session;
 use crate::text::escape;
-use crate::units::{fixed, grouped};
-use pf_formats::LossReason;
+use crate::units::grouped;
 
 /// Warnings, one line each; empty for a clean trace.
 #[must_use]
@@ -18,7 +19,7 @@ pub fn warnings(session: &Session) -> Vec<String> {
     } else if session.clean == Some(false) {
         lines.push("unfinished: the recorder closed the file early after an error".to_owned());
     }
-    lines.extend(losses(session));
+    lines.extend(loss_words::lines(session));
     if session.damage_count > 0 {
         let mut line = format!(
             "damaged: {} in {} place{}",
@@ -47,6 +48,15 @@ pub fn warnings(session: &Session) -> Vec<String> {
             lines.push(format!("damaged{uncounted}").replacen("damaged, ", "damaged: ", 1));
         }
     }
+    if session.impossible_breakdowns > 0 {
+        lines.push(format!(
+            "wrong: {} more time blocked and in the run queue than in all; left out of the breakdown",
+            match session.impossible_breakdowns {
+                1 => "1 fault has".to_owned(),
+                count => format!("{} faults have", grouped(count)),
+            }
+        ));
+    }
     lines
 }
 
@@ -64,87 +74,7 @@ fn uncounted(session: &Session) -> String {
     }
 }
 
-/// What was lost, when, and why.
-fn losses(session: &Session) -> Option<String> {
-    let costly = || {
-        session
-            .losses
-            .iter()
-            .filter(|loss| loss.reason.costs_events() && loss.count > 0)
-    };
-    let from_ns = costly().map(|loss| loss.from_ns).min()?;
-    let to_ns = costly().map(|loss| loss.to_ns).max()?;
-    let reasons: Vec<String> = costly()
-        .map(|loss| format!("{}: {}", reason_in_words(loss.reason), grouped(loss.count)))
-        .collect();
-    let (from_ns, to_ns) = (session.since_start_ns(from_ns), session.since_start_ns(to_ns));
-    let decimals = if to_ns.saturating_sub(from_ns) < 100_000_000 {
-        6
-    } else {
-        2
-    };
-    let seconds = |ns| format!("{} s", fixed(ns, 1_000_000_000, decimals));
-    Some(format!(
-        "lost: {} between {} and {} ({}); counts and waits are too low there",
-        quantity(session.events_lost(), "fault"),
-        seconds(from_ns),
-        seconds(to_ns),
-        reasons.join(", "),
-    ))
-}
-
-/// What is worth knowing but cost no event.
-#[must_use]
-pub fn notes(session: &Session) -> Vec<String> {
-    let uncostly = session
-        .losses
-        .iter()
-        .filter(|loss| !loss.reason.costs_events() && loss.count > 0);
-    uncostly
-        .map(|loss| {
-            let one = loss.count == 1;
-            match loss.reason {
-                LossReason::Unfinished => format!(
-                    "{} began and did not complete ({}, or {} restarted)",
-                    quantity(loss.count, "fault"),
-                    if one {
-                        "its thread was ended"
-                    } else {
-                        "their threads were ended"
-                    },
-                    if one { "it was" } else { "they were" },
-                ),
-                LossReason::InFlight => format!(
-                    "{} {} still open when the recording ended",
-                    quantity(loss.count, "fault"),
-                    if one { "was" } else { "were" },
-                ),
-                other => format!(
-                    "{}: {} (no faults missing through it)",
-                    reason_in_words(other),
-                    grouped(loss.count)
-                ),
-            }
-        })
-        .collect()
-}
-
-/// A reason as a sentence without its end.
-#[must_use]
-pub fn reason_in_words(reason: LossReason) -> &'static str {
-    match reason {
-        LossReason::Reserve => "the kernel's ring buffer was full",
-        LossReason::Recursion => "the kernel skipped a probe that would have interrupted itself",
-        LossReason::Unfinished => "a fault began and did not complete",
-        LossReason::NoEntry => "only the end of a fault was seen",
-        LossReason::Queue => "the recorder's own queue was full",
-        LossReason::Sideband => "records of mappings and threads were lost, names may be wrong",
-        LossReason::State => "there was no room to remember open faults",
-        LossReason::InFlight => "faults were still open when the recording ended",
-    }
-}
-
-fn quantity(count: u64, noun: &str) -> String {
+pub(crate) fn quantity(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
@@ -158,7 +88,8 @@ pub fn reconciliation(session: &Session) -> String {
         return "not possible: the recorder had no kernel counters to compare with".to_owned();
     };
     let kernel = u128::from(books.kernel_majors) + u128::from(books.kernel_minors);
-    let ours = u128::from(books.recorded) + u128::from(books.lost) + u128::from(books.hidden);
+    let parts = [books.recorded, books.lost, books.hidden, books.filtered];
+    let ours: u128 = parts.into_iter().map(u128::from).sum();
     let verdict = if kernel == ours {
         "exact".to_owned()
     } else {
@@ -166,16 +97,38 @@ pub fn reconciliation(session: &Session) -> String {
         let direction = if ours < kernel { "unexplained" } else { "too many" };
         format!("{} {direction}", grouped(difference))
     };
-    let read = if books.recorded == session.events {
+    // The kernel counts no failed fault.
+    let counted = session.events.saturating_sub(session.of_class(Class::Failed));
+    let read = if books.recorded == counted {
         String::new()
     } else {
-        format!("; but {} events were read", grouped(session.events))
+        format!("; but {} events were read", grouped(counted))
+    };
+    let filters = filters(session);
+    let filtered = match (books.filtered, filters.is_empty()) {
+        (0, true) => String::new(),
+        (count, true) => format!(" + {} filtered", grouped(count)),
+        (count, false) => format!(" + {} filtered ({})", grouped(count), escape(&filters.join(", "))),
     };
     format!(
-        "kernel counted {} faults = {} recorded + {} lost + {} hidden: {verdict}{read}",
+        "kernel counted {} faults = {} recorded + {} lost + {} hidden{filtered}: {verdict}{read}",
         grouped(u64::try_from(kernel).unwrap_or(u64::MAX)),
         grouped(books.recorded),
         grouped(books.lost),
         grouped(books.hidden),
     )
+}
+
+/// What the recorder was told to leave out, in its words; sampling is one of these even if it has no word for it.
+#[must_use]
+pub fn filters(session: &Session) -> Vec<String> {
+    let mut filters = session
+        .meta
+        .as_ref()
+        .map_or_else(Vec::new, |meta| meta.filters.clone());
+    let sampling = session.sampling();
+    if sampling.is_sampled() && !filters.iter().any(|filter| filter.contains("sample")) {
+        filters.push(format!("--sample {}", sampling.factor()));
+    }
+    filters
 }

@@ -1,16 +1,21 @@
 //! The default report: one screen that says what was recorded, whether to trust it, who waited, on what, when.
 //! It joins the results of the queries and has no numbers of its own.
 
+use crate::class::Class;
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
 use crate::heat::collect::{Extent, Heat};
 use crate::heat::draw::{MARGIN_COLUMNS, Style};
-use crate::histogram::PRECISION;
+use crate::histogram::precision;
+use crate::loss_words;
 use crate::notice;
 use crate::query::files::Files;
 use crate::query::info::{self, bytes_per_event, shell_words};
+use crate::query::origins::Origins;
 use crate::query::percentiles::class_table;
+use crate::query::spent;
 use crate::query::threads::Threads;
+use crate::sampling;
 use crate::scan::Query;
 use crate::session::Session;
 use crate::table::{Format, Table};
@@ -31,6 +36,7 @@ pub struct Report {
     threads: Threads,
     files: Files,
     heat: Heat,
+    origins: Origins,
 }
 
 impl Default for Report {
@@ -39,6 +45,7 @@ impl Default for Report {
             threads: Threads::default(),
             files: Files::default(),
             heat: Heat::by_place(),
+            origins: Origins::default(),
         }
     }
 }
@@ -58,8 +65,13 @@ pub struct Layout {
 
 impl Report {
     /// The queries to run.
-    pub fn queries(&mut self) -> [&mut dyn Query; 3] {
-        [&mut self.threads, &mut self.files, &mut self.heat]
+    pub fn queries(&mut self) -> [&mut dyn Query; 4] {
+        [
+            &mut self.threads,
+            &mut self.files,
+            &mut self.heat,
+            &mut self.origins,
+        ]
     }
 
     /// Writes the report as text.
@@ -77,6 +89,14 @@ impl Report {
         for warning in notice::warnings(session) {
             writeln!(out, "! {warning}")?;
         }
+        // Rows that a filter hides are not missing.
+        let is_whole = filter.is_empty() && notice::filters(session).is_empty();
+        if let Some(affected) = is_whole
+            .then(|| loss_words::affected_threads(session, &self.threads))
+            .flatten()
+        {
+            writeln!(out, "! {affected}")?;
+        }
         self.write_head(session, filter, layout, out)?;
         let classes = self.threads.classes();
         if classes.count() == 0 {
@@ -90,16 +110,23 @@ impl Report {
         }
         writeln!(out, "\nThreads, longest wait first")?;
         let mut threads = self.threads.table(session);
-        // The nine contract columns fit a screen; the verb has them all.
-        for row in threads.rows.iter_mut().chain(threads.total.iter_mut()) {
-            row.truncate(9);
-        }
-        threads.heads.truncate(9);
+        // What fits a screen; the verbs have all columns.
+        let failed = usize::from(classes.extras().has_failed);
+        threads.keep_columns(9 + failed);
         write_top(threads, THREADS_SHOWN, "threads", layout, out)?;
-        writeln!(out, "\nLatency by class ({PRECISION})")?;
+        writeln!(out, "\nLatency by class ({})", precision(session.sampling()))?;
         class_table(&classes).write(Format::Table, Some(layout.width), out)?;
+        if classes.parts.is_recorded() {
+            writeln!(out, "\n{}", spent::TITLE)?;
+            spent::by_part(&classes).write(Format::Table, Some(layout.width), out)?;
+            for remark in spent::remarks(&classes) {
+                writeln!(out, "{remark}")?;
+            }
+        }
         writeln!(out, "\nFiles and memory, longest wait first")?;
-        write_top(self.files.table(session), FILES_SHOWN, "files", layout, out)?;
+        let mut files = self.files.table(session);
+        files.keep_columns(7 + failed);
+        write_top(files, FILES_SHOWN, "files", layout, out)?;
         writeln!(out)?;
         let columns = layout.width.saturating_sub(MARGIN_COLUMNS).max(10);
         let extent = Extent {
@@ -152,10 +179,7 @@ impl Report {
                     )),
                 )?;
                 if !meta.filters.is_empty() {
-                    line(
-                        "only",
-                        escape(&format!("recorded with filters: {}", meta.filters.join(", "))),
-                    )?;
+                    line("filters", escape(&meta.filters.join(", ")))?;
                 }
                 if !meta.blind.is_empty() {
                     line("blind to", escape(&meta.blind.join(", ")))?;
@@ -163,18 +187,13 @@ impl Report {
             }
             None => line("recorded", format!("not known (its record is damaged), {start}"))?,
         }
-        line(
-            "faults",
-            format!(
-                "{}: {} major, {} minor; {}, {} bytes each",
-                grouped(session.events),
-                grouped(session.majors),
-                grouped(session.events.saturating_sub(session.majors)),
-                bytes(session.bytes),
-                bytes_per_event(session)
-            ),
-        )?;
-        for note in notice::notes(session) {
+        line("faults", faults_in_words(session))?;
+        if let Some(remark) = sampling::remark(session) {
+            line("sampled", remark)?;
+        }
+        let notes = loss_words::notes(session).into_iter();
+        let notes = notes.chain(self.threads.classes().failed_in_words());
+        for note in notes.chain(self.origins.in_words()) {
             line("note", note)?;
         }
         line("check", notice::reconciliation(session))?;
@@ -229,12 +248,39 @@ impl Report {
         write!(out, ",\n\"threads\":")?;
         self.threads.table(session).write_json(out)?;
         write!(out, ",\"percentiles\":")?;
-        class_table(&self.threads.classes()).write_json(out)?;
+        let classes = self.threads.classes();
+        class_table(&classes).write_json(out)?;
+        if classes.parts.is_recorded() {
+            write!(out, ",\"breakdown\":")?;
+            spent::by_class(&classes).write_json(out)?;
+        }
         write!(out, ",\"files\":")?;
         self.files.table(session).write_json(out)?;
         writeln!(out, "}}")?;
         Ok(())
     }
+}
+
+/// What was recorded: rows, as they are in the file.
+fn faults_in_words(session: &Session) -> String {
+    let of = |class| grouped(session.of_class(class));
+    let recorded = if session.sampling().is_sampled() {
+        " recorded"
+    } else {
+        ""
+    };
+    let failed = match session.of_class(Class::Failed) {
+        0 => String::new(),
+        failed => format!(", {} failed", grouped(failed)),
+    };
+    format!(
+        "{}{recorded}: {} major, {} minor{failed}; {}, {} bytes each",
+        grouped(session.events),
+        of(Class::Major),
+        of(Class::Minor),
+        bytes(session.bytes),
+        bytes_per_event(session)
+    )
 }
 
 /// The first rows of a table, its total, and how to see the others.

@@ -6,7 +6,7 @@ use crate::filter::{Filter, NameCache};
 use crate::frame;
 use crate::schema::Column;
 use crate::session::Session;
-use pf_formats::{Columns, Damage, EventsBlock, Item, TraceReader};
+use pf_formats::{Columns, Damage, EventsBlock, Item, Projection, TraceReader};
 use polars::prelude::DataFrame;
 use std::io::Read;
 
@@ -54,16 +54,17 @@ pub fn scan<R: Read>(
             Item::Damage(damage) => session.see_damage(damage),
             Item::Events(block) => {
                 session.announce_block(&block.info);
-                if decode && filter.may_pass(&block.info, &session) {
-                    let Some(frame) = blocks.frame(&block, filter, &mut session)? else {
-                        continue;
-                    };
-                    session.passed = session.passed.saturating_add(frame.height() as u64);
-                    for query in queries.iter_mut() {
-                        query.block(&frame, &session)?;
+                let is_wanted = decode && filter.may_pass(&block.info, &session);
+                if blocks.decode(&block, is_wanted, &mut session) {
+                    if is_wanted {
+                        let frame = blocks.frame(filter, &session)?;
+                        session.passed = session.passed.saturating_add(frame.height() as u64);
+                        for query in queries.iter_mut() {
+                            query.block(&frame, &session)?;
+                        }
                     }
+                    session.see_block(&block.info);
                 }
-                session.see_block(&block.info);
             }
         }
         tick(reader.offset());
@@ -80,14 +81,15 @@ struct Blocks {
 }
 
 impl Blocks {
-    /// The filtered frame; `None` when the block turns out to be damaged inside.
-    fn frame(
-        &mut self,
-        block: &EventsBlock,
-        filter: &Filter,
-        session: &mut Session,
-    ) -> Result<Option<DataFrame>, AnalyzeError> {
-        if let Err(error) = block.decode(frame::projection_of(&self.wanted), &mut self.columns) {
+    /// False when the block turns out to be damaged inside. Classes are counted of every block: its
+    /// statistics do not tell of failed faults.
+    fn decode(&mut self, block: &EventsBlock, is_wanted: bool, session: &mut Session) -> bool {
+        let projection = if is_wanted {
+            frame::projection_of(&self.wanted).union(Projection::CLASS)
+        } else {
+            Projection::CLASS
+        };
+        if let Err(error) = block.decode(projection, &mut self.columns) {
             session.see_damage(Damage {
                 offset: block.info.offset,
                 bytes: 0,
@@ -95,12 +97,18 @@ impl Blocks {
                 frames_missing: 1,
                 events_missing: u64::from(block.info.events),
             });
-            return Ok(None);
+            return false;
         }
+        session.see_columns(&self.columns);
+        true
+    }
+
+    /// The filtered frame of what was decoded.
+    fn frame(&mut self, filter: &Filter, session: &Session) -> Result<DataFrame, AnalyzeError> {
         let whole = frame::build(&mut self.columns, &self.wanted, session)?;
-        Ok(Some(match filter.mask(&whole, session, &mut self.cache)? {
+        Ok(match filter.mask(&whole, session, &mut self.cache)? {
             Some(mask) => whole.filter_seq(&mask)?,
             None => whole,
-        }))
+        })
     }
 }

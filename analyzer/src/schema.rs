@@ -30,8 +30,13 @@ pub enum Column {
     BlockedNs,
     RunqueueNs,
     ReclaimNs,
+    LockNs,
     QueryId,
     StackId,
+    /// How many faults the row stands for; a column of exports only where minor faults were sampled.
+    Weight,
+    /// Class, access and origin in one byte; not part of the public table.
+    ClassBits,
     /// Key of the comm dictionary: cheap to group by; not part of the public table.
     CommId,
     /// Key of the object dictionary; not part of the public table.
@@ -41,7 +46,7 @@ pub enum Column {
 }
 
 /// The public `faults` table, in order.
-pub const FAULTS: [Column; 21] = [
+pub const FAULTS: [Column; 22] = [
     Column::TsNs,
     Column::LatencyNs,
     Column::Pid,
@@ -61,6 +66,7 @@ pub const FAULTS: [Column; 21] = [
     Column::BlockedNs,
     Column::RunqueueNs,
     Column::ReclaimNs,
+    Column::LockNs,
     Column::QueryId,
     Column::StackId,
 ];
@@ -89,8 +95,11 @@ impl Column {
             Self::BlockedNs => "blocked_ns",
             Self::RunqueueNs => "runqueue_ns",
             Self::ReclaimNs => "reclaim_ns",
+            Self::LockNs => "lock_ns",
             Self::QueryId => "query_id",
             Self::StackId => "stack_id",
+            Self::Weight => "weight",
+            Self::ClassBits => "class_bits",
             Self::CommId => "comm_id",
             Self::ObjectId => "object_id",
             Self::ObjectPage => "object_page",
@@ -103,7 +112,7 @@ impl Column {
         match self {
             Self::Pid | Self::Tid | Self::StackId | Self::CommId | Self::ObjectId => DataType::UInt32,
             Self::Cpu => DataType::UInt16,
-            Self::Retries => DataType::UInt8,
+            Self::Retries | Self::ClassBits => DataType::UInt8,
             Self::Major | Self::Failed => DataType::Boolean,
             Self::Comm | Self::Access | Self::Origin | Self::Kind | Self::File => DataType::String,
             Self::TsNs
@@ -114,12 +123,14 @@ impl Column {
             | Self::BlockedNs
             | Self::RunqueueNs
             | Self::ReclaimNs
+            | Self::LockNs
             | Self::QueryId
+            | Self::Weight
             | Self::ObjectPage => DataType::UInt64,
         }
     }
 
-    /// The stored columns it is made of; `None` for columns that no recorder fills yet (they are null).
+    /// The stored columns it is made of; `None` for a column that no recorder fills yet (it is null).
     #[must_use]
     pub fn projection(self) -> Option<Projection> {
         match self {
@@ -128,13 +139,19 @@ impl Column {
             Self::Pid | Self::Tid | Self::Comm | Self::CommId => Some(Projection::THREAD),
             Self::Cpu => Some(Projection::CPU),
             Self::Address => Some(Projection::ADDRESS),
-            Self::Major | Self::Access | Self::Origin | Self::Failed => Some(Projection::CLASS),
+            Self::Major | Self::Access | Self::Origin | Self::Failed | Self::Weight | Self::ClassBits => {
+                Some(Projection::CLASS)
+            }
             Self::Retries => Some(Projection::RETRIES),
             Self::Ip => Some(Projection::IP),
             Self::Kind | Self::File | Self::FileOffset | Self::ObjectId | Self::ObjectPage => {
                 Some(Projection::OBJECT)
             }
-            Self::BlockedNs | Self::RunqueueNs | Self::ReclaimNs | Self::QueryId | Self::StackId => None,
+            Self::BlockedNs | Self::RunqueueNs | Self::ReclaimNs | Self::LockNs => {
+                Some(Projection::BREAKDOWN)
+            }
+            Self::StackId => Some(Projection::STACK),
+            Self::QueryId => None,
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Everything a trace says besides its events: who recorded it and how, names, thread lifetimes, losses, damage, totals.
 //! It is filled while the trace streams by; queries read it, and never the other way round.
 
+use crate::breakdown;
+use crate::class::{Class, ClassBits};
 use crate::dicts::Dicts;
-use pf_formats::{Damage, Footer, Happening, Header, Loss, LossReason, Meta, TimelineEntry, Totals};
+use crate::losses::Losses;
+use crate::sampling::Sampling;
+use pf_formats::{Columns, Damage, Footer, Happening, Header, Loss, LossReason, Meta, TimelineEntry, Totals};
 use std::collections::BTreeMap;
 
 /// Places of damage kept one by one; beyond this only their number is.
@@ -18,19 +22,8 @@ pub struct Lifetime {
     pub end_ns: Option<u64>,
     /// What all threads lived that had this pid and tid before.
     pub before_ns: u64,
-}
-
-/// Faults lost for one reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LossTotal {
-    /// Why.
-    pub reason: LossReason,
-    /// How many.
-    pub count: u64,
-    /// Start of the first interval.
-    pub from_ns: u64,
-    /// End of the last interval.
-    pub to_ns: u64,
+    /// The kernel's count of the faults of its whole life, major and minor, where its end told.
+    pub kernel_count: Option<u64>,
 }
 
 /// The trace without its events.
@@ -44,8 +37,8 @@ pub struct Session {
     pub dicts: Dicts,
     /// By (pid, tid).
     pub lifetimes: BTreeMap<(u32, u32), Lifetime>,
-    /// By reason, in the order of first appearance.
-    pub losses: Vec<LossTotal>,
+    /// What the recorder knows it does not have.
+    pub losses: Losses,
     /// The first places of damage.
     pub damages: Vec<Damage>,
     /// Number of all places of damage.
@@ -64,12 +57,14 @@ pub struct Session {
     pub events: u64,
     /// Events that passed the filter, when a query looked.
     pub passed: u64,
-    /// Major faults among all events.
-    pub majors: u64,
+    /// Rows whose breakdown exceeds their latency, as far as a query looked at breakdowns.
+    pub impossible_breakdowns: u64,
     /// Blocks read.
     pub blocks: u64,
     /// Size of the file or stream.
     pub bytes: u64,
+    /// Rows in the order of [`Class::ALL`].
+    classes: [u64; 3],
     first_ns: Option<u64>,
     last_ns: u64,
 }
@@ -83,7 +78,7 @@ impl Session {
             meta: None,
             dicts: Dicts::default(),
             lifetimes: BTreeMap::new(),
-            losses: Vec::new(),
+            losses: Losses::default(),
             damages: Vec::new(),
             damage_count: 0,
             damaged_bytes: 0,
@@ -93,9 +88,10 @@ impl Session {
             finished: false,
             events: 0,
             passed: 0,
-            majors: 0,
+            impossible_breakdowns: 0,
             blocks: 0,
             bytes: 0,
+            classes: [0; 3],
             first_ns: None,
             last_ns: 0,
         }
@@ -142,15 +138,31 @@ impl Session {
     /// Events that the recorder knows it could not record.
     #[must_use]
     pub fn events_lost(&self) -> u64 {
-        let costly = self.losses.iter().filter(|loss| loss.reason.costs_events());
-        costly.fold(0, |sum, loss| sum.saturating_add(loss.count))
+        self.losses.events()
     }
 
     /// How many for one reason.
     #[must_use]
     pub fn lost_to(&self, reason: LossReason) -> u64 {
-        let found = self.losses.iter().find(|loss| loss.reason == reason);
-        found.map_or(0, |loss| loss.count)
+        self.losses.of(reason)
+    }
+
+    /// Rows of one class read, before any filter and as recorded.
+    #[must_use]
+    pub fn of_class(&self, class: Class) -> u64 {
+        let counts = Class::ALL.iter().zip(self.classes);
+        counts
+            .filter(|(each, _)| **each == class)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// What one row stands for.
+    #[must_use]
+    pub fn sampling(&self) -> Sampling {
+        self.meta
+            .as_ref()
+            .map_or_else(Sampling::default, |meta| Sampling::one_in(meta.sample))
     }
 
     /// How long the threads with this pid and tid lived during the recording.
@@ -187,6 +199,7 @@ impl Session {
             Lifetime {
                 begin_ns: Some(ts_ns),
                 end_ns: None,
+                kernel_count: None,
                 before_ns: life.before_ns.saturating_add(end.saturating_sub(begin)),
             }
         } else {
@@ -206,8 +219,20 @@ impl Session {
     pub(crate) fn see_block(&mut self, info: &pf_formats::BlockInfo) {
         self.last_ns = self.last_ns.max(info.end_max);
         self.events = self.events.saturating_add(u64::from(info.events));
-        self.majors = self.majors.saturating_add(u64::from(info.majors));
         self.blocks = self.blocks.saturating_add(1);
+    }
+
+    /// What every decoded block is looked at for, whether its rows pass a filter or not.
+    pub(crate) fn see_columns(&mut self, columns: &Columns) {
+        for &bits in &columns.class {
+            let class = ClassBits(bits).class();
+            for (each, count) in Class::ALL.iter().zip(&mut self.classes) {
+                *count = count.saturating_add(u64::from(*each == class));
+            }
+        }
+        self.impossible_breakdowns = self
+            .impossible_breakdowns
+            .saturating_add(breakdown::impossible_rows(columns));
     }
 
     pub(crate) fn see_timeline(&mut self, entries: &[TimelineEntry]) {
@@ -215,8 +240,14 @@ impl Session {
             let key = (entry.pid, entry.tid);
             match entry.what {
                 Happening::Fork { .. } => self.see_birth(key, entry.ts_ns),
-                Happening::Exit { .. } => {
-                    self.lifetimes.entry(key).or_default().end_ns = Some(entry.ts_ns);
+                Happening::Exit {
+                    maj_flt,
+                    min_flt,
+                    counters_known,
+                } => {
+                    let life = self.lifetimes.entry(key).or_default();
+                    life.end_ns = Some(entry.ts_ns);
+                    life.kernel_count = counters_known.then(|| maj_flt.saturating_add(min_flt));
                 }
                 Happening::Map { .. } | Happening::Comm { .. } => {}
             }
@@ -229,21 +260,7 @@ impl Session {
     }
 
     pub(crate) fn see_losses(&mut self, losses: &[Loss]) {
-        for loss in losses {
-            match self.losses.iter_mut().find(|total| total.reason == loss.reason) {
-                Some(total) => {
-                    total.count = total.count.saturating_add(loss.count);
-                    total.from_ns = total.from_ns.min(loss.from_ns);
-                    total.to_ns = total.to_ns.max(loss.to_ns);
-                }
-                None => self.losses.push(LossTotal {
-                    reason: loss.reason,
-                    count: loss.count,
-                    from_ns: loss.from_ns,
-                    to_ns: loss.to_ns,
-                }),
-            }
-        }
+        losses.iter().for_each(|loss| self.losses.add(loss));
     }
 
     pub(crate) fn see_damage(&mut self, damage: Damage) {

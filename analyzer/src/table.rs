@@ -43,6 +43,13 @@ pub enum Value {
     Us(u64),
     /// Seconds, from nanoseconds.
     Seconds(u64),
+    /// A share in percent; nothing of nothing is nothing.
+    Percent {
+        /// How much.
+        part: u64,
+        /// Of how much.
+        whole: u64,
+    },
 }
 
 /// A result.
@@ -66,6 +73,7 @@ impl Value {
             Self::Ms(ns) => fixed(*ns, 1_000_000, 3),
             Self::Us(ns) => fixed(*ns, 1_000, 1),
             Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 6),
+            Self::Percent { part, whole } => hundredfold(*part, *whole, 1),
         }
     }
 
@@ -79,6 +87,7 @@ impl Value {
             Self::Ms(ns) => fixed(*ns, 1_000_000, 6),
             Self::Us(ns) => fixed(*ns, 1_000, 3),
             Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 9),
+            Self::Percent { part, whole } => hundredfold(*part, *whole, 3),
         }
     }
 
@@ -92,6 +101,19 @@ impl Value {
             number => number.plain(),
         }
     }
+}
+
+/// `100 × part / whole`.
+fn hundredfold(part: u64, whole: u64, decimals: u32) -> String {
+    if whole == 0 {
+        return fixed(0, 1, decimals);
+    }
+    // Numbers close to the largest lose what no decimal shows.
+    let (part, whole) = match part.checked_mul(100) {
+        Some(part) => (part, whole),
+        None => (part, (whole / 100).max(1)),
+    };
+    fixed(part, whole, decimals)
 }
 
 impl Table {
@@ -110,6 +132,14 @@ impl Table {
             Format::Csv => self.write_csv(out),
             Format::Json => self.write_json(out),
         }
+    }
+
+    /// Leaves out the columns behind the first `count`.
+    pub fn keep_columns(&mut self, count: usize) {
+        for row in self.rows.iter_mut().chain(self.total.iter_mut()) {
+            row.truncate(count);
+        }
+        self.heads.truncate(count);
     }
 
     /// The rows as a JSON array, one object per line.
@@ -244,6 +274,15 @@ mod tests {
             "              1,239\n"
         );
         assert_eq!(written(Format::Table), expected);
+    }
+
+    #[test]
+    fn a_share_is_written_in_percent() {
+        let share = |part, whole| Value::Percent { part, whole };
+        assert_eq!(share(1, 3).in_table(), "33.3");
+        assert_eq!(share(0, 0).in_table(), "0.0");
+        assert_eq!(share(u64::MAX, u64::MAX).in_table(), "100.0");
+        assert_eq!(share(5, 1_000).plain(), "0.500");
     }
 
     #[test]

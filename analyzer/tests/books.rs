@@ -56,3 +56,61 @@ fn events_that_the_end_record_counts_and_nobody_finds_are_named() {
         "{warnings}"
     );
 }
+
+/// The small trace, whose end record says that a filter left some faults out.
+fn filtered(filters: &[&str], left_out: u64) -> Vec<u8> {
+    let meta = pf_formats::Meta {
+        filters: filters.iter().map(|&filter| filter.to_owned()).collect(),
+        ..meta()
+    };
+    let writer = support::writer(&meta, &support::dicts(), &events(), &[]);
+    let mut totals = support::totals(&events());
+    let books = totals.accounting.as_mut().unwrap();
+    books.kernel_minors += left_out + 2;
+    books.filtered = left_out;
+    books.hidden = 2;
+    writer.finish(totals).unwrap()
+}
+
+#[test]
+fn what_filters_left_out_is_in_the_books_by_the_name_of_the_filters() {
+    let bytes = filtered(&["--major-only", "--uid 1000"], 5_000);
+    let shown = support::ask::flat_report(&bytes);
+    let check = "check kernel counted 5,009 faults = 7 recorded + 0 lost + 2 hidden + 5,000 filtered (--major-only, \
+                 --uid 1000): exact wait";
+    assert!(shown.contains(check), "{shown}");
+    assert!(
+        shown.contains(" filters --major-only, --uid 1000 blind to "),
+        "{shown}"
+    );
+    let info = support::ask::info_json(&bytes);
+    assert_eq!((&info["filtered"], &info["recorded"]), (&5_000.into(), &7.into()));
+    assert!(support::ask::info_text(&bytes).contains("5,000 filtered (--major-only, --uid 1000): exact"));
+    // A filter that nothing met is still told.
+    let shown = support::ask::flat_report(&filtered(&["--major-only"], 0));
+    assert!(
+        shown.contains("+ 2 hidden + 0 filtered (--major-only): exact"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn without_filters_nothing_tells_of_them() {
+    let shown = support::ask::flat_report(&support::small());
+    assert!(!shown.contains("filter"), "{shown}");
+}
+
+#[test]
+fn books_that_do_not_balance_say_by_how_much() {
+    let writer = support::writer(&meta(), &support::dicts(), &events(), &[]);
+    let mut totals = support::totals(&events());
+    let books = totals.accounting.as_mut().unwrap();
+    books.kernel_minors += 10;
+    books.filtered = 4;
+    let session = read(&writer.finish(totals).unwrap());
+    let check = notice::reconciliation(&session);
+    assert!(
+        check.ends_with("+ 0 hidden + 4 filtered: 6 unexplained"),
+        "{check}"
+    );
+}

@@ -129,6 +129,10 @@ fn wrong_usage_exits_with_2_and_one_line() {
     for (arguments, says) in [
         (&["t.pfz", "--major", "--minor"][..], "--major and --minor"),
         (
+            &["events", "t.pfz", "--minor", "--failed"],
+            "--minor and --failed",
+        ),
+        (
             &["threads", "t.pfz", "--from", "2", "--to", "1"],
             "--from must be before --to",
         ),
@@ -346,4 +350,44 @@ fn every_verb_says_when_nothing_passes_the_filter() {
     }
     let report = place.run(&["t.pfz", "--pid", "7"]);
     assert!(!stdout(&report).contains("\nwait "));
+}
+
+#[test]
+fn scaled_results_say_so_once_and_never_among_the_data() {
+    let place = Place::new();
+    let meta = pf_formats::Meta { sample: 4, ..meta() };
+    place.file("t.pfz", &support::trace(&meta, &dicts(), &events(), &[]));
+    let said = "minor faults sampled 1 in 4: counts and waits of minors are scaled up by 4; the kernel counted \
+                exactly 3 in the whole recording\n";
+    for verb in ["threads", "files", "percentiles", "heatmap"] {
+        let table = place.run(&[verb, "t.pfz"]);
+        assert_eq!(stdout(&table).matches(said).count(), 1, "{verb}");
+        assert!(table.stderr.is_empty(), "{verb}");
+        for format in ["csv", "json"] {
+            let data = place.run(&[verb, "t.pfz", "--format", format]);
+            assert!(!stdout(&data).contains("sampled"), "{verb}");
+            assert_eq!(stderr(&data), format!("note: {said}"), "{verb}");
+        }
+    }
+    for arguments in [&["events", "t.pfz"][..], &["info", "t.pfz"]] {
+        let unscaled = place.run(arguments);
+        assert!(!stdout(&unscaled).contains("scaled") && unscaled.stderr.is_empty());
+    }
+    let report = place.run(&["t.pfz", "--format", "json"]);
+    assert_eq!(stderr(&report), format!("note: {said}"));
+}
+
+#[test]
+fn failed_faults_can_be_listed_alone() {
+    let place = Place::new();
+    let mut all = events();
+    all[2].failed = true;
+    place.file("t.pfz", &support::trace(&meta(), &dicts(), &all, &[]));
+    for (class, expected) in [("--failed", 1), ("--major", 4), ("--minor", 2)] {
+        let listed = place.run(&["events", "t.pfz", class, "--format", "json"]);
+        assert_eq!(stdout(&listed).lines().count(), expected, "{class}");
+    }
+    let table = place.run(&["threads", "t.pfz"]);
+    let remark = "1 fault failed; it is neither major nor minor, and its wait counts\n";
+    assert!(stdout(&table).ends_with(remark), "{}", stdout(&table));
 }

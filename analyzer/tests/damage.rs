@@ -3,7 +3,7 @@
 
 mod support;
 
-use pf_formats::{CommId, Event, ObjectId, Origin, TraceReader};
+use pf_formats::{Breakdown, CommId, Event, ObjectId, Origin, StackId, TraceReader};
 use pfanalyze::error::AnalyzeError;
 use pfanalyze::filter::Filter;
 use pfanalyze::heat::collect::{Extent, Heat};
@@ -28,15 +28,28 @@ const STYLE: Style = Style {
 /// Runs every query and every renderer once.
 fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
     let (mut report, mut heat) = (Report::default(), Heat::by_file());
-    let mut percentiles = [By::Class, By::Tid, By::Comm, By::File].map(Percentiles::new);
+    let mut percentiles =
+        [By::Class, By::Tid, By::Comm, By::File, By::Origin, By::Access].map(Percentiles::new);
     let mut rows = Vec::new();
     let mut events = Events::new(Format::Json, &mut rows);
-    let [threads, files, map] = report.queries();
-    let [a, b, c, d] = &mut percentiles;
-    let queries: &mut [&mut dyn pfanalyze::scan::Query] =
-        &mut [threads, files, map, &mut heat, &mut events, a, b, c, d];
+    let [threads, files, map, origins] = report.queries();
+    let [a, b, c, d, e, f] = &mut percentiles;
+    let queries: &mut [&mut dyn pfanalyze::scan::Query] = &mut [
+        threads,
+        files,
+        map,
+        origins,
+        &mut heat,
+        &mut events,
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+    ];
     let session = scan(TraceReader::new(bytes)?, filter, queries, &mut |_| {})?;
-    events.finish()?;
+    events.finish(&session)?;
     let mut out = Vec::new();
     let layout = Layout {
         width: 80,
@@ -124,7 +137,8 @@ fn damage_is_named_before_anything_else() {
 #[test]
 fn extreme_values_do_not_overflow() {
     let mut extreme = meta();
-    for (start_ns, page_size) in [(0, u32::MAX), (u64::MAX, 0), (1, 1)] {
+    for (start_ns, page_size, sample) in [(0, u32::MAX, u32::MAX), (u64::MAX, 0, 0), (1, 1, 2)] {
+        extreme.sample = sample;
         extreme.start_ns = start_ns;
         extreme.host.page_size = page_size;
         let all: Vec<Event> = [0, 1, u64::MAX / 2, u64::MAX - 1]
@@ -142,10 +156,17 @@ fn extreme_values_do_not_overflow() {
                     object: ObjectId(id),
                     object_page: u64::MAX,
                     major: id == 0,
-                    failed: true,
+                    failed: id == u32::MAX,
                     access: None,
                     origin: Origin::GupRemote,
                     retries: u8::MAX,
+                    breakdown: Some(Breakdown {
+                        blocked_ns: big,
+                        runqueue_ns: u64::MAX - big,
+                        reclaim_ns: u64::MAX,
+                        lock_ns: big,
+                    }),
+                    stack: StackId(id),
                 })
             })
             .collect();

@@ -3,66 +3,20 @@
 
 mod support;
 
-use pf_formats::{CommId, Event, LossReason, ObjectId, ObjectKind, TraceReader};
-use pfanalyze::filter::{Class, Filter};
+use pf_formats::{CommId, Event, LossReason, ObjectId, ObjectKind};
+use pfanalyze::class::Class;
+use pfanalyze::filter::Filter;
 use pfanalyze::heat::collect::{Extent, Heat};
-use pfanalyze::heat::draw::Style;
-use pfanalyze::heat::scale::{Spread, Weight};
+use pfanalyze::heat::scale::Weight;
 use pfanalyze::pattern::Pattern;
-use pfanalyze::query::events::Events;
 use pfanalyze::query::files::Files;
 use pfanalyze::query::info;
 use pfanalyze::query::percentiles::{By, Percentiles};
 use pfanalyze::query::threads::Threads;
-use pfanalyze::report::{Layout, Report};
-use pfanalyze::scan::{Query, scan};
-use pfanalyze::session::Session;
-use pfanalyze::table::{Format, Table};
+use pfanalyze::scan::Query;
+use pfanalyze::table::Format;
+use support::ask::{DIGITS, events_text, read, report, text, threads};
 use support::{dicts, events, file_fault, heap_fault, loss, meta, object, small, trace, unfinished};
-
-const DIGITS: Style = Style {
-    weight: Weight::Count,
-    spread: Spread::Log,
-    colour: false,
-};
-
-fn read(bytes: &[u8], filter: &Filter, queries: &mut [&mut dyn Query]) -> Session {
-    scan(TraceReader::new(bytes).unwrap(), filter, queries, &mut |_| {}).unwrap()
-}
-
-fn text(table: &Table, format: Format) -> String {
-    let mut out = Vec::new();
-    table.write(format, None, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
-}
-
-fn threads(bytes: &[u8], filter: &Filter, format: Format) -> String {
-    let mut threads = Threads::default();
-    let session = read(bytes, filter, &mut [&mut threads]);
-    text(&threads.table(&session), format)
-}
-
-fn events_text(bytes: &[u8], format: Format) -> String {
-    let mut out = Vec::new();
-    let mut events = Events::new(format, &mut out);
-    read(bytes, &Filter::default(), &mut [&mut events]);
-    events.finish().unwrap();
-    String::from_utf8(out).unwrap()
-}
-
-fn report(bytes: &[u8], filter: &Filter) -> String {
-    let mut report = Report::default();
-    let session = read(bytes, filter, &mut report.queries());
-    let layout = Layout {
-        width: 80,
-        style: DIGITS,
-        trace: "t.pfz".into(),
-        filters: "--tid 101".into(),
-    };
-    let mut out = Vec::new();
-    report.write_text(&session, filter, &layout, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
-}
 
 #[test]
 fn threads_are_sorted_by_wait_and_summed_up() {
@@ -319,16 +273,16 @@ fn events_come_in_time_order_with_the_columns_of_the_contract() {
     assert_eq!(
         lines.next().unwrap(),
         "ts_ns,latency_ns,pid,tid,comm,cpu,address,major,access,origin,retries,failed,ip,kind,file,file_offset,\
-         blocked_ns,runqueue_ns,reclaim_ns,query_id,stack_id"
+         blocked_ns,runqueue_ns,reclaim_ns,lock_ns,query_id,stack_id"
     );
     assert_eq!(
         lines.next().unwrap(),
-        "1000000000000,500,100,100,main,0,93823560581120,false,write,user,0,false,4198400,heap,,,,,,,"
+        "1000000000000,500,100,100,main,0,93823560581120,false,write,user,0,false,4198400,heap,,,,,,,,"
     );
     assert_eq!(
         lines.nth(2).unwrap(),
         "1000030000000,200000,100,101,worker,3,139637976731656,true,read,user,1,false,4198400,file,\
-         /data/segments.bin,4096,,,,,"
+         /data/segments.bin,4096,,,,,,"
     );
     let times: Vec<u64> = csv
         .lines()
@@ -349,15 +303,15 @@ fn events_as_json_are_one_object_per_line_with_nulls() {
     assert_eq!(rows[1]["file_offset"], 0);
     assert_eq!(rows[1]["major"], true);
     assert!(rows[0]["file"].is_null() && rows[0]["query_id"].is_null());
-    assert_eq!(rows[0].as_object().unwrap().len(), 21);
+    assert_eq!(rows[0].as_object().unwrap().len(), 22);
 }
 
 #[test]
 fn events_for_people() {
     let expected = "       \
-TIME_S   LATENCY_US      PID      TID  COMM             CLASS  ACCESS         ADDRESS  FILE+OFFSET
-  0.000000000        0.500      100      100  main             minor  write   0x555500000000  [heap]
-  0.010000000      100.000      100      101  worker           major  read    0x7f0000000008  /data/segments.bin+0x0
+TIME_S   LATENCY_US      PID      TID  COMM             CLASS   ACCESS  ORIGIN      RETRIES         ADDRESS  FILE+OFFSET
+  0.000000000        0.500      100      100  main             minor   write   user              0  0x555500000000  [heap]
+  0.010000000      100.000      100      101  worker           major   read    user              1  0x7f0000000008  /data/segments.bin+0x0
 ";
     let shown = events_text(&small(), Format::Table);
     assert_eq!(
@@ -472,7 +426,7 @@ fn info_says_what_the_trace_says_about_itself() {
     info::write(&session, Format::Table, &mut out).unwrap();
     let shown = String::from_utf8(out).unwrap();
     assert!(
-        shown.contains("\ncannot_see        GUP faults, failed faults\n"),
+        shown.contains("\ncannot_see          GUP faults, failed faults\n"),
         "{shown}"
     );
     assert!(
@@ -512,7 +466,7 @@ fn the_report_says_first_what_is_missing() {
     let lossy = trace(&meta(), &dicts(), &events(), &[loss(LossReason::Queue, 1_200)]);
     let shown = report(&lossy, &Filter::default());
     assert!(
-        shown.starts_with("! lost: 1,200 faults between 0.000000 s and 0.001000 s (the recorder's own queue was full: 1,200); counts and waits are too low there\n"),
+        shown.starts_with("! lost: 1,200 faults between 0.000000 s and 0.001000 s (the recorder's own queue was full, on CPU 1); counts and waits are too low there\n"),
         "{shown}"
     );
 }

@@ -9,6 +9,7 @@ use crate::heat::places::{Key, Places};
 use crate::heat::scale::Weight;
 use crate::heat::view::View;
 use crate::pattern::Pattern;
+use crate::query::classes::faults;
 use crate::query::info::shell_words;
 use crate::scan::Query;
 use crate::schema::Column;
@@ -103,6 +104,7 @@ impl Query for Heat {
         vec![
             Column::TsNs,
             Column::LatencyNs,
+            Column::ClassBits,
             Column::Address,
             Column::Pid,
             Column::Tid,
@@ -113,9 +115,7 @@ impl Query for Heat {
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let times = u64s(frame, Column::TsNs)?
-            .iter()
-            .zip(u64s(frame, Column::LatencyNs)?);
+        let times = u64s(frame, Column::TsNs)?.iter().zip(faults(frame, session)?);
         let places = u64s(frame, Column::Address)?
             .iter()
             .zip(u64s(frame, Column::ObjectPage)?);
@@ -127,7 +127,7 @@ impl Query for Heat {
         let (low, high) = self.range.unwrap_or((0, u64::MAX));
         // Rows come in runs; the slot of the row before mostly fits.
         let mut last: Option<((u32, u32), usize, bool)> = None;
-        for (((&ts_ns, &latency_ns), (&address, &object_page)), ((&pid, &tid), (&object, &comm_id))) in
+        for (((&ts_ns, fault), (&address, &object_page)), ((&pid, &tid), (&object, &comm_id))) in
             times.zip(places).zip(threads.zip(names))
         {
             if address < low || address > high {
@@ -143,8 +143,13 @@ impl Query for Heat {
             last = Some(((object, pid), slot, is_file));
             let page = if is_file { object_page } else { address / page_size };
             let since = session.since_start_ns(ts_ns);
-            self.places
-                .add(slot, since, page, latency_ns, (comm_id, pid == tid));
+            self.places.add(
+                slot,
+                since,
+                page,
+                Cell::of(fault.latency_ns, fault.weight),
+                (comm_id, pid == tid),
+            );
         }
         self.places.fit();
         Ok(())

@@ -131,13 +131,13 @@ fn time_axis(view: &View, columns: usize) -> (String, String) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::heat::grid::Grid;
+    use crate::heat::grid::{Cell, Grid};
 
     fn drawn(colour: bool) -> String {
         let mut grid = Grid::new(u64::MAX);
         for i in 0..4u64 {
             for _ in 0..=i {
-                grid.add(i * 1_000_000_000, i, 1_000);
+                grid.add(i * 1_000_000_000, i, Cell::of(1_000, 1));
             }
         }
         let view = View::new(&grid, &grid.regions()[0], (0, 4_000_000_000), (4, 15), 4096, None);

@@ -29,6 +29,16 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// A fault that stands for `weight` of its kind.
+    #[must_use]
+    pub fn of(latency_ns: u64, weight: u64) -> Self {
+        Self {
+            count: weight,
+            wait_ns: latency_ns.saturating_mul(weight),
+            max_ns: latency_ns,
+        }
+    }
+
     /// Adds what `other` counted.
     pub fn merge(&mut self, other: Self) {
         self.count = self.count.saturating_add(other.count);
@@ -131,7 +141,7 @@ impl Grid {
     }
 
     /// Adds one fault.
-    pub fn add(&mut self, since_start_ns: u64, page: u64, latency_ns: u64) {
+    pub fn add(&mut self, since_start_ns: u64, page: u64, fault: Cell) {
         if shr(since_start_ns, self.time_shift) >= TIME_BINS {
             let mut by = 1;
             while shr(since_start_ns, self.time_shift + by) >= TIME_BINS {
@@ -146,16 +156,11 @@ impl Grid {
             return;
         };
         let before = region.cells.len();
-        let cell = Cell {
-            count: 1,
-            wait_ns: latency_ns,
-            max_ns: latency_ns,
-        };
         region
             .cells
             .entry((time, shr(page, region.page_shift)))
             .or_default()
-            .merge(cell);
+            .merge(fault);
         self.cells += region.cells.len() - before;
         if self.cells > MAX_CELLS {
             self.shrink();
@@ -320,8 +325,8 @@ mod tests {
     fn far_apart_addresses_become_separate_regions() {
         let mut grid = Grid::new(GAP_PAGES);
         for i in 0..100 {
-            grid.add(i, 0x5555_0000 + i, 10);
-            grid.add(i, 0x7_f000_0000 + i * 64, 20);
+            grid.add(i, 0x5555_0000 + i, Cell::of(10, 1));
+            grid.add(i, 0x7_f000_0000 + i * 64, Cell::of(20, 1));
         }
         grid.settle();
         assert_eq!(grid.regions().len(), 2);
@@ -352,7 +357,7 @@ mod tests {
             } else {
                 0x7_f000_0000 + (state >> 44)
             };
-            grid.add(state >> 33, page, 1);
+            grid.add(state >> 33, page, Cell::of(1, 1));
         }
         assert!(grid.cells <= MAX_CELLS && grid.regions().len() <= MAX_REGIONS);
         assert_eq!(counted(&grid), 600_000);
@@ -371,7 +376,7 @@ mod tests {
                 (u64::MAX, u64::MAX),
                 (0, 0),
             ] {
-                grid.add(time, page, u64::MAX);
+                grid.add(time, page, Cell::of(u64::MAX, 1));
             }
             grid.settle();
             assert_eq!(counted(&grid), 5);
@@ -382,10 +387,10 @@ mod tests {
     fn regions_that_grow_together_become_one() {
         let mut grid = Grid::new(10);
         for page in [100, 120, 110, 95, 130, 141] {
-            grid.add(0, page, 1);
+            grid.add(0, page, Cell::of(1, 1));
         }
         assert_eq!(grid.regions().len(), 2);
-        grid.add(0, 135, 1);
+        grid.add(0, 135, Cell::of(1, 1));
         assert_eq!(grid.regions().len(), 1);
         assert_eq!(
             (grid.regions()[0].first_page, grid.regions()[0].last_page),

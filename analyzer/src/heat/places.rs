@@ -106,7 +106,7 @@ impl Places {
         slot: usize,
         since_start_ns: u64,
         page: u64,
-        latency_ns: u64,
+        fault: Cell,
         (comm_id, is_main): (u32, bool),
     ) {
         let Some(place) = self.places.get_mut(slot) else {
@@ -117,12 +117,8 @@ impl Places {
             place.named = (is_main, since_start_ns);
             place.comm_id = comm_id;
         }
-        place.grid.add(since_start_ns, page, latency_ns);
-        place.total.merge(Cell {
-            count: 1,
-            wait_ns: latency_ns,
-            max_ns: latency_ns,
-        });
+        place.grid.add(since_start_ns, page, fault);
+        place.total.merge(fault);
     }
 
     /// Keeps to the budget; to be called now and then.
@@ -172,11 +168,11 @@ mod tests {
         for file in 0..5_000u64 {
             for page in 0..4 {
                 let slot = places.slot(Key::File(format!("/cold/{file}")));
-                places.add(slot, file * 1_000, page, 10, (0, false));
+                places.add(slot, file * 1_000, page, Cell::of(10, 1), (0, false));
             }
             if file > 3_000 {
                 let slot = places.slot(Key::File("/hot".into()));
-                places.add(slot, file * 1_000, file, 1_000, (0, false));
+                places.add(slot, file * 1_000, file, Cell::of(1_000, 1), (0, false));
             }
             places.fit();
         }

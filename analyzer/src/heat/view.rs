@@ -124,7 +124,7 @@ mod tests {
     fn cells_land_in_their_row_and_column() {
         let mut grid = Grid::new(u64::MAX);
         for i in 0..8u64 {
-            grid.add(i * 100, i, 7);
+            grid.add(i * 100, i, Cell::of(7, 1));
         }
         let region = &grid.regions()[0];
         let view = View::new(&grid, region, (0, 800), (4, 4), 4096, None);
@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn an_absurd_window_or_place_does_no_harm() {
         let mut grid = Grid::new(u64::MAX);
-        grid.add(u64::MAX, u64::MAX, 1);
-        grid.add(0, 0, 1);
+        grid.add(u64::MAX, u64::MAX, Cell::of(1, 1));
+        grid.add(0, 0, Cell::of(1, 1));
         let region = &grid.regions()[0];
         for window in [(0, u64::MAX), (u64::MAX, 0), (0, 0)] {
             let view = View::new(&grid, region, window, (10, 10), u64::MAX, None);

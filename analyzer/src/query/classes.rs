@@ -1,28 +1,64 @@
 //! Latency by class, the summary that several verbs share.
 
+use crate::breakdown::{self, PartColumns, Parts, PartsByClass};
+use crate::class::{Class, ClassBits};
 use crate::error::AnalyzeError;
-use crate::frame::{bools, u64s};
+use crate::frame::{u8s, u64s};
 use crate::histogram::Histogram;
 use crate::schema::Column;
-use crate::table::Value;
+use crate::session::Session;
+use crate::table::{Head, Value};
+use crate::units::grouped;
+use pf_formats::Breakdown;
 use polars::prelude::DataFrame;
 
-/// Latencies of major and minor faults.
+/// The columns behind [`faults`].
+pub const COLUMNS: [Column; 2] = [Column::LatencyNs, Column::ClassBits];
+
+/// The head of the column that tables have when a fault failed.
+pub const FAILED: Head = Head {
+    name: "failed",
+    title: "FAILED",
+};
+
+/// What summaries look at of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// Entry to completion.
+    pub latency_ns: u64,
+    /// How it ended.
+    pub class: Class,
+    /// How many faults the row stands for.
+    pub weight: u64,
+    /// Where the latency went, if that was recorded and asked for.
+    pub breakdown: Option<Breakdown>,
+}
+
+/// Latencies of major, minor and failed faults, by weight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Classes {
     /// Faults that needed I/O.
     pub major: Histogram,
     /// Faults that did not.
     pub minor: Histogram,
+    /// Faults that ended in a signal.
+    pub failed: Histogram,
+    /// Where the time went.
+    pub parts: PartsByClass,
 }
 
 impl Classes {
-    /// Adds one fault.
-    pub fn add(&mut self, latency_ns: u64, major: bool) {
-        if major {
-            self.major.add(latency_ns);
-        } else {
-            self.minor.add(latency_ns);
+    /// Adds one row.
+    pub fn add(&mut self, fault: &Fault) {
+        let histogram = match fault.class {
+            Class::Major => &mut self.major,
+            Class::Minor => &mut self.minor,
+            Class::Failed => &mut self.failed,
+        };
+        histogram.add_times(fault.latency_ns, fault.weight);
+        if let Some(breakdown) = &fault.breakdown {
+            self.parts
+                .add(fault.class, fault.latency_ns, breakdown, fault.weight);
         }
     }
 
@@ -30,26 +66,41 @@ impl Classes {
     pub fn merge(&mut self, other: &Self) {
         self.major.merge(&other.major);
         self.minor.merge(&other.minor);
+        self.failed.merge(&other.failed);
+        self.parts.merge(&other.parts);
     }
 
-    /// Both classes together.
+    /// The latencies of one class.
+    #[must_use]
+    pub fn of(&self, class: Class) -> &Histogram {
+        match class {
+            Class::Major => &self.major,
+            Class::Minor => &self.minor,
+            Class::Failed => &self.failed,
+        }
+    }
+
+    /// All classes together: a thread stands still in a failed fault, too.
     #[must_use]
     pub fn all(&self) -> Histogram {
         let mut all = self.major.clone();
         all.merge(&self.minor);
+        all.merge(&self.failed);
         all
     }
 
     /// Number of faults.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.major.count().saturating_add(self.minor.count())
+        let counts = Class::ALL.map(|class| self.of(class).count());
+        counts.into_iter().fold(0, u64::saturating_add)
     }
 
     /// Time waited, nanoseconds.
     #[must_use]
     pub fn wait_ns(&self) -> u64 {
-        self.major.sum().saturating_add(self.minor.sum())
+        let waits = Class::ALL.map(|class| self.of(class).sum());
+        waits.into_iter().fold(0, u64::saturating_add)
     }
 
     /// The cells MAJOR MINOR TOTAL_MS AVG_MS MAX_MS, which several tables share.
@@ -64,15 +115,104 @@ impl Classes {
             Value::Ms(all.max()),
         ]
     }
+
+    /// What a table with failed faults says of them.
+    #[must_use]
+    pub fn failed_in_words(&self) -> Option<String> {
+        match self.failed.count() {
+            0 => None,
+            1 => Some("1 fault failed; it is neither major nor minor, and its wait counts".to_owned()),
+            count => Some(format!(
+                "{} faults failed; they are neither major nor minor, and their waits count",
+                grouped(count)
+            )),
+        }
+    }
+
+    /// Which further columns a table about these faults has.
+    #[must_use]
+    pub fn extras(&self) -> Extras {
+        Extras {
+            has_failed: self.failed.count() > 0,
+            has_parts: self.parts.is_recorded(),
+        }
+    }
 }
 
-/// Latency and class of every row.
+/// Columns that a table has only when there is something in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// FAILED.
+    pub has_failed: bool,
+    /// BLOCKED_MS and the others.
+    pub has_parts: bool,
+}
+
+impl Extras {
+    /// FAILED, if any fault of the whole table failed.
+    #[must_use]
+    pub fn failed_head(self) -> Option<Head> {
+        self.has_failed.then_some(FAILED)
+    }
+
+    /// Its cell in one row.
+    #[must_use]
+    pub fn failed_cell(self, classes: &Classes) -> Option<Value> {
+        self.has_failed.then(|| Value::Count(classes.failed.count()))
+    }
+
+    /// Heads of the breakdown, if the table has one.
+    #[must_use]
+    pub fn part_heads(self) -> Vec<Head> {
+        if self.has_parts {
+            breakdown::HEADS.to_vec()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Cells of the breakdown in one row.
+    #[must_use]
+    pub fn part_cells(self, parts: &Parts) -> Vec<Value> {
+        if self.has_parts { parts.cells() } else { Vec::new() }
+    }
+}
+
+/// Every row, without its breakdown.
 ///
 /// # Errors
-/// When the frame lacks one of the two columns.
-pub fn latencies(frame: &DataFrame) -> Result<impl Iterator<Item = (u64, bool)>, AnalyzeError> {
-    Ok(u64s(frame, Column::LatencyNs)?
-        .iter()
-        .copied()
-        .zip(bools(frame, Column::Major)?))
+/// When the query did not declare [`COLUMNS`].
+pub fn faults<'a>(
+    frame: &'a DataFrame,
+    session: &Session,
+) -> Result<impl Iterator<Item = Fault> + use<'a>, AnalyzeError> {
+    let sampling = session.sampling();
+    let latencies = u64s(frame, Column::LatencyNs)?.iter();
+    let bits = u8s(frame, Column::ClassBits)?.iter();
+    Ok(latencies.zip(bits).map(move |(&latency_ns, &bits)| {
+        let class = ClassBits(bits).class();
+        Fault {
+            latency_ns,
+            class,
+            weight: sampling.weight(class),
+            breakdown: None,
+        }
+    }))
+}
+
+/// Every row with its breakdown.
+///
+/// # Errors
+/// When the query did not declare [`COLUMNS`] and those of the breakdown.
+pub fn faults_with_parts<'a>(
+    frame: &'a DataFrame,
+    session: &Session,
+) -> Result<impl Iterator<Item = Fault> + use<'a>, AnalyzeError> {
+    let parts = PartColumns::of(frame)?;
+    Ok(faults(frame, session)?
+        .enumerate()
+        .map(move |(row, fault)| Fault {
+            breakdown: parts.row(row),
+            ..fault
+        }))
 }

@@ -1,13 +1,12 @@
-//! `events`: one line per fault, written while the trace is read. Rows are sorted by time within each block of up to
+//! `events`: one line per fault, as recorded, written while the trace is read. Rows are sorted by time within each block of up to
 //! 65,536 events; blocks follow each other in the order in which their faults completed, so the whole is nearly sorted.
 
 use crate::error::AnalyzeError;
+use crate::query::lines;
 use crate::scan::Query;
 use crate::schema::{Column, FAULTS};
 use crate::session::Session;
 use crate::table::Format;
-use crate::text::escape;
-use crate::units::fixed;
 use polars::prelude::{AnyValue, DataFrame, Series, SortMultipleOptions};
 use std::io::Write;
 
@@ -15,7 +14,15 @@ use std::io::Write;
 pub struct Events<'a> {
     format: Format,
     out: &'a mut dyn Write,
-    started: bool,
+    /// Known with the first block.
+    shape: Option<Shape>,
+}
+
+/// Which columns are written.
+#[derive(Clone, Debug)]
+struct Shape {
+    columns: Vec<Column>,
+    lines: lines::Layout,
 }
 
 impl<'a> Events<'a> {
@@ -25,7 +32,7 @@ impl<'a> Events<'a> {
         Self {
             format,
             out,
-            started: false,
+            shape: None,
         }
     }
 
@@ -33,62 +40,88 @@ impl<'a> Events<'a> {
     ///
     /// # Errors
     /// When the output cannot be written.
-    pub fn finish(mut self) -> Result<(), AnalyzeError> {
-        self.start()?;
+    pub fn finish(mut self, session: &Session) -> Result<(), AnalyzeError> {
+        self.shape(session, None)?;
         self.out.flush()?;
         Ok(())
     }
 
-    fn start(&mut self) -> Result<(), AnalyzeError> {
-        if std::mem::replace(&mut self.started, true) {
-            return Ok(());
+    /// The columns to write; the head is written when they are decided.
+    fn shape(&mut self, session: &Session, frame: Option<&DataFrame>) -> Result<Shape, AnalyzeError> {
+        if let Some(shape) = &self.shape {
+            return Ok(shape.clone());
         }
+        let mut columns = FAULTS.to_vec();
+        let is_sampled = session.sampling().is_sampled();
+        if is_sampled {
+            columns.push(Column::Weight);
+        }
+        let holds = |column: Column, option: &str| {
+            let options = session.meta.iter().flat_map(|meta| &meta.options);
+            options.into_iter().any(|given| given == option)
+                || frame.is_some_and(|frame| {
+                    let column = frame.column(column.name());
+                    column.is_ok_and(|column| column.null_count() < column.len())
+                })
+        };
+        let lines = lines::Layout {
+            has_breakdown: holds(Column::BlockedNs, "--breakdown"),
+            has_stack: holds(Column::StackId, "--stacks"),
+            has_weight: is_sampled,
+        };
         match self.format {
-            Format::Table => writeln!(
-                self.out,
-                "{:>13}  {:>11}  {:>7}  {:>7}  {:<15}  {:<5}  {:<6}  {:>14}  FILE+OFFSET",
-                "TIME_S", "LATENCY_US", "PID", "TID", "COMM", "CLASS", "ACCESS", "ADDRESS"
-            )?,
-            Format::Csv => writeln!(self.out, "{}", FAULTS.map(Column::name).join(","))?,
+            Format::Table => writeln!(self.out, "{}", lines.head())?,
+            Format::Csv => {
+                let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
+                writeln!(self.out, "{}", names.join(","))?;
+            }
             Format::Json => {}
         }
-        Ok(())
+        let shape = Shape { columns, lines };
+        self.shape = Some(shape.clone());
+        Ok(shape)
     }
 }
 
 impl Query for Events<'_> {
     fn columns(&self) -> Vec<Column> {
-        FAULTS.to_vec()
+        [&FAULTS[..], &[Column::Weight]].concat()
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        self.start()?;
         if frame.height() == 0 {
             return Ok(());
         }
+        let shape = self.shape(session, Some(frame))?;
         let order = SortMultipleOptions::default()
             .with_maintain_order(true)
             .with_multithreaded(false);
         let by = [Column::TsNs, Column::Pid, Column::Tid].map(Column::name);
         let sorted = frame.sort(by, order)?;
-        let mut columns: Vec<Series> = Vec::with_capacity(FAULTS.len());
-        for column in FAULTS {
+        let mut columns: Vec<Series> = Vec::with_capacity(shape.columns.len());
+        for column in &shape.columns {
             columns.push(sorted.column(column.name())?.as_materialized_series().rechunk());
         }
+        let mut cells: Vec<_> = columns.iter().map(Series::iter).collect();
         match self.format {
-            Format::Table => self.table_rows(&columns, session),
-            Format::Csv => self.csv_rows(&columns),
-            Format::Json => self.json_rows(&columns),
+            Format::Table => {
+                while let Some(row) = next_row(&mut cells) {
+                    let row = lines::Row::new(&shape.columns, &row);
+                    writeln!(self.out, "{}", shape.lines.line(&row, session))?;
+                }
+                Ok(())
+            }
+            Format::Csv => self.csv_rows(&mut cells),
+            Format::Json => self.json_rows(&shape.columns, &mut cells),
         }
     }
 }
 
 impl Events<'_> {
-    fn csv_rows(&mut self, columns: &[Series]) -> Result<(), AnalyzeError> {
+    fn csv_rows<'c>(&mut self, cells: &mut [impl Iterator<Item = AnyValue<'c>>]) -> Result<(), AnalyzeError> {
         let mut csv = csv::Writer::from_writer(&mut *self.out);
-        let mut cells: Vec<_> = columns.iter().map(Series::iter).collect();
         let mut number = String::new();
-        while let Some(row) = next_row(&mut cells) {
+        while let Some(row) = next_row(cells) {
             for value in &row {
                 match value {
                     AnyValue::Null => csv.write_field("")?,
@@ -106,12 +139,15 @@ impl Events<'_> {
         Ok(())
     }
 
-    fn json_rows(&mut self, columns: &[Series]) -> Result<(), AnalyzeError> {
-        let mut cells: Vec<_> = columns.iter().map(Series::iter).collect();
+    fn json_rows<'c>(
+        &mut self,
+        columns: &[Column],
+        cells: &mut [impl Iterator<Item = AnyValue<'c>>],
+    ) -> Result<(), AnalyzeError> {
         let mut line = String::new();
-        while let Some(row) = next_row(&mut cells) {
+        while let Some(row) = next_row(cells) {
             line.clear();
-            for (index, (column, value)) in FAULTS.iter().zip(&row).enumerate() {
+            for (index, (column, value)) in columns.iter().zip(&row).enumerate() {
                 line.push(if index == 0 { '{' } else { ',' });
                 line.push('"');
                 line.push_str(column.name());
@@ -129,64 +165,16 @@ impl Events<'_> {
         }
         Ok(())
     }
-
-    fn table_rows(&mut self, columns: &[Series], session: &Session) -> Result<(), AnalyzeError> {
-        let mut cells: Vec<_> = columns.iter().map(Series::iter).collect();
-        while let Some(row) = next_row(&mut cells) {
-            let value = |column: Column| {
-                FAULTS
-                    .iter()
-                    .position(|&c| c == column)
-                    .and_then(|index| row.get(index))
-            };
-            let number = |column| value(column).map_or(0, as_u64);
-            let text = |column| match value(column) {
-                Some(AnyValue::String(text)) => escape(text),
-                _ => "-".to_owned(),
-            };
-            let is_major = matches!(value(Column::Major), Some(AnyValue::Boolean(true)));
-            let place = match (value(Column::File), value(Column::FileOffset)) {
-                (Some(AnyValue::String(file)), Some(AnyValue::UInt64(offset))) => {
-                    format!("{}+{offset:#x}", escape(file))
-                }
-                (Some(AnyValue::String(file)), _) => escape(file),
-                _ => format!("[{}]", text(Column::Kind)),
-            };
-            writeln!(
-                self.out,
-                "{:>13}  {:>11}  {:>7}  {:>7}  {:<15}  {:<5}  {:<6}  {:>#14x}  {place}",
-                fixed(session.since_start_ns(number(Column::TsNs)), 1_000_000_000, 9),
-                fixed(number(Column::LatencyNs), 1_000, 3),
-                number(Column::Pid),
-                number(Column::Tid),
-                text(Column::Comm),
-                if is_major { "major" } else { "minor" },
-                text(Column::Access),
-                number(Column::Address),
-            )?;
-        }
-        Ok(())
-    }
 }
 
 fn next_row<'a>(cells: &mut [impl Iterator<Item = AnyValue<'a>>]) -> Option<Vec<AnyValue<'a>>> {
     cells.iter_mut().map(Iterator::next).collect()
 }
 
-fn as_u64(value: &AnyValue<'_>) -> u64 {
-    match value {
-        AnyValue::UInt8(number) => u64::from(*number),
-        AnyValue::UInt16(number) => u64::from(*number),
-        AnyValue::UInt32(number) => u64::from(*number),
-        AnyValue::UInt64(number) => *number,
-        _ => 0,
-    }
-}
-
 fn plain(value: &AnyValue<'_>, out: &mut String) {
     match value {
         AnyValue::Boolean(true) => out.push_str("true"),
         AnyValue::Boolean(false) => out.push_str("false"),
-        number => out.push_str(&as_u64(number).to_string()),
+        number => out.push_str(&lines::as_u64(number).to_string()),
     }
 }

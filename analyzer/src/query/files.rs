@@ -1,9 +1,11 @@
 //! `files`: which file or kind of memory was waited for, and how many distinct pages of it.
 
+use crate::breakdown;
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
 use crate::pages::PageSet;
-use crate::query::classes::{Classes, latencies};
+use crate::query::classes::{self, Classes, Extras, faults_with_parts};
+use crate::sampling::Sampling;
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
@@ -11,7 +13,7 @@ use crate::table::{Head, Table, Value};
 use polars::prelude::{DataFrame, PlHashMap};
 use std::collections::BTreeMap;
 
-const HEADS: [Head; 7] = [
+const HEADS: [Head; 6] = [
     Head {
         name: "file",
         title: "FILE",
@@ -36,11 +38,22 @@ const HEADS: [Head; 7] = [
         name: "max_ms",
         title: "MAX_MS",
     },
-    Head {
-        name: "pages",
-        title: "PAGES",
-    },
 ];
+
+/// Distinct pages; of a sample only those that it happened to hold, which no factor can scale.
+fn pages_head(sampling: Sampling) -> Head {
+    if sampling.is_sampled() {
+        Head {
+            name: "pages_seen",
+            title: "PAGES_SEEN",
+        }
+    } else {
+        Head {
+            name: "pages",
+            title: "PAGES",
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct ObjectFaults {
@@ -56,14 +69,8 @@ pub struct Files {
 
 impl Query for Files {
     fn columns(&self) -> Vec<Column> {
-        vec![
-            Column::LatencyNs,
-            Column::Pid,
-            Column::Address,
-            Column::Major,
-            Column::ObjectId,
-            Column::ObjectPage,
-        ]
+        let own = [Column::Pid, Column::Address, Column::ObjectId, Column::ObjectPage];
+        [&own[..], &classes::COLUMNS, &breakdown::COLUMNS].concat()
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
@@ -75,19 +82,23 @@ impl Query for Files {
         let page_size = session.page_size();
         // Object and whether it has pages of its own; the row before mostly had the same.
         let mut last: Option<(u32, bool)> = None;
-        let rows = pids.iter().zip(objects).zip(places).zip(latencies(frame)?);
-        for (((&pid, &object), (&address, &object_page)), (latency_ns, major)) in rows {
+        let rows = pids
+            .iter()
+            .zip(objects)
+            .zip(places)
+            .zip(faults_with_parts(frame, session)?);
+        for (((&pid, &object), (&address, &object_page)), fault) in rows {
             let is_file = match last {
                 Some((id, is_file)) if id == object => is_file,
                 _ => session.dicts.is_file_backed(object),
             };
             last = Some((object, is_file));
-            let faults = self.objects.entry(object).or_default();
-            faults.classes.add(latency_ns, major);
+            let object = self.objects.entry(object).or_default();
+            object.classes.add(&fault);
             if is_file {
-                faults.pages.insert(0, object_page);
+                object.pages.insert(0, object_page);
             } else {
-                faults.pages.insert(pid, address / page_size);
+                object.pages.insert(pid, address / page_size);
             }
         }
         Ok(())
@@ -95,6 +106,16 @@ impl Query for Files {
 }
 
 impl Files {
+    /// All objects together.
+    #[must_use]
+    pub fn classes(&self) -> Classes {
+        let mut all = Classes::default();
+        self.objects
+            .values()
+            .for_each(|object| all.merge(&object.classes));
+        all
+    }
+
     /// The table, longest wait first. Objects of one name (a file replaced while recording, the heaps of
     /// several processes) are one row, their pages added up.
     #[must_use]
@@ -109,24 +130,29 @@ impl Files {
         // Stable: equal waits stay in the order of their names.
         labels.sort_by_key(|(_, (classes, _))| std::cmp::Reverse(classes.wait_ns()));
         let mut total = (Classes::default(), 0u64);
-        let mut rows = Vec::with_capacity(labels.len());
-        for (label, (classes, pages)) in labels {
-            rows.push(row(&label, &classes, pages));
-            total.0.merge(&classes);
-            total.1 = total.1.saturating_add(pages);
+        for (_, (classes, pages)) in &labels {
+            total.0.merge(classes);
+            total.1 = total.1.saturating_add(*pages);
         }
-        let total = (!rows.is_empty()).then(|| row("total", &total.0, total.1));
-        Table {
-            heads: HEADS.to_vec(),
-            rows,
-            total,
-        }
+        let extras = total.0.extras();
+        let rows: Vec<_> = labels
+            .iter()
+            .map(|(label, (classes, pages))| row(label, classes, *pages, extras))
+            .collect();
+        let total = (!rows.is_empty()).then(|| row("total", &total.0, total.1, extras));
+        let mut heads = HEADS.to_vec();
+        heads.push(pages_head(session.sampling()));
+        heads.extend(extras.failed_head());
+        heads.extend(extras.part_heads());
+        Table { heads, rows, total }
     }
 }
 
-fn row(label: &str, classes: &Classes, pages: u64) -> Vec<Value> {
+fn row(label: &str, classes: &Classes, pages: u64, extras: Extras) -> Vec<Value> {
     let mut row = vec![Value::Text(label.to_owned())];
     row.extend(classes.wait_cells());
     row.push(Value::Count(pages));
+    row.extend(extras.failed_cell(classes));
+    row.extend(extras.part_cells(&classes.parts.all()));
     row
 }

@@ -1,7 +1,10 @@
 //! `info`: what a trace says about itself, without looking at its events.
 
+use crate::class::Class;
 use crate::error::AnalyzeError;
-use crate::notice::reason_in_words;
+use crate::loss_words::{between, reason_in_words};
+use crate::losses::LostInterval;
+use crate::sampling::Sampling;
 use crate::session::Session;
 use crate::table::{Format, Value};
 use crate::text::{escape, json_text};
@@ -35,7 +38,7 @@ pub fn write(session: &Session, format: Format, out: &mut dyn Write) -> Result<(
     match format {
         Format::Table => {
             for fact in &facts {
-                writeln!(out, "{:<18}{}", fact.name, fact.words())?;
+                writeln!(out, "{:<20}{}", fact.name, fact.words())?;
             }
         }
         Format::Csv => {
@@ -165,6 +168,11 @@ fn facts(session: &Session) -> Vec<Fact> {
             list("filters", &meta.filters, Some(or_dash(meta.filters.join(", ")))),
             one("backend", text(&meta.backend)),
             one("entry", text(&meta.entry)),
+            said(
+                "sample",
+                Value::Count(session.sampling().factor()),
+                sample_in_words(session.sampling()),
+            ),
             list("cannot_see", &meta.blind, Some(or_dash(meta.blind.join(", ")))),
         ]);
     }
@@ -178,8 +186,9 @@ fn facts(session: &Session) -> Vec<Fact> {
             duration(session.duration_ns()),
         ),
         count("events", session.events),
-        count("major", session.majors),
-        count("minor", session.events.saturating_sub(session.majors)),
+        count("major", session.of_class(Class::Major)),
+        count("minor", session.of_class(Class::Minor)),
+        count("failed", session.of_class(Class::Failed)),
         count("blocks", session.blocks),
         said("bytes", Value::Count(session.bytes), bytes(session.bytes)),
         Fact {
@@ -215,6 +224,7 @@ fn facts(session: &Session) -> Vec<Fact> {
             count("kernel_minors", books.kernel_minors),
             count("recorded", books.recorded),
             count("hidden", books.hidden),
+            count("filtered", books.filtered),
         ]);
     }
     facts.push(count("damaged_places", session.damage_count));
@@ -230,35 +240,51 @@ fn facts(session: &Session) -> Vec<Fact> {
     facts
 }
 
-/// Every loss with its time; faults that did not complete are none.
+fn sample_in_words(sampling: Sampling) -> String {
+    if sampling.is_sampled() {
+        format!("1 minor fault in {}", grouped(sampling.factor()))
+    } else {
+        "every fault".to_owned()
+    }
+}
+
+/// Every loss with its time, the worst first; faults that did not complete are none.
 fn losses(session: &Session) -> Fact {
     let seconds = |ns| fixed(session.since_start_ns(ns), 1_000_000_000, 9);
-    let losses = || {
-        let all = session.losses.iter();
-        all.filter(|loss| loss.reason != LossReason::Unfinished)
+    let losses = session
+        .losses
+        .intervals(|reason| reason != LossReason::Unfinished);
+    let object = |loss: &LostInterval| {
+        let (reason, count) = (loss.reason.name(), loss.count);
+        let (from_s, to_s) = (seconds(loss.from_ns), seconds(loss.to_ns));
+        format!("{{\"reason\":\"{reason}\",\"count\":{count},\"from_s\":{from_s},\"to_s\":{to_s}}}")
     };
-    let objects: Vec<String> = losses()
+    let objects: Vec<String> = losses.iter().map(object).collect();
+    let words: Vec<String> = losses
+        .iter()
         .map(|loss| {
-            let (reason, count) = (loss.reason.name(), loss.count);
-            let (from_s, to_s) = (seconds(loss.from_ns), seconds(loss.to_ns));
-            format!("{{\"reason\":\"{reason}\",\"count\":{count},\"from_s\":{from_s},\"to_s\":{to_s}}}")
-        })
-        .collect();
-    let words: Vec<String> = losses()
-        .map(|loss| {
-            let (from_s, to_s) = (seconds(loss.from_ns), seconds(loss.to_ns));
-            let count = grouped(loss.count);
-            format!(
-                "{count} between {from_s} s and {to_s} s ({})",
-                reason_in_words(loss.reason)
-            )
+            let (count, words) = (grouped(loss.count), reason_in_words(loss.reason));
+            format!("{count} {} ({words})", between(session, loss))
         })
         .collect();
     Fact {
         name: "losses",
         value: FactValue::Json(format!("[{}]", objects.join(","))),
-        words: Some(or_dash(words.join(", "))),
+        words: Some(or_dash(shortened(&words))),
     }
+}
+
+/// The first of a list that may be long.
+fn shortened(words: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let mut text = words.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if let Some(more) = words.len().checked_sub(SHOWN).filter(|&more| more > 0) {
+        text.push_str(&format!(
+            ", and {} more (--format json has all)",
+            grouped(more as u64)
+        ));
+    }
+    text
 }
 
 fn or_dash(text: String) -> String {

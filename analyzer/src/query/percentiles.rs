@@ -1,20 +1,22 @@
-//! `percentiles`: how long faults took, by class, thread, thread name or file.
+//! `percentiles`: how long faults took, by class, thread, thread name, file, origin or access.
 
+use crate::class::{Class, ClassBits};
 use crate::error::AnalyzeError;
-use crate::frame::u32s;
+use crate::frame::{u8s, u32s};
 use crate::histogram::Histogram;
-use crate::query::classes::{Classes, latencies};
+use crate::query::classes::{self, Classes, faults};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Head, Table, Value};
+use pf_formats::{Access, Origin};
 use polars::prelude::{DataFrame, PlHashMap};
 use std::collections::BTreeMap;
 
 /// What a row of the table is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum By {
-    /// Major, minor, all.
+    /// Major, minor, failed if any, all.
     #[default]
     Class,
     /// One row per thread.
@@ -23,6 +25,10 @@ pub enum By {
     Comm,
     /// One row per file or kind of memory.
     File,
+    /// Who faulted: user, kernel, gup, gup_remote.
+    Origin,
+    /// What was tried: read, write, exec.
+    Access,
 }
 
 const LATENCY_HEADS: [Head; 7] = [
@@ -78,9 +84,9 @@ impl Percentiles {
 
 impl Query for Percentiles {
     fn columns(&self) -> Vec<Column> {
-        let mut columns = vec![Column::LatencyNs, Column::Major];
+        let mut columns = classes::COLUMNS.to_vec();
         match self.by {
-            By::Class => {}
+            By::Class | By::Origin | By::Access => {}
             By::Tid => columns.extend([Column::Pid, Column::Tid]),
             By::Comm => columns.push(Column::CommId),
             By::File => columns.push(Column::ObjectId),
@@ -88,11 +94,15 @@ impl Query for Percentiles {
         columns
     }
 
-    fn block(&mut self, frame: &DataFrame, _: &Session) -> Result<(), AnalyzeError> {
+    fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let one = |column| Ok::<_, AnalyzeError>(u32s(frame, column)?.iter().map(|&id| (id, 0)).collect());
+        let codes = |code: &dyn Fn(ClassBits) -> u32| {
+            let bits = u8s(frame, Column::ClassBits)?.iter();
+            Ok::<_, AnalyzeError>(bits.map(|&bits| (code(ClassBits(bits)), 0)).collect())
+        };
         let keys: Vec<(u32, u32)> = match self.by {
             By::Class => {
-                latencies(frame)?.for_each(|(latency_ns, major)| self.classes.add(latency_ns, major));
+                faults(frame, session)?.for_each(|fault| self.classes.add(&fault));
                 return Ok(());
             }
             By::Tid => {
@@ -101,9 +111,12 @@ impl Query for Percentiles {
             }
             By::Comm => one(Column::CommId)?,
             By::File => one(Column::ObjectId)?,
+            By::Origin => codes(&|bits| bits.origin() as u32)?,
+            By::Access => codes(&|bits| bits.access().map_or(0, |access| access as u32))?,
         };
-        for (key, (latency_ns, _)) in keys.into_iter().zip(latencies(frame)?) {
-            self.groups.entry(key).or_default().add(latency_ns);
+        for (key, fault) in keys.into_iter().zip(faults(frame, session)?) {
+            let histogram = self.groups.entry(key).or_default();
+            histogram.add_times(fault.latency_ns, fault.weight);
         }
         Ok(())
     }
@@ -123,6 +136,11 @@ impl Percentiles {
                 By::Tid => vec![Name::Id(first), Name::Id(second)],
                 By::Comm => vec![Name::Text(session.dicts.comm(first).into_owned())],
                 By::Class | By::File => vec![Name::Text(session.dicts.label(first).into_owned())],
+                By::Origin => vec![Name::Text(Origin::from_code(code_of(first)).name().to_owned())],
+                By::Access => {
+                    let name = Access::from_code(code_of(first)).map_or("unknown", Access::name);
+                    vec![Name::Text(name.to_owned())]
+                }
             };
             named.entry(name).or_default().merge(histogram);
         }
@@ -146,6 +164,14 @@ impl Percentiles {
             By::Class | By::File => vec![Head {
                 name: "file",
                 title: "FILE",
+            }],
+            By::Origin => vec![Head {
+                name: "origin",
+                title: "ORIGIN",
+            }],
+            By::Access => vec![Head {
+                name: "access",
+                title: "ACCESS",
             }],
         };
         heads.extend(LATENCY_HEADS);
@@ -178,7 +204,11 @@ impl Name {
     }
 }
 
-/// Major, minor and all; a class without faults has no percentiles.
+fn code_of(key: u32) -> u8 {
+    u8::try_from(key).unwrap_or(0)
+}
+
+/// Major, minor, failed if there are any, and all; a class without faults has no percentiles.
 #[must_use]
 pub fn class_table(classes: &Classes) -> Table {
     let mut heads = vec![Head {
@@ -192,11 +222,11 @@ pub fn class_table(classes: &Classes) -> Table {
             .chain(latency_cells(histogram))
             .collect()
     };
-    let rows = vec![
-        row("major", &classes.major),
-        row("minor", &classes.minor),
-        row("all", &all),
-    ];
+    let shown = Class::ALL
+        .into_iter()
+        .filter(|&class| class != Class::Failed || classes.failed.count() > 0);
+    let mut rows: Vec<Vec<Value>> = shown.map(|class| row(class.name(), classes.of(class))).collect();
+    rows.push(row("all", &all));
     Table {
         heads,
         rows,

@@ -1,16 +1,18 @@
 //! `threads`: who waited, and how long. Also the totals of the report, which are sums over threads.
 
+use crate::breakdown;
+use crate::class::Class;
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
-use crate::query::classes::{Classes, latencies};
+use crate::query::classes::{self, Classes, Extras, faults_with_parts};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Head, Table, Value};
 use polars::prelude::{DataFrame, PlHashMap};
 
-/// The columns of the table; the first nine are a contract.
-pub const HEADS: [Head; 11] = [
+/// The first columns of the table: a contract. FAILED follows when there is any.
+pub const HEADS: [Head; 9] = [
     Head {
         name: "pid",
         title: "PID",
@@ -47,6 +49,9 @@ pub const HEADS: [Head; 11] = [
         name: "min_us",
         title: "MIN_US",
     },
+];
+
+const QUANTILES: [Head; 2] = [
     Head {
         name: "p50_us",
         title: "P50_US",
@@ -64,8 +69,10 @@ pub struct ThreadFaults {
     pub pid: u32,
     /// Thread.
     pub tid: u32,
-    /// Its latencies.
+    /// Its latencies, by weight.
     pub classes: Classes,
+    /// Its rows that the kernel counted, unweighted.
+    pub rows_in_kernel_count: u64,
     /// The name in its last fault, and when that was.
     comm_id: u32,
     comm_ts_ns: u64,
@@ -80,17 +87,11 @@ pub struct Threads {
 
 impl Query for Threads {
     fn columns(&self) -> Vec<Column> {
-        vec![
-            Column::TsNs,
-            Column::LatencyNs,
-            Column::Pid,
-            Column::Tid,
-            Column::CommId,
-            Column::Major,
-        ]
+        let own = [Column::TsNs, Column::Pid, Column::Tid, Column::CommId];
+        [&own[..], &classes::COLUMNS, &breakdown::COLUMNS].concat()
     }
 
-    fn block(&mut self, frame: &DataFrame, _: &Session) -> Result<(), AnalyzeError> {
+    fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let pids = u32s(frame, Column::Pid)?;
         let tids = u32s(frame, Column::Tid)?;
         let comms = u32s(frame, Column::CommId)?;
@@ -101,8 +102,8 @@ impl Query for Threads {
             .iter()
             .zip(tids)
             .zip(comms.iter().zip(times))
-            .zip(latencies(frame)?);
-        for (((&pid, &tid), (&comm_id, &ts_ns)), (latency_ns, major)) in rows {
+            .zip(faults_with_parts(frame, session)?);
+        for (((&pid, &tid), (&comm_id, &ts_ns)), fault) in rows {
             let is_current = |&slot: &usize| {
                 self.threads
                     .get(slot)
@@ -113,13 +114,22 @@ impl Query for Threads {
             let Some(thread) = self.threads.get_mut(slot) else {
                 continue;
             };
-            thread.classes.add(latency_ns, major);
+            thread.classes.add(&fault);
+            thread.rows_in_kernel_count += u64::from(fault.class != Class::Failed);
             if ts_ns >= thread.comm_ts_ns {
                 thread.comm_ts_ns = ts_ns;
                 thread.comm_id = comm_id;
             }
         }
         Ok(())
+    }
+}
+
+impl ThreadFaults {
+    /// Its last name.
+    #[must_use]
+    pub fn comm_id(&self) -> u32 {
+        self.comm_id
     }
 }
 
@@ -133,6 +143,13 @@ impl Threads {
             });
             self.threads.len() - 1
         })
+    }
+
+    /// One thread, if it had a fault.
+    #[must_use]
+    pub fn get(&self, pid: u32, tid: u32) -> Option<&ThreadFaults> {
+        let slot = self.index.get(&(pid, tid))?;
+        self.threads.get(*slot)
     }
 
     /// Whether no fault was seen.
@@ -166,6 +183,8 @@ impl Threads {
     /// The table with its total line.
     #[must_use]
     pub fn table(&self, session: &Session) -> Table {
+        let all = self.classes();
+        let extras = all.extras();
         let mut rows = Vec::with_capacity(self.threads.len());
         for thread in self.sorted() {
             let mut row = vec![
@@ -173,25 +192,28 @@ impl Threads {
                 Value::Id(u64::from(thread.tid)),
                 Value::Text(session.dicts.comm(thread.comm_id).into_owned()),
             ];
-            row.extend(latency_cells(&thread.classes));
+            row.extend(latency_cells(&thread.classes, extras));
             rows.push(row);
         }
         let total = (!rows.is_empty()).then(|| {
             let mut row = vec![Value::Null, Value::Null, Value::Text("total".into())];
-            row.extend(latency_cells(&self.classes()));
+            row.extend(latency_cells(&all, extras));
             row
         });
-        Table {
-            heads: HEADS.to_vec(),
-            rows,
-            total,
-        }
+        let mut heads = HEADS.to_vec();
+        heads.extend(extras.failed_head());
+        heads.extend(QUANTILES);
+        heads.extend(extras.part_heads());
+        Table { heads, rows, total }
     }
 }
 
-fn latency_cells(classes: &Classes) -> Vec<Value> {
+fn latency_cells(classes: &Classes, extras: Extras) -> Vec<Value> {
     let all = classes.all();
     let mut cells = classes.wait_cells();
-    cells.extend([all.min(), all.quantile(50_000), all.quantile(99_000)].map(Value::Us));
+    cells.push(Value::Us(all.min()));
+    cells.extend(extras.failed_cell(classes));
+    cells.extend([50_000, 99_000].map(|q| Value::Us(all.quantile(q))));
+    cells.extend(extras.part_cells(&classes.parts.all()));
     cells
 }

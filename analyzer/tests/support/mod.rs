@@ -8,9 +8,11 @@
     missing_docs
 )]
 
+pub mod ask;
+
 use pf_formats::{
     Access, Accounting, CommId, Dict, Event, Happening, Header, Host, Loss, LossReason, Meta, Object,
-    ObjectId, ObjectKind, Origin, TimelineEntry, Totals, TraceWriter,
+    ObjectId, ObjectKind, Origin, StackId, TimelineEntry, Totals, TraceWriter,
 };
 
 pub const START_NS: u64 = 1_000_000_000_000;
@@ -43,6 +45,7 @@ pub fn meta() -> Meta {
         blind: vec!["GUP faults".into(), "failed faults".into()],
         start_ns: START_NS,
         filters: vec![],
+        sample: 1,
     }
 }
 
@@ -90,6 +93,8 @@ pub fn file_fault(at_ms: u64, latency_ns: u64, page: u64) -> Event {
         access: Some(Access::Read),
         origin: Origin::User,
         retries: 1,
+        breakdown: None,
+        stack: StackId(0),
     }
 }
 
@@ -123,20 +128,24 @@ pub fn events() -> Vec<Event> {
 }
 
 pub fn totals(events: &[Event]) -> Totals {
-    let majors = events.iter().filter(|event| event.major).count() as u64;
+    let failed = events.iter().filter(|event| event.failed).count() as u64;
+    let majors = events.iter().filter(|e| e.major && !e.failed).count() as u64;
     let all = events.len() as u64;
+    let minors = all - majors - failed;
     Totals {
         events: all,
         majors,
-        minors: all - majors,
+        minors,
+        failed,
         lost: 0,
         end_ns: START_NS + 100 * MS,
         accounting: Some(Accounting {
             kernel_majors: majors,
-            kernel_minors: all - majors,
-            recorded: all,
+            kernel_minors: minors,
+            recorded: majors + minors,
             lost: 0,
             hidden: 0,
+            filtered: 0,
             source: "maj_flt and min_flt".into(),
         }),
     }
@@ -158,7 +167,7 @@ pub fn unfinished(meta: &Meta, dicts: &[Dict], events: &[Event]) -> Vec<u8> {
     bytes
 }
 
-fn writer(meta: &Meta, dicts: &[Dict], events: &[Event], losses: &[Loss]) -> TraceWriter<Vec<u8>> {
+pub fn writer(meta: &Meta, dicts: &[Dict], events: &[Event], losses: &[Loss]) -> TraceWriter<Vec<u8>> {
     let mut writer = TraceWriter::create(Vec::new(), &header(), meta).unwrap();
     for dict in dicts {
         writer.dict(dict).unwrap();

@@ -1,0 +1,96 @@
+//! The classes of faults, and the packed byte in which a trace stores class, access and origin of a row: the only
+//! place that knows its bits.
+
+use pf_formats::{Access, Origin};
+
+/// How a fault ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// The kernel counted it in `maj_flt`: it needed I/O.
+    Major,
+    /// The kernel counted it in `min_flt`.
+    #[default]
+    Minor,
+    /// Ended in SIGSEGV, SIGBUS or out of memory: the kernel counted it in neither.
+    Failed,
+}
+
+impl Class {
+    /// All classes, in the order in which tables show them.
+    pub const ALL: [Self; 3] = [Self::Major, Self::Minor, Self::Failed];
+
+    /// The name in tables and exports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Major => "major",
+            Self::Minor => "minor",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Class, access and origin of one row, as stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassBits(pub u8);
+
+impl ClassBits {
+    /// A failed fault is neither major nor minor, whatever I/O it had done before.
+    #[must_use]
+    pub fn class(self) -> Class {
+        match (self.is_failed(), self.0 & 1 != 0) {
+            (true, _) => Class::Failed,
+            (false, true) => Class::Major,
+            (false, false) => Class::Minor,
+        }
+    }
+
+    /// Whether the kernel counted it as major.
+    #[must_use]
+    pub fn is_major(self) -> bool {
+        self.class() == Class::Major
+    }
+
+    /// Whether it ended in a signal.
+    #[must_use]
+    pub fn is_failed(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    /// What was tried; `None` where the backend cannot tell.
+    #[must_use]
+    pub fn access(self) -> Option<Access> {
+        Access::from_code(self.0 >> 2 & 3)
+    }
+
+    /// Who faulted.
+    #[must_use]
+    pub fn origin(self) -> Origin {
+        Origin::from_code(self.0 >> 4 & 3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_fault_is_neither_major_nor_minor() {
+        assert_eq!(
+            [0, 1, 2, 3].map(|bits| ClassBits(bits).class()),
+            [Class::Minor, Class::Major, Class::Failed, Class::Failed]
+        );
+        assert!(!ClassBits(3).is_major());
+    }
+
+    #[test]
+    fn access_and_origin_do_not_disturb_the_class() {
+        let bits = ClassBits(0b11_10_01);
+        assert_eq!(bits.class(), Class::Major);
+        assert_eq!(
+            (bits.access(), bits.origin()),
+            (Some(Access::Write), Origin::GupRemote)
+        );
+        assert_eq!(ClassBits(0).access(), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! The ledger of losses: intervals by reason, those that touch merged. Counts are exact; when there are absurdly many
+//! intervals the nearest become one.
+
+use pf_formats::{Loss, LossReason};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Intervals kept of one reason.
+const MAX_INTERVALS: usize = 4096;
+
+/// Something lost for one reason in an interval without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostInterval {
+    /// Why.
+    pub reason: LossReason,
+    /// How many.
+    pub count: u64,
+    /// Start, `CLOCK_MONOTONIC` nanoseconds.
+    pub from_ns: u64,
+    /// End.
+    pub to_ns: u64,
+    /// The CPU, when it was one and is known.
+    pub cpu: Option<u16>,
+}
+
+impl LostInterval {
+    fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.from_ns = self.from_ns.min(other.from_ns);
+        self.to_ns = self.to_ns.max(other.to_ns);
+        if self.cpu != other.cpu {
+            self.cpu = None;
+        }
+    }
+
+    fn touches(&self, other: &Self) -> bool {
+        self.from_ns <= other.to_ns && other.from_ns <= self.to_ns
+    }
+}
+
+/// All losses of a recording.
+#[derive(Clone, Debug, Default)]
+pub struct Losses {
+    by_reason: BTreeMap<LossReason, Vec<LostInterval>>,
+}
+
+impl Losses {
+    /// Takes in one record of the trace; a count of 0 is none.
+    pub fn add(&mut self, loss: &Loss) {
+        if loss.count == 0 {
+            return;
+        }
+        let interval = LostInterval {
+            reason: loss.reason,
+            count: loss.count,
+            from_ns: loss.from_ns.min(loss.to_ns),
+            to_ns: loss.to_ns.max(loss.from_ns),
+            cpu: loss.cpu,
+        };
+        let intervals = self.by_reason.entry(loss.reason).or_default();
+        match intervals.last_mut() {
+            Some(last) if last.touches(&interval) => last.merge(&interval),
+            _ => intervals.push(interval),
+        }
+        if intervals.len() > MAX_INTERVALS {
+            *intervals = joined(intervals);
+            halve(intervals);
+        }
+    }
+
+    /// How many for one reason.
+    #[must_use]
+    pub fn of(&self, reason: LossReason) -> u64 {
+        let intervals = self.by_reason.get(&reason).into_iter().flatten();
+        intervals.fold(0, |sum, interval| sum.saturating_add(interval.count))
+    }
+
+    /// Events that the recorder knows it could not record.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        let costly = LossReason::ALL.into_iter().filter(|reason| reason.costs_events());
+        costly.fold(0, |sum, reason| sum.saturating_add(self.of(reason)))
+    }
+
+    /// The intervals of the reasons that `wanted` names, worst first.
+    #[must_use]
+    pub fn intervals(&self, wanted: impl Fn(LossReason) -> bool) -> Vec<LostInterval> {
+        let of_reasons = self.by_reason.iter().filter(|(reason, _)| wanted(**reason));
+        let mut intervals: Vec<LostInterval> =
+            of_reasons.flat_map(|(_, intervals)| joined(intervals)).collect();
+        intervals.sort_by_key(|interval| (Reverse(interval.count), interval.from_ns, interval.reason));
+        intervals
+    }
+}
+
+/// Sorted by time; those that touch are one.
+fn joined(intervals: &[LostInterval]) -> Vec<LostInterval> {
+    let mut sorted = intervals.to_vec();
+    sorted.sort_by_key(|interval| (interval.from_ns, interval.to_ns));
+    let mut out: Vec<LostInterval> = Vec::with_capacity(sorted.len());
+    for interval in sorted {
+        match out.last_mut() {
+            Some(last) if last.touches(&interval) => last.merge(&interval),
+            _ => out.push(interval),
+        }
+    }
+    out
+}
+
+/// Closes the narrowest gaps until there is room again.
+fn halve(intervals: &mut Vec<LostInterval>) {
+    if intervals.len() <= MAX_INTERVALS / 2 {
+        return;
+    }
+    let gap = |pair: &[LostInterval]| match pair {
+        [a, b] => b.from_ns.saturating_sub(a.to_ns),
+        _ => u64::MAX,
+    };
+    let mut gaps: Vec<u64> = intervals.windows(2).map(gap).collect();
+    gaps.sort_unstable();
+    let surplus = intervals.len() - MAX_INTERVALS / 2;
+    let Some(&widest) = gaps.get(surplus - 1) else {
+        return;
+    };
+    let mut out: Vec<LostInterval> = Vec::with_capacity(MAX_INTERVALS / 2);
+    for interval in intervals.drain(..) {
+        match out.last_mut() {
+            Some(last) if interval.from_ns.saturating_sub(last.to_ns) <= widest => last.merge(&interval),
+            _ => out.push(interval),
+        }
+    }
+    *intervals = out;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loss(reason: LossReason, from_ns: u64, to_ns: u64, count: u64) -> Loss {
+        Loss {
+            from_ns,
+            to_ns,
+            cpu: Some(1),
+            reason,
+            count,
+        }
+    }
+
+    fn seen(losses: &Losses) -> Vec<(LossReason, u64, u64, u64)> {
+        let intervals = losses.intervals(|_| true);
+        let row = |i: &LostInterval| (i.reason, i.from_ns, i.to_ns, i.count);
+        intervals.iter().map(row).collect()
+    }
+
+    #[test]
+    fn intervals_that_touch_are_one_and_the_worst_comes_first() {
+        let mut losses = Losses::default();
+        for (reason, from_ns, to_ns, count) in [
+            (LossReason::Reserve, 10, 20, 5),
+            (LossReason::Queue, 10, 20, 1),
+            (LossReason::Reserve, 20, 30, 7),
+            (LossReason::Reserve, 90, 95, 100),
+            (LossReason::Queue, 40, 50, 2),
+            (LossReason::Queue, 18, 41, 4),
+            (LossReason::Stack, 0, 99, 0),
+        ] {
+            losses.add(&loss(reason, from_ns, to_ns, count));
+        }
+        assert_eq!(
+            seen(&losses),
+            [
+                (LossReason::Reserve, 90, 95, 100),
+                (LossReason::Reserve, 10, 30, 12),
+                (LossReason::Queue, 10, 50, 7)
+            ]
+        );
+        assert_eq!((losses.events(), losses.of(LossReason::Reserve)), (119, 112));
+    }
+
+    #[test]
+    fn the_cpu_is_told_only_when_it_was_one() {
+        let mut losses = Losses::default();
+        losses.add(&loss(LossReason::Reserve, 0, 1, 1));
+        assert_eq!(losses.intervals(|_| true)[0].cpu, Some(1));
+        losses.add(&Loss {
+            cpu: Some(2),
+            ..loss(LossReason::Reserve, 1, 2, 1)
+        });
+        assert_eq!(losses.intervals(|_| true)[0].cpu, None);
+    }
+
+    #[test]
+    fn any_number_of_intervals_is_kept_in_bounded_memory_with_exact_counts() {
+        let mut losses = Losses::default();
+        for i in 0..100_000u64 {
+            losses.add(&loss(LossReason::Reserve, i * 10, i * 10 + 1 + i % 7, 1));
+        }
+        losses.add(&loss(LossReason::Reserve, u64::MAX, 0, u64::MAX));
+        assert_eq!(losses.of(LossReason::Reserve), u64::MAX);
+        assert!(losses.intervals(|_| true).len() <= MAX_INTERVALS);
+    }
+}

@@ -1,0 +1,113 @@
+//! Questions to a trace in memory, as the verbs ask them, answered as text.
+
+use pf_formats::TraceReader;
+use pfanalyze::filter::Filter;
+use pfanalyze::heat::draw::Style;
+use pfanalyze::heat::scale::{Spread, Weight};
+use pfanalyze::query::events::Events;
+use pfanalyze::query::files::Files;
+use pfanalyze::query::info;
+use pfanalyze::query::percentiles::{By, Percentiles};
+use pfanalyze::query::threads::Threads;
+use pfanalyze::report::{Layout, Report};
+use pfanalyze::scan::{Query, scan};
+use pfanalyze::session::Session;
+use pfanalyze::table::{Format, Table};
+
+pub const DIGITS: Style = Style {
+    weight: Weight::Count,
+    spread: Spread::Log,
+    colour: false,
+};
+
+pub fn read(bytes: &[u8], filter: &Filter, queries: &mut [&mut dyn Query]) -> Session {
+    scan(TraceReader::new(bytes).unwrap(), filter, queries, &mut |_| {}).unwrap()
+}
+
+pub fn session(bytes: &[u8]) -> Session {
+    read(bytes, &Filter::default(), &mut [])
+}
+
+pub fn text(table: &Table, format: Format) -> String {
+    let mut out = Vec::new();
+    table.write(format, None, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+pub fn threads(bytes: &[u8], filter: &Filter, format: Format) -> String {
+    let mut threads = Threads::default();
+    let session = read(bytes, filter, &mut [&mut threads]);
+    text(&threads.table(&session), format)
+}
+
+pub fn files(bytes: &[u8], format: Format) -> String {
+    let mut files = Files::default();
+    let session = read(bytes, &Filter::default(), &mut [&mut files]);
+    text(&files.table(&session), format)
+}
+
+pub fn percentiles(bytes: &[u8], by: By) -> serde_json::Value {
+    let mut percentiles = Percentiles::new(by);
+    let session = read(bytes, &Filter::default(), &mut [&mut percentiles]);
+    json(&text(&percentiles.table(&session), Format::Json))
+}
+
+pub fn events_text(bytes: &[u8], format: Format) -> String {
+    let mut out = Vec::new();
+    let mut events = Events::new(format, &mut out);
+    let session = read(bytes, &Filter::default(), &mut [&mut events]);
+    events.finish(&session).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// The rows of `events --format json`.
+pub fn event_rows(bytes: &[u8]) -> Vec<serde_json::Value> {
+    events_text(bytes, Format::Json).lines().map(json).collect()
+}
+
+pub fn info_json(bytes: &[u8]) -> serde_json::Value {
+    let mut out = Vec::new();
+    info::write(&session(bytes), Format::Json, &mut out).unwrap();
+    serde_json::from_slice(&out).unwrap()
+}
+
+pub fn info_text(bytes: &[u8]) -> String {
+    let mut out = Vec::new();
+    info::write(&session(bytes), Format::Table, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+pub fn report(bytes: &[u8], filter: &Filter) -> String {
+    let mut report = Report::default();
+    let session = read(bytes, filter, &mut report.queries());
+    let layout = Layout {
+        width: 80,
+        style: DIGITS,
+        trace: "t.pfz".into(),
+        filters: "--tid 101".into(),
+    };
+    let mut out = Vec::new();
+    report.write_text(&session, filter, &layout, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// The report without its line breaks, to look for sentences.
+pub fn flat_report(bytes: &[u8]) -> String {
+    let words: Vec<String> = report(bytes, &Filter::default())
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    words.join(" ")
+}
+
+pub fn report_json(bytes: &[u8]) -> serde_json::Value {
+    let mut report = Report::default();
+    let session = read(bytes, &Filter::default(), &mut report.queries());
+    let mut out = Vec::new();
+    report.write_json(&session, &mut out).unwrap();
+    serde_json::from_slice(&out).unwrap()
+}
