@@ -34,8 +34,8 @@ HELP
 }
 
 # What a minimal system can run, and what a kernel or a backend can change the outcome of.
-each_backend=(touches)
-once=(exact_counts)
+each_backend=(touches exact_counts awkward_programs losses known_waits cold_device hidden_faults failed_faults)
+once=(medians)
 limit="${PFREC_VM_LIMIT:-900}"
 
 case "${1:-}" in
