@@ -28,8 +28,8 @@ Environment:
   PFREC_VM_LIMIT      seconds after which a machine is killed, and has failed; default $limit
   XDG_CACHE_HOME      kernels are kept in its pfrec/kernels, default ~/.cache; remove one there to have a newer one
 
-Exit status: 0 all passed, 1 a test failed or a machine hung, 2 wrong usage, 77 not run: the reason is in the
-last line.
+The last lines say how it went on each kernel. Exit status: 0 all passed, 1 a test failed or a machine hung,
+2 wrong usage, 77 none failed, but a kernel could not be had, or QEMU is not there: nothing is known of it.
 HELP
 }
 
@@ -58,9 +58,10 @@ cd -- "$ROOT" || exit 1
 refuse_borrowed_home
 work="$(mktemp -d)"
 machine=
+console=
 # A script that is ended leaves no machine behind.
 cleanup() {
-    [ -z "$machine" ] || kill "$machine" 2>/dev/null
+    [ -z "$machine" ] || kill "$machine" "$console" 2>/dev/null
     rm -rf -- "$work"
 }
 trap cleanup EXIT
@@ -140,69 +141,90 @@ boot() {
     local processors=(-smp 2)
     # Without this it panics at its first cmpxchg16b, which QEMU does not emulate well enough for it.
     [ "$kernel" != 6.12 ] || processors=(-cpu 'qemu64,-cx16' -smp 1)
-    # Sparse. A read of the slow disk waits for its turn: 200 a second.
+    # Sparse. A read of the slow disk waits for its turn: 50 a second.
     truncate -s 1G "$work/files" && truncate -s 256M "$work/slow" && : >"$work/status" || return 1
     timeout --kill-after=10 "$limit" qemu-system-x86_64 -accel tcg "${processors[@]}" -m 1G \
         -kernel "$image" -initrd "$work/initramfs" -append 'console=ttyS0 quiet panic=-1' \
         -drive "file=$work/files,if=none,id=files,format=raw,cache=unsafe" -device nvme,drive=files,serial=files \
-        -drive "file=$work/slow,if=none,id=slow,format=raw,throttling.iops-total=200" \
+        -drive "file=$work/slow,if=none,id=slow,format=raw,throttling.iops-total=50" \
         -device nvme,drive=slow,serial=slow \
         -nodefaults -display none -no-reboot -serial stdio -serial "file:$work/status" \
         </dev/null >"$work/console" 2>&1 &
     machine=$!
-    tail -n +1 --pid="$machine" -s 0.2 -f -- "$work/console"
+    tail -n +1 --pid="$machine" -s 0.2 -f -- "$work/console" &
+    console=$!
     wait "$machine"
     status=$?
+    wait "$console"
     machine=
     said="$(tr -cd '0-9' <"$work/status")"
     if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
-        note "kernel $kernel: the machine was killed after $limit s"
-    elif [ "$said" = 0 ] && grep -q '^running 0 tests' "$work/console"; then
-        note "kernel $kernel: a test file had nothing to run"
-    elif [ "$said" = 0 ]; then
-        note "kernel $kernel: passed in $((SECONDS - start)) s"
-        return 0
-    elif [ -n "$said" ]; then
-        note "kernel $kernel: tests failed"
+        verdict="FAILED: the machine was killed after $limit s"
+    elif [ -z "$said" ]; then
+        verdict="FAILED: the machine ended before the tests did (exit status $status of QEMU)"
+    elif [ "$said" != 0 ]; then
+        verdict="FAILED"
+    elif grep -q '^running 0 tests' "$work/console"; then
+        verdict="FAILED: a test file had nothing to run"
     else
-        note "kernel $kernel: the machine ended before the tests did (exit status $status of QEMU)"
+        verdict="passed in $((SECONDS - start)) s"
+        return 0
     fi
     return 1
 }
 
-if [ "$(uname -m)" != x86_64 ]; then
-    no_kernel "the machines run x86-64 programs, and this is $(uname -m)"
-    exit
-fi
-for command in qemu-system-x86_64 busybox cpio jq strip; do
-    have "$command" || { no_kernel "$command is not installed (scripts/setup_environment.sh --dev installs it)"; exit; }
-done
-if ldd "$(command -v busybox)" >/dev/null 2>&1; then
-    no_kernel "busybox needs libraries here: install busybox-static"
-    exit
-fi
-
-result=0
-prepared=false
-not_run=()
-for kernel in "${kernels[@]}"; do
-    image="$(kernel_image "$kernel")"
+# on KERNEL: tests there. Leaves what is to be said in `verdict`.
+on() {
+    local image status
+    image="$(kernel_image "$1")"
     status=$?
-    if [ "$status" -eq 77 ]; then
-        not_run+=("$kernel")
-        continue
-    elif [ "$status" -ne 0 ]; then
-        result=1
-        continue
-    fi
+    case "$status" in
+        0) ;;
+        77)
+            verdict="NOT RUN: $(cat -- "$work/reason")"
+            return 77
+            ;;
+        *)
+            verdict="FAILED: the package in the cache cannot be used"
+            return 1
+            ;;
+    esac
     if ! $prepared; then
         prepare || fail "the file system of the machines could not be made"
         prepared=true
     fi
-    boot "$kernel" "$image" || result=1
-done
-if [ ${#not_run[@]} -gt 0 ]; then
-    note "NOT RUN: kernels ${not_run[*]} (the reasons are above)"
-    [ "$result" -ne 0 ] || result=77
+    boot "$1" "$image"
+}
+
+can_run_machines() {
+    local command
+    [ "$(uname -m)" = x86_64 ] || not_here "the machines run programs for x86-64, and this is $(uname -m)" || return
+    for command in qemu-system-x86_64 busybox cpio jq strip ldd; do
+        have "$command" || not_here "$command is not installed: scripts/setup_environment.sh --dev does it" || return
+    done
+    ! ldd "$(command -v busybox)" >/dev/null 2>&1 || not_here "busybox needs libraries here: install busybox-static"
+}
+
+if ! can_run_machines; then
+    echo "NOT RUN: $(cat -- "$work/reason")"
+    exit 77
 fi
-exit "$result"
+prepared=false
+verdicts=()
+failed=false
+missed=false
+for kernel in "${kernels[@]}"; do
+    on "$kernel"
+    case $? in
+        0) ;;
+        77) missed=true ;;
+        *) failed=true ;;
+    esac
+    verdicts+=("kernel $kernel: $verdict")
+done
+printf '%s\n' '' "${verdicts[@]}"
+if $failed; then
+    exit 1
+elif $missed; then
+    exit 77
+fi

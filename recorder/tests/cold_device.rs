@@ -4,7 +4,7 @@
 mod common;
 
 use common::{
-    alone, disk_folder, text,
+    alone, disk_folder,
     touched::{assert_close, file_of_pages, record, the_row, touches},
 };
 
@@ -47,13 +47,10 @@ fn each_cold_page_is_one_major_fault_with_the_wait_for_the_disk_in_it() {
     );
     assert_close(&touches, &recorded.faults);
     if device.is_ok() {
-        let waits = touches
+        // It gives the first few at once.
+        let slow = touches
             .iter()
-            .filter(|touch| touch.end_ns - touch.begin_ns > 1_000_000);
-        assert!(
-            waits.count() * 2 > COUNT,
-            "{} is not slow: {touches:#?}",
-            text(path.as_ref())
-        );
+            .filter(|touch| touch.end_ns - touch.begin_ns >= 10_000_000);
+        assert!(slow.count() * 2 > COUNT, "{path} is not slow: {touches:#?}");
     }
 }

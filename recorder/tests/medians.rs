@@ -3,17 +3,19 @@
 
 mod common;
 
-use std::collections::HashMap;
+use std::{collections::BTreeMap, path::Path};
 
 use common::{
     alone, disk_folder, pfrec,
     process::run,
+    programs::compile,
     text,
-    touched::{file_of_pages, record, the_row, touches},
+    touched::{file_of_pages, touches},
+    trace::latencies,
 };
 
 /// Backends take turns: what else the machine does hits all of them.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 
 fn usable_backends() -> Vec<&'static str> {
     let folder = disk_folder();
@@ -30,25 +32,35 @@ fn median(mut values: Vec<u64>) -> u64 {
     values[values.len() / 2]
 }
 
-/// The median latency in ns of each backend.
-fn medians(backends: &[&'static str], arguments: &[&str]) -> HashMap<&'static str, u64> {
-    let mut of_rounds: HashMap<&str, Vec<u64>> = HashMap::new();
+/// The median latency of the program's touches under `backend`, ns. That rows and touches agree one by one is
+/// shown elsewhere; here it is enough that there are as many.
+fn median_under(backend: &str, program: &Path, arguments: &[&str], trace: &Path) -> u64 {
+    let options = ["--backend", backend, "-o", text(trace), "--", text(program)];
+    let ended = run(pfrec(&[&options, arguments].concat())).ok();
+    assert!(ended.stderr.contains("pfrec: nothing lost\n"), "{ended:#?}");
+    let touches = touches(&ended.stdout);
+    let range = touches[0].address..touches[touches.len() - 1].address + 1;
+    let latencies = latencies(trace, &range);
+    assert_eq!(latencies.len(), touches.len(), "{ended:#?}");
+    median(latencies)
+}
+
+/// The lowest median of all rounds for each backend, ns: what else the machine does only ever adds.
+fn medians(backends: &[&'static str], arguments: &[&str]) -> BTreeMap<&'static str, u64> {
+    let folder = disk_folder();
+    let program = compile("touch_pages", folder.path());
+    let trace = folder.path().join("t.pfz");
+    let mut of_rounds: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for round in 0..ROUNDS {
         for turn in 0..backends.len() {
             let backend = backends[(round + turn) % backends.len()];
-            let recorded = record("touch_pages", &["--backend", backend], arguments);
-            assert_eq!(recorded.sight.backend, backend);
-            let latencies = touches(&recorded.stdout)
-                .iter()
-                .map(|touch| the_row(touch, &recorded.faults).latency_ns)
-                .collect();
-            of_rounds.entry(backend).or_default().push(median(latencies));
+            let of_round = median_under(backend, &program, arguments, &trace);
+            of_rounds.entry(backend).or_default().push(of_round);
         }
     }
     eprintln!("medians of the rounds, ns: {of_rounds:?}");
-    of_rounds
-        .into_iter()
-        .map(|(backend, rounds)| (backend, median(rounds)))
+    let all = of_rounds.into_iter();
+    all.map(|(backend, rounds)| (backend, rounds.into_iter().min().unwrap()))
         .collect()
 }
 
@@ -72,7 +84,7 @@ fn the_backends_agree_on_the_median_of_minor_faults() {
 #[ignore = "needs root"]
 fn the_backends_agree_on_the_median_of_major_faults() {
     let folder = disk_folder();
-    let (count, stride) = (100, 16);
+    let (count, stride) = (40, 16);
     let path = std::env::var("PFREC_TEST_DEVICE")
         .unwrap_or_else(|_| file_of_pages(&folder.path().join("pages"), (count + 1) * stride));
     assert_medians_agree(&[&count.to_string(), &path, &stride.to_string()]);

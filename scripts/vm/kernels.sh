@@ -16,9 +16,10 @@ TABLE
 mirrors=(http://deb.debian.org/debian http://archive.debian.org/debian)
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# no_kernel REASON: the kernel cannot be had here. Nothing was tested, and nothing failed.
-no_kernel() {
-    note "$*"
+# not_here REASON: nothing can be tested here, and nothing failed. In a file: most callers are subshells.
+not_here() {
+    # shellcheck disable=SC2154  # vm.sh's
+    printf '%s\n' "$*" >"$work/reason"
     return 77
 }
 
@@ -63,9 +64,9 @@ download() {
     local kernel="$1" folder="$2" suite prefix mirror package
     read -r suite prefix < <(matrix | sed -n "s/^$kernel //p")
     for command in apt-get apt-cache apt-config dpkg-deb; do
-        have "$command" || { no_kernel "$command is not installed: Debian's kernels come through it"; return; }
+        have "$command" || { not_here "$command is not installed: Debian's kernels come through it"; return; }
     done
-    [ -r "$keyring" ] || { no_kernel "$keyring is missing: install debian-archive-keyring"; return; }
+    [ -r "$keyring" ] || { not_here "$keyring is missing: install debian-archive-keyring"; return; }
     for mirror in "${mirrors[@]}"; do
         rm -rf -- "$folder"
         write_apt_configuration "$folder/apt" "$suite" "$mirror"
@@ -83,8 +84,7 @@ download() {
         return 0
     done
     unset APT_CONFIG
-    grep -E '^(E|W|Err)' "$folder/log" | head -n 5 >&2
-    no_kernel "Debian's kernel $kernel ($suite, $prefix*) cannot be downloaded (see $folder/log)"
+    not_here "Debian's package of it ($suite, $prefix*) cannot be downloaded: $(tail -n 1 "$folder/log")"
 }
 
 # kernel_image KERNEL: prints where its vmlinuz is, downloaded if need be. 77 if it cannot be had.
@@ -97,7 +97,7 @@ kernel_image() {
         rm -rf -- "${cache:?}/$kernel"
         mv -- "$cache/$kernel.new" "$cache/$kernel" || return 1
         image="$(find "$cache/$kernel/root" -name 'vmlinuz*' -type f | head -n 1)"
-        [ -n "$image" ] || { no_kernel "no vmlinuz in Debian's package of $kernel"; return; }
+        [ -n "$image" ] || { not_here "no vmlinuz in Debian's package of $kernel"; return; }
     fi
     printf '%s\n' "$image"
 }

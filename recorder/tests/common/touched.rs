@@ -1,6 +1,6 @@
 //! Programs that time their own touches (tests/programs/touch.h), and the recording of one of them.
 
-use std::path::Path;
+use std::{env, path::Path};
 
 use tempfile::TempDir;
 
@@ -114,35 +114,43 @@ pub fn the_row<'a>(touch: &Touched, faults: &'a [Fault]) -> &'a Fault {
 }
 
 /// Asserts that no latency is more than 5 % or 50 us below the time that the program itself took from one side
-/// of the touch to the other. What is between the two is the way in and out, and reading the clock; and
+/// of the touch to the other. What is between the two is the way in and out, and reading the clock, and
 /// whatever else the machine does just then. A touch in which the scheduler took the CPU away says nothing, and
 /// is left out; an interrupt or another virtual machine shows nowhere, which is why one touch in ten may be over.
+///
+/// An emulated CPU (PFREC_TEST_EMULATED) takes up to 0.2 ms for the way in and out: there only waits of
+/// 10 ms and more can show anything. `the_row` holds the shorter ones to the wait that the program knows of.
 pub fn assert_close(touches: &[Touched], faults: &[Fault]) {
     let quiet: Vec<&Touched> = touches.iter().filter(|touch| touch.preemptions == 0).collect();
     assert!(
         quiet.len() * 2 >= touches.len(),
         "a machine too busy to measure on: {touches:#?}"
     );
-    let mut missing: Vec<(u64, u64)> = quiet
-        .iter()
-        .map(|touch| {
-            let took = touch.end_ns - touch.begin_ns;
-            (took - the_row(touch, faults).latency_ns, (took / 20).max(50_000))
-        })
-        .collect();
+    let shortest = env::var_os("PFREC_TEST_EMULATED").map_or(0, |_| 10_000_000);
+    let mut missing: Vec<(u64, u64)> = Vec::new();
+    for touch in quiet {
+        let took = touch.end_ns - touch.begin_ns;
+        if took >= shortest {
+            missing.push((took - the_row(touch, faults).latency_ns, (took / 20).max(50_000)));
+        }
+    }
     missing.sort_unstable();
-    eprintln!(
-        "{} touches, {} undisturbed; their own time less latency: median {} ns, largest {} ns",
-        touches.len(),
-        quiet.len(),
-        missing[missing.len() / 2].0,
-        missing[missing.len() - 1].0,
-    );
+    if let (Some(median), Some(largest)) = (missing.get(missing.len() / 2), missing.last()) {
+        eprintln!(
+            "{} touches; their own time less latency: median {} ns, largest {} ns",
+            missing.len(),
+            median.0,
+            largest.0,
+        );
+    }
     let over = missing
         .iter()
         .filter(|(missing, allowed)| missing > allowed)
         .count();
-    assert!(over * 10 <= quiet.len(), "(missing, allowed) in ns: {missing:?}");
+    assert!(
+        over * 10 <= missing.len(),
+        "(missing, allowed) in ns: {missing:?}"
+    );
 }
 
 /// The path of `file`, made of so many pages.

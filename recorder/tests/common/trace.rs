@@ -114,6 +114,24 @@ pub fn try_contents(trace: &Path) -> Option<Contents> {
     Some(contents)
 }
 
+/// The latencies in ns of all faults at addresses in `range`.
+pub fn latencies(trace: &Path, range: &std::ops::Range<u64>) -> Vec<u64> {
+    let mut reader = TraceReader::new(BufReader::new(File::open(trace).unwrap())).unwrap();
+    let mut latencies = Vec::new();
+    let mut columns = Columns::default();
+    while let Some(item) = reader.next().unwrap() {
+        if let Item::Events(block) = item {
+            block.decode(Projection::ALL, &mut columns).unwrap();
+            let rows = columns.address.iter().zip(&columns.latency_ns);
+            latencies.extend(
+                rows.filter(|(address, _)| range.contains(address))
+                    .map(|(_, latency)| latency),
+            );
+        }
+    }
+    latencies
+}
+
 /// Reads a trace.
 pub fn contents(trace: &Path) -> Contents {
     try_contents(trace).expect("a header")
