@@ -26,7 +26,7 @@ for every backend that pfrec has, each of which must load. Prints what the tests
 Environment:
   PFREC_VM_BACKENDS   only these backends, such as "fentry perf"
   PFREC_VM_LIMIT      seconds after which a machine is killed, and has failed; default $limit
-  XDG_CACHE_HOME      kernels are kept in its pfrec/kernels, default ~/.cache; remove one there to have a newer one
+  XDG_CACHE_HOME      kernels are kept in its pfrec/kernels, default ~/.cache; a newer one comes when it is removed
 
 The last lines say how it went on each kernel. Exit status: 0 all passed, 1 a test failed or a machine hung,
 2 wrong usage, 77 none failed, but a kernel could not be had, or QEMU is not there: nothing is known of it.
@@ -142,14 +142,15 @@ boot() {
     # Without this it panics at its first cmpxchg16b, which QEMU does not emulate well enough for it.
     [ "$kernel" != 6.12 ] || processors=(-cpu 'qemu64,-cx16' -smp 1)
     # Sparse. A read of the slow disk waits for its turn: 50 a second.
-    truncate -s 1G "$work/files" && truncate -s 256M "$work/slow" && : >"$work/status" || return 1
+    truncate -s 1G "$work/files" && truncate -s 256M "$work/slow" && : >"$work/status" && : >"$work/console" ||
+        return 1
     timeout --kill-after=10 "$limit" qemu-system-x86_64 -accel tcg "${processors[@]}" -m 1G \
         -kernel "$image" -initrd "$work/initramfs" -append 'console=ttyS0 quiet panic=-1' \
         -drive "file=$work/files,if=none,id=files,format=raw,cache=unsafe" -device nvme,drive=files,serial=files \
         -drive "file=$work/slow,if=none,id=slow,format=raw,throttling.iops-total=50" \
         -device nvme,drive=slow,serial=slow \
         -nodefaults -display none -no-reboot -serial stdio -serial "file:$work/status" \
-        </dev/null >"$work/console" 2>&1 &
+        </dev/null >>"$work/console" 2>&1 &
     machine=$!
     tail -n +1 --pid="$machine" -s 0.2 -f -- "$work/console" &
     console=$!
@@ -163,7 +164,7 @@ boot() {
     elif [ -z "$said" ]; then
         verdict="FAILED: the machine ended before the tests did (exit status $status of QEMU)"
     elif [ "$said" != 0 ]; then
-        verdict="FAILED"
+        verdict="FAILED: see above"
     elif grep -q '^running 0 tests' "$work/console"; then
         verdict="FAILED: a test file had nothing to run"
     else
@@ -185,7 +186,7 @@ on() {
             return 77
             ;;
         *)
-            verdict="FAILED: the package in the cache cannot be used"
+            verdict="FAILED: its package is not as expected"
             return 1
             ;;
     esac
@@ -194,6 +195,9 @@ on() {
         prepared=true
     fi
     boot "$1" "$image"
+    status=$?
+    verdict="${image##*/}: $verdict"
+    return "$status"
 }
 
 can_run_machines() {

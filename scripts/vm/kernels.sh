@@ -59,45 +59,39 @@ newest_package() {
     apt-cache pkgnames "$1" | grep -E '^linux-(image|binary)-[0-9][^-]*(-[0-9]+)?-cloud-amd64$' | sort -V | tail -n 1
 }
 
-# download KERNEL FOLDER: the newest package, unpacked to FOLDER/root.
+# download KERNEL FOLDER: puts the kernel of the newest package into FOLDER, under the package's name.
 download() {
-    local kernel="$1" folder="$2" suite prefix mirror package
+    local kernel="$1" folder="$2" apt="$work/apt" suite prefix mirror package command
     read -r suite prefix < <(matrix | sed -n "s/^$kernel //p")
     for command in apt-get apt-cache apt-config dpkg-deb; do
-        have "$command" || { not_here "$command is not installed: Debian's kernels come through it"; return; }
+        have "$command" || not_here "$command is not installed: Debian's kernels come through it" || return
     done
-    [ -r "$keyring" ] || { not_here "$keyring is missing: install debian-archive-keyring"; return; }
+    [ -r "$keyring" ] || not_here "$keyring is missing: install debian-archive-keyring" || return
+    export APT_CONFIG="$apt/apt.conf"
     for mirror in "${mirrors[@]}"; do
-        rm -rf -- "$folder"
-        write_apt_configuration "$folder/apt" "$suite" "$mirror"
-        export APT_CONFIG="$folder/apt/apt.conf"
+        rm -rf -- "$apt"
+        write_apt_configuration "$apt" "$suite" "$mirror"
         note "kernel $kernel: looking for it in Debian $suite at $mirror"
         # apt-get update calls a suite that it could not get a warning, unless asked.
-        timeout 300 apt-get -q -o APT::Update::Error-Mode=any update >"$folder/log" 2>&1 || continue
+        timeout 300 apt-get -q -o APT::Update::Error-Mode=any update >"$work/log" 2>&1 || continue
         package="$(newest_package "$prefix")"
         [ -n "$package" ] || continue
         note "kernel $kernel: downloading $package"
-        (cd -- "$folder" && timeout 600 apt-get -q download "$package") >>"$folder/log" 2>&1 || continue
-        dpkg-deb -x "$folder/$package"_*.deb "$folder/root" || continue
-        rm -rf -- "$folder/apt" "$folder/$package"_*.deb
-        unset APT_CONFIG
-        return 0
+        (cd -- "$apt" && timeout 600 apt-get -q download "$package") >>"$work/log" 2>&1 || continue
+        dpkg-deb -x "$apt/$package"_*.deb "$apt/root" || continue
+        # Whole or not there: an interrupted copy must not be taken for a kernel.
+        mkdir -p -- "$folder" &&
+            find "$apt/root" -name 'vmlinuz*' -type f -exec cp -- '{}' "$folder/.$package.$$" ';' &&
+            mv -- "$folder/.$package.$$" "$folder/$package"
+        return
     done
-    unset APT_CONFIG
-    not_here "Debian's package of it ($suite, $prefix*) cannot be downloaded: $(tail -n 1 "$folder/log")"
+    not_here "Debian's package of it ($suite, $prefix*) cannot be downloaded:" \
+        "$(grep -m 1 '^E: ' "$work/log" || tail -n 1 "$work/log")"
 }
 
-# kernel_image KERNEL: prints where its vmlinuz is, downloaded if need be. 77 if it cannot be had.
+# kernel_image KERNEL: prints where it is, downloaded if need be. 77 if it cannot be had.
 kernel_image() {
-    local kernel="$1" cache="${XDG_CACHE_HOME:-$HOME/.cache}/pfrec/kernels" image
-    image="$(find "$cache/$kernel/root" -name 'vmlinuz*' -type f 2>/dev/null | head -n 1)"
-    if [ -z "$image" ]; then
-        # Complete or not there: a download that was interrupted must not be taken for a kernel.
-        download "$kernel" "$cache/$kernel.new" || return
-        rm -rf -- "${cache:?}/$kernel"
-        mv -- "$cache/$kernel.new" "$cache/$kernel" || return 1
-        image="$(find "$cache/$kernel/root" -name 'vmlinuz*' -type f | head -n 1)"
-        [ -n "$image" ] || { not_here "no vmlinuz in Debian's package of $kernel"; return; }
-    fi
-    printf '%s\n' "$image"
+    local folder="${XDG_CACHE_HOME:-$HOME/.cache}/pfrec/kernels/$1"
+    compgen -G "$folder/linux-*" >/dev/null || (download "$1" "$folder") || return
+    compgen -G "$folder/linux-*" | sort -V | tail -n 1
 }

@@ -118,22 +118,31 @@ pub fn the_row<'a>(touch: &Touched, faults: &'a [Fault]) -> &'a Fault {
 /// whatever else the machine does just then. A touch in which the scheduler took the CPU away says nothing, and
 /// is left out; an interrupt or another virtual machine shows nowhere, which is why one touch in ten may be over.
 ///
-/// An emulated CPU (PFREC_TEST_EMULATED) takes up to 0.2 ms for the way in and out: there only waits of
-/// 10 ms and more can show anything. `the_row` holds the shorter ones to the wait that the program knows of.
+/// An emulated CPU (PFREC_TEST_EMULATED) takes 0.1 ms for the way in and out, and stands still when its host is
+/// busy: there only waits of 10 ms and more show anything, and one touch in four may be over. `the_row` holds
+/// all of them to the wait that the program knows of, to the nanosecond.
 pub fn assert_close(touches: &[Touched], faults: &[Fault]) {
+    let (shortest, one_in) = match env::var_os("PFREC_TEST_EMULATED") {
+        Some(_) => (10_000_000, 4),
+        None => (0, 10),
+    };
     let quiet: Vec<&Touched> = touches.iter().filter(|touch| touch.preemptions == 0).collect();
     assert!(
         quiet.len() * 2 >= touches.len(),
         "a machine too busy to measure on: {touches:#?}"
     );
-    let shortest = env::var_os("PFREC_TEST_EMULATED").map_or(0, |_| 10_000_000);
-    let mut missing: Vec<(u64, u64)> = Vec::new();
-    for touch in quiet {
-        let took = touch.end_ns - touch.begin_ns;
-        if took >= shortest {
-            missing.push((took - the_row(touch, faults).latency_ns, (took / 20).max(50_000)));
-        }
+    let mut took: Vec<u64> = quiet.iter().map(|touch| touch.end_ns - touch.begin_ns).collect();
+    took.sort_unstable();
+    if took[took.len() / 2] < shortest {
+        return;
     }
+    let mut missing: Vec<(u64, u64)> = quiet
+        .iter()
+        .map(|touch| {
+            let took = touch.end_ns - touch.begin_ns;
+            (took - the_row(touch, faults).latency_ns, (took / 20).max(50_000))
+        })
+        .collect();
     missing.sort_unstable();
     if let (Some(median), Some(largest)) = (missing.get(missing.len() / 2), missing.last()) {
         eprintln!(
@@ -148,7 +157,7 @@ pub fn assert_close(touches: &[Touched], faults: &[Fault]) {
         .filter(|(missing, allowed)| missing > allowed)
         .count();
     assert!(
-        over * 10 <= missing.len(),
+        over * one_in <= missing.len(),
         "(missing, allowed) in ns: {missing:?}"
     );
 }
