@@ -12,7 +12,8 @@ Installs what is missing to build and run pfrec. Each need is tried out (a progr
 so that what came from elsewhere than the package manager counts too. Says first what it will install.
 
   --check   only report, change nothing
-  --dev     also what scripts/test.sh uses: clang-format, shellcheck, jq, git, clippy
+  --dev     also what scripts/test.sh uses: clang-format, shellcheck, jq, git, clippy, and for the virtual
+            machines of scripts/vm.sh QEMU, a static busybox and cpio
   -h, --help
 
 Exit status: 0 everything is there, 1 something is missing or could not be installed, 2 wrong usage.
@@ -68,6 +69,9 @@ probe() {
         libelf) links '#include <libelf.h>' -lelf ;;
         zlib) links '#include <zlib.h>' -lz ;;
         certificates) has_certificates ;;
+        qemu) have qemu-system-x86_64 ;;
+        busybox) have busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1 ;;
+        debian-keyring) [ -r /usr/share/keyrings/debian-archive-keyring.gpg ] ;;
         *) have "$1" ;;
     esac
 }
@@ -83,6 +87,10 @@ reason() {
         libelf) echo "libelf with headers: libbpf reads BPF objects with it" ;;
         zlib) echo "zlib with headers: libelf needs it" ;;
         certificates) echo "root certificates: cargo fetches crates over https" ;;
+        qemu) echo "QEMU for x86-64: scripts/vm.sh tests on other kernels in it" ;;
+        busybox) echo "busybox that needs no libraries: the system of the machines of scripts/vm.sh" ;;
+        cpio) echo "cpio: packs that system" ;;
+        debian-keyring) echo "keys of Debian: scripts/vm.sh downloads Debian's kernels" ;;
         clang-format | shellcheck | jq | git) echo "$1: scripts/test.sh checks with it" ;;
     esac
 }
@@ -90,6 +98,9 @@ reason() {
 needs=(cc libc-headers kernel-headers make pkg-config libelf zlib clang certificates)
 if $dev; then
     needs+=(clang-format shellcheck jq git)
+    # Debian's kernels are x86-64 programs of Debian: elsewhere scripts/vm.sh says that it cannot run.
+    [ "$(uname -m)" != x86_64 ] || needs+=(qemu busybox cpio)
+    ! have apt-get || needs+=(debian-keyring)
 fi
 
 # --- package names ---------------------------------------------------------------------------------
@@ -104,6 +115,9 @@ package_debian() {
         libelf) echo libelf-dev ;;
         zlib) echo zlib1g-dev ;;
         certificates) echo ca-certificates ;;
+        qemu) echo qemu-system-x86 ;;
+        busybox) echo busybox-static ;;
+        debian-keyring) echo debian-archive-keyring ;;
         *) echo "$1" ;;
     esac
 }
@@ -119,6 +133,7 @@ package_fedora() {
         certificates) echo ca-certificates ;;
         clang-format) echo clang-tools-extra ;;
         shellcheck) echo ShellCheck ;;
+        qemu) echo qemu-system-x86-core ;;
         *) echo "$1" ;;
     esac
 }
@@ -131,7 +146,8 @@ package_arch() {
         pkg-config) echo pkgconf ;;
         certificates) echo ca-certificates ;;
         clang-format) echo clang ;;
-        *) echo "$1" ;; # libelf, zlib, clang, make, shellcheck, jq, git
+        qemu) echo qemu-system-x86 ;;
+        *) echo "$1" ;; # libelf, zlib, clang, make, shellcheck, jq, git, busybox, cpio
     esac
 }
 

@@ -10,8 +10,9 @@ usage() {
 Usage: scripts/test.sh
 
 Sets up the environment (with --dev) and runs every check and test of the repository, in one cargo profile.
-Tests that load BPF programs run as root, through sudo if need be. Where the kernel does not allow that, they
-are reported as NOT RUN and the result is a failure, unless PFREC_ALLOW_SKIP=1 is set.
+Tests that load BPF programs run as root, through sudo if need be, and once more on other kernels, in virtual
+machines (scripts/vm.sh). Where the kernel does not allow that, or another kernel cannot be had, they are reported
+as NOT RUN and the result is a failure, unless PFREC_ALLOW_SKIP=1 is set.
 
 The last line of standard output is `N passed, N failed`: the sums over all tests; a check that fails and is
 not a test counts as one failed.
@@ -97,7 +98,7 @@ clang_format() {
 }
 
 shell_scripts() {
-    shellcheck -x scripts/*.sh .ci/run
+    shellcheck -x scripts/*.sh scripts/vm/* .ci/run
 }
 
 file_sizes() {
@@ -201,6 +202,12 @@ privileged_tests() {
     fi
 }
 
+# The oldest and the newest kernel of those that users have most; `scripts/vm.sh all` has more of both. What
+# depends on the kernel, for each backend.
+other_kernel() {
+    limited 1800 scripts/vm.sh "$1" touches known_waits cold_device hidden_faults failed_faults awkward_programs medians
+}
+
 demo() {
     if [ ${#not_run[@]} -gt 0 ]; then
         echo "it records, which this machine does not allow (see the privileged tests)"
@@ -229,6 +236,8 @@ step "documentation" documentation
 step "tests" limited 3600 cargo test --release --locked --workspace --no-fail-fast
 step "privileged tests" privileged_tests
 step "demo" demo
+step "Linux 6.1" other_kernel 6.1
+step "Linux 7.2" other_kernel 7.2
 
 printf '\n==> summary\n'
 printf '%s\n' "${results[@]}"

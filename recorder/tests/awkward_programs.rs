@@ -3,25 +3,9 @@
 
 mod common;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::Path;
 
-/// Compiles one of programs/*.c.
-fn compile(name: &str, folder: &Path) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/programs/{name}.c"));
-    let program = folder.join(name);
-    let mut cc = Command::new("cc");
-    let status = cc
-        .args(["-O1", "-pthread", "-o"])
-        .arg(&program)
-        .arg(source)
-        .status()
-        .unwrap();
-    assert!(status.success(), "cc {name}.c");
-    program
-}
+use common::programs::compile;
 
 /// Records `command`; returns what pfrec said.
 fn record(trace: &Path, command: &[&str]) -> String {

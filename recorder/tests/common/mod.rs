@@ -7,10 +7,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod process;
+pub mod programs;
+pub mod touched;
 pub mod trace;
 pub mod workload;
 
 use std::{
+    env,
     fs::{self, File, Permissions},
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
@@ -38,9 +41,21 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-/// pfrec, as started by the current user: a sudo around the tests is not one around pfrec.
+/// pfrec, as started by the current user: a sudo around the tests is not one around pfrec. Recordings use the
+/// backend that PFREC_TEST_BACKEND names, unless the test names one.
 pub fn pfrec(arguments: &[&str]) -> Command {
-    plain(&program("pfrec"), arguments)
+    let own = arguments
+        .split(|argument| *argument == "--")
+        .next()
+        .unwrap_or_default();
+    let records = own.iter().any(|argument| ["-o", "--output"].contains(argument));
+    match env::var("PFREC_TEST_BACKEND") {
+        Ok(backend) if records && !own.contains(&"--backend") => plain(
+            &program("pfrec"),
+            &[&["--backend", backend.as_str()], arguments].concat(),
+        ),
+        _ => plain(&program("pfrec"), arguments),
+    }
 }
 
 /// pfanalyze.

@@ -1,0 +1,234 @@
+#!/usr/bin/env bash
+# Runs the privileged tests on Debian's kernels, in virtual machines. This file builds the tests, starts the
+# machines and judges how they ended; vm/kernels.sh has the kernels, vm/initramfs.sh what is in the machine,
+# vm/init what happens there.
+set -uo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/vm/kernels.sh
+. "$ROOT/scripts/vm/kernels.sh"
+# shellcheck source=scripts/vm/initramfs.sh
+. "$ROOT/scripts/vm/initramfs.sh"
+
+usage() {
+    cat <<HELP
+Usage: scripts/vm.sh KERNEL [TEST…]
+       scripts/vm.sh all
+
+Boots a kernel of Debian under QEMU, without KVM and without root, and runs the tests marked "needs root" there:
+for every backend that pfrec has, each of which must load. Prints what the tests print.
+
+  KERNEL     $(matrix | cut -d ' ' -f 1 | paste -sd ' ') (7.2 stands for the newest of sid), or 'all'
+  TEST       a file of recorder/tests without .rs, or FILE::PART of the names of its tests. Without it:
+             ${each_backend[*]} for each
+             backend, and ${once[*]} once
+
+Environment:
+  PFREC_VM_BACKENDS   only these backends, such as "fentry perf"
+  PFREC_VM_LIMIT      seconds after which a machine is killed, and has failed; default $limit
+  XDG_CACHE_HOME      kernels are kept in its pfrec/kernels, default ~/.cache; a newer one comes when it is removed
+
+The last lines say how it went on each kernel. Exit status: 0 all passed, 1 a test failed or a machine hung,
+2 wrong usage, 77 none failed, but a kernel could not be had, or QEMU is not there: nothing is known of it.
+HELP
+}
+
+# What a minimal system can run, and what a kernel or a backend can change the outcome of.
+each_backend=(touches exact_counts awkward_programs losses known_waits cold_device hidden_faults failed_faults)
+once=(medians)
+limit="${PFREC_VM_LIMIT:-900}"
+
+case "${1:-}" in
+    -h | --help) usage; exit 0 ;;
+    '') usage_error "which kernel?" ;;
+    all) read -ra kernels < <(matrix | cut -d ' ' -f 1 | paste -sd ' ') ;;
+    *)
+        matrix | grep -q "^${1//./\\.} " || usage_error "no kernel '$1' in the matrix"
+        kernels=("$1")
+        ;;
+esac
+shift
+if [ $# -gt 0 ]; then
+    wanted=("$@")
+else
+    wanted=("${each_backend[@]}" "${once[@]}")
+fi
+
+cd -- "$ROOT" || exit 1
+refuse_borrowed_home
+work="$(mktemp -d)"
+machine=
+console=
+# A script that is ended leaves no machine behind.
+cleanup() {
+    [ -z "$machine" ] || kill "$machine" "$console" 2>/dev/null
+    rm -rf -- "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# --- what goes into the machine --------------------------------------------------------------------
+
+# Prints for each test file its name and its program.
+build_tests() {
+    local name
+    for name in pfrec pfanalyze mmap-workload; do
+        [ -x "$CARGO_TARGET_DIR/release/$name" ] ||
+            cargo build --release --locked --workspace || return 1
+    done
+    cargo test --release --locked -p pfrec --tests --no-run --message-format=json >"$work/messages" || return 1
+    jq -r 'select(.reason == "compiler-artifact" and .target.kind == ["test"] and .executable != null)
+        | "\(.target.name) \(.executable)"' "$work/messages"
+}
+
+# is_once NAME
+is_once() {
+    [[ " ${once[*]} " == *" $1 "* ]]
+}
+
+# Writes what vm/init reads: one line for each run.
+plan() {
+    local test name program how filter
+    for test in "${wanted[@]}"; do
+        name="${test%%::*}"
+        filter="${test#"$name"}"
+        program="$(sed -n "s/^$name //p" "$work/tests")"
+        [ -n "$program" ] || usage_error "no test file '$name' in recorder/tests"
+        how=each
+        if is_once "$name"; then
+            how=once
+        fi
+        echo "$how $name $program ${filter#::}"
+        install_program "$work/root" "$program" || return 1
+    done >"$work/root/vm/tests"
+}
+
+# Those that pfrec names when it is given none of them.
+backends() {
+    if [ -n "${PFREC_VM_BACKENDS:-}" ]; then
+        tr -s ' ' '\n' <<<"$PFREC_VM_BACKENDS"
+    else
+        "$CARGO_TARGET_DIR/release/pfrec" --backend '?' -o /dev/null -- true 2>&1 |
+            sed -n 's/.*possible values: \(.*\)\].*/\1/p' | tr -s ', ' '\n' | grep -vx auto
+    fi
+}
+
+prepare() {
+    local name root="$work/root"
+    mkdir -p -- "$root"
+    build_tests >"$work/tests" || return 1
+    make_root "$root" || return 1
+    for name in pfrec pfanalyze mmap-workload; do
+        install_program "$root" "$CARGO_TARGET_DIR/release/$name" || return 1
+    done
+    mkdir -p -- "$root$CARGO_TARGET_DIR/tmp"
+    compile_programs recorder/tests/programs "$root/vm/programs" || return 1
+    plan || return 1
+    backends >"$root/vm/backends"
+    [ -s "$root/vm/backends" ] || { note "no backend in pfrec --help"; return 1; }
+    echo "$CARGO_TARGET_DIR/release/pfrec" >"$root/vm/pfrec"
+    cp -- scripts/vm/init "$root/init"
+    pack "$root" "$work/initramfs"
+}
+
+# --- the machine -----------------------------------------------------------------------------------
+
+# boot KERNEL IMAGE: runs it to its end. The second serial line has the status: only the end of vm/init
+# writes it, so that a panic, a hang or a kernel that does not start cannot look like success.
+boot() {
+    local kernel="$1" image="$2" start=$SECONDS status said
+    local processors=(-smp 2)
+    # Without this it panics at its first cmpxchg16b, which QEMU does not emulate well enough for it.
+    [ "$kernel" != 6.12 ] || processors=(-cpu 'qemu64,-cx16' -smp 1)
+    # Sparse. A read of the slow disk waits for its turn: 50 a second.
+    truncate -s 1G "$work/files" && truncate -s 256M "$work/slow" && : >"$work/status" && : >"$work/console" ||
+        return 1
+    timeout --kill-after=10 "$limit" qemu-system-x86_64 -accel tcg "${processors[@]}" -m 1G \
+        -kernel "$image" -initrd "$work/initramfs" -append 'console=ttyS0 quiet panic=-1' \
+        -drive "file=$work/files,if=none,id=files,format=raw,cache=unsafe" -device nvme,drive=files,serial=files \
+        -drive "file=$work/slow,if=none,id=slow,format=raw,throttling.iops-total=50" \
+        -device nvme,drive=slow,serial=slow \
+        -nodefaults -display none -no-reboot -serial stdio -serial "file:$work/status" \
+        </dev/null >>"$work/console" 2>&1 &
+    machine=$!
+    tail -n +1 --pid="$machine" -s 0.2 -f -- "$work/console" &
+    console=$!
+    wait "$machine"
+    status=$?
+    wait "$console"
+    machine=
+    said="$(tr -cd '0-9' <"$work/status")"
+    if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+        verdict="FAILED: the machine was killed after $limit s"
+    elif [ -z "$said" ]; then
+        verdict="FAILED: the machine ended before the tests did (exit status $status of QEMU)"
+    elif [ "$said" != 0 ]; then
+        verdict="FAILED: see above"
+    elif grep -q '^running 0 tests' "$work/console"; then
+        verdict="FAILED: a test file had nothing to run"
+    else
+        verdict="passed in $((SECONDS - start)) s"
+        return 0
+    fi
+    return 1
+}
+
+# on KERNEL: tests there. Leaves what is to be said in `verdict`.
+on() {
+    local image status
+    image="$(kernel_image "$1")"
+    status=$?
+    case "$status" in
+        0) ;;
+        77)
+            verdict="NOT RUN: $(cat -- "$work/reason")"
+            return 77
+            ;;
+        *)
+            verdict="FAILED: its package is not as expected"
+            return 1
+            ;;
+    esac
+    if ! $prepared; then
+        prepare || fail "the file system of the machines could not be made"
+        prepared=true
+    fi
+    boot "$1" "$image"
+    status=$?
+    verdict="${image##*/}: $verdict"
+    return "$status"
+}
+
+can_run_machines() {
+    local command
+    [ "$(uname -m)" = x86_64 ] || not_here "the machines run programs for x86-64, and this is $(uname -m)" || return
+    for command in qemu-system-x86_64 busybox cpio jq strip ldd; do
+        have "$command" || not_here "$command is not installed: scripts/setup_environment.sh --dev does it" || return
+    done
+    ! ldd "$(command -v busybox)" >/dev/null 2>&1 || not_here "busybox needs libraries here: install busybox-static"
+}
+
+if ! can_run_machines; then
+    echo "NOT RUN: $(cat -- "$work/reason")"
+    exit 77
+fi
+prepared=false
+verdicts=()
+failed=false
+missed=false
+for kernel in "${kernels[@]}"; do
+    on "$kernel"
+    case $? in
+        0) ;;
+        77) missed=true ;;
+        *) failed=true ;;
+    esac
+    verdicts+=("kernel $kernel: $verdict")
+done
+printf '%s\n' '' "${verdicts[@]}"
+if $failed; then
+    exit 1
+elif $missed; then
+    exit 77
+fi
