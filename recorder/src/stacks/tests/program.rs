@@ -53,7 +53,8 @@ pub struct Program {
     child: Child,
     /// `innermost`, its return address in `middle`, that in `main`; and `outer::inner(int)`.
     pub addresses: [u64; 4],
-    maps: Vec<Map>,
+    /// Its mappings.
+    pub maps: Vec<Map>,
 }
 
 impl Program {
@@ -74,11 +75,30 @@ impl Program {
             .args([directory.path().join("program"), source])
             .status();
         assert!(compiled.unwrap().success());
-        change(&directory.path().join("program"));
-        let mut child = Command::new(directory.path().join("program"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let path = directory.path().join("program");
+        change(&path);
+        Self::run(directory, Command::new(path))
+    }
+
+    /// Compiles it and starts it in a mount namespace of its own, in which its file is on an overlay that
+    /// nobody else sees.
+    pub fn start_in_container() -> Self {
+        let mut compiled = Self::start(&["-g"]);
+        compiled.end();
+        let mount = "mkdir lower upper work merged && mv program lower && mount -t tmpfs none upper &&
+            mkdir upper/upper upper/work &&
+            mount -t overlay -o lowerdir=lower,upperdir=upper/upper,workdir=upper/work none merged &&
+            exec \"$PWD\"/merged/program";
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", mount])
+            .current_dir(compiled.directory.path());
+        let directory = std::mem::replace(&mut compiled.directory, tempfile::tempdir().unwrap());
+        Self::run(directory, command)
+    }
+
+    fn run(directory: tempfile::TempDir, mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         let out = child.stdout.take().unwrap();
         BufReader::new(out).read_line(&mut said).unwrap();

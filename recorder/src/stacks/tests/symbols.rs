@@ -6,7 +6,7 @@ use std::{
     process::{self, Command},
 };
 
-use pf_formats::{BuildId, Symbol};
+use pf_formats::{BuildId, Header, Meta, Symbol, Totals, TraceWriter};
 
 use super::program::{Program, locate};
 use crate::{session::proc, stacks::*};
@@ -131,6 +131,21 @@ fn debug_information_in_a_file_of_its_own_is_found_by_its_link() {
 }
 
 #[test]
+fn a_trace_takes_all_of_it() {
+    let program = Program::start(&["-g"]);
+    let mut table = StackTable::default();
+    intern(&mut table, &program);
+    let mut dicts = table.take_new();
+    dicts.extend(table.symbolise(|| false).dicts);
+    assert_eq!(dicts.len(), 4);
+    let mut trace = TraceWriter::create(Vec::new(), &Header::new([1; 16], 0), &Meta::default()).unwrap();
+    for dict in &dicts {
+        trace.dict(dict).unwrap();
+    }
+    trace.finish(Totals::default()).unwrap();
+}
+
+#[test]
 fn the_user_need_not_wait_for_names() {
     let program = Program::start(&["-g"]);
     let mut table = StackTable::default();
@@ -159,6 +174,23 @@ fn a_binary_that_was_replaced_before_it_was_seen_still_has_names() {
     let mut table = StackTable::default();
     intern(&mut table, &program);
     assert_eq!(names(&look_up(table).0), ALL);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_binary_in_a_container_has_names_when_the_container_is_gone() {
+    // With the numbers that /proc/PID/maps has, and with those of the file under the overlay.
+    for off_by in [0, 1] {
+        let mut program = Program::start_in_container();
+        for map in &mut program.maps {
+            map.inode += off_by;
+        }
+        let mut table = StackTable::default();
+        intern(&mut table, &program);
+        program.end();
+        let (symbols, _, notes) = look_up(table);
+        assert_eq!(names(&symbols), ALL, "{notes:?}");
+    }
 }
 
 #[test]
