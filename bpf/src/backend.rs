@@ -91,8 +91,9 @@ pub(crate) trait Backend: Sync {
     fn sees_vma(&self) -> bool;
     /// Whether minor faults that nobody wants complete without telling.
     fn leaves_minors_open(&self, config: &Config) -> bool;
-    /// Switches on the programs it needs, before load.
-    fn select(&self, open: &mut OpenPfrecSkel<'_>, config: &Config);
+    /// Switches on the programs it needs, before load. With `ask_for_vma` those that find out the mapping,
+    /// where the backend does not see it.
+    fn select(&self, open: &mut OpenPfrecSkel<'_>, config: &Config, ask_for_vma: bool);
     /// Attaches the programs that are not on per-CPU events.
     fn attach(&self, skel: &PfrecSkel<'_>) -> Result<Vec<Link>, ProbeError>;
     /// The programs to attach to software events on every CPU.

@@ -29,6 +29,15 @@ pub struct Cgroup {
     pub controller: Option<String>,
 }
 
+/// A file as the kernel's mappings have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MappedFile {
+    /// Device of its file system, major and minor number.
+    pub device: (u32, u32),
+    /// Inode number.
+    pub inode: u64,
+}
+
 /// Which of the target's faults are recorded; the others are counted as filtered. The default lets all
 /// pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +52,8 @@ pub struct Filters {
     pub comm: Option<String>,
     /// Threads of this user only.
     pub uid: Option<u32>,
+    /// Mappings of this file only.
+    pub file: Option<MappedFile>,
     /// Addresses in one of these only; empty for all. At most [`MAX_RANGES`].
     pub ranges: Vec<Range<u64>>,
 }
@@ -55,6 +66,7 @@ impl Default for Filters {
             sample: 1,
             comm: None,
             uid: None,
+            file: None,
             ranges: Vec::new(),
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Features {
     pub(crate) task_storage: bool,
     /// `bpf_task_pt_regs` (5.15).
     pub(crate) task_pt_regs: bool,
+    /// `bpf_find_vma` (5.17) and a tracepoint that tells when mappings change.
+    pub(crate) find_vma: bool,
 }
 
 impl Features {
@@ -26,6 +28,8 @@ impl Features {
         Self {
             task_storage: has_helper(libbpf_sys::BPF_FUNC_task_storage_get),
             task_pt_regs: has_helper(libbpf_sys::BPF_FUNC_task_pt_regs),
+            find_vma: has_helper(libbpf_sys::BPF_FUNC_find_vma)
+                && kernel_types().is_ok_and(|types| has_tracepoint(&types, "mmap_lock_acquire_returned")),
         }
     }
 }

@@ -30,7 +30,7 @@ mod skel {
 }
 
 pub use backend::{BackendChoice, EntryEvent};
-pub use config::{Cgroup, Config, Filters, MAX_RANGES, Target};
+pub use config::{Cgroup, Config, Filters, MAX_RANGES, MappedFile, Target};
 pub use cpus::{is_gone, online_cpus};
 pub use drops::Drops;
 pub use error::ProbeError;

@@ -8,8 +8,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use nix::unistd::{Uid, User};
-use pf_bpf::{Config, Filters, MAX_RANGES, Target};
+use pf_bpf::{Config, Filters, MAX_RANGES, MappedFile, Target};
 
 use crate::{
     cgroup,
@@ -57,9 +58,6 @@ pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
 /// Checks what can be checked before a command is forked.
 pub fn check(options: &Options) -> Result<()> {
     filters(&options.filter)?;
-    if let Some(path) = &options.filter.file {
-        identity(path)?;
-    }
     if let Scope::Cgroup(path) = &options.scope {
         cgroup::find(path)?;
     }
@@ -106,6 +104,10 @@ fn filters(filter: &Filter) -> Result<Filters> {
         sample: filter.sample,
         comm: filter.comm.as_deref().map(|comm| cut(comm).to_owned()),
         uid: filter.uid.as_deref().map(uid).transpose()?,
+        file: match &filter.file {
+            Some(path) => in_the_kernel(path)?,
+            None => None,
+        },
         ranges: filter.addresses.clone(),
     })
 }
@@ -165,6 +167,17 @@ fn identity(path: &Path) -> Result<FileIdentity> {
         device: map.device,
         inode: map.inode,
     })
+}
+
+/// The file for the probes. On overlayfs the kernel's mappings are of the file underneath, whose numbers do
+/// not show here: then the session alone filters.
+fn in_the_kernel(path: &Path) -> Result<Option<MappedFile>> {
+    let file = identity(path)?;
+    let overlay = statfs(path).is_ok_and(|system| system.filesystem_type() == OVERLAYFS_SUPER_MAGIC);
+    Ok((!overlay).then_some(MappedFile {
+        device: file.device,
+        inode: file.inode,
+    }))
 }
 
 /// A power of two: what is shared, cut into as many pieces as there are CPUs.

@@ -36,7 +36,7 @@ impl Backend for Fentry {
         false
     }
 
-    fn select(&self, open: &mut OpenPfrecSkel<'_>, _: &Config) {
+    fn select(&self, open: &mut OpenPfrecSkel<'_>, _: &Config, _: bool) {
         self.entry.select(open);
         open.progs.pf_try_by_fentry.set_autoload(true);
         open.progs.pf_tried_by_fexit.set_autoload(true);

@@ -43,9 +43,9 @@ impl Backend for Kprobe {
         config.filters.major_only
     }
 
-    fn select(&self, open: &mut OpenPfrecSkel<'_>, config: &Config) {
+    fn select(&self, open: &mut OpenPfrecSkel<'_>, config: &Config, _: bool) {
         self.entry.select(open);
-        select_completion(open, config);
+        select_completion(open, config, false);
         open.progs.pf_try_by_kprobe.set_autoload(true);
     }
 

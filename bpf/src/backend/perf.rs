@@ -40,9 +40,9 @@ impl Backend for Perf {
         config.filters.major_only
     }
 
-    fn select(&self, open: &mut OpenPfrecSkel<'_>, config: &Config) {
+    fn select(&self, open: &mut OpenPfrecSkel<'_>, config: &Config, ask_for_vma: bool) {
         self.entry.select(open);
-        select_completion(open, config);
+        select_completion(open, config, ask_for_vma);
     }
 
     fn attach(&self, skel: &PfrecSkel<'_>) -> Result<Vec<Link>, ProbeError> {
@@ -57,22 +57,33 @@ impl Backend for Perf {
 }
 
 /// Switches on the completion programs that `config` has a use for.
-pub(super) fn select_completion(open: &mut OpenPfrecSkel<'_>, config: &Config) {
-    open.progs.pf_done_major.set_autoload(true);
-    open.progs.pf_done_minor.set_autoload(!config.filters.major_only);
+pub(super) fn select_completion(open: &mut OpenPfrecSkel<'_>, config: &Config, ask_for_vma: bool) {
+    let minor = !config.filters.major_only;
+    open.progs.pf_done_major.set_autoload(!ask_for_vma);
+    open.progs.pf_done_minor.set_autoload(!ask_for_vma && minor);
+    open.progs.pf_done_major_of_file.set_autoload(ask_for_vma);
+    open.progs
+        .pf_done_minor_of_file
+        .set_autoload(ask_for_vma && minor);
 }
 
 /// The completion programs. Minor faults that nobody wants do not even call one.
 pub(super) fn completion<'a, 'obj>(skel: &'a PfrecSkel<'obj>, config: &Config) -> Vec<Attachment<'a, 'obj>> {
+    let progs = &skel.progs;
+    let (major, minor) = if progs.pf_done_major.autoload() {
+        (&progs.pf_done_major, &progs.pf_done_minor)
+    } else {
+        (&progs.pf_done_major_of_file, &progs.pf_done_minor_of_file)
+    };
     let mut attachments = vec![Attachment {
-        program: &skel.progs.pf_done_major,
+        program: major,
         name: "pf_done_major",
         event: Software::PAGE_FAULTS_MAJ,
         event_name: "major-faults",
     }];
     if !config.filters.major_only {
         attachments.push(Attachment {
-            program: &skel.progs.pf_done_minor,
+            program: minor,
             name: "pf_done_minor",
             event: Software::PAGE_FAULTS_MIN,
             event_name: "minor-faults",

@@ -8,7 +8,6 @@
 
 #define PF_PAGE_MASK (~4095ULL)
 
-const volatile __u32 pf_page_shift = 12;
 const volatile __u8 pf_want_vma;
 
 static __always_inline void pf_open_slot(struct pf_task *state, struct task_struct *task,
@@ -69,7 +68,7 @@ static __always_inline bool pf_is_at(const struct pf_open *open, __u64 address) 
             (open)->inode = read(file_, f_inode, i_ino);                                                     \
             (open)->dev = read(file_, f_inode, i_sb, s_dev);                                                 \
         }                                                                                                    \
-        if (pf_by_file && !pf_file_is_wanted(open))                                                          \
+        if (pf_by_file && !pf_is_wanted_file((open)->inode, (open)->dev))                                    \
             (open)->state = PF_FILTERED;                                                                     \
     } while (0)
 
@@ -112,8 +111,9 @@ struct pf_end {
     struct pf_user_place at;
 };
 
+/* `resolve` is a constant: whether to ask for the mapping. */
 static __always_inline void pf_complete(struct pf_task *state, struct task_struct *task, enum pf_slot slot,
-                                        const struct pf_end *end) {
+                                        const struct pf_end *end, bool resolve) {
     struct pf_open *open = &state->open[slot];
     struct pf_fault *fault;
     struct pf_room room = {};
@@ -132,6 +132,11 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
         return;
     }
     now = open->state == PF_OPEN ? bpf_ktime_get_ns() : 0;
+    if (resolve && now) {
+        pf_resolve_vma(state, task, open);
+        if (open->has_vma && !pf_is_wanted_file(open->inode, open->dev))
+            now = 0;
+    }
     wanted = now && pf_completion_is_wanted(state, end->major, end->failed, now - open->ts_ns);
     open->state = PF_CLOSED;
     if (!wanted) {
@@ -152,7 +157,7 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
         return;
     }
     fault = room.fault;
-    if (pf_want_vma || pf_breakdown || stack || state->filtered) {
+    if (pf_want_vma || resolve || pf_breakdown || stack || state->filtered) {
         flags |= PF_HAS_MORE;
         flags |= open->has_vma ? PF_HAS_VMA : 0;
         flags |= pf_breakdown ? PF_HAS_BREAKDOWN : 0;

@@ -114,6 +114,10 @@ static __always_inline bool pf_comm_is_wanted(struct task_struct *task) {
     return true;
 }
 
+static __always_inline bool pf_is_wanted_file(__u64 inode, __u32 dev) {
+    return inode == pf_file_inode && dev == pf_file_dev;
+}
+
 /* What can be told when a fault enters. */
 static __always_inline bool pf_entry_is_wanted(struct pf_task *state, struct task_struct *task,
                                                __u64 address) {
@@ -131,6 +135,9 @@ static __always_inline bool pf_entry_is_wanted(struct pf_task *state, struct tas
         return false;
     if (pf_by_comm && !pf_comm_is_wanted(task))
         return false;
+    if (pf_by_file && pf_find_vma && pf_is_in(&state->mapping, address) &&
+        !pf_is_wanted_file(state->mapping.inode, state->mapping.dev))
+        return false;
     if (!pf_ranges_used)
         return true;
     for (int i = 0; i < PF_RANGES; i++) {
@@ -140,10 +147,6 @@ static __always_inline bool pf_entry_is_wanted(struct pf_task *state, struct tas
             return true;
     }
     return false;
-}
-
-static __always_inline bool pf_file_is_wanted(const struct pf_open *open) {
-    return open->inode == pf_file_inode && open->dev == pf_file_dev;
 }
 
 /* What can be told when it completes. Failed faults are neither major nor minor: all of them are wanted. */

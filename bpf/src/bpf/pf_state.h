@@ -52,6 +52,17 @@ enum pf_slot {
     PF_SLOTS = 3,
 };
 
+/* A mapping that faults were in, see pf_vma.h. */
+struct pf_mapping {
+    __u64 start;
+    __u64 end;
+    __u64 pgoff;
+    __u64 inode;
+    __u64 changed; /* pf_mappings_changed when it was looked at */
+    __u32 dev;
+    __u32 valid;
+};
+
 struct pf_task {
     struct pf_open open[PF_SLOTS];
     __u64 counted; /* pf_count_of up to which hidden is known */
@@ -66,6 +77,7 @@ struct pf_task {
     struct pf_times off;
     __u64 off_since_ns; /* when it left the CPU; 0: it is on it */
     __u64 woken_ns;     /* when it became runnable; 0: not yet */
+    struct pf_mapping mapping;
     __u64 reclaim_since_ns;
     __u32 reclaim_depth;
     __u32 walking; /* its stack is being walked: faults met there are not the task's */
@@ -102,6 +114,7 @@ const volatile __u8 pf_major_only;
 const volatile __u8 pf_breakdown;
 /* Whether every entry is met by a completion: not so where only major ones are told. */
 const volatile __u8 pf_minor_unseen;
+const volatile __u32 pf_page_shift = 12;
 
 /*
  * Set when every probe is attached, cleared before the first is detached: a fault is recorded if it

@@ -15,6 +15,7 @@
 #include "pf_kernel.h"
 #include "pf_wire.h"
 #include "pf_state.h"
+#include "pf_vma.h"
 #include "pf_filter.h"
 #include "pf_output.h"
 #include "pf_stack.h"
@@ -89,7 +90,7 @@ int pf_enter_perf(struct bpf_perf_event_data *ctx) {
 /* --- completion by software events: PERF_COUNT_SW_PAGE_FAULTS_MAJ and _MIN ------------------------- */
 
 /* One event per successful logical fault, fired where the kernel counts it. */
-static __always_inline int pf_done(struct bpf_perf_event_data *ctx, bool major) {
+static __always_inline int pf_done(struct bpf_perf_event_data *ctx, bool major, bool resolve) {
     struct task_struct *task = pf_current();
     struct pf_task *state = pf_state_of_current(task);
     bool user = PF_USER_MODE(&ctx->regs);
@@ -103,18 +104,40 @@ static __always_inline int pf_done(struct bpf_perf_event_data *ctx, bool major) 
 
     /* No state: not ours, or it entered before the recording began. */
     if (state)
-        pf_complete(state, task, user ? PF_SLOT_USER : PF_SLOT_KERNEL, &end);
+        pf_complete(state, task, user ? PF_SLOT_USER : PF_SLOT_KERNEL, &end, resolve);
     return 0;
 }
 
 SEC("perf_event")
 int pf_done_major(struct bpf_perf_event_data *ctx) {
-    return pf_done(ctx, true);
+    return pf_done(ctx, true, false);
 }
 
 SEC("perf_event")
 int pf_done_minor(struct bpf_perf_event_data *ctx) {
-    return pf_done(ctx, false);
+    return pf_done(ctx, false, false);
+}
+
+/* The same for --file: apart, because older kernels refuse to look at a program that calls bpf_find_vma. */
+
+SEC("perf_event")
+int pf_done_major_of_file(struct bpf_perf_event_data *ctx) {
+    return pf_done(ctx, true, true);
+}
+
+SEC("perf_event")
+int pf_done_minor_of_file(struct bpf_perf_event_data *ctx) {
+    return pf_done(ctx, false, true);
+}
+
+/* (mm, write, success), with the path of the cgroup before `write` up to 6.11 or so. */
+SEC("tp_btf/mmap_lock_acquire_returned")
+int pf_mmap_lock(__u64 *ctx) {
+    bool write = ctx[1] <= 1 ? ctx[1] : ctx[2];
+
+    if (write && pf_state_of_current(pf_current()))
+        __sync_fetch_and_add(&pf_mappings_changed, 1);
+    return 0;
 }
 
 /* --- attempts: handle_mm_fault ---------------------------------------------------------------------- */
@@ -203,7 +226,7 @@ int BPF_PROG(pf_tried_by_fexit, struct vm_area_struct *vma, unsigned long addres
         end.at.ip = PT_REGS_IP(regs);
         end.at.fp = PT_REGS_FP(regs);
     }
-    pf_complete(state, task, slot, &end);
+    pf_complete(state, task, slot, &end, false);
     return 0;
 }
 

@@ -75,6 +75,9 @@ impl<'a> Settings<'a> {
         if !features.task_storage {
             extras.push("pf_exec");
         }
+        if asks_for_vma(config, backend, features) {
+            extras.push("pf_mmap_lock");
+        }
         if config.breakdown {
             extras.extend(["pf_switch", "pf_wakeup"]);
             let types = kernel_types()?;
@@ -126,7 +129,11 @@ impl<'a> Settings<'a> {
         open.progs.pf_exit.set_autoload(true);
         open.progs.pf_mark.set_autoload(true);
         open.progs.pf_count_open.set_autoload(true);
-        self.backend.select(open, self.config);
+        self.backend.select(open, self.config, self.asks_for_vma());
+    }
+
+    pub(super) fn asks_for_vma(&self) -> bool {
+        asks_for_vma(self.config, self.backend, self.features)
     }
 
     fn size_maps(&self, open: &mut OpenPfrecSkel<'_>) -> libbpf_rs::Result<()> {
@@ -174,6 +181,14 @@ impl<'a> Settings<'a> {
         rodata.pf_major_only = filters.major_only.into();
         rodata.pf_min_latency_ns = filters.min_latency_ns;
         rodata.pf_sample = filters.sample.max(1);
+        rodata.pf_find_vma = self.asks_for_vma().into();
+        if let Some(file) = filters.file
+            && (self.backend.sees_vma() || self.asks_for_vma())
+        {
+            rodata.pf_by_file = 1;
+            rodata.pf_file_inode = file.inode;
+            rodata.pf_file_dev = file.device.0 << 20 | file.device.1;
+        }
         if let Some(uid) = filters.uid {
             rodata.pf_uid = uid;
         }
@@ -202,6 +217,11 @@ impl<'a> Settings<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether the probes have to find out for themselves which mapping a fault is in.
+fn asks_for_vma(config: &Config, backend: &dyn Backend, features: Features) -> bool {
+    config.filters.file.is_some() && !backend.sees_vma() && features.find_vma
 }
 
 fn page_shift() -> Result<u32, ProbeError> {
