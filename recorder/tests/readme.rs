@@ -8,7 +8,15 @@ mod common;
 #[test]
 fn every_option_of_every_program_is_in_the_readme() {
     let readme = include_str!("../../README.md");
-    let verbs = ["threads", "files", "percentiles", "heatmap", "events", "info"];
+    let verbs = [
+        "threads",
+        "files",
+        "percentiles",
+        "heatmap",
+        "stacks",
+        "events",
+        "info",
+    ];
     let mut calls = vec![
         vec!["pfrec"],
         vec!["pfanalyze"],
