@@ -1,5 +1,5 @@
 //! The ledger of losses: intervals by reason, those that touch merged. Counts are exact; when there are absurdly many
-//! intervals the nearest become one.
+//! intervals neighbours become one.
 
 use pf_formats::{Loss, LossReason};
 use std::cmp::Reverse;
@@ -64,7 +64,7 @@ impl Losses {
         }
         if intervals.len() > MAX_INTERVALS {
             *intervals = joined(intervals);
-            halve(intervals);
+            coarsen(intervals);
         }
     }
 
@@ -107,29 +107,33 @@ fn joined(intervals: &[LostInterval]) -> Vec<LostInterval> {
     out
 }
 
-/// Closes the narrowest gaps until there is room again.
-fn halve(intervals: &mut Vec<LostInterval>) {
-    if intervals.len() <= MAX_INTERVALS / 2 {
-        return;
-    }
-    let gap = |pair: &[LostInterval]| match pair {
-        [a, b] => b.from_ns.saturating_sub(a.to_ns),
-        _ => u64::MAX,
-    };
-    let mut gaps: Vec<u64> = intervals.windows(2).map(gap).collect();
-    gaps.sort_unstable();
-    let surplus = intervals.len() - MAX_INTERVALS / 2;
-    let Some(&widest) = gaps.get(surplus - 1) else {
-        return;
-    };
-    let mut out: Vec<LostInterval> = Vec::with_capacity(MAX_INTERVALS / 2);
-    for interval in intervals.drain(..) {
-        match out.last_mut() {
-            Some(last) if interval.from_ns.saturating_sub(last.to_ns) <= widest => last.merge(&interval),
-            _ => out.push(interval),
+/// Joins neighbours in pairs, the shorter half of all pairs, until there is room again: evenly spread losses get evenly
+/// coarser, and what is far apart stays apart.
+fn coarsen(intervals: &mut Vec<LostInterval>) {
+    let span = |a: &LostInterval, b: &LostInterval| b.to_ns.saturating_sub(a.from_ns);
+    while intervals.len() > MAX_INTERVALS / 4 * 3 {
+        let pairs = intervals.iter().zip(intervals.iter().skip(1));
+        let mut spans: Vec<u64> = pairs.map(|(a, b)| span(a, b)).collect();
+        spans.sort_unstable();
+        let Some(&median) = spans.get(spans.len() / 2) else {
+            return;
+        };
+        let mut out: Vec<LostInterval> = Vec::with_capacity(intervals.len());
+        let mut is_pair = false;
+        for interval in intervals.drain(..) {
+            match out.last_mut() {
+                Some(last) if !is_pair && span(last, &interval) <= median => {
+                    last.merge(&interval);
+                    is_pair = true;
+                }
+                _ => {
+                    out.push(interval);
+                    is_pair = false;
+                }
+            }
         }
+        *intervals = out;
     }
-    *intervals = out;
 }
 
 #[cfg(test)]
@@ -190,13 +194,34 @@ mod tests {
     }
 
     #[test]
+    fn evenly_spread_losses_stay_spread_and_far_ones_apart() {
+        let mut losses = Losses::default();
+        for i in 0..50_000u64 {
+            losses.add(&loss(LossReason::Reserve, i * 10, i * 10 + 1, 1));
+        }
+        losses.add(&loss(LossReason::Reserve, 1 << 40, 1 << 41, 1));
+        let mut intervals = losses.intervals(|_| true);
+        assert!(
+            (1_000..=MAX_INTERVALS).contains(&intervals.len()),
+            "{}",
+            intervals.len()
+        );
+        intervals.sort_by_key(|interval| interval.from_ns);
+        let last = intervals.pop().map(|interval| (interval.from_ns, interval.to_ns));
+        assert_eq!(last, Some((1 << 40, 1 << 41)));
+        let longest = intervals.iter().map(|i| i.to_ns - i.from_ns).max();
+        assert!(longest < Some(500_000 / 100), "{longest:?}");
+    }
+
+    #[test]
     fn any_number_of_intervals_is_kept_in_bounded_memory_with_exact_counts() {
         let mut losses = Losses::default();
         for i in 0..100_000u64 {
             losses.add(&loss(LossReason::Reserve, i * 10, i * 10 + 1 + i % 7, 1));
         }
-        losses.add(&loss(LossReason::Reserve, u64::MAX, 0, u64::MAX));
-        assert_eq!(losses.of(LossReason::Reserve), u64::MAX);
-        assert!(losses.intervals(|_| true).len() <= MAX_INTERVALS);
+        let count: u64 = losses.intervals(|_| true).iter().map(|i| i.count).sum();
+        assert_eq!((count, losses.of(LossReason::Reserve)), (100_000, 100_000));
+        losses.add(&loss(LossReason::Queue, u64::MAX, 0, u64::MAX));
+        assert_eq!(losses.events(), u64::MAX);
     }
 }

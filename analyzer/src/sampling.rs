@@ -48,10 +48,15 @@ impl Sampling {
     }
 }
 
-/// What to know of scaled numbers; `None` when every fault was recorded. The exact number of the kernel stands beside
+/// What to know of scaled numbers; `None` when every fault was recorded and known to be. The exact number of the kernel stands beside
 /// the estimate.
 #[must_use]
 pub fn remark(session: &Session) -> Option<String> {
+    if session.meta.is_none() {
+        let text =
+            "whether minor faults were sampled is not known, its record is damaged; nothing is scaled up";
+        return Some(text.to_owned());
+    }
     let sampling = session.sampling();
     if !sampling.is_sampled() {
         return None;

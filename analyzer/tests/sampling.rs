@@ -244,3 +244,17 @@ fn info_tells_what_was_recorded_and_the_factor() {
     assert_eq!(info_json(&small())["sample"], 1);
     assert_eq!(report_json(&sampled())["info"]["sample"], 16);
 }
+
+#[test]
+fn a_trace_without_its_meta_record_says_that_nothing_is_scaled() {
+    let mut bytes = small();
+    // The META record follows the header of 64 bytes and its own frame of 32.
+    bytes[64 + 32 + 5] ^= 0xff;
+    let session = read(&bytes, &Filter::default(), &mut []);
+    assert!(session.meta.is_none());
+    let shown = flat_report(&bytes);
+    assert!(
+        shown.contains("sampled whether minor faults were sampled is not known"),
+        "{shown}"
+    );
+}
