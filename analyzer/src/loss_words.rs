@@ -151,7 +151,7 @@ pub fn affected_threads(session: &Session, threads: &Threads) -> Option<String> 
             let name = threads.get(pid, tid).map_or_else(String::new, |thread| {
                 format!(" {}", escape(&session.dicts.comm(thread.comm_id())))
             });
-            format!("{} of {} of {tid}{name}", grouped(less), grouped(counted))
+            format!("{tid}{name} {} of {}", grouped(less), grouped(counted))
         })
         .collect();
     let more = match missing.len().saturating_sub(THREADS_SHOWN) {
@@ -159,7 +159,7 @@ pub fn affected_threads(session: &Session, threads: &Threads) -> Option<String> 
         more => format!(", and some of {}", quantity(more as u64, "more thread")),
     };
     Some(format!(
-        "missing by thread, lost or hidden, where the kernel's count is known: {}{more}",
+        "missing by thread (lost or hidden, where the kernel's count is known): {}{more}",
         named.join(", ")
     ))
 }

@@ -108,7 +108,7 @@ pub fn reconciliation(session: &Session) -> String {
     let filtered = match (books.filtered, filters.is_empty()) {
         (0, true) => String::new(),
         (count, true) => format!(" + {} filtered", grouped(count)),
-        (count, false) => format!(" + {} filtered ({})", grouped(count), escape(&filters.join(", "))),
+        (count, false) => format!(" + {} filtered ({})", grouped(count), escape(&listed(&filters))),
     };
     format!(
         "kernel counted {} faults = {} recorded + {} lost + {} hidden{filtered}: {verdict}{read}",
@@ -122,13 +122,19 @@ pub fn reconciliation(session: &Session) -> String {
 /// What the recorder was told to leave out, in its words; sampling is one of these even if it has no word for it.
 #[must_use]
 pub fn filters(session: &Session) -> Vec<String> {
-    let mut filters = session
+    let words = session
         .meta
         .as_ref()
         .map_or_else(Vec::new, |meta| meta.filters.clone());
     let sampling = session.sampling();
-    if sampling.is_sampled() && !filters.iter().any(|filter| filter.contains("sample")) {
-        filters.push(format!("--sample {}", sampling.factor()));
+    if sampling.is_sampled() && words.is_empty() {
+        return vec![format!("--sample {}", sampling.factor())];
     }
-    filters
+    words
+}
+
+/// Filters in one line; their words may have commas.
+#[must_use]
+pub fn listed(filters: &[String]) -> String {
+    filters.join("; ")
 }

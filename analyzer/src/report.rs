@@ -179,7 +179,7 @@ impl Report {
                     )),
                 )?;
                 if !meta.filters.is_empty() {
-                    line("filters", escape(&meta.filters.join(", ")))?;
+                    line("filters", escape(&notice::listed(&meta.filters)))?;
                 }
                 if !meta.blind.is_empty() {
                     line("blind to", escape(&meta.blind.join(", ")))?;

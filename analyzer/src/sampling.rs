@@ -66,9 +66,16 @@ pub fn remark(session: &Session) -> Option<String> {
         .totals
         .as_ref()
         .and_then(|totals| totals.accounting.as_ref());
+    // The kernel does not know of them.
+    let has_others = session.meta.as_ref().is_some_and(|meta| meta.filters.len() > 1);
+    let others = if has_others {
+        ", before the other filters"
+    } else {
+        ""
+    };
     let exact = match books {
         Some(books) => format!(
-            "the kernel counted exactly {} in the whole recording",
+            "the kernel counted exactly {} in the whole recording{others}",
             grouped(books.kernel_minors)
         ),
         None => "the kernel's exact count is not in the trace".to_owned(),

@@ -76,16 +76,16 @@ fn filtered(filters: &[&str], left_out: u64) -> Vec<u8> {
 fn what_filters_left_out_is_in_the_books_by_the_name_of_the_filters() {
     let bytes = filtered(&["--major-only", "--uid 1000"], 5_000);
     let shown = support::ask::flat_report(&bytes);
-    let check = "check kernel counted 5,009 faults = 7 recorded + 0 lost + 2 hidden + 5,000 filtered (--major-only, \
+    let check = "check kernel counted 5,009 faults = 7 recorded + 0 lost + 2 hidden + 5,000 filtered (--major-only; \
                  --uid 1000): exact wait";
     assert!(shown.contains(check), "{shown}");
     assert!(
-        shown.contains(" filters --major-only, --uid 1000 blind to "),
+        shown.contains(" filters --major-only; --uid 1000 blind to "),
         "{shown}"
     );
     let info = support::ask::info_json(&bytes);
     assert_eq!((&info["filtered"], &info["recorded"]), (&5_000.into(), &7.into()));
-    assert!(support::ask::info_text(&bytes).contains("5,000 filtered (--major-only, --uid 1000): exact"));
+    assert!(support::ask::info_text(&bytes).contains("5,000 filtered (--major-only; --uid 1000): exact"));
     // A filter that nothing met is still told.
     let shown = support::ask::flat_report(&filtered(&["--major-only"], 0));
     assert!(

@@ -167,7 +167,7 @@ fn the_threads_that_miss_faults_are_named_where_the_kernel_told_their_count() {
     let shown = flat_report(&with_a_life(10, &all, &losses));
     assert!(
         shown.contains(
-            "! missing by thread, lost or hidden, where the kernel's count is known: 6 of 10 of 101 worker recorded"
+            "! missing by thread (lost or hidden, where the kernel's count is known): 101 worker 6 of 10 recorded"
         ),
         "the failed fault is not in the kernel's count: {shown}"
     );
@@ -182,7 +182,7 @@ fn the_threads_that_miss_faults_are_named_where_the_kernel_told_their_count() {
     assert!(!report(&with_a_life(10, &all, &losses), &filter).contains("missing by thread"));
     // A thread of which every fault was lost has no row, and is named by its number.
     let shown = flat_report(&with_a_life(10, &events()[..1], &losses));
-    assert!(shown.contains("is known: 10 of 10 of 101 recorded"), "{shown}");
+    assert!(shown.contains("is known): 101 10 of 10 recorded"), "{shown}");
 }
 
 #[test]

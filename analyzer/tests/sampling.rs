@@ -23,7 +23,7 @@ const KERNEL_MINORS: u64 = 24_017;
 fn meta() -> Meta {
     Meta {
         sample: ONE_IN,
-        filters: vec![format!("--sample {ONE_IN}")],
+        filters: vec!["one minor fault in 16, by chance".into()],
         ..support::meta()
     }
 }
@@ -227,7 +227,7 @@ fn the_report_says_once_that_it_is_scaled_and_what_the_kernel_counted() {
     let wait = format!("wait {} in faults", pfanalyze::units::duration(expected.wait_ns));
     assert!(shown.contains(&wait), "{wait}: {shown}");
     assert!(
-        shown.contains("filtered (--sample 16): exact"),
+        shown.contains("filtered (one minor fault in 16, by chance): exact"),
         "the books know what sampling left out: {shown}"
     );
     assert!(!flat_report(&small()).contains("sampled"));

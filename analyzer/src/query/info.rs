@@ -4,6 +4,7 @@ use crate::class::Class;
 use crate::error::AnalyzeError;
 use crate::loss_words::{between, reason_in_words};
 use crate::losses::LostInterval;
+use crate::notice::listed;
 use crate::sampling::Sampling;
 use crate::session::Session;
 use crate::table::{Format, Value};
@@ -165,7 +166,7 @@ fn facts(session: &Session) -> Vec<Fact> {
             one("target", text(&meta.target)),
             list("command", &meta.command, None),
             list("options", &meta.options, None),
-            list("filters", &meta.filters, Some(or_dash(meta.filters.join(", ")))),
+            list("filters", &meta.filters, Some(or_dash(listed(&meta.filters)))),
             one("backend", text(&meta.backend)),
             one("entry", text(&meta.entry)),
             said(
