@@ -12,6 +12,9 @@ use super::{
     trace::{Fault, Sight, assert_whole, faults, sight},
 };
 
+/// What the programs print first.
+pub const HEADER: &str = "address,begin_ns,end_ns,served_ns,majors,minors,preemptions";
+
 /// One touch, as the program saw it.
 #[derive(Clone, Debug)]
 pub struct Touched {
@@ -55,10 +58,7 @@ pub fn record(name: &str, options: &[&str], arguments: &[&str]) -> Recorded {
 /// The touches that the program printed.
 pub fn touches(stdout: &str) -> Vec<Touched> {
     let mut lines = stdout.lines();
-    assert_eq!(
-        lines.next(),
-        Some("address,begin_ns,end_ns,served_ns,majors,minors,preemptions")
-    );
+    assert_eq!(lines.next(), Some(HEADER));
     lines.map(touched).collect()
 }
 

@@ -114,19 +114,20 @@ pub fn try_contents(trace: &Path) -> Option<Contents> {
     Some(contents)
 }
 
-/// The latencies in ns of all faults at addresses in `range`.
-pub fn latencies(trace: &Path, range: &std::ops::Range<u64>) -> Vec<u64> {
+/// For all faults, without pfanalyze: when, where, and for how long, ns.
+pub fn latencies(trace: &Path) -> Vec<(u64, u64, u64)> {
     let mut reader = TraceReader::new(BufReader::new(File::open(trace).unwrap())).unwrap();
     let mut latencies = Vec::new();
     let mut columns = Columns::default();
     while let Some(item) = reader.next().unwrap() {
         if let Item::Events(block) = item {
             block.decode(Projection::ALL, &mut columns).unwrap();
-            let rows = columns.address.iter().zip(&columns.latency_ns);
-            latencies.extend(
-                rows.filter(|(address, _)| range.contains(address))
-                    .map(|(_, latency)| latency),
-            );
+            let rows = columns
+                .ts_ns
+                .iter()
+                .zip(&columns.address)
+                .zip(&columns.latency_ns);
+            latencies.extend(rows.map(|((ts, address), latency)| (*ts, *address, *latency)));
         }
     }
     latencies
