@@ -36,5 +36,5 @@ pub use drops::Drops;
 pub use error::ProbeError;
 pub use probes::Probes;
 pub use report::{Attempt, survey};
-pub use ring::Ring;
+pub use ring::{Ring, SETTLE_NS};
 pub use wire::{Counts, Exit, Fault, Record, Stack, Times, Vma};

@@ -6,9 +6,9 @@ use libbpf_rs::{MapCore, RingBuffer, RingBufferBuilder};
 
 use crate::{ProbeError, Record, lanes::Lanes};
 
-/// A record this much younger than the drain may be overtaken by an older one: a probe on another CPU was
-/// about to publish it.
-const SETTLE_NS: u64 = 2_000_000;
+/// A record this much younger than the drain, nanoseconds, is kept for the next one: a probe on another CPU may be
+/// about to publish an older one.
+pub const SETTLE_NS: u64 = 2_000_000;
 
 /// The consumer's end, in one order of time.
 pub struct Ring {
@@ -73,7 +73,13 @@ impl Ring {
         self.young.sort_by_key(Record::at_ns);
         let settled = now_ns.saturating_sub(SETTLE_NS);
         let ready = self.young.partition_point(|record| record.at_ns() <= settled);
-        into.extend(self.young.drain(..ready));
+        let still_young = self.young.split_off(ready);
+        if into.is_empty() {
+            *into = std::mem::replace(&mut self.young, still_young);
+        } else {
+            into.append(&mut self.young);
+            self.young = still_young;
+        }
         Ok(())
     }
 

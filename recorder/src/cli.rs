@@ -89,8 +89,8 @@ struct RecordArgs {
     #[arg(long, value_name = "NAME", requires = "command")]
     user: Option<String>,
 
-    /// Room for faults between the kernel and pfrec, for each CPU: a power of two, such as 16M (default: 64M
-    /// shared by all CPUs, at least 1M and at most 8M for each).
+    /// Room for faults between the kernel and pfrec, for each CPU: a power of two, such as 16M (default: 128M
+    /// shared by all CPUs, at least 1M and at most 16M for each).
     #[arg(long, value_name = "SIZE", value_parser = parse_ring_size)]
     buffer_size: Option<u32>,
 

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Result;
 use crossbeam_channel::{Sender, TrySendError};
-use pf_bpf::{Drops, Probes, Record, Ring};
+use pf_bpf::{Drops, Probes, Record, Ring, SETTLE_NS};
 use pf_formats::{Loss, LossReason};
 
 use crate::{
@@ -29,6 +29,10 @@ pub const QUEUE_BATCHES: usize = 8;
 /// Records that may be on their way to the encoder, here and in the queue together, about 200 bytes each. With
 /// what the lanes hold this bounds the memory: some 200 MiB, and twice the lanes.
 const WAITING_RECORDS: u64 = 1 << 20;
+
+/// Niceness of this thread: it has little to do, and what it misses is lost. Without the right to it things
+/// stay as they are.
+const URGENT: i32 = -15;
 
 /// How long the end waits for faults that are on their way.
 const GRACE: Duration = Duration::from_millis(200);
@@ -116,6 +120,8 @@ struct Progress {
 impl Drain {
     /// Runs on its own thread. Ends when `stop` is set or the encoder is gone.
     pub fn run(mut self) -> Result<Drained> {
+        // SAFETY: changes the niceness of the calling thread only.
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, URGENT) };
         let mut progress = Progress {
             ring: self.probes.ring()?,
             pending: Batch::default(),
@@ -163,7 +169,7 @@ impl Drain {
     fn pass(&mut self, progress: &mut Progress, reach: Reach) -> Result<bool> {
         let now = monotonic_ns();
         let batch = &mut progress.pending;
-        batch.horizon_ns = now;
+        batch.horizon_ns = now.saturating_sub(SETTLE_NS);
         let seen_before = batch.records.len();
         match reach {
             Reach::Settled => progress.ring.drain(now, &mut batch.records)?,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use nix::unistd::Uid;
 use pf_formats::{Dict, Event, FormatError, LossReason, TimelineEntry, TraceWriter};
 
 use crate::{
@@ -17,12 +18,19 @@ use crate::{
 /// Longest time an event waits in the open block: with the drain's interval, what `kill -9` can cost.
 const BLOCK_INTERVAL: Duration = Duration::from_millis(500);
 
+/// While fewer records than this wait, the recorded program goes first where there are not enough CPUs for both.
+const IN_NO_HURRY: u64 = 1 << 18;
+
+/// How far the program goes first: the niceness of this thread.
+const POLITE: i32 = 10;
+
 /// The second thread's work.
 pub struct Encode {
     queue: Receiver<Batch>,
     session: Session,
     writer: TraceWriter<WriteQueue>,
     gauges: Arc<Gauges>,
+    polite: bool,
     notes: Vec<String>,
     stacks_dropped: u64,
 }
@@ -67,6 +75,7 @@ impl Encode {
             session,
             writer,
             gauges,
+            polite: false,
             notes: Vec::new(),
             stacks_dropped: 0,
         }
@@ -94,6 +103,7 @@ impl Encode {
         loop {
             match self.queue.recv_timeout(BLOCK_INTERVAL) {
                 Ok(batch) => {
+                    self.be_polite();
                     let records = batch.records.len() as u64;
                     self.batch(batch)?;
                     self.gauges.queued.fetch_sub(records, Relaxed);
@@ -120,6 +130,17 @@ impl Encode {
         let symbols = stacks.symbolise(|| false);
         self.notes = symbols.notes;
         symbols.dicts.iter().try_for_each(|dict| self.writer.dict(dict))
+    }
+
+    /// Takes no time from the recorded program that it could take later.
+    fn be_polite(&mut self) {
+        // Without root a thread that stepped back could not come forward again.
+        let polite = self.gauges.queued.load(Relaxed) < IN_NO_HURRY && Uid::effective().is_root();
+        if polite != self.polite {
+            // SAFETY: changes the niceness of the calling thread only.
+            unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, if polite { POLITE } else { 0 }) };
+            self.polite = polite;
+        }
     }
 
     fn batch(&mut self, batch: Batch) -> Result<(), FormatError> {

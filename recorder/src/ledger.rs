@@ -1,9 +1,8 @@
 //! The books: for every thread, what the kernel counted, against what arrived, was lost, or was
 //! invisible to the probes. This is how pfrec knows that nothing is missing.
 
-use std::collections::HashMap;
-
 use pf_bpf::{Counts, Exit, Fault};
+use rustc_hash::FxHashMap;
 
 /// Sums over all recorded threads, since recording began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl Balance {
 /// The running books.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    threads: HashMap<u32, Account>,
+    threads: FxHashMap<u32, Account>,
     /// What the records told, and the counters of the closed accounts.
     told: Balance,
 }

@@ -23,9 +23,9 @@ use crate::{
 const COMM_BYTES: usize = 15;
 
 /// The kernel memory that the lanes of all CPUs share by default, and the bounds for each.
-const ALL_LANES: u32 = 64 << 20;
+const ALL_LANES: u32 = 128 << 20;
 const LEAST_LANE: u32 = 1 << 20;
-const LARGEST_LANE: u32 = 8 << 20;
+const LARGEST_LANE: u32 = 16 << 20;
 
 /// What is recorded.
 pub struct Resolved {

@@ -24,6 +24,8 @@ pub struct Mapping {
 #[derive(Clone, Debug, Default)]
 pub struct AddressSpace {
     mappings: Arc<BTreeMap<u64, Mapping>>,
+    /// What was found last, as long as nothing changes: faults come in flocks.
+    last: Option<(u64, Mapping)>,
 }
 
 impl AddressSpace {
@@ -32,6 +34,7 @@ impl AddressSpace {
         if start >= new.end {
             return;
         }
+        self.last = None;
         let table = Arc::make_mut(&mut self.mappings);
         if let Some((&left, &old)) = table.range(..start).next_back()
             && old.end > start
@@ -55,6 +58,17 @@ impl AddressSpace {
     pub fn find(&self, address: u64) -> Option<(u64, Mapping)> {
         let (&start, &mapping) = self.mappings.range(..=address).next_back()?;
         (address < mapping.end).then_some((start, mapping))
+    }
+
+    /// The same, and faster where the last one found holds the address, too.
+    pub fn find_again(&mut self, address: u64) -> Option<(u64, Mapping)> {
+        if let Some((start, mapping)) = self.last
+            && (start..mapping.end).contains(&address)
+        {
+            return self.last;
+        }
+        self.last = self.find(address);
+        self.last
     }
 
     /// Adds the part of a mapping around `address` that lies between the mappings known already: they are
@@ -89,6 +103,7 @@ impl AddressSpace {
     /// Forgets everything, as an exec does.
     pub fn clear(&mut self) {
         self.mappings = Arc::default();
+        self.last = None;
     }
 }
 

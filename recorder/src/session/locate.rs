@@ -87,8 +87,8 @@ impl Session {
         self.mapped(pid, address)
     }
 
-    fn mapped(&self, pid: u32, address: u64) -> Option<(u64, Mapping)> {
-        self.processes.get(&pid)?.space.find(address)
+    fn mapped(&mut self, pid: u32, address: u64) -> Option<(u64, Mapping)> {
+        self.processes.get_mut(&pid)?.space.find_again(address)
     }
 
     /// No record explains the address (mremap makes none, nor does a stack that grows): asks /proc for

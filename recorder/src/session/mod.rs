@@ -9,13 +9,15 @@ mod locate;
 pub mod proc;
 mod stack;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
 pub use dictionary::FileIdentity;
 use pf_bpf::{Fault, Record};
 use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, TimelineEntry};
+
+use rustc_hash::FxHashMap;
 
 use crate::{
     clock::monotonic_ns,
@@ -82,14 +84,14 @@ pub struct Session {
     page_size: u64,
     /// The held child: until its exec it is still pfrec.
     awaiting_exec: Option<u32>,
-    processes: HashMap<u32, Process>,
-    threads: HashMap<u32, Thread>,
+    processes: FxHashMap<u32, Process>,
+    threads: FxHashMap<u32, Thread>,
     dictionary: Dictionary,
     /// Files whose numbers in the kernel's mappings are not those of its records, as on overlayfs.
-    aliases: HashMap<FileIdentity, ObjectId>,
+    aliases: FxHashMap<FileIdentity, ObjectId>,
     pending: Vec<Sideband>,
     /// Of the pending records: the last exec of each process.
-    execs_ahead: HashMap<u32, u64>,
+    execs_ahead: FxHashMap<u32, u64>,
     timeline: Vec<TimelineEntry>,
     stacks: StackTable,
     /// The file whose faults are wanted.
@@ -125,12 +127,12 @@ impl Session {
             members,
             page_size,
             awaiting_exec,
-            processes: HashMap::new(),
-            threads: HashMap::new(),
+            processes: FxHashMap::default(),
+            threads: FxHashMap::default(),
             dictionary: Dictionary::default(),
-            aliases: HashMap::new(),
+            aliases: FxHashMap::default(),
             pending: Vec::new(),
-            execs_ahead: HashMap::new(),
+            execs_ahead: FxHashMap::default(),
             timeline: Vec::new(),
             stacks: StackTable::default(),
             only: None,
@@ -360,7 +362,7 @@ fn to_mapping(dictionary: &mut Dictionary, map: &Map) -> Mapping {
     }
 }
 
-fn execs_of(records: &[Sideband]) -> HashMap<u32, u64> {
+fn execs_of(records: &[Sideband]) -> FxHashMap<u32, u64> {
     let execs = records
         .iter()
         .filter(|record| matches!(record.what, What::Comm { exec: true, .. }));

@@ -18,9 +18,8 @@ mod same_file;
 mod symbols;
 mod trie;
 
-use std::collections::HashMap;
-
 use pf_formats::{Dict, ObjectId, StackId};
+use rustc_hash::FxHashMap;
 
 use binaries::Binaries;
 use perf_map::PerfMaps;
@@ -89,7 +88,7 @@ pub struct RawStack<'a> {
 /// constants here and in `trie`: about 90 MiB when all of them are reached.
 #[derive(Debug, Default)]
 pub struct StackTable {
-    by_hash: HashMap<u64, StackId>,
+    by_hash: FxHashMap<u64, StackId>,
     trie: Trie,
     binaries: Binaries,
     perf_maps: PerfMaps,
