@@ -110,6 +110,15 @@ pub fn notes(session: &Session) -> Vec<String> {
             spread(session, &unfinished),
         ));
     }
+    let skipped = session.losses.intervals(|each| each == LossReason::Recursion);
+    if !skipped.is_empty() {
+        notes.push(format!(
+            "the kernel skipped {} (a preempted task was inside it), so some faults lack their retries, or failed \
+             ones their row, {}",
+            quantity(session.lost_to(LossReason::Recursion), "probe run"),
+            spread(session, &skipped),
+        ));
+    }
     let count = session.lost_to(LossReason::InFlight);
     if count > 0 {
         notes.push(format!(
@@ -169,7 +178,7 @@ pub fn affected_threads(session: &Session, threads: &Threads) -> Option<String> 
 pub fn reason_in_words(reason: LossReason) -> &'static str {
     match reason {
         LossReason::Reserve => "the kernel's ring buffer was full",
-        LossReason::Recursion => "the kernel skipped a probe that would have interrupted itself",
+        LossReason::Recursion => "the kernel skipped a probe that was already running on that CPU",
         LossReason::Unfinished => "a fault began and did not complete",
         LossReason::NoEntry => "only the end of a fault was seen",
         LossReason::Queue => "the recorder's own queue was full",

@@ -191,7 +191,7 @@ fn absurd_losses_do_no_harm() {
         from_ns: u64::MAX,
         to_ns: 0,
         cpu: Some(u16::MAX),
-        reason: LossReason::Recursion,
+        reason: LossReason::State,
         count: u64::MAX,
     };
     let again = Loss {

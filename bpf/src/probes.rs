@@ -75,6 +75,7 @@ impl Probes {
         // Completions before entries before marks: what a marked task does is seen from its beginning.
         let mut links = vec![
             attach(&skel.progs.pf_fork, "tp_btf/sched_process_fork")?,
+            attach(&skel.progs.pf_fork_again, "tp_btf/sched_process_fork")?,
             attach(&skel.progs.pf_exit, "tp_btf/sched_process_exit")?,
         ];
         let mut cpus = CpuEvents::default();

@@ -6,7 +6,8 @@
 pub enum LossReason {
     /// The ring buffer was full.
     Reserve = 1,
-    /// The kernel skipped a probe that would have interrupted itself.
+    /// The kernel skipped a probe that was already running on that CPU: a fault may lack its retries, or a
+    /// failed one its row.
     Recursion = 2,
     /// A fault entered and its completion was never seen.
     Unfinished = 3,
@@ -82,9 +83,6 @@ impl LossReason {
     /// Whether an event is missing for each count; the others are for information.
     #[must_use]
     pub fn costs_events(self) -> bool {
-        matches!(
-            self,
-            Self::Reserve | Self::Recursion | Self::NoEntry | Self::Queue | Self::State
-        )
+        matches!(self, Self::Reserve | Self::NoEntry | Self::Queue | Self::State)
     }
 }

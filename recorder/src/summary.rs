@@ -152,6 +152,12 @@ impl Summary {
         lines.extend(self.losses());
         lines.push(self.books());
         lines.extend(self.witness());
+        if self.drained.drops.recursion > 0 {
+            lines.push(format!(
+                "the kernel skipped {} runs of a probe that a preempted task was in: some faults lack their retries",
+                HumanCount(self.drained.drops.recursion)
+            ));
+        }
         if self.drained.cpus_added > 0 {
             lines.push(format!(
                 "a CPU came online {} times: its faults before the probes were there are among the hidden ones",
@@ -196,7 +202,6 @@ impl Summary {
                 "failed faults: the kernel's ring buffer was full: try a larger --buffer-size",
             ),
             (drops.state, "faults: the kernel had no memory for a task's state"),
-            (drops.recursion, "runs of a probe, skipped by the kernel"),
         ];
         let others = [
             (*sideband_lost, "mapping records: some files may be unknown"),

@@ -1,9 +1,12 @@
-//! The `fentry` backend: an entry event, and trampolines on both ends of `handle_mm_fault`. Sees
-//! everything: retries, mappings, failed faults, and those of `get_user_pages`.
+//! The `fentry` backend: as `perf`, with trampolines on both ends of `handle_mm_fault`. Sees everything:
+//! retries, mappings, failed faults, and those of `get_user_pages`.
 
 use libbpf_rs::Link;
 
-use super::{Backend, EntryEvent};
+use super::{
+    Backend, EntryEvent,
+    perf::{completion, select_completion},
+};
 use crate::{
     Config, ProbeError,
     cpus::Attachment,
@@ -32,12 +35,13 @@ impl Backend for Fentry {
         true
     }
 
-    fn leaves_minors_open(&self, _: &Config) -> bool {
-        false
+    fn leaves_minors_open(&self, config: &Config) -> bool {
+        config.filters.major_only
     }
 
-    fn select(&self, open: &mut OpenPfrecSkel<'_>, _: &Config, _: bool) {
+    fn select(&self, open: &mut OpenPfrecSkel<'_>, config: &Config, _: bool) {
         self.entry.select(open);
+        select_completion(open, config, false);
         open.progs.pf_try_by_fentry.set_autoload(true);
         open.progs.pf_tried_by_fexit.set_autoload(true);
     }
@@ -52,7 +56,9 @@ impl Backend for Fentry {
         Ok(links)
     }
 
-    fn per_cpu<'a, 'obj>(&self, skel: &'a PfrecSkel<'obj>, _: &Config) -> Vec<Attachment<'a, 'obj>> {
-        self.entry.per_cpu(skel).into_iter().collect()
+    fn per_cpu<'a, 'obj>(&self, skel: &'a PfrecSkel<'obj>, config: &Config) -> Vec<Attachment<'a, 'obj>> {
+        let mut attachments = completion(skel, config);
+        attachments.extend(self.entry.per_cpu(skel));
+        attachments
     }
 }

@@ -17,6 +17,7 @@ static __always_inline void pf_open_slot(struct pf_task *state, struct task_stru
     open->access = access;
     open->state = PF_OPEN;
     open->attempts = 0;
+    open->retried = 0;
     open->has_vma = 0;
     open->ts_ns = bpf_ktime_get_ns();
     if (pf_minor_unseen)
@@ -87,6 +88,23 @@ static __always_inline struct pf_open *pf_try(struct pf_task *state, enum pf_slo
     return open->attempts == 1 && open->state == PF_OPEN ? open : NULL;
 }
 
+/* handle_mm_fault ends, and will be called again. */
+static __always_inline void pf_retry(struct pf_open *open, __u64 address) {
+    if (!pf_is_at(open, address))
+        return;
+    if (open->retried < 255)
+        open->retried++;
+    if (pf_breakdown)
+        open->outside_ns = bpf_ktime_get_ns();
+}
+
+/* An attempt is not seen when the kernel skips the probe, so both ends are asked. */
+static __always_inline __u8 pf_retries_of(const struct pf_open *open) {
+    __u8 begun = open->attempts ? open->attempts - 1 : 0;
+
+    return begun > open->retried ? begun : open->retried;
+}
+
 static __always_inline void pf_fill_more(struct pf_more *more, struct pf_task *state, struct pf_open *open,
                                          __u64 stack) {
     more->filtered = state->filtered;
@@ -111,9 +129,10 @@ struct pf_end {
     struct pf_user_place at;
 };
 
-/* `resolve` is a constant: whether to ask for the mapping. */
+/* Constants: `by_event`, whether a software event told of the end; `resolve`, whether to ask for the mapping.
+ */
 static __always_inline void pf_complete(struct pf_task *state, struct task_struct *task, enum pf_slot slot,
-                                        const struct pf_end *end, bool resolve) {
+                                        const struct pf_end *end, bool by_event, bool resolve) {
     struct pf_open *open = &state->open[slot];
     struct pf_fault *fault;
     struct pf_room room = {};
@@ -124,6 +143,11 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     /* A failed fault is counted by nobody. */
     pf_catch_up(state, task, end->failed ? 0 : 1);
     if (!pf_is_at(open, end->address)) {
+        /* No entry was missed where there is none: as if the kernel had not told. */
+        if (slot == PF_SLOT_GUP) {
+            state->hidden += end->failed ? 0 : 1;
+            return;
+        }
         /* The first one of a task that was there before may have entered before the recording did. */
         if (pf_recording && state->entered && !end->failed) {
             pf_count_drop(&pf_drops.no_entry);
@@ -146,10 +170,10 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     }
     if (pf_stacks) {
         state->walking = 1;
-        stack = pf_stack_of(task, slot == PF_SLOT_USER, &end->at, open->ts_ns);
+        stack = pf_stack_of(task, slot == PF_SLOT_USER, &end->at, open->ts_ns, by_event ? 0 : 1);
         state->walking = 0;
     }
-    if (!pf_begin_fault(&room)) {
+    if (!pf_begin_fault(&room, by_event)) {
         /* What nobody counted cannot be missing in the books. */
         pf_count_drop(end->failed ? &pf_drops.failed : &pf_drops.reserve);
         if (!end->failed)
@@ -167,7 +191,7 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     fault->flags = flags | (end->major ? PF_MAJOR : 0) | (end->failed ? PF_FAILED : 0);
     fault->access = open->access;
     fault->origin = end->origin;
-    fault->retries = open->attempts > 1 ? open->attempts - 1 : 0;
+    fault->retries = pf_retries_of(open);
     fault->cpu = open->cpu;
     fault->ts_ns = open->ts_ns;
     fault->latency_ns = now - open->ts_ns;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
 /*
  * The way out: a lane per CPU for faults, which only this CPU writes and only the recorder reads, both
- * straight from memory; and one ring for what is rare.
+ * straight from memory; and one ring for what is rare. Only programs that cannot be preempted write to a
+ * lane: those on software events.
  */
 #ifndef PF_OUTPUT_H
 #define PF_OUTPUT_H
@@ -72,12 +73,12 @@ struct pf_room {
     __u64 used;
 };
 
-static __always_inline bool pf_begin_fault(struct pf_room *room) {
+static __always_inline bool pf_begin_fault(struct pf_room *room, bool by_event) {
     __u32 cpu = bpf_get_smp_processor_id();
     __u32 key;
 
     room->ends = NULL;
-    if (cpu >= pf_lane_count) {
+    if (!by_event || cpu >= pf_lane_count) {
         room->fault = bpf_ringbuf_reserve(&pf_ring, sizeof(struct pf_fault), 0);
         return room->fault != NULL;
     }

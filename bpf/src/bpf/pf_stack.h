@@ -17,10 +17,10 @@ struct {
     __type(value, __u8);
 } pf_stacks_sent SEC(".maps");
 
-/* Too large for the stack of a program. */
+/* Too large for the stack of a program. One for programs on events, one for those that these can preempt. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
+    __uint(max_entries, 2);
     __type(key, __u32);
     __type(value, struct pf_stack);
 } pf_stack_scratch SEC(".maps");
@@ -37,14 +37,14 @@ static __always_inline __u64 pf_mix(__u64 hash, __u64 value) {
 }
 
 static __always_inline __u64 pf_send_stack(struct task_struct *task, const struct pf_user_place *at,
-                                           __u64 ts_ns) {
+                                           __u64 ts_ns, __u32 scratch) {
     struct {
         __u64 fp;
         __u64 ip;
     } frame;
-    __u32 zero = 0, count = 1;
+    __u32 count = 1;
     __u8 one = 1;
-    struct pf_stack *stack = bpf_map_lookup_elem(&pf_stack_scratch, &zero);
+    struct pf_stack *stack = bpf_map_lookup_elem(&pf_stack_scratch, &scratch);
     __u64 fp = at->fp;
     /* The same addresses mean something else in another process, and after an exec. */
     __u64 hash = pf_mix(pf_mix(PF_TASK(task, tgid), PF_TASK(task, self_exec_id)), at->ip);
@@ -102,7 +102,7 @@ static __always_inline __u64 pf_send_stack(struct task_struct *task, const struc
 
 /* `at` is in user mode or the user's code is asleep in a system call, and the kernel keeps its registers. */
 static __always_inline __u64 pf_stack_of(struct task_struct *task, bool user, const struct pf_user_place *at,
-                                         __u64 ts_ns) {
+                                         __u64 ts_ns, __u32 scratch) {
     struct pf_user_place place = *at;
     struct pt_regs *regs;
 
@@ -113,7 +113,7 @@ static __always_inline __u64 pf_stack_of(struct task_struct *task, bool user, co
         place.ip = PT_REGS_IP(regs);
         place.fp = PT_REGS_FP(regs);
     }
-    return place.ip ? pf_send_stack(task, &place, ts_ns) : 0;
+    return place.ip ? pf_send_stack(task, &place, ts_ns, scratch) : 0;
 }
 
 #endif

@@ -25,10 +25,11 @@ struct pf_open {
     __u64 address;
     __u16 cpu;
     __u8 access;
-    __u8 state; /* enum pf_open_state */
-    __u8 attempts;
+    __u8 state;    /* enum pf_open_state */
+    __u8 attempts; /* begun, as far as seen */
+    __u8 retried;  /* ended with a retry, as far as seen */
     __u8 has_vma;
-    __u8 pad[2];
+    __u8 pad;
     /* From here on only what some recordings need. */
     __u64 inode;
     __u64 file_page;

@@ -104,7 +104,7 @@ static __always_inline int pf_done(struct bpf_perf_event_data *ctx, bool major, 
 
     /* No state: not ours, or it entered before the recording began. */
     if (state)
-        pf_complete(state, task, user ? PF_SLOT_USER : PF_SLOT_KERNEL, &end, resolve);
+        pf_complete(state, task, user ? PF_SLOT_USER : PF_SLOT_KERNEL, &end, true, resolve);
     return 0;
 }
 
@@ -163,7 +163,11 @@ int BPF_KPROBE(pf_try_by_kprobe, struct vm_area_struct *vma, unsigned long addre
     return 0;
 }
 
-/* fentry and fexit: they see every attempt, the faults of get_user_pages, and those that fail. */
+/*
+ * fentry and fexit see every attempt, the faults of get_user_pages, and those that fail. Faults that the
+ * kernel counts with an event still complete by that event: on a preemptible kernel a task can be preempted
+ * inside a trampoline's program, and until it goes on the kernel skips this program on that CPU.
+ */
 
 static __always_inline enum pf_slot pf_slot_of(unsigned int flags, const struct pt_regs *regs) {
     if (!regs)
@@ -201,32 +205,36 @@ int BPF_PROG(pf_try_by_fentry, struct vm_area_struct *vma, unsigned long address
 SEC("fexit/handle_mm_fault")
 int BPF_PROG(pf_tried_by_fexit, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
              struct pt_regs *regs, unsigned int ret) {
-    struct task_struct *task = pf_current();
-    struct pf_task *state = pf_state_of_current(task);
     enum pf_slot slot = pf_slot_of(flags, regs);
     struct pf_end end = {.address = address, .origin = (__u8)slot};
+    struct task_struct *task;
+    struct pf_task *state;
 
+    /* The usual: completed, and told by its event. */
+    if (slot != PF_SLOT_GUP && !(ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
+        return 0;
+    task = pf_current();
+    state = pf_state_of_current(task);
     if (!state)
         return 0;
     if (ret & VM_FAULT_RETRY) {
-        if (pf_breakdown && pf_is_at(&state->open[slot], address))
-            state->open[slot].outside_ns = bpf_ktime_get_ns();
+        pf_retry(&state->open[slot], address);
         return 0;
     }
     /* As mm_account_fault in mm/memory.c has it. */
     end.failed = ret & VM_FAULT_ERROR;
     end.major = (ret & VM_FAULT_MAJOR) || (flags & FAULT_FLAG_TRIED);
-    if (pf_major_only && !end.major && !end.failed) {
-        state->open[slot].state = PF_CLOSED;
-        return 0;
-    }
     if (slot == PF_SLOT_GUP) {
         end.origin = flags & FAULT_FLAG_REMOTE ? PF_ORIGIN_GUP_REMOTE : PF_ORIGIN_GUP;
+        if (pf_major_only && !end.major && !end.failed) {
+            state->open[slot].state = PF_CLOSED;
+            return 0;
+        }
     } else {
         end.at.ip = PT_REGS_IP(regs);
         end.at.fp = PT_REGS_FP(regs);
     }
-    pf_complete(state, task, slot, &end, false);
+    pf_complete(state, task, slot, &end, false, false);
     return 0;
 }
 
@@ -234,8 +242,7 @@ int BPF_PROG(pf_tried_by_fexit, struct vm_area_struct *vma, unsigned long addres
 
 /* A child is recorded from its first instruction: it has not run yet when this does. */
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child) {
+static __always_inline int pf_forked(struct task_struct *parent, struct task_struct *child) {
     struct pf_task *state = pf_state_of(parent, parent->pid);
     bool wanted = state != NULL;
 
@@ -244,10 +251,25 @@ int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child) {
         wanted = pf_is_wanted(parent);
     if (!wanted || (pf_target == PF_TARGET_PIDS && child->tgid != parent->tgid))
         return 0;
+    if (pf_state_of(child, child->pid))
+        return 0;
     state = pf_adopt(child, child->pid);
     if (state)
         state->entered = pf_recording;
     return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(pf_fork, struct task_struct *parent, struct task_struct *child) {
+    return pf_forked(parent, child);
+}
+
+/* Twice: a run that the kernel skips, because a preempted task is inside the same program on that CPU, would
+ * cost all faults of the child. */
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(pf_fork_again, struct task_struct *parent, struct task_struct *child) {
+    return pf_forked(parent, child);
 }
 
 SEC("tp_btf/sched_process_exit")

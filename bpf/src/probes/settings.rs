@@ -126,6 +126,7 @@ impl<'a> Settings<'a> {
             program.set_autoload(wanted);
         }
         open.progs.pf_fork.set_autoload(true);
+        open.progs.pf_fork_again.set_autoload(true);
         open.progs.pf_exit.set_autoload(true);
         open.progs.pf_mark.set_autoload(true);
         open.progs.pf_count_open.set_autoload(true);
