@@ -110,17 +110,9 @@ impl Probes {
     /// The consumer's end. Call once.
     pub fn ring(&self) -> Result<Ring, ProbeError> {
         let maps = &self.skel.maps;
-        let lanes = (self.lanes.count > 0).then(|| {
-            let (slots, ends) = (maps.pf_lanes.as_fd(), maps.pf_lane_ends.as_fd());
-            Lanes::map(slots, ends, self.lanes.count as usize, self.lanes.slots)
-        });
-        Ring::new(&maps.pf_ring, lanes.transpose()?)
-    }
-
-    /// Kernel memory that the rings take, bytes.
-    #[must_use]
-    pub fn buffer_bytes(&self) -> u64 {
-        self.lanes.bytes()
+        let (slots, ends) = (maps.pf_lanes.as_fd(), maps.pf_lane_ends.as_fd());
+        let lanes = Lanes::map(slots, ends, self.lanes.count as usize, self.lanes.slots)?;
+        Ring::new(&maps.pf_ring, lanes)
     }
 
     /// To be called before each drain: the probes wake the recorder at most once in between.

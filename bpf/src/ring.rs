@@ -13,7 +13,7 @@ pub const SETTLE_NS: u64 = 2_000_000;
 /// The consumer's end, in one order of time.
 pub struct Ring {
     ring: RingBuffer<'static>,
-    lanes: Option<Lanes>,
+    lanes: Lanes,
     batch: Rc<RefCell<Batch>>,
     /// Drained, and too young to be passed on.
     young: Vec<Record>,
@@ -27,7 +27,7 @@ struct Batch {
 }
 
 impl Ring {
-    pub(crate) fn new(map: &dyn MapCore, lanes: Option<Lanes>) -> Result<Self, ProbeError> {
+    pub(crate) fn new(map: &dyn MapCore, lanes: Lanes) -> Result<Self, ProbeError> {
         let batch = Rc::new(RefCell::new(Batch::default()));
         let sink = Rc::clone(&batch);
         let mut builder = RingBufferBuilder::new();
@@ -63,9 +63,7 @@ impl Ring {
     /// Appends what was sent, in the order of completion, from call to call. What completed around `now_ns`
     /// (`CLOCK_MONOTONIC`, read before the call) or later is kept for the next one.
     pub fn drain(&mut self, now_ns: u64, into: &mut Vec<Record>) -> Result<(), ProbeError> {
-        if let Some(lanes) = &mut self.lanes {
-            self.malformed += lanes.drain(&mut self.young);
-        }
+        self.malformed += self.lanes.drain(&mut self.young);
         // Stacks are in the ring before the faults that name them are in the lanes.
         self.ring.consume().map_err(ProbeError::Ring)?;
         self.young.append(&mut self.batch.borrow_mut().records);

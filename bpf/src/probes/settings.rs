@@ -14,9 +14,6 @@ use libbpf_rs::skel::OpenSkel;
 /// The ring for what is rare, bytes.
 const RING_BYTES: u32 = 1 << 20;
 
-/// The same where it is all there is.
-const ONLY_RING_BYTES: u32 = 16 << 20;
-
 /// `PF_CGROUP_V2`.
 const CGROUP_V2: u32 = u32::MAX;
 
@@ -27,30 +24,15 @@ pub(super) struct LaneLayout {
     pub(super) count: u32,
     /// Records in each.
     pub(super) slots: u32,
-    ring_bytes: u32,
 }
 
 impl LaneLayout {
-    fn new(config: &Config, features: Features) -> Result<Self, ProbeError> {
-        // Nested programs on one CPU need what came with task storage: the check against recursion.
-        if !features.task_storage {
-            return Ok(Self {
-                count: 0,
-                slots: 1,
-                ring_bytes: config.buffer_bytes.max(ONLY_RING_BYTES),
-            });
-        }
+    fn new(config: &Config) -> Result<Self, ProbeError> {
         let highest = online_cpus()?.last().copied().unwrap_or(0);
         Ok(Self {
             count: u32::try_from(highest + 1).unwrap_or(1),
             slots: config.buffer_bytes / size_of::<types::pf_fault>() as u32,
-            ring_bytes: RING_BYTES,
         })
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        u64::from(self.ring_bytes)
-            + u64::from(self.count) * u64::from(self.slots) * size_of::<types::pf_fault>() as u64
     }
 }
 
@@ -105,7 +87,7 @@ impl<'a> Settings<'a> {
             config,
             backend,
             features,
-            lanes: LaneLayout::new(config, features)?,
+            lanes: LaneLayout::new(config)?,
             extras,
             cgroup_subsystem: cgroup_subsystem.unwrap_or(CGROUP_V2),
         })
@@ -141,10 +123,10 @@ impl<'a> Settings<'a> {
         let maps = &mut open.maps;
         maps.pf_tasks.set_autocreate(self.features.task_storage)?;
         maps.pf_tasks_by_tid.set_autocreate(!self.features.task_storage)?;
-        maps.pf_ring.set_max_entries(self.lanes.ring_bytes)?;
+        maps.pf_ring.set_max_entries(RING_BYTES)?;
         maps.pf_lanes
-            .set_max_entries(self.lanes.count.max(1) * self.lanes.slots)?;
-        maps.pf_lane_ends.set_max_entries(self.lanes.count.max(1))?;
+            .set_max_entries(self.lanes.count * self.lanes.slots)?;
+        maps.pf_lane_ends.set_max_entries(self.lanes.count)?;
         if !self.config.stacks {
             maps.pf_stacks_sent.set_max_entries(1)?;
         }
@@ -168,7 +150,7 @@ impl<'a> Settings<'a> {
         rodata.pf_task_pt_regs = self.features.task_pt_regs.into();
         rodata.pf_lane_count = self.lanes.count;
         rodata.pf_lane_slots = self.lanes.slots;
-        rodata.pf_ring_wake_bytes = u64::from(self.lanes.ring_bytes / 4);
+        rodata.pf_ring_wake_bytes = u64::from(RING_BYTES / 4);
         rodata.pf_page_shift = page_shift()?;
         rodata.pf_want_vma = self.backend.sees_vma().into();
         rodata.pf_minor_unseen = self.backend.leaves_minors_open(self.config).into();
