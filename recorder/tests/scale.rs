@@ -1,0 +1,119 @@
+//! Many threads, many mappings, many processes: nothing is lost, and the recorder's memory stays bounded.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use std::fs;
+
+use common::{
+    alone, disk_folder, pfrec,
+    process::{Ended, start},
+    programs::compile,
+    text,
+    trace::{Fault, assert_books_balance, assert_whole, faults},
+};
+use tempfile::TempDir;
+
+/// KiB of memory that the recorder may take at most in these tests; with 16M for each CPU, locked.
+const MEMORY_KIB: u64 = 1 << 20;
+
+/// Records to the end, and watches the recorder's memory meanwhile.
+fn record(folder: &TempDir, command: &[&str]) -> Ended {
+    let trace = folder.path().join("t.pfz");
+    let mut recorder = start(pfrec(&[&["-o", text(&trace), "--"], command].concat()));
+    let status = format!("/proc/{}/status", recorder.pid());
+    let mut most = 0;
+    while recorder.is_alive() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|kib| kib.trim().strip_suffix(" kB")?.parse().ok());
+        most = most.max(peak.unwrap_or(0));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    eprintln!("pfrec took {} MiB at most", most >> 10);
+    assert!(most < MEMORY_KIB, "{most} KiB");
+    recorder.wait().ok()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn ten_thousand_threads_that_come_and_go_keep_their_faults() {
+    let _alone = alone();
+    let folder = disk_folder();
+    let program = compile("many_threads", folder.path());
+    let ended = record(&folder, &[text(&program), "10000", "100", "4"]);
+    let trace = folder.path().join("t.pfz");
+    assert_whole(&trace, &ended.stderr);
+    let mut rows: std::collections::HashMap<u32, u64> = std::collections::HashMap::new();
+    let ranges: Vec<(u64, u64)> = ended.stdout.lines().take(1).map(range).collect();
+    for fault in faults(&trace, &[]) {
+        if ranges
+            .iter()
+            .any(|(start, end)| (*start..*end).contains(&fault.address))
+        {
+            *rows.entry(fault.tid).or_default() += 1;
+        }
+    }
+    // Each thread touched four pages of its own.
+    assert_eq!(rows.len(), 10_000);
+    assert!(
+        rows.values().all(|count| *count == 4),
+        "{:?}",
+        rows.values().max()
+    );
+}
+
+/// `start-end`, hexadecimal.
+fn range(line: &str) -> (u64, u64) {
+    let (start, end) = line.split_once('-').unwrap();
+    let hex = |text| u64::from_str_radix(text, 16).unwrap();
+    (hex(start), hex(end))
+}
+
+#[test]
+#[ignore = "needs root"]
+fn sixty_thousand_mappings_keep_file_and_offset_of_each_fault() {
+    let _alone = alone();
+    let folder = disk_folder();
+    let program = compile("many_mappings", folder.path());
+    let file = folder.path().join("data");
+    let ended = record(&folder, &[text(&program), text(&file), "60000"]);
+    let trace = folder.path().join("t.pfz");
+    assert_books_balance(&trace, &ended.stderr);
+    let listed = common::process::run(common::pfanalyze(&[
+        "events",
+        text(&trace),
+        "--file",
+        text(&file),
+        "--format",
+        "json",
+    ]))
+    .ok();
+    let mut of_address = std::collections::HashMap::new();
+    for line in listed.stdout.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        of_address.insert(
+            row["address"].as_u64().unwrap(),
+            row["file_offset"].as_u64().unwrap(),
+        );
+    }
+    let touched: Vec<(u64, u64)> = ended.stdout.lines().map(range).collect();
+    assert!(touched.len() > 500);
+    for (address, offset) in touched {
+        assert_eq!(of_address.get(&address), Some(&offset), "{address:#x}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_shell_that_forks_thousands_of_times_keeps_the_books_in_balance() {
+    let _alone = alone();
+    let folder = disk_folder();
+    let script = "i=0; while [ $i -lt 3000 ]; do (:); i=$((i+1)); done; i=0; while [ $i -lt 300 ]; do /bin/true; i=$((i+1)); done";
+    let ended = record(&folder, &["sh", "-c", script]);
+    let trace = folder.path().join("t.pfz");
+    assert_whole(&trace, &ended.stderr);
+    let all: Vec<Fault> = faults(&trace, &[]);
+    let pids: std::collections::HashSet<u32> = all.iter().map(|fault| fault.pid).collect();
+    assert!(pids.len() > 3_000, "{}", pids.len());
+}
