@@ -1,0 +1,157 @@
+//! `--cgroup`: what runs in it, and while it does, whichever way it is named.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use common::{
+    alone, disk_folder, pfrec, plain,
+    process::{run, start},
+    program, text,
+    trace::{assert_books_balance, faults, until_recording},
+    until, until_written,
+    workload::workers,
+};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+/// Two cgroups, one in the other, removed at the end with the mount they are in.
+struct Groups {
+    mount: TempDir,
+    outer: PathBuf,
+    inner: PathBuf,
+}
+
+impl Groups {
+    /// In a hierarchy mounted for the test: `-t cgroup2`, or `-t cgroup` with a controller nobody uses.
+    fn new(mount_options: &[&str]) -> Option<Self> {
+        let mount = tempfile::tempdir().unwrap();
+        let command = [mount_options, &["none", text(mount.path())]].concat();
+        if !run(plain(Path::new("mount"), &command)).status.success() {
+            return None;
+        }
+        let outer = mount.path().join(format!("pfrec-test-{}", std::process::id()));
+        let inner = outer.join("inner");
+        fs::create_dir_all(&inner).unwrap();
+        Some(Self { mount, outer, inner })
+    }
+
+    fn root(&self) -> &Path {
+        self.mount.path()
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        until("the end of what runs in the cgroup", || {
+            (fs::remove_dir(&self.inner).is_ok() || !self.inner.exists()).then_some(())
+        });
+        fs::remove_dir(&self.outer).ok();
+        run(plain(Path::new("umount"), &[text(self.mount.path())]));
+    }
+}
+
+/// Walks once outside, once in the inner cgroup, once outside again; the reports go to three files.
+const SCRIPT: &str = r#"
+    cd "$TMPDIR"
+    while [ ! -e go ]; do sleep 0.02; done
+    walk() { "$0" --anon -p seq -c 3000 --format json > "$1.part" && mv "$1.part" "$1"; }
+    walk before
+    echo $$ > "$1/cgroup.procs"
+    walk within
+    echo $$ > "$2/cgroup.procs"
+    walk after
+"#;
+
+fn records_what_is_inside(groups: &Groups, named: &str) {
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let workload = program("mmap-workload");
+    let recorder = start(pfrec(&["-o", text(&trace), "--cgroup", named]));
+    let mut command = plain(
+        Path::new("sh"),
+        &[
+            "-c",
+            SCRIPT,
+            text(&workload),
+            text(&groups.inner),
+            text(groups.root()),
+        ],
+    );
+    command.env("TMPDIR", folder.path());
+    // Something that faults in the cgroup all the time shows when recording has begun.
+    let join = format!(
+        "echo $$ > {}/cgroup.procs; while :; do (:); done",
+        groups.outer.display()
+    );
+    let busy = start(plain(Path::new("sh"), &["-c", &join]));
+    until_recording(&folder.path().join("t.pfz.partial"));
+    let walker = start(command);
+    fs::write(folder.path().join("go"), "").unwrap();
+    walker.wait().ok();
+    drop(busy);
+    recorder.signal(Signal::SIGINT);
+    let ended = recorder.wait().ok();
+    assert_books_balance(&trace, &ended.stderr);
+
+    let all = faults(&trace, &[]);
+    for (report, inside) in [("before", false), ("within", true), ("after", false)] {
+        let worker = workers(&until_written(&folder.path().join(report))).remove(0);
+        let rows = all.iter().filter(|fault| {
+            fault.tid == worker.tid && (worker.begin_ns..worker.end_ns).contains(&fault.ts_ns)
+        });
+        let expected = if inside { worker.majors + worker.minors } else { 0 };
+        assert_eq!(rows.count() as u64, expected, "{report}: {}", ended.stderr);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn only_what_is_in_a_cgroup_of_version_2_is_recorded_however_it_is_named() {
+    let _alone = alone();
+    let groups = Groups::new(&["-t", "cgroup2"]).expect("cgroup2 can be mounted");
+    let name = groups.outer.file_name().unwrap().to_str().unwrap();
+    let number = fs::metadata(&groups.outer).unwrap().ino().to_string();
+    for named in [text(&groups.outer), &format!("/{name}"), &number] {
+        eprintln!("--cgroup {named}");
+        records_what_is_inside(&groups, named);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn only_what_is_in_a_cgroup_of_version_1_is_recorded() {
+    let _alone = alone();
+    let found = [
+        "freezer",
+        "pids",
+        "devices",
+        "cpuacct",
+        "memory",
+        "perf_event",
+        "net_cls",
+    ]
+    .into_iter()
+    .find_map(|controller| Groups::new(&["-t", "cgroup", "-o", controller]));
+    let Some(groups) = found else {
+        println!("NOT RUN here: no controller can be mounted as cgroup version 1");
+        return;
+    };
+    records_what_is_inside(&groups, text(&groups.outer));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_that_is_not_there_is_named() {
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let refused = run(pfrec(&["-o", text(&trace), "--cgroup", "/no/such/group"]));
+    assert_eq!(refused.status.code(), Some(125));
+    assert!(refused.stderr.contains("--cgroup"), "{}", refused.stderr);
+    assert!(!trace.exists());
+}
