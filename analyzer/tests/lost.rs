@@ -61,6 +61,10 @@ fn every_reason_has_its_words_and_its_interval() {
                 );
                 assert!(shown.contains(interval), "{shown}");
             }
+            LossReason::Recursion => {
+                assert!(shown.contains("note the kernel skipped 12 probe runs"), "{shown}");
+                assert!(shown.contains(interval), "{shown}");
+            }
             LossReason::InFlight => {
                 assert!(shown.contains("note 12 faults were still open when"), "{shown}");
             }

@@ -123,8 +123,11 @@ fn the_backends_agree_on_the_medians_of_the_same_loads() {
             .collect();
         eprintln!("{load}: medians {medians:?} ns");
         let (smallest, largest) = (medians.values().min().unwrap(), medians.values().max().unwrap());
+        // An emulated CPU stands still when its host is busy, which is longer than it clears a huge page.
+        let emulated = std::env::var_os("PFREC_TEST_EMULATED").is_some();
+        let told_only = load == OF_PROBES_TOO || emulated && load != COLD;
         assert!(
-            load == OF_PROBES_TOO || (largest - smallest) * 10 < *smallest,
+            told_only || (largest - smallest) * 10 < *smallest,
             "{load}: 10 % or more apart: {medians:?}; rounds: {of_rounds:?}"
         );
     }

@@ -54,7 +54,7 @@ class Pfrec(Untraced):
     def recording(self, outcome, _output, _expected, _run):
         # What it prints for people; whatever it finds wrong with its own count is part of the answer.
         events = number(r"([\d,]+) page faults in ", outcome.stderr)
-        lost = number(r" ([\d,]+) lost \+", outcome.stderr)
+        lost = number(r" ([\d,]+) lost\b", outcome.stderr)
         if lost is None:
             losses = re.findall(r"LOST ([\d,]+) ", outcome.stderr)
             lost = sum(map(plain, losses)) if losses or "nothing lost" in outcome.stderr else None
@@ -146,6 +146,10 @@ def all_tools(pfrec):
         Pfrec(pfrec, ["--major-only"]),
         Pfrec(pfrec, ["--stacks"]),
         Pfrec(pfrec, ["--breakdown"]),
+        # What a fault costs that a filter leaves out: at its completion, at its entry, most of them.
+        Pfrec(pfrec, ["--min-latency", "10s"]),
+        Pfrec(pfrec, ["--comm", "no-such-name"]),
+        Pfrec(pfrec, ["--sample", "100"]),
         PerfRecord(),
         PerfRecord("-g"),
         PerfTrace(),
