@@ -11,6 +11,7 @@ use common::{
     programs::compile,
     text,
     trace::{Fault, assert_books_balance, assert_whole, faults},
+    workload::{Worker, assert_equal_counts},
 };
 use tempfile::TempDir;
 
@@ -35,32 +36,53 @@ fn record(folder: &TempDir, command: &[&str]) -> Ended {
     recorder.wait().ok()
 }
 
-#[test]
-#[ignore = "needs root"]
-fn ten_thousand_threads_that_come_and_go_keep_their_faults() {
+/// The threads of many_threads, each with what the kernel counted for it while it touched its pages.
+fn threads(printed: &str) -> Vec<Worker> {
+    let thread = |line: &str| {
+        let fields: Vec<u64> = line.split(',').map(|field| field.parse().unwrap()).collect();
+        let [tid, begin_ns, end_ns, majors, minors] = fields[..] else {
+            panic!("not a thread: {line}");
+        };
+        Worker {
+            tid: u32::try_from(tid).unwrap(),
+            comm: String::new(),
+            majors,
+            minors,
+            begin_ns,
+            end_ns,
+        }
+    };
+    printed.lines().map(thread).collect()
+}
+
+fn every_thread_keeps_its_faults(count: usize, together: usize, pages: usize) {
     let _alone = alone();
     let folder = disk_folder();
     let program = compile("many_threads", folder.path());
-    let ended = record(&folder, &[text(&program), "10000", "100", "4"]);
+    let numbers = [count, together, pages].map(|number| number.to_string());
+    let [count_text, together, pages_text] = &numbers;
+    let ended = record(&folder, &[text(&program), count_text, together, pages_text]);
     let trace = folder.path().join("t.pfz");
     assert_whole(&trace, &ended.stderr);
-    let mut rows: std::collections::HashMap<u32, u64> = std::collections::HashMap::new();
-    let ranges: Vec<(u64, u64)> = ended.stdout.lines().take(1).map(range).collect();
-    for fault in faults(&trace, &[]) {
-        if ranges
-            .iter()
-            .any(|(start, end)| (*start..*end).contains(&fault.address))
-        {
-            *rows.entry(fault.tid).or_default() += 1;
-        }
-    }
-    // Each thread touched four pages of its own.
-    assert_eq!(rows.len(), 10_000);
-    assert!(
-        rows.values().all(|count| *count == 4),
-        "{:?}",
-        rows.values().max()
-    );
+    let threads = threads(&ended.stdout);
+    assert_eq!(threads.len(), count);
+    let counted: u64 = threads.iter().map(|thread| thread.majors + thread.minors).sum();
+    assert!(counted >= (count * pages) as u64, "{counted}");
+    assert_equal_counts(&threads, &faults(&trace, &[]));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn ten_thousand_threads_that_come_and_go_keep_their_faults() {
+    every_thread_keeps_its_faults(10_000, 100, 4);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_storm_of_threads_on_every_cpu_is_exact() {
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    eprintln!("{cpus} CPUs");
+    every_thread_keeps_its_faults(2 * cpus, 2 * cpus, 3_000);
 }
 
 /// `start-end`, hexadecimal.
