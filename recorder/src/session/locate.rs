@@ -58,7 +58,7 @@ impl Session {
         if self.dictionary.by_identity(seen).is_none() && known.1 == vma.file_page {
             // Numbers that no record shows: the same page of the same mapping under two numbers.
             let now = proc::maps(fault.tgid).unwrap_or_default();
-            let now = now.iter().find(|map| holds(map, fault.address));
+            let now = holder(&now, fault.address);
             if now.is_none_or(|map| self.dictionary.object(map).0 == known.0) {
                 self.aliases.insert(seen, known.0);
                 return known;
@@ -107,7 +107,7 @@ impl Session {
             // A process that is gone tells nothing more.
             process.seen = proc::maps(pid).unwrap_or_default();
         }
-        if let Some(map) = process.seen.iter().find(|map| holds(map, address)) {
+        if let Some(map) = holder(&process.seen, address) {
             let mapping = to_mapping(&mut self.dictionary, map);
             process.space.fill_gap(address, map.start, mapping);
             let what = happening(map, mapping.object);
@@ -116,8 +116,12 @@ impl Session {
     }
 }
 
-fn holds(map: &Map, address: u64) -> bool {
-    address.checked_sub(map.start).is_some_and(|at| at < map.len)
+/// The mapping that holds `address`, of those that /proc lists in the order of their addresses: a process may have
+/// a hundred thousand.
+fn holder(maps: &[Map], address: u64) -> Option<&Map> {
+    let after = maps.partition_point(|map| map.start <= address);
+    let map = maps.get(after.checked_sub(1)?)?;
+    (address - map.start < map.len).then_some(map)
 }
 
 fn identity_of(vma: Vma) -> Option<FileIdentity> {
@@ -125,4 +129,30 @@ fn identity_of(vma: Vma) -> Option<FileIdentity> {
         device: vma.device,
         inode: vma.inode,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_held_from_the_first_byte_of_a_mapping_to_its_last() {
+        let map = |start, len| Map {
+            start,
+            len,
+            ..Map::default()
+        };
+        let maps = [map(0x1000, 0x1000), map(0x2000, 0x2000), map(0x8000, 0x1000)];
+        let start = |address| holder(&maps, address).map(|map| map.start);
+        assert_eq!(
+            (start(0xfff), start(0x1000), start(0x1fff)),
+            (None, Some(0x1000), Some(0x1000))
+        );
+        assert_eq!(
+            (start(0x2000), start(0x3fff), start(0x4000)),
+            (Some(0x2000), Some(0x2000), None)
+        );
+        assert_eq!((start(0x8fff), start(0x9000)), (Some(0x8000), None));
+        assert!(holder(&[], 0x1000).is_none());
+    }
 }
