@@ -22,7 +22,7 @@ const BLOCK_INTERVAL: Duration = Duration::from_millis(500);
 const IN_NO_HURRY: u64 = 1 << 18;
 
 /// How far the program goes first: the niceness of this thread.
-const POLITE: i32 = 10;
+const POLITE: i32 = 19;
 
 /// The second thread's work.
 pub struct Encode {
