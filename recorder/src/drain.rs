@@ -1,5 +1,4 @@
-//! First thread of the hot path: empties the kernel's rings into batches. It never waits for the
-//! encoder: when the queue is full, faults are dropped and counted, side-band records are kept.
+//! First thread of the hot path: empties the kernel's rings into batches, and keeps the books.
 
 use std::{
     sync::{
@@ -10,25 +9,18 @@ use std::{
 };
 
 use anyhow::Result;
-use crossbeam_channel::{Sender, TrySendError};
 use pf_bpf::{Drops, Probes, Record, Ring, SETTLE_NS};
-use pf_formats::{Loss, LossReason};
+use pf_formats::LossReason;
 
 use crate::{
+    backlog::{Backlog, Dropped},
     clock::monotonic_ns,
     ledger::{Balance, Ledger},
-    sideband::{Sideband, SidebandLoss, SidebandRings},
+    sideband::{SidebandLoss, SidebandRings},
 };
 
 /// Longest sleep between two drains: what `kill -9` can cost besides the open block.
 const INTERVAL: Duration = Duration::from_millis(50);
-
-/// Batches the queue holds; while it is full they grow into one.
-pub const QUEUE_BATCHES: usize = 8;
-
-/// Records that may be on their way to the encoder, here and in the queue together, about 200 bytes each. With
-/// what the lanes hold this bounds the memory: some 200 MiB, and twice the lanes.
-const WAITING_RECORDS: u64 = 1 << 20;
 
 /// Niceness of this thread: it has little to do, and what it misses is lost. Without the right to it things
 /// stay as they are.
@@ -36,19 +28,6 @@ const URGENT: i32 = -15;
 
 /// How long the end waits for faults that are on their way.
 const GRACE: Duration = Duration::from_millis(200);
-
-/// What one drain found, in the order the rings gave it.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// Faults and thread ends.
-    pub records: Vec<Record>,
-    /// Side-band records, not sorted.
-    pub sideband: Vec<Sideband>,
-    /// What was lost since the batch before.
-    pub losses: Vec<Loss>,
-    /// Before this time no further record of any kind can turn up.
-    pub horizon_ns: u64,
-}
 
 /// Figures for the spinner.
 #[derive(Debug, Default)]
@@ -59,8 +38,6 @@ pub struct Gauges {
     pub lost: AtomicU64,
     /// Bytes handed to the file.
     pub bytes: AtomicU64,
-    /// Records in the queue to the encoder.
-    pub queued: AtomicU64,
 }
 
 /// What the drain knows when it is over.
@@ -68,13 +45,13 @@ pub struct Gauges {
 pub struct Drained {
     /// The books.
     pub balance: Balance,
-    /// Faults dropped because the queue was full.
-    pub queue_drops: u64,
+    /// Dropped because the encoder was too far behind.
+    pub dropped: Dropped,
     /// When recording ended, nanoseconds of `CLOCK_MONOTONIC`.
     pub end_ns: u64,
     /// The probes' own counts of what they dropped.
     pub drops: Drops,
-    /// Side-band records lost.
+    /// Side-band records that the kernel lost.
     pub sideband_lost: u64,
     /// CPUs that came online while recording.
     pub cpus_added: usize,
@@ -87,7 +64,7 @@ pub struct Drain {
     /// The side-band rings.
     pub sideband: SidebandRings,
     /// Towards the encoder.
-    pub queue: Sender<Batch>,
+    pub backlog: Backlog,
     /// Set to stop.
     pub stop: Arc<AtomicBool>,
     /// For the spinner.
@@ -105,16 +82,12 @@ enum Reach {
 /// State from one drain to the next.
 struct Progress {
     ring: Ring,
-    pending: Batch,
     ledger: Ledger,
     drops: Drops,
     malformed: u64,
-    queue_drops: u64,
     sideband_lost: u64,
     cpus_added: usize,
     last_ns: u64,
-    /// When a batch last found its place in the queue.
-    waiting_since_ns: u64,
 }
 
 impl Drain {
@@ -124,15 +97,12 @@ impl Drain {
         unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, URGENT) };
         let mut progress = Progress {
             ring: self.probes.ring()?,
-            pending: Batch::default(),
             ledger: Ledger::default(),
             drops: Drops::default(),
             malformed: 0,
-            queue_drops: 0,
             sideband_lost: 0,
             cpus_added: 0,
             last_ns: monotonic_ns(),
-            waiting_since_ns: monotonic_ns(),
         };
         let mut encoder_alive = true;
         while encoder_alive && !self.stop.load(Relaxed) {
@@ -146,18 +116,14 @@ impl Drain {
         self.probes.stop();
         let in_flight = self.settle();
         self.pass(&mut progress, Reach::Everything)?;
-        let mut last = std::mem::take(&mut progress.pending);
         if in_flight > 0 {
-            last.losses
-                .push(loss(LossReason::InFlight, in_flight, end_ns, monotonic_ns()));
+            let pending = &mut self.backlog.pending;
+            pending.lose(LossReason::InFlight, in_flight, end_ns, monotonic_ns());
         }
-        // The end may wait: nothing is recorded any more.
-        self.gauges.queued.fetch_add(last.records.len() as u64, Relaxed);
-        self.queue.send(last).ok();
         let seen_lost = progress.drops.reserve + progress.drops.no_entry;
         Ok(Drained {
             balance: progress.ledger.balance().with_losses(seen_lost),
-            queue_drops: progress.queue_drops,
+            dropped: self.backlog.finish(),
             end_ns,
             drops: progress.drops,
             sideband_lost: progress.sideband_lost,
@@ -168,7 +134,7 @@ impl Drain {
     /// One drain. False when the encoder is gone.
     fn pass(&mut self, progress: &mut Progress, reach: Reach) -> Result<bool> {
         let now = monotonic_ns();
-        let batch = &mut progress.pending;
+        let batch = &mut self.backlog.pending;
         batch.horizon_ns = now.saturating_sub(SETTLE_NS);
         let seen_before = batch.records.len();
         match reach {
@@ -187,42 +153,16 @@ impl Drain {
         let sideband = self.sideband.drain(&mut batch.sideband);
         self.gauges.events.fetch_add(faults, Relaxed);
         self.note_losses(progress, sideband, now);
-        Ok(self.hand_over(progress, now))
-    }
-
-    fn hand_over(&self, progress: &mut Progress, now: u64) -> bool {
-        let records = progress.pending.records.len() as u64;
-        let waiting = self.gauges.queued.load(Relaxed) + records;
-        match self.queue.try_send(std::mem::take(&mut progress.pending)) {
-            Ok(()) => {
-                self.gauges.queued.fetch_add(records, Relaxed);
-                progress.waiting_since_ns = now;
-                true
-            }
-            Err(TrySendError::Disconnected(batch)) => {
-                progress.pending = batch;
-                false
-            }
-            Err(TrySendError::Full(mut batch)) => {
-                if waiting > WAITING_RECORDS {
-                    let faults = count_faults(&batch.records);
-                    batch.records.retain(|record| !matches!(record, Record::Fault(_)));
-                    if faults > 0 {
-                        batch
-                            .losses
-                            .push(loss(LossReason::Queue, faults, progress.waiting_since_ns, now));
-                    }
-                    progress.queue_drops += faults;
-                    self.gauges.lost.fetch_add(faults, Relaxed);
-                }
-                progress.pending = batch;
-                true
-            }
-        }
+        let before = self.backlog.dropped;
+        let encoder_alive = self.backlog.offer(now);
+        let after = self.backlog.dropped;
+        let dropped = after.faults + after.failed - before.faults - before.failed;
+        self.gauges.lost.fetch_add(dropped, Relaxed);
+        Ok(encoder_alive)
     }
 
     /// Turns the probes' counters into losses of the interval since the last pass.
-    fn note_losses(&self, progress: &mut Progress, sideband: SidebandLoss, now: u64) {
+    fn note_losses(&mut self, progress: &mut Progress, sideband: SidebandLoss, now: u64) {
         let drops = self.probes.drops();
         let before = progress.drops;
         let malformed = progress.ring.malformed();
@@ -251,10 +191,8 @@ impl Drain {
         ];
         for (reason, count) in reasons {
             if count > 0 {
-                progress
-                    .pending
-                    .losses
-                    .push(loss(reason, count, progress.last_ns, now));
+                let pending = &mut self.backlog.pending;
+                pending.lose(reason, count, progress.last_ns, now);
                 if reason.costs_events() {
                     self.gauges.lost.fetch_add(count, Relaxed);
                 }
@@ -285,14 +223,4 @@ fn count_faults(records: &[Record]) -> u64 {
         .iter()
         .filter(|record| matches!(record, Record::Fault(_)))
         .count() as u64
-}
-
-fn loss(reason: LossReason, count: u64, from_ns: u64, to_ns: u64) -> Loss {
-    Loss {
-        from_ns,
-        to_ns,
-        cpu: None,
-        reason,
-        count,
-    }
 }

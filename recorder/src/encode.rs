@@ -1,16 +1,13 @@
 //! Second thread of the hot path: batches become events, events become blocks of the trace.
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::RecvTimeoutError;
 use nix::unistd::Uid;
 use pf_formats::{Dict, Event, FormatError, LossReason, TimelineEntry, TraceWriter};
 
 use crate::{
-    drain::{Batch, Gauges},
+    backlog::{Batch, Batches},
     session::{Faults, Session, Sink},
     write_queue::WriteQueue,
 };
@@ -26,10 +23,9 @@ const POLITE: i32 = 19;
 
 /// The second thread's work.
 pub struct Encode {
-    queue: Receiver<Batch>,
+    batches: Batches,
     session: Session,
     writer: TraceWriter<WriteQueue>,
-    gauges: Arc<Gauges>,
     polite: bool,
     notes: Vec<String>,
     stacks_dropped: u64,
@@ -63,18 +59,12 @@ impl Encoded {
 }
 
 impl Encode {
-    /// What is received from `queue` goes through `session` to `writer`.
-    pub fn new(
-        queue: Receiver<Batch>,
-        session: Session,
-        writer: TraceWriter<WriteQueue>,
-        gauges: Arc<Gauges>,
-    ) -> Self {
+    /// What is received from `batches` goes through `session` to `writer`.
+    pub fn new(batches: Batches, session: Session, writer: TraceWriter<WriteQueue>) -> Self {
         Self {
-            queue,
+            batches,
             session,
             writer,
-            gauges,
             polite: false,
             notes: Vec::new(),
             stacks_dropped: 0,
@@ -101,12 +91,10 @@ impl Encode {
             .process(Batch::default(), false, &mut ToTrace(&mut self.writer))?;
         let mut flushed = Instant::now();
         loop {
-            match self.queue.recv_timeout(BLOCK_INTERVAL) {
-                Ok(batch) => {
-                    self.be_polite();
-                    let records = batch.records.len() as u64;
+            match self.batches.next(BLOCK_INTERVAL) {
+                Ok((batch, waiting)) => {
+                    self.be_polite(waiting);
                     self.batch(batch)?;
-                    self.gauges.queued.fetch_sub(records, Relaxed);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -133,9 +121,9 @@ impl Encode {
     }
 
     /// Takes no time from the recorded program that it could take later.
-    fn be_polite(&mut self) {
+    fn be_polite(&mut self, waiting: u64) {
         // Without root a thread that stepped back could not come forward again.
-        let polite = self.gauges.queued.load(Relaxed) < IN_NO_HURRY && Uid::effective().is_root();
+        let polite = waiting < IN_NO_HURRY && Uid::effective().is_root();
         if polite != self.polite {
             // SAFETY: changes the niceness of the calling thread only.
             unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, if polite { POLITE } else { 0 }) };

@@ -1,5 +1,6 @@
 //! `pfrec`: records every page fault of a program, with its latency, into a `.pfz` trace.
 
+mod backlog;
 mod cgroup;
 mod cli;
 mod clock;

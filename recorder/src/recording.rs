@@ -14,9 +14,10 @@ use pf_bpf::Probes;
 use pf_formats::{Header, TraceWriter};
 
 use crate::{
+    backlog,
     cli::{Options, Output, Scope},
     clock::{monotonic_ns, utc_offset_ns},
-    drain::{Drain, Drained, Gauges, QUEUE_BATCHES},
+    drain::{Drain, Drained, Gauges},
     encode::{Encode, Encoded},
     host,
     identity::Identity,
@@ -252,17 +253,17 @@ impl Pipeline {
         probes.start();
 
         let stop = Arc::new(AtomicBool::new(false));
-        let (batches, queue) = bounded(QUEUE_BATCHES);
+        let (backlog, batches) = backlog::backlog(start_ns);
         let (alive, broken) = bounded::<()>(0);
         let drain = Drain {
             probes,
             sideband,
-            queue: batches,
+            backlog,
             stop: Arc::clone(&stop),
             gauges: Arc::clone(gauges),
         };
         let drain = spawn("pfrec-drain", alive.clone(), move || drain.run())?;
-        let encode = Encode::new(queue, session, writer, Arc::clone(gauges));
+        let encode = Encode::new(batches, session, writer);
         let encode = spawn("pfrec-encode", alive, move || encode.run())?;
         lock_memory();
         Ok(Self {

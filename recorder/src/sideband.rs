@@ -61,6 +61,18 @@ pub enum What {
     Exit,
 }
 
+impl What {
+    /// Memory besides the record itself, bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Map(map) => map.path.capacity(),
+            Self::Comm { comm, .. } => comm.capacity(),
+            Self::Fork { .. } | Self::Exit => 0,
+        }
+    }
+}
+
 /// A mapping as the kernel or /proc tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Map {

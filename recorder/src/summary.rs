@@ -183,7 +183,7 @@ impl Summary {
     fn losses(&self) -> Vec<String> {
         let Drained {
             drops,
-            queue_drops,
+            dropped,
             sideband_lost,
             ..
         } = &self.drained;
@@ -193,7 +193,7 @@ impl Summary {
                 "faults: the kernel's ring buffer was full: try a larger --buffer-size",
             ),
             (
-                *queue_drops,
+                dropped.faults,
                 "faults: the recorder could not keep up: is the disk slow?",
             ),
             (drops.no_entry, "faults: completed without a recorded entry"),
@@ -201,12 +201,21 @@ impl Summary {
                 drops.failed,
                 "failed faults: the kernel's ring buffer was full: try a larger --buffer-size",
             ),
+            (
+                dropped.failed,
+                "failed faults: the recorder could not keep up: is the disk slow?",
+            ),
             (drops.state, "faults: the kernel had no memory for a task's state"),
         ];
         let others = [
-            (*sideband_lost, "mapping records: some files may be unknown"),
+            (
+                sideband_lost + dropped.sideband,
+                "mapping records: some files may be unknown",
+            ),
             (drops.exits, "ends of threads: the kernel's ring buffer was full"),
+            (dropped.exits, "ends of threads: the recorder could not keep up"),
             (drops.stacks, "user stacks: the kernel's ring buffer was full"),
+            (dropped.stacks, "user stacks: the recorder could not keep up"),
             (self.stacks_dropped, "user stacks: too many different ones"),
         ];
         let nothing = faults
@@ -292,9 +301,9 @@ fn accounting(drained: &Drained, before_exec: Faults, filtered: Faults) -> Accou
         recorded: balance
             .arrived
             .saturating_sub(before_exec.majors + before_exec.minors)
-            .saturating_sub(drained.queue_drops)
+            .saturating_sub(drained.dropped.faults)
             .saturating_sub(left_out),
-        lost: balance.lost + drained.queue_drops,
+        lost: balance.lost + drained.dropped.faults,
         hidden: balance.hidden,
         filtered: balance.filtered + left_out,
         source:
@@ -320,13 +329,13 @@ fn second_opinion(drained: &Drained, before_exec: Faults, command: Option<(Ended
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Balance;
+    use crate::{backlog::Dropped, ledger::Balance};
     use pf_bpf::Drops;
 
     fn summary(balance: Balance, drops: Drops, wait4: Wait4) -> Summary {
         let drained = Drained {
             balance,
-            queue_drops: 0,
+            dropped: Dropped::default(),
             end_ns: 0,
             drops,
             sideband_lost: 0,

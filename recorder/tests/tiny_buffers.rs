@@ -4,7 +4,7 @@
 mod common;
 
 use common::{
-    alone, disk_folder, pfanalyze, pfrec,
+    alone, disk_folder, now_ns, pfanalyze, pfrec,
     process::run,
     program, text,
     trace::{assert_books_balance, contents, json},
@@ -14,11 +14,11 @@ use common::{
 const STORM: [&str; 12] = [
     "--anon",
     "--size",
-    "1024",
+    "2048",
     "--pattern",
     "seq",
     "--count",
-    "131072",
+    "262144",
     "--threads",
     "2",
     "--split",
@@ -37,6 +37,7 @@ fn storm(buffer: &str) -> (u64, u64) {
     assert!(ended.stderr.contains("wait4(2) agrees"), "{}", ended.stderr);
     let workers = workers(&ended.stdout);
     let kernel: u64 = workers.iter().map(|worker| worker.majors + worker.minors).sum();
+    assert!(kernel >= 524_288, "{kernel}");
     assert!(books.recorded + books.lost >= kernel, "{books:?}");
 
     let contents = contents(&trace);
@@ -46,10 +47,13 @@ fn storm(buffer: &str) -> (u64, u64) {
         .filter(|loss| loss.reason.costs_events())
         .collect();
     assert_eq!(costly.iter().map(|loss| loss.count).sum::<u64>(), books.lost);
-    let start = json("info", &trace)["start_monotonic_ns"].as_u64().unwrap();
+    // Windows have a length, follow one another, and are within the recording.
+    let mut before = json("info", &trace)["start_monotonic_ns"].as_u64().unwrap();
     for loss in costly {
-        assert!(start <= loss.from_ns && loss.from_ns < loss.to_ns, "{loss:?}");
+        assert!(before <= loss.from_ns && loss.from_ns < loss.to_ns, "{loss:?}");
+        before = loss.to_ns;
     }
+    assert!(before <= now_ns(), "{before}");
     if books.lost > 0 {
         let report = run(pfanalyze(&[text(&trace)]));
         let first = report.stdout.lines().next().unwrap();
@@ -80,7 +84,7 @@ fn with_one_page_for_each_cpu_the_books_balance_and_nobody_waits() {
         times.0.push(small);
         times.1.push(large);
     }
-    // A target that waited for room would take as long as the recorder sleeps, for each 32 faults of 262,144.
+    // A target that waited for room would take as long as the recorder sleeps, for each 32 faults of 524,288.
     let (small, large) = (times.0.into_iter().min(), times.1.into_iter().min());
     assert!(small.unwrap() < 3 * large.unwrap(), "{small:?} {large:?}");
 }

@@ -20,8 +20,8 @@ use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Or
 use rustc_hash::FxHashMap;
 
 use crate::{
+    backlog::Batch,
     clock::monotonic_ns,
-    drain::Batch,
     sideband::{Map, Sideband, What},
     stacks::StackTable,
 };

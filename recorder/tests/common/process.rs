@@ -30,13 +30,22 @@ pub struct Ended {
 }
 
 /// Starts `command`. Its output goes to files, so that it never waits for a reader.
-pub fn start(mut command: Command) -> Process {
+pub fn start(command: Command) -> Process {
     let output = TempDir::new().unwrap();
-    let file = |name| File::create(output.path().join(name)).unwrap();
+    let stdout = File::create(output.path().join("stdout")).unwrap();
+    start_in(output, command, stdout)
+}
+
+/// The same with its standard output in `stdout`.
+pub fn start_into(command: Command, stdout: impl Into<Stdio>) -> Process {
+    start_in(TempDir::new().unwrap(), command, stdout)
+}
+
+fn start_in(output: TempDir, mut command: Command, stdout: impl Into<Stdio>) -> Process {
     let child = command
         .stdin(Stdio::null())
-        .stdout(file("stdout"))
-        .stderr(file("stderr"))
+        .stdout(stdout)
+        .stderr(File::create(output.path().join("stderr")).unwrap())
         .spawn()
         .unwrap_or_else(|e| panic!("{command:?}: {e}"));
     Process { child, output }
@@ -86,7 +95,7 @@ impl Process {
 
     fn read(&self, name: &str) -> String {
         let path: PathBuf = self.output.path().join(name);
-        String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
+        String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
     }
 }
 

@@ -16,7 +16,7 @@ pub fn compile(name: &str, folder: &Path) -> PathBuf {
     let program = folder.join(name);
     let mut cc = Command::new("cc");
     let status = cc
-        .args(["-O1", "-pthread", "-o"])
+        .args(["-O1", "-fno-omit-frame-pointer", "-pthread", "-o"])
         .arg(&program)
         .arg(source)
         .status()

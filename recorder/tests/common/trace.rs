@@ -1,6 +1,6 @@
 //! Traces read back: through pfanalyze as a user would, and record by record.
 
-use std::{fs::File, io::BufReader, path::Path};
+use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
 
 use pf_formats::{Accounting, Columns, Item, Loss, Projection, Summary, TraceReader};
 use serde_json::Value;
@@ -41,6 +41,25 @@ fn fault(line: &str) -> Fault {
         origin: row["origin"].as_str().unwrap().to_owned(),
         retries: number("retries"),
         failed: row["failed"].as_bool().unwrap(),
+    }
+}
+
+/// Asserts that each of `touched`, `address-offset` in hexadecimal, has a fault there in `file`.
+pub fn assert_offsets(trace: &Path, file: &Path, touched: &[&str]) {
+    let arguments = ["events", text(trace), "--file", text(file), "--format", "json"];
+    let listed = run(pfanalyze(&arguments)).ok();
+    let row = |line: &str| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        (
+            row["address"].as_u64().unwrap(),
+            row["file_offset"].as_u64().unwrap(),
+        )
+    };
+    let of_address: HashMap<u64, u64> = listed.stdout.lines().map(row).collect();
+    for line in touched {
+        let (address, offset) = line.split_once('-').unwrap();
+        let hex = |text| u64::from_str_radix(text, 16).unwrap();
+        assert_eq!(of_address.get(&hex(address)), Some(&hex(offset)), "{line}");
     }
 }
 
