@@ -8,11 +8,14 @@ use std::fs;
 use common::{
     alone, disk_folder, now_ns, pfanalyze, pfrec,
     process::{run, start},
-    program, text,
+    program,
+    programs::compile,
+    text,
     trace::{assert_books_balance, contents},
     until_written,
 };
 use nix::sys::signal::Signal;
+use pf_formats::LossReason;
 
 #[test]
 #[ignore = "needs root"]
@@ -90,5 +93,70 @@ fn what_a_stopped_recorder_lost_is_counted_to_the_fault_and_placed_in_time() {
                 .next()
                 .is_some_and(|line| line.contains("lost")),
         "the losses come first: {report:#?}"
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_rare_has_a_ring_of_its_own_and_its_losses_are_counted_too() {
+    let _alone = alone();
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let script = r#"
+        cd "$1"
+        echo > ready
+        while [ ! -e go ]; do sleep 0.02; done
+        "$2" 14
+        "$3" 30000 100 1 > /dev/null
+        echo > done
+    "#;
+    let mut command = pfrec(&["-o", text(&trace), "--stacks", "--", "sh", "-c", script, "sh"]);
+    command
+        .arg(folder.path())
+        .arg(compile("many_stacks", folder.path()))
+        .arg(compile("many_threads", folder.path()));
+    let recorder = start(command);
+    until_written(&folder.path().join("ready"));
+    let stopped_ns = now_ns();
+    recorder.signal(Signal::SIGSTOP);
+    fs::write(folder.path().join("go"), "").unwrap();
+    until_written(&folder.path().join("done"));
+    recorder.signal(Signal::SIGCONT);
+    let continued_ns = now_ns();
+    let ended = recorder.wait().ok();
+    eprintln!("{}", ended.stderr);
+
+    // The faults themselves had room in their lanes.
+    let books = assert_books_balance(&trace, &ended.stderr);
+    assert_eq!(books.lost, 0, "{books:?}");
+    let losses = contents(&trace).losses;
+    for (reason, least) in [(LossReason::Stack, 5_000), (LossReason::Exits, 5_000)] {
+        let of_it: Vec<_> = losses.iter().filter(|loss| loss.reason == reason).collect();
+        let count: u64 = of_it.iter().map(|loss| loss.count).sum();
+        assert!(count > least, "{reason:?}: {losses:?}");
+        for loss in of_it {
+            assert!(loss.from_ns < continued_ns && loss.to_ns > stopped_ns, "{loss:?}");
+        }
+    }
+    assert!(
+        ended
+            .stderr
+            .contains("ends of threads: the kernel's ring buffer was full")
+    );
+    assert!(
+        ended
+            .stderr
+            .contains("user stacks: the kernel's ring buffer was full")
+    );
+    let report = run(pfanalyze(&[text(&trace)])).ok();
+    let marked: Vec<&str> = report
+        .stdout
+        .lines()
+        .take_while(|line| line.starts_with("! "))
+        .collect();
+    assert!(marked.iter().any(|line| line.contains("stack")), "{marked:?}");
+    assert!(
+        marked.iter().any(|line| line.contains("ends of threads")),
+        "{marked:?}"
     );
 }

@@ -19,25 +19,41 @@ fn build(to: &Path, frames: &str) {
     run(plain(Path::new("cc"), &options)).ok();
 }
 
-/// Records 300 touches by one path, 200 by the other and 50 by the kernel, and removes the program.
-fn record(frames: &str) -> (tempfile::TempDir, std::path::PathBuf) {
-    let folder = disk_folder();
+/// Records 300 touches by one path, 200 by the other and 50 by the kernel; the program is removed before the
+/// recording ends. Nothing but the trace is left, and the build id that it should name.
+fn record(frames: &str) -> (tempfile::TempDir, std::path::PathBuf, String) {
+    let (folder, elsewhere) = (disk_folder(), disk_folder());
     let (call_paths, trace) = (folder.path().join("call_paths"), folder.path().join("t.pfz"));
     build(&call_paths, frames);
+    let build_id = build_id(&call_paths);
+    // pfrec opens a program when its first stack arrives, within some 100 ms.
+    let script = r#""$0" 300 200 /dev/zero; sleep 1; rm "$0""#;
     let command = [
         "-o",
         text(&trace),
         "--stacks",
         "--",
+        "sh",
+        "-c",
+        script,
         text(&call_paths),
-        "300",
-        "200",
-        "/dev/zero",
     ];
     let ended = run(pfrec(&command)).ok();
     assert_whole(&trace, &ended.stderr);
-    fs::remove_file(&call_paths).unwrap();
-    (folder, trace)
+    assert!(!call_paths.exists());
+    let copy = elsewhere.path().join("copy.pfz");
+    fs::copy(&trace, &copy).unwrap();
+    (elsewhere, copy, build_id)
+}
+
+/// By another program's reading.
+fn build_id(program: &Path) -> String {
+    let notes = run(plain(Path::new("readelf"), &["--notes", text(program)])).ok();
+    let id = notes
+        .stdout
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Build ID: "));
+    id.expect("a build id").to_owned()
 }
 
 /// Faults by path, without what is above `main`.
@@ -62,7 +78,7 @@ fn paths(trace: &Path) -> BTreeMap<String, u64> {
 #[test]
 #[ignore = "needs root"]
 fn each_path_of_calls_has_its_faults_when_the_program_is_long_gone() {
-    let (_folder, trace) = record("-fno-omit-frame-pointer");
+    let (_folder, trace, build_id) = record("-fno-omit-frame-pointer");
     let paths = paths(&trace);
     assert_eq!(paths.get("main;by_one;touch_one"), Some(&300), "{paths:#?}");
     assert_eq!(paths.get("main;by_two;touch_one"), Some(&200), "{paths:#?}");
@@ -75,15 +91,15 @@ fn each_path_of_calls_has_its_faults_when_the_program_is_long_gone() {
     assert_eq!(by_kernel, 50, "{paths:#?}");
     let nodes = json("stacks", &trace).to_string();
     assert!(
-        nodes.contains("build_id") && nodes.contains("call_paths.c"),
-        "{nodes}"
+        nodes.contains(&format!("\"build_id\":\"{build_id}\"")) && nodes.contains("call_paths.c"),
+        "{build_id}: {nodes}"
     );
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_program_without_frame_pointers_is_labelled_so() {
-    let (_folder, trace) = record("-fomit-frame-pointer");
+    let (_folder, trace, _) = record("-fomit-frame-pointer");
     let tree = run(pfanalyze(&["stacks", text(&trace), "--weight", "count"])).ok();
     assert!(tree.stdout.contains("[truncated: "), "{}", tree.stdout);
     assert!(tree.stdout.contains("\ntruncated: "), "{}", tree.stdout);
