@@ -218,10 +218,11 @@ impl Summary {
             (dropped.stacks, "user stacks: the recorder could not keep up"),
             (self.stacks_dropped, "user stacks: too many different ones"),
         ];
-        let nothing = faults
-            .iter()
-            .all(|(count, _)| *count == 0)
-            .then(|| "nothing lost".to_owned());
+        let none = |of: &[(u64, &str)]| of.iter().all(|(count, _)| *count == 0);
+        let nothing = none(&faults).then(|| {
+            let what = if none(&others) { "nothing" } else { "no fault" };
+            format!("{what} lost")
+        });
         let lost = faults.iter().chain(&others).filter(|(count, _)| *count > 0);
         nothing
             .into_iter()

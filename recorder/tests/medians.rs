@@ -9,7 +9,7 @@ use std::{
 };
 
 use common::{
-    alone, disk_folder, pfrec,
+    alone, disk_folder, emulated, pfrec,
     process::run,
     programs::compile,
     text,
@@ -124,8 +124,7 @@ fn the_backends_agree_on_the_medians_of_the_same_loads() {
         eprintln!("{load}: medians {medians:?} ns");
         let (smallest, largest) = (medians.values().min().unwrap(), medians.values().max().unwrap());
         // An emulated CPU stands still when its host is busy, which is longer than it clears a huge page.
-        let emulated = std::env::var_os("PFREC_TEST_EMULATED").is_some();
-        let told_only = load == OF_PROBES_TOO || emulated && load != COLD;
+        let told_only = load == OF_PROBES_TOO || emulated() && load != COLD;
         assert!(
             told_only || (largest - smallest) * 10 < *smallest,
             "{load}: 10 % or more apart: {medians:?}; rounds: {of_rounds:?}"

@@ -21,7 +21,7 @@ compile_programs() {
     mkdir -p -- "$2"
     for source in "$1"/*.c; do
         name="$(basename -- "$source" .c)"
-        cc -O1 -pthread -o "$2/$name" "$source" || return 1
+        cc -O1 -fno-omit-frame-pointer -pthread -o "$2/$name" "$source" || return 1
     done
 }
 

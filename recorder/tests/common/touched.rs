@@ -1,11 +1,11 @@
 //! Programs that time their own touches (tests/programs/touch.h), and the recording of one of them.
 
-use std::{env, path::Path};
+use std::path::Path;
 
 use tempfile::TempDir;
 
 use super::{
-    disk_folder, pfrec,
+    disk_folder, emulated, pfrec,
     process::run,
     programs::compile,
     text,
@@ -122,10 +122,7 @@ pub fn the_row<'a>(touch: &Touched, faults: &'a [Fault]) -> &'a Fault {
 /// busy: there only waits of 10 ms and more show anything, and one touch in four may be over. `the_row` holds
 /// all of them to the wait that the program knows of, to the nanosecond.
 pub fn assert_close(touches: &[Touched], faults: &[Fault]) {
-    let (shortest, one_in) = match env::var_os("PFREC_TEST_EMULATED") {
-        Some(_) => (10_000_000, 4),
-        None => (0, 10),
-    };
+    let (shortest, one_in) = if emulated() { (10_000_000, 4) } else { (0, 10) };
     let quiet: Vec<&Touched> = touches.iter().filter(|touch| touch.preemptions == 0).collect();
     assert!(
         quiet.len() * 2 >= touches.len(),
