@@ -141,10 +141,12 @@ boot() {
     local processors=(-smp 2)
     # Without this it panics at its first cmpxchg16b, which QEMU does not emulate well enough for it.
     [ "$kernel" != 6.12 ] || processors=(-cpu 'qemu64,-cx16' -smp 1)
+    # One host thread for all CPUs: with one each, a CPU of an emulator whose host was busy waited for another one
+    # for ever, in two machines of eight.
     # Sparse. A read of the slow disk waits for its turn: 50 a second.
     truncate -s 1G "$work/files" && truncate -s 256M "$work/slow" && : >"$work/status" && : >"$work/console" ||
         return 1
-    timeout --kill-after=10 "$limit" qemu-system-x86_64 -accel tcg "${processors[@]}" -m 1G \
+    timeout --kill-after=10 "$limit" qemu-system-x86_64 -accel tcg,thread=single "${processors[@]}" -m 1G \
         -kernel "$image" -initrd "$work/initramfs" -append 'console=ttyS0 quiet panic=-1' \
         -drive "file=$work/files,if=none,id=files,format=raw,cache=unsafe" -device nvme,drive=files,serial=files \
         -drive "file=$work/slow,if=none,id=slow,format=raw,throttling.iops-total=50" \

@@ -152,7 +152,7 @@ impl Drain {
         // After the faults: a mapping is always on record before the first fault on it.
         let sideband = self.sideband.drain(&mut batch.sideband);
         self.gauges.events.fetch_add(faults, Relaxed);
-        self.note_losses(progress, sideband, now);
+        self.note_losses(progress, sideband);
         let before = self.backlog.dropped;
         let encoder_alive = self.backlog.offer(now);
         let after = self.backlog.dropped;
@@ -162,8 +162,11 @@ impl Drain {
     }
 
     /// Turns the probes' counters into losses of the interval since the last pass.
-    fn note_losses(&mut self, progress: &mut Progress, sideband: SidebandLoss, now: u64) {
+    fn note_losses(&mut self, progress: &mut Progress, sideband: SidebandLoss) {
+        // On both sides of the reading, however long somebody stopped this thread meanwhile.
+        let from = std::mem::replace(&mut progress.last_ns, monotonic_ns());
         let drops = self.probes.drops();
+        let to = monotonic_ns();
         let before = progress.drops;
         let malformed = progress.ring.malformed();
         let reasons = [
@@ -192,7 +195,7 @@ impl Drain {
         for (reason, count) in reasons {
             if count > 0 {
                 let pending = &mut self.backlog.pending;
-                pending.lose(reason, count, progress.last_ns, now);
+                pending.lose(reason, count, from, to);
                 if reason.costs_events() {
                     self.gauges.lost.fetch_add(count, Relaxed);
                 }
@@ -201,7 +204,6 @@ impl Drain {
         progress.sideband_lost += sideband.lost + sideband.malformed;
         progress.drops = drops;
         progress.malformed = malformed;
-        progress.last_ns = now;
     }
 
     /// Waits a little for faults on their way; returns how many are still open.
