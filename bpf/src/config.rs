@@ -87,6 +87,8 @@ pub struct Config {
     pub stacks: bool,
     /// Whether the time of a fault is broken down.
     pub breakdown: bool,
+    /// Whether queries will be attached.
+    pub queries: bool,
 }
 
 impl Config {
@@ -100,6 +102,7 @@ impl Config {
             backend: BackendChoice::Auto,
             stacks: false,
             breakdown: false,
+            queries: false,
         }
     }
 }

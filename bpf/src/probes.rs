@@ -21,6 +21,7 @@ use crate::{
     features::Features,
     lanes::Lanes,
     libbpf_log::{capture, load_error},
+    queries::QueryProbe,
     skel::{PfrecSkel, PfrecSkelBuilder, types},
 };
 use settings::{LaneLayout, Settings};
@@ -29,7 +30,7 @@ use settings::{LaneLayout, Settings};
 pub struct Probes {
     // Declared first, to be dropped first: the programs outlive what they are attached to.
     cpus: CpuEvents,
-    _links: Vec<Link>,
+    links: Vec<Link>,
     skel: PfrecSkel<'static>,
     backend: &'static dyn Backend,
     config: Config,
@@ -88,7 +89,7 @@ impl Probes {
         }
         Ok(Self {
             cpus,
-            _links: links,
+            links,
             skel,
             backend,
             config: config.clone(),
@@ -141,6 +142,10 @@ impl Probes {
             unfinished: raw.unfinished,
             exits: raw.exits,
             stacks: raw.stacks,
+            queries: raw.queries,
+            texts: raw.texts,
+            deep: raw.deep,
+            unmatched: raw.unmatched,
             recursion: self.recursion_misses(),
         }
     }
@@ -153,6 +158,20 @@ impl Probes {
             // SAFETY: as in `drops`.
             unsafe { ptr::read_volatile(&raw const bss.pf_in_flight) }
         }))
+    }
+
+    /// Attaches one query probe, in all processes that run its file now or later.
+    pub fn attach_query(&mut self, probe: &QueryProbe) -> Result<(), ProbeError> {
+        self.links.extend(probe.attach(&self.skel)?);
+        Ok(())
+    }
+
+    /// Makes the probes tell of the queries that are still open. To be called once, after [`Probes::stop`].
+    pub fn tell_open_queries(&self) -> Result<(), ProbeError> {
+        if !self.config.queries {
+            return Ok(());
+        }
+        for_each_task(&self.skel.progs.pf_tell_open_queries)
     }
 
     /// Name of the backend in force.
