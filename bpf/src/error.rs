@@ -75,7 +75,9 @@ impl ProbeError {
     pub fn is_permission(&self) -> bool {
         let denied = |kind| kind == libbpf_rs::ErrorKind::PermissionDenied;
         match self {
-            Self::Load { source, .. } | Self::Attach { source, .. } | Self::Query { source, .. } => denied(source.kind()),
+            Self::Load { source, .. } | Self::Attach { source, .. } | Self::Query { source, .. } => {
+                denied(source.kind())
+            }
             Self::Ring(source) | Self::Roots(source) | Self::Types(source) => denied(source.kind()),
             Self::PerfEvent { source, .. } | Self::Lanes(source) => {
                 source.kind() == io::ErrorKind::PermissionDenied

@@ -102,9 +102,10 @@ impl Probes {
         self.write_global(|bss| &raw mut bss.pf_recording, 1);
     }
 
-    /// Ends the recording: no fault that enters from now on. Those on their way still complete until
-    /// the probes are dropped.
-    pub fn stop(&mut self) {
+    /// Ends the recording: no fault that enters from now on, which is `now_ns` of `CLOCK_MONOTONIC`. Those on
+    /// their way still complete until the probes are dropped.
+    pub fn stop(&mut self, now_ns: u64) {
+        self.write_global(|bss| &raw mut bss.pf_stopped_ns, now_ns);
         self.write_global(|bss| &raw mut bss.pf_recording, 0);
     }
 

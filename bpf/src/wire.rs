@@ -110,7 +110,7 @@ pub struct Query {
     pub probe: u32,
     /// Nanoseconds of `CLOCK_MONOTONIC`; 0: before the recording.
     pub begin_ns: u64,
-    /// Nanoseconds of `CLOCK_MONOTONIC`; 0: still open when the recording ended.
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub end_ns: u64,
     /// When the query around it began; 0: none.
     pub parent_ns: u64,
@@ -120,6 +120,8 @@ pub struct Query {
     pub tgid: u32,
     /// Thread, in the root pid namespace.
     pub tid: u32,
+    /// Still in progress when the recording ended.
+    pub open: bool,
     /// The thread left it without its end probe.
     pub abandoned: bool,
     /// Its own faults, as counted in the kernel.
@@ -218,8 +220,6 @@ impl Record {
             Self::Fault(fault) => fault.ts_ns.saturating_add(fault.latency_ns),
             Self::Exit(exit) => exit.ts_ns,
             Self::Stack(stack) => stack.ts_ns,
-            // What is open at the end comes last.
-            Self::Query(query) if query.end_ns == 0 => u64::MAX,
             Self::Query(query) => query.end_ns,
             Self::QueryText(text) => text.begin_ns,
             Self::Wake => 0,
@@ -322,6 +322,7 @@ impl From<pf_query> for Query {
             key: has(pf_query_flag::PF_QUERY_HAS_KEY).then_some(raw.key),
             tgid: raw.tgid,
             tid: raw.tid,
+            open: has(pf_query_flag::PF_QUERY_OPEN),
             abandoned: has(pf_query_flag::PF_QUERY_ABANDONED),
             own: raw.own.into(),
             nested: raw.nested.into(),

@@ -10,6 +10,8 @@
 
 const volatile __u8 pf_queries;
 
+__u64 pf_stopped_ns; /* when the recording ended */
+
 struct pf_open_query {
     __u64 begin_ns;
     __u64 key;
@@ -91,6 +93,8 @@ static __noinline int pf_pop_query(struct pf_query_stack *stack, struct task_str
         pf_add_faults(&around->nested, &query->own);
         pf_add_faults(&around->nested, &query->nested);
     }
+    if (flags & PF_QUERY_OPEN && query->begin_ns >= pf_stopped_ns)
+        return 0;
     record = bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
     if (!record) {
         pf_count_drop(&pf_drops.queries);
@@ -101,7 +105,7 @@ static __noinline int pf_pop_query(struct pf_query_stack *stack, struct task_str
     record->pad = 0;
     record->probe = query->probe;
     record->begin_ns = query->begin_ns;
-    record->end_ns = flags & PF_QUERY_OPEN ? 0 : bpf_ktime_get_ns();
+    record->end_ns = flags & PF_QUERY_OPEN ? pf_stopped_ns : bpf_ktime_get_ns();
     record->parent_ns = around ? around->begin_ns : 0;
     record->key = query->key;
     record->tgid = task->tgid;

@@ -135,7 +135,7 @@ struct pf_query_faults {
 
 enum pf_query_flag {
     PF_QUERY_HAS_KEY = 1,
-    PF_QUERY_OPEN = 2,      /* when the recording ended; end_ns is 0 */
+    PF_QUERY_OPEN = 2,      /* when the recording ended */
     PF_QUERY_ABANDONED = 4, /* no end probe was met: longjmp, an error, the thread's end */
     PF_QUERY_UNBEGUN = 8,   /* its begin probe was before the recording; begin_ns is 0 */
 };

@@ -144,7 +144,8 @@ impl<'a> Settings<'a> {
         maps.pf_tasks_by_tid.set_autocreate(!self.features.task_storage)?;
         maps.pf_query_stacks.set_autocreate(self.config.queries)?;
         maps.__bpf_usdt_specs.set_autocreate(self.config.queries)?;
-        maps.__bpf_usdt_ip_to_spec_id.set_autocreate(self.config.queries)?;
+        maps.__bpf_usdt_ip_to_spec_id
+            .set_autocreate(self.config.queries)?;
         maps.pf_ring.set_max_entries(self.ring_bytes())?;
         maps.pf_lanes
             .set_max_entries(self.lanes.count * self.lanes.slots)?;

@@ -4,7 +4,9 @@ use std::{borrow::Cow, collections::BTreeMap, fs::File, path::Path};
 
 use anyhow::{Context, Result, bail};
 use memmap2::Mmap;
-use object::{Endianness, Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolKind, elf, read::elf::ElfFile64};
+use object::{
+    Endianness, Object, ObjectSegment, ObjectSymbol, SymbolKind, elf, read::elf::{ElfFile64, SectionHeader as _},
+};
 
 /// Where systemtap's macros, and all that follow them, describe probes.
 const NOTES: &str = ".note.stapsdt";
@@ -38,7 +40,9 @@ impl Binary {
         // SAFETY: a file that shrinks meanwhile would raise SIGBUS; programs in use are replaced, not cut.
         let bytes = unsafe { Mmap::map(&file) }.with_context(|| shown.to_owned())?;
         let binary = Self { bytes };
-        binary.parse().with_context(|| format!("{shown}: not a 64-bit ELF file"))?;
+        binary
+            .parse()
+            .with_context(|| format!("{shown}: not a 64-bit ELF file"))?;
         Ok(binary)
     }
 
@@ -107,7 +111,11 @@ impl Binary {
 
     /// The file is built for the machine it would run on.
     pub fn check_machine(&self, shown: &str) -> Result<()> {
-        let native = if cfg!(target_arch = "x86_64") { elf::EM_X86_64 } else { elf::EM_AARCH64 };
+        let native = if cfg!(target_arch = "x86_64") {
+            elf::EM_X86_64
+        } else {
+            elf::EM_AARCH64
+        };
         let header = self.parse()?;
         if header.elf_header().e_machine.get(header.endian()) != native {
             bail!("{shown}: built for another kind of machine");
@@ -122,7 +130,9 @@ fn demangled(symbol: &str) -> Cow<'_, str> {
         return Cow::Owned(format!("{name:#}"));
     }
     if symbol.starts_with("_Z") {
-        let name = cpp_demangle::Symbol::new(symbol).ok().and_then(|symbol| symbol.demangle().ok());
+        let name = cpp_demangle::Symbol::new(symbol)
+            .ok()
+            .and_then(|symbol| symbol.demangle().ok());
         if let Some(name) = name {
             return Cow::Owned(name);
         }
@@ -145,7 +155,11 @@ pub fn alike<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a 
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.dedup_by_key(|(_, name)| *name);
-    scored.into_iter().take(SUGGESTIONS).map(|(_, name)| name).collect()
+    scored
+        .into_iter()
+        .take(SUGGESTIONS)
+        .map(|(_, name)| name)
+        .collect()
 }
 
 #[cfg(test)]
@@ -163,7 +177,10 @@ mod tests {
 
     #[test]
     fn names_are_demangled() {
-        assert_eq!(demangled("_ZN4core3fmt9Formatter3pad17h0123456789abcdefE"), "core::fmt::Formatter::pad");
+        assert_eq!(
+            demangled("_ZN4core3fmt9Formatter3pad17h0123456789abcdefE"),
+            "core::fmt::Formatter::pad"
+        );
         assert_eq!(demangled("_ZN6engine5Query3runEi"), "engine::Query::run(int)");
         assert_eq!(demangled("sqlite3_step"), "sqlite3_step");
     }
@@ -177,7 +194,10 @@ mod tests {
 
     #[test]
     fn what_is_no_elf_file_is_named() {
-        let error = format!("{:#}", Binary::open(Path::new("Cargo.toml"), "Cargo.toml").err().unwrap());
+        let error = format!(
+            "{:#}",
+            Binary::open(Path::new("Cargo.toml"), "Cargo.toml").err().unwrap()
+        );
         assert!(error.contains("Cargo.toml") && error.contains("ELF"), "{error}");
     }
 }

@@ -46,7 +46,11 @@ pub fn find(path: &Path) -> Option<PathBuf> {
 
 fn newest(folder: &Path, name: &OsStr) -> Option<PathBuf> {
     let name = name.to_str().filter(|name| name.starts_with("lib"))?;
-    let stem = if name.contains(".so") { name.to_owned() } else { format!("{name}.so") };
+    let stem = if name.contains(".so") {
+        name.to_owned()
+    } else {
+        format!("{name}.so")
+    };
     let versions = folder.read_dir().ok()?.filter_map(|entry| {
         let path = entry.ok()?.path();
         let found = path.file_name()?.to_str()?;

@@ -135,7 +135,10 @@ fn usdt(spec: &UsdtSpec, files: &[PathBuf], resolved: &mut Resolved) -> Result<(
     let probes = binary.probes()?;
     let missing = missing(spec, &probes);
     if !missing.is_empty() {
-        let all: Vec<String> = probes.iter().map(|(provider, name)| format!("{provider}:{name}")).collect();
+        let all: Vec<String> = probes
+            .iter()
+            .map(|(provider, name)| format!("{provider}:{name}"))
+            .collect();
         let mut message = format!("{shown} has no USDT probe {}", missing.join(" and "));
         if all.is_empty() {
             message.push_str(", and no others either: was it built with probes?");
@@ -155,7 +158,11 @@ fn usdt(spec: &UsdtSpec, files: &[PathBuf], resolved: &mut Resolved) -> Result<(
 
 /// Those of the two that are not there.
 fn missing(spec: &UsdtSpec, probes: &[(String, String)]) -> Vec<String> {
-    let there = |name: &&&String| probes.iter().any(|(provider, probe)| *provider == spec.provider && probe == **name);
+    let there = |name: &&&String| {
+        probes
+            .iter()
+            .any(|(provider, probe)| *provider == spec.provider && probe == **name)
+    };
     let names = [&spec.begin, &spec.end];
     let absent = names.iter().filter(|name| !there(name));
     absent.map(|name| format!("{}:{name}", spec.provider)).collect()
@@ -196,21 +203,33 @@ fn matching<'a>(spec: &FunctionSpec, functions: &'a [Function], shown: &str) -> 
         return match found.len() {
             0 => bail!("{shown} has no function that matches{}", is_stripped(functions)),
             1..=MATCHES => Ok(found),
-            many => bail!("{many} functions match, at most {MATCHES} can be attached to:{}", list(&found)),
+            many => bail!(
+                "{many} functions match, at most {MATCHES} can be attached to:{}",
+                list(&found)
+            ),
         };
     }
     // C++ names with and without their parameters.
     let bare = |name: &str| name.split('(').next().unwrap_or(name).to_owned();
     let mut found: Vec<_> = functions
         .iter()
-        .filter(|function| function.symbol == *wanted || function.name == *wanted || bare(&function.name) == *wanted)
+        .filter(|function| {
+            function.symbol == *wanted || function.name == *wanted || bare(&function.name) == *wanted
+        })
         .collect();
     found.dedup_by_key(|function| function.offset);
     match found.len() {
         0 => {
             let near = alike(wanted, functions.iter().map(|function| function.name.as_str()));
-            let near = if near.is_empty() { String::new() } else { format!("; it has {}", near.join(", ")) };
-            bail!("{shown} has no function of that name{near}{}", is_stripped(functions))
+            let near = if near.is_empty() {
+                String::new()
+            } else {
+                format!("; it has {}", near.join(", "))
+            };
+            bail!(
+                "{shown} has no function of that name{near}{}",
+                is_stripped(functions)
+            )
         }
         1 => Ok(found),
         many => bail!(
@@ -249,11 +268,20 @@ fn find(path: &Path) -> Result<PathBuf> {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let names: Vec<String> = fs::read_dir(folder)
-            .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+            .map(|entries| {
+                entries
+                    .flatten()
+                    .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                    .collect()
+            })
             .unwrap_or_default();
         let wanted = path.file_name().unwrap_or_default().to_string_lossy();
         let near = alike(&wanted, names.iter().map(String::as_str));
-        let near = if near.is_empty() { String::new() } else { format!("; in that folder is {}", near.join(", ")) };
+        let near = if near.is_empty() {
+            String::new()
+        } else {
+            format!("; in that folder is {}", near.join(", "))
+        };
         bail!("{}: there is no such file{near}", path.display());
     };
     fs::canonicalize(&found).with_context(|| found.display().to_string())

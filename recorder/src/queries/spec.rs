@@ -43,7 +43,8 @@ pub struct FunctionSpec {
     pub args: QueryArgs,
 }
 
-const SYNTAX: &str = "expected usdt:[PATH:]PROVIDER:BEGIN..END or func:PATH:SYMBOL, with ,id=argN and ,text=argN behind";
+const SYNTAX: &str =
+    "expected usdt:[PATH:]PROVIDER:BEGIN..END or func:PATH:SYMBOL, with ,id=argN and ,text=argN behind";
 
 /// Arguments that are known: provider, begin, end, what the arguments of the begin mean, the id of the end.
 type Known = (&'static str, &'static str, &'static str, QueryArgs, Option<u8>);
@@ -52,21 +53,30 @@ const KNOWN: [Known; 3] = [
         "postgresql",
         "query__start",
         "query__done",
-        QueryArgs { key: None, text: Some(0) },
+        QueryArgs {
+            key: None,
+            text: Some(0),
+        },
         None,
     ),
     (
         "mysql",
         "query__start",
         "query__done",
-        QueryArgs { key: None, text: Some(0) },
+        QueryArgs {
+            key: None,
+            text: Some(0),
+        },
         None,
     ),
     (
         "pf",
         "query_begin",
         "query_end",
-        QueryArgs { key: Some(0), text: Some(1) },
+        QueryArgs {
+            key: Some(0),
+            text: Some(1),
+        },
         Some(0),
     ),
 ];
@@ -98,9 +108,9 @@ impl UsdtSpec {
     }
 
     fn fill_in_known(&mut self) {
-        let known = KNOWN
-            .iter()
-            .find(|(provider, begin, end, ..)| (*provider, *begin, *end) == (&self.provider, &self.begin, &self.end));
+        let known = KNOWN.iter().find(|(provider, begin, end, ..)| {
+            (*provider, *begin, *end) == (&self.provider, &self.begin, &self.end)
+        });
         if let Some((.., args, end_key)) = known {
             self.args = *args;
             self.end_key = *end_key;
@@ -138,7 +148,11 @@ fn usdt(place: &str, args: Option<QueryArgs>) -> Result<QuerySpec, String> {
         Some((path, provider)) => (Some(PathBuf::from(path)), provider),
         None => (None, front),
     };
-    if provider.is_empty() || begin.is_empty() || end.is_empty() || path.as_ref().is_some_and(|p| p.as_os_str().is_empty()) {
+    if provider.is_empty()
+        || begin.is_empty()
+        || end.is_empty()
+        || path.as_ref().is_some_and(|p| p.as_os_str().is_empty())
+    {
         return Err(SYNTAX.to_owned());
     }
     let mut spec = UsdtSpec {
@@ -168,7 +182,9 @@ fn function(place: &str, args: Option<QueryArgs>) -> Result<QuerySpec, String> {
     }
     let args = args.unwrap_or_default();
     if args.key.max(args.text) > Some(5) {
-        return Err("arguments of a function are arg0 to arg5: those that are passed in registers".to_owned());
+        return Err(
+            "arguments of a function are arg0 to arg5: those that are passed in registers".to_owned(),
+        );
     }
     Ok(QuerySpec::Function(FunctionSpec {
         path: PathBuf::from(path),
@@ -182,7 +198,9 @@ fn arguments(text: &str) -> Result<QueryArgs, String> {
     for option in text.split(',') {
         let wrong = || format!("{option}: expected id=argN or text=argN, N from 0 to 11");
         let (name, value) = option.split_once('=').ok_or_else(wrong)?;
-        let number = value.strip_prefix("arg").and_then(|number| number.parse::<u8>().ok());
+        let number = value
+            .strip_prefix("arg")
+            .and_then(|number| number.parse::<u8>().ok());
         let number = number.filter(|&number| number < 12).ok_or_else(wrong)?;
         match name {
             "id" => args.key = Some(number),
@@ -234,10 +252,19 @@ mod tests {
     #[test]
     fn arguments_are_counted_from_0() {
         let spec = usdt("usdt:app:work_begin..work_end,id=arg1,text=arg2");
-        assert_eq!(spec.args, QueryArgs { key: Some(1), text: Some(2) });
+        assert_eq!(
+            spec.args,
+            QueryArgs {
+                key: Some(1),
+                text: Some(2)
+            }
+        );
         assert_eq!(spec.end_key, Some(0));
         for bad in ["id=1", "id=arg12", "key=arg1", "id", ""] {
-            assert!(format!("usdt:a:b..c,{bad}").parse::<QuerySpec>().is_err(), "{bad}");
+            assert!(
+                format!("usdt:a:b..c,{bad}").parse::<QuerySpec>().is_err(),
+                "{bad}"
+            );
         }
     }
 
@@ -246,12 +273,26 @@ mod tests {
         let Ok(QuerySpec::Function(spec)) = "func:./app:engine::Query::run".parse() else {
             panic!("not a function");
         };
-        assert_eq!((spec.path, spec.symbol.as_str()), ("./app".into(), "engine::Query::run"));
+        assert_eq!(
+            (spec.path, spec.symbol.as_str()),
+            ("./app".into(), "engine::Query::run")
+        );
     }
 
     #[test]
     fn what_is_missing_is_told() {
-        for bad in ["", "usdt", "usdt:", "usdt:a", "usdt:a:b", "usdt::b..c", "usdt:a:..", "func:x", "func::y", "perf:x:y"] {
+        for bad in [
+            "",
+            "usdt",
+            "usdt:",
+            "usdt:a",
+            "usdt:a:b",
+            "usdt::b..c",
+            "usdt:a:..",
+            "func:x",
+            "func::y",
+            "perf:x:y",
+        ] {
             assert!(bad.parse::<QuerySpec>().is_err(), "{bad}");
         }
     }
