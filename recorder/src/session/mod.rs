@@ -15,7 +15,9 @@ use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
 pub use dictionary::FileIdentity;
 use pf_bpf::{Fault, Record};
-use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, TimelineEntry};
+use pf_formats::{
+    Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, QueryId, TimelineEntry,
+};
 
 use rustc_hash::FxHashMap;
 
@@ -276,6 +278,7 @@ impl Session {
                 lock_ns: times.lock_ns,
             }),
             stack: self.stacks.known(fault.stack).unwrap_or_default(),
+            query: QueryId::default(),
         };
         self.write_names(sink)?;
         sink.event(&event)?;
