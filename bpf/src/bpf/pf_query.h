@@ -85,7 +85,7 @@ static __always_inline void pf_add_faults(struct pf_query_faults *to, const stru
     to->wait_ns += faults->wait_ns;
 }
 
-/* The following are global, so that the verifier looks at each once. */
+/* Loops are in global functions, so that the verifier looks at each once. */
 
 /* Takes the innermost query off and sends it. */
 __noinline int pf_pop_query(struct pf_query_stack *stack, __u32 flags) {

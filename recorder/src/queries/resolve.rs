@@ -265,24 +265,25 @@ fn list(functions: &[&Function]) -> String {
 
 fn find(path: &Path) -> Result<PathBuf> {
     let Some(found) = library::find(path) else {
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        let names: Vec<String> = fs::read_dir(folder)
-            .map(|entries| {
-                entries
-                    .flatten()
-                    .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                    .collect()
-            })
-            .unwrap_or_default();
+        let names = match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            Some(folder) => names_in(folder),
+            None => library::all(),
+        };
         let wanted = path.file_name().unwrap_or_default().to_string_lossy();
         let near = alike(&wanted, names.iter().map(String::as_str));
         let near = if near.is_empty() {
             String::new()
         } else {
-            format!("; in that folder is {}", near.join(", "))
+            format!("; there is {}", near.join(", "))
         };
         bail!("{}: there is no such file{near}", path.display());
     };
     fs::canonicalize(&found).with_context(|| found.display().to_string())
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
