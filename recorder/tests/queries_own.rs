@@ -3,15 +3,20 @@
 
 mod common;
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::Path,
+};
 
 use common::{
-    disk_folder, pfrec,
-    process::run,
+    disk_folder, pfrec, plain,
+    process::{run, start},
     program,
     queries::{Queries, queries},
     text,
     trace::assert_whole,
+    until,
 };
 use pf_formats::{Query, QueryEnd};
 
@@ -202,14 +207,15 @@ fn a_query_in_a_query_has_its_own_faults_and_the_outer_one_the_others() {
     }
 }
 
+/// Two processes of one file, whose probes must not be attached to twice.
 #[test]
 #[ignore = "needs root"]
-fn a_program_that_runs_already_has_its_queries_from_then_on() {
+fn programs_that_run_already_have_their_queries_from_then_on() {
     let folder = disk_folder();
-    let (trace, report) = (folder.path().join("t.pfz"), folder.path().join("queries.csv"));
-    let mut walk = common::plain(
-        &program("mmap-workload"),
-        &[
+    let trace = folder.path().join("t.pfz");
+    let reports = ["one.csv", "other.csv"].map(|name| folder.path().join(name));
+    let walks = reports.each_ref().map(|report| {
+        let slow = [
             "--size",
             "8",
             "--count",
@@ -218,37 +224,62 @@ fn a_program_that_runs_already_has_its_queries_from_then_on() {
             "10",
             "--query-size",
             "20",
-            "--query-report",
-            text(&report),
-        ],
-    );
-    walk.env("TMPDIR", folder.path());
-    let walk = common::process::start(walk);
-    let pid = walk.pid().to_string();
-    // It walks once its file is there and mapped.
-    common::until("a walk", || {
+        ];
+        let arguments = [&slow[..], &["--query-report", text(report)]].concat();
+        let mut walk = plain(&program("mmap-workload"), &arguments);
+        walk.env("TMPDIR", folder.path());
+        start(walk)
+    });
+    for walk in &walks {
+        until_walking(walk.pid());
+    }
+    let pids = walks.each_ref().map(|walk| walk.pid().to_string());
+    run(pfrec(&["-o", text(&trace), "-p", &pids.join(",")])).ok();
+    let queries = queries(&trace);
+    for ((walk, pid), report) in walks.into_iter().zip(&pids).zip(&reports) {
+        walk.wait().ok();
+        let measured: HashMap<u64, Measured> =
+            measured(report).into_iter().map(|own| (own.id, own)).collect();
+        let of_process = queries.rows.iter().filter(|query| query.pid.to_string() == *pid);
+        let whole: Vec<&Query> = of_process.filter(|query| !query.begun_before).collect();
+        assert!(whole.len() >= 5 && whole.len() < measured.len(), "{whole:#?}");
+        let keys: HashSet<u64> = whole.iter().map(|query| query.key.unwrap()).collect();
+        assert_eq!(keys.len(), whole.len(), "a query came twice: {whole:#?}");
+        for query in whole {
+            let own = &measured[&query.key.unwrap()];
+            let total = query.total();
+            assert_eq!(
+                (total.majors, total.minors),
+                (own.majors, own.minors),
+                "{own:?}: {query:?}"
+            );
+            assert_eq!((query.end, query.parent.0), (QueryEnd::Ended, 0), "{query:?}");
+        }
+    }
+}
+
+/// It walks once its file is there and mapped.
+fn until_walking(pid: u32) {
+    until("a walk", || {
         let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
         let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).ok();
-        threads
-            .filter_map(name)
-            .any(|name| name.starts_with("pf-worker"))
-            .then_some(())
+        let mut names = threads.filter_map(name);
+        names.any(|name| name.starts_with("pf-worker")).then_some(())
     });
-    run(pfrec(&["-o", text(&trace), "-p", &pid])).ok();
-    walk.wait().ok();
-    let (measured, queries) = (measured(&report), queries(&trace));
-    let measured: HashMap<u64, Measured> = measured.into_iter().map(|own| (own.id, own)).collect();
-    let whole: Vec<&Query> = queries.rows.iter().filter(|query| !query.begun_before).collect();
-    assert!(whole.len() >= 5, "{whole:#?}");
-    for query in whole {
-        let own = &measured[&query.key.unwrap()];
-        let total = query.total();
-        assert_eq!(
-            (total.majors, total.minors),
-            (own.majors, own.minors),
-            "{own:?}: {query:?}"
-        );
-    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn probes_that_two_specs_name_begin_a_query_once() {
+    let named = format!(
+        "usdt:{}:pf:query_begin..query_end",
+        text(&program("mmap-workload"))
+    );
+    let (measured, queries) = record(
+        &["--query", &named, "--query", "usdt:pf:query_begin..query_end"],
+        &["--anon", "--size", "1", "--count", "64", "--query-size", "8"],
+    );
+    assert_equal(&measured, &queries);
 }
 
 #[test]

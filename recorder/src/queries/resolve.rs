@@ -1,9 +1,10 @@
 //! Finds the probes that `--query` names, or says what is there instead.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     fmt::Write,
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -43,6 +44,19 @@ pub struct Wanted {
 }
 
 impl Resolved {
+    /// Attaches to the probes of `spec` in those of `files` that have them, once in each: several processes run the
+    /// same file, by the same name or another.
+    fn add(&mut self, spec: &UsdtSpec, number: u32, files: &[PathBuf]) -> bool {
+        let mut looked_at = HashSet::new();
+        let before = self.probes.len();
+        for path in files {
+            if looked_at.insert(inode(path)) && has(path, spec) {
+                self.probes.push(probe(spec, number, path.clone()));
+            }
+        }
+        self.probes.len() > before
+    }
+
     /// Whether there is anything to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -69,15 +83,12 @@ pub fn resolve(specs: &[QuerySpec], files: &[PathBuf]) -> Result<Resolved> {
         }
     }
     // Without being asked only where they are for certain, so that others pay nothing.
-    if !asked_for_own {
-        let number = resolved.names.len() as u32;
-        let found: Vec<_> = files.iter().filter(|path| has(path, &own)).collect();
-        if !found.is_empty() {
-            resolved.names.push(own.name());
-        }
-        let probes = found.into_iter().map(|path| probe(&own, number, path.clone()));
-        resolved.probes.extend(probes);
+    if !asked_for_own && resolved.add(&own, resolved.names.len() as u32, files) {
+        resolved.names.push(own.name());
     }
+    // Of those that several specs name, the first.
+    let mut places = HashSet::new();
+    resolved.probes.retain(|probe| places.insert(place(probe)));
     Ok(resolved)
 }
 
@@ -92,6 +103,24 @@ pub fn files_of(pid: u32) -> Vec<PathBuf> {
         .map(|map| PathBuf::from(format!("/proc/{pid}/root{}", map.path)))
         .collect();
     files.into_iter().collect()
+}
+
+/// What a probe is on, whatever the path of the file: attached to twice, a query would begin twice.
+#[must_use]
+pub fn place(probe: &QueryProbe) -> (Option<(u64, u64)>, String) {
+    let point = match &probe.point {
+        QueryPoint::Usdt {
+            provider, begin, end, ..
+        } => format!("{provider}:{begin}..{end}"),
+        QueryPoint::Function { offset, .. } => offset.to_string(),
+    };
+    (inode(&probe.path), point)
+}
+
+/// `None` if there is no such file.
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Whether a file has both probes. One that cannot be read has none.
@@ -121,9 +150,7 @@ fn usdt(spec: &UsdtSpec, files: &[PathBuf], resolved: &mut Resolved) -> Result<(
     let number = resolved.names.len() as u32;
     resolved.names.push(spec.name());
     let Some(path) = &spec.path else {
-        let found = files.iter().filter(|path| has(path, spec));
-        let probes = found.map(|path| probe(spec, number, path.clone()));
-        resolved.probes.extend(probes);
+        resolved.add(spec, number, files);
         let spec = spec.clone();
         resolved.anywhere.push(Wanted { spec, number });
         return Ok(());
