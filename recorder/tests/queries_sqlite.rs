@@ -74,8 +74,14 @@ fn the_query_on_the_cold_table_waits_longest_and_for_pages_of_that_table() {
         in_database.len(),
         slowest.total()
     );
-    assert!(majors >= 10, "{slowest:?}");
-    for query in first.rows.iter().filter(|query| query.id != slowest.id) {
+    assert!(majors >= 3, "{slowest:?}");
+    let others = first.slowest()[1..].to_vec();
+    assert!(
+        slowest.total().wait_ns > 2 * others[0].total().wait_ns,
+        "{:?}",
+        others[0]
+    );
+    for query in others {
         let mut faults = first.faults(query).iter();
         assert!(
             !faults.any(|fault| fault.major && fault.object == path),

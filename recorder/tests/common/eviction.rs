@@ -36,7 +36,7 @@ pub fn residency(file: &Path) -> Vec<bool> {
 /// Evicts all of `file`, and asserts that it went.
 pub fn evict(file: &Path) {
     let pages = residency(file).len();
-    evict_pages(file, &[0..pages]);
+    evict_pages(file, std::slice::from_ref(&(0..pages)));
     let left = residency(file).iter().filter(|resident| **resident).count();
     assert_eq!(left, 0, "pages of {} stay in memory", file.display());
 }
