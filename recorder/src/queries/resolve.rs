@@ -1,7 +1,7 @@
 //! Finds the probes that `--query` names, or says what is there instead.
 
 use std::{
-    collections::BTreeSet,
+    collections::HashSet,
     fmt::Write,
     fs,
     path::{Path, PathBuf},
@@ -81,17 +81,20 @@ pub fn resolve(specs: &[QuerySpec], files: &[PathBuf]) -> Result<Resolved> {
     Ok(resolved)
 }
 
-/// The executables and libraries of a process, as this process can open them.
+/// The executables and libraries of processes, each once, as this process can open them.
 #[must_use]
-pub fn files_of(pid: u32) -> Vec<PathBuf> {
+pub fn files_of(pids: impl IntoIterator<Item = u32>) -> Vec<PathBuf> {
     let executable = libc::PROT_EXEC.cast_unsigned();
-    let maps = proc::maps(pid).unwrap_or_default();
-    let files: BTreeSet<_> = maps
-        .into_iter()
-        .filter(|map| map.inode != 0 && map.prot & executable != 0)
-        .map(|map| PathBuf::from(format!("/proc/{pid}/root{}", map.path)))
-        .collect();
-    files.into_iter().collect()
+    let mut seen = HashSet::new();
+    let mut files = Vec::new();
+    for pid in pids {
+        for map in proc::maps(pid).unwrap_or_default() {
+            if map.inode != 0 && map.prot & executable != 0 && seen.insert((map.device, map.inode)) {
+                files.push(PathBuf::from(format!("/proc/{pid}/root{}", map.path)));
+            }
+        }
+    }
+    files
 }
 
 /// Whether a file has both probes. One that cannot be read has none.
