@@ -1,7 +1,7 @@
 //! Finds the probes that `--query` names, or says what is there instead.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     fmt::Write,
     fs,
     os::unix::fs::MetadataExt,
@@ -44,16 +44,12 @@ pub struct Wanted {
 }
 
 impl Resolved {
-    /// Attaches to the probes of `spec` in those of `files` that have them, once in each: several processes run the
-    /// same file, by the same name or another.
+    /// The probes of `spec` in those of `files` that have them; returns whether any has.
     fn add(&mut self, spec: &UsdtSpec, number: u32, files: &[PathBuf]) -> bool {
-        let mut looked_at = HashSet::new();
         let before = self.probes.len();
-        for path in files {
-            if looked_at.insert(inode(path)) && has(path, spec) {
-                self.probes.push(probe(spec, number, path.clone()));
-            }
-        }
+        let found = files.iter().filter(|path| has(path, spec));
+        self.probes
+            .extend(found.map(|path| probe(spec, number, path.clone())));
         self.probes.len() > before
     }
 
@@ -92,17 +88,20 @@ pub fn resolve(specs: &[QuerySpec], files: &[PathBuf]) -> Result<Resolved> {
     Ok(resolved)
 }
 
-/// The executables and libraries of a process, as this process can open them.
+/// The executables and libraries of processes, each once, as this process can open them.
 #[must_use]
-pub fn files_of(pid: u32) -> Vec<PathBuf> {
+pub fn files_of(pids: impl IntoIterator<Item = u32>) -> Vec<PathBuf> {
     let executable = libc::PROT_EXEC.cast_unsigned();
-    let maps = proc::maps(pid).unwrap_or_default();
-    let files: BTreeSet<_> = maps
-        .into_iter()
-        .filter(|map| map.inode != 0 && map.prot & executable != 0)
-        .map(|map| PathBuf::from(format!("/proc/{pid}/root{}", map.path)))
-        .collect();
-    files.into_iter().collect()
+    let mut seen = HashSet::new();
+    let mut files = Vec::new();
+    for pid in pids {
+        for map in proc::maps(pid).unwrap_or_default() {
+            if map.inode != 0 && map.prot & executable != 0 && seen.insert((map.device, map.inode)) {
+                files.push(PathBuf::from(format!("/proc/{pid}/root{}", map.path)));
+            }
+        }
+    }
+    files
 }
 
 /// What a probe is on, whatever the path of the file: attached to twice, a query would begin twice.
