@@ -85,7 +85,7 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
                 Format::Csv | Format::Json => {
                     warn(&session);
                     say_remarks(sampling::remark(&session), request, output)?;
-                    report.write_json(&session, &mut output.out)?;
+                    report.write_json(&session, &request.filter, &mut output.out)?;
                 }
             }
         }

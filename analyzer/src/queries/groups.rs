@@ -3,6 +3,7 @@
 use crate::histogram::Histogram;
 use crate::queries::label;
 use crate::table::{Head, Table, Value};
+use crate::text::keep_start;
 use crate::units::{duration, grouped, percent};
 use pf_formats::{Query, QueryEnd};
 use polars::prelude::PlHashMap;
@@ -150,8 +151,8 @@ impl Groups {
         let sums = self.sums;
         let parts = [
             (sums.begun_before, "began before the recording"),
-            (sums.open, "were open when it ended"),
-            (sums.abandoned, "were left without an end"),
+            (sums.open, "still ran at its end"),
+            (sums.abandoned, "had no end"),
         ];
         let parts: Vec<String> = parts
             .iter()
@@ -160,21 +161,24 @@ impl Groups {
             .collect();
         (!parts.is_empty()).then(|| {
             format!(
-                "of {} queries {}: how long they took is not known, and not in WALL and SHARE",
-                grouped(sums.queries),
+                "of {} {}: how long they took is not known, so WALL and SHARE leave them out",
+                match sums.queries {
+                    1 => "1 query".to_owned(),
+                    queries => format!("{} queries", grouped(queries)),
+                },
                 parts.join(", ")
             )
         })
     }
 
-    /// One sentence for each of the first `count` names with a wait.
+    /// One sentence for each of the first `count` names with a wait, of which no more than `width` characters are told.
     #[must_use]
-    pub fn sentences(&self, count: usize) -> Vec<String> {
+    pub fn sentences(&self, count: usize, width: usize) -> Vec<String> {
         let sorted = self.sorted();
         let waiting = sorted.iter().filter(|(_, _, group)| group.wait.sum() > 0);
+        let waiting = waiting.take(count);
         waiting
-            .take(count)
-            .map(|(name, _, group)| sentence(name, group))
+            .map(|(name, _, group)| sentence(&keep_start(name, width), group))
             .collect()
     }
 

@@ -8,6 +8,7 @@ pub mod lines;
 pub mod origins;
 pub mod percentiles;
 pub mod queries;
+pub mod query_shares;
 pub mod single;
 pub mod single_words;
 pub mod spent;

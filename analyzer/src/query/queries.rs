@@ -177,8 +177,12 @@ impl Queries {
             ));
         }
         if self.unknown > 0 {
+            let (faults, are) = match self.unknown {
+                1 => ("fault names", "is"),
+                _ => ("faults name", "are"),
+            };
             remarks.push(format!(
-                "{} faults name a query whose record is missing, and are in no row",
+                "{} {faults} a query whose record is missing, and {are} in no row",
                 grouped(self.unknown)
             ));
         }

@@ -113,7 +113,7 @@ fn text(
         writeln!(
             out,
             "  {:>12}  {:>11}  {:<6}  {nested}{}",
-            fixed(after_ns(row, fault), 1_000_000, 3),
+            fixed(after_ns(row, fault, session), 1_000_000, 3),
             fixed(fault.latency_ns, 1_000, 1),
             fault.class.class().name(),
             place(fault, session)
@@ -141,7 +141,7 @@ fn children(
 ) -> Result<(), AnalyzeError> {
     for child in single.children.iter().take(CHILDREN_SHOWN) {
         let line = format!(
-            "  around query {}: {}, {}, {}",
+            "  holds query {}: {}, {}, {}",
             child.id.0,
             escape(&own_words(child)),
             when(child, session),
@@ -209,8 +209,12 @@ fn counted(row: &Row) -> u64 {
 }
 
 /// From the begin of the query; of one that began before the recording, from the start of that.
-fn after_ns(row: &Row, fault: &Fault) -> u64 {
-    fault.ts_ns.saturating_sub(row.begin_ns)
+fn after_ns(row: &Row, fault: &Fault, session: &Session) -> u64 {
+    let begin_ns = match row.begin_ns {
+        0 => session.start_ns(),
+        begin_ns => begin_ns,
+    };
+    fault.ts_ns.saturating_sub(begin_ns)
 }
 
 fn place(fault: &Fault, session: &Session) -> String {
@@ -267,7 +271,7 @@ fn fault_facts(row: &Row, fault: &Fault, session: &Session) -> Vec<(Head, Value)
     let offset = file.as_ref().map(|_| file_offset(fault, session));
     let kind = session.dicts.kind(fault.object).name();
     vec![
-        (head("fault_after_ms"), Value::Ms(after_ns(row, fault))),
+        (head("fault_after_ms"), Value::Ms(after_ns(row, fault, session))),
         (head("fault_ts_ns"), Value::Id(fault.ts_ns)),
         (head("fault_latency_us"), Value::Us(fault.latency_ns)),
         (
