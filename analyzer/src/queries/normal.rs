@@ -72,7 +72,7 @@ fn tokens(text: &str) -> Vec<Token> {
             spaced = true;
             continue;
         }
-        let length = literal(rest, tokens.last());
+        let length = literal(rest, tokens.last().filter(|_| !spaced));
         let (length, word) = match length {
             Some(length) => (length, LITERAL),
             None => {
@@ -144,7 +144,7 @@ fn comment(text: &str) -> Option<usize> {
     }
 }
 
-/// Bytes of a literal at the start of `text`.
+/// Bytes of a literal at the start of `text`; `before`: what it touches.
 fn literal(text: &str, before: Option<&Token>) -> Option<usize> {
     let first = text.chars().next()?;
     match first {

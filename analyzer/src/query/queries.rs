@@ -19,6 +19,9 @@ use polars::prelude::{DataFrame, PlHashMap};
 /// Of a query that a filter leaves out.
 const NO_GROUP: u32 = u32::MAX;
 
+/// Entries of page sets of all names together, some 30 bytes each.
+const PAGE_ENTRIES: usize = 8_000_000;
+
 /// How the numbers of nested queries are to be read.
 pub const LEGEND: &str = "a query counts the faults of queries inside it too, which also have their own row; WAIT is \
                           page-fault wait, SHARE its part of WALL, all times in ms";
@@ -74,6 +77,9 @@ pub struct Queries {
     known: u64,
     /// Faults whose query has no row.
     unknown: u64,
+    page_room: usize,
+    /// Pages that found no room.
+    pages_left_out: bool,
 }
 
 impl Queries {
@@ -88,6 +94,8 @@ impl Queries {
             last: Last::default(),
             known: 0,
             unknown: 0,
+            page_room: PAGE_ENTRIES,
+            pages_left_out: false,
         }
     }
 
@@ -98,12 +106,14 @@ impl Queries {
         let last = &mut self.last;
         last.id = id;
         last.groups.clear();
-        last.row = match self.rows.links.chain(id).next() {
-            None | Some((_, None)) => OwnRow::Missing,
-            Some((_, Some(NO_GROUP))) => OwnRow::LeftOut,
-            Some(_) => OwnRow::Counted,
-        };
-        for (_, group) in self.rows.links.chain(id) {
+        last.row = OwnRow::Missing;
+        for (outer, group) in self.rows.links.chain(id) {
+            if outer == id && group.is_some() {
+                last.row = match group {
+                    Some(NO_GROUP) => OwnRow::LeftOut,
+                    _ => OwnRow::Counted,
+                };
+            }
             let Some(group) = group.filter(|&group| group != NO_GROUP) else {
                 continue;
             };
@@ -175,6 +185,11 @@ impl Queries {
                 grouped(self.known),
                 grouped(self.known - sums.faults)
             ));
+        }
+        if self.pages_left_out {
+            remarks.push(
+                "PAGES are too low: too many pages for so many names; ask for fewer with --query".to_owned(),
+            );
         }
         if self.unknown > 0 {
             let (faults, are) = match self.unknown {
@@ -249,11 +264,13 @@ impl Query for Queries {
                     continue;
                 };
                 place.rows = place.rows.saturating_add(if is_counted { times } else { 0 });
-                if is_file {
-                    place.files.insert(object, object_page);
+                let room = &mut self.page_room;
+                let is_in = if is_file {
+                    place.files.insert_within(object, object_page, room)
                 } else {
-                    place.memory.insert(pid, address / page_size);
-                }
+                    place.memory.insert_within(pid, address / page_size, room)
+                };
+                self.pages_left_out |= !is_in;
                 let wait = place.wait_ns.entry(object).or_default();
                 *wait = wait.saturating_add(fault.latency_ns.saturating_mul(fault.weight));
             }

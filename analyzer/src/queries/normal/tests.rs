@@ -1,4 +1,5 @@
 use super::*;
+use std::collections::BTreeSet;
 
 fn plain(text: &str) -> String {
     normalised(text, false)
@@ -80,9 +81,15 @@ fn comments_go_and_white_space_is_one_space() {
 #[test]
 fn a_cut_text_has_one_form_wherever_it_was_cut() {
     let whole = "SELECT a, b, c, d, e FROM orders JOIN customers USING (customer) WHERE orders.id = 1234567 AND orders.status = 'open'";
-    let forms: Vec<String> = (100..104).map(|at| normalised(&whole[..at], true)).collect();
-    assert!(forms.iter().all(|form| *form == forms[0]), "{forms:?}");
-    assert!(forms[0].starts_with("SELECT a, b") && forms[0].ends_with('…'));
+    let forms: BTreeSet<String> = (100..116).map(|at| normalised(&whole[..at], true)).collect();
+    assert!(forms.len() <= 2, "{forms:?}");
+    assert!(
+        forms
+            .iter()
+            .all(|form| form.starts_with("SELECT a, b") && form.ends_with('…'))
+    );
+    let with = |id: &str| normalised(&whole.replace("1234567", id)[..105], true);
+    assert_eq!(with("7"), with("12345"));
     assert_eq!(normalised("ab", true), "ab…");
     assert_eq!(normalised("x = 'never ends", true), "x = ?…");
     assert_eq!(normalised("a IN (1, 2, 3", true), "a IN (...)…");
