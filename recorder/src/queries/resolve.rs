@@ -201,6 +201,13 @@ fn function(spec: &FunctionSpec, resolved: &mut Resolved) -> Result<()> {
     binary.check_machine(&shown)?;
     let functions = binary.functions()?;
     for function in matching(spec, &functions, &shown)? {
+        if function.is_of_go() && binary.is_go() {
+            bail!(
+                "{} is a function of Go, which moves its stacks: a probe at its return would end the program. See \
+                 docs/queries.md for what works",
+                function.name
+            );
+        }
         let number = resolved.names.len() as u32;
         resolved.names.push(function.name.clone());
         resolved.probes.push(QueryProbe {
@@ -304,7 +311,8 @@ fn find(path: &Path) -> Result<PathBuf> {
         };
         bail!("{}: there is no such file{near}", path.display());
     };
-    fs::canonicalize(&found).with_context(|| found.display().to_string())
+    // Links stay: those in /proc lead to what another process sees, and their text to what this one does.
+    std::path::absolute(&found).with_context(|| found.display().to_string())
 }
 
 fn names_in(folder: &Path) -> Vec<String> {

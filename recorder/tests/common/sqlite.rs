@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    eviction::{evict_pages, page_size, residency, warm},
+    eviction::{Held, evict_pages, hold, page_size, residency},
     process::run,
 };
 
@@ -66,31 +66,29 @@ impl Database {
         pages.collect()
     }
 
-    /// Evicts the pages of `table` and leaves the rest in memory; returns those of its pages that went.
-    pub fn chill(&self, table: &str) -> BTreeSet<usize> {
+    /// Evicts the pages of `table` and holds the rest in memory; returns those of its pages that went.
+    pub fn chill(&self, table: &str) -> (BTreeSet<usize>, Held) {
         let pages = self.pages(table);
-        warm(&self.path);
+        let others: BTreeSet<usize> = (0..residency(&self.path).len())
+            .filter(|page| !pages.contains(page))
+            .collect();
+        let held = hold(&self.path, &runs(&others));
         evict_pages(&self.path, &runs(&pages));
         let resident = residency(&self.path);
-        let (mut cold, mut warm_elsewhere) = (BTreeSet::new(), 0);
-        for (page, resident) in resident.iter().enumerate() {
-            if !resident {
-                cold.insert(page);
-            } else if !pages.contains(&page) {
-                warm_elsewhere += 1;
-            }
-        }
         assert!(
-            cold.is_subset(&pages),
-            "the others are warm: {warm_elsewhere} pages"
+            others.iter().all(|page| resident[*page]),
+            "the other tables are warm"
         );
-        assert!(
-            cold.len() * 10 >= pages.len() * 8,
-            "{} of {} pages went",
-            cold.len(),
-            pages.len()
-        );
-        cold
+        let cold: BTreeSet<usize> = pages.iter().copied().filter(|page| !resident[*page]).collect();
+        let (went, all) = (cold.len(), pages.len());
+        assert!(went * 10 >= all * 8, "{went} of {all} pages went");
+        (cold, held)
+    }
+
+    /// Holds all of it in memory.
+    pub fn warm(&self) -> Held {
+        let all = 0..residency(&self.path).len();
+        hold(&self.path, std::slice::from_ref(&all))
     }
 
     /// A script that reads rows of each table here and there, in mapped memory.
