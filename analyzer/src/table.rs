@@ -271,19 +271,19 @@ const TEXT_ROOM: usize = 16;
 /// Shortens text columns as far as needed, the widest first, but never below 16 characters.
 fn fit(lines: &mut [Vec<String>], text_column: &[bool], width: usize, is_prose: impl Fn(usize) -> bool) {
     let widths = widths(lines, text_column.len());
-    let mut too_much = line_width(&widths).saturating_sub(width);
-    let mut texts: Vec<(usize, usize)> = widths
-        .into_iter()
-        .enumerate()
-        .filter(|&(column, _)| text_column.get(column) == Some(&true))
-        .collect();
-    texts.sort_by_key(|&(column, width)| std::cmp::Reverse((width, column)));
-    for (column, widest) in texts {
-        let room = widest.saturating_sub(too_much).max(TEXT_ROOM);
-        if room >= widest {
-            return;
-        }
-        too_much -= widest - room;
+    let is_text = |column: usize| text_column.get(column) == Some(&true);
+    let cut = |room: usize| -> Vec<usize> {
+        let each = widths.iter().enumerate();
+        each.map(|(column, &width)| if is_text(column) { width.min(room) } else { width })
+            .collect()
+    };
+    let texts = (0..widths.len()).filter(|&column| is_text(column));
+    let widest = texts.clone().filter_map(|column| widths.get(column)).max();
+    let mut room = widest.copied().unwrap_or(0);
+    while room > TEXT_ROOM && line_width(&cut(room)) > width {
+        room -= 1;
+    }
+    for column in texts {
         for line in lines.iter_mut() {
             if let Some(cell) = line.get_mut(column) {
                 *cell = if is_prose(column) {
