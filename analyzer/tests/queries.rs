@@ -315,7 +315,7 @@ fn filters_on_queries_select_whole_ones_and_others_are_refused() {
         assert_eq!(got.status, Some(1));
         assert!(
             got.stderr
-                .contains("the trace has no queries: record it with 'pfrec --query"),
+                .contains("the trace has no queries: none ran, or none was looked for; 'pfrec --query"),
             "{}",
             got.stderr
         );

@@ -128,6 +128,6 @@ pub fn select<R: Read>(reader: TraceReader<R>, patterns: &[String]) -> Result<Se
 #[must_use]
 pub fn without_queries() -> AnalyzeError {
     AnalyzeError::Unanswerable(
-        "the trace has no queries: record it with 'pfrec --query SPEC', see 'pfrec --help'".to_owned(),
+        "the trace has no queries: none ran, or none was looked for; 'pfrec --query SPEC' says what begins and ends one".to_owned(),
     )
 }
