@@ -205,6 +205,12 @@ impl Queries {
                 "PAGES are too low: too many pages for so many names; ask for fewer with --query".to_owned(),
             );
         }
+        if self.rows.links.left_out() > 0 {
+            remarks.push(format!(
+                "too many queries: {} were counted and not joined with their faults",
+                grouped(self.rows.links.left_out())
+            ));
+        }
         if self.unknown > 0 {
             let (faults, are) = match self.unknown {
                 1 => ("fault names", "is"),
