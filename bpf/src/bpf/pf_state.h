@@ -82,6 +82,7 @@ struct pf_task {
     __u64 reclaim_since_ns;
     __u32 reclaim_depth;
     __u32 walking; /* its stack is being walked: faults met there are not the task's */
+    struct pf_live_account live;
 };
 
 struct {
@@ -171,6 +172,12 @@ static __always_inline void pf_begin_counts(struct pf_task *state, struct task_s
     state->lost = 0;
     state->hidden = 0;
     state->filtered = 0;
+    if (pf_live) {
+        state->live.majors = PF_TASK(task, maj_flt);
+        state->live.minors = PF_TASK(task, min_flt);
+        if (pf_live_held && (__u32)PF_TASK(task, tgid) == pf_live_held)
+            state->live.held_exec = PF_TASK(task, self_exec_id) + 1;
+    }
 }
 
 /* Gives a task its state, which is what makes it recorded; NULL, and counted, when the kernel has no memory
@@ -210,6 +217,8 @@ static __always_inline void pf_tell_counts(struct pf_task_counts *counts, struct
     state->lost = 0;
     state->hidden = 0;
     state->filtered = 0; /* read by the caller */
+    if (pf_live)
+        state->live.hidden = state->live.lost = state->live.filtered = 0;
 }
 
 #endif

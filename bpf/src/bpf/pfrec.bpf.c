@@ -14,10 +14,12 @@
 #include <bpf/bpf_core_read.h>
 #include "pf_kernel.h"
 #include "pf_wire.h"
+#include "pf_live_wire.h"
 #include "pf_state.h"
 #include "pf_vma.h"
 #include "pf_filter.h"
 #include "pf_output.h"
+#include "pf_live.h"
 #include "pf_stack.h"
 #include "pf_offcpu.h"
 #include "pf_fault.h"
@@ -287,7 +289,9 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
             state->open[i].state = PF_CLOSED;
         }
         pf_catch_up(state, task, 0);
-        record = bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
+        if (pf_live)
+            pf_live_end(state, task);
+        record = pf_unrecorded ? NULL : bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
         if (record) {
             __builtin_memset(record, 0, sizeof(*record));
             record->kind = PF_EXIT;
@@ -297,7 +301,7 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
             record->tid = tid;
             pf_tell_counts(&record->counts, task, state);
             bpf_ringbuf_submit(record, pf_ring_flags());
-        } else {
+        } else if (!pf_unrecorded) {
             pf_count_drop(&pf_drops.exits);
         }
     }

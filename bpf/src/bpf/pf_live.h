@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * Counting in the kernel. A thread takes a slot at its first counted fault and keeps it until it ends; the
+ * recorder reads it once more then, and offers it again. No atomic operation here returns a value, which
+ * kernels before 5.12 do not have.
+ */
+#ifndef PF_LIVE_H
+#define PF_LIVE_H
+
+/* Offers that are tried before a fault goes to the slot of its CPU. */
+#define PF_LIVE_TRIES 4
+
+/*
+ * Two that try at the same time can both fail, and never both succeed: whoever reads 1 after adding to it was
+ * the only one until then. A failed try leaves the slot to the recorder, which offers it again.
+ */
+static __always_inline bool pf_live_claim(__u32 index) {
+    struct pf_live_door *door = bpf_map_lookup_elem(&pf_live_doors, &index);
+
+    if (!door)
+        return false;
+    __sync_fetch_and_add(&door->claims, 1);
+    if (*(volatile __u32 *)&door->claims == 1)
+        return true;
+    __sync_fetch_and_add(&door->claims, -1);
+    return false;
+}
+
+/* The index of a free slot + 1, or 0. */
+static __always_inline __u32 pf_live_find(void) {
+    __u32 zero = 0;
+    struct pf_live_ends *ends = bpf_map_lookup_elem(&pf_live_ends, &zero);
+    __u64 at;
+
+    if (!ends)
+        return 0;
+    at = *(volatile __u64 *)&ends->tail;
+    for (int i = 0; i < PF_LIVE_TRIES; i++, at++) {
+        __u32 key = at & (pf_live_ring_slots - 1);
+        __u64 *offer;
+
+        if (at >= *(volatile __u64 *)&ends->head)
+            return 0;
+        offer = bpf_map_lookup_elem(&pf_live_ring, &key);
+        if (!offer)
+            return 0;
+        __sync_fetch_and_add(&ends->tail, 1);
+        if (pf_live_claim(*offer))
+            return (__u32)*offer + 1;
+    }
+    return 0;
+}
+
+static __always_inline void pf_live_name(struct pf_live_slot *slot, struct task_struct *task) {
+    if (pf_task_storage) {
+        __u64 *comm = (__u64 *)task->comm;
+
+        ((__u64 *)slot->comm)[0] = comm[0];
+        ((__u64 *)slot->comm)[1] = comm[1];
+    } else {
+        bpf_get_current_comm(slot->comm, sizeof(slot->comm));
+    }
+}
+
+static __always_inline struct pf_live_slot *pf_live_own(__u32 slot) {
+    __u32 key = slot - 1;
+
+    return slot && slot != PF_LIVE_ENDED ? bpf_map_lookup_elem(&pf_live_slots, &key) : NULL;
+}
+
+static __always_inline struct pf_live_slot *pf_live_of_cpu(void) {
+    __u32 cpu = bpf_get_smp_processor_id();
+    __u32 key = pf_live_room + (cpu < pf_live_cpus ? cpu : 0);
+
+    return bpf_map_lookup_elem(&pf_live_slots, &key);
+}
+
+static __always_inline struct pf_live_slot *pf_live_take(struct pf_live_account *account,
+                                                         struct task_struct *task, __u64 since_ns) {
+    struct pf_live_slot *slot;
+
+    account->slot = pf_live_find();
+    slot = pf_live_own(account->slot);
+    if (!slot)
+        return NULL;
+    slot->tgid = PF_TASK(task, tgid);
+    slot->since_ns = since_ns;
+    slot->maj_flt_from = account->majors;
+    slot->min_flt_from = account->minors;
+    return slot;
+}
+
+static __always_inline __u32 pf_live_bucket(__u64 ns) {
+    __u64 rest = ns >> PF_LIVE_LOW_BIT;
+    __u32 power = 0, bucket;
+
+    if (!rest)
+        return 0;
+    if (rest >> 32)
+        return PF_LIVE_BUCKETS - 1;
+#pragma clang loop unroll(full)
+    for (int shift = 16; shift; shift >>= 1) {
+        if (rest >> shift) {
+            rest >>= shift;
+            power += shift;
+        }
+    }
+    bucket = (power << PF_LIVE_CUT_BITS) +
+             ((ns >> (power + PF_LIVE_LOW_BIT - PF_LIVE_CUT_BITS)) & ((1 << PF_LIVE_CUT_BITS) - 1));
+    return bucket < PF_LIVE_BUCKETS ? bucket : PF_LIVE_BUCKETS - 1;
+}
+
+/* A fault of the command before its exec is none of the command's. */
+static __always_inline bool pf_live_is_before(struct pf_live_account *account, struct task_struct *task,
+                                              bool major, bool failed) {
+    if (PF_TASK(task, self_exec_id) + 1 != account->held_exec) {
+        account->held_exec = 0;
+        return false;
+    }
+    if (failed)
+        return true;
+    if (major) {
+        account->majors++;
+        pf_live_before.majors++;
+    } else {
+        account->minors++;
+        pf_live_before.minors++;
+    }
+    return true;
+}
+
+/* What a slot is told of the kernel's counters, and of faults that it does not hold. */
+static __always_inline void pf_live_tell(struct pf_live_slot *slot, struct pf_task *state,
+                                         struct task_struct *task) {
+    struct pf_live_account *account = &state->live;
+
+    slot->maj_flt = PF_TASK(task, maj_flt);
+    slot->min_flt = PF_TASK(task, min_flt);
+    slot->hidden += state->hidden - account->hidden;
+    slot->lost += state->lost - account->lost;
+    slot->filtered += state->filtered - account->filtered;
+    account->hidden = state->hidden;
+    account->lost = state->lost;
+    account->filtered = state->filtered;
+}
+
+/* The same for a slot with many writers. */
+static __always_inline void pf_live_tell_cpu(struct pf_live_slot *slot, struct pf_task *state,
+                                             struct task_struct *task) {
+    struct pf_live_account *account = &state->live;
+    __u64 majors = PF_TASK(task, maj_flt), minors = PF_TASK(task, min_flt);
+
+    __sync_fetch_and_add(&slot->maj_flt, majors - account->majors);
+    __sync_fetch_and_add(&slot->min_flt, minors - account->minors);
+    __sync_fetch_and_add(&slot->hidden, (__u64)(state->hidden - account->hidden));
+    __sync_fetch_and_add(&slot->lost, (__u64)(state->lost - account->lost));
+    __sync_fetch_and_add(&slot->filtered, (__u64)(state->filtered - account->filtered));
+    account->majors = majors;
+    account->minors = minors;
+    account->hidden = state->hidden;
+    account->lost = state->lost;
+    account->filtered = state->filtered;
+}
+
+static __always_inline void pf_live_count_cpu(struct pf_task *state, struct task_struct *task, bool major,
+                                              bool failed, __u64 latency_ns) {
+    struct pf_live_account *account = &state->live;
+    struct pf_live_slot *slot = pf_live_of_cpu();
+    __u32 bucket;
+
+    if (!slot)
+        return;
+    if (!account->crowded && account->slot != PF_LIVE_ENDED) {
+        account->crowded = 1;
+        __sync_fetch_and_add(&slot->crowded, 1);
+    }
+    bucket = pf_live_bucket(latency_ns);
+    if (failed)
+        __sync_fetch_and_add(&slot->failed, 1);
+    else if (major)
+        __sync_fetch_and_add(&slot->majors, 1);
+    else
+        __sync_fetch_and_add(&slot->minors, 1);
+    __sync_fetch_and_add(&slot->total_ns, latency_ns);
+    if (bucket < PF_LIVE_BUCKETS)
+        __sync_fetch_and_add(&slot->latencies[bucket], 1);
+    pf_live_tell_cpu(slot, state, task);
+}
+
+/* It has a slot now, or has ended. The difference may be in the slot of another CPU; only the sum tells. */
+static __always_inline void pf_live_leave_crowd(struct pf_live_account *account) {
+    struct pf_live_slot *slot = account->crowded ? pf_live_of_cpu() : NULL;
+
+    if (slot)
+        __sync_fetch_and_add(&slot->crowded, -1);
+    account->crowded = 0;
+}
+
+/* With --file: nobody could tell whether the fault was on it. */
+static __always_inline void pf_live_lose(struct pf_task *state, struct task_struct *task) {
+    struct pf_live_account *account = &state->live;
+    struct pf_live_slot *slot = pf_live_own(account->slot);
+
+    pf_count_drop(&pf_live_unplaced);
+    account->lost--;
+    if (slot)
+        pf_live_tell(slot, state, task);
+    else if ((slot = pf_live_of_cpu()))
+        pf_live_tell_cpu(slot, state, task);
+}
+
+/* Counts a completed fault. To be called once what became of the fault is in `state`. */
+static __always_inline void pf_live_count(struct pf_task *state, struct task_struct *task, bool major,
+                                          bool failed, bool placed, __u64 ts_ns, __u64 latency_ns) {
+    struct pf_live_account *account = &state->live;
+    struct pf_live_slot *slot;
+    bool fresh = false;
+    __u32 bucket;
+
+    if (account->held_exec && pf_live_is_before(account, task, major, failed))
+        return;
+    if (!placed && !failed) {
+        pf_live_lose(state, task);
+        return;
+    }
+    slot = pf_live_own(account->slot);
+    if (!slot && account->slot != PF_LIVE_ENDED) {
+        slot = pf_live_take(account, task, ts_ns);
+        fresh = true;
+    }
+    if (!slot) {
+        pf_live_count_cpu(state, task, major, failed, latency_ns);
+        return;
+    }
+    pf_live_name(slot, task);
+    bucket = pf_live_bucket(latency_ns);
+    if (failed)
+        slot->failed++;
+    else if (major)
+        slot->majors++;
+    else
+        slot->minors++;
+    slot->total_ns += latency_ns;
+    if (latency_ns > slot->max_ns)
+        slot->max_ns = latency_ns;
+    if (latency_ns < slot->min_ns || !slot->min_ns)
+        slot->min_ns = latency_ns;
+    if (bucket < PF_LIVE_BUCKETS)
+        slot->latencies[bucket]++;
+    pf_live_tell(slot, state, task);
+    if (fresh)
+        pf_live_leave_crowd(account);
+    /* Last, as it says that the slot is in use. After an exec from a second thread it is another one. */
+    *(volatile __u32 *)&slot->tid = PF_TASK(task, pid);
+}
+
+/* The task has ended. What it still does to its memory goes to the slot of the CPU. */
+static __always_inline void pf_live_end(struct pf_task *state, struct task_struct *task) {
+    struct pf_live_account *account = &state->live;
+    struct pf_live_slot *slot = pf_live_own(account->slot);
+    __u32 key = account->slot - 1;
+
+    if (slot) {
+        struct pf_live_door *door = bpf_map_lookup_elem(&pf_live_doors, &key);
+
+        pf_live_name(slot, task);
+        pf_live_tell(slot, state, task);
+        account->majors = slot->maj_flt;
+        account->minors = slot->min_flt;
+        if (door)
+            pf_publish(&door->ended, 1);
+    } else {
+        slot = pf_live_of_cpu();
+        if (slot)
+            pf_live_tell_cpu(slot, state, task);
+        pf_live_leave_crowd(account);
+    }
+    account->slot = PF_LIVE_ENDED;
+}
+
+/* The fault is counted here, and found no room in a lane: lost to the recording only. */
+static __always_inline void pf_live_keeps(struct pf_task *state) {
+    state->live.lost++;
+}
+
+#endif

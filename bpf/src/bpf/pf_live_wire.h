@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * Counts kept in the kernel, a slot for each thread: what the recorder maps and reads while the probes
+ * write. How they are kept is in pf_live.h.
+ */
+#ifndef PF_LIVE_WIRE_H
+#define PF_LIVE_WIRE_H
+
+/*
+ * Latencies by powers of two from 64 ns to 17 s, each cut into eight: a bucket is at most an eighth wide.
+ * The first and the last one take what is beyond.
+ */
+enum pf_live_histogram {
+    PF_LIVE_LOW_BIT = 6,
+    PF_LIVE_CUT_BITS = 3,
+    PF_LIVE_BUCKETS = 224,
+};
+
+/*
+ * One thread. It alone writes, so plain stores will do, and every field only grows. Behind the slots of
+ * threads there is one for each CPU, for threads that found none: those have many writers, and only sums.
+ */
+struct pf_live_slot {
+    __u32 tgid;
+    __u32 tid; /* 0 until the slot is in use */
+    char comm[16];
+    __u64 since_ns; /* its first fault entered, CLOCK_MONOTONIC */
+    __u64 majors;
+    __u64 minors;
+    __u64 total_ns; /* of all, failed ones as well; likewise what follows, and the histogram */
+    __u64 max_ns;
+    __u64 min_ns; /* 0: none yet */
+    /* The books: majors + minors + lost + hidden + filtered are what the kernel counted. */
+    __u64 maj_flt;      /* of the task, at its latest fault */
+    __u64 min_flt;      /* likewise */
+    __u64 maj_flt_from; /* of the task, before its first fault */
+    __u64 min_flt_from; /* likewise */
+    __u64 hidden;
+    __u64 filtered;
+    __u64 failed; /* counted by nobody else */
+    __u64 lost;
+    __u64 crowded; /* slots of CPUs only: how many threads found no slot, and neither found one later nor
+                      ended */
+    __u64 pad[6];
+    __u32 latencies[PF_LIVE_BUCKETS];
+};
+
+/* Who has a slot. A claim counts if it is the only one; a slot is given back by taking the claim away. */
+struct pf_live_door {
+    __u32 claims;
+    __u32 pad;
+    __u64 ended; /* the thread has ended: its slot can be read for the last time */
+};
+
+/* Free slots are offered in a ring of their indices. */
+struct pf_live_ends {
+    __u64 head; /* offered, by the recorder */
+    __u64 pad1[7];
+    __u64 tail; /* tried, by the probes: now and then more than taken */
+    __u64 pad2[7];
+};
+
+/* Faults of the command before it was one: between fork and exec. */
+struct pf_live_before {
+    __u64 majors;
+    __u64 minors;
+};
+
+#define PF_LIVE_ENDED (~0U)
+
+/* What the slot of a task knows of it already; in the state of the task. */
+struct pf_live_account {
+    __u64 majors; /* maj_flt up to which a slot was told */
+    __u64 minors;
+    __u32 hidden; /* of struct pf_task, as the next two */
+    __u32 lost;
+    __u32 filtered;
+    __u32 slot;      /* its index + 1; 0: none; PF_LIVE_ENDED */
+    __u64 held_exec; /* self_exec_id + 1 of a child that is to become the command */
+    __u64 crowded;   /* it found no slot, and is counted so */
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1); /* set before load */
+    __type(key, __u32);
+    __type(value, struct pf_live_slot);
+} pf_live_slots SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1); /* set before load */
+    __type(key, __u32);
+    __type(value, struct pf_live_door);
+} pf_live_doors SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1); /* set before load: a power of two */
+    __type(key, __u32);
+    __type(value, __u64);
+} pf_live_ring SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct pf_live_ends);
+} pf_live_ends SEC(".maps");
+
+const volatile __u8 pf_live;           /* count in the kernel */
+const volatile __u8 pf_unrecorded;     /* and nothing but that: no record leaves it */
+const volatile __u32 pf_live_room = 1; /* slots of threads */
+const volatile __u32 pf_live_cpus = 1; /* slots of CPUs */
+const volatile __u32 pf_live_ring_slots = 1;
+const volatile __u32 pf_live_held; /* the child that is to become the command; 0: none */
+
+/* The recorder needs the type. */
+const enum pf_live_histogram *pf_unused_histogram __attribute__((unused));
+
+struct pf_live_before pf_live_before;
+__u64 pf_live_unplaced; /* with --file: in a mapping that could not be looked at */
+
+#endif
