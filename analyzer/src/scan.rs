@@ -50,6 +50,7 @@ pub fn scan<R: Read>(
             Item::Dict(dict) => session.dicts.learn(dict),
             Item::Timeline(entries) => session.see_timeline(&entries),
             Item::Loss(losses) => session.see_losses(&losses),
+            Item::Queries(_) => {}
             Item::Footer(footer) => session.see_footer(*footer),
             Item::Damage(damage) => session.see_damage(damage),
             Item::Events(block) => {

@@ -89,6 +89,8 @@ pub struct Config {
     pub breakdown: bool,
     /// What is counted in the kernel, if anything.
     pub live: Option<LiveCounting>,
+    /// Whether queries will be attached.
+    pub queries: bool,
 }
 
 impl Config {
@@ -103,6 +105,7 @@ impl Config {
             stacks: false,
             breakdown: false,
             live: None,
+            queries: false,
         }
     }
 }

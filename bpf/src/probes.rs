@@ -22,6 +22,7 @@ use crate::{
     lanes::Lanes,
     libbpf_log::{capture, load_error},
     live::{Live, LiveMaps},
+    queries::QueryProbe,
     skel::{PfrecSkel, PfrecSkelBuilder, types},
 };
 use settings::{LaneLayout, Settings};
@@ -30,7 +31,7 @@ use settings::{LaneLayout, Settings};
 pub struct Probes {
     // Declared first, to be dropped first: the programs outlive what they are attached to.
     cpus: CpuEvents,
-    _links: Vec<Link>,
+    links: Vec<Link>,
     skel: PfrecSkel<'static>,
     backend: &'static dyn Backend,
     config: Config,
@@ -89,7 +90,7 @@ impl Probes {
         }
         Ok(Self {
             cpus,
-            _links: links,
+            links,
             skel,
             backend,
             config: config.clone(),
@@ -102,9 +103,10 @@ impl Probes {
         self.write_global(|bss| &raw mut bss.pf_recording, 1);
     }
 
-    /// Ends the recording: no fault that enters from now on. Those on their way still complete until
-    /// the probes are dropped.
-    pub fn stop(&mut self) {
+    /// Ends the recording: no fault that enters from now on, which is `now_ns` of `CLOCK_MONOTONIC`. Those on
+    /// their way still complete until the probes are dropped.
+    pub fn stop(&mut self, now_ns: u64) {
+        self.write_global(|bss| &raw mut bss.pf_stopped_ns, now_ns);
         self.write_global(|bss| &raw mut bss.pf_recording, 0);
     }
 
@@ -174,6 +176,10 @@ impl Probes {
             unfinished: raw.unfinished,
             exits: raw.exits,
             stacks: raw.stacks,
+            queries: raw.queries,
+            texts: raw.texts,
+            deep: raw.deep,
+            unmatched: raw.unmatched,
             recursion: self.recursion_misses(),
         }
     }
@@ -186,6 +192,20 @@ impl Probes {
             // SAFETY: as in `drops`.
             unsafe { ptr::read_volatile(&raw const bss.pf_in_flight) }
         }))
+    }
+
+    /// Attaches one query probe, in all processes that run its file now or later.
+    pub fn attach_query(&mut self, probe: &QueryProbe) -> Result<(), ProbeError> {
+        self.links.extend(probe.attach(&self.skel)?);
+        Ok(())
+    }
+
+    /// Makes the probes tell of the queries that are still open. To be called once, after [`Probes::stop`].
+    pub fn tell_open_queries(&self) -> Result<(), ProbeError> {
+        if !self.config.queries {
+            return Ok(());
+        }
+        for_each_task(&self.skel.progs.pf_tell_open_queries)
     }
 
     /// Name of the backend in force.

@@ -1,4 +1,4 @@
-//! What format 0.1 wrote is read as it was meant, next to what 0.2 writes.
+//! What formats 0.1 and 0.2 wrote is read as it was meant, next to what 0.3 writes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -160,7 +160,7 @@ fn a_failed_fault_is_a_major_one_in_version_1_of_a_block_only() {
 }
 
 #[test]
-fn losses_of_both_versions_are_read_and_an_unknown_reason_costs_its_record_only() {
+fn losses_of_all_versions_are_read_and_an_unknown_reason_costs_its_record_only() {
     let loss = |reason: u8| {
         let entry = [&[1; 16][..], &[0, reason], &5u64.to_le_bytes()].concat();
         [&1u64.to_le_bytes()[..], &entry].concat()
@@ -180,7 +180,8 @@ fn losses_of_both_versions_are_read_and_an_unknown_reason_costs_its_record_only(
     );
     assert_eq!(one(&frame(LOSS, 2, 0, 1, &loss(9))), expected(LossReason::Exits));
     assert_eq!(one(&frame(LOSS, 2, 0, 1, &loss(10))), expected(LossReason::Stack));
-    let rest = [frame(LOSS, 2, 0, 1, &loss(11)), frame(LOSS, 2, 0, 2, &loss(1))].concat();
+    assert_eq!(one(&frame(LOSS, 3, 0, 1, &loss(11))), expected(LossReason::Query));
+    let rest = [frame(LOSS, 3, 0, 1, &loss(12)), frame(LOSS, 2, 0, 2, &loss(1))].concat();
     let (items, summary) = read(&trace_with(&rest));
     assert_eq!(items[2], expected(LossReason::Reserve));
     assert_eq!((summary.damages, summary.frames_missing), (1, 1));

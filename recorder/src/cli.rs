@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use pf_bpf::BackendChoice;
 use thiserror::Error;
 
+use crate::queries::QuerySpec;
+
 use values::{parse_latency, parse_range, parse_ring_size, parse_sample, parse_seconds};
 
 const USAGE: &str = "\
@@ -102,6 +104,12 @@ struct RecordArgs {
     #[arg(long, help_heading = "More per fault")]
     breakdown: bool,
 
+    /// Tell which query each fault belongs to (repeatable): what begins and ends a query on a thread, as
+    /// usdt:[PATH:]PROVIDER:BEGIN..END or func:PATH:SYMBOL, and ,id=argN ,text=argN behind it. Probes named
+    /// pf:query_begin and pf:query_end are found by themselves; `none` leaves them alone.
+    #[arg(long = "query", value_name = "SPEC", help_heading = "More per fault")]
+    queries: Vec<QuerySpec>,
+
     #[command(flatten)]
     filter: Filter,
 
@@ -152,6 +160,8 @@ pub struct Options {
     pub stacks: bool,
     /// Whether to break down the time of a fault.
     pub breakdown: bool,
+    /// What begins and ends a query.
+    pub queries: Vec<QuerySpec>,
     /// What to leave out.
     pub filter: Filter,
 }
@@ -287,6 +297,7 @@ impl Cli {
             buffer_bytes: args.buffer_size,
             stacks: args.stacks,
             breakdown: args.breakdown,
+            queries: args.queries,
             filter: args.filter,
         })))
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
 use nix::unistd::Uid;
-use pf_formats::{Dict, Event, FormatError, LossReason, TimelineEntry, TraceWriter};
+use pf_formats::{Dict, Event, FormatError, LossReason, Query, TimelineEntry, TraceWriter};
 
 use crate::{
     backlog::{Batch, Batches},
@@ -21,11 +21,16 @@ const IN_NO_HURRY: u64 = 1 << 18;
 /// How far the program goes first: the niceness of this thread.
 const POLITE: i32 = 19;
 
+/// Queries that make a record before its time.
+const QUERIES: usize = 16_384;
+
 /// The second thread's work.
 pub struct Encode {
     batches: Batches,
     session: Session,
     writer: TraceWriter<WriteQueue>,
+    queries: Vec<Query>,
+    queries_told: u64,
     polite: bool,
     notes: Vec<String>,
     stacks_dropped: u64,
@@ -47,6 +52,8 @@ pub struct Encoded {
     pub notes: Vec<String>,
     /// Stacks beyond what is remembered.
     pub stacks_dropped: u64,
+    /// Queries written.
+    pub queries: u64,
 }
 
 impl Encoded {
@@ -65,6 +72,8 @@ impl Encode {
             batches,
             session,
             writer,
+            queries: Vec::new(),
+            queries_told: 0,
             polite: false,
             notes: Vec::new(),
             stacks_dropped: 0,
@@ -82,13 +91,20 @@ impl Encode {
             filtered: self.session.filtered(),
             notes: self.notes,
             stacks_dropped: self.stacks_dropped,
+            queries: self.queries_told,
         }
     }
 
     fn work(&mut self) -> Result<(), FormatError> {
         // What was there before belongs into the trace also if nothing ever faults.
-        self.session
-            .process(Batch::default(), false, &mut ToTrace(&mut self.writer))?;
+        self.session.process(
+            Batch::default(),
+            false,
+            &mut ToTrace {
+                writer: &mut self.writer,
+                queries: &mut self.queries,
+            },
+        )?;
         let mut flushed = Instant::now();
         loop {
             match self.batches.next(BLOCK_INTERVAL) {
@@ -100,14 +116,32 @@ impl Encode {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if flushed.elapsed() >= BLOCK_INTERVAL {
-                self.writer.flush_block()?;
+                self.flush()?;
                 flushed = Instant::now();
             }
         }
-        self.session
-            .process(Batch::default(), true, &mut ToTrace(&mut self.writer))?;
-        self.writer.flush_block()?;
+        self.session.process(
+            Batch::default(),
+            true,
+            &mut ToTrace {
+                writer: &mut self.writer,
+                queries: &mut self.queries,
+            },
+        )?;
+        self.flush()?;
         self.name_stacks()
+    }
+
+    fn flush(&mut self) -> Result<(), FormatError> {
+        self.writer.flush_block()?;
+        self.write_queries()
+    }
+
+    fn write_queries(&mut self) -> Result<(), FormatError> {
+        self.queries_told += self.queries.len() as u64;
+        self.writer.queries(&self.queries)?;
+        self.queries.clear();
+        Ok(())
     }
 
     /// While the binaries are still there, so that the trace can be read elsewhere.
@@ -142,24 +176,40 @@ impl Encode {
         {
             self.session.distrust_mappings();
         }
-        self.session.process(batch, false, &mut ToTrace(&mut self.writer))
+        let mut sink = ToTrace {
+            writer: &mut self.writer,
+            queries: &mut self.queries,
+        };
+        self.session.process(batch, false, &mut sink)?;
+        if self.queries.len() >= QUERIES {
+            self.write_queries()?;
+        }
+        Ok(())
     }
 }
 
-struct ToTrace<'a>(&'a mut TraceWriter<WriteQueue>);
+struct ToTrace<'a> {
+    writer: &'a mut TraceWriter<WriteQueue>,
+    queries: &'a mut Vec<Query>,
+}
 
 impl Sink for ToTrace<'_> {
     type Error = FormatError;
 
     fn dict(&mut self, dict: &Dict) -> Result<(), FormatError> {
-        self.0.dict(dict)
+        self.writer.dict(dict)
     }
 
     fn event(&mut self, event: &Event) -> Result<(), FormatError> {
-        self.0.push(event)
+        self.writer.push(event)
+    }
+
+    fn queries(&mut self, queries: &mut Vec<Query>) -> Result<(), FormatError> {
+        self.queries.append(queries);
+        Ok(())
     }
 
     fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), FormatError> {
-        self.0.timeline(entries)
+        self.writer.timeline(entries)
     }
 }

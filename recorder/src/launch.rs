@@ -214,7 +214,8 @@ fn wait(pid: Pid) -> Result<Ended> {
 }
 
 /// Where a shell would find `name`: itself when it has a slash, else the first executable in PATH.
-fn find(name: &OsStr) -> Result<PathBuf, LaunchError> {
+/// The file that a command means.
+pub fn find(name: &OsStr) -> Result<PathBuf, LaunchError> {
     let shown = || name.to_string_lossy().into_owned();
     if name.as_bytes().contains(&b'/') {
         return match fs::metadata(name) {

@@ -14,6 +14,7 @@ mod launch;
 mod ledger;
 mod output;
 mod progress;
+mod queries;
 mod recording;
 mod say;
 mod session;

@@ -24,6 +24,7 @@ use crate::{
     launch::{self, Ended, Held, Running},
     output::TraceFile,
     progress::Spinner,
+    queries::Later,
     say::say,
     session::{Session, proc},
     sideband::SidebandRings,
@@ -227,7 +228,10 @@ impl Pipeline {
 
     fn attach(options: &Options, held: Option<&Held>) -> Result<(Probes, SidebandRings, Resolved)> {
         let resolved = target::resolve(options, held)?;
-        let probes = Probes::open(&resolved.config)?;
+        let mut probes = Probes::open(&resolved.config)?;
+        for probe in &resolved.queries.probes {
+            probes.attach_query(probe)?;
+        }
         let mut sideband = SidebandRings::default();
         sideband.follow_cpus()?;
         Ok((probes, sideband, resolved))
@@ -246,6 +250,8 @@ impl Pipeline {
         session.only(resolved.only);
         session.adopt_members();
         let start_ns = monotonic_ns();
+        session.name_queries(resolved.queries.names, start_ns);
+        let later = Later::start(resolved.queries.anywhere)?;
         let meta = host::meta(options, host, &probes, start_ns);
         let header = Header::new(host::random_id()?, utc_offset_ns());
         let queue = WriteQueue::start(file, Arc::clone(gauges))?;
@@ -259,6 +265,7 @@ impl Pipeline {
             probes,
             sideband,
             backlog,
+            later,
             stop: Arc::clone(&stop),
             gauges: Arc::clone(gauges),
         };

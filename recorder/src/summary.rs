@@ -39,6 +39,8 @@ pub struct Summary {
     /// What stacks have no names, and why.
     notes: Vec<String>,
     stacks_dropped: u64,
+    /// Queries in the trace.
+    queries: u64,
 }
 
 /// The command's faults as `wait4(2)` tells them: a second witness, independent of the probes.
@@ -90,6 +92,7 @@ impl Summary {
             filtered,
             notes,
             stacks_dropped,
+            queries,
         } = encoded;
         outcome?;
         let drained = drained?;
@@ -119,6 +122,7 @@ impl Summary {
             wait4,
             notes,
             stacks_dropped,
+            queries,
         };
         Ok((summary, file))
     }
@@ -149,6 +153,9 @@ impl Summary {
                 _ => format!(", {} failed", HumanCount(failed)),
             }
         )];
+        if self.queries > 0 {
+            lines.push(format!("{} queries", HumanCount(self.queries)));
+        }
         lines.extend(self.losses());
         lines.push(self.books());
         lines.extend(self.witness());
@@ -217,6 +224,27 @@ impl Summary {
             (drops.stacks, "user stacks: the kernel's ring buffer was full"),
             (dropped.stacks, "user stacks: the recorder could not keep up"),
             (self.stacks_dropped, "user stacks: too many different ones"),
+            (drops.queries, "queries: the kernel's ring buffer was full"),
+            (
+                dropped.queries,
+                "queries or their texts: the recorder could not keep up",
+            ),
+            (
+                drops.texts,
+                "texts of queries: they were not in memory, or the kernel's ring buffer was full",
+            ),
+            (
+                drops.deep,
+                "queries: nested more than 16 deep, their faults are told of the one around them",
+            ),
+            (
+                drops.unmatched,
+                "ends of queries: none was in progress on that thread",
+            ),
+            (
+                self.drained.probes_failed,
+                "query probes: they could not be attached",
+            ),
         ];
         let nothing = faults
             .iter()
@@ -339,6 +367,7 @@ mod tests {
             end_ns: 0,
             drops,
             sideband_lost: 0,
+            probes_failed: 0,
             cpus_added: 0,
         };
         Summary {
@@ -355,6 +384,7 @@ mod tests {
             wait4,
             notes: Vec::new(),
             stacks_dropped: 0,
+            queries: 0,
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fs::{self, File},
     os::fd::AsRawFd,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,7 +15,8 @@ use pf_bpf::{Config, Filters, MAX_RANGES, MappedFile, Target};
 use crate::{
     cgroup,
     cli::{Filter, Options, Scope},
-    launch::Held,
+    launch::{self, Held},
+    queries,
     session::{FileIdentity, Members, proc},
 };
 
@@ -35,11 +36,14 @@ pub struct Resolved {
     pub members: Members,
     /// The one file that is asked for.
     pub only: Option<FileIdentity>,
+    /// The probes of queries.
+    pub queries: queries::Resolved,
 }
 
 /// Turns options into settings. `held` is the child that becomes COMMAND.
 pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
     let (target, members) = scope(&options.scope, held)?;
+    let queries = queries::resolve(&options.queries, &files(options))?;
     let config = Config {
         target,
         filters: filters(&options.filter)?,
@@ -47,21 +51,36 @@ pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
         backend: options.backend,
         stacks: options.stacks,
         breakdown: options.breakdown,
+        queries: !queries.is_empty(),
     };
     Ok(Resolved {
         config,
         members,
         only: options.filter.file.as_deref().map(identity).transpose()?,
+        queries,
     })
 }
 
 /// Checks what can be checked before a command is forked.
 pub fn check(options: &Options) -> Result<()> {
     filters(&options.filter)?;
+    queries::resolve(&options.queries, &files(options))?;
     if let Scope::Cgroup(path) = &options.scope {
         cgroup::find(path)?;
     }
     Ok(())
+}
+
+/// What the target runs already, or is about to run.
+fn files(options: &Options) -> Vec<PathBuf> {
+    if let Some(program) = options.command.as_ref().and_then(|command| command.first()) {
+        // A command that cannot be found is complained of when it is started.
+        return launch::find(program).into_iter().collect();
+    }
+    match &options.scope {
+        Scope::Pids { pids, .. } => pids.iter().flat_map(|pid| queries::files_of(*pid)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The filters in words, for the trace.

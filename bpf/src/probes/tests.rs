@@ -82,7 +82,7 @@ fn record_a_tree(
     }
     // Reaped by try_wait already; clippy wants to see it.
     assert!(child.wait().unwrap().success());
-    probes.stop();
+    probes.stop(now_ns());
     assert_eq!(probes.in_flight().unwrap(), 0);
     ring.drain_all(&mut records).unwrap();
     assert_eq!(ring.malformed(), 0);

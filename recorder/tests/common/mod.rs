@@ -6,8 +6,12 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod eviction;
+pub mod postgresql;
 pub mod process;
 pub mod programs;
+pub mod queries;
+pub mod sqlite;
 pub mod touched;
 pub mod trace;
 pub mod workload;

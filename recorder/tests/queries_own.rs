@@ -1,0 +1,263 @@
+//! Queries of mmap-workload: each has in the trace what the workload measured for it, to the fault.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use std::{collections::HashMap, fs, path::Path};
+
+use common::{
+    disk_folder, pfrec,
+    process::run,
+    program,
+    queries::{Queries, queries},
+    text,
+    trace::assert_whole,
+};
+use pf_formats::{Query, QueryEnd};
+
+/// A query as mmap-workload reports it, counted by `getrusage(RUSAGE_THREAD)` just inside of its probes; with
+/// what is nested in it.
+#[derive(Clone, Debug)]
+struct Measured {
+    id: u64,
+    parent: u64,
+    tid: u32,
+    name: String,
+    accesses: u64,
+    majors: u64,
+    minors: u64,
+    wait_ns: u64,
+    wall_ns: u64,
+}
+
+fn measured(report: &Path) -> Vec<Measured> {
+    let text = fs::read_to_string(report).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(
+        lines.next(),
+        Some("id,thread,tid,name,accesses,majors,minors,wait_ns,wall_ns,parent")
+    );
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split(',').collect();
+        let number = |index: usize| fields[index].parse::<u64>().unwrap();
+        Measured {
+            id: number(0),
+            parent: number(9),
+            tid: u32::try_from(number(2)).unwrap(),
+            name: fields[3].to_owned(),
+            accesses: number(4),
+            majors: number(5),
+            minors: number(6),
+            wait_ns: number(7),
+            wall_ns: number(8),
+        }
+    };
+    lines.map(row).collect()
+}
+
+/// Records a walk with queries; `options` are pfrec's, `arguments` the workload's.
+fn record(options: &[&str], arguments: &[&str]) -> (Vec<Measured>, Queries) {
+    let folder = disk_folder();
+    let (trace, report) = (folder.path().join("t.pfz"), folder.path().join("queries.csv"));
+    let workload = program("mmap-workload");
+    let start = [
+        "-o",
+        text(&trace),
+        "--",
+        text(&workload),
+        "--query-report",
+        text(&report),
+    ];
+    let mut command = pfrec(&[options, &start[..], arguments].concat());
+    command.env("TMPDIR", folder.path());
+    let ended = run(command).ok();
+    assert_whole(&trace, &ended.stderr);
+    (measured(&report), queries(&trace))
+}
+
+/// The recorded query that the program knows by this number.
+fn by_key(queries: &Queries) -> HashMap<u64, &Query> {
+    let by_key: HashMap<u64, &Query> = queries
+        .rows
+        .iter()
+        .map(|query| (query.key.unwrap(), query))
+        .collect();
+    assert_eq!(by_key.len(), queries.rows.len(), "ids are unique");
+    by_key
+}
+
+/// Asserts that each measured query was recorded with the same faults and no others, and about the same times.
+fn assert_equal(measured: &[Measured], queries: &Queries) {
+    let recorded = by_key(queries);
+    assert_eq!(recorded.len(), measured.len());
+    let (mut waited, mut waited_by_program) = (0, 0);
+    for own in measured {
+        let query = recorded[&own.id];
+        assert_eq!(
+            (query.tid, query.name.as_str()),
+            (own.tid, "pf:query"),
+            "{query:?}"
+        );
+        assert_eq!(query.text.as_deref(), Some(own.name.as_str()), "{query:?}");
+        assert!(!query.text_cut && !query.begun_before, "{query:?}");
+        assert_eq!(query.end, QueryEnd::Ended, "{query:?}");
+        let total = query.total();
+        assert_eq!(
+            (total.majors, total.minors),
+            (own.majors, own.minors),
+            "{own:?}: {query:?}"
+        );
+        // The program's clock is read outside of the fault, and inside of the probes.
+        assert!(total.wait_ns <= own.wait_ns, "{own:?}: {query:?}");
+        assert!(query.end_ns - query.begin_ns >= own.wall_ns, "{own:?}: {query:?}");
+        let parent = recorded.values().find(|parent| parent.id == query.parent);
+        assert_eq!(
+            parent.map_or(0, |parent| parent.key.unwrap()),
+            own.parent,
+            "{query:?}"
+        );
+        if own.parent == 0 {
+            waited += total.wait_ns;
+            waited_by_program += own.wait_ns;
+        }
+    }
+    let faults: u64 = measured
+        .iter()
+        .filter(|own| own.parent == 0)
+        .map(|own| own.majors + own.minors)
+        .sum();
+    eprintln!(
+        "{} queries, {faults} faults: {waited} ns in the trace, {waited_by_program} ns by the program",
+        measured.len()
+    );
+    // Two probes and two readings of the clock lie between the two, for each fault.
+    let allowed = waited_by_program / 10 + faults * 20_000;
+    assert!(
+        waited + allowed >= waited_by_program,
+        "{waited} ns of {waited_by_program} ns"
+    );
+}
+
+fn every_query_has_its_faults(threads: &str, count: &str) {
+    for pattern in ["random", "seq"] {
+        let size = ["--size", "8", "--advice", "random", "--pattern", pattern];
+        let walk = ["--threads", threads, "--count", count, "--query-size", "32"];
+        let (measured, queries) = record(&[], &[size, walk[..].try_into().unwrap()].concat());
+        let queries_of_thread = count.parse::<usize>().unwrap().div_ceil(32);
+        assert_eq!(
+            measured.len(),
+            threads.parse::<usize>().unwrap() * queries_of_thread
+        );
+        assert!(
+            measured.iter().map(|own| own.majors).sum::<u64>() >= 20,
+            "hardly a cold fault"
+        );
+        assert_equal(&measured, &queries);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn each_query_of_one_thread_has_exactly_its_faults() {
+    every_query_has_its_faults("1", "2000");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn each_query_of_sixteen_threads_has_exactly_its_faults() {
+    every_query_has_its_faults("16", "300");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_query_in_a_query_has_its_own_faults_and_the_outer_one_the_others() {
+    let walk = [
+        "--anon",
+        "--size",
+        "8",
+        "--pattern",
+        "seq",
+        "--threads",
+        "2",
+        "--split",
+        "--count",
+        "500",
+    ];
+    let (measured, queries) = record(
+        &[],
+        &[&walk[..], &["--query-size", "100", "--query-nested", "10"]].concat(),
+    );
+    assert_equal(&measured, &queries);
+    let recorded = by_key(&queries);
+    for own in &measured {
+        let query = recorded[&own.id];
+        // Every second run of ten accesses is inside, and each access is a fault.
+        let (own_faults, nested) = if own.parent == 0 { (50, 50) } else { (10, 0) };
+        assert_eq!(own.accesses, own_faults + nested);
+        assert_eq!(
+            (query.own.minors, query.nested.minors),
+            (own_faults, nested),
+            "{query:?}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_program_that_runs_already_has_its_queries_from_then_on() {
+    let folder = disk_folder();
+    let (trace, report) = (folder.path().join("t.pfz"), folder.path().join("queries.csv"));
+    let mut walk = common::plain(
+        &program("mmap-workload"),
+        &[
+            "--size",
+            "8",
+            "--count",
+            "400",
+            "--delay",
+            "10",
+            "--query-size",
+            "20",
+            "--query-report",
+            text(&report),
+        ],
+    );
+    walk.env("TMPDIR", folder.path());
+    let walk = common::process::start(walk);
+    let pid = walk.pid().to_string();
+    // It walks once its file is there and mapped.
+    common::until("a walk", || {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+        let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).ok();
+        threads
+            .filter_map(name)
+            .any(|name| name.starts_with("pf-worker"))
+            .then_some(())
+    });
+    run(pfrec(&["-o", text(&trace), "-p", &pid])).ok();
+    walk.wait().ok();
+    let (measured, queries) = (measured(&report), queries(&trace));
+    let measured: HashMap<u64, Measured> = measured.into_iter().map(|own| (own.id, own)).collect();
+    let whole: Vec<&Query> = queries.rows.iter().filter(|query| !query.begun_before).collect();
+    assert!(whole.len() >= 5, "{whole:#?}");
+    for query in whole {
+        let own = &measured[&query.key.unwrap()];
+        let total = query.total();
+        assert_eq!(
+            (total.majors, total.minors),
+            (own.majors, own.minors),
+            "{own:?}: {query:?}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_queries_the_same_program_is_recorded_without_any() {
+    let (measured, queries) = record(
+        &["--query", "none"],
+        &["--anon", "--size", "1", "--count", "64", "--query-size", "8"],
+    );
+    assert_eq!(measured.len(), 8);
+    assert!(queries.rows.is_empty(), "{:#?}", queries.rows);
+}

@@ -1,0 +1,190 @@
+//! PostgreSQL, whose own probes give each statement's text: it appears with the faults of its session.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use std::{collections::HashMap, path::Path};
+
+use common::{
+    disk_folder, pfrec,
+    postgresql::Cluster,
+    process::{Process, run, start},
+    queries::queries,
+    text,
+    trace::assert_books_balance,
+};
+use pf_formats::{Query, QueryEnd};
+
+/// Sorts so much in memory that it faults in tens of megabytes.
+fn sorting(table: &str, rows: u32) -> String {
+    format!(
+        "SELECT '{table}', count(*) FROM (SELECT repeat(md5(g::text), 8) AS t \
+         FROM generate_series(1, {rows}) AS g ORDER BY t) AS {table}"
+    )
+}
+
+/// The server's process of each session, which is what its first statement asks for.
+fn session(stdout: &str) -> u32 {
+    stdout.lines().next().unwrap().parse().unwrap()
+}
+
+/// For each statement in the server's log: its process, and major and minor faults by the server's own getrusage.
+fn statistics(log: &str) -> HashMap<u32, Vec<(u64, u64)>> {
+    let mut statistics: HashMap<u32, Vec<(u64, u64)>> = HashMap::new();
+    let mut pid = None;
+    for line in log.lines() {
+        if let Some((number, _)) = line.split_once(" LOG:  QUERY STATISTICS") {
+            pid = number.parse().ok();
+        }
+        // `!	0/12 [0/345] page faults/reclaims, 0 [0] swaps`; the number in brackets is since the start.
+        if let (Some(pid), Some((counts, _))) = (pid, line.split_once(" page faults/reclaims")) {
+            let counts = counts.trim_start_matches(['!', '\t', ' ']);
+            let (majors, minors) = counts.split_once(' ').unwrap().0.split_once('/').unwrap();
+            let counts = (majors.parse().unwrap(), minors.parse().unwrap());
+            statistics.entry(pid).or_default().push(counts);
+        }
+    }
+    statistics
+}
+
+/// A server under pfrec, as an ordinary user.
+fn serve(cluster: &Cluster, trace: &Path, spec: &str) -> Process {
+    let server = cluster.server_program();
+    let arguments = cluster.server_arguments();
+    let mut command = vec![
+        "-o",
+        text(trace),
+        "--user",
+        "nobody",
+        "--query",
+        spec,
+        "--",
+        text(&server),
+    ];
+    command.extend(arguments.iter().map(String::as_str));
+    let server = start(pfrec(&command));
+    cluster.until_ready();
+    server
+}
+
+#[test]
+#[ignore = "needs root"]
+fn each_statement_of_two_clients_has_its_text_and_the_faults_of_its_own_session() {
+    let (cluster, folder) = (Cluster::make(), disk_folder());
+    let trace = folder.path().join("t.pfz");
+    let spec = format!(
+        "usdt:{}:postgresql:query__start..query__done,text=arg0",
+        text(&cluster.server_program())
+    );
+    let server = serve(&cluster, &trace, &spec);
+    let clients = [("apples", 60_000), ("pears", 30_000)].map(|(table, rows)| {
+        let (pid, sort) = ("SELECT pg_backend_pid()", sorting(table, rows));
+        let client = cluster.client(&[pid, &sort, &sort, &sort]);
+        (table, sort.clone(), start(client))
+    });
+    let clients = clients.map(|(table, sort, client)| (table, sort, client.wait().ok().stdout));
+    cluster.stop();
+    let ended = server.wait().ok();
+    assert_books_balance(&trace, &ended.stderr);
+
+    let counted = statistics(&ended.stderr);
+    let queries = queries(&trace);
+    for (table, sort, stdout) in &clients {
+        let pid = session(stdout);
+        let mine: Vec<&Query> = queries.rows.iter().filter(|query| query.pid == pid).collect();
+        let texts: Vec<&str> = mine.iter().map(|query| query.text.as_deref().unwrap()).collect();
+        assert_eq!(texts, ["SELECT pg_backend_pid()", sort, sort, sort]);
+        let elsewhere = queries.rows.iter().filter(|query| query.pid != pid);
+        for query in elsewhere {
+            assert!(!query.text.as_deref().unwrap().contains(table), "{query:?}");
+        }
+        assert_eq!(counted[&pid].len(), mine.len());
+        for (query, (majors, minors)) in mine.iter().zip(&counted[&pid]) {
+            let total = query.total();
+            eprintln!(
+                "{table}: {total:?}, by the server {majors}/{minors}: {:?}",
+                query.text
+            );
+            assert_eq!(
+                (query.name.as_str(), query.end),
+                ("postgresql:query", QueryEnd::Ended)
+            );
+            assert!(!query.text_cut && !query.begun_before, "{query:?}");
+            assert_eq!(total.majors, *majors, "{query:?}");
+            // The server reads its counters a little inside of its probes, and writes the log between the two.
+            assert!(
+                total.minors >= *minors && total.minors <= minors + 40,
+                "{query:?}: {minors}"
+            );
+        }
+        assert!(mine[1].own.minors >= 1000, "{:?}", mine[1]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_long_statement_is_cut_at_a_whole_character() {
+    let (cluster, folder) = (Cluster::make(), disk_folder());
+    let trace = folder.path().join("t.pfz");
+    // Text of the query by default; 255 bytes before the two of `ü`.
+    let spec = format!(
+        "usdt:{}:postgresql:query__start..query__done",
+        text(&cluster.server_program())
+    );
+    let server = serve(&cluster, &trace, &spec);
+    let start = "SELECT 'seen' -- ";
+    let long = format!("{start}{}ü and the rest", "x".repeat(255 - start.len()));
+    let short = format!("{start}{}", "y".repeat(256 - start.len()));
+    for statement in [&long, &short] {
+        let said = run(cluster.client(&[statement])).ok();
+        assert_eq!(said.stdout, "seen\n");
+    }
+    cluster.stop();
+    server.wait().ok();
+    let queries = queries(&trace);
+    let with = |letter: char| {
+        let mut rows = queries.rows.iter();
+        rows.find(|query| {
+            query
+                .text
+                .as_deref()
+                .is_some_and(|text| text.starts_with(&format!("{start}{letter}")))
+        })
+        .unwrap_or_else(|| panic!("{letter}: {:#?}", queries.rows))
+    };
+    assert_eq!(
+        (with('x').text.as_deref(), with('x').text_cut),
+        (Some(&long[..255]), true)
+    );
+    assert_eq!(
+        (with('y').text.as_deref(), with('y').text_cut),
+        (Some(&*short), false)
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_server_in_a_folder_starts_counts_and_stops() {
+    let cluster = Cluster::make();
+    let mut command = common::plain(&cluster.server_program(), &[]);
+    command.args(cluster.server_arguments());
+    std::os::unix::process::CommandExt::uid(&mut command, common::NOBODY);
+    std::os::unix::process::CommandExt::gid(&mut command, common::NOBODY);
+    let server = start(command);
+    cluster.until_ready();
+    let said = run(cluster.client(&["SELECT pg_backend_pid()", &sorting("apples", 10_000)])).ok();
+    assert!(said.stdout.contains("apples|10000"), "{said:?}");
+    cluster.stop();
+    let ended = server.wait().ok();
+    let counted = &statistics(&ended.stderr)[&session(&said.stdout)];
+    assert_eq!(counted.len(), 2, "{}", ended.stderr);
+    assert!(counted[1].1 > 100, "{counted:?}");
+    let readable = run(common::plain(
+        Path::new("readelf"),
+        &["-n", text(&cluster.server_program())],
+    ))
+    .ok();
+    for probe in ["query__start", "query__done"] {
+        assert!(readable.stdout.contains(&format!("Name: {probe}\n")), "{probe}");
+    }
+}

@@ -1,0 +1,109 @@
+//! sqlite3 on a database in mapped memory, one table of which is cold: the query that reads it is the slow one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use std::path::Path;
+
+use common::{
+    disk_folder, pfrec,
+    process::run,
+    queries::{Queries, queries},
+    sqlite::{Database, SHELL, TABLES},
+    text,
+    trace::assert_whole,
+};
+
+const LIBRARY: &str = "libsqlite3.so.0";
+
+/// The library as the shell maps it.
+fn library() -> String {
+    let mut ldd = std::process::Command::new("ldd");
+    ldd.arg(SHELL);
+    let listed = run(ldd).ok().stdout;
+    let line = listed.lines().find(|line| line.trim().starts_with(LIBRARY));
+    let line = line.unwrap_or_else(|| panic!("{SHELL} has no {LIBRARY}: {listed}"));
+    line.split_whitespace().nth(2).unwrap().to_owned()
+}
+
+fn record(database: &Database, script: &Path, trace: &Path) -> Queries {
+    let spec = format!("func:{}:sqlite3_step", library());
+    let read = format!(".read {}", text(script));
+    let shell = [SHELL, "-batch", "-init", "/dev/null", text(&database.path), &read];
+    let start = ["-o", text(trace), "--query", &spec, "--"];
+    let ended = run(pfrec(&[&start[..], &shell[..]].concat())).ok();
+    let rows: Vec<&str> = ended
+        .stdout
+        .lines()
+        .filter(|line| line.contains("_one|"))
+        .collect();
+    assert_eq!(rows.len(), TABLES.len(), "{ended:#?}");
+    assert_whole(trace, &ended.stderr);
+    queries(trace)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_query_on_the_cold_table_waits_longest_and_for_pages_of_that_table() {
+    let folder = disk_folder();
+    let database = Database::make(folder.path());
+    let script = database.script(folder.path());
+    let pages = database.pages("cold_one");
+    let cold = database.chill("cold_one");
+    let path = text(&database.path).to_owned();
+
+    let first = record(&database, &script, &folder.path().join("cold.pfz"));
+    // A statement with one row is two calls: the row, and the end.
+    assert!(first.rows.len() >= 2 * TABLES.len(), "{:#?}", first.rows);
+    assert!(first.rows.iter().all(|query| query.name == "sqlite3_step"));
+    let slowest = first.slowest()[0];
+    let in_database: Vec<_> = first
+        .faults(slowest)
+        .iter()
+        .filter(|fault| fault.object == path)
+        .collect();
+    for fault in &in_database {
+        assert!(pages.contains(&fault.page), "{fault:?}");
+        assert!(!fault.major || cold.contains(&fault.page), "{fault:?}");
+    }
+    let majors = in_database.iter().filter(|fault| fault.major).count();
+    eprintln!(
+        "{} of {} pages cold; {majors} majors in {} faults on the table, {:?} in the slowest query",
+        cold.len(),
+        pages.len(),
+        in_database.len(),
+        slowest.total()
+    );
+    assert!(majors >= 10, "{slowest:?}");
+    for query in first.rows.iter().filter(|query| query.id != slowest.id) {
+        let mut faults = first.faults(query).iter();
+        assert!(
+            !faults.any(|fault| fault.major && fault.object == path),
+            "{query:?}"
+        );
+    }
+
+    let second = record(&database, &script, &folder.path().join("warm.pfz"));
+    assert_eq!(second.rows.len(), first.rows.len());
+    for query in &second.rows {
+        assert_eq!(query.total().majors, 0, "{query:?}: {:?}", second.faults(query));
+    }
+}
+
+#[test]
+#[ignore = "needs sqlite3"]
+fn the_database_is_cold_in_one_table_only() {
+    let folder = disk_folder();
+    let database = Database::make(folder.path());
+    let cold = database.chill("cold_one");
+    let pages = database.pages("cold_one");
+    eprintln!(
+        "{} of {} pages of {} are cold",
+        cold.len(),
+        pages.len(),
+        text(&database.path)
+    );
+    // In turns with those of the others.
+    assert!(pages.len() < pages.last().unwrap() - pages.first().unwrap());
+    assert!(!library().is_empty());
+}
