@@ -175,7 +175,8 @@ static __always_inline void pf_begin_counts(struct pf_task *state, struct task_s
     if (pf_live) {
         state->live.majors = PF_TASK(task, maj_flt);
         state->live.minors = PF_TASK(task, min_flt);
-        if (pf_live_held && (__u32)PF_TASK(task, tgid) == pf_live_held)
+        /* Threads of the command have the number, too: the child itself is marked before the start. */
+        if (pf_live_held && !pf_recording && (__u32)PF_TASK(task, tgid) == pf_live_held)
             state->live.held_exec = PF_TASK(task, self_exec_id) + 1;
     }
 }

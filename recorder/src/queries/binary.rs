@@ -5,7 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap, fs::File, path::Path};
 use anyhow::{Context, Result, bail};
 use memmap2::Mmap;
 use object::{
-    Endianness, Object, ObjectSegment, ObjectSymbol, SymbolKind, elf, read::elf::{ElfFile64, SectionHeader as _},
+    Endianness, Object, ObjectSegment, ObjectSymbol, SymbolKind, elf,
+    read::elf::{ElfFile64, SectionHeader as _},
 };
 
 /// Where systemtap's macros, and all that follow them, describe probes.
