@@ -6,7 +6,7 @@
 #ifndef PF_QUERY_H
 #define PF_QUERY_H
 
-#define PF_QUERY_DEPTH 16
+#define PF_QUERY_DEPTH 16 /* a power of two */
 
 const volatile __u8 pf_queries;
 
@@ -27,6 +27,8 @@ struct pf_open_query {
 struct pf_query_stack {
     __u32 depth;
     __u32 seen; /* a begin or an end was */
+    __u32 tgid;
+    __u32 tid;
     struct pf_open_query open[PF_QUERY_DEPTH];
 };
 
@@ -50,19 +52,25 @@ static __always_inline struct pf_query_point pf_point_of(__u64 cookie) {
     return point;
 }
 
+/* Queries are counted from 1 here, the outermost one first; NULL for 0 and beyond the last. */
+static __always_inline struct pf_open_query *pf_query_at(struct pf_query_stack *stack, __u64 number) {
+    __u64 index = number - 1;
+
+    if (index >= PF_QUERY_DEPTH)
+        return NULL;
+    /* For the verifier, which does not follow the check to where the compiler uses the number. */
+    barrier_var(index);
+    return &stack->open[index & (PF_QUERY_DEPTH - 1)];
+}
+
 /* Charges the innermost query of the current task; returns when it began, 0 without one. */
 static __always_inline __u64 pf_charge_query(struct task_struct *task, bool major, bool failed,
                                              __u64 wait_ns) {
     struct pf_query_stack *stack = bpf_task_storage_get(&pf_query_stacks, task, 0, 0);
-    struct pf_open_query *query;
-    __u32 at;
+    struct pf_open_query *query = stack ? pf_query_at(stack, stack->depth) : NULL;
 
-    if (!stack || !stack->depth)
+    if (!query)
         return 0;
-    at = stack->depth - 1;
-    if (at >= PF_QUERY_DEPTH)
-        return 0;
-    query = &stack->open[at];
     if (!failed) {
         query->own.majors += major;
         query->own.minors += !major;
@@ -77,19 +85,21 @@ static __always_inline void pf_add_faults(struct pf_query_faults *to, const stru
     to->wait_ns += faults->wait_ns;
 }
 
-/* Takes the innermost query off and sends it. */
-static __noinline int pf_pop_query(struct pf_query_stack *stack, struct task_struct *task, __u8 flags) {
-    struct pf_open_query *around = NULL;
-    struct pf_open_query *query;
-    struct pf_query *record;
-    __u32 at = stack->depth - 1;
+/* The following are global, so that the verifier looks at each once. */
 
-    if (at >= PF_QUERY_DEPTH)
+/* Takes the innermost query off and sends it. */
+__noinline int pf_pop_query(struct pf_query_stack *stack, __u32 flags) {
+    struct pf_open_query *query, *around;
+    struct pf_query *record;
+
+    if (!stack)
         return 0;
-    stack->depth = at;
-    query = &stack->open[at];
-    if (at > 0 && at - 1 < PF_QUERY_DEPTH) {
-        around = &stack->open[at - 1];
+    query = pf_query_at(stack, stack->depth);
+    around = pf_query_at(stack, (__u64)stack->depth - 1);
+    if (!query)
+        return 0;
+    stack->depth--;
+    if (around) {
         pf_add_faults(&around->nested, &query->own);
         pf_add_faults(&around->nested, &query->nested);
     }
@@ -108,8 +118,8 @@ static __noinline int pf_pop_query(struct pf_query_stack *stack, struct task_str
     record->end_ns = flags & PF_QUERY_OPEN ? pf_stopped_ns : bpf_ktime_get_ns();
     record->parent_ns = around ? around->begin_ns : 0;
     record->key = query->key;
-    record->tgid = task->tgid;
-    record->tid = task->pid;
+    record->tgid = stack->tgid;
+    record->tid = stack->tid;
     record->own = query->own;
     record->nested = query->nested;
     bpf_ringbuf_submit(record, pf_ring_flags());
@@ -117,13 +127,15 @@ static __noinline int pf_pop_query(struct pf_query_stack *stack, struct task_str
 }
 
 /* Until `keep` are left. */
-static __always_inline void pf_pop_queries(struct pf_query_stack *stack, struct task_struct *task, __u32 keep,
-                                           __u8 flags) {
+__noinline int pf_pop_queries(struct pf_query_stack *stack, __u32 keep, __u32 flags) {
+    if (!stack)
+        return 0;
     for (int i = 0; i < PF_QUERY_DEPTH; i++) {
         if (stack->depth <= keep)
             break;
-        pf_pop_query(stack, task, flags);
+        pf_pop_query(stack, flags);
     }
+    return 0;
 }
 
 /*
@@ -131,17 +143,34 @@ static __always_inline void pf_pop_queries(struct pf_query_stack *stack, struct 
  * gone was left by longjmp or an exception; a span without a key that begins again in the same frame was
  * left by an error.
  */
-static __always_inline __u32 pf_alive(struct pf_query_stack *stack, const struct pf_query_point *point,
-                                      __u64 sp) {
+__noinline int pf_alive(struct pf_query_stack *stack, __u32 probe, __u64 sp) {
+    if (!stack)
+        return 0;
     for (__u32 i = 0; i < PF_QUERY_DEPTH; i++) {
         struct pf_open_query *query = &stack->open[i];
 
         if (i >= stack->depth)
             break;
-        if (sp >= query->sp && (query->call || (query->probe == point->probe && !query->has_key)))
+        if (sp >= query->sp && (query->call || (query->probe == probe && !query->has_key)))
             return i;
     }
     return stack->depth;
+}
+
+/* The number of the innermost query that ends here, counted from 1; 0: none. `sp`: for a call, where it
+ * began; else 0. */
+__noinline int pf_find_query(struct pf_query_stack *stack, __u32 probe, __u64 sp, __u64 key, __u32 has_key) {
+    if (!stack)
+        return 0;
+    for (int i = PF_QUERY_DEPTH - 1; i >= 0; i--) {
+        struct pf_open_query *query = &stack->open[i];
+
+        if (i >= stack->depth || query->probe != probe || query->call != (sp != 0))
+            continue;
+        if (sp ? query->sp == sp : !has_key || !query->has_key || query->key == key)
+            return i + 1;
+    }
+    return 0;
 }
 
 static __always_inline void pf_send_text(__u64 begin_ns, __u32 tid, __u64 address) {
@@ -177,8 +206,12 @@ static __always_inline struct pf_query_stack *pf_queries_of(struct task_struct *
     if (!pf_recorded(task))
         return NULL;
     stack = bpf_task_storage_get(&pf_query_stacks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-    if (!stack)
+    if (!stack) {
         pf_count_drop(&pf_drops.queries);
+        return NULL;
+    }
+    stack->tgid = task->tgid;
+    stack->tid = task->pid;
     return stack;
 }
 
@@ -187,18 +220,16 @@ static __always_inline void pf_begin_query(const struct pf_query_point *point, _
     struct task_struct *task = bpf_get_current_task_btf();
     struct pf_query_stack *stack = pf_queries_of(task);
     struct pf_open_query *query;
-    __u32 at;
 
     if (!stack)
         return;
     stack->seen = 1;
-    pf_pop_queries(stack, task, pf_alive(stack, point, sp), PF_QUERY_ABANDONED);
-    at = stack->depth;
-    if (at >= PF_QUERY_DEPTH) {
+    pf_pop_queries(stack, pf_alive(stack, point->probe, sp), PF_QUERY_ABANDONED);
+    query = pf_query_at(stack, stack->depth + 1);
+    if (!query) {
         pf_count_drop(&pf_drops.deep);
         return;
     }
-    query = &stack->open[at];
     __builtin_memset(query, 0, sizeof(*query));
     query->key = key;
     query->sp = sp;
@@ -208,25 +239,7 @@ static __always_inline void pf_begin_query(const struct pf_query_point *point, _
     query->begin_ns = bpf_ktime_get_ns();
     if (text)
         pf_send_text(query->begin_ns, task->pid, text);
-    stack->depth = at + 1;
-}
-
-/* `sp`: for a call, where it began; else 0. */
-static __always_inline __u32 pf_find_query(struct pf_query_stack *stack, const struct pf_query_point *point,
-                                           __u64 key, __u64 sp) {
-    __u32 found = PF_QUERY_DEPTH;
-
-    for (__u32 i = 0; i < PF_QUERY_DEPTH; i++) {
-        struct pf_open_query *query = &stack->open[i];
-
-        if (i >= stack->depth)
-            break;
-        if (query->probe != point->probe || query->call != (sp != 0))
-            continue;
-        if (sp ? query->sp == sp : !point->key || !query->has_key || query->key == key)
-            found = i;
-    }
-    return found;
+    stack->depth++;
 }
 
 /* Told of what began before, and only once for a thread: it can have been in one only. */
@@ -260,10 +273,10 @@ static __always_inline void pf_end_query(const struct pf_query_point *point, __u
     stack = pf_queries_of(task);
     if (!stack)
         return;
-    at = pf_find_query(stack, point, key, sp);
-    if (at < PF_QUERY_DEPTH) {
-        pf_pop_queries(stack, task, at + 1, PF_QUERY_ABANDONED);
-        pf_pop_query(stack, task, 0);
+    at = pf_find_query(stack, point->probe, sp, key, point->key);
+    if (at) {
+        pf_pop_queries(stack, at, PF_QUERY_ABANDONED);
+        pf_pop_query(stack, 0);
     } else if (!stack->seen) {
         pf_send_unbegun(point, key, task);
     } else if (!sp) {
@@ -279,27 +292,37 @@ static __always_inline void pf_abandon_queries(struct task_struct *task) {
         return;
     stack = bpf_task_storage_get(&pf_query_stacks, task, 0, 0);
     if (stack)
-        pf_pop_queries(stack, task, 0, PF_QUERY_ABANDONED);
+        pf_pop_queries(stack, 0, PF_QUERY_ABANDONED);
 }
 
-/* A parameter of a function, counted from 1; 0: none. */
+/* A parameter of a function, counted from 1; 0: none. By address, since a context cannot be indexed. */
 static __always_inline __u64 pf_parameter(struct pt_regs *ctx, __u8 which) {
+    __u64 value = 0, at;
+
     switch (which) {
     case 1:
-        return PT_REGS_PARM1(ctx);
+        at = offsetof(struct pt_regs, __PT_PARM1_REG);
+        break;
     case 2:
-        return PT_REGS_PARM2(ctx);
+        at = offsetof(struct pt_regs, __PT_PARM2_REG);
+        break;
     case 3:
-        return PT_REGS_PARM3(ctx);
+        at = offsetof(struct pt_regs, __PT_PARM3_REG);
+        break;
     case 4:
-        return PT_REGS_PARM4(ctx);
+        at = offsetof(struct pt_regs, __PT_PARM4_REG);
+        break;
     case 5:
-        return PT_REGS_PARM5(ctx);
+        at = offsetof(struct pt_regs, __PT_PARM5_REG);
+        break;
     case 6:
-        return PT_REGS_PARM6(ctx);
+        at = offsetof(struct pt_regs, __PT_PARM6_REG);
+        break;
     default:
         return 0;
     }
+    bpf_probe_read_kernel(&value, sizeof(value), (void *)ctx + at);
+    return value;
 }
 
 #endif

@@ -478,6 +478,6 @@ int pf_tell_open_queries(struct bpf_iter__task *ctx) {
         return 0;
     stack = bpf_task_storage_get(&pf_query_stacks, task, 0, 0);
     if (stack)
-        pf_pop_queries(stack, task, 0, PF_QUERY_OPEN);
+        pf_pop_queries(stack, 0, PF_QUERY_OPEN);
     return 0;
 }
