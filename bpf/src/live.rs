@@ -355,7 +355,7 @@ mod tests {
             assert_eq!(bucket_bounds(bucket + 1).0, to);
             assert!(to > from && (to - from) * 8 <= from, "{bucket}: {from} to {to}");
         }
-        assert_eq!(bucket_bounds(LIVE_BUCKETS - 1).1, 1 << 34);
+        assert_eq!(bucket_bounds(LIVE_BUCKETS - 1).1, 1 << 33);
     }
 
     #[test]

@@ -62,10 +62,11 @@ static __always_inline void pf_live_name(struct pf_live_slot *slot, struct task_
     }
 }
 
-static __always_inline struct pf_live_slot *pf_live_own(__u32 slot) {
-    __u32 key = slot - 1;
+/* The slot of a task; NULL where it has none. */
+static __always_inline struct pf_live_slot *pf_live_own(__u32 live_slot) {
+    __u32 key = live_slot - 1;
 
-    return slot && slot != PF_LIVE_ENDED ? bpf_map_lookup_elem(&pf_live_slots, &key) : NULL;
+    return bpf_map_lookup_elem(&pf_live_slots, &key);
 }
 
 static __always_inline struct pf_live_slot *pf_live_of_cpu(void) {
@@ -75,20 +76,35 @@ static __always_inline struct pf_live_slot *pf_live_of_cpu(void) {
     return bpf_map_lookup_elem(&pf_live_slots, &key);
 }
 
-static __always_inline struct pf_live_slot *pf_live_take(struct pf_live_account *account,
-                                                         struct task_struct *task, __u64 since_ns) {
+static __always_inline struct pf_live_slot *pf_live_take(struct pf_task *state, struct task_struct *task,
+                                                         __u64 since_ns) {
     struct pf_live_slot *slot;
 
-    account->slot = pf_live_find();
-    slot = pf_live_own(account->slot);
+    state->live_slot = pf_live_find();
+    slot = pf_live_own(state->live_slot);
     if (!slot)
         return NULL;
     slot->tgid = PF_TASK(task, tgid);
     slot->since_ns = since_ns;
-    slot->maj_flt_from = account->majors;
-    slot->min_flt_from = account->minors;
+    slot->maj_flt_from = state->live.majors;
+    slot->min_flt_from = state->live.minors;
     return slot;
 }
+
+/* The highest bit of a byte. BPF has no instruction for it, and a search by halves guesses its branches
+ * wrong. */
+/* clang-format off */
+static const __u8 pf_live_power[256] = {
+#define PF_TIMES16(n) n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n
+    0, 0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, /* 0 to 15 */
+    PF_TIMES16(4),
+    PF_TIMES16(5), PF_TIMES16(5),
+    PF_TIMES16(6), PF_TIMES16(6), PF_TIMES16(6), PF_TIMES16(6),
+    PF_TIMES16(7), PF_TIMES16(7), PF_TIMES16(7), PF_TIMES16(7),
+    PF_TIMES16(7), PF_TIMES16(7), PF_TIMES16(7), PF_TIMES16(7),
+#undef PF_TIMES16
+};
+/* clang-format on */
 
 static __always_inline __u32 pf_live_bucket(__u64 ns) {
     __u64 rest = ns >> PF_LIVE_LOW_BIT;
@@ -96,37 +112,54 @@ static __always_inline __u32 pf_live_bucket(__u64 ns) {
 
     if (!rest)
         return 0;
-    if (rest >> 32)
-        return PF_LIVE_BUCKETS - 1;
+    /* Most faults are done before the first of these. */
+    if (rest > 0xff) {
+        if (rest > 0xffffffff)
+            return PF_LIVE_BUCKETS - 1;
 #pragma clang loop unroll(full)
-    for (int shift = 16; shift; shift >>= 1) {
-        if (rest >> shift) {
-            rest >>= shift;
-            power += shift;
+        for (int i = 0; i < 3; i++) {
+            if (rest > 0xff) {
+                rest >>= 8;
+                power += 8;
+            }
         }
     }
+    power += pf_live_power[rest & 0xff];
     bucket = (power << PF_LIVE_CUT_BITS) +
              ((ns >> (power + PF_LIVE_LOW_BIT - PF_LIVE_CUT_BITS)) & ((1 << PF_LIVE_CUT_BITS) - 1));
     return bucket < PF_LIVE_BUCKETS ? bucket : PF_LIVE_BUCKETS - 1;
 }
 
 /* A fault of the command before its exec is none of the command's. */
-static __always_inline bool pf_live_is_before(struct pf_live_account *account, struct task_struct *task,
-                                              bool major, bool failed) {
-    if (PF_TASK(task, self_exec_id) + 1 != account->held_exec) {
-        account->held_exec = 0;
+static __always_inline bool pf_live_is_before(struct pf_task *state, struct task_struct *task, bool major,
+                                              bool failed) {
+    if (PF_TASK(task, self_exec_id) != state->live.held_exec_id) {
+        state->live_slot = PF_LIVE_NONE;
         return false;
     }
     if (failed)
         return true;
     if (major) {
-        account->majors++;
+        state->live.majors++;
         pf_live_before.majors++;
     } else {
-        account->minors++;
+        state->live.minors++;
         pf_live_before.minors++;
     }
     return true;
+}
+
+/* What slots were not told yet, is told now. */
+static __always_inline void pf_live_told(struct pf_task *state) {
+    struct pf_live_account *account = &state->live;
+
+    if (pf_unrecorded) {
+        state->hidden = state->lost = state->filtered = 0;
+        return;
+    }
+    account->hidden = state->hidden;
+    account->lost = state->lost;
+    account->filtered = state->filtered;
 }
 
 /* What a slot is told of the kernel's counters, and of faults that it does not hold. */
@@ -136,12 +169,12 @@ static __always_inline void pf_live_tell(struct pf_live_slot *slot, struct pf_ta
 
     slot->maj_flt = PF_TASK(task, maj_flt);
     slot->min_flt = PF_TASK(task, min_flt);
+    if (pf_unrecorded && !(state->hidden | state->lost | state->filtered))
+        return;
     slot->hidden += state->hidden - account->hidden;
     slot->lost += state->lost - account->lost;
     slot->filtered += state->filtered - account->filtered;
-    account->hidden = state->hidden;
-    account->lost = state->lost;
-    account->filtered = state->filtered;
+    pf_live_told(state);
 }
 
 /* The same for a slot with many writers. */
@@ -157,9 +190,7 @@ static __always_inline void pf_live_tell_cpu(struct pf_live_slot *slot, struct p
     __sync_fetch_and_add(&slot->filtered, (__u64)(state->filtered - account->filtered));
     account->majors = majors;
     account->minors = minors;
-    account->hidden = state->hidden;
-    account->lost = state->lost;
-    account->filtered = state->filtered;
+    pf_live_told(state);
 }
 
 static __always_inline void pf_live_count_cpu(struct pf_task *state, struct task_struct *task, bool major,
@@ -170,7 +201,7 @@ static __always_inline void pf_live_count_cpu(struct pf_task *state, struct task
 
     if (!slot)
         return;
-    if (!account->crowded && account->slot != PF_LIVE_ENDED) {
+    if (!account->crowded && state->live_slot != PF_LIVE_ENDED) {
         account->crowded = 1;
         __sync_fetch_and_add(&slot->crowded, 1);
     }
@@ -198,41 +229,52 @@ static __always_inline void pf_live_leave_crowd(struct pf_live_account *account)
 
 /* With --file: nobody could tell whether the fault was on it. */
 static __always_inline void pf_live_lose(struct pf_task *state, struct task_struct *task) {
-    struct pf_live_account *account = &state->live;
-    struct pf_live_slot *slot = pf_live_own(account->slot);
+    struct pf_live_slot *slot = pf_live_own(state->live_slot);
 
     pf_count_drop(&pf_live_unplaced);
-    account->lost--;
+    /* A record may tell it all the same. */
+    if (pf_unrecorded)
+        state->lost++;
+    else
+        state->live.lost--;
     if (slot)
         pf_live_tell(slot, state, task);
     else if ((slot = pf_live_of_cpu()))
         pf_live_tell_cpu(slot, state, task);
 }
 
+/* Threads are often renamed after their first faults, and tasks are by an exec. */
+static __always_inline bool pf_live_wants_name(struct pf_live_slot *slot) {
+    __u64 count = slot->majors + slot->minors;
+
+    return count < 64 || !(count & 15);
+}
+
 /* Counts a completed fault. To be called once what became of the fault is in `state`. */
 static __always_inline void pf_live_count(struct pf_task *state, struct task_struct *task, bool major,
                                           bool failed, bool placed, __u64 ts_ns, __u64 latency_ns) {
-    struct pf_live_account *account = &state->live;
     struct pf_live_slot *slot;
     bool fresh = false;
     __u32 bucket;
 
-    if (account->held_exec && pf_live_is_before(account, task, major, failed))
-        return;
     if (!placed && !failed) {
         pf_live_lose(state, task);
         return;
     }
-    slot = pf_live_own(account->slot);
-    if (!slot && account->slot != PF_LIVE_ENDED) {
-        slot = pf_live_take(account, task, ts_ns);
+    slot = pf_live_own(state->live_slot);
+    if (!slot) {
+        if (state->live_slot == PF_LIVE_HELD && pf_live_is_before(state, task, major, failed))
+            return;
+        if (state->live_slot != PF_LIVE_ENDED)
+            slot = pf_live_take(state, task, ts_ns);
+        if (!slot) {
+            pf_live_count_cpu(state, task, major, failed, latency_ns);
+            return;
+        }
         fresh = true;
     }
-    if (!slot) {
-        pf_live_count_cpu(state, task, major, failed, latency_ns);
-        return;
-    }
-    pf_live_name(slot, task);
+    if (pf_live_wants_name(slot))
+        pf_live_name(slot, task);
     bucket = pf_live_bucket(latency_ns);
     if (failed)
         slot->failed++;
@@ -249,33 +291,32 @@ static __always_inline void pf_live_count(struct pf_task *state, struct task_str
         slot->latencies[bucket]++;
     pf_live_tell(slot, state, task);
     if (fresh)
-        pf_live_leave_crowd(account);
+        pf_live_leave_crowd(&state->live);
     /* Last, as it says that the slot is in use. After an exec from a second thread it is another one. */
     *(volatile __u32 *)&slot->tid = PF_TASK(task, pid);
 }
 
 /* The task has ended. What it still does to its memory goes to the slot of the CPU. */
 static __always_inline void pf_live_end(struct pf_task *state, struct task_struct *task) {
-    struct pf_live_account *account = &state->live;
-    struct pf_live_slot *slot = pf_live_own(account->slot);
-    __u32 key = account->slot - 1;
+    struct pf_live_slot *slot = pf_live_own(state->live_slot);
+    __u32 key = state->live_slot - 1;
 
     if (slot) {
         struct pf_live_door *door = bpf_map_lookup_elem(&pf_live_doors, &key);
 
         pf_live_name(slot, task);
         pf_live_tell(slot, state, task);
-        account->majors = slot->maj_flt;
-        account->minors = slot->min_flt;
+        state->live.majors = slot->maj_flt;
+        state->live.minors = slot->min_flt;
         if (door)
             pf_publish(&door->ended, 1);
     } else {
         slot = pf_live_of_cpu();
         if (slot)
             pf_live_tell_cpu(slot, state, task);
-        pf_live_leave_crowd(account);
+        pf_live_leave_crowd(&state->live);
     }
-    account->slot = PF_LIVE_ENDED;
+    state->live_slot = PF_LIVE_ENDED;
 }
 
 /* The fault is counted here, and found no room in a lane: lost to the recording only. */

@@ -7,41 +7,43 @@
 #define PF_LIVE_WIRE_H
 
 /*
- * Latencies by powers of two from 64 ns to 17 s, each cut into eight: a bucket is at most an eighth wide.
+ * Latencies by powers of two from 64 ns to 8.6 s, each cut into eight: a bucket is at most an eighth wide.
  * The first and the last one take what is beyond.
  */
 enum pf_live_histogram {
     PF_LIVE_LOW_BIT = 6,
     PF_LIVE_CUT_BITS = 3,
-    PF_LIVE_BUCKETS = 224,
+    PF_LIVE_BUCKETS = 216,
 };
 
 /*
- * One thread. It alone writes, so plain stores will do, and every field only grows. Behind the slots of
- * threads there is one for each CPU, for threads that found none: those have many writers, and only sums.
+ * One thread, in 1024 bytes. It alone writes, so plain stores will do, and every count only grows. Behind the
+ * slots of threads there is one for each CPU, for threads that found none: those have many writers, and only
+ * sums.
  */
 struct pf_live_slot {
+    /* The cache line that every fault touches, besides that of its bucket. */
     __u32 tgid;
     __u32 tid; /* 0 until the slot is in use */
-    char comm[16];
-    __u64 since_ns; /* its first fault entered, CLOCK_MONOTONIC */
     __u64 majors;
     __u64 minors;
     __u64 total_ns; /* of all, failed ones as well; likewise what follows, and the histogram */
     __u64 max_ns;
-    __u64 min_ns; /* 0: none yet */
-    /* The books: majors + minors + lost + hidden + filtered are what the kernel counted. */
-    __u64 maj_flt;      /* of the task, at its latest fault */
-    __u64 min_flt;      /* likewise */
+    __u64 min_ns;  /* 0: none yet */
+    __u64 maj_flt; /* of the task, at its latest fault */
+    __u64 min_flt; /* likewise */
+    char comm[16];
+    __u64 since_ns;     /* its first fault entered, CLOCK_MONOTONIC */
     __u64 maj_flt_from; /* of the task, before its first fault */
     __u64 min_flt_from; /* likewise */
+    /* The books: majors + minors + lost + hidden + filtered are what the kernel counted. */
     __u64 hidden;
     __u64 filtered;
-    __u64 failed; /* counted by nobody else */
     __u64 lost;
+    __u64 failed;  /* counted by nobody else */
     __u64 crowded; /* slots of CPUs only: how many threads found no slot, and neither found one later nor
                       ended */
-    __u64 pad[6];
+    __u64 pad[2];
     __u32 latencies[PF_LIVE_BUCKETS];
 };
 
@@ -66,18 +68,23 @@ struct pf_live_before {
     __u64 minors;
 };
 
-#define PF_LIVE_ENDED (~0U)
+/* What pf_task::live_slot says instead of the index of a slot + 1. */
+enum pf_live_special {
+    PF_LIVE_NONE = 0,
+    PF_LIVE_ENDED = ~0U,    /* the task has ended */
+    PF_LIVE_HELD = ~0U - 1, /* a child that is to become the command */
+};
 
-/* What the slot of a task knows of it already; in the state of the task. */
+/* What slots know of a task already; in its state. */
 struct pf_live_account {
     __u64 majors; /* maj_flt up to which a slot was told */
     __u64 minors;
-    __u32 hidden; /* of struct pf_task, as the next two */
+    /* Of struct pf_task: told to a slot and not yet to a record. Without records they stay 0. */
+    __u32 hidden;
     __u32 lost;
     __u32 filtered;
-    __u32 slot;      /* its index + 1; 0: none; PF_LIVE_ENDED */
-    __u64 held_exec; /* self_exec_id + 1 of a child that is to become the command */
-    __u64 crowded;   /* it found no slot, and is counted so */
+    __u32 crowded;      /* it found no slot, and is counted so */
+    __u64 held_exec_id; /* self_exec_id of a PF_LIVE_HELD */
 };
 
 struct {

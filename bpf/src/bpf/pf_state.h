@@ -74,6 +74,8 @@ struct pf_task {
     __u32 entered;   /* an entry was seen, or the task began during the recording */
     __u32 skip;      /* minors to leave out before the next one, with pf_sample */
     __u32 in_cgroup; /* the verdict on css_set */
+    __u32 live_slot; /* its index + 1, or enum pf_live_special */
+    __u32 pad;
     __u64 css_set;
     struct pf_times off;
     __u64 off_since_ns; /* when it left the CPU; 0: it is on it */
@@ -176,8 +178,10 @@ static __always_inline void pf_begin_counts(struct pf_task *state, struct task_s
         state->live.majors = PF_TASK(task, maj_flt);
         state->live.minors = PF_TASK(task, min_flt);
         /* Threads of the command have the number, too: the child itself is marked before the start. */
-        if (pf_live_held && !pf_recording && (__u32)PF_TASK(task, tgid) == pf_live_held)
-            state->live.held_exec = PF_TASK(task, self_exec_id) + 1;
+        if (pf_live_held && !pf_recording && (__u32)PF_TASK(task, tgid) == pf_live_held) {
+            state->live_slot = PF_LIVE_HELD;
+            state->live.held_exec_id = PF_TASK(task, self_exec_id);
+        }
     }
 }
 

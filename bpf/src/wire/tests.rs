@@ -45,6 +45,7 @@ fn a_fault_is_read_field_by_field() {
         vma: None,
         times: None,
         stack: 0,
+        query: 0,
     };
     // The second half is not announced, so it is left alone.
     assert_eq!(Record::decode(&fault_bytes(1)), Some(Record::Fault(plain)));

@@ -50,7 +50,7 @@ fn count_a_tree(backend: &'static dyn Backend, features: Features, room: u32, al
     }
     // Reaped by try_wait already; clippy wants to see it.
     assert!(child.wait().unwrap().success());
-    probes.stop();
+    probes.stop(now_ns());
     assert_eq!(probes.in_flight().unwrap(), 0);
     ring.drain_all(&mut records).unwrap();
     live.take_ended(|thread| threads.push(thread));
