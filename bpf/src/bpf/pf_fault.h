@@ -13,8 +13,10 @@ const volatile __u8 pf_want_vma;
 static __always_inline void pf_open_slot(struct pf_task *state, struct task_struct *task,
                                          struct pf_open *open, __u64 address, __u8 access) {
     open->address = address;
-    open->cpu = bpf_get_smp_processor_id();
-    open->access = access;
+    if (!pf_unrecorded) {
+        open->cpu = bpf_get_smp_processor_id();
+        open->access = access;
+    }
     open->state = PF_OPEN;
     open->attempts = 0;
     open->retried = 0;

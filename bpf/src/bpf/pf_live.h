@@ -84,6 +84,7 @@ static __always_inline struct pf_live_slot *pf_live_take(struct pf_task *state, 
     slot = pf_live_own(state->live_slot);
     if (!slot)
         return NULL;
+    state->live_counts = (struct pf_live_counts){};
     slot->tgid = PF_TASK(task, tgid);
     slot->since_ns = since_ns;
     slot->maj_flt_from = state->live.majors;
@@ -139,14 +140,32 @@ static __always_inline bool pf_live_is_before(struct pf_task *state, struct task
     }
     if (failed)
         return true;
-    if (major) {
-        state->live.majors++;
+    if (major)
         pf_live_before.majors++;
-    } else {
-        state->live.minors++;
+    else
         pf_live_before.minors++;
-    }
     return true;
+}
+
+/*
+ * From where the kernel's counters of a task are followed: from before what is now to be told of it for the
+ * first time, `majors` and `minors` of its own and whatever went untold before. The class of that nobody
+ * knows; it is taken as minor as far as there are any.
+ */
+static __always_inline void pf_live_begin(struct pf_task *state, struct task_struct *task, bool majors,
+                                          bool minors) {
+    struct pf_live_account *account = &state->live;
+    __u64 unseen, before, of_minors;
+
+    if (account->begun)
+        return;
+    account->begun = 1;
+    unseen = (__u64)(state->hidden - account->hidden) + (state->lost - account->lost) +
+             (state->filtered - account->filtered);
+    before = PF_TASK(task, min_flt) - minors;
+    of_minors = unseen < before ? unseen : before;
+    account->minors = before - of_minors;
+    account->majors = PF_TASK(task, maj_flt) - majors - (unseen - of_minors);
 }
 
 /* What slots were not told yet, is told now. */
@@ -239,13 +258,15 @@ static __always_inline void pf_live_lose(struct pf_task *state, struct task_stru
         state->live.lost--;
     if (slot)
         pf_live_tell(slot, state, task);
-    else if ((slot = pf_live_of_cpu()))
+    else if ((slot = pf_live_of_cpu())) {
+        pf_live_begin(state, task, 0, 0);
         pf_live_tell_cpu(slot, state, task);
+    }
 }
 
 /* Threads are often renamed after their first faults, and tasks are by an exec. */
-static __always_inline bool pf_live_wants_name(struct pf_live_slot *slot) {
-    __u64 count = slot->majors + slot->minors;
+static __always_inline bool pf_live_wants_name(struct pf_live_counts *counts) {
+    __u64 count = counts->majors + counts->minors;
 
     return count < 64 || !(count & 15);
 }
@@ -254,7 +275,8 @@ static __always_inline bool pf_live_wants_name(struct pf_live_slot *slot) {
 static __always_inline void pf_live_count(struct pf_task *state, struct task_struct *task, bool major,
                                           bool failed, bool placed, __u64 ts_ns, __u64 latency_ns) {
     struct pf_live_slot *slot;
-    bool fresh = false;
+    struct pf_live_counts *counts = &state->live_counts;
+    bool fresh = false, renamed = false;
     __u32 bucket;
 
     if (!placed && !failed) {
@@ -265,6 +287,7 @@ static __always_inline void pf_live_count(struct pf_task *state, struct task_str
     if (!slot) {
         if (state->live_slot == PF_LIVE_HELD && pf_live_is_before(state, task, major, failed))
             return;
+        pf_live_begin(state, task, major && !failed, !major && !failed);
         if (state->live_slot != PF_LIVE_ENDED)
             slot = pf_live_take(state, task, ts_ns);
         if (!slot) {
@@ -273,27 +296,30 @@ static __always_inline void pf_live_count(struct pf_task *state, struct task_str
         }
         fresh = true;
     }
-    if (pf_live_wants_name(slot))
+    if (pf_live_wants_name(counts)) {
         pf_live_name(slot, task);
+        renamed = true;
+    }
     bucket = pf_live_bucket(latency_ns);
     if (failed)
         slot->failed++;
     else if (major)
-        slot->majors++;
+        slot->majors = ++counts->majors;
     else
-        slot->minors++;
-    slot->total_ns += latency_ns;
-    if (latency_ns > slot->max_ns)
-        slot->max_ns = latency_ns;
-    if (latency_ns < slot->min_ns || !slot->min_ns)
-        slot->min_ns = latency_ns;
+        slot->minors = ++counts->minors;
+    slot->total_ns = counts->total_ns += latency_ns;
+    if (latency_ns > counts->max_ns)
+        slot->max_ns = counts->max_ns = latency_ns;
+    if (latency_ns < counts->min_ns || !counts->min_ns)
+        slot->min_ns = counts->min_ns = latency_ns;
     if (bucket < PF_LIVE_BUCKETS)
         slot->latencies[bucket]++;
     pf_live_tell(slot, state, task);
     if (fresh)
         pf_live_leave_crowd(&state->live);
     /* Last, as it says that the slot is in use. After an exec from a second thread it is another one. */
-    *(volatile __u32 *)&slot->tid = PF_TASK(task, pid);
+    if (renamed)
+        *(volatile __u32 *)&slot->tid = PF_TASK(task, pid);
 }
 
 /* The task has ended. What it still does to its memory goes to the slot of the CPU. */
@@ -312,6 +338,7 @@ static __always_inline void pf_live_end(struct pf_task *state, struct task_struc
             pf_publish(&door->ended, 1);
     } else {
         slot = pf_live_of_cpu();
+        pf_live_begin(state, task, 0, 0);
         if (slot)
             pf_live_tell_cpu(slot, state, task);
         pf_live_leave_crowd(&state->live);

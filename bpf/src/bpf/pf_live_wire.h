@@ -75,6 +75,18 @@ enum pf_live_special {
     PF_LIVE_HELD = ~0U - 1, /* a child that is to become the command */
 };
 
+/*
+ * What the slot of a task holds, once more in the task's state: there it is at hand at every fault, and what
+ * is only written to the slot is not waited for.
+ */
+struct pf_live_counts {
+    __u64 majors;
+    __u64 minors;
+    __u64 total_ns;
+    __u64 max_ns;
+    __u64 min_ns;
+};
+
 /* What slots know of a task already; in its state. */
 struct pf_live_account {
     __u64 majors; /* maj_flt up to which a slot was told */
@@ -83,7 +95,9 @@ struct pf_live_account {
     __u32 hidden;
     __u32 lost;
     __u32 filtered;
-    __u32 crowded;      /* it found no slot, and is counted so */
+    __u32 crowded; /* it found no slot, and is counted so */
+    __u32 begun;   /* a slot was told of it */
+    __u32 pad;
     __u64 held_exec_id; /* self_exec_id of a PF_LIVE_HELD */
 };
 

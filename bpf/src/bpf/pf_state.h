@@ -76,6 +76,7 @@ struct pf_task {
     __u32 in_cgroup; /* the verdict on css_set */
     __u32 live_slot; /* its index + 1, or enum pf_live_special */
     __u32 pad;
+    struct pf_live_counts live_counts;
     __u64 css_set;
     struct pf_times off;
     __u64 off_since_ns; /* when it left the CPU; 0: it is on it */
@@ -174,14 +175,10 @@ static __always_inline void pf_begin_counts(struct pf_task *state, struct task_s
     state->lost = 0;
     state->hidden = 0;
     state->filtered = 0;
-    if (pf_live) {
-        state->live.majors = PF_TASK(task, maj_flt);
-        state->live.minors = PF_TASK(task, min_flt);
-        /* Threads of the command have the number, too: the child itself is marked before the start. */
-        if (pf_live_held && !pf_recording && (__u32)PF_TASK(task, tgid) == pf_live_held) {
-            state->live_slot = PF_LIVE_HELD;
-            state->live.held_exec_id = PF_TASK(task, self_exec_id);
-        }
+    /* Threads of the command have the number, too: the child itself is marked before the start. */
+    if (pf_live && pf_live_held && !pf_recording && (__u32)PF_TASK(task, tgid) == pf_live_held) {
+        state->live_slot = PF_LIVE_HELD;
+        state->live.held_exec_id = PF_TASK(task, self_exec_id);
     }
 }
 

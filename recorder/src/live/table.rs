@@ -144,10 +144,10 @@ pub fn sort(rows: &mut [Row], column: Column, span: Span, reverse: bool) {
     });
 }
 
-/// Whether a row did anything in the interval.
+/// Whether there is anything to tell of a row: it did something in the interval, or has ended.
 #[must_use]
 pub fn is_active(row: &Row) -> bool {
-    row.interval.count() > 0
+    row.ended || row.interval.count() > 0
 }
 
 /// Whether there is anything to tell of threads without a slot.
