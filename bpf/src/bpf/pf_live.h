@@ -107,9 +107,9 @@ static const __u8 pf_live_power[256] = {
 };
 /* clang-format on */
 
-static __always_inline __u32 pf_live_bucket(__u64 ns) {
+static __always_inline __u64 pf_live_bucket(__u64 ns) {
     __u64 rest = ns >> PF_LIVE_LOW_BIT;
-    __u32 power = 0, bucket;
+    __u64 power = 0, bucket;
 
     if (!rest)
         return 0;
@@ -128,7 +128,12 @@ static __always_inline __u32 pf_live_bucket(__u64 ns) {
     power += pf_live_power[rest & 0xff];
     bucket = (power << PF_LIVE_CUT_BITS) +
              ((ns >> (power + PF_LIVE_LOW_BIT - PF_LIVE_CUT_BITS)) & ((1 << PF_LIVE_CUT_BITS) - 1));
-    return bucket < PF_LIVE_BUCKETS ? bucket : PF_LIVE_BUCKETS - 1;
+    if (bucket > PF_LIVE_BUCKETS - 1)
+        bucket = PF_LIVE_BUCKETS - 1;
+    /* The register that the caller compares must be the one it adds, or the verifier of 6.1 knows no bound.
+     */
+    asm volatile("" : "+r"(bucket));
+    return bucket;
 }
 
 /* A fault of the command before its exec is none of the command's. */
@@ -216,7 +221,7 @@ static __always_inline void pf_live_count_cpu(struct pf_task *state, struct task
                                               bool failed, __u64 latency_ns) {
     struct pf_live_account *account = &state->live;
     struct pf_live_slot *slot = pf_live_of_cpu();
-    __u32 bucket;
+    __u64 bucket;
 
     if (!slot)
         return;
@@ -277,7 +282,7 @@ static __always_inline void pf_live_count(struct pf_task *state, struct task_str
     struct pf_live_slot *slot;
     struct pf_live_counts *counts = &state->live_counts;
     bool fresh = false, renamed = false;
-    __u32 bucket;
+    __u64 bucket;
 
     if (!placed && !failed) {
         pf_live_lose(state, task);

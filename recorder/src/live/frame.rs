@@ -145,11 +145,11 @@ impl Frame {
     }
 
     fn summary(&self) -> Vec<Line> {
-        let paused = if self.paused { "  PAUSED" } else { "" };
+        let paused = if self.paused { " PAUSED " } else { "" };
         let Some(interval) = &self.interval else {
             return vec![vec![
-                (Style::Bold, format!("pfrec  {}", self.about)),
                 (Style::Reverse, paused.to_owned()),
+                (Style::Bold, format!("pfrec  {}", self.about)),
             ]];
         };
         let Books {
@@ -182,17 +182,14 @@ impl Frame {
                 HumanCount(others(interval))
             ));
         }
+        let seconds = interval.elapsed_ns / 1_000_000_000;
         let mut lines = vec![
             vec![
+                (Style::Reverse, paused.to_owned()),
                 (
                     Style::Bold,
-                    format!(
-                        "pfrec  {time} UTC  {} s  {}",
-                        interval.elapsed_ns / 1_000_000_000,
-                        self.about
-                    ),
+                    format!("pfrec  {time} UTC  {seconds} s  {}", self.about),
                 ),
-                (Style::Reverse, paused.to_owned()),
             ],
             plain(format!(
                 "faults   {} major, {} minor{failed}   {:.1} and {:.1} per second   waited {:.1} % of the interval, all threads together",
