@@ -93,19 +93,28 @@ impl Terminal {
         String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
     }
 
-    /// Waits until `what` is drawn anew.
+    /// Waits until `what` is drawn.
     fn until_shown(&self, what: &str) {
-        let from = self.shown.lock().unwrap().len();
-        until(&format!("{what:?} on the terminal: {}", self.shown()), || {
+        self.until_shown_from(0, what);
+    }
+
+    fn until_shown_from(&self, from: usize, what: &str) {
+        until(&format!("{what:?} on the terminal"), || {
             let shown = self.shown.lock().unwrap();
-            String::from_utf8_lossy(&shown[from.min(shown.len())..])
-                .contains(what)
-                .then_some(())
+            let new = String::from_utf8_lossy(&shown[from..]);
+            new.contains(what).then_some(())
         });
     }
 
     fn press(&mut self, keys: &str) {
         self.ours.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Presses keys and waits until `what` is drawn after that.
+    fn press_until(&mut self, keys: &str, what: &str) {
+        let from = self.shown.lock().unwrap().len();
+        self.press(keys);
+        self.until_shown_from(from, what);
     }
 
     fn resize(&self, rows: u16, columns: u16) {
@@ -154,23 +163,18 @@ fn the_table_is_drawn_in_place_and_obeys_its_keys() {
     terminal.until_shown("WAIT%");
     terminal.until_shown("slots in use");
     assert!(!terminal.is_cooked());
-    terminal.press("?");
-    terminal.until_shown("reverse the order");
-    terminal.press("x");
-    terminal.until_shown("q quit");
-    terminal.press(">");
-    terminal.until_shown("sort: PID");
-    terminal.press("r");
-    terminal.until_shown("sort: PID, reversed");
-    terminal.press("c");
-    terminal.until_shown("in the interval");
-    terminal.press("p");
-    terminal.until_shown("PAUSED");
-    terminal.press("p");
-    terminal.resize(10, 60);
+    terminal.press_until("?", "reverse the order");
+    terminal.press_until("x", "q quit");
+    terminal.press_until(">", "sort: PID");
+    terminal.press_until("r", "sort: PID, reversed");
+    terminal.press_until("c", "in the interval");
+    terminal.press_until("p", "PAUSED");
+    terminal.press_until("p", "p pause");
     // Everything is drawn anew, and cut at the edge.
-    terminal.until_shown("\x1b[2J");
-    terminal.until_shown("q quit");
+    let from = terminal.shown.lock().unwrap().len();
+    terminal.resize(10, 60);
+    terminal.until_shown_from(from, "\x1b[2J");
+    terminal.until_shown_from(from, "q quit");
     terminal.press("q");
     let (status, shown) = terminal.wait();
     assert_eq!(status.code(), Some(0), "{shown}");
