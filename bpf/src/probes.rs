@@ -21,6 +21,7 @@ use crate::{
     features::Features,
     lanes::Lanes,
     libbpf_log::{capture, load_error},
+    live::{Live, LiveMaps},
     queries::QueryProbe,
     skel::{PfrecSkel, PfrecSkelBuilder, types},
 };
@@ -115,6 +116,38 @@ impl Probes {
         let (slots, ends) = (maps.pf_lanes.as_fd(), maps.pf_lane_ends.as_fd());
         let lanes = Lanes::map(slots, ends, self.lanes.count as usize, self.lanes.slots)?;
         Ring::new(&maps.pf_ring, lanes)
+    }
+
+    /// The counts in the kernel, if the configuration asks for them. Call once.
+    pub fn live(&self) -> Result<Option<Live>, ProbeError> {
+        let maps = &self.skel.maps;
+        let maps = LiveMaps {
+            slots: maps.pf_live_slots.as_fd(),
+            doors: maps.pf_live_doors.as_fd(),
+            ring: maps.pf_live_ring.as_fd(),
+            ends: maps.pf_live_ends.as_fd(),
+        };
+        let counting = self.config.live;
+        counting
+            .map(|counting| Live::map(&maps, counting, self.lanes.count))
+            .transpose()
+    }
+
+    /// Of the counts in the kernel: major and minor faults of the held child before it became the command, and
+    /// those of which nobody could tell whether they were on the file asked for.
+    #[must_use]
+    pub fn live_aside(&self) -> (u64, u64, u64) {
+        self.skel.maps.bss_data.as_deref().map_or((0, 0, 0), |bss| {
+            // SAFETY: as in `drops`.
+            unsafe {
+                let before = ptr::read_volatile(&raw const bss.pf_live_before);
+                (
+                    before.majors,
+                    before.minors,
+                    ptr::read_volatile(&raw const bss.pf_live_unplaced),
+                )
+            }
+        })
     }
 
     /// To be called before each drain: the probes wake the recorder at most once in between.

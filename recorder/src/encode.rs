@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
 use nix::unistd::Uid;
-use pf_formats::{Dict, Event, FormatError, LossReason, Query, TimelineEntry, TraceWriter};
+use pf_formats::{FormatError, LossReason};
 
 use crate::{
     backlog::{Batch, Batches},
+    outlet::Outlet,
     session::{Faults, Session, Sink},
-    write_queue::WriteQueue,
 };
 
 /// Longest time an event waits in the open block: with the drain's interval, what `kill -9` can cost.
@@ -21,16 +21,11 @@ const IN_NO_HURRY: u64 = 1 << 18;
 /// How far the program goes first: the niceness of this thread.
 const POLITE: i32 = 19;
 
-/// Queries that make a record before its time.
-const QUERIES: usize = 16_384;
-
 /// The second thread's work.
 pub struct Encode {
     batches: Batches,
     session: Session,
-    writer: TraceWriter<WriteQueue>,
-    queries: Vec<Query>,
-    queries_told: u64,
+    outlet: Outlet,
     polite: bool,
     notes: Vec<String>,
     stacks_dropped: u64,
@@ -39,7 +34,7 @@ pub struct Encode {
 /// What it leaves when the drain has ended.
 pub struct Encoded {
     /// To be finished with the totals.
-    pub writer: TraceWriter<WriteQueue>,
+    pub outlet: Outlet,
     /// Whether everything was written so far.
     pub outcome: Result<(), FormatError>,
     /// Events in the trace.
@@ -59,21 +54,17 @@ pub struct Encoded {
 impl Encoded {
     /// Removes the output: nothing in it is worth keeping.
     pub fn discard(self) {
-        if let Ok((file, _)) = self.writer.into_inner().finish() {
-            file.discard();
-        }
+        self.outlet.discard();
     }
 }
 
 impl Encode {
-    /// What is received from `batches` goes through `session` to `writer`.
-    pub fn new(batches: Batches, session: Session, writer: TraceWriter<WriteQueue>) -> Self {
+    /// What is received from `batches` goes through `session` to `outlet`.
+    pub fn new(batches: Batches, session: Session, outlet: Outlet) -> Self {
         Self {
             batches,
             session,
-            writer,
-            queries: Vec::new(),
-            queries_told: 0,
+            outlet,
             polite: false,
             notes: Vec::new(),
             stacks_dropped: 0,
@@ -83,28 +74,22 @@ impl Encode {
     /// Runs until the drain closes the queue, or the file can take no more.
     pub fn run(mut self) -> Encoded {
         let outcome = self.work();
+        self.outlet.finish_lines();
         Encoded {
-            writer: self.writer,
+            queries: self.outlet.queries_written(),
+            outlet: self.outlet,
             outcome,
             recorded: self.session.recorded(),
             before_exec: self.session.before_exec(),
             filtered: self.session.filtered(),
             notes: self.notes,
             stacks_dropped: self.stacks_dropped,
-            queries: self.queries_told,
         }
     }
 
     fn work(&mut self) -> Result<(), FormatError> {
         // What was there before belongs into the trace also if nothing ever faults.
-        self.session.process(
-            Batch::default(),
-            false,
-            &mut ToTrace {
-                writer: &mut self.writer,
-                queries: &mut self.queries,
-            },
-        )?;
+        self.session.process(Batch::default(), false, &mut self.outlet)?;
         let mut flushed = Instant::now();
         loop {
             match self.batches.next(BLOCK_INTERVAL) {
@@ -116,32 +101,13 @@ impl Encode {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if flushed.elapsed() >= BLOCK_INTERVAL {
-                self.flush()?;
+                self.outlet.flush()?;
                 flushed = Instant::now();
             }
         }
-        self.session.process(
-            Batch::default(),
-            true,
-            &mut ToTrace {
-                writer: &mut self.writer,
-                queries: &mut self.queries,
-            },
-        )?;
-        self.flush()?;
+        self.session.process(Batch::default(), true, &mut self.outlet)?;
+        self.outlet.flush()?;
         self.name_stacks()
-    }
-
-    fn flush(&mut self) -> Result<(), FormatError> {
-        self.writer.flush_block()?;
-        self.write_queries()
-    }
-
-    fn write_queries(&mut self) -> Result<(), FormatError> {
-        self.queries_told += self.queries.len() as u64;
-        self.writer.queries(&self.queries)?;
-        self.queries.clear();
-        Ok(())
     }
 
     /// While the binaries are still there, so that the trace can be read elsewhere.
@@ -151,7 +117,7 @@ impl Encode {
         // A second Ctrl-C ends pfrec: then the trace is complete but for the names.
         let symbols = stacks.symbolise(|| false);
         self.notes = symbols.notes;
-        symbols.dicts.iter().try_for_each(|dict| self.writer.dict(dict))
+        symbols.dicts.iter().try_for_each(|dict| self.outlet.dict(dict))
     }
 
     /// Takes no time from the recorded program that it could take later.
@@ -167,7 +133,7 @@ impl Encode {
 
     fn batch(&mut self, batch: Batch) -> Result<(), FormatError> {
         if !batch.losses.is_empty() {
-            self.writer.loss(&batch.losses)?;
+            self.outlet.loss(&batch.losses)?;
         }
         if batch
             .losses
@@ -176,40 +142,7 @@ impl Encode {
         {
             self.session.distrust_mappings();
         }
-        let mut sink = ToTrace {
-            writer: &mut self.writer,
-            queries: &mut self.queries,
-        };
-        self.session.process(batch, false, &mut sink)?;
-        if self.queries.len() >= QUERIES {
-            self.write_queries()?;
-        }
-        Ok(())
-    }
-}
-
-struct ToTrace<'a> {
-    writer: &'a mut TraceWriter<WriteQueue>,
-    queries: &'a mut Vec<Query>,
-}
-
-impl Sink for ToTrace<'_> {
-    type Error = FormatError;
-
-    fn dict(&mut self, dict: &Dict) -> Result<(), FormatError> {
-        self.writer.dict(dict)
-    }
-
-    fn event(&mut self, event: &Event) -> Result<(), FormatError> {
-        self.writer.push(event)
-    }
-
-    fn queries(&mut self, queries: &mut Vec<Query>) -> Result<(), FormatError> {
-        self.queries.append(queries);
-        Ok(())
-    }
-
-    fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), FormatError> {
-        self.writer.timeline(entries)
+        self.session.process(batch, false, &mut self.outlet)?;
+        self.outlet.end_batch()
     }
 }

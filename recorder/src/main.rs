@@ -12,6 +12,8 @@ mod host;
 mod identity;
 mod launch;
 mod ledger;
+mod live;
+mod outlet;
 mod output;
 mod progress;
 mod queries;

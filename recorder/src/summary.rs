@@ -29,7 +29,8 @@ const NOTES: usize = 3;
 
 /// What is told at the end.
 pub struct Summary {
-    name: String,
+    /// Of the trace; `None` without one.
+    name: Option<String>,
     bytes: u64,
     recorded: Faults,
     drained: Drained,
@@ -62,9 +63,9 @@ impl Summary {
         encoded: Encoded,
         start_ns: u64,
         command: Option<(Ended, (u64, u64))>,
-        output: &Output,
+        output: Option<&Output>,
     ) -> Result<Self> {
-        let in_file = matches!(output, Output::File(_));
+        let in_file = matches!(output, Some(Output::File(_)));
         let (mut summary, file) =
             Self::try_complete(drained, encoded, start_ns, command).map_err(|source| {
                 let reader_gone = !in_file && is_broken_pipe(&source);
@@ -74,7 +75,7 @@ impl Summary {
                     source,
                 }
             })?;
-        summary.name = file.finish()?;
+        summary.name = file.map(TraceFile::finish).transpose()?;
         Ok(summary)
     }
 
@@ -83,9 +84,9 @@ impl Summary {
         encoded: Encoded,
         start_ns: u64,
         command: Option<(Ended, (u64, u64))>,
-    ) -> Result<(Self, TraceFile)> {
+    ) -> Result<(Self, Option<TraceFile>)> {
         let Encoded {
-            writer,
+            outlet,
             outcome,
             recorded,
             before_exec,
@@ -108,12 +109,11 @@ impl Summary {
             end_ns: drained.end_ns,
             accounting: Some(accounting.clone()),
         };
-        let queue = writer.finish(totals)?;
-        let (file, written) = queue.finish()?;
-        let bytes = written?;
+        let (file, bytes) = outlet.finish(totals)?.unzip();
+        let bytes = bytes.unwrap_or(0);
         let seconds = drained.end_ns.saturating_sub(start_ns) as f64 / 1e9;
         let summary = Self {
-            name: String::new(),
+            name: None,
             bytes,
             recorded,
             drained,
@@ -136,12 +136,7 @@ impl Summary {
             failed,
         } = self.recorded;
         let events = majors + minors + failed;
-        let how = match stop {
-            Stop::Interrupted => " (stopped by Ctrl-C)",
-            Stop::Terminated => " (stopped by a signal)",
-            Stop::TargetGone => " (its processes have ended)",
-            _ => "",
-        };
+        let how = stop.in_words();
         let mut lines = vec![format!(
             "{} page faults in {:.2} s{how}: {} major, {} minor{}",
             HumanCount(events),
@@ -176,13 +171,10 @@ impl Summary {
             lines.push(format!("and {more} more files without symbols"));
         }
         let each = self.bytes as f64 / events.max(1) as f64;
-        lines.push(match events {
-            0 => format!("{}: no fault was seen", self.name),
-            _ => format!(
-                "{}: {}, {each:.2} bytes per fault",
-                self.name,
-                HumanBytes(self.bytes)
-            ),
+        lines.push(match (&self.name, events) {
+            (None, _) => "nothing was recorded".to_owned(),
+            (Some(name), 0) => format!("{name}: no fault was seen"),
+            (Some(name), _) => format!("{name}: {}, {each:.2} bytes per fault", HumanBytes(self.bytes)),
         });
         lines
     }
@@ -371,7 +363,7 @@ mod tests {
             cpus_added: 0,
         };
         Summary {
-            name: "t.pfz".to_owned(),
+            name: Some("t.pfz".to_owned()),
             bytes: 2048,
             recorded: Faults {
                 majors: 1000,

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use nix::unistd::{Uid, User};
-use pf_bpf::{Config, Filters, MAX_RANGES, MappedFile, Target};
+use pf_bpf::{Config, Filters, LiveCounting, MAX_RANGES, MappedFile, Target};
 
 use crate::{
     cgroup,
@@ -28,6 +28,9 @@ const ALL_LANES: u32 = 128 << 20;
 const LEAST_LANE: u32 = 1 << 20;
 const LARGEST_LANE: u32 = 16 << 20;
 
+/// A lane that nothing is written to still has a page.
+const UNUSED_LANE: u32 = 4096;
+
 /// What is recorded.
 pub struct Resolved {
     /// For the probes.
@@ -43,15 +46,23 @@ pub struct Resolved {
 /// Turns options into settings. `held` is the child that becomes COMMAND.
 pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
     let (target, members) = scope(&options.scope, held)?;
-    let queries = queries::resolve(&options.queries, &files(options))?;
+    let queries = match options.output {
+        Some(_) => queries::resolve(&options.queries, &files(options))?,
+        None => queries::Resolved::default(),
+    };
+    let live = live(options, held);
     let config = Config {
         target,
         filters: filters(&options.filter)?,
-        buffer_bytes: options.buffer_bytes.unwrap_or_else(default_lane),
+        buffer_bytes: match live {
+            Some(LiveCounting { alone: true, .. }) => UNUSED_LANE,
+            _ => options.buffer_bytes.unwrap_or_else(default_lane),
+        },
         backend: options.backend,
         stacks: options.stacks,
         breakdown: options.breakdown,
         queries: !queries.is_empty(),
+        live,
     };
     Ok(Resolved {
         config,
@@ -61,9 +72,25 @@ pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
     })
 }
 
+/// What is counted in the kernel.
+fn live(options: &Options, held: Option<&Held>) -> Option<LiveCounting> {
+    options.watch.interval.map(|_| LiveCounting {
+        threads: options.watch.threads,
+        held: held.map(Held::pid),
+        alone: !options.makes_records(),
+    })
+}
+
 /// Checks what can be checked before a command is forked.
 pub fn check(options: &Options) -> Result<()> {
-    filters(&options.filter)?;
+    let filters = filters(&options.filter)?;
+    if let (Some(path), None, Some(_)) = (&options.filter.file, filters.file, options.watch.interval) {
+        bail!(
+            "--file {}: on this file system (overlayfs) the probes cannot tell its faults from others: only a recording \
+             can (-o FILE, without -i)",
+            path.display()
+        );
+    }
     queries::resolve(&options.queries, &files(options))?;
     if let Scope::Cgroup(path) = &options.scope {
         cgroup::find(path)?;

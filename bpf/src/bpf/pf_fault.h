@@ -13,8 +13,10 @@ const volatile __u8 pf_want_vma;
 static __always_inline void pf_open_slot(struct pf_task *state, struct task_struct *task,
                                          struct pf_open *open, __u64 address, __u8 access) {
     open->address = address;
-    open->cpu = bpf_get_smp_processor_id();
-    open->access = access;
+    if (!pf_unrecorded) {
+        open->cpu = bpf_get_smp_processor_id();
+        open->access = access;
+    }
     open->state = PF_OPEN;
     open->attempts = 0;
     open->retried = 0;
@@ -184,6 +186,12 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
             state->filtered++;
         return;
     }
+    if (pf_live) {
+        pf_live_count(state, task, end->major, end->failed, !pf_by_file || open->has_vma, open->ts_ns,
+                      now - open->ts_ns);
+        if (pf_unrecorded)
+            return;
+    }
     if (pf_stacks) {
         state->walking = 1;
         stack = pf_stack_of(task, slot == PF_SLOT_USER, &end->at, open->ts_ns, by_event ? 0 : 1);
@@ -192,8 +200,11 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     if (!pf_begin_fault(&room, by_event)) {
         /* What nobody counted cannot be missing in the books. */
         pf_count_drop(end->failed ? &pf_drops.failed : &pf_drops.reserve);
-        if (!end->failed)
+        if (!end->failed) {
             state->lost++;
+            if (pf_live)
+                pf_live_keeps(state);
+        }
         return;
     }
     fault = room.fault;

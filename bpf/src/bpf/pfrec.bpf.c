@@ -15,10 +15,12 @@
 #include <bpf/usdt.bpf.h>
 #include "pf_kernel.h"
 #include "pf_wire.h"
+#include "pf_live_wire.h"
 #include "pf_state.h"
 #include "pf_vma.h"
 #include "pf_filter.h"
 #include "pf_output.h"
+#include "pf_live.h"
 #include "pf_stack.h"
 #include "pf_offcpu.h"
 #include "pf_query.h"
@@ -294,7 +296,9 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
             state->open[i].state = PF_CLOSED;
         }
         pf_catch_up(state, task, 0);
-        record = bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
+        if (pf_live)
+            pf_live_end(state, task);
+        record = pf_unrecorded ? NULL : bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
         if (record) {
             __builtin_memset(record, 0, sizeof(*record));
             record->kind = PF_EXIT;
@@ -304,7 +308,7 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
             record->tid = tid;
             pf_tell_counts(&record->counts, task, state);
             bpf_ringbuf_submit(record, pf_ring_flags());
-        } else {
+        } else if (!pf_unrecorded) {
             pf_count_drop(&pf_drops.exits);
         }
     }

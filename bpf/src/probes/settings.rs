@@ -150,6 +150,12 @@ impl<'a> Settings<'a> {
         maps.pf_lanes
             .set_max_entries(self.lanes.count * self.lanes.slots)?;
         maps.pf_lane_ends.set_max_entries(self.lanes.count)?;
+        if let Some(live) = self.config.live {
+            maps.pf_live_slots
+                .set_max_entries(live.threads.max(1) + self.lanes.count)?;
+            maps.pf_live_doors.set_max_entries(live.threads.max(1))?;
+            maps.pf_live_ring.set_max_entries(live.ring_slots())?;
+        }
         if !self.config.stacks {
             maps.pf_stacks_sent.set_max_entries(1)?;
         }
@@ -182,6 +188,14 @@ impl<'a> Settings<'a> {
         rodata.pf_lane_count = self.lanes.count;
         rodata.pf_lane_slots = self.lanes.slots;
         rodata.pf_ring_wake_bytes = u64::from(self.ring_bytes() / 4);
+        if let Some(live) = self.config.live {
+            rodata.pf_live = 1;
+            rodata.pf_unrecorded = live.alone.into();
+            rodata.pf_live_room = live.threads.max(1);
+            rodata.pf_live_cpus = self.lanes.count;
+            rodata.pf_live_ring_slots = live.ring_slots();
+            rodata.pf_live_held = live.held.unwrap_or(0);
+        }
         rodata.pf_page_shift = page_shift()?;
         rodata.pf_want_vma = self.backend.sees_vma().into();
         rodata.pf_minor_unseen = self.backend.leaves_minors_open(self.config).into();

@@ -11,6 +11,8 @@ use std::{
 use super::*;
 use crate::{BackendChoice, EntryEvent, Exit, Fault, Filters, Record};
 
+mod live;
+
 fn now_ns() -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,

@@ -52,7 +52,9 @@ pub fn pfrec(arguments: &[&str]) -> Command {
         .split(|argument| *argument == "--")
         .next()
         .unwrap_or_default();
-    let records = own.iter().any(|argument| ["-o", "--output"].contains(argument));
+    let records = own
+        .iter()
+        .any(|argument| ["-o", "--output", "-i", "-v"].contains(argument));
     match env::var("PFREC_TEST_BACKEND") {
         Ok(backend) if records && !own.contains(&"--backend") => plain(
             &program("pfrec"),
