@@ -39,7 +39,7 @@ const INCOMPLETE: [(LossReason, [&str; 2], &str); 4] = [
     (
         LossReason::Query,
         ["record of a query", "records of queries"],
-        "those queries are in no table, and their faults name one that is not known",
+        "those queries are in no table, or without their text",
     ),
 ];
 

@@ -25,7 +25,7 @@ pub enum LossReason {
     Exits = 9,
     /// A stack could not be passed on; its fault is recorded without one.
     Stack = 10,
-    /// Records of queries were lost: faults name a query of which nothing else is known.
+    /// Records of queries were lost, or their texts: faults may name a query of which nothing else is known.
     Query = 11,
 }
 
