@@ -25,7 +25,7 @@ pub fn all() -> Vec<String> {
         .iter()
         .filter_map(|folder| Path::new(folder).read_dir().ok());
     entries
-        .flat_map(|entries| entries.flatten())
+        .flat_map(Iterator::flatten)
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| name.contains(".so"))
         .collect()
