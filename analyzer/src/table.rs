@@ -1,7 +1,7 @@
 //! A small result table and its three renderings. What the columns mean is the business of the queries.
 
 use crate::error::AnalyzeError;
-use crate::text::{escape, json_text, keep_end};
+use crate::text::{escape, json_text, keep_end, keep_start};
 use crate::units::{fixed, grouped};
 use std::io::Write;
 
@@ -33,6 +33,8 @@ pub enum Value {
     Null,
     /// A name, exact in CSV and JSON, escaped in tables.
     Text(String),
+    /// As `Text`; where there is no room it keeps its start, not its end.
+    Prose(String),
     /// An identifier: not grouped.
     Id(u64),
     /// A number of things: grouped in tables.
@@ -67,7 +69,7 @@ impl Value {
     fn in_table(&self) -> String {
         match self {
             Self::Null => String::new(),
-            Self::Text(text) => escape(text),
+            Self::Text(text) | Self::Prose(text) => escape(text),
             Self::Id(id) => id.to_string(),
             Self::Count(count) => grouped(*count),
             Self::Ms(ns) => fixed(*ns, 1_000_000, 3),
@@ -82,7 +84,7 @@ impl Value {
     pub fn plain(&self) -> String {
         match self {
             Self::Null => String::new(),
-            Self::Text(text) => text.clone(),
+            Self::Text(text) | Self::Prose(text) => text.clone(),
             Self::Id(number) | Self::Count(number) => number.to_string(),
             Self::Ms(ns) => fixed(*ns, 1_000_000, 6),
             Self::Us(ns) => fixed(*ns, 1_000, 3),
@@ -97,7 +99,7 @@ impl Value {
         match self {
             Self::Null => "null".to_owned(),
             // Serde's string form: JSON escapes and the quotes.
-            Self::Text(text) => json_text(&serde_json::Value::from(text.as_str())),
+            Self::Text(text) | Self::Prose(text) => json_text(&serde_json::Value::from(text.as_str())),
             number => number.plain(),
         }
     }
@@ -176,7 +178,7 @@ impl Table {
         lines.extend(self.total.iter().map(render));
         let text_column: Vec<bool> = (0..self.heads.len()).map(|column| self.is_text(column)).collect();
         if let Some(width) = width {
-            fit(&mut lines, &text_column, width);
+            fit(&mut lines, &text_column, width, |column| self.is_prose(column));
         }
         let widths = widths(&lines, self.heads.len());
         for line in &lines {
@@ -197,7 +199,14 @@ impl Table {
 
     fn is_text(&self, column: usize) -> bool {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
-        cells.clone().any(|cell| matches!(cell, Value::Text(_)))
+        cells
+            .clone()
+            .any(|cell| matches!(cell, Value::Text(_) | Value::Prose(_)))
+    }
+
+    fn is_prose(&self, column: usize) -> bool {
+        let mut cells = self.rows.iter().filter_map(|row| row.get(column));
+        cells.any(|cell| matches!(cell, Value::Prose(_)))
     }
 }
 
@@ -213,7 +222,7 @@ fn widths(lines: &[Vec<String>], columns: usize) -> Vec<usize> {
 }
 
 /// Shortens the widest text column as far as needed, but never below 16 characters.
-fn fit(lines: &mut [Vec<String>], text_column: &[bool], width: usize) {
+fn fit(lines: &mut [Vec<String>], text_column: &[bool], width: usize, is_prose: impl Fn(usize) -> bool) {
     let widths = widths(lines, text_column.len());
     let total: usize = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
     let text_columns = widths
@@ -229,7 +238,11 @@ fn fit(lines: &mut [Vec<String>], text_column: &[bool], width: usize) {
     let room = widest.saturating_sub(total - width).max(16);
     for line in lines {
         if let Some(cell) = line.get_mut(column) {
-            *cell = keep_end(cell, room);
+            *cell = if is_prose(column) {
+                keep_start(cell, room)
+            } else {
+                keep_end(cell, room)
+            };
         }
     }
 }

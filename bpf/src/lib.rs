@@ -37,6 +37,6 @@ pub use drops::Drops;
 pub use error::ProbeError;
 pub use probes::Probes;
 pub use queries::{QueryArgs, QueryPoint, QueryProbe};
-pub use report::{Attempt, survey};
+pub use report::{Attempt, survey, try_query};
 pub use ring::{Ring, SETTLE_NS};
 pub use wire::{Counts, Exit, Fault, Query, QueryFaults, QueryText, Record, Stack, Times, Vma};

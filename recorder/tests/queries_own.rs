@@ -13,7 +13,7 @@ use common::{
     disk_folder, pfrec, plain,
     process::{run, start},
     program,
-    queries::{Queries, queries},
+    queries::{Queries, queries, supported},
     text,
     trace::assert_whole,
     until,
@@ -164,18 +164,27 @@ fn every_query_has_its_faults(threads: &str, count: &str) {
 #[test]
 #[ignore = "needs root"]
 fn each_query_of_one_thread_has_exactly_its_faults() {
+    if !supported() {
+        return;
+    }
     every_query_has_its_faults("1", "2000");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn each_query_of_sixteen_threads_has_exactly_its_faults() {
+    if !supported() {
+        return;
+    }
     every_query_has_its_faults("16", "300");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_query_in_a_query_has_its_own_faults_and_the_outer_one_the_others() {
+    if !supported() {
+        return;
+    }
     let walk = [
         "--anon",
         "--size",
@@ -211,6 +220,9 @@ fn a_query_in_a_query_has_its_own_faults_and_the_outer_one_the_others() {
 #[test]
 #[ignore = "needs root"]
 fn programs_that_run_already_have_their_queries_from_then_on() {
+    if !supported() {
+        return;
+    }
     let folder = disk_folder();
     let trace = folder.path().join("t.pfz");
     let reports = ["one.csv", "other.csv"].map(|name| folder.path().join(name));
@@ -271,6 +283,9 @@ fn until_walking(pid: u32) {
 #[test]
 #[ignore = "needs root"]
 fn probes_that_two_specs_name_begin_a_query_once() {
+    if !supported() {
+        return;
+    }
     let named = format!(
         "usdt:{}:pf:query_begin..query_end",
         text(&program("mmap-workload"))
@@ -285,6 +300,9 @@ fn probes_that_two_specs_name_begin_a_query_once() {
 #[test]
 #[ignore = "needs root"]
 fn without_queries_the_same_program_is_recorded_without_any() {
+    if !supported() {
+        return;
+    }
     let (measured, queries) = record(
         &["--query", "none"],
         &["--anon", "--size", "1", "--count", "64", "--query-size", "8"],

@@ -10,7 +10,7 @@ use common::{
     disk_folder, pfrec,
     process::run,
     programs::compile,
-    queries::{Queries, queries},
+    queries::{Queries, queries, supported},
     text,
     trace::{assert_books_balance, assert_whole},
 };
@@ -54,6 +54,9 @@ fn named<'a>(queries: &'a Queries, name: &'a str) -> Vec<&'a Query> {
 #[test]
 #[ignore = "needs root"]
 fn each_way_to_leave_a_query_is_told() {
+    if !supported() {
+        return;
+    }
     let folder = disk_folder();
     let program = compile("query_shapes", folder.path());
     let recorded = record(&program, &folder.path().join("t.pfz"), &[], &[]);
@@ -132,6 +135,9 @@ fn each_way_to_leave_a_query_is_told() {
 #[test]
 #[ignore = "needs root"]
 fn a_query_that_is_open_at_the_end_is_told_as_that() {
+    if !supported() {
+        return;
+    }
     let folder = disk_folder();
     let program = compile("query_shapes", folder.path());
     let recorded = record_stopped(&program, &folder.path().join("t.pfz"));
