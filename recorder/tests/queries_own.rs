@@ -315,3 +315,38 @@ fn without_queries_the_same_program_is_recorded_without_any() {
     assert_eq!(measured.len(), 8);
     assert!(queries.rows.is_empty(), "{:#?}", queries.rows);
 }
+
+/// Nobody says which file the probes are in: it is looked for in whatever is run.
+#[test]
+#[ignore = "needs root"]
+fn a_program_that_is_started_later_is_met_at_its_probes() {
+    if !supported() {
+        return;
+    }
+    let folder = disk_folder();
+    let (trace, report) = (folder.path().join("t.pfz"), folder.path().join("queries.csv"));
+    let script = r#"sleep 0.1; "$0" --size 8 --count 500 --delay 2 --query-size 10 --query-report "$1""#;
+    let spec = "--query=usdt:pf:query_begin..query_end";
+    let workload = program("mmap-workload");
+    let shell = ["sh", "-c", script, text(&workload), text(&report)];
+    let mut command = pfrec(&[&["-o", text(&trace), spec, "--"], &shell[..]].concat());
+    command.env("TMPDIR", folder.path());
+    let ended = run(command).ok();
+    assert_whole(&trace, &ended.stderr);
+    let (queries, measured) = (queries(&trace), measured(&report));
+    assert_eq!(measured.len(), 50);
+    let recorded = by_key(&queries);
+    assert!(recorded.len() >= 25, "{} of 50", recorded.len());
+    let ended = measured.iter().filter(|own| recorded.contains_key(&own.id));
+    for own in ended {
+        let query = recorded[&own.id];
+        if !query.begun_before {
+            let total = query.total();
+            assert_eq!(
+                (total.majors, total.minors),
+                (own.majors, own.minors),
+                "{query:?}"
+            );
+        }
+    }
+}
