@@ -15,7 +15,7 @@ use crate::query::events::Events;
 use crate::query::files::Files;
 use crate::query::info::{self, shell_words};
 use crate::query::percentiles::Percentiles;
-use crate::query::queries::{LEGEND, Queries};
+use crate::query::queries::{LEGEND, NARROW, Queries};
 use crate::query::single::Singles;
 use crate::query::single_words;
 use crate::query::stacks::{Base, Stacks, hidden_in_words};
@@ -234,9 +234,19 @@ fn queries(
         FirstLook::Names(rows) => {
             let mut queries = Queries::new(rows);
             let session = read_all(request, input, &mut [&mut queries])?;
-            write_table(&queries.table(&session), &session, request, output)?;
-            let legend = std::iter::once(LEGEND.to_owned());
-            let remarks = legend.chain(queries.remarks()).chain(sampling::remark(&session));
+            let mut table = queries.table(&session, request.format);
+            let width = output.terminal.map_or(usize::MAX, |_| output.width());
+            let left_out = match request.format {
+                Format::Table => table.narrow(width, &NARROW),
+                Format::Csv | Format::Json => Vec::new(),
+            };
+            write_table(&table, &session, request, output)?;
+            let for_width = (!left_out.is_empty())
+                .then(|| format!("a wider terminal also shows {}", left_out.join(", ")));
+            let remarks = std::iter::once(LEGEND.to_owned())
+                .chain(for_width)
+                .chain(queries.remarks())
+                .chain(sampling::remark(&session));
             say_remarks(remarks, request, output)?;
         }
         FirstLook::Singles(chosen) => {

@@ -76,7 +76,8 @@ impl Source {
             let mut input: Box<dyn Read> = if is_stdin {
                 Box::new(io::stdin().lock())
             } else {
-                Box::new(File::open(path)?)
+                let name = crate::text::escape(&path.display().to_string());
+                Box::new(File::open(path).map_err(|error| explain_open(path, &name, &error))?)
             };
             let copied = tempfile::tempfile().and_then(|mut copy| {
                 io::copy(&mut input, &mut copy)?;

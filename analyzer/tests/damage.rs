@@ -76,7 +76,9 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
     };
     report.write_text(&session, filter, &layout, &mut out)?;
     report.write_json(&session, filter, &mut out)?;
-    names.table(&session).write(Format::Table, Some(80), &mut out)?;
+    names
+        .table(&session, Format::Table)
+        .write(Format::Table, Some(80), &mut out)?;
     let singles = singles.finish();
     for format in [Format::Table, Format::Csv, Format::Json] {
         single_words::write(&singles, true, &session, format, Some(80), &mut out)?;

@@ -257,6 +257,33 @@ fn another_version_of_the_record_is_damage_with_a_reason() {
     );
 }
 
+#[test]
+fn any_flipped_byte_costs_the_record_it_is_in() {
+    let whole = common::full_trace();
+    let (all, _) = read(&whole);
+    let is_queries = |(at, _): &(usize, usize)| whole[at + 4] == QUERIES;
+    let (at, len) = frames(&whole).into_iter().find(is_queries).unwrap();
+    for position in at..at + len {
+        let mut flipped = whole.clone();
+        flipped[position] ^= 0xff;
+        let (items, summary) = read(&flipped);
+        let intact: Vec<_> = items
+            .iter()
+            .filter(|item| !matches!(item, Item::Damage(_)))
+            .collect();
+        let expected: Vec<_> = all
+            .iter()
+            .filter(|item| !matches!(item, Item::Queries(_)))
+            .collect();
+        assert_eq!(intact, expected, "byte {position}");
+        assert_eq!(
+            (summary.damages, summary.frames_missing),
+            (1, 1),
+            "byte {position}"
+        );
+    }
+}
+
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), Just(u64::MAX), 0..100u64, any::<u64>()]
 }

@@ -10,7 +10,7 @@ use polars::prelude::PlHashMap;
 use std::cmp::Reverse;
 
 /// Names kept apart; a program can make up a new one for every query.
-pub const NAMES_KEPT: usize = 10_000;
+pub const NAMES_KEPT: usize = 4_000;
 
 /// What the queries beyond are called.
 const OTHERS: &str = "(all other names)";

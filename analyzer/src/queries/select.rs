@@ -2,7 +2,7 @@
 
 use crate::error::AnalyzeError;
 use crate::pattern::Pattern;
-use crate::queries::links::Links;
+use crate::queries::links::{KEPT, Links};
 use crate::queries::{each_row, label};
 use pf_formats::{Query, TraceReader};
 use polars::prelude::PlHashSet;
@@ -91,8 +91,11 @@ pub fn select<R: Read>(reader: TraceReader<R>, patterns: &[String]) -> Result<Se
         has_rows = true;
         if wanted.iter().any(|wanted| wanted.fits(query)) {
             fitting += 1;
-            ids.insert(query.id.0);
-        } else if query.parent.0 != 0 {
+            // More cannot be asked for; see below.
+            if ids.len() <= KEPT {
+                ids.insert(query.id.0);
+            }
+        } else if query.parent.0 != 0 && inside.len() <= KEPT {
             inside.push(query.id.0);
         }
         if query.parent.0 != 0 {
@@ -105,11 +108,20 @@ pub fn select<R: Read>(reader: TraceReader<R>, patterns: &[String]) -> Result<Se
     if !has_rows {
         return Err(without_queries());
     }
+    if ids.len() > KEPT || links.left_out() > 0 {
+        return Err(AnalyzeError::Unanswerable(
+            "the trace has too many queries to tell which are meant by --query".to_owned(),
+        ));
+    }
     links.settle();
     let around = |id: &u64| links.chain(*id).any(|(outer, _)| ids.contains(&outer));
     let inside: Vec<u64> = inside.into_iter().filter(around).collect();
     ids.extend(inside);
+    let has_names = wanted.iter().any(|wanted| matches!(wanted, Wanted::Named(_)));
     let hint = (fitting == 0).then(|| {
+        if !has_names {
+            return format!("the trace has no record of query {}", patterns.join(", "));
+        }
         let more = if names.len() > NAMES_TOLD {
             ", and others"
         } else {
@@ -128,6 +140,6 @@ pub fn select<R: Read>(reader: TraceReader<R>, patterns: &[String]) -> Result<Se
 #[must_use]
 pub fn without_queries() -> AnalyzeError {
     AnalyzeError::Unanswerable(
-        "the trace has no queries: record it with 'pfrec --query SPEC', see 'pfrec --help'".to_owned(),
+        "the trace has no queries: none ran, or none was looked for; 'pfrec --query SPEC' says what begins and ends one".to_owned(),
     )
 }

@@ -11,7 +11,7 @@ use crate::query::classes::{self, faults};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
-use crate::table::{Head, Table, Value};
+use crate::table::{Format, Head, Table, Value};
 use crate::units::grouped;
 use pf_formats::Query as Row;
 use polars::prelude::{DataFrame, PlHashMap};
@@ -21,6 +21,18 @@ const NO_GROUP: u32 = u32::MAX;
 
 /// Entries of page sets of all names together, some 30 bytes each.
 const PAGE_ENTRIES: usize = 8_000_000;
+
+/// What gives way on a narrow terminal, in this order.
+pub const NARROW: [&str; 8] = [
+    "wait_p50_ms",
+    "wall_max_ms",
+    "wall_p50_ms",
+    "minor",
+    "wait_max_ms",
+    "wall_p99_ms",
+    "pages",
+    "recorded",
+];
 
 /// How the numbers of nested queries are to be read.
 pub const LEGEND: &str = "a query counts the faults of queries inside it too, which also have their own row; WAIT is \
@@ -124,17 +136,19 @@ impl Queries {
         }
     }
 
-    /// The table, longest wait first.
+    /// The table, longest wait first. Programs get the same columns every time.
     #[must_use]
-    pub fn table(&self, session: &Session) -> Table {
+    pub fn table(&self, session: &Session, format: Format) -> Table {
         let mut table = self.rows.groups.table();
         let groups = self.rows.groups.sorted();
-        let has_incomplete = self.rows.groups.has_incomplete();
+        let is_data = format != Format::Table;
+        let has_incomplete = is_data || self.rows.groups.has_incomplete();
         let place = |number: u32| self.places.get(number as usize);
         let recorded = |number: u32| place(number).map_or(0, |place| place.rows);
-        let is_partial = groups
-            .iter()
-            .any(|&(_, number, group)| recorded(number) != group.majors.saturating_add(group.minors));
+        let is_partial = is_data
+            || groups
+                .iter()
+                .any(|&(_, number, group)| recorded(number) != group.majors.saturating_add(group.minors));
         for (row, &(_, number, group)) in table.rows.iter_mut().zip(&groups) {
             let pages = place(number).map_or(0, |place| place.files.len().saturating_add(place.memory.len()));
             row.push(Value::Count(pages));
@@ -190,6 +204,12 @@ impl Queries {
             remarks.push(
                 "PAGES are too low: too many pages for so many names; ask for fewer with --query".to_owned(),
             );
+        }
+        if self.rows.links.left_out() > 0 {
+            remarks.push(format!(
+                "too many queries: {} were counted and not joined with their faults",
+                grouped(self.rows.links.left_out())
+            ));
         }
         if self.unknown > 0 {
             let (faults, are) = match self.unknown {
