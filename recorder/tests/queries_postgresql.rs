@@ -9,7 +9,7 @@ use common::{
     disk_folder, pfrec,
     postgresql::Cluster,
     process::{Process, run, start},
-    queries::queries,
+    queries::{queries, supported},
     text,
     trace::{assert_books_balance, try_contents},
     until,
@@ -71,6 +71,9 @@ fn serve(cluster: &Cluster, trace: &Path, spec: &str) -> Process {
 #[test]
 #[ignore = "needs root"]
 fn each_statement_of_two_clients_has_its_text_and_the_faults_of_its_own_session() {
+    if !supported() {
+        return;
+    }
     let (cluster, folder) = (Cluster::make(), disk_folder());
     let trace = folder.path().join("t.pfz");
     let spec = format!(
@@ -125,6 +128,9 @@ fn each_statement_of_two_clients_has_its_text_and_the_faults_of_its_own_session(
 #[test]
 #[ignore = "needs root"]
 fn a_long_statement_is_cut_at_a_whole_character() {
+    if !supported() {
+        return;
+    }
     let (cluster, folder) = (Cluster::make(), disk_folder());
     let trace = folder.path().join("t.pfz");
     // What the probes' arguments mean is known, and they are looked for in the command.
@@ -165,6 +171,9 @@ fn a_long_statement_is_cut_at_a_whole_character() {
 #[test]
 #[ignore = "needs root"]
 fn a_statement_that_fails_is_told_as_left_and_takes_no_faults_of_the_next() {
+    if !supported() {
+        return;
+    }
     let (cluster, folder) = (Cluster::make(), disk_folder());
     let trace = folder.path().join("t.pfz");
     let server = start(cluster.server_command());

@@ -10,7 +10,7 @@ use common::{
     eviction::page_size,
     pfanalyze, pfrec,
     process::run,
-    queries::{Queries, queries},
+    queries::{Queries, queries, supported},
     sqlite::{Database, SHELL, TABLES},
     text,
     trace::assert_whole,
@@ -49,6 +49,9 @@ fn record(database: &Database, script: &Path, trace: &Path) -> Queries {
 #[test]
 #[ignore = "needs root"]
 fn the_query_on_the_cold_table_waits_longest_and_for_pages_of_that_table() {
+    if !supported() {
+        return;
+    }
     let folder = disk_folder();
     let database = Database::make(folder.path());
     let script = database.script(folder.path());
