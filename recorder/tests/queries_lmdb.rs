@@ -7,7 +7,13 @@ mod common;
 use std::{path::Path, process::Command};
 
 use common::{
-    disk_folder, eviction::evict, pfrec, process::run, queries::queries, text, trace::assert_whole,
+    disk_folder,
+    eviction::evict,
+    pfrec,
+    process::run,
+    queries::{queries, supported},
+    text,
+    trace::assert_whole,
 };
 
 /// Not the first in PATH, which may be one without Debian's modules.
@@ -44,6 +50,9 @@ fn make(environment: &Path) {
 #[test]
 #[ignore = "needs root"]
 fn each_call_of_mdb_get_has_the_majors_that_getrusage_counts() {
+    if !supported() {
+        return;
+    }
     let folder = disk_folder();
     let (environment, trace) = (folder.path().join("environment"), folder.path().join("t.pfz"));
     make(&environment);

@@ -95,7 +95,7 @@ fn by_key(queries: &Queries) -> HashMap<u64, &Query> {
 fn assert_equal(measured: &[Measured], queries: &Queries) {
     let recorded = by_key(queries);
     assert_eq!(recorded.len(), measured.len());
-    let (mut waited, mut waited_by_program) = (0, 0);
+    let mut missing = Vec::new();
     for own in measured {
         let query = recorded[&own.id];
         assert_eq!(
@@ -121,26 +121,31 @@ fn assert_equal(measured: &[Measured], queries: &Queries) {
             own.parent,
             "{query:?}"
         );
-        if own.parent == 0 {
-            waited += total.wait_ns;
-            waited_by_program += own.wait_ns;
+        let faults = own.majors + own.minors;
+        if let Some(each) = (own.wait_ns - total.wait_ns).checked_div(faults) {
+            missing.push((each, own.wait_ns / faults));
         }
     }
-    let faults: u64 = measured
-        .iter()
-        .filter(|own| own.parent == 0)
-        .map(|own| own.majors + own.minors)
-        .sum();
+    assert_close(missing);
+}
+
+/// Of what the program waited for a fault, on average over a query, and how much of it the trace does not have: two
+/// probes and two readings of the clock. Between these the scheduler may put the thread off its CPU, which is the
+/// program's wait and not the fault's; so half of the queries must be close. An emulated CPU is slow.
+fn assert_close(mut missing: Vec<(u64, u64)>) {
+    missing.sort_unstable();
+    let (median, whole) = missing[missing.len() / 2];
+    let largest = missing[missing.len() - 1].0;
     eprintln!(
-        "{} queries, {faults} faults: {waited} ns in the trace, {waited_by_program} ns by the program",
-        measured.len()
+        "{} queries with faults; missing per fault: median {median} ns of {whole} ns, largest {largest} ns",
+        missing.len()
     );
-    // Two probes and two readings of the clock lie between the two, for each fault.
-    let allowed = waited_by_program / 10 + faults * 20_000;
-    assert!(
-        waited + allowed >= waited_by_program,
-        "{waited} ns of {waited_by_program} ns"
-    );
+    let emulated = std::env::var_os("PFREC_TEST_EMULATED").is_some();
+    let around = if emulated { 1_000_000 } else { 5_000 };
+    let close = missing
+        .iter()
+        .filter(|(missing, whole)| *missing <= whole / 10 + around);
+    assert!(close.count() * 2 >= missing.len(), "{missing:?}");
 }
 
 fn every_query_has_its_faults(threads: &str, count: &str) {

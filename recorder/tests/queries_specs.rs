@@ -10,7 +10,7 @@ use common::{
     process::{run, start},
     program,
     programs::compile,
-    queries::queries,
+    queries::{queries, supported},
     text, until,
 };
 use tempfile::TempDir;
@@ -34,6 +34,9 @@ fn compiled(name: &str) -> (TempDir, String) {
 #[test]
 #[ignore = "needs root"]
 fn a_name_that_is_not_there_is_answered_with_those_like_it() {
+    if !supported() {
+        return;
+    }
     let workload = program("mmap-workload");
     let workload = text(&workload);
     let error = refused(&format!("usdt:{workload}:pf:query_start..query_end"));
@@ -50,6 +53,9 @@ fn a_name_that_is_not_there_is_answered_with_those_like_it() {
 #[test]
 #[ignore = "needs root"]
 fn a_stripped_program_is_called_that() {
+    if !supported() {
+        return;
+    }
     let (_folder, paths) = compiled("call_paths");
     run(plain(Path::new("strip"), &[&paths])).ok();
     let error = refused(&format!("func:{paths}:touch_one"));
@@ -60,6 +66,9 @@ fn a_stripped_program_is_called_that() {
 #[test]
 #[ignore = "needs root"]
 fn a_function_of_go_is_refused_and_one_of_c_beside_it_is_not() {
+    if !supported() {
+        return;
+    }
     let (folder, like_go) = compiled("like_go");
     let error = refused(&format!("func:{like_go}:main.request"));
     assert!(error.contains("main.request is a function of Go"), "{error}");
@@ -73,6 +82,9 @@ fn a_function_of_go_is_refused_and_one_of_c_beside_it_is_not() {
 #[test]
 #[ignore = "needs root"]
 fn a_file_that_only_another_process_sees_is_reached_through_its_root() {
+    if !supported() {
+        return;
+    }
     let folder = disk_folder();
     let (trace, workload) = (folder.path().join("t.pfz"), program("mmap-workload"));
     let script = "mount -t tmpfs none /mnt && cp \"$0\" /mnt/inside && \

@@ -3,16 +3,20 @@
 
 mod common;
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use common::{
-    disk_folder, pfrec,
+    disk_folder,
+    eviction::page_size,
+    pfanalyze, pfrec,
     process::run,
-    queries::{Queries, queries},
+    queries::{Queries, queries, supported},
     sqlite::{Database, SHELL, TABLES},
     text,
     trace::assert_whole,
 };
+use pf_formats::Query;
+use serde_json::{Value, json};
 
 const LIBRARY: &str = "libsqlite3.so.0";
 
@@ -45,6 +49,9 @@ fn record(database: &Database, script: &Path, trace: &Path) -> Queries {
 #[test]
 #[ignore = "needs root"]
 fn the_query_on_the_cold_table_waits_longest_and_for_pages_of_that_table() {
+    if !supported() {
+        return;
+    }
     let folder = disk_folder();
     let database = Database::make(folder.path());
     let script = database.script(folder.path());
@@ -89,6 +96,8 @@ fn the_query_on_the_cold_table_waits_longest_and_for_pages_of_that_table() {
         );
     }
 
+    assert_on_top(&folder.path().join("cold.pfz"), slowest, &path, &pages);
+
     drop(held);
     let _held = database.warm();
     let second = record(&database, &script, &folder.path().join("warm.pfz"));
@@ -98,6 +107,29 @@ fn the_query_on_the_cold_table_waits_longest_and_for_pages_of_that_table() {
         let mut faults = second.faults(query).iter();
         let major = faults.find(|fault| fault.major && fault.object == path);
         assert!(major.is_none(), "{query:?}: {major:?}");
+    }
+}
+
+/// Asserts what a user is shown: that query first, with its faults in those pages.
+fn assert_on_top(trace: &Path, slowest: &Query, path: &str, pages: &BTreeSet<usize>) {
+    let arguments = ["queries", text(trace), "--slowest", "1", "--format", "json"];
+    let shown: Value = serde_json::from_str(&run(pfanalyze(&arguments)).ok().stdout).unwrap();
+    assert_eq!(shown[0]["query_id"], slowest.id.0, "{shown}");
+    let total = slowest.total();
+    assert_eq!(
+        (&shown[0]["major"], &shown[0]["minor"]),
+        (&json!(total.majors), &json!(total.minors))
+    );
+    let faults = shown[0]["faults"].as_array().unwrap();
+    let in_database: Vec<u64> = faults
+        .iter()
+        .filter(|fault| fault["file"] == path)
+        .map(|fault| fault["file_offset"].as_u64().unwrap())
+        .collect();
+    assert!(in_database.len() * 2 > faults.len(), "{shown}");
+    for offset in in_database {
+        let page = usize::try_from(offset).unwrap() / page_size();
+        assert!(pages.contains(&page), "{offset}: {shown}");
     }
 }
 

@@ -1,7 +1,7 @@
 """What probes cost the calls that they are on: not attached to, attached to and recorded, attached to in a
 process that is not recorded.
 
-Started by scripts/bench.sh, as root. Prints nanoseconds per call: the median of all batches, and the range of the
+Started by scripts/bench.sh, as root. Prints nanoseconds of CPU time per call: the median of all batches, and the range of the
 middle half of them.
 """
 

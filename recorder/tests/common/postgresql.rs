@@ -71,6 +71,13 @@ impl Cluster {
         arguments
     }
 
+    /// The server, started by nobody but its owner.
+    pub fn server_command(&self) -> Command {
+        let mut command = self.command("postgres", &[]);
+        command.args(self.server_arguments());
+        command
+    }
+
     /// A client with these statements, each a query of its own; prints rows only.
     pub fn client(&self, statements: &[&str]) -> Command {
         let mut options = vec![
