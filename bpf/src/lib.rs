@@ -39,6 +39,6 @@ pub use error::ProbeError;
 pub use live::{LIVE_BUCKETS, Live, LiveCounting, LiveCounts, LiveThread, bucket_bounds};
 pub use probes::Probes;
 pub use queries::{QueryArgs, QueryPoint, QueryProbe};
-pub use report::{Attempt, survey};
+pub use report::{Attempt, survey, try_query};
 pub use ring::{Ring, SETTLE_NS};
 pub use wire::{Counts, Exit, Fault, Query, QueryFaults, QueryText, Record, Stack, Times, Vma};

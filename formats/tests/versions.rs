@@ -193,6 +193,30 @@ fn losses_of_all_versions_are_read_and_an_unknown_reason_costs_its_record_only()
 }
 
 #[test]
+fn what_says_nothing_of_queries_is_written_as_0_2_wrote_it() {
+    let loss = |reason| Loss {
+        from_ns: 1,
+        to_ns: 2,
+        cpu: None,
+        reason,
+        count: 1,
+    };
+    let mut writer = common::writer();
+    writer.push(&common::event(1)).unwrap();
+    writer.flush_block().unwrap();
+    writer.loss(&[loss(LossReason::Stack)]).unwrap();
+    writer
+        .loss(&[loss(LossReason::Stack), loss(LossReason::Query)])
+        .unwrap();
+    let trace = writer.finish(Default::default()).unwrap();
+    let kinds: Vec<_> = frames(&trace)
+        .iter()
+        .map(|(at, _)| (trace[at + 4], trace[at + 5]))
+        .collect();
+    assert_eq!(kinds, [(META, 2), (EVENTS, 2), (LOSS, 2), (LOSS, 3), (FOOTER, 2)]);
+}
+
+#[test]
 fn names_and_objects_stay_readable_for_0_1_and_stacks_say_that_they_are_not() {
     let trace = common::full_trace();
     let codecs: Vec<u8> = frames(&trace)

@@ -353,7 +353,7 @@ impl Pipeline {
         session.adopt_members();
         let start_ns = monotonic_ns();
         session.name_queries(resolved.queries.names, start_ns);
-        let later = Later::start(resolved.queries.anywhere)?;
+        let later = Later::start(resolved.queries.anywhere, &resolved.queries.probes)?;
         let meta = host::meta(options, host, &probes, start_ns);
         let header = Header::new(host::random_id()?, utc_offset_ns());
         let trace = ends.file.map(|file| {

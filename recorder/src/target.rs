@@ -16,7 +16,7 @@ use crate::{
     cgroup,
     cli::{Filter, Options, Scope},
     launch::{self, Held},
-    queries,
+    queries::{self, QuerySpec},
     session::{FileIdentity, Members, proc},
 };
 
@@ -105,7 +105,11 @@ fn files(options: &Options) -> Vec<PathBuf> {
         return launch::find(program).into_iter().collect();
     }
     match &options.scope {
-        Scope::Pids { pids, .. } => pids.iter().flat_map(|pid| queries::files_of(*pid)).collect(),
+        Scope::Pids { pids, .. } => queries::files_of(pids.iter().copied()),
+        // Reading all mappings of a machine takes its time, so only when somebody asks.
+        _ if options.queries.iter().any(QuerySpec::is_anywhere) => {
+            queries::files_of(proc::parents().into_iter().map(|(pid, _)| pid))
+        }
         _ => Vec::new(),
     }
 }

@@ -3,15 +3,20 @@
 
 mod common;
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::Path,
+};
 
 use common::{
-    disk_folder, pfrec,
-    process::run,
+    disk_folder, pfrec, plain,
+    process::{run, start},
     program,
-    queries::{Queries, queries},
+    queries::{Queries, queries, supported},
     text,
     trace::assert_whole,
+    until,
 };
 use pf_formats::{Query, QueryEnd};
 
@@ -159,18 +164,27 @@ fn every_query_has_its_faults(threads: &str, count: &str) {
 #[test]
 #[ignore = "needs root"]
 fn each_query_of_one_thread_has_exactly_its_faults() {
+    if !supported() {
+        return;
+    }
     every_query_has_its_faults("1", "2000");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn each_query_of_sixteen_threads_has_exactly_its_faults() {
+    if !supported() {
+        return;
+    }
     every_query_has_its_faults("16", "300");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_query_in_a_query_has_its_own_faults_and_the_outer_one_the_others() {
+    if !supported() {
+        return;
+    }
     let walk = [
         "--anon",
         "--size",
@@ -202,14 +216,18 @@ fn a_query_in_a_query_has_its_own_faults_and_the_outer_one_the_others() {
     }
 }
 
+/// Two processes of one file, whose probes must not be attached to twice.
 #[test]
 #[ignore = "needs root"]
-fn a_program_that_runs_already_has_its_queries_from_then_on() {
+fn programs_that_run_already_have_their_queries_from_then_on() {
+    if !supported() {
+        return;
+    }
     let folder = disk_folder();
-    let (trace, report) = (folder.path().join("t.pfz"), folder.path().join("queries.csv"));
-    let mut walk = common::plain(
-        &program("mmap-workload"),
-        &[
+    let trace = folder.path().join("t.pfz");
+    let reports = ["one.csv", "other.csv"].map(|name| folder.path().join(name));
+    let walks = reports.each_ref().map(|report| {
+        let slow = [
             "--size",
             "8",
             "--count",
@@ -218,46 +236,112 @@ fn a_program_that_runs_already_has_its_queries_from_then_on() {
             "10",
             "--query-size",
             "20",
-            "--query-report",
-            text(&report),
-        ],
-    );
-    walk.env("TMPDIR", folder.path());
-    let walk = common::process::start(walk);
-    let pid = walk.pid().to_string();
-    // It walks once its file is there and mapped.
-    common::until("a walk", || {
+        ];
+        let arguments = [&slow[..], &["--query-report", text(report)]].concat();
+        let mut walk = plain(&program("mmap-workload"), &arguments);
+        walk.env("TMPDIR", folder.path());
+        start(walk)
+    });
+    for walk in &walks {
+        until_walking(walk.pid());
+    }
+    let pids = walks.each_ref().map(|walk| walk.pid().to_string());
+    run(pfrec(&["-o", text(&trace), "-p", &pids.join(",")])).ok();
+    let queries = queries(&trace);
+    for ((walk, pid), report) in walks.into_iter().zip(&pids).zip(&reports) {
+        walk.wait().ok();
+        let measured: HashMap<u64, Measured> =
+            measured(report).into_iter().map(|own| (own.id, own)).collect();
+        let of_process = queries.rows.iter().filter(|query| query.pid.to_string() == *pid);
+        let whole: Vec<&Query> = of_process.filter(|query| !query.begun_before).collect();
+        assert!(whole.len() >= 5 && whole.len() < measured.len(), "{whole:#?}");
+        let keys: HashSet<u64> = whole.iter().map(|query| query.key.unwrap()).collect();
+        assert_eq!(keys.len(), whole.len(), "a query came twice: {whole:#?}");
+        for query in whole {
+            let own = &measured[&query.key.unwrap()];
+            let total = query.total();
+            assert_eq!(
+                (total.majors, total.minors),
+                (own.majors, own.minors),
+                "{own:?}: {query:?}"
+            );
+            assert_eq!((query.end, query.parent.0), (QueryEnd::Ended, 0), "{query:?}");
+        }
+    }
+}
+
+/// It walks once its file is there and mapped.
+fn until_walking(pid: u32) {
+    until("a walk", || {
         let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
         let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).ok();
-        threads
-            .filter_map(name)
-            .any(|name| name.starts_with("pf-worker"))
-            .then_some(())
+        let mut names = threads.filter_map(name);
+        names.any(|name| name.starts_with("pf-worker")).then_some(())
     });
-    run(pfrec(&["-o", text(&trace), "-p", &pid])).ok();
-    walk.wait().ok();
-    let (measured, queries) = (measured(&report), queries(&trace));
-    let measured: HashMap<u64, Measured> = measured.into_iter().map(|own| (own.id, own)).collect();
-    let whole: Vec<&Query> = queries.rows.iter().filter(|query| !query.begun_before).collect();
-    assert!(whole.len() >= 5, "{whole:#?}");
-    for query in whole {
-        let own = &measured[&query.key.unwrap()];
-        let total = query.total();
-        assert_eq!(
-            (total.majors, total.minors),
-            (own.majors, own.minors),
-            "{own:?}: {query:?}"
-        );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn probes_that_two_specs_name_begin_a_query_once() {
+    if !supported() {
+        return;
     }
+    let named = format!(
+        "usdt:{}:pf:query_begin..query_end",
+        text(&program("mmap-workload"))
+    );
+    let (measured, queries) = record(
+        &["--query", &named, "--query", "usdt:pf:query_begin..query_end"],
+        &["--anon", "--size", "1", "--count", "64", "--query-size", "8"],
+    );
+    assert_equal(&measured, &queries);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn without_queries_the_same_program_is_recorded_without_any() {
+    if !supported() {
+        return;
+    }
     let (measured, queries) = record(
         &["--query", "none"],
         &["--anon", "--size", "1", "--count", "64", "--query-size", "8"],
     );
     assert_eq!(measured.len(), 8);
     assert!(queries.rows.is_empty(), "{:#?}", queries.rows);
+}
+
+/// Nobody says which file the probes are in: it is looked for in whatever is run.
+#[test]
+#[ignore = "needs root"]
+fn a_program_that_is_started_later_is_met_at_its_probes() {
+    if !supported() {
+        return;
+    }
+    let folder = disk_folder();
+    let (trace, report) = (folder.path().join("t.pfz"), folder.path().join("queries.csv"));
+    let script = r#"sleep 0.1; "$0" --size 8 --count 500 --delay 2 --query-size 10 --query-report "$1""#;
+    let spec = "--query=usdt:pf:query_begin..query_end";
+    let workload = program("mmap-workload");
+    let shell = ["sh", "-c", script, text(&workload), text(&report)];
+    let mut command = pfrec(&[&["-o", text(&trace), spec, "--"], &shell[..]].concat());
+    command.env("TMPDIR", folder.path());
+    let ended = run(command).ok();
+    assert_whole(&trace, &ended.stderr);
+    let (queries, measured) = (queries(&trace), measured(&report));
+    assert_eq!(measured.len(), 50);
+    let recorded = by_key(&queries);
+    assert!(recorded.len() >= 25, "{} of 50", recorded.len());
+    let ended = measured.iter().filter(|own| recorded.contains_key(&own.id));
+    for own in ended {
+        let query = recorded[&own.id];
+        if !query.begun_before {
+            let total = query.total();
+            assert_eq!(
+                (total.majors, total.minors),
+                (own.majors, own.minors),
+                "{query:?}"
+            );
+        }
+    }
 }

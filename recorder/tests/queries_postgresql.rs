@@ -111,9 +111,9 @@ fn each_statement_of_two_clients_has_its_text_and_the_faults_of_its_own_session(
             );
             assert!(!query.text_cut && !query.begun_before, "{query:?}");
             assert_eq!(total.majors, *majors, "{query:?}");
-            // The server reads its counters a little inside of its probes, and writes the log between the two.
+            // The server reads its counters a little inside of its probes, and writes its log between the two.
             assert!(
-                total.minors >= *minors && total.minors <= minors + 40,
+                total.minors >= *minors && total.minors <= minors + 5,
                 "{query:?}: {minors}"
             );
         }
@@ -126,12 +126,9 @@ fn each_statement_of_two_clients_has_its_text_and_the_faults_of_its_own_session(
 fn a_long_statement_is_cut_at_a_whole_character() {
     let (cluster, folder) = (Cluster::make(), disk_folder());
     let trace = folder.path().join("t.pfz");
-    // Text of the query by default; 255 bytes before the two of `ü`.
-    let spec = format!(
-        "usdt:{}:postgresql:query__start..query__done",
-        text(&cluster.server_program())
-    );
-    let server = serve(&cluster, &trace, &spec);
+    // What the probes' arguments mean is known, and they are looked for in the command.
+    let server = serve(&cluster, &trace, "usdt:postgresql:query__start..query__done");
+    // 255 bytes before the two of `ü`.
     let start = "SELECT 'seen' -- ";
     let long = format!("{start}{}ü and the rest", "x".repeat(255 - start.len()));
     let short = format!("{start}{}", "y".repeat(256 - start.len()));
@@ -159,6 +156,34 @@ fn a_long_statement_is_cut_at_a_whole_character() {
     assert_eq!(
         (with('y').text.as_deref(), with('y').text_cut),
         (Some(&*short), false)
+    );
+}
+
+/// The server leaves a statement that fails by longjmp, past the probe at its end.
+#[test]
+#[ignore = "needs root"]
+fn a_statement_that_fails_is_told_as_left_and_takes_no_faults_of_the_next() {
+    let (cluster, folder) = (Cluster::make(), disk_folder());
+    let trace = folder.path().join("t.pfz");
+    let server = serve(&cluster, &trace, "usdt:postgresql:query__start..query__done");
+    let (wrong, sort) = ("SELECT 1 / 0 AS wrong", sorting("plums", 20_000));
+    let said = run(cluster.client(&[wrong, &sort]));
+    assert!(said.stderr.contains("division by zero"), "{said:?}");
+    assert_eq!(said.stdout, "plums|20000\n");
+    cluster.stop();
+    server.wait().ok();
+    let queries = queries(&trace);
+    let of = |text: &str| {
+        let mut rows = queries.rows.iter();
+        rows.find(|query| query.text.as_deref() == Some(text))
+            .unwrap_or_else(|| panic!("{text}: {:#?}", queries.rows))
+    };
+    let (wrong, sort) = (of(wrong), of(&sort));
+    assert_eq!((wrong.end, sort.end), (QueryEnd::Abandoned, QueryEnd::Ended));
+    assert_eq!((wrong.parent.0, sort.parent.0), (0, 0));
+    assert!(
+        sort.own.minors >= 500 && wrong.own.minors < 500,
+        "{wrong:?} {sort:?}"
     );
 }
 

@@ -49,7 +49,7 @@ fn the_query_on_the_cold_table_waits_longest_and_for_pages_of_that_table() {
     let database = Database::make(folder.path());
     let script = database.script(folder.path());
     let pages = database.pages("cold_one");
-    let cold = database.chill("cold_one");
+    let (cold, held) = database.chill("cold_one");
     let path = text(&database.path).to_owned();
 
     let first = record(&database, &script, &folder.path().join("cold.pfz"));
@@ -74,8 +74,14 @@ fn the_query_on_the_cold_table_waits_longest_and_for_pages_of_that_table() {
         in_database.len(),
         slowest.total()
     );
-    assert!(majors >= 10, "{slowest:?}");
-    for query in first.rows.iter().filter(|query| query.id != slowest.id) {
+    assert!(majors >= 3, "{slowest:?}");
+    let others = first.slowest()[1..].to_vec();
+    assert!(
+        slowest.total().wait_ns > 2 * others[0].total().wait_ns,
+        "{:?}",
+        others[0]
+    );
+    for query in others {
         let mut faults = first.faults(query).iter();
         assert!(
             !faults.any(|fault| fault.major && fault.object == path),
@@ -83,10 +89,15 @@ fn the_query_on_the_cold_table_waits_longest_and_for_pages_of_that_table() {
         );
     }
 
+    drop(held);
+    let _held = database.warm();
     let second = record(&database, &script, &folder.path().join("warm.pfz"));
     assert_eq!(second.rows.len(), first.rows.len());
     for query in &second.rows {
-        assert_eq!(query.total().majors, 0, "{query:?}: {:?}", second.faults(query));
+        // Only the database is held in memory: what a busy machine takes of a library is another matter.
+        let mut faults = second.faults(query).iter();
+        let major = faults.find(|fault| fault.major && fault.object == path);
+        assert!(major.is_none(), "{query:?}: {major:?}");
     }
 }
 
@@ -95,7 +106,7 @@ fn the_query_on_the_cold_table_waits_longest_and_for_pages_of_that_table() {
 fn the_database_is_cold_in_one_table_only() {
     let folder = disk_folder();
     let database = Database::make(folder.path());
-    let cold = database.chill("cold_one");
+    let (cold, _held) = database.chill("cold_one");
     let pages = database.pages("cold_one");
     eprintln!(
         "{} of {} pages of {} are cold",

@@ -85,7 +85,7 @@ static __always_inline void pf_add_faults(struct pf_query_faults *to, const stru
     to->wait_ns += faults->wait_ns;
 }
 
-/* The following are global, so that the verifier looks at each once. */
+/* Loops are in global functions, so that the verifier looks at each once. */
 
 /* Takes the innermost query off and sends it. */
 __noinline int pf_pop_query(struct pf_query_stack *stack, __u32 flags) {
@@ -173,7 +173,7 @@ __noinline int pf_find_query(struct pf_query_stack *stack, __u32 probe, __u64 sp
     return 0;
 }
 
-static __always_inline void pf_send_text(__u64 begin_ns, __u32 tid, __u64 address) {
+static __always_inline void pf_send_text(struct pf_task *state, __u64 begin_ns, __u32 tid, __u64 address) {
     struct pf_query_text *text = bpf_ringbuf_reserve(&pf_ring, sizeof(*text), 0);
     long length;
 
@@ -181,8 +181,11 @@ static __always_inline void pf_send_text(__u64 begin_ns, __u32 tid, __u64 addres
         pf_count_drop(&pf_drops.texts);
         return;
     }
-    /* One more than is kept, to see whether there was more. */
+    /* One more than is kept, to see whether there was more. What is not in memory cannot be read, and the
+     * attempt is no fault of the task's. */
+    state->walking = 1;
     length = bpf_probe_read_user_str(text->text, PF_TEXT_BYTES + 2, (void *)address);
+    state->walking = 0;
     if (length <= 0) {
         pf_count_drop(&pf_drops.texts);
         bpf_ringbuf_discard(text, BPF_RB_NO_WAKEUP);
@@ -197,13 +200,15 @@ static __always_inline void pf_send_text(__u64 begin_ns, __u32 tid, __u64 addres
 }
 
 /* The queries of the current task, if it is recorded. */
-static __always_inline struct pf_query_stack *pf_queries_of(struct task_struct *task) {
+static __always_inline struct pf_query_stack *pf_queries_of(struct task_struct *task,
+                                                            struct pf_task **state) {
     struct pf_query_stack *stack;
 
     /* Its books begin with the recording. */
     if (!pf_recording && pf_met_at_fault())
         return NULL;
-    if (!pf_recorded(task))
+    *state = pf_recorded(task);
+    if (!*state)
         return NULL;
     stack = bpf_task_storage_get(&pf_query_stacks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
     if (!stack) {
@@ -218,7 +223,8 @@ static __always_inline struct pf_query_stack *pf_queries_of(struct task_struct *
 static __always_inline void pf_begin_query(const struct pf_query_point *point, __u64 key, __u64 text,
                                            __u64 sp, bool call) {
     struct task_struct *task = bpf_get_current_task_btf();
-    struct pf_query_stack *stack = pf_queries_of(task);
+    struct pf_task *state;
+    struct pf_query_stack *stack = pf_queries_of(task, &state);
     struct pf_open_query *query;
 
     if (!stack)
@@ -238,7 +244,7 @@ static __always_inline void pf_begin_query(const struct pf_query_point *point, _
     query->call = call;
     query->begin_ns = bpf_ktime_get_ns();
     if (text)
-        pf_send_text(query->begin_ns, task->pid, text);
+        pf_send_text(state, query->begin_ns, task->pid, text);
     stack->depth++;
 }
 
@@ -265,12 +271,13 @@ static __always_inline void pf_send_unbegun(const struct pf_query_point *point, 
 static __always_inline void pf_end_query(const struct pf_query_point *point, __u64 key, __u64 sp) {
     struct task_struct *task = bpf_get_current_task_btf();
     struct pf_query_stack *stack;
+    struct pf_task *state;
     __u32 at;
 
     /* What is open when the recording ends is told as that. */
     if (!pf_recording)
         return;
-    stack = pf_queries_of(task);
+    stack = pf_queries_of(task, &state);
     if (!stack)
         return;
     at = pf_find_query(stack, point->probe, sp, key, point->key);

@@ -12,6 +12,8 @@ use object::{
 /// Where systemtap's macros, and all that follow them, describe probes.
 const NOTES: &str = ".note.stapsdt";
 const PROBE_NOTE: u32 = 3;
+/// What every program of Go has, stripped or not.
+const GO: &str = ".go.buildinfo";
 
 /// Names that are told when one is not found.
 const SUGGESTIONS: usize = 5;
@@ -34,6 +36,14 @@ pub struct Function {
     pub offset: u64,
 }
 
+impl Function {
+    /// Go names functions with their package; C cannot.
+    #[must_use]
+    pub fn is_of_go(&self) -> bool {
+        self.symbol.contains('.')
+    }
+}
+
 impl Binary {
     /// Opens a file; `shown` is how the user knows it.
     pub fn open(path: &Path, shown: &str) -> Result<Self> {
@@ -49,6 +59,13 @@ impl Binary {
 
     fn parse(&self) -> object::Result<ElfFile64<'_, Endianness>> {
         ElfFile64::parse(&*self.bytes)
+    }
+
+    /// Made by the compiler of Go, perhaps with parts in C.
+    #[must_use]
+    pub fn is_go(&self) -> bool {
+        let file = self.parse();
+        file.is_ok_and(|file| file.section_by_name(GO).is_some())
     }
 
     /// All functions, one name for each place.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use pf_bpf::{Probes, QueryProbe};
 
-use super::resolve::{Wanted, has, probe};
+use super::resolve::{Wanted, has, place, probe};
 use crate::{
     say::say,
     session::FileIdentity,
@@ -28,17 +28,21 @@ pub struct Later {
 }
 
 impl Later {
-    /// Looks for `wanted` in every file that is mapped from now on; `None` where nothing is wanted.
-    pub fn start(wanted: Vec<Wanted>) -> Result<Option<Self>> {
+    /// Looks for `wanted` in every file that is mapped from now on, but for those that are `attached` already;
+    /// `None` where nothing is wanted.
+    pub fn start(wanted: Vec<Wanted>, attached: &[QueryProbe]) -> Result<Option<Self>> {
         if wanted.is_empty() {
             return Ok(None);
         }
         let (give, files) = bounded::<PathBuf>(WAITING);
         let (tell, found) = unbounded();
+        let mut attached: HashSet<_> = attached.iter().map(place).collect();
         let search = move || {
             for path in files {
                 for probe in wanted_in(&path, &wanted) {
-                    tell.send(probe).ok();
+                    if attached.insert(place(&probe)) {
+                        tell.send(probe).ok();
+                    }
                 }
             }
         };

@@ -18,6 +18,19 @@ const FOLDERS: [&str; 8] = [
     "/usr/lib",
 ];
 
+/// Names of all that could be meant by a bare one.
+#[must_use]
+pub fn all() -> Vec<String> {
+    let entries = FOLDERS
+        .iter()
+        .filter_map(|folder| Path::new(folder).read_dir().ok());
+    entries
+        .flat_map(Iterator::flatten)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.contains(".so"))
+        .collect()
+}
+
 /// The file `path` means: a path as it is; a bare name in the working directory, on PATH, or among the libraries,
 /// where `libfoo` and `libfoo.so` also stand for their newest version.
 #[must_use]

@@ -1,9 +1,10 @@
 //! Finds the probes that `--query` names, or says what is there instead.
 
 use std::{
-    collections::BTreeSet,
+    collections::HashSet,
     fmt::Write,
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -43,6 +44,15 @@ pub struct Wanted {
 }
 
 impl Resolved {
+    /// The probes of `spec` in those of `files` that have them; returns whether any has.
+    fn add(&mut self, spec: &UsdtSpec, number: u32, files: &[PathBuf]) -> bool {
+        let before = self.probes.len();
+        let found = files.iter().filter(|path| has(path, spec));
+        self.probes
+            .extend(found.map(|path| probe(spec, number, path.clone())));
+        self.probes.len() > before
+    }
+
     /// Whether there is anything to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -69,29 +79,47 @@ pub fn resolve(specs: &[QuerySpec], files: &[PathBuf]) -> Result<Resolved> {
         }
     }
     // Without being asked only where they are for certain, so that others pay nothing.
-    if !asked_for_own {
-        let number = resolved.names.len() as u32;
-        let found: Vec<_> = files.iter().filter(|path| has(path, &own)).collect();
-        if !found.is_empty() {
-            resolved.names.push(own.name());
-        }
-        let probes = found.into_iter().map(|path| probe(&own, number, path.clone()));
-        resolved.probes.extend(probes);
+    if !asked_for_own && resolved.add(&own, resolved.names.len() as u32, files) {
+        resolved.names.push(own.name());
     }
+    // Of those that several specs name, the first.
+    let mut places = HashSet::new();
+    resolved.probes.retain(|probe| places.insert(place(probe)));
     Ok(resolved)
 }
 
-/// The executables and libraries of a process, as this process can open them.
+/// The executables and libraries of processes, each once, as this process can open them.
 #[must_use]
-pub fn files_of(pid: u32) -> Vec<PathBuf> {
+pub fn files_of(pids: impl IntoIterator<Item = u32>) -> Vec<PathBuf> {
     let executable = libc::PROT_EXEC.cast_unsigned();
-    let maps = proc::maps(pid).unwrap_or_default();
-    let files: BTreeSet<_> = maps
-        .into_iter()
-        .filter(|map| map.inode != 0 && map.prot & executable != 0)
-        .map(|map| PathBuf::from(format!("/proc/{pid}/root{}", map.path)))
-        .collect();
-    files.into_iter().collect()
+    let mut seen = HashSet::new();
+    let mut files = Vec::new();
+    for pid in pids {
+        for map in proc::maps(pid).unwrap_or_default() {
+            if map.inode != 0 && map.prot & executable != 0 && seen.insert((map.device, map.inode)) {
+                files.push(PathBuf::from(format!("/proc/{pid}/root{}", map.path)));
+            }
+        }
+    }
+    files
+}
+
+/// What a probe is on, whatever the path of the file: attached to twice, a query would begin twice.
+#[must_use]
+pub fn place(probe: &QueryProbe) -> (Option<(u64, u64)>, String) {
+    let point = match &probe.point {
+        QueryPoint::Usdt {
+            provider, begin, end, ..
+        } => format!("{provider}:{begin}..{end}"),
+        QueryPoint::Function { offset, .. } => offset.to_string(),
+    };
+    (inode(&probe.path), point)
+}
+
+/// `None` if there is no such file.
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Whether a file has both probes. One that cannot be read has none.
@@ -121,9 +149,7 @@ fn usdt(spec: &UsdtSpec, files: &[PathBuf], resolved: &mut Resolved) -> Result<(
     let number = resolved.names.len() as u32;
     resolved.names.push(spec.name());
     let Some(path) = &spec.path else {
-        let found = files.iter().filter(|path| has(path, spec));
-        let probes = found.map(|path| probe(spec, number, path.clone()));
-        resolved.probes.extend(probes);
+        resolved.add(spec, number, files);
         let spec = spec.clone();
         resolved.anywhere.push(Wanted { spec, number });
         return Ok(());
@@ -175,6 +201,13 @@ fn function(spec: &FunctionSpec, resolved: &mut Resolved) -> Result<()> {
     binary.check_machine(&shown)?;
     let functions = binary.functions()?;
     for function in matching(spec, &functions, &shown)? {
+        if function.is_of_go() && binary.is_go() {
+            bail!(
+                "{} is a function of Go, which moves its stacks: a probe at its return would end the program. See \
+                 docs/queries.md for what works",
+                function.name
+            );
+        }
         let number = resolved.names.len() as u32;
         resolved.names.push(function.name.clone());
         resolved.probes.push(QueryProbe {
@@ -265,24 +298,26 @@ fn list(functions: &[&Function]) -> String {
 
 fn find(path: &Path) -> Result<PathBuf> {
     let Some(found) = library::find(path) else {
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        let names: Vec<String> = fs::read_dir(folder)
-            .map(|entries| {
-                entries
-                    .flatten()
-                    .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                    .collect()
-            })
-            .unwrap_or_default();
+        let names = match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            Some(folder) => names_in(folder),
+            None => library::all(),
+        };
         let wanted = path.file_name().unwrap_or_default().to_string_lossy();
         let near = alike(&wanted, names.iter().map(String::as_str));
         let near = if near.is_empty() {
             String::new()
         } else {
-            format!("; in that folder is {}", near.join(", "))
+            format!("; there is {}", near.join(", "))
         };
         bail!("{}: there is no such file{near}", path.display());
     };
-    fs::canonicalize(&found).with_context(|| found.display().to_string())
+    // Links stay: those in /proc lead to what another process sees, and their text to what this one does.
+    std::path::absolute(&found).with_context(|| found.display().to_string())
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }

@@ -118,6 +118,14 @@ impl UsdtSpec {
     }
 }
 
+impl QuerySpec {
+    /// Whether it may be in any file.
+    #[must_use]
+    pub fn is_anywhere(&self) -> bool {
+        matches!(self, Self::Usdt(UsdtSpec { path: None, .. }))
+    }
+}
+
 impl FromStr for QuerySpec {
     type Err = String;
 

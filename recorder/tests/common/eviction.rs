@@ -1,9 +1,9 @@
 //! Which pages of a file are in memory, and making them go.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     ops::Range,
-    os::fd::AsFd,
+    os::fd::{AsFd, AsRawFd},
     path::Path,
     ptr,
 };
@@ -18,7 +18,6 @@ pub fn page_size() -> usize {
 
 /// For each page of `file` whether it is in the page cache, by mincore(2).
 pub fn residency(file: &Path) -> Vec<bool> {
-    use std::os::fd::AsRawFd;
     let opened = File::open(file).unwrap();
     let length = usize::try_from(opened.metadata().unwrap().len()).unwrap();
     let mut states = vec![0_u8; length.div_ceil(page_size())];
@@ -36,7 +35,7 @@ pub fn residency(file: &Path) -> Vec<bool> {
 /// Evicts all of `file`, and asserts that it went.
 pub fn evict(file: &Path) {
     let pages = residency(file).len();
-    evict_pages(file, &[0..pages]);
+    evict_pages(file, std::slice::from_ref(&(0..pages)));
     let left = residency(file).iter().filter(|resident| **resident).count();
     assert_eq!(left, 0, "pages of {} stay in memory", file.display());
 }
@@ -57,7 +56,48 @@ pub fn evict_pages(file: &Path, runs: &[Range<usize>]) {
     }
 }
 
-/// Brings all of `file` into memory.
-pub fn warm(file: &Path) {
-    fs::read(file).unwrap();
+/// Pages that stay in memory as long as this lives: a machine may take any others at any time, for reasons of
+/// its own.
+pub struct Held {
+    mappings: Vec<(*mut libc::c_void, usize)>,
+}
+
+/// Brings these runs of pages of `file` into memory and holds them there.
+pub fn hold(file: &Path, runs: &[Range<usize>]) -> Held {
+    let opened = File::open(file).unwrap();
+    let mut held = Held { mappings: Vec::new() };
+    for run in runs {
+        let (fd, length) = (opened.as_raw_fd(), run.len() * page_size());
+        let offset = i64::try_from(run.start * page_size()).unwrap();
+        // SAFETY: a new mapping, of pages that the file has. One for each run, so that no page beside it is
+        // mapped: those could not be evicted.
+        unsafe {
+            let start = libc::mmap(
+                ptr::null_mut(),
+                length,
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                fd,
+                offset,
+            );
+            assert_ne!(start, libc::MAP_FAILED);
+            held.mappings.push((start, length));
+            assert_eq!(
+                libc::mlock(start, length),
+                0,
+                "{}",
+                std::io::Error::last_os_error()
+            );
+        }
+    }
+    held
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for (start, length) in &self.mappings {
+            // SAFETY: ours, and nobody has pointers into it.
+            unsafe { libc::munmap(*start, *length) };
+        }
+    }
 }

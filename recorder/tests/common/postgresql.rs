@@ -15,11 +15,7 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use super::{
-    NOBODY, folder_of_nobody,
-    process::{Process, run, start},
-    text, until,
-};
+use super::{NOBODY, folder_of_nobody, process::run, text, until};
 
 /// A cluster that [`NOBODY`] owns.
 pub struct Cluster {
@@ -97,11 +93,6 @@ impl Cluster {
         until("a server that answers", || {
             run(self.client(&["SELECT 1"])).status.success().then_some(())
         });
-    }
-
-    /// Starts `client` and returns it with the process that the server has for it, which its first row names.
-    pub fn start(&self, client: Command) -> Process {
-        start(client)
     }
 
     /// Asks the server to end its sessions and go.

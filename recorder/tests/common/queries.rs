@@ -1,8 +1,35 @@
 //! Queries of a trace with their faults, read record by record.
 
-use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::BufReader,
+    path::Path,
+};
 
 use pf_formats::{Columns, Dict, Item, Projection, Query, QueryEnd, QueryFaults, TraceReader};
+
+use super::{disk_folder, pfrec, process::run, program, text};
+
+/// Whether this kernel can tell queries. One before 5.15 has to say so, and is asked for nothing more.
+pub fn supported() -> bool {
+    let folder = disk_folder();
+    let trace = folder.path().join("supported.pfz");
+    let spec = format!("--query=func:{}:main", program("pfrec").display());
+    let ended = run(pfrec(&["-o", text(&trace), &spec, "--", "true"]));
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap(), numbers.next().unwrap());
+    if version >= (5, 15) {
+        ended.ok();
+        return true;
+    }
+    assert!(ended.stderr.contains("--query needs Linux 5.15"), "{ended:#?}");
+    eprintln!("NOT RUN: queries need Linux 5.15, as pfrec says: this is {release}");
+    false
+}
 
 /// A fault that belongs to a query.
 #[derive(Clone, Debug)]

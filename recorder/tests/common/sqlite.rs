@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    eviction::{evict_pages, page_size, residency, warm},
+    eviction::{Held, evict_pages, hold, page_size, residency},
     process::run,
 };
 
@@ -18,7 +18,7 @@ pub const SHELL: &str = "/usr/bin/sqlite3";
 /// Tables of the database, each of [`ROUNDS`] runs of pages.
 pub const TABLES: [&str; 3] = ["left_one", "cold_one", "right_one"];
 const ROUNDS: usize = 8;
-const ROWS_OF_ROUND: usize = 1500;
+const ROWS_OF_ROUND: usize = 6000;
 
 /// A database in a file.
 pub struct Database {
@@ -27,7 +27,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Makes it in `folder`: about 20 MB.
+    /// Makes it in `folder`: about 75 MB, since some machines read ahead by 8 MB.
     pub fn make(folder: &Path) -> Self {
         let database = Self {
             path: folder.join("tables.db"),
@@ -66,38 +66,40 @@ impl Database {
         pages.collect()
     }
 
-    /// Evicts the pages of `table` and leaves the rest in memory; returns those of its pages that went.
-    pub fn chill(&self, table: &str) -> BTreeSet<usize> {
+    /// Evicts the pages of `table` and holds the rest in memory; returns those of its pages that went.
+    pub fn chill(&self, table: &str) -> (BTreeSet<usize>, Held) {
         let pages = self.pages(table);
-        warm(&self.path);
+        let others: BTreeSet<usize> = (0..residency(&self.path).len())
+            .filter(|page| !pages.contains(page))
+            .collect();
+        let held = hold(&self.path, &runs(&others));
         evict_pages(&self.path, &runs(&pages));
         let resident = residency(&self.path);
-        let (mut cold, mut warm_elsewhere) = (BTreeSet::new(), 0);
-        for (page, resident) in resident.iter().enumerate() {
-            if !resident {
-                cold.insert(page);
-            } else if !pages.contains(&page) {
-                warm_elsewhere += 1;
-            }
-        }
         assert!(
-            cold.is_subset(&pages),
-            "the others are warm: {warm_elsewhere} pages"
+            others.iter().all(|page| resident[*page]),
+            "the other tables are warm"
         );
-        assert!(
-            cold.len() * 10 >= pages.len() * 8,
-            "{} of {} pages went",
-            cold.len(),
-            pages.len()
-        );
-        cold
+        let cold: BTreeSet<usize> = pages.iter().copied().filter(|page| !resident[*page]).collect();
+        let (went, all) = (cold.len(), pages.len());
+        assert!(went * 10 >= all * 8, "{went} of {all} pages went");
+        (cold, held)
     }
 
-    /// A script that reads all of each table, in mapped memory.
+    /// Holds all of it in memory.
+    pub fn warm(&self) -> Held {
+        let all = 0..residency(&self.path).len();
+        hold(&self.path, std::slice::from_ref(&all))
+    }
+
+    /// A script that reads rows of each table here and there, in mapped memory.
     pub fn script(&self, folder: &Path) -> PathBuf {
         let mut sql = "PRAGMA mmap_size=1000000000;\n".to_owned();
+        let rows = ROUNDS * ROWS_OF_ROUND;
         for table in TABLES {
-            sql += &format!("SELECT '{table}', sum(length(payload)) FROM {table};\n");
+            sql += &format!(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) \
+                 SELECT '{table}', sum((SELECT length(payload) FROM {table} WHERE id = i * 7919 % {rows} + 1)) FROM n;\n"
+            );
         }
         let script = folder.join("read.sql");
         fs::write(&script, sql).unwrap();
