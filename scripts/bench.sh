@@ -8,6 +8,7 @@ usage() {
     cat <<'HELP'
 Usage: scripts/bench.sh overhead [--runs N] [--quick] [--load TEXT] [--tool TEXT] [--dir DIR] [--raw FILE]
                                  [--no-build]
+       scripts/bench.sh queries [--no-build]
 
 overhead: what recording costs the program that is recorded. Fault-heavy programs (cold file, cached file,
 anonymous memory; one and two threads) run untraced, under pfrec and under other tools, interleaved. Needs
@@ -23,6 +24,9 @@ root (through sudo if need be), perf and bpftrace; what is missing or cannot wor
   -h, --help
 
 A full run takes about a quarter of an hour, --quick two minutes.
+
+queries: what the probes of --query cost the calls that they are on: not attached to, attached to, and in a process
+that is not recorded. Needs root, a C compiler and sys/sdt.h; takes one minute.
 
 Results go to standard output, progress to standard error. Keep the machine quiet meanwhile.
 Exit status: 0 measured, 1 a claim failed or the measurement did, 2 wrong usage.
@@ -73,9 +77,26 @@ overhead() {
     engine overhead "${arguments[@]}"
 }
 
+queries() {
+    local must_build=true
+    case "$*" in
+        '') ;;
+        --no-build) must_build=false ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage_error "unknown argument '$1'" ;;
+    esac
+    refuse_borrowed_home
+    require_root
+    if $must_build; then
+        build
+    fi
+    engine queries
+}
+
 case "${1:-}" in
     overhead) shift; overhead "$@" ;;
+    queries) shift; queries "$@" ;;
     -h | --help) usage ;;
-    '') usage_error "what is to be measured? overhead" ;;
+    '') usage_error "what is to be measured? overhead or queries" ;;
     *) usage_error "unknown subcommand '$1'" ;;
 esac

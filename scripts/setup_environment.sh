@@ -12,8 +12,9 @@ Installs what is missing to build and run pfrec. Each need is tried out (a progr
 so that what came from elsewhere than the package manager counts too. Says first what it will install.
 
   --check   only report, change nothing
-  --dev     also what scripts/test.sh uses: clang-format, shellcheck, jq, git, clippy, and for the virtual
-            machines of scripts/vm.sh QEMU, a static busybox and cpio
+  --dev     also what scripts/test.sh uses: clang-format, shellcheck, jq, git, clippy; sqlite3, PostgreSQL and
+            LMDB for Python, which the tests record (no server is started, and no cluster made); and for the
+            virtual machines of scripts/vm.sh QEMU, a static busybox and cpio
   -h, --help
 
 Exit status: 0 everything is there, 1 something is missing or could not be installed, 2 wrong usage.
@@ -59,6 +60,10 @@ has_certificates() {
         [ -s /etc/ssl/cert.pem ] || [ -n "${SSL_CERT_FILE:-}" ]
 }
 
+has_postgresql() {
+    have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
+}
+
 probe() {
     case "$1" in
         clang) clang_knows_bpf ;;
@@ -71,6 +76,10 @@ probe() {
         certificates) has_certificates ;;
         qemu) have qemu-system-x86_64 ;;
         busybox) have busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1 ;;
+        sqlite3) [ -x /usr/bin/sqlite3 ] ;;
+        postgresql) has_postgresql ;;
+        # the system's Python and library, whatever comes first in PATH
+        lmdb) /usr/bin/python3 -c 'import lmdb' >/dev/null 2>&1 ;;
         debian-keyring) [ -r /usr/share/keyrings/debian-archive-keyring.gpg ] ;;
         *) have "$1" ;;
     esac
@@ -90,6 +99,9 @@ reason() {
         qemu) echo "QEMU for x86-64: scripts/vm.sh tests on other kernels in it" ;;
         busybox) echo "busybox that needs no libraries: the system of the machines of scripts/vm.sh" ;;
         cpio) echo "cpio: packs that system" ;;
+        sqlite3) echo "sqlite3 in /usr/bin: the tests record its queries" ;;
+        postgresql) echo "PostgreSQL's server: the tests record its statements" ;;
+        lmdb) echo "LMDB for /usr/bin/python3: the tests record its gets" ;;
         debian-keyring) echo "keys of Debian: scripts/vm.sh downloads Debian's kernels" ;;
         clang-format | shellcheck | jq | git) echo "$1: scripts/test.sh checks with it" ;;
     esac
@@ -97,7 +109,7 @@ reason() {
 
 needs=(cc libc-headers kernel-headers make pkg-config libelf zlib clang certificates)
 if $dev; then
-    needs+=(clang-format shellcheck jq git)
+    needs+=(clang-format shellcheck jq git sqlite3 postgresql lmdb)
     # Debian's kernels are x86-64 programs of Debian: elsewhere scripts/vm.sh says that it cannot run.
     [ "$(uname -m)" != x86_64 ] || needs+=(qemu busybox cpio)
     ! have apt-get || needs+=(debian-keyring)
@@ -117,6 +129,7 @@ package_debian() {
         certificates) echo ca-certificates ;;
         qemu) echo qemu-system-x86 ;;
         busybox) echo busybox-static ;;
+        lmdb) echo python3-lmdb ;;
         debian-keyring) echo debian-archive-keyring ;;
         *) echo "$1" ;;
     esac
@@ -134,6 +147,9 @@ package_fedora() {
         clang-format) echo clang-tools-extra ;;
         shellcheck) echo ShellCheck ;;
         qemu) echo qemu-system-x86-core ;;
+        sqlite3) echo sqlite ;;
+        postgresql) echo postgresql-server ;;
+        lmdb) echo python3-lmdb ;;
         *) echo "$1" ;;
     esac
 }
@@ -146,8 +162,10 @@ package_arch() {
         pkg-config) echo pkgconf ;;
         certificates) echo ca-certificates ;;
         clang-format) echo clang ;;
+        sqlite3) echo sqlite ;;
+        lmdb) echo python-lmdb ;;
         qemu) echo qemu-system-x86 ;;
-        *) echo "$1" ;; # libelf, zlib, clang, make, shellcheck, jq, git, busybox, cpio
+        *) echo "$1" ;; # libelf, zlib, clang, make, shellcheck, jq, git, postgresql, busybox, cpio
     esac
 }
 
@@ -168,11 +186,26 @@ refresh_lists() {
     lists_are_fresh=true
 }
 
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+# Debian makes a cluster for the whole system and starts it when the server is installed. The tests make their
+# own; only the default is changed, not what somebody has chosen.
+without_system_cluster() {
+    apt_install postgresql-common &&
+        as_root sed -i 's/^# *create_main_cluster *= *true$/create_main_cluster = false/' \
+            /etc/postgresql-common/createcluster.conf
+}
+
 install_packages() {
     case "$family" in
         debian)
-            refresh_lists &&
-                as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+            refresh_lists || return 1
+            case " $* " in
+                *' postgresql '*) without_system_cluster || return 1 ;;
+            esac
+            apt_install "$@"
             ;;
         fedora) as_root dnf install -y "$@" ;;
         # No -y: refreshing the lists without upgrading everything breaks Arch. If it fails: pacman -Syu.

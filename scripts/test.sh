@@ -205,7 +205,8 @@ privileged_tests() {
 # The oldest and the newest kernel of those that users have most; `scripts/vm.sh all` has more of both. What
 # depends on the kernel, for each backend.
 other_kernel() {
-    limited 1800 scripts/vm.sh "$1" touches known_waits cold_device hidden_faults failed_faults awkward_programs medians
+    limited 1800 scripts/vm.sh "$1" touches known_waits cold_device hidden_faults failed_faults awkward_programs \
+        queries_own queries_shapes medians
 }
 
 demo() {

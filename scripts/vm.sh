@@ -34,7 +34,8 @@ HELP
 }
 
 # What a minimal system can run, and what a kernel or a backend can change the outcome of.
-each_backend=(touches exact_counts awkward_programs losses known_waits cold_device hidden_faults failed_faults)
+each_backend=(touches exact_counts awkward_programs losses known_waits cold_device hidden_faults failed_faults queries_own
+    queries_shapes)
 once=(medians)
 limit="${PFREC_VM_LIMIT:-900}"
 

@@ -1,12 +1,12 @@
-//! Writes a synthetic trace, to measure the analyzer: `synthetic FILE EVENTS [THREADS]`.
+//! Writes a synthetic trace, to measure the analyzer: `synthetic FILE EVENTS [THREADS [QUERIES]]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use pf_formats::{CommId, Dict, Event, ObjectKind, TraceWriter};
+use pf_formats::{CommId, Dict, Event, ObjectKind, Query, QueryFaults, QueryId, TraceWriter};
 use std::io::BufWriter;
-use support::{FILE_BASE, file_fault, header, heap_fault, meta, object, totals};
+use support::{FILE_BASE, START_NS, file_fault, header, heap_fault, meta, object, totals};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -14,6 +14,7 @@ fn main() {
     let path = arguments.get(1).expect("synthetic FILE EVENTS [THREADS]");
     let events: u64 = number(2).expect("EVENTS");
     let threads = number(3).unwrap_or(16);
+    let queries = number(4).unwrap_or(0);
     let out = BufWriter::new(std::fs::File::create(path).unwrap());
     let mut writer = TraceWriter::create(out, &header(), &meta()).unwrap();
     let comms = (0..threads).map(|thread| format!("worker-{thread}")).collect();
@@ -67,9 +68,34 @@ fn main() {
             ts_ns: base.ts_ns + index * 2_000,
             tid: 101 + thread,
             comm: CommId(thread + 1),
+            query: QueryId(if queries == 0 {
+                0
+            } else {
+                1 + index * queries / events
+            }),
             ..base
         };
         writer.push(&event).unwrap();
     }
+    let span_ns = events * 2_000 / queries.max(1);
+    let rows: Vec<Query> = (0..queries)
+        .map(|number| Query {
+            id: QueryId(number + 1),
+            parent: QueryId(if number % 10 == 0 { 0 } else { number / 10 * 10 + 1 }),
+            pid: 100,
+            tid: 101,
+            name: "postgresql:query".into(),
+            text: Some(format!("SELECT c{} FROM t WHERE id = {number}", number % 1_000)),
+            begin_ns: START_NS + number * span_ns,
+            end_ns: START_NS + (number + 1) * span_ns,
+            own: QueryFaults {
+                majors: 1,
+                minors: 2,
+                wait_ns: random() % 900_000,
+            },
+            ..Query::default()
+        })
+        .collect();
+    writer.queries(&rows).unwrap();
     writer.finish(totals(&[])).unwrap();
 }

@@ -1,12 +1,13 @@
 //! One request from open to flush. It decides nothing about numbers; it wires input, queries and output together.
 
-use crate::cli::{HeatOptions, Request, StackOptions, Verb};
+use crate::ask_queries::{FirstLook, filter_of_faults, first_look, with_queries};
+use crate::cli::{HeatOptions, QueryOptions, Request, StackOptions, Verb};
 use crate::error::AnalyzeError;
 use crate::heat::collect::{Extent, Heat};
 use crate::heat::draw::{MARGIN_COLUMNS, Style};
 use crate::heat::scale::{Spread, Weight};
 use crate::histogram::precision;
-use crate::input::{self, Input};
+use crate::input::{self, Input, Source};
 use crate::notice;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -14,6 +15,9 @@ use crate::query::events::Events;
 use crate::query::files::Files;
 use crate::query::info::{self, shell_words};
 use crate::query::percentiles::Percentiles;
+use crate::query::queries::{LEGEND, NARROW, Queries};
+use crate::query::single::Singles;
+use crate::query::single_words;
 use crate::query::stacks::{Base, Stacks, hidden_in_words};
 use crate::query::threads::Threads;
 use crate::report::{Layout, Report};
@@ -33,9 +37,24 @@ const DATA_SIZE: (usize, usize) = (64, 128);
 /// # Errors
 /// Input, output, or a question that the trace cannot answer.
 pub fn run(request: &Request) -> anyhow::Result<()> {
-    let input = input::open(&request.trace)?;
+    let reads_rows_first = !request.queries.is_empty() || matches!(request.verb, Verb::Queries(_));
+    let source = Source::open(&request.trace, reads_rows_first)?;
+    let mut input = source.input()?;
     let mut output = Output::open(request.output.as_deref(), input.identity)?;
-    match answer(request, input, &mut output) {
+    let request = &Request {
+        filter: with_queries(request, &source)?,
+        ..request.clone()
+    };
+    let done = if let Verb::Queries(options) = request.verb {
+        let look = first_look(&request.filter, options, &source)?;
+        queries(request, options, look, source.input()?, &mut output)
+    } else {
+        if reads_rows_first {
+            input = source.input()?;
+        }
+        answer(request, input, &mut output)
+    };
+    match done {
         Err(error) if error.is_broken_pipe() => Ok(()),
         Err(AnalyzeError::Format(error)) => Err(input::explain_format(
             &crate::text::escape(&request.trace.display().to_string()),
@@ -66,7 +85,7 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
                 Format::Csv | Format::Json => {
                     warn(&session);
                     say_remarks(sampling::remark(&session), request, output)?;
-                    report.write_json(&session, &mut output.out)?;
+                    report.write_json(&session, &request.filter, &mut output.out)?;
                 }
             }
         }
@@ -101,6 +120,8 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             }
             say_remarks(sampling::remark(&session), request, output)?;
         }
+        // It has two looks at the trace.
+        Verb::Queries(_) => {}
         Verb::Stacks(options) => stacks(request, options, input, output)?,
         Verb::Heatmap(options) => heatmap(request, options, input, output)?,
         Verb::Events => {
@@ -198,12 +219,52 @@ fn stacks(
     say_remarks(remarks, request, output)
 }
 
+fn queries(
+    request: &Request,
+    options: QueryOptions,
+    look: FirstLook,
+    input: Input,
+    output: &mut Output,
+) -> Result<(), AnalyzeError> {
+    let request = &Request {
+        filter: filter_of_faults(&request.filter),
+        ..request.clone()
+    };
+    match look {
+        FirstLook::Names(rows) => {
+            let mut queries = Queries::new(rows);
+            let session = read_all(request, input, &mut [&mut queries])?;
+            let mut table = queries.table(&session, request.format);
+            let width = output.terminal.map_or(usize::MAX, |_| output.width());
+            let left_out = match request.format {
+                Format::Table => table.narrow(width, &NARROW),
+                Format::Csv | Format::Json => Vec::new(),
+            };
+            write_table(&table, &session, request, output)?;
+            let for_width = (!left_out.is_empty())
+                .then(|| format!("a wider terminal also shows {}", left_out.join(", ")));
+            let remarks = std::iter::once(LEGEND.to_owned())
+                .chain(for_width)
+                .chain(queries.remarks())
+                .chain(sampling::remark(&session));
+            say_remarks(remarks, request, output)?;
+        }
+        FirstLook::Singles(chosen) => {
+            let mut singles = Singles::new(chosen);
+            let session = read_all(request, input, &mut [&mut singles])?;
+            say_warnings(&session, request.format, output)?;
+            let width = output.terminal.map(|_| output.width());
+            let alone = matches!(options, QueryOptions::Id(_));
+            let singles = singles.finish();
+            single_words::write(&singles, alone, &session, request.format, width, &mut output.out)?;
+        }
+    }
+    output.out.flush()?;
+    Ok(())
+}
+
 fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Result<Session, AnalyzeError> {
-    let mut progress = Progress::new(input.size);
-    let session = scan(input.reader, &request.filter, queries, &mut |bytes| {
-        progress.tick(bytes);
-    });
-    progress.finish();
+    let session = read_all(request, input, queries);
     if let Ok(session) = &session
         && session.passed == 0
         && !request.filter.is_empty()
@@ -213,6 +274,19 @@ fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Resu
         // Nothing can be done about a closed stderr.
         let _ = writeln!(std::io::stderr(), "{}", crate::text::escape(&hint));
     }
+    session
+}
+
+fn read_all(
+    request: &Request,
+    input: Input,
+    queries: &mut [&mut dyn Query],
+) -> Result<Session, AnalyzeError> {
+    let mut progress = Progress::new(input.size);
+    let session = scan(input.reader, &request.filter, queries, &mut |bytes| {
+        progress.tick(bytes);
+    });
+    progress.finish();
     session
 }
 

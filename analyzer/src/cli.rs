@@ -61,6 +61,13 @@ enum VerbArgs {
         #[command(flatten)]
         stacks: StackArgs,
     },
+    /// What each query (a unit of work on a thread) waited for; for recordings made with pfrec --query
+    Queries {
+        #[command(flatten)]
+        plain: Plain,
+        #[command(flatten)]
+        queries: QueryArgs,
+    },
     /// One line per fault, sorted by time within each block of up to 65,536 events
     Events(Plain),
     /// What the trace says about itself
@@ -115,6 +122,9 @@ struct FilterArgs {
     /// Only files whose path contains PATH, or fits it when it has * or ?; also [anon], [heap], [stack], [shm]
     #[arg(long, value_name = "PATH")]
     file: Vec<String>,
+    /// Only faults in this query, or one inside it: its id, or a part of its name or text, or a pattern with * or ?
+    #[arg(long, value_name = "NAME|ID")]
+    query: Vec<String>,
     /// Only faults that the kernel counts as major: they had to wait for I/O
     #[arg(long)]
     major: bool,
@@ -173,6 +183,17 @@ struct StackArgs {
     depth: Option<u32>,
 }
 
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Queries")]
+struct QueryArgs {
+    /// The N single queries with the longest page-fault wait, each with its faults in order
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "id")]
+    slowest: Option<u16>,
+    /// This query alone, with its faults and the queries around and inside it
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+    id: Option<u64>,
+}
+
 /// What to do, free of clap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -186,6 +207,8 @@ pub struct Request {
     pub output: Option<PathBuf>,
     /// Which faults.
     pub filter: Filter,
+    /// The queries that the filter asks for, by name or id: only the trace knows which these are.
+    pub queries: Vec<String>,
     /// The filters in words.
     pub filters: String,
 }
@@ -200,6 +223,7 @@ pub enum Verb {
     Percentiles(By),
     Heatmap(HeatOptions),
     Stacks(StackOptions),
+    Queries(QueryOptions),
     Events,
     Info,
 }
@@ -219,6 +243,17 @@ pub struct HeatOptions {
     pub columns: Option<usize>,
     /// Regions to draw.
     pub regions: usize,
+}
+
+/// Options of `queries`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryOptions {
+    /// A row per name.
+    Names,
+    /// So many single queries, longest wait first.
+    Slowest(usize),
+    /// One query.
+    Id(u64),
 }
 
 /// Options of `stacks`.
@@ -260,6 +295,7 @@ impl Cli {
                 let options = stacks.into_options(plain.output.format)?;
                 (plain, Verb::Stacks(options))
             }
+            Some(VerbArgs::Queries { plain, queries }) => (plain, Verb::Queries(queries.into_options())),
             Some(VerbArgs::Heatmap { plain, heat }) => (plain, Verb::Heatmap(heat.into_options())),
             Some(VerbArgs::Info { trace, output }) => {
                 return Ok(Request {
@@ -268,6 +304,7 @@ impl Cli {
                     format: output.format,
                     output: output.output,
                     filter: Filter::default(),
+                    queries: Vec::new(),
                     filters: String::new(),
                 });
             }
@@ -284,6 +321,7 @@ impl Cli {
             verb,
             format: plain.output.format,
             output: plain.output.output,
+            queries: plain.filter.query.clone(),
             filter: plain.filter.into_filter()?,
             filters,
         })
@@ -330,6 +368,7 @@ impl FilterArgs {
             class,
             min_latency_ns: self.min_latency,
             max_latency_ns: self.max_latency,
+            queries: None,
         })
     }
 
@@ -351,12 +390,25 @@ impl FilterArgs {
         self.file
             .iter()
             .for_each(|file| say("--file", Some(file.clone())));
+        self.query
+            .iter()
+            .for_each(|query| say("--query", Some(query.clone())));
         say("--major", self.major.then(String::new));
         say("--minor", self.minor.then(String::new));
         say("--failed", self.failed.then(String::new));
         say("--min-latency", self.min_latency.map(crate::units::duration));
         say("--max-latency", self.max_latency.map(crate::units::duration));
         words.join(" ")
+    }
+}
+
+impl QueryArgs {
+    fn into_options(self) -> QueryOptions {
+        match (self.slowest, self.id) {
+            (Some(count), _) => QueryOptions::Slowest(count.into()),
+            (None, Some(id)) => QueryOptions::Id(id),
+            (None, None) => QueryOptions::Names,
+        }
     }
 }
 

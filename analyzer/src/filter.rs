@@ -4,9 +4,10 @@ use crate::class::{Class, ClassBits};
 use crate::error::AnalyzeError;
 use crate::frame::{u8s, u32s};
 use crate::pattern::Pattern;
+use crate::queries::select::IdSet;
 use crate::schema::Column;
 use crate::session::Session;
-use pf_formats::BlockInfo;
+use pf_formats::{BlockInfo, Query};
 use polars::prelude::{BooleanChunked, ChunkCompareIneq, DataFrame, NewChunkedArray, PlHashMap};
 use std::borrow::Cow;
 
@@ -31,6 +32,8 @@ pub struct Filter {
     pub min_latency_ns: Option<u64>,
     /// Latency not above.
     pub max_latency_ns: Option<u64>,
+    /// Innermost query of the thread.
+    pub queries: Option<IdSet>,
 }
 
 /// Answers to `Pattern` questions by dictionary id, so that each name is matched once.
@@ -67,6 +70,7 @@ impl Filter {
         want(!self.comms.is_empty(), Column::CommId);
         want(!self.files.is_empty(), Column::ObjectId);
         want(self.class.is_some(), Column::ClassBits);
+        want(self.queries.is_some(), Column::QueryId);
         columns
     }
 
@@ -88,7 +92,8 @@ impl Filter {
             // The statistics of a block do not tell.
             Some(Class::Failed) | None => false,
         };
-        !(too_early || too_late || too_fast || too_slow || wrong_class)
+        let no_query = self.queries.as_ref().is_some_and(IdSet::is_empty);
+        !(no_query || too_early || too_late || too_fast || too_slow || wrong_class)
     }
 
     /// One flag per row; `None` when every row passes.
@@ -167,7 +172,41 @@ impl Filter {
             let flags = bits.map(|&bits| ClassBits(bits).class() == class);
             and(BooleanChunked::from_iter_values("mask".into(), flags));
         }
+        if let Some(queries) = &self.queries {
+            // Null without a query.
+            let ids = frame.column(Column::QueryId.name())?.u64()?.iter();
+            let flags = ids.map(|id| id.is_some_and(|id| queries.contains(id)));
+            and(BooleanChunked::from_iter_values("mask".into(), flags));
+        }
         Ok(mask)
+    }
+
+    /// Whether a whole query passes. Conditions on single faults do not count: [`Filter::is_about_faults`].
+    #[must_use]
+    pub fn passes_query(&self, query: &Query, session: &Session) -> bool {
+        let began_ns = session.since_start_ns(query.begin_ns);
+        let all_or = |list: &[u32], id| list.is_empty() || list.contains(&id);
+        all_or(&self.pids, query.pid)
+            && all_or(&self.tids, query.tid)
+            && self.from_ns.is_none_or(|from| began_ns >= from)
+            && self.to_ns.is_none_or(|to| began_ns < to)
+            && self.queries.as_ref().is_none_or(|ids| ids.contains(query.id.0))
+    }
+
+    /// The first condition that only a single fault can meet.
+    #[must_use]
+    pub fn is_about_faults(&self) -> Option<&'static str> {
+        let conditions = [
+            (!self.comms.is_empty(), "--comm"),
+            (!self.files.is_empty(), "--file"),
+            (self.class.is_some(), "a class of faults"),
+            (self.min_latency_ns.is_some(), "--min-latency"),
+            (self.max_latency_ns.is_some(), "--max-latency"),
+        ];
+        conditions
+            .into_iter()
+            .find(|(is_given, _)| *is_given)
+            .map(|(_, what)| what)
     }
 
     /// The part of the recording that passes, as (begin, end) in `CLOCK_MONOTONIC`.

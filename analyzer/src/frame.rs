@@ -90,6 +90,12 @@ fn derived(columns: &Columns, column: Column, session: &Session, height: usize) 
                 .with_name(name.into())
                 .into_column()
         }
+        Column::QueryId if !columns.query.is_empty() => {
+            let ids = columns.query.iter().map(|&id| (id != 0).then_some(id));
+            ids.collect::<UInt64Chunked>()
+                .with_name(name.into())
+                .into_column()
+        }
         Column::Comm => named(name, &columns.comm, |id| Some(dicts.comm(id))),
         Column::Kind => named(name, &columns.object, |id| {
             Some(Cow::Borrowed(dicts.kind(id).name()))
@@ -128,6 +134,7 @@ fn is_missing(columns: &Columns, column: Column) -> bool {
         Column::ReclaimNs => columns.reclaim_ns.is_empty(),
         Column::LockNs => columns.lock_ns.is_empty(),
         Column::StackId => columns.stack.is_empty(),
+        Column::QueryId => columns.query.is_empty(),
         other => other.projection().is_none(),
     }
 }

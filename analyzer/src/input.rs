@@ -2,8 +2,8 @@
 
 use pf_formats::{FormatError, TraceReader};
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal, Read};
-use std::path::Path;
+use std::io::{self, BufReader, IsTerminal, Read, Seek};
+use std::path::{Path, PathBuf};
 
 /// A trace ready to be scanned.
 pub struct Input {
@@ -41,6 +41,79 @@ fn stdin_identity() -> Option<(u64, u64)> {
 #[cfg(not(unix))]
 fn stdin_identity() -> Option<(u64, u64)> {
     None
+}
+
+/// A trace that can be opened as often as needed.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    /// What came from a pipe, when it is read more than once; without a name, so it goes away with us.
+    copy: Option<File>,
+    /// That of standard input, where it was copied.
+    identity: Option<(u64, u64)>,
+}
+
+impl Source {
+    /// `path`, where `-` is standard input. A pipe that is to be read `again` is copied to a temporary file first.
+    ///
+    /// # Errors
+    /// One line with a hint.
+    pub fn open(path: &Path, again: bool) -> anyhow::Result<Self> {
+        let is_stdin = path.as_os_str() == "-";
+        let is_pipe = is_stdin
+            || path
+                .metadata()
+                .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+        let mut source = Self {
+            path: path.to_owned(),
+            copy: None,
+            identity: if is_stdin { stdin_identity() } else { None },
+        };
+        if again && is_pipe {
+            if is_stdin && io::stdin().is_terminal() {
+                anyhow::bail!("standard input is a terminal: pipe a trace into it, or give a file");
+            }
+            let mut input: Box<dyn Read> = if is_stdin {
+                Box::new(io::stdin().lock())
+            } else {
+                let name = crate::text::escape(&path.display().to_string());
+                Box::new(File::open(path).map_err(|error| explain_open(path, &name, &error))?)
+            };
+            let copied = tempfile::tempfile().and_then(|mut copy| {
+                io::copy(&mut input, &mut copy)?;
+                Ok(copy)
+            });
+            let copy = copied.map_err(|error| {
+                anyhow::anyhow!(
+                    "queries are read twice, and the copy of the input in {} failed: {error}; give a file, or set TMPDIR",
+                    std::env::temp_dir().display()
+                )
+            })?;
+            source.copy = Some(copy);
+        }
+        Ok(source)
+    }
+
+    /// The trace from its start. One at a time: they may share a position.
+    ///
+    /// # Errors
+    /// One line with a hint.
+    pub fn input(&self) -> anyhow::Result<Input> {
+        let Some(copy) = &self.copy else {
+            return open(&self.path);
+        };
+        let mut file = copy.try_clone()?;
+        file.rewind()?;
+        let size = file.metadata().ok().map(|metadata| metadata.len());
+        let name = crate::text::escape(&self.path.display().to_string());
+        let buffered: Box<dyn Read> = Box::new(BufReader::with_capacity(1 << 18, file));
+        let reader = TraceReader::new(buffered).map_err(|error| explain_format(&name, &error))?;
+        Ok(Input {
+            reader,
+            size,
+            identity: self.identity,
+        })
+    }
 }
 
 /// Opens `path`; `-` is standard input.

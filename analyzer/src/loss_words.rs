@@ -17,7 +17,7 @@ const SHOWN: usize = 5;
 const THREADS_SHOWN: usize = 3;
 
 /// Reasons that cost no fault but leave something else incomplete: what is missing, one and several, and what follows.
-const INCOMPLETE: [(LossReason, [&str; 2], &str); 3] = [
+const INCOMPLETE: [(LossReason, [&str; 2], &str); 4] = [
     (
         LossReason::Sideband,
         [
@@ -35,6 +35,11 @@ const INCOMPLETE: [(LossReason, [&str; 2], &str); 3] = [
         LossReason::Stack,
         ["stack", "stacks"],
         "those faults are recorded without one",
+    ),
+    (
+        LossReason::Query,
+        ["record of a query", "records of queries"],
+        "those queries are in no table, or without their text",
     ),
 ];
 
@@ -187,6 +192,7 @@ pub fn reason_in_words(reason: LossReason) -> &'static str {
         LossReason::InFlight => "faults were still open when the recording ended",
         LossReason::Exits => "ends of threads were not passed on",
         LossReason::Stack => "stacks could not be passed on",
+        LossReason::Query => "records of queries could not be passed on",
     }
 }
 

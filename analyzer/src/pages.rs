@@ -19,6 +19,17 @@ impl PageSet {
         *bits |= bit;
     }
 
+    /// As `insert`, but makes a new entry only where there is `room` for one. Returns whether the page is in.
+    pub fn insert_within(&mut self, space: u32, page: u64, room: &mut usize) -> bool {
+        let before = self.groups.len();
+        if *room == 0 && !self.groups.contains_key(&(space, page / 64)) {
+            return false;
+        }
+        self.insert(space, page);
+        *room -= self.groups.len() - before;
+        true
+    }
+
     /// How many distinct pages were added.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -44,5 +55,8 @@ mod tests {
         }
         set.insert(7, 1);
         assert_eq!(set.len(), 6);
+        let mut room = 1;
+        let pages = [2, 300, 301, 9_000].map(|page| set.insert_within(0, page, &mut room));
+        assert_eq!((pages, set.len(), room), ([true, true, true, false], 9, 0));
     }
 }

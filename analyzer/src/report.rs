@@ -13,6 +13,7 @@ use crate::query::files::Files;
 use crate::query::info::{self, bytes_per_event, shell_words};
 use crate::query::origins::Origins;
 use crate::query::percentiles::class_table;
+use crate::query::query_shares::QueryShares;
 use crate::query::spent;
 use crate::query::threads::Threads;
 use crate::sampling;
@@ -37,6 +38,7 @@ pub struct Report {
     files: Files,
     heat: Heat,
     origins: Origins,
+    queries: QueryShares,
 }
 
 impl Default for Report {
@@ -46,6 +48,7 @@ impl Default for Report {
             files: Files::default(),
             heat: Heat::by_place(),
             origins: Origins::default(),
+            queries: QueryShares::default(),
         }
     }
 }
@@ -65,12 +68,13 @@ pub struct Layout {
 
 impl Report {
     /// The queries to run.
-    pub fn queries(&mut self) -> [&mut dyn Query; 4] {
+    pub fn queries(&mut self) -> [&mut dyn Query; 5] {
         [
             &mut self.threads,
             &mut self.files,
             &mut self.heat,
             &mut self.origins,
+            &mut self.queries,
         ]
     }
 
@@ -123,6 +127,8 @@ impl Report {
                 writeln!(out, "{remark}")?;
             }
         }
+        self.queries
+            .write_text(filter, layout.width, &layout.trace, out)?;
         writeln!(out, "\nFiles and memory, longest wait first")?;
         let mut files = self.files.table(session);
         files.keep_columns(7 + failed);
@@ -242,7 +248,12 @@ impl Report {
     ///
     /// # Errors
     /// When `out` cannot be written.
-    pub fn write_json(&self, session: &Session, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    pub fn write_json(
+        &self,
+        session: &Session,
+        filter: &Filter,
+        out: &mut dyn Write,
+    ) -> Result<(), AnalyzeError> {
         write!(out, "{{\"info\":")?;
         info::write_json(session, out)?;
         write!(out, ",\n\"threads\":")?;
@@ -256,6 +267,10 @@ impl Report {
         }
         write!(out, ",\"files\":")?;
         self.files.table(session).write_json(out)?;
+        if session.queries > 0 {
+            write!(out, ",\"queries\":")?;
+            self.queries.table(filter).write_json(out)?;
+        }
         writeln!(out, "}}")?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::filter::{Filter, NameCache};
 use crate::frame;
 use crate::schema::Column;
 use crate::session::Session;
-use pf_formats::{Columns, Damage, EventsBlock, Item, Projection, TraceReader};
+use pf_formats::{Columns, Damage, EventsBlock, Item, Projection, Query as Row, TraceReader};
 use polars::prelude::DataFrame;
 use std::io::Read;
 
@@ -21,6 +21,9 @@ pub trait Query {
     /// # Errors
     /// When a result cannot be written, or a column is missing.
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError>;
+
+    /// Takes in a recorded query that passes the filter. It may come before or after the faults that name it.
+    fn row(&mut self, _row: &Row, _session: &Session) {}
 }
 
 /// Reads the whole trace. `tick` is called with the bytes consumed so far.
@@ -50,6 +53,12 @@ pub fn scan<R: Read>(
             Item::Dict(dict) => session.dicts.learn(dict),
             Item::Timeline(entries) => session.see_timeline(&entries),
             Item::Loss(losses) => session.see_losses(&losses),
+            Item::Queries(rows) => {
+                session.see_queries(&rows);
+                for row in rows.iter().filter(|row| filter.passes_query(row, &session)) {
+                    queries.iter_mut().for_each(|query| query.row(row, &session));
+                }
+            }
             Item::Footer(footer) => session.see_footer(*footer),
             Item::Damage(damage) => session.see_damage(damage),
             Item::Events(block) => {

@@ -151,7 +151,7 @@ impl Column {
                 Some(Projection::BREAKDOWN)
             }
             Self::StackId => Some(Projection::STACK),
-            Self::QueryId => None,
+            Self::QueryId => Some(Projection::QUERY),
         }
     }
 }

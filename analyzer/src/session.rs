@@ -59,6 +59,8 @@ pub struct Session {
     pub passed: u64,
     /// Rows whose breakdown exceeds their latency, as far as a query looked at breakdowns.
     pub impossible_breakdowns: u64,
+    /// Rows of queries read, before any filter.
+    pub queries: u64,
     /// Blocks read.
     pub blocks: u64,
     /// Size of the file or stream.
@@ -89,6 +91,7 @@ impl Session {
             events: 0,
             passed: 0,
             impossible_breakdowns: 0,
+            queries: 0,
             blocks: 0,
             bytes: 0,
             classes: [0; 3],
@@ -257,6 +260,10 @@ impl Session {
     /// The first record counts: a second one can only be a forgery or an accident.
     pub(crate) fn see_meta(&mut self, meta: Meta) {
         self.meta.get_or_insert(meta);
+    }
+
+    pub(crate) fn see_queries(&mut self, rows: &[pf_formats::Query]) {
+        self.queries = self.queries.saturating_add(rows.len() as u64);
     }
 
     pub(crate) fn see_losses(&mut self, losses: &[Loss]) {

@@ -1,7 +1,7 @@
 //! A small result table and its three renderings. What the columns mean is the business of the queries.
 
 use crate::error::AnalyzeError;
-use crate::text::{escape, json_text, keep_end};
+use crate::text::{escape, json_text, keep_end, keep_start};
 use crate::units::{fixed, grouped};
 use std::io::Write;
 
@@ -33,6 +33,8 @@ pub enum Value {
     Null,
     /// A name, exact in CSV and JSON, escaped in tables.
     Text(String),
+    /// As `Text`; where there is no room it keeps its start, not its end.
+    Prose(String),
     /// An identifier: not grouped.
     Id(u64),
     /// A number of things: grouped in tables.
@@ -67,7 +69,7 @@ impl Value {
     fn in_table(&self) -> String {
         match self {
             Self::Null => String::new(),
-            Self::Text(text) => escape(text),
+            Self::Text(text) | Self::Prose(text) => escape(text),
             Self::Id(id) => id.to_string(),
             Self::Count(count) => grouped(*count),
             Self::Ms(ns) => fixed(*ns, 1_000_000, 3),
@@ -82,7 +84,7 @@ impl Value {
     pub fn plain(&self) -> String {
         match self {
             Self::Null => String::new(),
-            Self::Text(text) => text.clone(),
+            Self::Text(text) | Self::Prose(text) => text.clone(),
             Self::Id(number) | Self::Count(number) => number.to_string(),
             Self::Ms(ns) => fixed(*ns, 1_000_000, 6),
             Self::Us(ns) => fixed(*ns, 1_000, 3),
@@ -97,7 +99,7 @@ impl Value {
         match self {
             Self::Null => "null".to_owned(),
             // Serde's string form: JSON escapes and the quotes.
-            Self::Text(text) => json_text(&serde_json::Value::from(text.as_str())),
+            Self::Text(text) | Self::Prose(text) => json_text(&serde_json::Value::from(text.as_str())),
             number => number.plain(),
         }
     }
@@ -169,6 +171,50 @@ impl Table {
         Ok(())
     }
 
+    /// Leaves out columns until a line of the table format fits into `width`, text columns at their shortest: of `names`,
+    /// the first first. Returns their titles.
+    pub fn narrow(&mut self, width: usize, names: &[&str]) -> Vec<&'static str> {
+        let mut left_out = Vec::new();
+        for name in names {
+            if line_width(&self.least_widths()) <= width {
+                break;
+            }
+            if let Some(column) = self.heads.iter().position(|head| head.name == *name) {
+                left_out.push(self.heads.remove(column).title);
+                let rows = self.rows.iter_mut().chain(self.total.iter_mut());
+                rows.filter(|row| column < row.len()).for_each(|row| {
+                    row.remove(column);
+                });
+            }
+        }
+        left_out
+    }
+
+    fn least_widths(&self) -> Vec<usize> {
+        let least = |column: usize| {
+            let cells = self
+                .rows
+                .iter()
+                .chain(&self.total)
+                .filter_map(|row| row.get(column));
+            let widest = cells
+                .map(|cell| cell.in_table().chars().count())
+                .max()
+                .unwrap_or(0);
+            let title = self
+                .heads
+                .get(column)
+                .map_or(0, |head| head.title.chars().count());
+            let widest = widest.max(title);
+            if self.is_text(column) {
+                widest.min(TEXT_ROOM)
+            } else {
+                widest
+            }
+        };
+        (0..self.heads.len()).map(least).collect()
+    }
+
     fn write_table(&self, width: Option<usize>, out: &mut dyn Write) -> Result<(), AnalyzeError> {
         let render = |row: &Vec<Value>| row.iter().map(Value::in_table).collect::<Vec<String>>();
         let mut lines: Vec<Vec<String>> = vec![self.heads.iter().map(|head| head.title.to_owned()).collect()];
@@ -176,7 +222,7 @@ impl Table {
         lines.extend(self.total.iter().map(render));
         let text_column: Vec<bool> = (0..self.heads.len()).map(|column| self.is_text(column)).collect();
         if let Some(width) = width {
-            fit(&mut lines, &text_column, width);
+            fit(&mut lines, &text_column, width, |column| self.is_prose(column));
         }
         let widths = widths(&lines, self.heads.len());
         for line in &lines {
@@ -197,7 +243,14 @@ impl Table {
 
     fn is_text(&self, column: usize) -> bool {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
-        cells.clone().any(|cell| matches!(cell, Value::Text(_)))
+        cells
+            .clone()
+            .any(|cell| matches!(cell, Value::Text(_) | Value::Prose(_)))
+    }
+
+    fn is_prose(&self, column: usize) -> bool {
+        let mut cells = self.rows.iter().filter_map(|row| row.get(column));
+        cells.any(|cell| matches!(cell, Value::Prose(_)))
     }
 }
 
@@ -212,26 +265,39 @@ fn widths(lines: &[Vec<String>], columns: usize) -> Vec<usize> {
     (0..columns).map(|column| width(column).unwrap_or(0)).collect()
 }
 
-/// Shortens the widest text column as far as needed, but never below 16 characters.
-fn fit(lines: &mut [Vec<String>], text_column: &[bool], width: usize) {
+/// Characters that a text column keeps.
+const TEXT_ROOM: usize = 16;
+
+/// Shortens text columns as far as needed, the widest first, but never below 16 characters.
+fn fit(lines: &mut [Vec<String>], text_column: &[bool], width: usize, is_prose: impl Fn(usize) -> bool) {
     let widths = widths(lines, text_column.len());
-    let total: usize = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
-    let text_columns = widths
-        .iter()
-        .enumerate()
-        .filter(|&(column, _)| text_column.get(column) == Some(&true));
-    let Some((column, &widest)) = text_columns.max_by_key(|&(_, width)| width) else {
-        return;
+    let is_text = |column: usize| text_column.get(column) == Some(&true);
+    let cut = |room: usize| -> Vec<usize> {
+        let each = widths.iter().enumerate();
+        each.map(|(column, &width)| if is_text(column) { width.min(room) } else { width })
+            .collect()
     };
-    if total <= width {
-        return;
+    let texts = (0..widths.len()).filter(|&column| is_text(column));
+    let widest = texts.clone().filter_map(|column| widths.get(column)).max();
+    let mut room = widest.copied().unwrap_or(0);
+    while room > TEXT_ROOM && line_width(&cut(room)) > width {
+        room -= 1;
     }
-    let room = widest.saturating_sub(total - width).max(16);
-    for line in lines {
-        if let Some(cell) = line.get_mut(column) {
-            *cell = keep_end(cell, room);
+    for column in texts {
+        for line in lines.iter_mut() {
+            if let Some(cell) = line.get_mut(column) {
+                *cell = if is_prose(column) {
+                    keep_start(cell, room)
+                } else {
+                    keep_end(cell, room)
+                };
+            }
         }
     }
+}
+
+fn line_width(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -301,6 +367,19 @@ mod tests {
         assert_eq!(parsed[0]["max_us"], 1.5);
         assert!(parsed[1]["max_us"].is_null());
         assert_eq!(text.lines().count(), 4);
+    }
+
+    #[test]
+    fn columns_give_way_in_the_order_that_the_caller_says() {
+        let names = ["max_us", "count", "absent"];
+        let narrowed = |width| {
+            let mut table = sample();
+            let left_out = table.narrow(width, &names);
+            (left_out, table.heads.len(), table.rows[0].len())
+        };
+        assert_eq!(narrowed(27), (vec![], 3, 3));
+        assert_eq!(narrowed(26), (vec!["MAX_US"], 2, 2));
+        assert_eq!(narrowed(3), (vec!["MAX_US", "COUNT"], 1, 1));
     }
 
     #[test]

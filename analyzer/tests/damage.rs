@@ -1,23 +1,30 @@
 //! Damaged and hostile traces through the library: never a panic, and what can be read is read.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod query_fixture;
 mod support;
 
-use pf_formats::{Breakdown, CommId, Event, ObjectId, Origin, StackId, TraceReader};
+use pf_formats::{
+    Breakdown, CommId, Event, ObjectId, Origin, Query, QueryEnd, QueryFaults, QueryId, StackId, TraceReader,
+};
 use pfanalyze::error::AnalyzeError;
 use pfanalyze::filter::Filter;
 use pfanalyze::heat::collect::{Extent, Heat};
 use pfanalyze::heat::draw::Style;
 use pfanalyze::heat::scale::{Spread, Weight};
 use pfanalyze::notice;
+use pfanalyze::queries::each_row;
 use pfanalyze::query::events::Events;
 use pfanalyze::query::info;
 use pfanalyze::query::percentiles::{By, Percentiles};
+use pfanalyze::query::queries::{Queries, Rows};
+use pfanalyze::query::single::{Choice, Chosen, Singles};
+use pfanalyze::query::single_words;
 use pfanalyze::report::{Layout, Report};
 use pfanalyze::scan::scan;
 use pfanalyze::session::Session;
 use pfanalyze::table::Format;
-use support::{dicts, events, meta, small, trace};
+use support::{dicts, events, meta, small, totals, trace, writer};
 
 const STYLE: Style = Style {
     weight: Weight::Wait,
@@ -32,13 +39,23 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
         [By::Class, By::Tid, By::Comm, By::File, By::Origin, By::Access].map(Percentiles::new);
     let mut rows = Vec::new();
     let mut events = Events::new(Format::Json, &mut rows);
-    let [threads, files, map, origins] = report.queries();
+    let (mut rows_by_name, mut chosen) = (Rows::default(), Chosen::new(Choice::Slowest(9)));
+    each_row(TraceReader::new(bytes)?, |row, session| {
+        let passes = filter.passes_query(row, session);
+        rows_by_name.add(row, passes);
+        chosen.add(row, passes);
+    })?;
+    let (mut names, mut singles) = (Queries::new(rows_by_name), Singles::new(chosen));
+    let [threads, files, map, origins, shares] = report.queries();
     let [a, b, c, d, e, f] = &mut percentiles;
     let queries: &mut [&mut dyn pfanalyze::scan::Query] = &mut [
         threads,
         files,
         map,
         origins,
+        shares,
+        &mut names,
+        &mut singles,
         &mut heat,
         &mut events,
         a,
@@ -58,7 +75,14 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
         filters: String::new(),
     };
     report.write_text(&session, filter, &layout, &mut out)?;
-    report.write_json(&session, &mut out)?;
+    report.write_json(&session, filter, &mut out)?;
+    names
+        .table(&session, Format::Table)
+        .write(Format::Table, Some(80), &mut out)?;
+    let singles = singles.finish();
+    for format in [Format::Table, Format::Csv, Format::Json] {
+        single_words::write(&singles, true, &session, format, Some(80), &mut out)?;
+    }
     heat.settle();
     heat.write_text(
         &session,
@@ -83,7 +107,12 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
 
 #[test]
 fn a_trace_cut_at_any_byte_is_read_as_far_as_it_goes() {
-    let whole = small();
+    for whole in [small(), query_fixture::known()] {
+        cut_anywhere(&whole);
+    }
+}
+
+fn cut_anywhere(whole: &[u8]) {
     let mut most = 0;
     for length in 0..whole.len() {
         let Ok(session) = everything(&whole[..length], &Filter::default()) else {
@@ -99,14 +128,19 @@ fn a_trace_cut_at_any_byte_is_read_as_far_as_it_goes() {
         most = session.events;
     }
     assert_eq!(most, 7);
-    assert!(everything(&whole, &Filter::default()).unwrap().finished);
+    assert!(everything(whole, &Filter::default()).unwrap().finished);
 }
 
 #[test]
 fn a_trace_with_any_byte_changed_does_no_harm() {
-    let whole = small();
+    for whole in [small(), query_fixture::known()] {
+        change_anywhere(&whole);
+    }
+}
+
+fn change_anywhere(whole: &[u8]) {
     for position in 0..whole.len() {
-        let mut bytes = whole.clone();
+        let mut bytes = whole.to_vec();
         bytes[position] ^= 0x55;
         if let Ok(session) = everything(&bytes, &Filter::default()) {
             assert!(session.events <= 7);
@@ -167,10 +201,13 @@ fn extreme_values_do_not_overflow() {
                         lock_ns: big,
                     }),
                     stack: StackId(id),
+                    query: QueryId(big),
                 })
             })
             .collect();
-        let bytes = trace(&extreme, &dicts(), &all, &[]);
+        let mut writer = writer(&extreme, &dicts(), &all, &[]);
+        writer.queries(&extreme_queries()).unwrap();
+        let bytes = writer.finish(totals(&all)).unwrap();
         let narrow = Filter {
             from_ns: Some(1),
             to_ns: Some(u64::MAX),
@@ -183,4 +220,28 @@ fn extreme_values_do_not_overflow() {
             assert_eq!(session.events, 12);
         }
     }
+}
+
+fn extreme_queries() -> Vec<Query> {
+    let most = QueryFaults {
+        majors: u64::MAX,
+        minors: u64::MAX,
+        wait_ns: u64::MAX,
+    };
+    let ends = [QueryEnd::Ended, QueryEnd::Open, QueryEnd::Abandoned];
+    let ids = [1, u64::MAX / 2, u64::MAX - 1, u64::MAX];
+    let query = |(id, end)| Query {
+        id: QueryId(id),
+        parent: QueryId(u64::MAX - id),
+        pid: u32::MAX,
+        key: Some(u64::MAX),
+        begin_ns: id,
+        end_ns: u64::MAX - id,
+        end,
+        own: most,
+        nested: most,
+        ..Query::default()
+    };
+    let pairs = ids.into_iter().flat_map(|id| ends.map(|end| (id, end)));
+    pairs.map(query).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::BackendChoice;
+use crate::{BackendChoice, LiveCounting};
 
 /// Most address ranges that can be asked for: `PF_RANGES` of `pf_filter.h`.
 pub const MAX_RANGES: usize = 16;
@@ -87,6 +87,10 @@ pub struct Config {
     pub stacks: bool,
     /// Whether the time of a fault is broken down.
     pub breakdown: bool,
+    /// What is counted in the kernel, if anything.
+    pub live: Option<LiveCounting>,
+    /// Whether queries will be attached.
+    pub queries: bool,
 }
 
 impl Config {
@@ -100,6 +104,8 @@ impl Config {
             backend: BackendChoice::Auto,
             stacks: false,
             breakdown: false,
+            live: None,
+            queries: false,
         }
     }
 }

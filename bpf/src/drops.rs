@@ -17,6 +17,14 @@ pub struct Drops {
     pub exits: u64,
     /// A user stack was lost to a full ring.
     pub stacks: u64,
+    /// A query was lost to a full ring.
+    pub queries: u64,
+    /// The text of a query was lost to a full ring, or was not in memory.
+    pub texts: u64,
+    /// A query was nested too deep to be told.
+    pub deep: u64,
+    /// An end probe of no query that was open.
+    pub unmatched: u64,
     /// Runs of a probe that the kernel skipped because it was already running on that CPU.
     pub recursion: u64,
 }

@@ -1,6 +1,6 @@
 //! Why probes could not be loaded or attached, with what to do about it.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
@@ -21,6 +21,16 @@ pub enum ProbeError {
     Attach {
         /// Name of the BPF program.
         program: &'static str,
+        /// What libbpf returned.
+        source: libbpf_rs::Error,
+    },
+    /// A query probe could not be attached.
+    #[error("cannot attach to {point} in {}", path.display())]
+    Query {
+        /// The probe in the file.
+        point: String,
+        /// The file.
+        path: PathBuf,
         /// What libbpf returned.
         source: libbpf_rs::Error,
     },
@@ -65,7 +75,9 @@ impl ProbeError {
     pub fn is_permission(&self) -> bool {
         let denied = |kind| kind == libbpf_rs::ErrorKind::PermissionDenied;
         match self {
-            Self::Load { source, .. } | Self::Attach { source, .. } => denied(source.kind()),
+            Self::Load { source, .. } | Self::Attach { source, .. } | Self::Query { source, .. } => {
+                denied(source.kind())
+            }
             Self::Ring(source) | Self::Roots(source) | Self::Types(source) => denied(source.kind()),
             Self::PerfEvent { source, .. } | Self::Lanes(source) => {
                 source.kind() == io::ErrorKind::PermissionDenied

@@ -21,12 +21,15 @@ pub(crate) struct Features {
     pub(crate) task_pt_regs: bool,
     /// `bpf_find_vma` (5.17) and a tracepoint that tells when mappings change.
     pub(crate) find_vma: bool,
+    /// `bpf_get_attach_cookie` (5.15): tells which query probe was met.
+    pub(crate) attach_cookie: bool,
 }
 
 impl Features {
     pub(crate) fn of_this_kernel() -> Self {
         Self {
             task_storage: has_helper(libbpf_sys::BPF_FUNC_task_storage_get),
+            attach_cookie: has_helper(libbpf_sys::BPF_FUNC_get_attach_cookie),
             task_pt_regs: has_helper(libbpf_sys::BPF_FUNC_task_pt_regs),
             find_vma: has_helper(libbpf_sys::BPF_FUNC_find_vma)
                 && kernel_types().is_ok_and(|types| has_tracepoint(&types, "mmap_lock_acquire_returned")),

@@ -78,7 +78,7 @@ impl Lanes {
 }
 
 /// The values of a BPF array in shared memory.
-struct Mapping<T> {
+pub(crate) struct Mapping<T> {
     start: NonNull<T>,
     count: usize,
 }
@@ -87,7 +87,8 @@ struct Mapping<T> {
 unsafe impl<T> Send for Mapping<T> {}
 
 impl<T> Mapping<T> {
-    fn new(map: BorrowedFd<'_>, count: usize) -> Result<Self, ProbeError> {
+    /// Maps the first `count` values.
+    pub(crate) fn new(map: BorrowedFd<'_>, count: usize) -> Result<Self, ProbeError> {
         // SAFETY: a new mapping at an address of the kernel's choice; no other memory is touched.
         let start = unsafe {
             libc::mmap(
@@ -107,7 +108,8 @@ impl<T> Mapping<T> {
         Ok(Self { start, count })
     }
 
-    fn at(&self, index: usize) -> *mut T {
+    /// The value at `index`, which is below the count.
+    pub(crate) fn at(&self, index: usize) -> *mut T {
         debug_assert!(index < self.count);
         // SAFETY: callers stay below `count`.
         unsafe { self.start.as_ptr().add(index) }

@@ -21,6 +21,8 @@ use crate::{
     features::Features,
     lanes::Lanes,
     libbpf_log::{capture, load_error},
+    live::{Live, LiveMaps},
+    queries::QueryProbe,
     skel::{PfrecSkel, PfrecSkelBuilder, types},
 };
 use settings::{LaneLayout, Settings};
@@ -29,7 +31,7 @@ use settings::{LaneLayout, Settings};
 pub struct Probes {
     // Declared first, to be dropped first: the programs outlive what they are attached to.
     cpus: CpuEvents,
-    _links: Vec<Link>,
+    links: Vec<Link>,
     skel: PfrecSkel<'static>,
     backend: &'static dyn Backend,
     config: Config,
@@ -88,7 +90,7 @@ impl Probes {
         }
         Ok(Self {
             cpus,
-            _links: links,
+            links,
             skel,
             backend,
             config: config.clone(),
@@ -101,9 +103,10 @@ impl Probes {
         self.write_global(|bss| &raw mut bss.pf_recording, 1);
     }
 
-    /// Ends the recording: no fault that enters from now on. Those on their way still complete until
-    /// the probes are dropped.
-    pub fn stop(&mut self) {
+    /// Ends the recording: no fault that enters from now on, which is `now_ns` of `CLOCK_MONOTONIC`. Those on
+    /// their way still complete until the probes are dropped.
+    pub fn stop(&mut self, now_ns: u64) {
+        self.write_global(|bss| &raw mut bss.pf_stopped_ns, now_ns);
         self.write_global(|bss| &raw mut bss.pf_recording, 0);
     }
 
@@ -113,6 +116,38 @@ impl Probes {
         let (slots, ends) = (maps.pf_lanes.as_fd(), maps.pf_lane_ends.as_fd());
         let lanes = Lanes::map(slots, ends, self.lanes.count as usize, self.lanes.slots)?;
         Ring::new(&maps.pf_ring, lanes)
+    }
+
+    /// The counts in the kernel, if the configuration asks for them. Call once.
+    pub fn live(&self) -> Result<Option<Live>, ProbeError> {
+        let maps = &self.skel.maps;
+        let maps = LiveMaps {
+            slots: maps.pf_live_slots.as_fd(),
+            doors: maps.pf_live_doors.as_fd(),
+            ring: maps.pf_live_ring.as_fd(),
+            ends: maps.pf_live_ends.as_fd(),
+        };
+        let counting = self.config.live;
+        counting
+            .map(|counting| Live::map(&maps, counting, self.lanes.count))
+            .transpose()
+    }
+
+    /// Of the counts in the kernel: major and minor faults of the held child before it became the command, and
+    /// those of which nobody could tell whether they were on the file asked for.
+    #[must_use]
+    pub fn live_aside(&self) -> (u64, u64, u64) {
+        self.skel.maps.bss_data.as_deref().map_or((0, 0, 0), |bss| {
+            // SAFETY: as in `drops`.
+            unsafe {
+                let before = ptr::read_volatile(&raw const bss.pf_live_before);
+                (
+                    before.majors,
+                    before.minors,
+                    ptr::read_volatile(&raw const bss.pf_live_unplaced),
+                )
+            }
+        })
     }
 
     /// To be called before each drain: the probes wake the recorder at most once in between.
@@ -141,6 +176,10 @@ impl Probes {
             unfinished: raw.unfinished,
             exits: raw.exits,
             stacks: raw.stacks,
+            queries: raw.queries,
+            texts: raw.texts,
+            deep: raw.deep,
+            unmatched: raw.unmatched,
             recursion: self.recursion_misses(),
         }
     }
@@ -153,6 +192,20 @@ impl Probes {
             // SAFETY: as in `drops`.
             unsafe { ptr::read_volatile(&raw const bss.pf_in_flight) }
         }))
+    }
+
+    /// Attaches one query probe, in all processes that run its file now or later.
+    pub fn attach_query(&mut self, probe: &QueryProbe) -> Result<(), ProbeError> {
+        self.links.extend(probe.attach(&self.skel)?);
+        Ok(())
+    }
+
+    /// Makes the probes tell of the queries that are still open. To be called once, after [`Probes::stop`].
+    pub fn tell_open_queries(&self) -> Result<(), ProbeError> {
+        if !self.config.queries {
+            return Ok(());
+        }
+        for_each_task(&self.skel.progs.pf_tell_open_queries)
     }
 
     /// Name of the backend in force.

@@ -1,6 +1,8 @@
 //! What this kernel takes: the trial loads behind `pfrec doctor`.
 
-use crate::{BackendChoice, Config, ProbeError, Probes, Target, backend::candidates, features::Features};
+use crate::{
+    BackendChoice, Config, ProbeError, Probes, QueryProbe, Target, backend::candidates, features::Features,
+};
 
 /// One trial of a backend.
 #[derive(Debug)]
@@ -29,4 +31,11 @@ pub fn survey() -> Vec<Attempt> {
             outcome: Probes::open_backend(&config, *backend, features).map(drop),
         })
         .collect()
+}
+
+/// Loads and attaches what queries need, once, and detaches it again.
+pub fn try_query(probe: &QueryProbe) -> Result<(), ProbeError> {
+    let mut config = Config::new(Target::Pids(Vec::new()));
+    config.queries = true;
+    Probes::open(&config)?.attach_query(probe)
 }

@@ -3,7 +3,10 @@
 
 use std::mem::{offset_of, size_of};
 
-use crate::skel::types::{pf_exit, pf_fault, pf_flag, pf_kind, pf_more, pf_stack, pf_task_counts};
+use crate::skel::types::{
+    pf_exit, pf_fault, pf_flag, pf_kind, pf_more, pf_query, pf_query_faults, pf_query_flag, pf_query_text,
+    pf_stack, pf_task_counts,
+};
 
 /// What one record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +17,10 @@ pub enum Record {
     Exit(Exit),
     /// A user stack was met for the first time.
     Stack(Box<Stack>),
+    /// A query ended.
+    Query(Box<Query>),
+    /// A query began, and has a text.
+    QueryText(Box<QueryText>),
     /// A lane fills up.
     Wake,
 }
@@ -53,6 +60,8 @@ pub struct Fault {
     pub times: Option<Times>,
     /// Hash of the user stack; 0: none.
     pub stack: u64,
+    /// When the innermost query of the thread began; 0: none.
+    pub query: u64,
 }
 
 /// The mapping a fault was in, as the kernel had it at that moment.
@@ -94,6 +103,57 @@ pub struct Stack {
     pub frames: Vec<u64>,
 }
 
+/// A unit of work of a thread. The thread and the begin name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// The number given to [`crate::Probes::attach_query`].
+    pub probe: u32,
+    /// Nanoseconds of `CLOCK_MONOTONIC`; 0: before the recording.
+    pub begin_ns: u64,
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub end_ns: u64,
+    /// When the query around it began; 0: none.
+    pub parent_ns: u64,
+    /// Its id argument.
+    pub key: Option<u64>,
+    /// Process, in the root pid namespace.
+    pub tgid: u32,
+    /// Thread, in the root pid namespace.
+    pub tid: u32,
+    /// Still in progress when the recording ended.
+    pub open: bool,
+    /// The thread left it without its end probe.
+    pub abandoned: bool,
+    /// Its own faults, as counted in the kernel.
+    pub own: QueryFaults,
+    /// Those of all queries inside it.
+    pub nested: QueryFaults,
+}
+
+/// Faults of a query, whether or not they were passed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryFaults {
+    /// Major ones.
+    pub majors: u32,
+    /// Minor ones.
+    pub minors: u32,
+    /// Their latencies together, nanoseconds; failed faults too.
+    pub wait_ns: u64,
+}
+
+/// The text of a query.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueryText {
+    /// Thread of the query.
+    pub tid: u32,
+    /// Its begin, nanoseconds of `CLOCK_MONOTONIC`.
+    pub begin_ns: u64,
+    /// At most 256 bytes.
+    pub text: Vec<u8>,
+    /// There was more.
+    pub cut: bool,
+}
+
 /// The end of a recorded thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
@@ -127,6 +187,11 @@ const _: () = assert!(size_of::<pf_fault>() == 128 && offset_of!(pf_fault, more)
 const _: () = assert!(size_of::<pf_exit>() == 40 && offset_of!(pf_exit, counts) == 24);
 const STACK_HEADER: usize = offset_of!(pf_stack, address);
 const _: () = assert!(STACK_HEADER == 24);
+const _: () = assert!(size_of::<pf_query>() == 80 && offset_of!(pf_query, own) == 48);
+const _: () = assert!(size_of::<pf_query_text>() == 280 && offset_of!(pf_query_text, text) == 16);
+
+/// `PF_TIME_BITS`.
+const TIME_BITS: u32 = 48;
 
 impl Record {
     /// Decodes one record of the ring; `None` if its kind or length is not of the wire contract.
@@ -136,6 +201,8 @@ impl Record {
             pf_kind::PF_FAULT => Self::from_lane(read::<pf_fault>(bytes)?),
             pf_kind::PF_EXIT => read::<pf_exit>(bytes).map(|raw| Self::Exit(raw.into())),
             pf_kind::PF_STACK => stack(bytes).map(|stack| Self::Stack(Box::new(stack))),
+            pf_kind::PF_QUERY => read::<pf_query>(bytes).map(|raw| Self::Query(Box::new(raw.into()))),
+            pf_kind::PF_TEXT => read::<pf_query_text>(bytes).map(|raw| Self::QueryText(Box::new(raw.into()))),
             pf_kind::PF_WAKE => Some(Self::Wake),
             _ => None,
         }
@@ -153,6 +220,8 @@ impl Record {
             Self::Fault(fault) => fault.ts_ns.saturating_add(fault.latency_ns),
             Self::Exit(exit) => exit.ts_ns,
             Self::Stack(stack) => stack.ts_ns,
+            Self::Query(query) => query.end_ns,
+            Self::QueryText(text) => text.begin_ns,
             Self::Wake => 0,
         }
     }
@@ -162,6 +231,8 @@ impl Record {
 trait Plain: Copy {}
 impl Plain for pf_fault {}
 impl Plain for pf_exit {}
+impl Plain for pf_query {}
+impl Plain for pf_query_text {}
 
 fn read<T: Plain>(bytes: &[u8]) -> Option<T> {
     // The kernel rounds records up to 8 bytes, never down.
@@ -214,13 +285,69 @@ impl From<pf_fault> for Fault {
                 inode: more.inode,
                 file_page: more.file_page,
             }),
-            times: has(pf_flag::PF_HAS_BREAKDOWN).then_some(Times {
-                blocked_ns: more.blocked_ns,
-                runqueue_ns: more.runqueue_ns,
-                reclaim_ns: more.reclaim_ns,
-                lock_ns: more.lock_ns,
-            }),
+            times: has(pf_flag::PF_HAS_BREAKDOWN).then(|| unpack_times(more.times)),
             stack: more.stack,
+            query: more.query,
+        }
+    }
+}
+
+/// Four numbers, the lowest bits first.
+fn unpack_times(words: [u64; 3]) -> Times {
+    let time = |which: u32| {
+        let (word, shift) = ((which * TIME_BITS / 64) as usize, which * TIME_BITS % 64);
+        let low = words[word] >> shift;
+        let high = match words.get(word + 1) {
+            Some(next) if shift > 64 - TIME_BITS => next << (64 - shift),
+            _ => 0,
+        };
+        (low | high) & ((1 << TIME_BITS) - 1)
+    };
+    Times {
+        blocked_ns: time(0),
+        runqueue_ns: time(1),
+        reclaim_ns: time(2),
+        lock_ns: time(3),
+    }
+}
+
+impl From<pf_query> for Query {
+    fn from(raw: pf_query) -> Self {
+        let has = |flag: pf_query_flag| u32::from(raw.flags) & flag.0 != 0;
+        Self {
+            probe: raw.probe,
+            begin_ns: raw.begin_ns,
+            end_ns: raw.end_ns,
+            parent_ns: raw.parent_ns,
+            key: has(pf_query_flag::PF_QUERY_HAS_KEY).then_some(raw.key),
+            tgid: raw.tgid,
+            tid: raw.tid,
+            open: has(pf_query_flag::PF_QUERY_OPEN),
+            abandoned: has(pf_query_flag::PF_QUERY_ABANDONED),
+            own: raw.own.into(),
+            nested: raw.nested.into(),
+        }
+    }
+}
+
+impl From<pf_query_faults> for QueryFaults {
+    fn from(raw: pf_query_faults) -> Self {
+        Self {
+            majors: raw.majors,
+            minors: raw.minors,
+            wait_ns: raw.wait_ns,
+        }
+    }
+}
+
+impl From<pf_query_text> for QueryText {
+    fn from(raw: pf_query_text) -> Self {
+        let bytes = raw.text.iter().take(raw.length.into());
+        Self {
+            tid: raw.tid,
+            begin_ns: raw.begin_ns,
+            text: bytes.map(|byte| byte.cast_unsigned()).collect(),
+            cut: raw.cut != 0,
         }
     }
 }

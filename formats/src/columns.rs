@@ -2,11 +2,11 @@
 
 use std::ops::BitOr;
 
-use crate::{Access, Breakdown, CommId, Event, ObjectId, Origin, StackId};
+use crate::{Access, Breakdown, CommId, Event, ObjectId, Origin, QueryId, StackId};
 
 /// Events, one array per column. All filled columns have the same length.
 ///
-/// The last five are optional: they are empty when no event of the block has a value. In a block where
+/// The last six are optional: they are empty when no event of the block has a value. In a block where
 /// some have, the others have zeros.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
@@ -44,6 +44,8 @@ pub struct Columns {
     pub lock_ns: Vec<u64>,
     /// User stack, an id in the stack dictionary, 0 = none.
     pub stack: Vec<u32>,
+    /// Innermost query of the thread, the id of a [`Query`](crate::Query), 0 = none.
+    pub query: Vec<u64>,
 }
 
 /// A set of columns.
@@ -75,8 +77,10 @@ impl Projection {
     pub const BREAKDOWN: Self = Self(1 << 9);
     /// `stack`, where the block holds it.
     pub const STACK: Self = Self(1 << 10);
+    /// `query`, where the block holds it.
+    pub const QUERY: Self = Self(1 << 11);
     /// Every column.
-    pub const ALL: Self = Self((1 << 11) - 1);
+    pub const ALL: Self = Self((1 << 12) - 1);
 
     /// The columns of both.
     #[must_use]
@@ -119,6 +123,7 @@ impl Columns {
         self.reclaim_ns.clear();
         self.lock_ns.clear();
         self.stack.clear();
+        self.query.clear();
     }
 
     /// Appends one row to every column; to an optional one as soon as a row has a value in it.
@@ -146,6 +151,9 @@ impl Columns {
         if event.stack != StackId(0) || !self.stack.is_empty() {
             push_optional(&mut self.stack, rows, event.stack.0);
         }
+        if event.query != QueryId(0) || !self.query.is_empty() {
+            push_optional(&mut self.query, rows, event.query.0);
+        }
     }
 
     /// Rows in the filled columns.
@@ -163,6 +171,7 @@ impl Columns {
             self.retries.len(),
             self.blocked_ns.len(),
             self.stack.len(),
+            self.query.len(),
         ]
         .into_iter()
         .max()
@@ -176,7 +185,7 @@ impl Columns {
     }
 
     /// One row as an [`Event`]; `None` past the end, or when a column was not projected. Optional columns that are
-    /// empty give no breakdown and no stack.
+    /// empty give no breakdown, no stack and no query.
     #[must_use]
     pub fn event(&self, row: usize) -> Option<Event> {
         let class = *self.class.get(row)?;
@@ -198,6 +207,7 @@ impl Columns {
             retries: *self.retries.get(row)?,
             breakdown: self.breakdown(row),
             stack: StackId(self.stack.get(row).copied().unwrap_or(0)),
+            query: QueryId(self.query.get(row).copied().unwrap_or(0)),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use bincode::{Decode, Encode};
 
-use crate::StackId;
+use crate::{QueryId, StackId};
 
 /// Index into the comm dictionary; 0 means the name is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
@@ -50,6 +50,8 @@ pub struct Event {
     pub breakdown: Option<Breakdown>,
     /// The user stack that faulted.
     pub stack: StackId,
+    /// The innermost query in progress on that thread.
+    pub query: QueryId,
 }
 
 /// Where the latency of a fault went. `blocked_ns + runqueue_ns` is at most the latency; the rest was spent on

@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Events = 4,
     Loss = 5,
     Footer = 6,
+    Queries = 7,
 }
 
 impl Kind {
@@ -35,6 +36,7 @@ impl Kind {
             4 => Self::Events,
             5 => Self::Loss,
             6 => Self::Footer,
+            7 => Self::Queries,
             _ => return None,
         })
     }
@@ -42,8 +44,9 @@ impl Kind {
     /// The newest codec version of its payload; the reader knows it and all before it.
     pub(crate) fn codec(self) -> u8 {
         match self {
-            Self::Timeline => 1,
-            Self::Meta | Self::Dict | Self::Events | Self::Loss | Self::Footer => 2,
+            Self::Timeline | Self::Queries => 1,
+            Self::Meta | Self::Dict | Self::Events | Self::Footer => 2,
+            Self::Loss => 3,
         }
     }
 
@@ -55,6 +58,7 @@ impl Kind {
             Self::Events => "EVENTS",
             Self::Loss => "LOSS",
             Self::Footer => "FOOTER",
+            Self::Queries => "QUERIES",
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) const PAYLOAD: usize = 8 << 20;
 /// Payload of the footer, which grows with the number of blocks: 880,000 blocks fit.
 pub(crate) const FOOTER: usize = 64 << 20;
 
-/// Columns in one block: 19 are known, the rest is room for later versions.
+/// Columns in one block: 20 are known, the rest is room for later versions.
 pub(crate) const COLUMNS: usize = 64;
 
 /// One string, in bytes: far above PATH_MAX (4096) and the 15 bytes of a thread name.
@@ -58,6 +58,37 @@ pub(crate) const SNAPSHOT_EVERY: u64 = 64 << 20;
 /// Records with a wrong checksum inside the length that another one claims, before a reader believes
 /// that length: else every 32 bytes could claim, and cost, the checksum of 8 MiB.
 pub(crate) const BROKEN_RECORDS_INSIDE: u32 = 16;
+
+/// Queries in one record, as in a block.
+pub(crate) const QUERIES: usize = 65_536;
+
+/// Queries the writer puts in one record: their names and texts together stay within a list.
+pub(crate) const QUERIES_PER_FRAME: usize = LIST / 2;
+
+/// Name of a query, in bytes: demangled symbols of template code have some hundred.
+pub(crate) const QUERY_NAME: usize = 1024;
+
+/// Text of a query, in bytes: what the probe copies.
+pub(crate) const QUERY_TEXT: usize = 256;
+
+/// Names and texts of all queries in one record, each counted as often as it is used: what they take
+/// in memory when every query has its own.
+pub(crate) const QUERY_STRINGS: usize = 8 << 20;
+
+/// The writer starts another record when its queries' names and texts exceed this.
+pub(crate) const QUERY_STRINGS_PER_FRAME: usize = QUERY_STRINGS / 2;
+
+/// Refuses queries whose names and texts are too long together.
+pub(crate) fn check_query_bytes(bytes: usize) -> Result<()> {
+    if bytes > QUERY_STRINGS {
+        return Err(FormatError::Limit {
+            what: "bytes in the names and texts of a record's queries",
+            limit: QUERY_STRINGS as u64,
+            actual: bytes as u64,
+        });
+    }
+    Ok(())
+}
 
 /// Refuses a list that is too long.
 pub(crate) fn check_list(len: u64) -> Result<()> {

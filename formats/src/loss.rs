@@ -25,6 +25,8 @@ pub enum LossReason {
     Exits = 9,
     /// A stack could not be passed on; its fault is recorded without one.
     Stack = 10,
+    /// Records of queries were lost, or their texts: faults may name a query of which nothing else is known.
+    Query = 11,
 }
 
 /// Something lost during an interval.
@@ -44,7 +46,7 @@ pub struct Loss {
 
 impl LossReason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Reserve,
         Self::Recursion,
         Self::Unfinished,
@@ -55,12 +57,18 @@ impl LossReason {
         Self::InFlight,
         Self::Exits,
         Self::Stack,
+        Self::Query,
     ];
 
     /// From the stored code; `None` for a code of a later version.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| *reason as u8 == code)
+    }
+
+    /// The lowest codec version of LOSS that has it. Versions 1 and 2 are written as 2.
+    pub(crate) fn codec(self) -> u8 {
+        if self == Self::Query { 3 } else { 2 }
     }
 
     /// The name used in tables and exports.
@@ -77,6 +85,7 @@ impl LossReason {
             Self::InFlight => "in_flight",
             Self::Exits => "exits",
             Self::Stack => "stack",
+            Self::Query => "query",
         }
     }
 

@@ -98,13 +98,22 @@ impl Meta {
 
 /// Cuts a string to the limit, at a character, and marks the cut.
 pub(crate) fn shorten(text: &mut String) {
+    shorten_to(text, limits::STRING);
+}
+
+/// The same for another limit.
+pub(crate) fn shorten_to(text: &mut String, limit: usize) {
     const MARK: char = '…';
-    if text.len() > limits::STRING {
-        let room = limits::STRING - MARK.len_utf8();
-        let end = (0..=room).rev().find(|at| text.is_char_boundary(*at));
-        text.truncate(end.unwrap_or(0));
+    if text.len() > limit {
+        cut(text, limit - MARK.len_utf8());
         text.push(MARK);
     }
+}
+
+/// Cuts a string at the last character that ends within `limit` bytes.
+pub(crate) fn cut(text: &mut String, limit: usize) {
+    let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(end.unwrap_or(0));
 }
 
 /// Cuts each string, then the list where its bytes exceed what one frame should hold.

@@ -160,6 +160,19 @@ impl Record for Vec<Loss> {
     }
 }
 
+/// The names and texts of queries.
+impl Record for Vec<String> {
+    const KIND: Kind = Kind::Queries;
+
+    fn count_at(_payload: &[u8]) -> Option<usize> {
+        Some(0)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.iter().try_for_each(|text| limits::check_string(text.len()))
+    }
+}
+
 impl Record for (bool, Totals) {
     const KIND: Kind = Kind::Footer;
 

@@ -8,7 +8,10 @@ use crate::frame::{FRAME_LEN, Kind, RecordFrame, SYNC};
 use crate::header::HEADER_LEN;
 use crate::known::Known;
 use crate::window::Window;
-use crate::{Dict, EventsBlock, Footer, Header, Loss, Meta, TimelineEntry, limits, metadata, packed};
+use crate::{
+    Dict, EventsBlock, Footer, Header, Loss, Meta, Query, TimelineEntry, limits, metadata, packed,
+    query_record,
+};
 
 /// One record of a trace, or a place where records are missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum Item {
     Timeline(Vec<TimelineEntry>),
     /// Events, not decoded yet.
     Events(EventsBlock),
+    /// Queries that ended, or were open at the end.
+    Queries(Vec<Query>),
     /// What the recording knows it lost.
     Loss(Vec<Loss>),
     /// Index and totals at the end.
@@ -326,6 +331,7 @@ fn item(kind: Kind, frame: RecordFrame, payload: &[u8], offset: u64, known: &mut
             Item::Timeline(metadata::decode(&raw, offset)?)
         }
         Kind::Events => Item::Events(EventsBlock::parse(payload.to_vec(), offset, frame)?),
+        Kind::Queries => Item::Queries(query_record::decode(payload, offset)?),
         Kind::Loss => Item::Loss(metadata::decode(payload, offset)?),
         Kind::Footer => Item::Footer(Box::new(Footer::decode(payload, offset, frame.codec)?)),
     })

@@ -6,9 +6,11 @@ use crate::block::BlockEncoder;
 use crate::error::{FormatError, Result};
 use crate::footer::Trailer;
 use crate::frame::{FLAG_SNAPSHOT, FRAME_LEN, Kind, RecordFrame};
+use crate::query_record::QueryEncoder;
 use crate::tables::Tables;
 use crate::{
-    BlockInfo, Dict, Event, Footer, Header, Loss, Meta, TimelineEntry, Totals, limits, metadata, packed,
+    BlockInfo, Dict, Event, Footer, Header, Loss, Meta, Query, TimelineEntry, Totals, limits, metadata,
+    packed, query_record,
 };
 
 /// Writes one trace. Dropped without [`finish`](Self::finish), it leaves a file that lacks the open block
@@ -25,6 +27,7 @@ pub struct TraceWriter<W: Write> {
     open: Vec<Event>,
     events: u64,
     encoder: BlockEncoder,
+    queries: QueryEncoder,
     blocks: Vec<BlockInfo>,
     tables: Tables,
 }
@@ -51,6 +54,7 @@ impl<W: Write> TraceWriter<W> {
             open: Vec::with_capacity(limits::EVENTS_PER_BLOCK),
             events: 0,
             encoder: BlockEncoder::new()?,
+            queries: QueryEncoder::new()?,
             blocks: Vec::new(),
             tables: Tables::default(),
         };
@@ -99,9 +103,33 @@ impl<W: Write> TraceWriter<W> {
         for chunk in losses.chunks(limits::ENTRIES_PER_FRAME) {
             self.begin();
             metadata::encode(&chunk, &mut self.frame)?;
-            self.end(Kind::Loss, 0, 0)?;
+            // Who knows no queries still reads the other losses.
+            let codec = chunk.iter().map(|loss| loss.reason.codec());
+            self.end_as(Kind::Loss, codec.fold(2, u8::max), 0, 0)?;
         }
         Ok(())
+    }
+
+    /// Writes queries, in as many frames as they need. Names over 1024 bytes and texts over 256 are cut, and say
+    /// so.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails, or an id is 0.
+    pub fn queries(&mut self, queries: &[Query]) -> Result<()> {
+        let mut chunk = Vec::new();
+        let mut bytes = 0;
+        for query in queries {
+            let query = query_record::bounded(query);
+            bytes += query_record::text_bytes(&query);
+            if chunk.len() == limits::QUERIES_PER_FRAME || bytes > limits::QUERY_STRINGS_PER_FRAME {
+                bytes = query_record::text_bytes(&query);
+                self.query_frame(&chunk)?;
+                chunk.clear();
+            }
+            chunk.push(query);
+        }
+        self.query_frame(&chunk)
     }
 
     /// Appends an event to the open block, which is written when it is full.
@@ -207,6 +235,15 @@ impl<W: Write> TraceWriter<W> {
         self.begin();
         metadata::encode(dict, &mut self.frame)?;
         self.end_as(Kind::Dict, dict.codec(), flags, 0)
+    }
+
+    fn query_frame(&mut self, queries: &[Query]) -> Result<()> {
+        if queries.is_empty() {
+            return Ok(());
+        }
+        self.begin();
+        self.queries.encode(queries, &mut self.frame)?;
+        self.end(Kind::Queries, 0, 0)
     }
 
     /// Starts a frame: its payload goes behind the room for its header.

@@ -367,7 +367,7 @@ proptest! {
 
     #[test]
     fn any_payload_of_any_kind_never_panics(
-        kind in 0..8u8,
+        kind in 0..9u8,
         codec in 0..4u8,
         payload in prop::collection::vec(prop_oneof![Just(0), Just(1), any::<u8>()], 0..400),
     ) {

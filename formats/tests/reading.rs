@@ -89,6 +89,7 @@ fn a_projection_fills_its_columns_and_no_others() {
         Projection::RETRIES,
         Projection::BREAKDOWN,
         Projection::STACK,
+        Projection::QUERY,
     ];
     for bits in 0..1u32 << parts.len() {
         let chosen = |part: usize| bits & (1 << part) != 0;
@@ -134,6 +135,9 @@ fn a_projection_fills_its_columns_and_no_others() {
         }
         if !chosen(10) {
             expected.stack.clear();
+        }
+        if !chosen(11) {
+            expected.query.clear();
         }
         let mut got = all.clone();
         block.decode(want, &mut got).unwrap();

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{blocks, by_thread, small_blocks, small_trace};
-use pf_formats::{Access, Breakdown, CommId, Event, Item, ObjectId, Origin, StackId, Totals};
+use pf_formats::{Access, Breakdown, CommId, Event, Item, ObjectId, Origin, QueryId, StackId, Totals};
 use proptest::prelude::*;
 
 #[test]
@@ -97,9 +97,13 @@ fn any_event() -> impl Strategy<Value = Event> {
             lock_ns,
         })
     });
-    let optional = (breakdown, prop_oneof![Just(0), any::<u32>()]);
+    let optional = (
+        breakdown,
+        prop_oneof![Just(0), any::<u32>()],
+        prop_oneof![Just(0), number()],
+    );
     let thread = (prop_oneof![0..5u32, any::<u32>()], 0..3u32);
-    (places, small, thread, optional).prop_map(|(places, small, (tid, comm), (breakdown, stack))| {
+    (places, small, thread, optional).prop_map(|(places, small, (tid, comm), (breakdown, stack, query))| {
         let (ts_ns, latency_ns, address, object, object_page, ip) = places;
         let (cpu, access, origin, major, failed, retries) = small;
         Event {
@@ -120,6 +124,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             retries,
             breakdown,
             stack: StackId(stack),
+            query: QueryId(query),
         }
     })
 }

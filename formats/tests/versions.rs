@@ -1,4 +1,4 @@
-//! What format 0.1 wrote is read as it was meant, next to what 0.2 writes.
+//! What formats 0.1 and 0.2 wrote is read as it was meant, next to what 0.3 writes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -160,7 +160,7 @@ fn a_failed_fault_is_a_major_one_in_version_1_of_a_block_only() {
 }
 
 #[test]
-fn losses_of_both_versions_are_read_and_an_unknown_reason_costs_its_record_only() {
+fn losses_of_all_versions_are_read_and_an_unknown_reason_costs_its_record_only() {
     let loss = |reason: u8| {
         let entry = [&[1; 16][..], &[0, reason], &5u64.to_le_bytes()].concat();
         [&1u64.to_le_bytes()[..], &entry].concat()
@@ -180,7 +180,8 @@ fn losses_of_both_versions_are_read_and_an_unknown_reason_costs_its_record_only(
     );
     assert_eq!(one(&frame(LOSS, 2, 0, 1, &loss(9))), expected(LossReason::Exits));
     assert_eq!(one(&frame(LOSS, 2, 0, 1, &loss(10))), expected(LossReason::Stack));
-    let rest = [frame(LOSS, 2, 0, 1, &loss(11)), frame(LOSS, 2, 0, 2, &loss(1))].concat();
+    assert_eq!(one(&frame(LOSS, 3, 0, 1, &loss(11))), expected(LossReason::Query));
+    let rest = [frame(LOSS, 3, 0, 1, &loss(12)), frame(LOSS, 2, 0, 2, &loss(1))].concat();
     let (items, summary) = read(&trace_with(&rest));
     assert_eq!(items[2], expected(LossReason::Reserve));
     assert_eq!((summary.damages, summary.frames_missing), (1, 1));
@@ -189,6 +190,30 @@ fn losses_of_both_versions_are_read_and_an_unknown_reason_costs_its_record_only(
             .iter()
             .all(|reason| LossReason::from_code(*reason as u8) == Some(*reason))
     );
+}
+
+#[test]
+fn what_says_nothing_of_queries_is_written_as_0_2_wrote_it() {
+    let loss = |reason| Loss {
+        from_ns: 1,
+        to_ns: 2,
+        cpu: None,
+        reason,
+        count: 1,
+    };
+    let mut writer = common::writer();
+    writer.push(&common::event(1)).unwrap();
+    writer.flush_block().unwrap();
+    writer.loss(&[loss(LossReason::Stack)]).unwrap();
+    writer
+        .loss(&[loss(LossReason::Stack), loss(LossReason::Query)])
+        .unwrap();
+    let trace = writer.finish(Default::default()).unwrap();
+    let kinds: Vec<_> = frames(&trace)
+        .iter()
+        .map(|(at, _)| (trace[at + 4], trace[at + 5]))
+        .collect();
+    assert_eq!(kinds, [(META, 2), (EVENTS, 2), (LOSS, 2), (LOSS, 3), (FOOTER, 2)]);
 }
 
 #[test]

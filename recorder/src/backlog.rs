@@ -71,6 +71,8 @@ pub struct Dropped {
     pub exits: u64,
     /// Call stacks.
     pub stacks: u64,
+    /// Queries, and texts of queries.
+    pub queries: u64,
     /// Mappings, names, forks and exits.
     pub sideband: u64,
 }
@@ -178,15 +180,21 @@ impl Backlog {
         let (records, sideband) = (&mut self.pending.records, &mut self.pending.sideband);
         let mut now = Dropped::default();
         if self.waiting.records.load(Relaxed) > self.limits.records {
-            now.faults = remove(
-                records,
-                |record| matches!(record, Record::Fault(fault) if !fault.failed),
-            );
-            now.failed = remove(records, |record| matches!(record, Record::Fault(_)));
+            let is_query = |record: &Record| matches!(record, Record::Query(_) | Record::QueryText(_));
+            let queries = records.iter().filter(|record| is_query(record)).count();
+            if queries > records.len() / 2 {
+                now.queries = remove(records, is_query);
+            } else {
+                now.faults = remove(
+                    records,
+                    |record| matches!(record, Record::Fault(fault) if !fault.failed),
+                );
+                now.failed = remove(records, |record| matches!(record, Record::Fault(_)));
+            }
             // What is left is rare, and worth more.
             if records.len() as u64 > self.limits.records / 2 {
                 now.exits = remove(records, |record| matches!(record, Record::Exit(_)));
-                now.stacks = remove(records, |_| true);
+                now.stacks = remove(records, |record| matches!(record, Record::Stack(_)));
             }
         }
         if self.waiting.sideband_bytes.load(Relaxed) > self.limits.sideband_bytes {
@@ -199,6 +207,7 @@ impl Backlog {
             (LossReason::Queue, now.faults + now.failed),
             (LossReason::Exits, now.exits),
             (LossReason::Stack, now.stacks),
+            (LossReason::Query, now.queries),
             (LossReason::Sideband, now.sideband),
         ] {
             if count > 0 {
@@ -209,6 +218,7 @@ impl Backlog {
         self.dropped.failed += now.failed;
         self.dropped.exits += now.exits;
         self.dropped.stacks += now.stacks;
+        self.dropped.queries += now.queries;
         self.dropped.sideband += now.sideband;
     }
 }

@@ -8,11 +8,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use pf_bpf::BackendChoice;
 use thiserror::Error;
 
-use values::{parse_latency, parse_range, parse_ring_size, parse_sample, parse_seconds};
+use crate::queries::QuerySpec;
+
+use values::{
+    parse_interval, parse_latency, parse_range, parse_ring_size, parse_sample, parse_seconds, parse_threads,
+};
 
 const USAGE: &str = "\
 pfrec -o FILE [OPTIONS] -- COMMAND [ARG]...
        pfrec -o FILE [OPTIONS] (-p PID,... | --cgroup PATH | -a)
+       pfrec -i [MS] [OPTIONS] (-p PID,... | --cgroup PATH | -a | -- COMMAND [ARG]...)
        pfrec doctor";
 
 const AFTER_HELP: &str = "\
@@ -23,7 +28,9 @@ Examples:
   sudo pfrec -o trace.pfz -- mmap-workload     record a program and all it starts
   sudo pfrec -o trace.pfz -p 4711 -d 10        record a running process for ten seconds
   sudo pfrec -o trace.pfz -a                   record everything until Ctrl-C
-  pfanalyze trace.pfz                          read the recording, anywhere";
+  pfanalyze trace.pfz                          read the recording, anywhere
+  sudo pfrec -i 1000 -p 4711                   watch its threads, without recording
+  sudo pfrec -v --major-only -- COMMAND        list major faults as they happen";
 
 /// Record every page fault of a program, with its latency, into a .pfz trace.
 #[derive(Debug, Parser)]
@@ -102,6 +109,15 @@ struct RecordArgs {
     #[arg(long, help_heading = "More per fault")]
     breakdown: bool,
 
+    /// Tell which query each fault belongs to (repeatable): what begins and ends a query on a thread, as
+    /// usdt:[PATH:]PROVIDER:BEGIN..END or func:PATH:SYMBOL, and ,id=argN ,text=argN behind it. Probes named
+    /// pf:query_begin and pf:query_end are found by themselves; `none` leaves them alone.
+    #[arg(long = "query", value_name = "SPEC", help_heading = "More per fault")]
+    queries: Vec<QuerySpec>,
+
+    #[command(flatten)]
+    watch: Watch,
+
     #[command(flatten)]
     filter: Filter,
 
@@ -134,8 +150,8 @@ pub enum Action {
 /// A recording, all choices made.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where the trace goes.
-    pub output: Output,
+    /// Where the trace goes, if there is to be one.
+    pub output: Option<Output>,
     /// What is recorded.
     pub scope: Scope,
     /// The program to start, with its arguments.
@@ -152,8 +168,51 @@ pub struct Options {
     pub stacks: bool,
     /// Whether to break down the time of a fault.
     pub breakdown: bool,
+    /// What begins and ends a query.
+    pub queries: Vec<QuerySpec>,
+    /// What to show meanwhile.
+    pub watch: Watch,
     /// What to leave out.
     pub filter: Filter,
+}
+
+impl Options {
+    /// Whether faults leave the kernel one by one.
+    #[must_use]
+    pub fn makes_records(&self) -> bool {
+        self.output.is_some() || self.watch.verbose
+    }
+}
+
+/// What is shown while the target runs: with `-o` beside the recording, else instead of it.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[command(next_help_heading = "Watching (instead of -o, or beside it)")]
+pub struct Watch {
+    /// Show the threads that fault every MS milliseconds, 1000 if no number is given: in place on a terminal (h
+    /// tells the keys), else line after line. Counted in the kernel; without -o and -v no fault leaves it.
+    #[arg(short, long, value_name = "MS", num_args = 0..=1, default_missing_value = "1000", value_parser = parse_interval)]
+    pub interval: Option<Duration>,
+
+    /// Print each fault as it happens: time, name, thread, class, latency, address, file and offset.
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// How -i and -v print. JSON is an object per line, times are in UTC.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    pub format: Format,
+
+    /// With -i: rows for so many threads at a time, 1 KiB of kernel memory each; those beyond are counted together.
+    #[arg(long = "live-threads", value_name = "N", default_value_t = 8192, value_parser = parse_threads, requires = "interval")]
+    pub threads: u32,
+}
+
+/// How what is shown is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For scripts.
+    Json,
 }
 
 /// Which faults of the target are recorded. Those left out cost less than those recorded, and are counted.
@@ -223,8 +282,16 @@ pub enum UsageError {
     #[error("nothing to record: give -- COMMAND, -p PID, --cgroup PATH or -a (see pfrec --help)")]
     NoTarget,
     /// No -o.
-    #[error("no output: give -o FILE (for example -o trace.pfz)")]
+    #[error(
+        "no output: give -o FILE to record (for example -o trace.pfz), -i to watch the threads, or -v to list each fault"
+    )]
     NoOutput,
+    /// What only a trace holds.
+    #[error("{0}: only a recording has this: give -o FILE")]
+    OnlyRecorded(&'static str),
+    /// --format without anything to print.
+    #[error("--format: of what -i and -v print: give one of them")]
+    NothingToFormat,
     /// -p with a command.
     #[error("-p PID and -- COMMAND exclude each other: record one or the other")]
     PidAndCommand,
@@ -267,11 +334,24 @@ impl Cli {
         } else {
             return Err(UsageError::NoTarget);
         };
+        let watches = args.watch.interval.is_some() || args.watch.verbose;
         let output = match args.output {
-            None => return Err(UsageError::NoOutput),
-            Some(path) if path.as_os_str() == "-" => Output::Stdout,
-            Some(path) => Output::File(path),
+            None if !watches => return Err(UsageError::NoOutput),
+            None => None,
+            Some(path) if path.as_os_str() == "-" => Some(Output::Stdout),
+            Some(path) => Some(Output::File(path)),
         };
+        let only_recorded = [
+            (args.stacks, "--stacks"),
+            (args.breakdown, "--breakdown"),
+            (!args.queries.is_empty(), "--query"),
+        ];
+        if let Some((_, flag)) = only_recorded.iter().find(|(given, _)| *given && output.is_none()) {
+            return Err(UsageError::OnlyRecorded(flag));
+        }
+        if args.watch.format != Format::Table && !watches {
+            return Err(UsageError::NothingToFormat);
+        }
         Ok(Action::Record(Box::new(Options {
             output,
             scope,
@@ -287,6 +367,8 @@ impl Cli {
             buffer_bytes: args.buffer_size,
             stacks: args.stacks,
             breakdown: args.breakdown,
+            queries: args.queries,
+            watch: args.watch,
             filter: args.filter,
         })))
     }
@@ -324,7 +406,35 @@ mod tests {
         let Ok(Action::Record(options)) = resolve(&["-o", "-", "-p", "0"]) else {
             panic!("not a recording");
         };
-        assert_eq!((options.scope, options.output), (Scope::All, Output::Stdout));
+        assert_eq!(
+            (options.scope, options.output),
+            (Scope::All, Some(Output::Stdout))
+        );
+    }
+
+    #[test]
+    fn watching_needs_no_output_and_an_interval_no_number() {
+        for (args, interval, records) in [
+            (&["-i", "250", "-a"][..], Some(250), false),
+            (&["-i", "-p", "1"], Some(1000), false),
+            (&["-v", "-p", "1"], None, true),
+            (&["-i", "-o", "t", "--", "ls"], Some(1000), true),
+        ] {
+            let Ok(Action::Record(options)) = resolve(args) else {
+                panic!("not a recording: {args:?}");
+            };
+            assert_eq!(
+                options.watch.interval,
+                interval.map(Duration::from_millis),
+                "{args:?}"
+            );
+            assert_eq!(options.makes_records(), records, "{args:?}");
+        }
+        assert!(Cli::try_parse_from(["pfrec", "-i", "0", "-a"]).is_err());
+        let stacks = resolve(&["-i", "-a", "--stacks"]);
+        assert_eq!(stacks, Err(UsageError::OnlyRecorded("--stacks")));
+        let format = resolve(&["-o", "t", "-a", "--format", "json"]);
+        assert_eq!(format, Err(UsageError::NothingToFormat));
     }
 
     #[test]

@@ -3,13 +3,12 @@
 
 use std::{fs, path::Path};
 
-use crate::host;
+use crate::{host, queries};
 use nix::sys::utsname::uname;
-use pf_bpf::{Attempt, ProbeError, survey};
+use pf_bpf::{Attempt, ProbeError, survey, try_query};
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 const SOFTWARE_EVENTS: &str = "/sys/bus/event_source/devices/software";
-const UPROBES: &str = "/sys/bus/event_source/devices/uprobe";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 const PARANOID: &str = "/proc/sys/kernel/perf_event_paranoid";
 
@@ -122,12 +121,7 @@ fn findings() -> [Finding; 8] {
             State::Missing,
             "use a kernel with CONFIG_PERF_EVENTS=y, and mount /sys",
         ),
-        present(
-            "uprobes",
-            UPROBES,
-            State::Note,
-            "not needed for recording page faults",
-        ),
+        queries(),
     ]
 }
 
@@ -218,6 +212,28 @@ fn lockdown() -> Finding {
     };
     Finding {
         what: "lockdown",
+        state,
+        detail,
+    }
+}
+
+/// A probe on pfrec's own `main`.
+fn queries() -> Finding {
+    let attempt = || -> Result<(), String> {
+        let own = "func:/proc/self/exe:main".parse()?;
+        let resolved = queries::resolve(&[own], &[]).map_err(|e| format!("{e:#}"))?;
+        let tried = resolved.probes.iter().try_for_each(try_query);
+        tried.map_err(|e| with_causes(&e))
+    };
+    let (state, detail) = match attempt() {
+        Ok(()) => (
+            State::Works,
+            "probes in user code can be attached to (--query)".to_owned(),
+        ),
+        Err(why) => (State::Note, format!("--query will not work: {why}")),
+    };
+    Finding {
+        what: "uprobes",
         state,
         detail,
     }

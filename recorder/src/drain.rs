@@ -16,6 +16,7 @@ use crate::{
     backlog::{Backlog, Dropped},
     clock::monotonic_ns,
     ledger::{Balance, Ledger},
+    queries::Later,
     sideband::{SidebandLoss, SidebandRings},
 };
 
@@ -55,6 +56,8 @@ pub struct Drained {
     pub sideband_lost: u64,
     /// CPUs that came online while recording.
     pub cpus_added: usize,
+    /// Query probes that turned up later and could not be attached.
+    pub probes_failed: u64,
 }
 
 /// Empties the rings until told to stop.
@@ -65,6 +68,8 @@ pub struct Drain {
     pub sideband: SidebandRings,
     /// Towards the encoder.
     pub backlog: Backlog,
+    /// Looks for query probes in files that are mapped later.
+    pub later: Option<Later>,
     /// Set to stop.
     pub stop: Arc<AtomicBool>,
     /// For the spinner.
@@ -87,6 +92,7 @@ struct Progress {
     malformed: u64,
     sideband_lost: u64,
     cpus_added: usize,
+    probes_failed: u64,
     last_ns: u64,
 }
 
@@ -102,6 +108,7 @@ impl Drain {
             malformed: 0,
             sideband_lost: 0,
             cpus_added: 0,
+            probes_failed: 0,
             last_ns: monotonic_ns(),
         };
         let mut encoder_alive = true;
@@ -113,8 +120,9 @@ impl Drain {
             encoder_alive = self.pass(&mut progress, Reach::Settled)?;
         }
         let end_ns = monotonic_ns();
-        self.probes.stop();
+        self.probes.stop(end_ns);
         let in_flight = self.settle();
+        self.probes.tell_open_queries()?;
         self.pass(&mut progress, Reach::Everything)?;
         if in_flight > 0 {
             let pending = &mut self.backlog.pending;
@@ -128,6 +136,7 @@ impl Drain {
             drops: progress.drops,
             sideband_lost: progress.sideband_lost,
             cpus_added: progress.cpus_added,
+            probes_failed: progress.probes_failed,
         })
     }
 
@@ -145,12 +154,17 @@ impl Drain {
             match record {
                 Record::Fault(fault) => progress.ledger.fault(fault),
                 Record::Exit(exit) => progress.ledger.exit(exit),
-                Record::Stack(_) | Record::Wake => {}
+                Record::Stack(_) | Record::Query(_) | Record::QueryText(_) | Record::Wake => {}
             }
         }
         let faults = count_faults(&batch.records[seen_before..]);
+        let sideband_before = batch.sideband.len();
         // After the faults: a mapping is always on record before the first fault on it.
         let sideband = self.sideband.drain(&mut batch.sideband);
+        if let Some(later) = &mut self.later {
+            later.look_at(&batch.sideband[sideband_before..]);
+            progress.probes_failed += later.attach_found(&mut self.probes);
+        }
         self.gauges.events.fetch_add(faults, Relaxed);
         self.note_losses(progress, sideband);
         let before = self.backlog.dropped;
@@ -189,6 +203,7 @@ impl Drain {
             ),
             (LossReason::Exits, drops.exits.saturating_sub(before.exits)),
             (LossReason::Stack, drops.stacks.saturating_sub(before.stacks)),
+            (LossReason::Query, drops.queries.saturating_sub(before.queries)),
             (LossReason::Queue, malformed - progress.malformed),
             (LossReason::Sideband, sideband.lost + sideband.malformed),
         ];

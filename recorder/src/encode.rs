@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
 use nix::unistd::Uid;
-use pf_formats::{Dict, Event, FormatError, LossReason, TimelineEntry, TraceWriter};
+use pf_formats::{FormatError, LossReason};
 
 use crate::{
     backlog::{Batch, Batches},
+    outlet::Outlet,
     session::{Faults, Session, Sink},
-    write_queue::WriteQueue,
 };
 
 /// Longest time an event waits in the open block: with the drain's interval, what `kill -9` can cost.
@@ -25,7 +25,7 @@ const POLITE: i32 = 19;
 pub struct Encode {
     batches: Batches,
     session: Session,
-    writer: TraceWriter<WriteQueue>,
+    outlet: Outlet,
     polite: bool,
     notes: Vec<String>,
     stacks_dropped: u64,
@@ -34,7 +34,7 @@ pub struct Encode {
 /// What it leaves when the drain has ended.
 pub struct Encoded {
     /// To be finished with the totals.
-    pub writer: TraceWriter<WriteQueue>,
+    pub outlet: Outlet,
     /// Whether everything was written so far.
     pub outcome: Result<(), FormatError>,
     /// Events in the trace.
@@ -47,24 +47,24 @@ pub struct Encoded {
     pub notes: Vec<String>,
     /// Stacks beyond what is remembered.
     pub stacks_dropped: u64,
+    /// Queries written.
+    pub queries: u64,
 }
 
 impl Encoded {
     /// Removes the output: nothing in it is worth keeping.
     pub fn discard(self) {
-        if let Ok((file, _)) = self.writer.into_inner().finish() {
-            file.discard();
-        }
+        self.outlet.discard();
     }
 }
 
 impl Encode {
-    /// What is received from `batches` goes through `session` to `writer`.
-    pub fn new(batches: Batches, session: Session, writer: TraceWriter<WriteQueue>) -> Self {
+    /// What is received from `batches` goes through `session` to `outlet`.
+    pub fn new(batches: Batches, session: Session, outlet: Outlet) -> Self {
         Self {
             batches,
             session,
-            writer,
+            outlet,
             polite: false,
             notes: Vec::new(),
             stacks_dropped: 0,
@@ -74,8 +74,10 @@ impl Encode {
     /// Runs until the drain closes the queue, or the file can take no more.
     pub fn run(mut self) -> Encoded {
         let outcome = self.work();
+        self.outlet.finish_lines();
         Encoded {
-            writer: self.writer,
+            queries: self.outlet.queries_written(),
+            outlet: self.outlet,
             outcome,
             recorded: self.session.recorded(),
             before_exec: self.session.before_exec(),
@@ -87,8 +89,7 @@ impl Encode {
 
     fn work(&mut self) -> Result<(), FormatError> {
         // What was there before belongs into the trace also if nothing ever faults.
-        self.session
-            .process(Batch::default(), false, &mut ToTrace(&mut self.writer))?;
+        self.session.process(Batch::default(), false, &mut self.outlet)?;
         let mut flushed = Instant::now();
         loop {
             match self.batches.next(BLOCK_INTERVAL) {
@@ -100,13 +101,12 @@ impl Encode {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if flushed.elapsed() >= BLOCK_INTERVAL {
-                self.writer.flush_block()?;
+                self.outlet.flush()?;
                 flushed = Instant::now();
             }
         }
-        self.session
-            .process(Batch::default(), true, &mut ToTrace(&mut self.writer))?;
-        self.writer.flush_block()?;
+        self.session.process(Batch::default(), true, &mut self.outlet)?;
+        self.outlet.flush()?;
         self.name_stacks()
     }
 
@@ -117,7 +117,7 @@ impl Encode {
         // A second Ctrl-C ends pfrec: then the trace is complete but for the names.
         let symbols = stacks.symbolise(|| false);
         self.notes = symbols.notes;
-        symbols.dicts.iter().try_for_each(|dict| self.writer.dict(dict))
+        symbols.dicts.iter().try_for_each(|dict| self.outlet.dict(dict))
     }
 
     /// Takes no time from the recorded program that it could take later.
@@ -133,7 +133,7 @@ impl Encode {
 
     fn batch(&mut self, batch: Batch) -> Result<(), FormatError> {
         if !batch.losses.is_empty() {
-            self.writer.loss(&batch.losses)?;
+            self.outlet.loss(&batch.losses)?;
         }
         if batch
             .losses
@@ -142,24 +142,7 @@ impl Encode {
         {
             self.session.distrust_mappings();
         }
-        self.session.process(batch, false, &mut ToTrace(&mut self.writer))
-    }
-}
-
-struct ToTrace<'a>(&'a mut TraceWriter<WriteQueue>);
-
-impl Sink for ToTrace<'_> {
-    type Error = FormatError;
-
-    fn dict(&mut self, dict: &Dict) -> Result<(), FormatError> {
-        self.0.dict(dict)
-    }
-
-    fn event(&mut self, event: &Event) -> Result<(), FormatError> {
-        self.0.push(event)
-    }
-
-    fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), FormatError> {
-        self.0.timeline(entries)
+        self.session.process(batch, false, &mut self.outlet)?;
+        self.outlet.end_batch()
     }
 }

@@ -5,7 +5,7 @@ use std::{
     env,
     ffi::{CString, OsStr, OsString},
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, IsTerminal, Read, Write},
     mem::MaybeUninit,
     os::{
         fd::OwnedFd,
@@ -48,6 +48,39 @@ pub struct Held {
     command: String,
 }
 
+/// Where COMMAND reads and writes.
+pub enum Streams<'a> {
+    /// As pfrec does.
+    Ours,
+    /// Standard output is pfrec's own: what COMMAND writes there goes to standard error.
+    StdoutToStderr,
+    /// pfrec draws on the terminal and reads its keys: what COMMAND writes to it goes to this file, and it finds
+    /// nothing to read there.
+    Aside(&'a File),
+}
+
+impl Streams<'_> {
+    /// In the child.
+    fn connect(&self) -> nix::Result<()> {
+        match self {
+            Self::Ours => {}
+            Self::StdoutToStderr => unistd::dup2_stdout(io::stderr())?,
+            Self::Aside(file) => {
+                if io::stdin().is_terminal() {
+                    let nothing =
+                        nix::fcntl::open("/dev/null", OFlag::O_RDONLY, nix::sys::stat::Mode::empty())?;
+                    unistd::dup2_stdin(nothing)?;
+                }
+                if io::stderr().is_terminal() {
+                    unistd::dup2_stderr(file)?;
+                }
+                unistd::dup2_stdout(file)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// How COMMAND ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
@@ -61,8 +94,8 @@ pub struct Ended {
 
 /// Forks a child that will run `command` as `user` once released.
 ///
-/// To be called before any thread is started. With `stdout_to_stderr` the trace owns standard output.
-pub fn hold(command: &[OsString], user: &Identity, stdout_to_stderr: bool) -> Result<Held> {
+/// To be called before any thread is started.
+pub fn hold(command: &[OsString], user: &Identity, streams: &Streams<'_>) -> Result<Held> {
     let name = command.first().context("an empty command")?;
     let shown = name.to_string_lossy().into_owned();
     let path = find(name)?;
@@ -80,7 +113,7 @@ pub fn hold(command: &[OsString], user: &Identity, stdout_to_stderr: bool) -> Re
     match unsafe { unistd::fork() }.context("fork")? {
         ForkResult::Child => {
             drop((go_write, failure_read));
-            let errno = become_command(go_read, user, &path, &argv, &environment, stdout_to_stderr);
+            let errno = become_command(go_read, user, &path, &argv, &environment, streams);
             // Nobody listens when pfrec is gone, and then nothing was started.
             File::from(failure_write)
                 .write_all(&(errno as i32).to_ne_bytes())
@@ -104,7 +137,7 @@ fn become_command(
     path: &CString,
     argv: &[CString],
     environment: &[CString],
-    stdout_to_stderr: bool,
+    streams: &Streams<'_>,
 ) -> nix::errno::Errno {
     let attempt = || -> nix::Result<()> {
         let mut word = [0];
@@ -112,9 +145,7 @@ fn become_command(
             // pfrec went away without the word.
             return Err(nix::errno::Errno::EPIPE);
         }
-        if stdout_to_stderr {
-            unistd::dup2_stdout(io::stderr())?;
-        }
+        streams.connect()?;
         if let Some(groups) = &user.groups {
             unistd::setgroups(groups)?;
             unistd::setresgid(user.gid, user.gid, user.gid)?;
@@ -214,7 +245,8 @@ fn wait(pid: Pid) -> Result<Ended> {
 }
 
 /// Where a shell would find `name`: itself when it has a slash, else the first executable in PATH.
-fn find(name: &OsStr) -> Result<PathBuf, LaunchError> {
+/// The file that a command means.
+pub fn find(name: &OsStr) -> Result<PathBuf, LaunchError> {
     let shown = || name.to_string_lossy().into_owned();
     if name.as_bytes().contains(&b'/') {
         return match fs::metadata(name) {
@@ -255,7 +287,7 @@ mod tests {
 
     fn start(command: &[&str]) -> Result<Running> {
         let command: Vec<OsString> = command.iter().map(OsString::from).collect();
-        hold(&command, &Identity::invoking()?, false)?.release()
+        hold(&command, &Identity::invoking()?, &Streams::Ours)?.release()
     }
 
     #[test]
@@ -292,7 +324,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let proof = dir.path().join("proof");
         let command = ["touch".into(), proof.clone().into_os_string()];
-        hold(&command, &Identity::invoking().unwrap(), false)
+        hold(&command, &Identity::invoking().unwrap(), &Streams::Ours)
             .unwrap()
             .abandon();
         assert!(!proof.exists());

@@ -22,8 +22,11 @@ use crate::{
     host,
     identity::Identity,
     launch::{self, Ended, Held, Running},
+    live::{Counting, Display, FaultSlot, Following, Mode, View},
+    outlet::Outlet,
     output::TraceFile,
     progress::Spinner,
+    queries::Later,
     say::say,
     session::{Session, proc},
     sideband::SidebandRings,
@@ -47,23 +50,23 @@ pub fn record(options: &Options) -> Result<u8> {
         None => invoker.clone(),
     };
     // A fork wants a process without threads, so the child comes first.
-    let to_stdout = options.output == Output::Stdout;
+    let mode = Mode::choose(options)?;
+    let streams = mode.streams(options);
     let held = options
         .command
         .as_ref()
-        .map(|command| launch::hold(command, &user, to_stdout))
+        .map(|command| launch::hold(command, &user, &streams))
         .transpose()?;
-    let file = match TraceFile::create(&options.output, &invoker) {
-        Ok(file) => file,
-        Err(e) => {
-            held.into_iter().for_each(Held::abandon);
-            return Err(e);
-        }
-    };
     let signals = StopSignals::install()?;
     let gauges = Arc::new(Gauges::default());
-    let pipeline = match Pipeline::start(options, held.as_ref(), file, &gauges) {
-        Ok(pipeline) => pipeline,
+    let prepared = View::open(mode, options).and_then(|view| {
+        Ok((
+            Engine::start(options, held.as_ref(), &invoker, &gauges, &view)?,
+            view,
+        ))
+    });
+    let (engine, mut view) = match prepared {
+        Ok(prepared) => prepared,
         Err(e) => {
             held.into_iter().for_each(Held::abandon);
             return Err(e);
@@ -78,31 +81,40 @@ pub fn record(options: &Options) -> Result<u8> {
     let command = match held.map(Command::release).transpose() {
         Ok(command) => command,
         Err(e) => {
-            pipeline.abandon();
+            engine.abandon();
             return Err(e);
         }
     };
-    let mut spinner = Spinner::new(gauges);
-    let (stop, ended) = watch(
-        options,
-        &watched,
-        &signals,
-        command.as_ref(),
-        &pipeline,
-        &mut spinner,
-    );
-    spinner.clear();
-    let summary = pipeline.finish(ended, before, &options.output);
-    if let Ok(summary) = &summary {
-        summary.lines(stop).into_iter().for_each(say);
+    let mut spinner = view.is_silent().then(|| Spinner::new(gauges));
+    // The command runs already, and does not depend on being watched.
+    let begun = view.begin(options, engine.backend());
+    let (stop, ended) = match begun {
+        Ok(()) => watch(
+            options,
+            &watched,
+            &signals,
+            command.as_ref(),
+            &engine,
+            &view,
+            &mut spinner,
+        ),
+        Err(_) => (Stop::Failed, None),
+    };
+    spinner.iter().for_each(Spinner::clear);
+    view.leave();
+    let told = begun.and(engine.finish(stop, ended, before, options.output.as_ref()));
+    let unprinted = view.finish();
+    if let Ok(lines) = &told {
+        lines.iter().chain(&unprinted).for_each(say);
     }
     // Problems of the recording must not cut the command short, so its end is awaited either way.
     let status = match (command, ended) {
         (None, _) => 0,
         (Some(_), Some(ended)) => ended.status,
-        (Some(command), None) => command.wait_after(&signals)?,
+        (Some(command), None) => command.wait_after(&signals, &view)?,
     };
-    match summary {
+    view.print_output();
+    match told {
         Ok(_) => Ok(status),
         // As for any program in a pipe, that is no failure.
         Err(e) if e.downcast_ref::<CutShort>().is_some_and(|cut| cut.reader_gone) => Ok(status),
@@ -130,7 +142,7 @@ impl Command {
     }
 
     /// The recording is over, the command is not.
-    fn wait_after(&self, signals: &StopSignals) -> Result<u8> {
+    fn wait_after(&self, signals: &StopSignals, view: &View) -> Result<u8> {
         let mut told = false;
         loop {
             match self.end.recv_timeout(TICK) {
@@ -141,6 +153,7 @@ impl Command {
             if !std::mem::replace(&mut told, true) {
                 say("waiting for the command to end");
             }
+            view.print_output();
             // Once for each that came: for many programs the second one means "at once".
             if signals.take_terminated() {
                 self.running.signal(Signal::SIGTERM);
@@ -155,8 +168,9 @@ fn watch(
     watched: &Watched,
     signals: &StopSignals,
     command: Option<&Command>,
-    pipeline: &Pipeline,
-    spinner: &mut Spinner,
+    engine: &Engine,
+    view: &View,
+    spinner: &mut Option<Spinner>,
 ) -> (Stop, Option<Ended>) {
     let deadline = options.duration.map(|duration| Instant::now() + duration);
     let never = crossbeam_channel::never();
@@ -168,7 +182,7 @@ fn watch(
                 Ok(Ok(ended)) => return (Stop::CommandEnded, Some(ended)),
                 _ => return (Stop::CommandEnded, None),
             },
-            recv(pipeline.broken) -> _ => return (Stop::Failed, None),
+            recv(engine.broken()) -> _ => return (Stop::Failed, None),
             default(tick) => {}
         }
         if signals.interrupted() {
@@ -183,7 +197,11 @@ fn watch(
         if deadline.is_some_and(|at| Instant::now() >= at) {
             return (Stop::Duration, None);
         }
-        spinner.tick();
+        // A trace is not cut short because somebody looked away.
+        if view.is_left() && (options.output.is_none() || view.has_screen()) {
+            return (Stop::Left, None);
+        }
+        spinner.iter_mut().for_each(Spinner::tick);
     }
 }
 
@@ -204,6 +222,89 @@ fn waiter() -> Result<(Sender<Running>, Receiver<Result<Ended>>)> {
     Ok((give, told))
 }
 
+/// What runs between the beginning and the end.
+enum Engine {
+    /// Records leave the kernel: for the trace, for `-v`, or both.
+    Recording(Box<Pipeline>),
+    /// Counts only, in the kernel.
+    Counting(Counting),
+}
+
+impl Engine {
+    fn start(
+        options: &Options,
+        held: Option<&Held>,
+        invoker: &Identity,
+        gauges: &Arc<Gauges>,
+        view: &View,
+    ) -> Result<Self> {
+        let shown = view.display().zip(options.watch.interval);
+        match shown {
+            Some((display, interval)) if !options.makes_records() => {
+                Counting::start(options, held, display, interval).map(Self::Counting)
+            }
+            shown => {
+                let file = options.output.as_ref();
+                let file = file
+                    .map(|output| TraceFile::create(output, invoker))
+                    .transpose()?;
+                let ends = Ends {
+                    file,
+                    faults: view.faults(options),
+                    shown,
+                };
+                Pipeline::start(options, held, ends, gauges)
+                    .map(|pipeline| Self::Recording(Box::new(pipeline)))
+            }
+        }
+    }
+
+    /// Name of the backend in force.
+    fn backend(&self) -> &'static str {
+        match self {
+            Self::Recording(pipeline) => pipeline.backend,
+            Self::Counting(counting) => counting.backend,
+        }
+    }
+
+    /// Something is received, or the sender is gone, when it cannot go on.
+    fn broken(&self) -> &Receiver<()> {
+        match self {
+            Self::Recording(pipeline) => &pipeline.broken,
+            Self::Counting(counting) => counting.broken(),
+        }
+    }
+
+    /// Stops, and completes the trace if there is one. What is to be told of it.
+    fn finish(
+        self,
+        stop: Stop,
+        ended: Option<Ended>,
+        before: Option<(u64, u64)>,
+        output: Option<&Output>,
+    ) -> Result<Vec<String>> {
+        match self {
+            Self::Recording(pipeline) => Ok(pipeline.finish(ended, before, output)?.lines(stop)),
+            Self::Counting(counting) => Ok(counting.finish(ended.zip(before))?.lines(stop)),
+        }
+    }
+
+    /// The command could not be started: nothing is worth keeping.
+    fn abandon(self) {
+        match self {
+            Self::Recording(pipeline) => pipeline.abandon(),
+            Self::Counting(counting) => counting.abandon(),
+        }
+    }
+}
+
+/// Where a recording goes.
+struct Ends {
+    file: Option<TraceFile>,
+    faults: Option<FaultSlot>,
+    shown: Option<(Display, Duration)>,
+}
+
 /// The three threads of the hot path.
 struct Pipeline {
     stop: Arc<AtomicBool>,
@@ -211,15 +312,17 @@ struct Pipeline {
     encode: JoinHandle<Encoded>,
     /// Something is received, or the sender is gone, when a thread has ended of itself.
     broken: Receiver<()>,
+    live: Option<Following>,
+    backend: &'static str,
     start_ns: u64,
 }
 
 impl Pipeline {
-    fn start(options: &Options, held: Option<&Held>, file: TraceFile, gauges: &Arc<Gauges>) -> Result<Self> {
+    fn start(options: &Options, held: Option<&Held>, ends: Ends, gauges: &Arc<Gauges>) -> Result<Self> {
         match Self::attach(options, held) {
-            Ok(attached) => Self::spawn(options, attached, held, file, gauges),
+            Ok(attached) => Self::spawn(options, attached, held, ends, gauges),
             Err(e) => {
-                file.discard();
+                ends.file.into_iter().for_each(TraceFile::discard);
                 Err(e)
             }
         }
@@ -227,7 +330,10 @@ impl Pipeline {
 
     fn attach(options: &Options, held: Option<&Held>) -> Result<(Probes, SidebandRings, Resolved)> {
         let resolved = target::resolve(options, held)?;
-        let probes = Probes::open(&resolved.config)?;
+        let mut probes = Probes::open(&resolved.config)?;
+        for probe in &resolved.queries.probes {
+            probes.attach_query(probe)?;
+        }
         let mut sideband = SidebandRings::default();
         sideband.follow_cpus()?;
         Ok((probes, sideband, resolved))
@@ -237,7 +343,7 @@ impl Pipeline {
         options: &Options,
         (mut probes, sideband, resolved): (Probes, SidebandRings, Resolved),
         held: Option<&Held>,
-        file: TraceFile,
+        ends: Ends,
         gauges: &Arc<Gauges>,
     ) -> Result<Self> {
         let host = host::describe()?;
@@ -246,11 +352,22 @@ impl Pipeline {
         session.only(resolved.only);
         session.adopt_members();
         let start_ns = monotonic_ns();
+        session.name_queries(resolved.queries.names, start_ns);
+        let later = Later::start(resolved.queries.anywhere, &resolved.queries.probes)?;
         let meta = host::meta(options, host, &probes, start_ns);
         let header = Header::new(host::random_id()?, utc_offset_ns());
-        let queue = WriteQueue::start(file, Arc::clone(gauges))?;
-        let writer = TraceWriter::create(queue, &header, &meta).context("cannot begin the trace")?;
+        let trace = ends.file.map(|file| {
+            let queue = WriteQueue::start(file, Arc::clone(gauges))?;
+            TraceWriter::create(queue, &header, &meta).context("cannot begin the trace")
+        });
+        let outlet = Outlet::new(trace.transpose()?, ends.faults);
+        let backend = probes.backend();
+        let counts = probes.live()?;
         probes.start();
+        let live = match (counts, ends.shown) {
+            (Some(counts), Some((display, interval))) => Some(Following::start(counts, display, interval)?),
+            _ => None,
+        };
 
         let stop = Arc::new(AtomicBool::new(false));
         let (backlog, batches) = backlog::backlog(start_ns);
@@ -259,11 +376,12 @@ impl Pipeline {
             probes,
             sideband,
             backlog,
+            later,
             stop: Arc::clone(&stop),
             gauges: Arc::clone(gauges),
         };
         let drain = spawn("pfrec-drain", alive.clone(), move || drain.run())?;
-        let encode = Encode::new(batches, session, writer);
+        let encode = Encode::new(batches, session, outlet);
         let encode = spawn("pfrec-encode", alive, move || encode.run())?;
         lock_memory();
         Ok(Self {
@@ -271,17 +389,25 @@ impl Pipeline {
             drain,
             encode,
             broken,
+            live,
+            backend,
             start_ns,
         })
     }
 
     /// Stops recording and completes the file.
-    fn finish(self, ended: Option<Ended>, before: Option<(u64, u64)>, output: &Output) -> Result<Summary> {
+    fn finish(
+        self,
+        ended: Option<Ended>,
+        before: Option<(u64, u64)>,
+        output: Option<&Output>,
+    ) -> Result<Summary> {
         self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
         let drained = self
             .drain
             .join()
             .map_err(|_| anyhow!("the draining thread panicked"))?;
+        self.live.into_iter().for_each(Following::finish);
         let encoded = self
             .encode
             .join()
@@ -293,6 +419,7 @@ impl Pipeline {
     fn abandon(self) {
         self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
         self.drain.join().ok();
+        self.live.into_iter().for_each(Following::finish);
         if let Ok(encoded) = self.encode.join() {
             encoded.discard();
         }
@@ -300,7 +427,7 @@ impl Pipeline {
 }
 
 /// Runs `work` on a thread that holds `alive` for as long as it runs.
-fn spawn<T: Send + 'static>(
+pub fn spawn<T: Send + 'static>(
     name: &str,
     alive: Sender<()>,
     work: impl FnOnce() -> T + Send + 'static,
@@ -318,7 +445,7 @@ fn spawn<T: Send + 'static>(
 
 /// Page faults of the recorder would compete with those it records. Without the right to lock
 /// memory it works all the same.
-fn lock_memory() {
+pub fn lock_memory() {
     // SAFETY: changes nothing but the residency of this process.
     unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
 }

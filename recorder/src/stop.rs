@@ -32,8 +32,23 @@ pub enum Stop {
     Interrupted,
     /// SIGTERM or SIGHUP.
     Terminated,
+    /// Whoever watched has seen enough.
+    Left,
     /// The recorder could not go on.
     Failed,
+}
+
+impl Stop {
+    /// In words, where it is worth a word.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Interrupted => " (stopped by Ctrl-C)",
+            Self::Terminated => " (stopped by a signal)",
+            Self::TargetGone => " (its processes have ended)",
+            Self::CommandEnded | Self::Duration | Self::Left | Self::Failed => "",
+        }
+    }
 }
 
 /// Signals that end the recording. The first one is noted, a second one of the same kind kills.

@@ -29,7 +29,8 @@ const NOTES: usize = 3;
 
 /// What is told at the end.
 pub struct Summary {
-    name: String,
+    /// Of the trace; `None` without one.
+    name: Option<String>,
     bytes: u64,
     recorded: Faults,
     drained: Drained,
@@ -39,6 +40,8 @@ pub struct Summary {
     /// What stacks have no names, and why.
     notes: Vec<String>,
     stacks_dropped: u64,
+    /// Queries in the trace.
+    queries: u64,
 }
 
 /// The command's faults as `wait4(2)` tells them: a second witness, independent of the probes.
@@ -60,9 +63,9 @@ impl Summary {
         encoded: Encoded,
         start_ns: u64,
         command: Option<(Ended, (u64, u64))>,
-        output: &Output,
+        output: Option<&Output>,
     ) -> Result<Self> {
-        let in_file = matches!(output, Output::File(_));
+        let in_file = matches!(output, Some(Output::File(_)));
         let (mut summary, file) =
             Self::try_complete(drained, encoded, start_ns, command).map_err(|source| {
                 let reader_gone = !in_file && is_broken_pipe(&source);
@@ -72,7 +75,7 @@ impl Summary {
                     source,
                 }
             })?;
-        summary.name = file.finish()?;
+        summary.name = file.map(TraceFile::finish).transpose()?;
         Ok(summary)
     }
 
@@ -81,15 +84,16 @@ impl Summary {
         encoded: Encoded,
         start_ns: u64,
         command: Option<(Ended, (u64, u64))>,
-    ) -> Result<(Self, TraceFile)> {
+    ) -> Result<(Self, Option<TraceFile>)> {
         let Encoded {
-            writer,
+            outlet,
             outcome,
             recorded,
             before_exec,
             filtered,
             notes,
             stacks_dropped,
+            queries,
         } = encoded;
         outcome?;
         let drained = drained?;
@@ -105,12 +109,11 @@ impl Summary {
             end_ns: drained.end_ns,
             accounting: Some(accounting.clone()),
         };
-        let queue = writer.finish(totals)?;
-        let (file, written) = queue.finish()?;
-        let bytes = written?;
+        let (file, bytes) = outlet.finish(totals)?.unzip();
+        let bytes = bytes.unwrap_or(0);
         let seconds = drained.end_ns.saturating_sub(start_ns) as f64 / 1e9;
         let summary = Self {
-            name: String::new(),
+            name: None,
             bytes,
             recorded,
             drained,
@@ -119,6 +122,7 @@ impl Summary {
             wait4,
             notes,
             stacks_dropped,
+            queries,
         };
         Ok((summary, file))
     }
@@ -132,12 +136,7 @@ impl Summary {
             failed,
         } = self.recorded;
         let events = majors + minors + failed;
-        let how = match stop {
-            Stop::Interrupted => " (stopped by Ctrl-C)",
-            Stop::Terminated => " (stopped by a signal)",
-            Stop::TargetGone => " (its processes have ended)",
-            _ => "",
-        };
+        let how = stop.in_words();
         let mut lines = vec![format!(
             "{} page faults in {:.2} s{how}: {} major, {} minor{}",
             HumanCount(events),
@@ -149,6 +148,9 @@ impl Summary {
                 _ => format!(", {} failed", HumanCount(failed)),
             }
         )];
+        if self.queries > 0 {
+            lines.push(format!("{} queries", HumanCount(self.queries)));
+        }
         lines.extend(self.losses());
         lines.push(self.books());
         lines.extend(self.witness());
@@ -169,13 +171,10 @@ impl Summary {
             lines.push(format!("and {more} more files without symbols"));
         }
         let each = self.bytes as f64 / events.max(1) as f64;
-        lines.push(match events {
-            0 => format!("{}: no fault was seen", self.name),
-            _ => format!(
-                "{}: {}, {each:.2} bytes per fault",
-                self.name,
-                HumanBytes(self.bytes)
-            ),
+        lines.push(match (&self.name, events) {
+            (None, _) => "nothing was recorded".to_owned(),
+            (Some(name), 0) => format!("{name}: no fault was seen"),
+            (Some(name), _) => format!("{name}: {}, {each:.2} bytes per fault", HumanBytes(self.bytes)),
         });
         lines
     }
@@ -217,6 +216,27 @@ impl Summary {
             (drops.stacks, "user stacks: the kernel's ring buffer was full"),
             (dropped.stacks, "user stacks: the recorder could not keep up"),
             (self.stacks_dropped, "user stacks: too many different ones"),
+            (drops.queries, "queries: the kernel's ring buffer was full"),
+            (
+                dropped.queries,
+                "queries or their texts: the recorder could not keep up",
+            ),
+            (
+                drops.texts,
+                "texts of queries: they were not in memory, or the kernel's ring buffer was full",
+            ),
+            (
+                drops.deep,
+                "queries: nested more than 16 deep, their faults are told of the one around them",
+            ),
+            (
+                drops.unmatched,
+                "ends of queries: none was in progress on that thread",
+            ),
+            (
+                self.drained.probes_failed,
+                "query probes: they could not be attached",
+            ),
         ];
         let none = |of: &[(u64, &str)]| of.iter().all(|(count, _)| *count == 0);
         let nothing = none(&faults).then(|| {
@@ -340,10 +360,11 @@ mod tests {
             end_ns: 0,
             drops,
             sideband_lost: 0,
+            probes_failed: 0,
             cpus_added: 0,
         };
         Summary {
-            name: "t.pfz".to_owned(),
+            name: Some("t.pfz".to_owned()),
             bytes: 2048,
             recorded: Faults {
                 majors: 1000,
@@ -356,6 +377,7 @@ mod tests {
             wait4,
             notes: Vec::new(),
             stacks_dropped: 0,
+            queries: 0,
         }
     }
 

@@ -4,18 +4,19 @@ use std::{
     collections::HashSet,
     fs::{self, File},
     os::fd::AsRawFd,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use nix::unistd::{Uid, User};
-use pf_bpf::{Config, Filters, MAX_RANGES, MappedFile, Target};
+use pf_bpf::{Config, Filters, LiveCounting, MAX_RANGES, MappedFile, Target};
 
 use crate::{
     cgroup,
     cli::{Filter, Options, Scope},
-    launch::Held,
+    launch::{self, Held},
+    queries::{self, QuerySpec},
     session::{FileIdentity, Members, proc},
 };
 
@@ -27,6 +28,9 @@ const ALL_LANES: u32 = 128 << 20;
 const LEAST_LANE: u32 = 1 << 20;
 const LARGEST_LANE: u32 = 16 << 20;
 
+/// A lane that nothing is written to still has a page.
+const UNUSED_LANE: u32 = 4096;
+
 /// What is recorded.
 pub struct Resolved {
     /// For the probes.
@@ -35,33 +39,79 @@ pub struct Resolved {
     pub members: Members,
     /// The one file that is asked for.
     pub only: Option<FileIdentity>,
+    /// The probes of queries.
+    pub queries: queries::Resolved,
 }
 
 /// Turns options into settings. `held` is the child that becomes COMMAND.
 pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
     let (target, members) = scope(&options.scope, held)?;
+    let queries = match options.output {
+        Some(_) => queries::resolve(&options.queries, &files(options))?,
+        None => queries::Resolved::default(),
+    };
+    let live = live(options, held);
     let config = Config {
         target,
         filters: filters(&options.filter)?,
-        buffer_bytes: options.buffer_bytes.unwrap_or_else(default_lane),
+        buffer_bytes: match live {
+            Some(LiveCounting { alone: true, .. }) => UNUSED_LANE,
+            _ => options.buffer_bytes.unwrap_or_else(default_lane),
+        },
         backend: options.backend,
         stacks: options.stacks,
         breakdown: options.breakdown,
+        queries: !queries.is_empty(),
+        live,
     };
     Ok(Resolved {
         config,
         members,
         only: options.filter.file.as_deref().map(identity).transpose()?,
+        queries,
+    })
+}
+
+/// What is counted in the kernel.
+fn live(options: &Options, held: Option<&Held>) -> Option<LiveCounting> {
+    options.watch.interval.map(|_| LiveCounting {
+        threads: options.watch.threads,
+        held: held.map(Held::pid),
+        alone: !options.makes_records(),
     })
 }
 
 /// Checks what can be checked before a command is forked.
 pub fn check(options: &Options) -> Result<()> {
-    filters(&options.filter)?;
+    let filters = filters(&options.filter)?;
+    if let (Some(path), None, Some(_)) = (&options.filter.file, filters.file, options.watch.interval) {
+        bail!(
+            "--file {}: on this file system (overlayfs) the probes cannot tell its faults from others: only a recording \
+             can (-o FILE, without -i)",
+            path.display()
+        );
+    }
+    queries::resolve(&options.queries, &files(options))?;
     if let Scope::Cgroup(path) = &options.scope {
         cgroup::find(path)?;
     }
     Ok(())
+}
+
+/// What the target runs already, or is about to run.
+fn files(options: &Options) -> Vec<PathBuf> {
+    if let Some(program) = options.command.as_ref().and_then(|command| command.first()) {
+        // A command that cannot be found is complained of when it is started.
+        return launch::find(program).into_iter().collect();
+    }
+    match &options.scope {
+        Scope::Pids { pids, .. } => queries::files_of(pids.iter().copied()),
+        // Reading all mappings of a machine takes its time, so only when somebody asks.
+        _ if options.queries.iter().any(QuerySpec::is_anywhere) => {
+            queries::files_of(proc::parents().into_iter().map(|(pid, _)| pid))
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The filters in words, for the trace.

@@ -10,4 +10,8 @@ use common::{pfrec, process::run};
 fn doctor_names_the_backend_that_would_be_used() {
     let doctor = run(pfrec(&["doctor"])).ok();
     assert!(doctor.stdout.contains("pfrec would use: perf"), "{doctor:#?}");
+    assert!(
+        doctor.stdout.contains("probes in user code can be attached to"),
+        "{doctor:#?}"
+    );
 }

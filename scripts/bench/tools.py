@@ -62,6 +62,18 @@ class Pfrec(Untraced):
         return Recording(events, ("?" if lost is None else str(lost)) + (f" {unbalanced[0]}" if unbalanced else ""))
 
 
+@dataclass
+class PfrecLive(Pfrec):
+    """Counting in the kernel, without records. Standard output is its own then, so the program's takes another way."""
+
+    def __post_init__(self):
+        self.name = "pfrec -i 1000"
+
+    def command(self, program, _output):
+        shell = 'pfrec=$1; shift; exec "$pfrec" -i 1000 -- sh -c \'exec "$@" >&3\' sh "$@" 3>&1 >/dev/null'
+        return ["sh", "-c", shell, "sh", self.binary, *program]
+
+
 class Perf(Untraced):
     kind = "perf"
 
@@ -143,6 +155,7 @@ def all_tools(pfrec):
     return [
         Untraced(),
         Pfrec(pfrec),
+        PfrecLive(pfrec),
         Pfrec(pfrec, ["--major-only"]),
         Pfrec(pfrec, ["--stacks"]),
         Pfrec(pfrec, ["--breakdown"]),

@@ -66,6 +66,7 @@ impl<'a> Events<'a> {
         };
         let lines = lines::Layout {
             has_breakdown: holds(Column::BlockedNs, "--breakdown"),
+            has_query: holds(Column::QueryId, "--query"),
             has_stack: holds(Column::StackId, "--stacks"),
             has_weight: is_sampled,
         };

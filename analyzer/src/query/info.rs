@@ -190,6 +190,7 @@ fn facts(session: &Session) -> Vec<Fact> {
         count("major", session.of_class(Class::Major)),
         count("minor", session.of_class(Class::Minor)),
         count("failed", session.of_class(Class::Failed)),
+        count("queries", session.queries),
         count("blocks", session.blocks),
         said("bytes", Value::Count(session.bytes), bytes(session.bytes)),
         Fact {

@@ -11,6 +11,8 @@ use polars::prelude::AnyValue;
 pub struct Layout {
     /// BLOCKED_US RUNQUEUE_US RECLAIM_US LOCK_US.
     pub has_breakdown: bool,
+    /// QUERY.
+    pub has_query: bool,
     /// STACK.
     pub has_stack: bool,
     /// WEIGHT.
@@ -96,8 +98,11 @@ impl Layout {
                 "{:>7}  {:>7}  {:<15}  {:<6}  {:<6}  {:<10}  {:>7}",
                 "PID", "TID", "COMM", "CLASS", "ACCESS", "ORIGIN", "RETRIES"
             ),
-            &format!("{:>6}", "WEIGHT"),
-            &format!("{:>7}", "STACK"),
+            [
+                &format!("{:>6}", "WEIGHT"),
+                &format!("{:>8}", "QUERY"),
+                &format!("{:>7}", "STACK"),
+            ],
             &format!("{:>14}  FILE+OFFSET", "ADDRESS"),
         )
     }
@@ -132,18 +137,23 @@ impl Layout {
                 row.text(Column::Origin),
                 row.number(Column::Retries),
             ),
-            &format!("{:>6}", row.number(Column::Weight)),
-            &format!("{:>7}", row.id_or_dash(Column::StackId)),
+            [
+                &format!("{:>6}", row.number(Column::Weight)),
+                &format!("{:>8}", row.id_or_dash(Column::QueryId)),
+                &format!("{:>7}", row.id_or_dash(Column::StackId)),
+            ],
             &format!("{:>#14x}  {}", row.number(Column::Address), row.place()),
         )
     }
 
-    fn join(self, time: &str, parts: &str, who: &str, weight: &str, stack: &str, place: &str) -> String {
+    fn join(self, time: &str, parts: &str, who: &str, optional: [&str; 3], place: &str) -> String {
+        let [weight, query, stack] = optional;
         let pieces = [
             (true, time),
             (self.has_breakdown, parts),
             (true, who),
             (self.has_weight, weight),
+            (self.has_query, query),
             (self.has_stack, stack),
             (true, place),
         ];
@@ -176,6 +186,7 @@ mod tests {
     fn titles_stand_over_their_values() {
         let all = Layout {
             has_breakdown: true,
+            has_query: true,
             has_stack: true,
             has_weight: true,
         };

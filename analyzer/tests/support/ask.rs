@@ -108,6 +108,6 @@ pub fn report_json(bytes: &[u8]) -> serde_json::Value {
     let mut report = Report::default();
     let session = read(bytes, &Filter::default(), &mut report.queries());
     let mut out = Vec::new();
-    report.write_json(&session, &mut out).unwrap();
+    report.write_json(&session, &Filter::default(), &mut out).unwrap();
     serde_json::from_slice(&out).unwrap()
 }

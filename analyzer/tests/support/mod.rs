@@ -12,7 +12,7 @@ pub mod ask;
 
 use pf_formats::{
     Access, Accounting, CommId, Dict, Event, Happening, Header, Host, Loss, LossReason, Meta, Object,
-    ObjectId, ObjectKind, Origin, StackId, TimelineEntry, Totals, TraceWriter,
+    ObjectId, ObjectKind, Origin, QueryId, StackId, TimelineEntry, Totals, TraceWriter,
 };
 
 pub const START_NS: u64 = 1_000_000_000_000;
@@ -95,6 +95,7 @@ pub fn file_fault(at_ms: u64, latency_ns: u64, page: u64) -> Event {
         retries: 1,
         breakdown: None,
         stack: StackId(0),
+        query: QueryId(0),
     }
 }
 

@@ -13,8 +13,10 @@ const volatile __u8 pf_want_vma;
 static __always_inline void pf_open_slot(struct pf_task *state, struct task_struct *task,
                                          struct pf_open *open, __u64 address, __u8 access) {
     open->address = address;
-    open->cpu = bpf_get_smp_processor_id();
-    open->access = access;
+    if (!pf_unrecorded) {
+        open->cpu = bpf_get_smp_processor_id();
+        open->access = access;
+    }
     open->state = PF_OPEN;
     open->attempts = 0;
     open->retried = 0;
@@ -105,19 +107,32 @@ static __always_inline __u8 pf_retries_of(const struct pf_open *open) {
     return begun > open->retried ? begun : open->retried;
 }
 
+static __always_inline __u64 pf_bounded_time(__u64 ns) {
+    return ns >> PF_TIME_BITS ? (1ULL << PF_TIME_BITS) - 1 : ns;
+}
+
+static __always_inline void pf_pack_times(struct pf_more *more, struct pf_task *state,
+                                          const struct pf_open *open) {
+    __u64 blocked = pf_bounded_time(state->off.blocked_ns - open->before.blocked_ns);
+    __u64 runqueue = pf_bounded_time(state->off.runqueue_ns - open->before.runqueue_ns);
+    __u64 reclaim = pf_bounded_time(state->off.reclaim_ns - open->before.reclaim_ns);
+    __u64 lock = pf_bounded_time(open->lock_ns);
+
+    more->times[0] = blocked | runqueue << PF_TIME_BITS;
+    more->times[1] = runqueue >> (64 - PF_TIME_BITS) | reclaim << (2 * PF_TIME_BITS - 64);
+    more->times[2] = reclaim >> (128 - 2 * PF_TIME_BITS) | lock << (3 * PF_TIME_BITS - 128);
+}
+
 static __always_inline void pf_fill_more(struct pf_more *more, struct pf_task *state, struct pf_open *open,
-                                         __u64 stack) {
+                                         __u64 stack, __u64 query) {
     more->filtered = state->filtered;
     more->dev = open->has_vma ? open->dev : 0;
     more->inode = open->has_vma ? open->inode : 0;
     more->file_page = open->has_vma ? open->file_page : 0;
     more->stack = stack;
-    if (pf_breakdown) {
-        more->blocked_ns = state->off.blocked_ns - open->before.blocked_ns;
-        more->runqueue_ns = state->off.runqueue_ns - open->before.runqueue_ns;
-        more->reclaim_ns = state->off.reclaim_ns - open->before.reclaim_ns;
-        more->lock_ns = open->lock_ns;
-    }
+    more->query = query;
+    if (pf_breakdown)
+        pf_pack_times(more, state, open);
 }
 
 /* How a fault ended. */
@@ -136,7 +151,7 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     struct pf_open *open = &state->open[slot];
     struct pf_fault *fault;
     struct pf_room room = {};
-    __u64 now, stack = 0;
+    __u64 now, stack = 0, query = 0;
     __u8 flags = 0;
     bool wanted;
 
@@ -161,12 +176,21 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
         if (open->has_vma && !pf_is_wanted_file(open->inode, open->dev))
             now = 0;
     }
+    /* Before what leaves out faults by chance or by latency: a query is told how long it waited in all. */
+    if (pf_queries && now)
+        query = pf_charge_query(task, end->major, end->failed, now - open->ts_ns);
     wanted = now && pf_completion_is_wanted(state, end->major, end->failed, now - open->ts_ns);
     open->state = PF_CLOSED;
     if (!wanted) {
         if (!end->failed)
             state->filtered++;
         return;
+    }
+    if (pf_live) {
+        pf_live_count(state, task, end->major, end->failed, !pf_by_file || open->has_vma, open->ts_ns,
+                      now - open->ts_ns);
+        if (pf_unrecorded)
+            return;
     }
     if (pf_stacks) {
         state->walking = 1;
@@ -176,16 +200,19 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     if (!pf_begin_fault(&room, by_event)) {
         /* What nobody counted cannot be missing in the books. */
         pf_count_drop(end->failed ? &pf_drops.failed : &pf_drops.reserve);
-        if (!end->failed)
+        if (!end->failed) {
             state->lost++;
+            if (pf_live)
+                pf_live_keeps(state);
+        }
         return;
     }
     fault = room.fault;
-    if (pf_want_vma || resolve || pf_breakdown || stack || state->filtered) {
+    if (pf_want_vma || resolve || pf_breakdown || stack || query || state->filtered) {
         flags |= PF_HAS_MORE;
         flags |= open->has_vma ? PF_HAS_VMA : 0;
         flags |= pf_breakdown ? PF_HAS_BREAKDOWN : 0;
-        pf_fill_more(&fault->more, state, open, stack);
+        pf_fill_more(&fault->more, state, open, stack, query);
     }
     fault->kind = PF_FAULT;
     fault->flags = flags | (end->major ? PF_MAJOR : 0) | (end->failed ? PF_FAILED : 0);

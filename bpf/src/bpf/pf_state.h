@@ -74,6 +74,9 @@ struct pf_task {
     __u32 entered;   /* an entry was seen, or the task began during the recording */
     __u32 skip;      /* minors to leave out before the next one, with pf_sample */
     __u32 in_cgroup; /* the verdict on css_set */
+    __u32 live_slot; /* its index + 1, or enum pf_live_special */
+    __u32 pad;
+    struct pf_live_counts live_counts;
     __u64 css_set;
     struct pf_times off;
     __u64 off_since_ns; /* when it left the CPU; 0: it is on it */
@@ -82,6 +85,7 @@ struct pf_task {
     __u64 reclaim_since_ns;
     __u32 reclaim_depth;
     __u32 walking; /* its stack is being walked: faults met there are not the task's */
+    struct pf_live_account live;
 };
 
 struct {
@@ -171,6 +175,11 @@ static __always_inline void pf_begin_counts(struct pf_task *state, struct task_s
     state->lost = 0;
     state->hidden = 0;
     state->filtered = 0;
+    /* Threads of the command have the number, too: the child itself is marked before the start. */
+    if (pf_live && pf_live_held && !pf_recording && (__u32)PF_TASK(task, tgid) == pf_live_held) {
+        state->live_slot = PF_LIVE_HELD;
+        state->live.held_exec_id = PF_TASK(task, self_exec_id);
+    }
 }
 
 /* Gives a task its state, which is what makes it recorded; NULL, and counted, when the kernel has no memory
@@ -210,6 +219,8 @@ static __always_inline void pf_tell_counts(struct pf_task_counts *counts, struct
     state->lost = 0;
     state->hidden = 0;
     state->filtered = 0; /* read by the caller */
+    if (pf_live)
+        state->live.hidden = state->live.lost = state->live.filtered = 0;
 }
 
 #endif

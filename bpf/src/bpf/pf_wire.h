@@ -13,6 +13,8 @@ enum pf_kind {
     PF_EXIT = 2,  /* struct pf_exit: in the ring */
     PF_STACK = 3, /* struct pf_stack: in the ring, before the first fault that names it */
     PF_WAKE = 4,  /* a single byte in the ring: a lane fills up */
+    PF_QUERY = 5, /* struct pf_query: in the ring, when it has ended */
+    PF_TEXT = 6,  /* struct pf_query_text: in the ring, before its query */
 };
 
 enum pf_flag {
@@ -67,6 +69,9 @@ struct pf_task_counts {
     __u32 hidden;  /* since the last record: counted by the kernel without an event (GUP) */
 };
 
+/* Bits of each time in pf_more: 78 hours. */
+#define PF_TIME_BITS 48
+
 /* What only some recordings ask for, or only some backends know. */
 struct pf_more {
     __u32 filtered; /* since the last record: counted by the kernel, and not asked for */
@@ -74,10 +79,10 @@ struct pf_more {
     __u64 inode;    /* 0: no file */
     __u64 file_page;
     __u64 stack; /* hash of the user stack; 0: none */
-    __u64 blocked_ns;
-    __u64 runqueue_ns;
-    __u64 reclaim_ns;
-    __u64 lock_ns; /* in the fault and outside handle_mm_fault */
+    __u64 query; /* when the innermost query of the thread began; 0: none */
+    /* blocked, run queue, reclaim, lock (in the fault and outside handle_mm_fault): nanoseconds, the lowest
+     * bits first, PF_TIME_BITS each. */
+    __u64 times[3];
 };
 
 /* One logical page fault: two cache lines, and the second one is left alone as a rule. */
@@ -121,6 +126,48 @@ struct pf_stack {
     __u64 address[PF_STACK_FRAMES]; /* innermost first; all others are return addresses */
 };
 
+/* Faults charged to a query, whether or not they were passed on. */
+struct pf_query_faults {
+    __u32 majors;
+    __u32 minors;
+    __u64 wait_ns;
+};
+
+enum pf_query_flag {
+    PF_QUERY_HAS_KEY = 1,
+    PF_QUERY_OPEN = 2,      /* when the recording ended */
+    PF_QUERY_ABANDONED = 4, /* no end probe was met: longjmp, an error, the thread's end */
+    PF_QUERY_UNBEGUN = 8,   /* its begin probe was before the recording; begin_ns is 0 */
+};
+
+/* A query of a thread. Together with the thread, its begin is its name. */
+struct pf_query {
+    __u8 kind;  /* PF_QUERY */
+    __u8 flags; /* enum pf_query_flag */
+    __u16 pad;
+    __u32 probe; /* which of those attached */
+    __u64 begin_ns;
+    __u64 end_ns;
+    __u64 parent_ns; /* when the query around it began; 0: none */
+    __u64 key;
+    __u32 tgid;
+    __u32 tid;
+    struct pf_query_faults own;
+    struct pf_query_faults nested; /* of all queries inside it */
+};
+
+#define PF_TEXT_BYTES 256
+
+/* The text of a query, sent when it begins. */
+struct pf_query_text {
+    __u8 kind; /* PF_TEXT */
+    __u8 cut;
+    __u16 length;
+    __u32 tid;
+    __u64 begin_ns;
+    char text[PF_TEXT_BYTES + 8]; /* the NUL too */
+};
+
 /* The two ends of a lane, each on a cache line of its own. Both only grow. */
 struct pf_lane_ends {
     __u64 head; /* records written, by the probes */
@@ -138,6 +185,10 @@ struct pf_drops {
     __u64 unfinished; /* entry without completion: retried from user mode, or not a real fault */
     __u64 exits;      /* the ring was full for a pf_exit */
     __u64 stacks;     /* the ring was full for a pf_stack */
+    __u64 queries;    /* the ring was full for a pf_query */
+    __u64 texts;      /* the ring was full for a pf_query_text, or the text could not be read */
+    __u64 deep;       /* queries nested too deep: their faults are those of the query around them */
+    __u64 unmatched;  /* an end probe of no query that is known */
 };
 
 #endif

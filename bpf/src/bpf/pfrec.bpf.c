@@ -12,14 +12,18 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/usdt.bpf.h>
 #include "pf_kernel.h"
 #include "pf_wire.h"
+#include "pf_live_wire.h"
 #include "pf_state.h"
 #include "pf_vma.h"
 #include "pf_filter.h"
 #include "pf_output.h"
+#include "pf_live.h"
 #include "pf_stack.h"
 #include "pf_offcpu.h"
+#include "pf_query.h"
 #include "pf_fault.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -31,6 +35,9 @@ const enum pf_flag *pf_unused_flag __attribute__((unused));
 const enum pf_access *pf_unused_access __attribute__((unused));
 const enum pf_origin *pf_unused_origin __attribute__((unused));
 const enum pf_target *pf_unused_target __attribute__((unused));
+const enum pf_query_flag *pf_unused_query_flag __attribute__((unused));
+const struct pf_query *pf_unused_query __attribute__((unused));
+const struct pf_query_text *pf_unused_query_text __attribute__((unused));
 
 /* --- what differs from one architecture to the next ------------------------------------------------ */
 
@@ -44,6 +51,7 @@ static __always_inline __u8 pf_access_of(unsigned long error_code) {
 }
 
 #define PF_USER_MODE(regs) (((regs)->cs & 3) == 3)
+#define PF_RETURN_BYTES 8 /* a return takes its address off the stack */
 
 #elif defined(__TARGET_ARCH_arm64)
 
@@ -52,6 +60,7 @@ static __always_inline __u8 pf_access_of(unsigned long error_code) {
 }
 
 #define PF_USER_MODE(regs) (((regs)->pstate & 0xf) == 0)
+#define PF_RETURN_BYTES 0
 
 #else
 #error "say here how this architecture tells user mode from kernel mode"
@@ -287,7 +296,9 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
             state->open[i].state = PF_CLOSED;
         }
         pf_catch_up(state, task, 0);
-        record = bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
+        if (pf_live)
+            pf_live_end(state, task);
+        record = pf_unrecorded ? NULL : bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
         if (record) {
             __builtin_memset(record, 0, sizeof(*record));
             record->kind = PF_EXIT;
@@ -297,7 +308,7 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
             record->tid = tid;
             pf_tell_counts(&record->counts, task, state);
             bpf_ringbuf_submit(record, pf_ring_flags());
-        } else {
+        } else if (!pf_unrecorded) {
             pf_count_drop(&pf_drops.exits);
         }
     }
@@ -394,5 +405,79 @@ int pf_memcg_begin(void *ctx) {
 SEC("tp_btf/mm_vmscan_memcg_reclaim_end")
 int pf_memcg_end(void *ctx) {
     pf_end_reclaim();
+    return 0;
+}
+
+/* --- queries, with --query --------------------------------------------------------------------------- */
+
+/* The cookies are made in ../queries.rs. */
+
+SEC("usdt")
+int pf_query_begin(struct pt_regs *ctx) {
+    struct pf_query_point point = pf_point_of(bpf_usdt_cookie(ctx));
+    long key = 0, text = 0;
+
+    if (point.key)
+        bpf_usdt_arg(ctx, point.key - 1, &key);
+    if (point.text)
+        bpf_usdt_arg(ctx, point.text - 1, &text);
+    pf_begin_query(&point, key, text, PT_REGS_SP(ctx), false);
+    return 0;
+}
+
+SEC("usdt")
+int pf_query_end(struct pt_regs *ctx) {
+    struct pf_query_point point = pf_point_of(bpf_usdt_cookie(ctx));
+    long key = 0;
+
+    if (point.key)
+        bpf_usdt_arg(ctx, point.key - 1, &key);
+    pf_end_query(&point, key, 0);
+    return 0;
+}
+
+SEC("uprobe")
+int pf_call_begin(struct pt_regs *ctx) {
+    struct pf_query_point point = pf_point_of(bpf_get_attach_cookie(ctx));
+
+    pf_begin_query(&point, pf_parameter(ctx, point.key), pf_parameter(ctx, point.text), PT_REGS_SP(ctx),
+                   true);
+    return 0;
+}
+
+SEC("uretprobe")
+int pf_call_end(struct pt_regs *ctx) {
+    struct pf_query_point point = pf_point_of(bpf_get_attach_cookie(ctx));
+
+    pf_end_query(&point, 0, PT_REGS_SP(ctx) - PF_RETURN_BYTES);
+    return 0;
+}
+
+/* An exec or the end of a thread leaves whatever it was in. */
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(pf_query_exec, struct task_struct *task) {
+    pf_abandon_queries(task);
+    return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(pf_query_exit, struct task_struct *task) {
+    pf_abandon_queries(task);
+    return 0;
+}
+
+/* Run once at the end, when no query ends any more. */
+
+SEC("iter/task")
+int pf_tell_open_queries(struct bpf_iter__task *ctx) {
+    struct task_struct *task = ctx->task;
+    struct pf_query_stack *stack;
+
+    if (!task)
+        return 0;
+    stack = bpf_task_storage_get(&pf_query_stacks, task, 0, 0);
+    if (stack)
+        pf_pop_queries(stack, 0, PF_QUERY_OPEN);
     return 0;
 }

@@ -14,6 +14,9 @@ use libbpf_rs::skel::OpenSkel;
 /// The ring for what is rare, bytes.
 const RING_BYTES: u32 = 1 << 20;
 
+/// The same where queries are told, of which there may be a million a second.
+const RING_BYTES_WITH_QUERIES: u32 = 8 << 20;
+
 /// `PF_CGROUP_V2`.
 const CGROUP_V2: u32 = u32::MAX;
 
@@ -59,6 +62,14 @@ impl<'a> Settings<'a> {
         }
         if asks_for_vma(config, backend, features) {
             extras.push("pf_mmap_lock");
+        }
+        if config.queries {
+            if !features.task_storage || !features.attach_cookie {
+                return Err(ProbeError::Config(
+                    "--query needs Linux 5.15 or later (task storage and attach cookies)".to_owned(),
+                ));
+            }
+            extras.extend(["pf_query_exec", "pf_query_exit"]);
         }
         if config.breakdown {
             extras.extend(["pf_switch", "pf_wakeup"]);
@@ -112,6 +123,14 @@ impl<'a> Settings<'a> {
         open.progs.pf_exit.set_autoload(true);
         open.progs.pf_mark.set_autoload(true);
         open.progs.pf_count_open.set_autoload(true);
+        if self.config.queries {
+            let progs = &mut open.progs;
+            progs.pf_query_begin.set_autoload(true);
+            progs.pf_query_end.set_autoload(true);
+            progs.pf_call_begin.set_autoload(true);
+            progs.pf_call_end.set_autoload(true);
+            progs.pf_tell_open_queries.set_autoload(true);
+        }
         self.backend.select(open, self.config, self.asks_for_vma());
     }
 
@@ -123,14 +142,32 @@ impl<'a> Settings<'a> {
         let maps = &mut open.maps;
         maps.pf_tasks.set_autocreate(self.features.task_storage)?;
         maps.pf_tasks_by_tid.set_autocreate(!self.features.task_storage)?;
-        maps.pf_ring.set_max_entries(RING_BYTES)?;
+        maps.pf_query_stacks.set_autocreate(self.config.queries)?;
+        maps.__bpf_usdt_specs.set_autocreate(self.config.queries)?;
+        maps.__bpf_usdt_ip_to_spec_id
+            .set_autocreate(self.config.queries)?;
+        maps.pf_ring.set_max_entries(self.ring_bytes())?;
         maps.pf_lanes
             .set_max_entries(self.lanes.count * self.lanes.slots)?;
         maps.pf_lane_ends.set_max_entries(self.lanes.count)?;
+        if let Some(live) = self.config.live {
+            maps.pf_live_slots
+                .set_max_entries(live.threads.max(1) + self.lanes.count)?;
+            maps.pf_live_doors.set_max_entries(live.threads.max(1))?;
+            maps.pf_live_ring.set_max_entries(live.ring_slots())?;
+        }
         if !self.config.stacks {
             maps.pf_stacks_sent.set_max_entries(1)?;
         }
         Ok(())
+    }
+
+    fn ring_bytes(&self) -> u32 {
+        if self.config.queries {
+            RING_BYTES_WITH_QUERIES
+        } else {
+            RING_BYTES
+        }
     }
 
     fn set_constants(&self, rodata: &mut types::rodata) -> Result<(), ProbeError> {
@@ -150,12 +187,21 @@ impl<'a> Settings<'a> {
         rodata.pf_task_pt_regs = self.features.task_pt_regs.into();
         rodata.pf_lane_count = self.lanes.count;
         rodata.pf_lane_slots = self.lanes.slots;
-        rodata.pf_ring_wake_bytes = u64::from(RING_BYTES / 4);
+        rodata.pf_ring_wake_bytes = u64::from(self.ring_bytes() / 4);
+        if let Some(live) = self.config.live {
+            rodata.pf_live = 1;
+            rodata.pf_unrecorded = live.alone.into();
+            rodata.pf_live_room = live.threads.max(1);
+            rodata.pf_live_cpus = self.lanes.count;
+            rodata.pf_live_ring_slots = live.ring_slots();
+            rodata.pf_live_held = live.held.unwrap_or(0);
+        }
         rodata.pf_page_shift = page_shift()?;
         rodata.pf_want_vma = self.backend.sees_vma().into();
         rodata.pf_minor_unseen = self.backend.leaves_minors_open(self.config).into();
         rodata.pf_stacks = self.config.stacks.into();
         rodata.pf_breakdown = self.config.breakdown.into();
+        rodata.pf_queries = self.config.queries.into();
         Ok(())
     }
 

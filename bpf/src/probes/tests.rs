@@ -11,6 +11,8 @@ use std::{
 use super::*;
 use crate::{BackendChoice, EntryEvent, Exit, Fault, Filters, Record};
 
+mod live;
+
 fn now_ns() -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
@@ -80,7 +82,7 @@ fn record_a_tree(
     }
     // Reaped by try_wait already; clippy wants to see it.
     assert!(child.wait().unwrap().success());
-    probes.stop();
+    probes.stop(now_ns());
     assert_eq!(probes.in_flight().unwrap(), 0);
     ring.drain_all(&mut records).unwrap();
     assert_eq!(ring.malformed(), 0);

@@ -13,11 +13,17 @@ fn fault_bytes(flags: u8) -> Vec<u8> {
     for value in [5u32, 6, 1, 2, 3, 4, 9, (8 << 20) | 1] {
         bytes.extend(value.to_ne_bytes());
     }
-    for value in [77u64, 88, 99, 1, 2, 3, 4] {
+    for value in [77u64, 88, 99, 55] {
         bytes.extend(value.to_ne_bytes());
+    }
+    // Four numbers of 48 bits.
+    for value in TIMES {
+        bytes.extend(&value.to_le_bytes()[..6]);
     }
     bytes
 }
+
+const TIMES: [u64; 4] = [0xffff_ffff_ffff, 2, 0x8000_0000_0003, 0x1234_5678_9abc];
 
 #[test]
 fn a_fault_is_read_field_by_field() {
@@ -45,6 +51,7 @@ fn a_fault_is_read_field_by_field() {
         vma: None,
         times: None,
         stack: 0,
+        query: 0,
     };
     // The second half is not announced, so it is left alone.
     assert_eq!(Record::decode(&fault_bytes(1)), Some(Record::Fault(plain)));
@@ -60,12 +67,13 @@ fn a_fault_is_read_field_by_field() {
             file_page: 88,
         }),
         times: Some(Times {
-            blocked_ns: 1,
-            runqueue_ns: 2,
-            reclaim_ns: 3,
-            lock_ns: 4,
+            blocked_ns: TIMES[0],
+            runqueue_ns: TIMES[1],
+            reclaim_ns: TIMES[2],
+            lock_ns: TIMES[3],
         }),
         stack: 99,
+        query: 55,
         ..plain
     };
     assert_eq!(Record::decode(&fault_bytes(0x1f)), Some(Record::Fault(full)));
@@ -85,6 +93,64 @@ fn a_stack_is_as_long_as_it_says() {
     assert_eq!((stack.ts_ns, stack.tgid, stack.hash, stack.end), (11, 5, 22, 2));
     assert_eq!(stack.frames, [33, 44]);
     assert_eq!(Record::decode(&bytes[..bytes.len() - 1]), None);
+}
+
+#[test]
+fn a_query_is_read_field_by_field() {
+    let mut bytes = vec![5, 1 | 4, 0, 0];
+    bytes.extend(3u32.to_ne_bytes());
+    for value in [11u64, 22, 33, 44] {
+        bytes.extend(value.to_ne_bytes());
+    }
+    for value in [5u32, 6, 1, 2] {
+        bytes.extend(value.to_ne_bytes());
+    }
+    bytes.extend(77u64.to_ne_bytes());
+    for value in [3u32, 4] {
+        bytes.extend(value.to_ne_bytes());
+    }
+    bytes.extend(88u64.to_ne_bytes());
+    let faults = |majors, minors, wait_ns| QueryFaults {
+        majors,
+        minors,
+        wait_ns,
+    };
+    let query = Query {
+        probe: 3,
+        begin_ns: 11,
+        end_ns: 22,
+        parent_ns: 33,
+        key: Some(44),
+        tgid: 5,
+        tid: 6,
+        open: false,
+        abandoned: true,
+        own: faults(1, 2, 77),
+        nested: faults(3, 4, 88),
+    };
+    assert_eq!(Record::decode(&bytes), Some(Record::Query(Box::new(query))));
+    assert_eq!(Record::decode(&bytes[..79]), None);
+}
+
+#[test]
+fn a_text_is_as_long_as_it_says() {
+    let mut bytes = vec![6, 1, 3, 0];
+    bytes.extend(6u32.to_ne_bytes());
+    bytes.extend(11u64.to_ne_bytes());
+    bytes.extend([b'x'; 264]);
+    let text = QueryText {
+        tid: 6,
+        begin_ns: 11,
+        text: b"xxx".to_vec(),
+        cut: true,
+    };
+    assert_eq!(Record::decode(&bytes), Some(Record::QueryText(Box::new(text))));
+    // A length beyond the record is that of the record.
+    bytes[2..4].copy_from_slice(&[255, 255]);
+    let Some(Record::QueryText(text)) = Record::decode(&bytes) else {
+        panic!("no text");
+    };
+    assert_eq!(text.text.len(), 264);
 }
 
 #[test]

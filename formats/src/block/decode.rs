@@ -56,6 +56,9 @@ pub(super) fn decode(block: &EventsBlock, want: Projection, into: &mut Columns) 
         decoder.column(Column::Stack, &mut values)?;
         into.stack.extend(values.iter().map(|value| *value as u32));
     }
+    if wants(Projection::QUERY) && block.directory.find(Column::Query).is_some() {
+        decoder.column(Column::Query, &mut into.query)?;
+    }
     Ok(())
 }
 
@@ -98,10 +101,7 @@ impl Decoder<'_> {
         if u64::from(entry.raw) != expected {
             return Err(self.corrupt("decoded bytes of a column", expected, entry.raw.into()));
         }
-        let body = self
-            .block
-            .payload
-            .get(entry.start..entry.start + entry.stored as usize);
+        let body = entry.body(&self.block.payload);
         let body = body.ok_or_else(|| undecodable("it is outside the block".to_owned()))?;
         self.planes
             .read(body, column.width(), rows, values)

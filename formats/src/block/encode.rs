@@ -8,7 +8,7 @@ use super::planes::PlaneWriter;
 use super::residual;
 use crate::columns::pack_class;
 use crate::error::Result;
-use crate::{Breakdown, Event, StackId};
+use crate::{Breakdown, Event, QueryId, StackId};
 
 /// A run is the events of one thread under one name.
 type RunKey = (u32, u32, u32);
@@ -205,6 +205,10 @@ impl BlockEncoder {
         if self.sorted.iter().any(|event| event.stack != StackId(0)) {
             self.load(|event| event.stack.0.into());
             self.column(Column::Stack, Encoding::Delta)?;
+        }
+        if self.sorted.iter().any(|event| event.query != QueryId(0)) {
+            self.load(|event| event.query.0);
+            self.column(Column::Query, Encoding::Delta)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::limits;
 pub(crate) const BLOCK_STATS_LEN: usize = 68;
 
 /// Bytes of one directory entry.
-pub(super) const ENTRY_LEN: usize = 12;
+const ENTRY_LEN: usize = 12;
 
 /// A page is an address divided by this, whatever the page size of the machine.
 pub(super) const PAGE_BITS: u32 = 12;
@@ -37,6 +37,7 @@ pub(super) enum Column {
     Reclaim = 28,
     Lock = 29,
     Stack = 30,
+    Query = 31,
 }
 
 impl Column {
@@ -44,7 +45,7 @@ impl Column {
     pub(super) fn width(self) -> usize {
         match self {
             Self::Latency | Self::Ts | Self::Ip | Self::ObjectPage => 8,
-            Self::Blocked | Self::Runqueue | Self::Reclaim | Self::Lock => 8,
+            Self::Blocked | Self::Runqueue | Self::Reclaim | Self::Lock | Self::Query => 8,
             Self::Page => 7,
             Self::RunPid | Self::RunTid | Self::RunComm | Self::RunLength | Self::Object | Self::Stack => 4,
             Self::Cpu | Self::PageOffset => 2,
@@ -73,6 +74,7 @@ impl Column {
             Self::Reclaim => "column reclaim",
             Self::Lock => "column lock",
             Self::Stack => "column stack",
+            Self::Query => "column query",
         }
     }
 }
@@ -101,15 +103,15 @@ impl Encoding {
 
 /// One column in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) id: u8,
-    pub(super) encoding: u8,
+pub(crate) struct Entry {
+    pub(crate) id: u8,
+    pub(crate) encoding: u8,
     /// Bytes in the payload.
-    pub(super) stored: u32,
+    pub(crate) stored: u32,
     /// Bytes of all planes decoded.
-    pub(super) raw: u32,
+    pub(crate) raw: u32,
     /// Start in the payload.
-    pub(super) start: usize,
+    pub(crate) start: usize,
 }
 
 /// The directory of a block, checked against the payload's length.
@@ -131,32 +133,10 @@ impl Directory {
         let runs = cursor.u32().ok_or_else(cut)?;
         let columns = cursor.u32().ok_or_else(cut)?;
         info.check(events, runs)?;
-        let limit = limits::COLUMNS as u64;
-        if u64::from(columns) > limit {
-            return Err(FormatError::Limit {
-                what: "columns in a block",
-                limit,
-                actual: columns.into(),
-            });
-        }
-        let mut entries = Vec::with_capacity(columns as usize);
-        let mut start = BLOCK_STATS_LEN + 8 + columns as usize * ENTRY_LEN;
-        for _ in 0..columns {
-            let entry = Entry::take(&mut cursor, start).ok_or_else(cut)?;
-            if entries.iter().any(|other: &Entry| other.id == entry.id) {
-                let actual = entry.id.into();
-                return Err(FormatError::Corrupt {
-                    offset,
-                    what: "a column occurs twice",
-                    expected: 0,
-                    actual,
-                });
-            }
-            start = start.saturating_add(entry.stored as usize);
-            entries.push(entry);
-        }
-        if start != payload.len() {
-            let (expected, actual) = (start as u64, payload.len() as u64);
+        let start = BLOCK_STATS_LEN + 8;
+        let (entries, end) = take_directory(&mut cursor, columns, start, offset, cut)?;
+        if end != payload.len() {
+            let (expected, actual) = (end as u64, payload.len() as u64);
             return Err(FormatError::Corrupt {
                 offset,
                 what: "bytes of statistics and columns",
@@ -175,8 +155,48 @@ impl Directory {
     }
 }
 
+/// Reads a directory of this many columns that starts at `start`. Returns it with the end of the last column.
+pub(crate) fn take_directory(
+    cursor: &mut Cursor<'_>,
+    columns: u32,
+    start: usize,
+    offset: u64,
+    cut: impl Fn() -> FormatError,
+) -> Result<(Vec<Entry>, usize)> {
+    let limit = limits::COLUMNS as u64;
+    if u64::from(columns) > limit {
+        return Err(FormatError::Limit {
+            what: "columns in a block",
+            limit,
+            actual: columns.into(),
+        });
+    }
+    let mut entries: Vec<Entry> = Vec::with_capacity(columns as usize);
+    let mut start = start + columns as usize * ENTRY_LEN;
+    for _ in 0..columns {
+        let entry = Entry::take(cursor, start).ok_or_else(&cut)?;
+        if entries.iter().any(|other| other.id == entry.id) {
+            let actual = entry.id.into();
+            return Err(FormatError::Corrupt {
+                offset,
+                what: "a column occurs twice",
+                expected: 0,
+                actual,
+            });
+        }
+        start = start.saturating_add(entry.stored as usize);
+        entries.push(entry);
+    }
+    Ok((entries, start))
+}
+
 impl Entry {
-    pub(super) fn put(self, out: &mut Vec<u8>) {
+    /// Its bytes in the payload.
+    pub(crate) fn body(self, payload: &[u8]) -> Option<&[u8]> {
+        payload.get(self.start..self.start.saturating_add(self.stored as usize))
+    }
+
+    pub(crate) fn put(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[self.id, self.encoding, 0, 0]);
         out.extend_from_slice(&self.stored.to_le_bytes());
         out.extend_from_slice(&self.raw.to_le_bytes());

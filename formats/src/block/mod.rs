@@ -6,9 +6,9 @@
 
 mod decode;
 mod encode;
-mod layout;
-mod planes;
-mod residual;
+pub(crate) mod layout;
+pub(crate) mod planes;
+pub(crate) mod residual;
 mod statistics;
 
 pub(crate) use encode::BlockEncoder;

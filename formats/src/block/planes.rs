@@ -11,14 +11,14 @@ use crate::bytes::Cursor;
 const LEVEL: i32 = 1;
 
 /// Turns columns into planes, with buffers that live as long as the writer.
-pub(super) struct PlaneWriter {
+pub(crate) struct PlaneWriter {
     zstd: zstd::bulk::Compressor<'static>,
     plane: Vec<u8>,
     packed: Vec<u8>,
 }
 
 impl PlaneWriter {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             zstd: zstd::bulk::Compressor::new(LEVEL)?,
             plane: Vec::new(),
@@ -27,7 +27,7 @@ impl PlaneWriter {
     }
 
     /// Appends the low `width` bytes of all values.
-    pub(super) fn write(&mut self, values: &[u64], width: usize, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write(&mut self, values: &[u64], width: usize, out: &mut Vec<u8>) -> io::Result<()> {
         let lengths_at = out.len();
         out.resize(lengths_at + 4 * width, 0);
         let used = values.iter().fold(0, |bits, value| bits | value);
@@ -57,13 +57,13 @@ impl PlaneWriter {
 }
 
 /// Turns planes back into values.
-pub(super) struct PlaneReader {
+pub(crate) struct PlaneReader {
     zstd: zstd::bulk::Decompressor<'static>,
     plane: Vec<u8>,
 }
 
 impl PlaneReader {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             zstd: zstd::bulk::Decompressor::new()?,
             plane: Vec::new(),
@@ -71,7 +71,7 @@ impl PlaneReader {
     }
 
     /// Decodes `rows` values of `width` bytes that fill `stored` exactly.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         stored: &[u8],
         width: usize,

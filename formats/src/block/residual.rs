@@ -18,7 +18,7 @@ fn unzigzag(value: u64) -> u64 {
 }
 
 /// Replaces each value of `width` bytes by its difference to the one before.
-pub(super) fn delta(values: &mut [u64], width: usize) {
+pub(crate) fn delta(values: &mut [u64], width: usize) {
     let mut before = 0;
     for value in values {
         let this = *value;
@@ -28,7 +28,7 @@ pub(super) fn delta(values: &mut [u64], width: usize) {
 }
 
 /// Undoes [`delta`].
-pub(super) fn undo_delta(values: &mut [u64], width: usize) {
+pub(crate) fn undo_delta(values: &mut [u64], width: usize) {
     let mask = mask(width);
     let mut before = 0u64;
     for value in values {

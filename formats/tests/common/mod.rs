@@ -5,8 +5,9 @@ pub(crate) mod raw;
 
 use pf_formats::{
     Access, Breakdown, BuildId, Columns, CommId, Dict, Event, Frame, FrameId, Happening, Header, Host,
-    Inlined, Item, Loss, LossReason, Meta, Object, ObjectId, ObjectKind, Origin, Projection, StackId,
-    StackNode, Summary, Symbol, TimelineEntry, Totals, TraceReader, TraceWriter,
+    Inlined, Item, Loss, LossReason, Meta, Object, ObjectId, ObjectKind, Origin, Projection, Query, QueryEnd,
+    QueryFaults, QueryId, StackId, StackNode, Summary, Symbol, TimelineEntry, Totals, TraceReader,
+    TraceWriter,
 };
 
 pub(crate) const TRACE_ID: [u8; 16] = *b"0123456789abcdef";
@@ -51,6 +52,7 @@ pub(crate) fn event(i: u64) -> Event {
         retries: i.is_multiple_of(9).into(),
         breakdown: None,
         stack: StackId(0),
+        query: QueryId(0),
     }
 }
 
@@ -230,8 +232,50 @@ pub(crate) fn full_event(i: u64) -> Event {
             lock_ns: 7,
         }),
         stack: StackId((i % 3) as u32),
+        query: QueryId(i % 4),
         ..event(i)
     }
+}
+
+/// Ended, open, abandoned; with and without everything that a query can be without.
+pub(crate) fn queries() -> Vec<Query> {
+    let query = |id: u64| Query {
+        id: QueryId(id),
+        pid: 100,
+        tid: 101,
+        name: "sqlite3_step".into(),
+        begin_ns: 1_000_000 + id * 5000,
+        end_ns: 1_000_000 + id * 5000 + 4000,
+        own: QueryFaults {
+            majors: id,
+            minors: 2 * id,
+            wait_ns: 700 * id,
+        },
+        ..Query::default()
+    };
+    let outer = Query {
+        name: "postgresql:query".into(),
+        text: Some("SELECT 'é'".into()),
+        key: Some(0),
+        nested: QueryFaults {
+            majors: 1,
+            minors: 0,
+            wait_ns: 9,
+        },
+        end: QueryEnd::Open,
+        begun_before: true,
+        begin_ns: 0,
+        ..query(2)
+    };
+    let inner = Query {
+        parent: QueryId(2),
+        text: Some(String::new()),
+        text_cut: true,
+        key: Some(u64::MAX),
+        end: QueryEnd::Abandoned,
+        ..query(1)
+    };
+    vec![query(3), inner, outer]
 }
 
 /// A trace with every table, and one block with every column.
@@ -244,6 +288,7 @@ pub(crate) fn full_trace() -> Vec<u8> {
         writer.push(&full_event(i)).unwrap();
     }
     writer.flush_block().unwrap();
+    writer.queries(&queries()).unwrap();
     writer.dict(&symbols()).unwrap();
     writer.dict(&build_ids()).unwrap();
     writer.finish(Totals::default()).unwrap()

@@ -11,6 +11,22 @@ pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Milliseconds between two pictures.
+pub(super) fn parse_interval(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(ms) if (10..=3_600_000).contains(&ms) => Ok(Duration::from_millis(ms)),
+        _ => Err("must be a number of milliseconds from 10 to 3600000 (an hour)".to_owned()),
+    }
+}
+
+/// Threads that have a row of their own.
+pub(super) fn parse_threads(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(threads) if (1..=1 << 18).contains(&threads) => Ok(threads),
+        _ => Err("must be a number from 1 to 262144".to_owned()),
+    }
+}
+
 /// Microseconds, or a number with one of the units ns, us, ms, s.
 pub(super) fn parse_latency(text: &str) -> Result<Duration, String> {
     let units = [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0)];

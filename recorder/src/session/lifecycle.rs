@@ -95,6 +95,7 @@ impl Session {
     }
 
     fn exit(&mut self, ts_ns: u64, pid: u32, tid: u32) {
+        self.queries.forget(tid);
         let counters = self.threads.remove(&tid).and_then(|thread| thread.counters);
         let (majors, minors) = counters.unwrap_or_default();
         let what = Happening::Exit {

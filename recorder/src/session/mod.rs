@@ -7,6 +7,7 @@ mod dictionary;
 mod lifecycle;
 mod locate;
 pub mod proc;
+mod queries;
 mod stack;
 
 use std::collections::HashSet;
@@ -15,8 +16,9 @@ use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
 pub use dictionary::FileIdentity;
 use pf_bpf::{Fault, Record};
-use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, TimelineEntry};
+use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, Query, TimelineEntry};
 
+use queries::Queries;
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -38,6 +40,8 @@ pub trait Sink {
     fn dict(&mut self, dict: &Dict) -> Result<(), Self::Error>;
     /// One fault.
     fn event(&mut self, event: &Event) -> Result<(), Self::Error>;
+    /// Queries that have ended.
+    fn queries(&mut self, queries: &mut Vec<Query>) -> Result<(), Self::Error>;
     /// Happenings of one batch.
     fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), Self::Error>;
 }
@@ -94,6 +98,7 @@ pub struct Session {
     execs_ahead: FxHashMap<u32, u64>,
     timeline: Vec<TimelineEntry>,
     stacks: StackTable,
+    queries: Queries,
     /// The file whose faults are wanted.
     only: Option<FileIdentity>,
     before_exec: Faults,
@@ -135,11 +140,18 @@ impl Session {
             execs_ahead: FxHashMap::default(),
             timeline: Vec::new(),
             stacks: StackTable::default(),
+            queries: Queries::default(),
             only: None,
             before_exec: Faults::default(),
             recorded: Faults::default(),
             filtered: Faults::default(),
         }
+    }
+
+    /// What the probes of queries are called, by their number. Queries that began before `start_ns` are told as
+    /// that.
+    pub fn name_queries(&mut self, names: Vec<String>, start_ns: u64) {
+        self.queries = Queries::new(names, start_ns);
     }
 
     /// Leaves out the faults of all other files.
@@ -199,6 +211,8 @@ impl Session {
                 Record::Fault(fault) => self.fault(fault, sink)?,
                 Record::Exit(exit) => self.counters(exit),
                 Record::Stack(stack) => self.stack(stack),
+                Record::Query(query) => self.queries.end(query),
+                Record::QueryText(text) => self.queries.text(text),
                 Record::Wake => {}
             }
         }
@@ -207,6 +221,7 @@ impl Session {
         }
         self.pending = sideband.collect();
         self.write_names(sink)?;
+        sink.queries(self.queries.ended())?;
         sink.timeline(&self.timeline)?;
         self.timeline.clear();
         Ok(())
@@ -276,6 +291,7 @@ impl Session {
                 lock_ns: times.lock_ns,
             }),
             stack: self.stacks.known(fault.stack).unwrap_or_default(),
+            query: self.queries.id(fault.tid, fault.query),
         };
         self.write_names(sink)?;
         sink.event(&event)?;

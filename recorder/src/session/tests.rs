@@ -38,6 +38,11 @@ impl Sink for Collected {
         Ok(())
     }
 
+    fn queries(&mut self, queries: &mut Vec<Query>) -> Result<(), Infallible> {
+        queries.clear();
+        Ok(())
+    }
+
     fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), Infallible> {
         self.timeline.extend_from_slice(entries);
         Ok(())

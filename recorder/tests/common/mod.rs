@@ -6,8 +6,12 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod eviction;
+pub mod postgresql;
 pub mod process;
 pub mod programs;
+pub mod queries;
+pub mod sqlite;
 pub mod touched;
 pub mod trace;
 pub mod workload;
@@ -53,7 +57,9 @@ pub fn pfrec(arguments: &[&str]) -> Command {
         .split(|argument| *argument == "--")
         .next()
         .unwrap_or_default();
-    let records = own.iter().any(|argument| ["-o", "--output"].contains(argument));
+    let records = own
+        .iter()
+        .any(|argument| ["-o", "--output", "-i", "-v"].contains(argument));
     match env::var("PFREC_TEST_BACKEND") {
         Ok(backend) if records && !own.contains(&"--backend") => plain(
             &program("pfrec"),

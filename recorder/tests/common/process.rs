@@ -72,6 +72,11 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// What it has written to standard output so far, where that is a file.
+    pub fn stdout(&self) -> String {
+        self.read("stdout")
+    }
+
     /// What it has written to standard error so far.
     pub fn stderr(&self) -> String {
         self.read("stderr")

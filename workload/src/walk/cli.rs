@@ -67,6 +67,17 @@ pub struct Cli {
     /// Time each touch, and write them to FILE as CSV after the walk (takes 48 bytes of memory each)
     #[arg(long, value_name = "FILE")]
     log_touches: Option<PathBuf>,
+    /// Make each run of K accesses of a thread a query, announced by the probes pf:query_begin(id, name) and
+    /// pf:query_end(id) and named after the pattern
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    query_size: Option<u64>,
+    /// Make every second run of M accesses within a query a query inside of it, named PATTERN-inner
+    #[arg(long, value_name = "M", requires = "query_size", value_parser = clap::value_parser!(u64).range(1..))]
+    query_nested: Option<u64>,
+    /// Write what each query cost by the kernel's counts to FILE as CSV after the walk (takes 56 bytes of
+    /// memory each)
+    #[arg(long, value_name = "FILE", requires = "query_size")]
+    query_report: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -128,6 +139,45 @@ pub enum Memory {
     },
 }
 
+/// How many accesses make a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuerySizes {
+    /// Of a query.
+    pub outer: u64,
+    /// Of one inside of a query: every second run of so many accesses, the first being the query's own.
+    pub inner: Option<u64>,
+    /// Whether each is remembered for a report.
+    pub reported: bool,
+}
+
+impl QuerySizes {
+    /// Whether a query inside begins with access number `within` of its outer one.
+    pub fn begins_inner(self, within: u64) -> bool {
+        self.inner
+            .is_some_and(|size| within.is_multiple_of(size) && within / size % 2 == 1)
+    }
+
+    /// Whether such a query ends with that access.
+    pub fn ends_inner(self, within: u64) -> bool {
+        self.inner
+            .is_some_and(|size| within % size == size - 1 && within / size % 2 == 1)
+    }
+
+    /// How many queries `count` accesses are, those inside others included.
+    pub fn queries(self, count: u64) -> u64 {
+        let inside = |accesses: u64| {
+            self.inner.map_or(0, |size| {
+                (accesses.saturating_sub(size)).div_ceil(size.saturating_mul(2))
+            })
+        };
+        let (full, rest) = (count / self.outer, count % self.outer);
+        let of_full = full.saturating_mul(inside(self.outer).saturating_add(1));
+        of_full
+            .saturating_add(u64::from(rest > 0))
+            .saturating_add(inside(rest))
+    }
+}
+
 /// What to do, resolved from the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -151,6 +201,10 @@ pub struct Options {
     pub format: OutputFormat,
     /// Where the record of each touch goes.
     pub log_touches: Option<PathBuf>,
+    /// What is a query, if anything is.
+    pub queries: Option<QuerySizes>,
+    /// Where the record of each query goes.
+    pub query_report: Option<PathBuf>,
 }
 
 impl Cli {
@@ -194,6 +248,12 @@ impl Cli {
             advice: self.advice.unwrap_or(default_advice),
             format: self.format,
             log_touches: self.log_touches,
+            queries: self.query_size.map(|outer| QuerySizes {
+                outer,
+                inner: self.query_nested,
+                reported: self.query_report.is_some(),
+            }),
+            query_report: self.query_report,
         }
     }
 }
@@ -208,6 +268,30 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn queries_are_counted_as_they_begin_and_end() {
+        for (outer, inner) in [
+            (1, Some(1)),
+            (4, None),
+            (4, Some(1)),
+            (7, Some(2)),
+            (10, Some(5)),
+            (3, Some(9)),
+        ] {
+            let sizes = QuerySizes {
+                outer,
+                inner,
+                reported: true,
+            };
+            for count in 1..40 {
+                let within = |index: u64| index % outer;
+                let inside = (0..count).filter(|&index| sizes.begins_inner(within(index)));
+                let expected = count.div_ceil(outer) + inside.count() as u64;
+                assert_eq!(sizes.queries(count), expected, "{sizes:?}, {count}");
+            }
+        }
     }
 
     #[test]

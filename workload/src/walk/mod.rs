@@ -2,20 +2,21 @@
 //!
 //! [`pattern`] owns the order, [`ground`] the mapped memory, `eviction` and `source` how cold it is
 //! and where it comes from, `worker` the measured part, `touches` the record of each touch,
-//! `report` what is printed.
+//! `queries` what is announced as one and what each cost, `report` what is printed.
 
 pub mod cli;
 pub mod eviction;
 pub mod ground;
 pub mod kernel;
 pub mod pattern;
+mod queries;
 mod report;
 mod source;
 mod touches;
 mod worker;
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -25,21 +26,29 @@ use crate::cleanup::Cleanup;
 use cli::{Memory, Options, OutputFormat};
 use report::Report;
 use source::Source;
+use worker::Walked;
 
 /// Does what the command line asks for, and prints the report on standard output.
 pub fn run(options: &Options) -> Result<()> {
     let cleanup = Cleanup::watch().context("cannot watch for signals")?;
     // Before the work, so that a wrong path does not cost a run.
-    let touch_file = match &options.log_touches {
-        Some(path) => Some((path, create_touch_file(path, &options.memory)?)),
-        None => None,
-    };
+    let touch_file = create_for("--log-touches", options.log_touches.as_deref(), &options.memory)?;
+    let query_file = create_for("--query-report", options.query_report.as_deref(), &options.memory)?;
+    if let (Some(touch_file), Some(query_file)) = (&touch_file, &query_file)
+        && identity(&touch_file.file)? == identity(&query_file.file)?
+    {
+        bail!("{}: that is the file of --log-touches too", query_file.name);
+    }
     let source = Source::prepare(options, &cleanup)?;
     let workers = worker::run_all(&source.ground, options)?;
     let report = Report::new(options, &source, &workers);
-    if let Some((path, file)) = touch_file {
-        touches::write_csv(file, &workers)
-            .with_context(|| format!("--log-touches {}: cannot write it", path.display()))?;
+    for (written, write_csv) in [
+        (touch_file, touches::write_csv as WriteCsv),
+        (query_file, queries::write_csv),
+    ] {
+        if let Some(NamedFile { name, file }) = written {
+            write_csv(file, &workers).with_context(|| format!("{name}: cannot write it"))?;
+        }
     }
     source.close()?;
     let text = match options.format {
@@ -52,9 +61,18 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn create_touch_file(path: &Path, memory: &Memory) -> Result<File> {
-    let name = path.display();
-    let cannot_create = || format!("--log-touches {name}: cannot create it");
+type WriteCsv = fn(File, &[Walked]) -> io::Result<()>;
+
+struct NamedFile {
+    /// The flag and the path, for messages.
+    name: String,
+    file: File,
+}
+
+fn create_for(flag: &str, path: Option<&Path>, memory: &Memory) -> Result<Option<NamedFile>> {
+    let Some(path) = path else { return Ok(None) };
+    let name = format!("{flag} {}", path.display());
+    let cannot_create = || format!("{name}: cannot create it");
     // Emptied only when it is known not to be the file to walk, whatever its name.
     let opened = OpenOptions::new()
         .write(true)
@@ -67,11 +85,17 @@ fn create_touch_file(path: &Path, memory: &Memory) -> Result<File> {
         && let Ok(walked) = walked.metadata()
         && (walked.dev(), walked.ino()) == (written.dev(), written.ino())
     {
-        bail!("--log-touches {name}: that is the file to walk");
+        bail!("{name}: that is the file to walk");
     }
     // A pipe or a device has no length.
     if written.is_file() {
         file.set_len(0).with_context(cannot_create)?;
     }
-    Ok(file)
+    Ok(Some(NamedFile { name, file }))
+}
+
+/// Of a file that can be written twice and not hold both; a terminal can.
+fn identity(file: &File) -> io::Result<Option<(u64, u64)>> {
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file().then(|| (metadata.dev(), metadata.ino())))
 }

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::cli::{Advice, Memory, Options};
+use super::cli::{Advice, Memory, Options, QuerySizes};
 use super::kernel::{Faults, process_faults};
+use super::queries::QueryCost;
 use super::source::Source;
 use super::worker::Walked;
 
@@ -32,8 +33,21 @@ pub(super) struct Report {
     /// Of all bytes touched; hexadecimal, since JSON readers round large numbers.
     checksum: String,
     threads: Vec<ThreadLine>,
+    /// Null without `--query-size`.
+    queries: Option<QueryTotals>,
     /// Of the whole process, from its start: more than the threads' walks.
     process: Faults,
+}
+
+/// Of all threads; what queries inside others cost is in those others.
+#[derive(Debug, Serialize)]
+struct QueryTotals {
+    size: u64,
+    count: u64,
+    nested_size: Option<u64>,
+    nested_count: u64,
+    #[serde(flatten)]
+    cost: QueryCost,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,6 +92,7 @@ impl Report {
             resident_after_evict: source.resident_after_evict,
             checksum: format!("{checksum:016x}"),
             threads: workers.iter().map(ThreadLine::new).collect(),
+            queries: options.queries.map(|sizes| QueryTotals::new(sizes, workers)),
             process: process_faults(),
         }
     }
@@ -114,6 +129,9 @@ impl Report {
             );
         }
         text.push_str(&self.totals());
+        if let Some(queries) = &self.queries {
+            text.push_str(&queries.line());
+        }
         text
     }
 
@@ -170,6 +188,47 @@ impl Report {
             "",
             self.process.majors,
             self.process.minors,
+        )
+    }
+}
+
+impl QueryTotals {
+    fn new(sizes: QuerySizes, workers: &[Walked]) -> Self {
+        let mut totals = Self {
+            size: sizes.outer,
+            count: 0,
+            nested_size: sizes.inner,
+            nested_count: 0,
+            cost: QueryCost::default(),
+        };
+        for ended in workers.iter().filter_map(|worker| worker.queries.as_ref()) {
+            totals.count += ended.outer;
+            totals.nested_count += ended.inner;
+            totals.cost.add(ended.total);
+        }
+        totals
+    }
+
+    fn line(&self) -> String {
+        let QueryCost {
+            accesses,
+            faults,
+            wait_ns,
+            wall_ns,
+        } = self.cost;
+        let inside = match self.nested_size {
+            Some(size) => format!(", {} of {size} inside of them", self.nested_count),
+            None => String::new(),
+        };
+        format!(
+            "\nqueries:  {} of {} accesses{inside}; {accesses} accesses, {} majors, {} minors in all; \
+             {:.3} of {:.3} ms waited\n",
+            self.count,
+            self.size,
+            faults.majors,
+            faults.minors,
+            milliseconds(0, wait_ns),
+            milliseconds(0, wall_ns),
         )
     }
 }

@@ -14,6 +14,7 @@ use super::cli::Options;
 use super::ground::Ground;
 use super::kernel::{Faults, now_ns, thread_cpu_ns, thread_faults};
 use super::pattern::{PageSequence, part};
+use super::queries::{Ended, Queries};
 use super::touches::{Touch, TouchLog};
 
 /// Touches of the warm-up: enough to make the random generator refill its buffer.
@@ -37,6 +38,8 @@ pub(super) struct Walked {
     pub(super) checksum: u64,
     /// Each touch, if that was asked for.
     pub(super) touches: Vec<Touch>,
+    /// Its queries, if that was asked for.
+    pub(super) queries: Option<Ended>,
 }
 
 /// Runs all threads to their end; in the order of their numbers.
@@ -45,8 +48,10 @@ pub(super) fn run_all(ground: &Ground, options: &Options) -> Result<Vec<Walked>>
     // All memory first: once a thread waits at the barrier, all must come.
     let logs = (0..options.threads).map(|_| TouchLog::new(options.log_touches.is_some(), options.count));
     let logs = logs.collect::<Result<Vec<_>>>()?;
+    let own_queries = (0..options.threads).map(|number| queries(options, number, options.count, true));
+    let queries_of_all = own_queries.collect::<Result<Vec<_>>>()?;
     let mut handles = Vec::new();
-    for (number, log) in (0..options.threads).zip(logs) {
+    for ((number, log), own_queries) in (0..options.threads).zip(logs).zip(queries_of_all) {
         let comm = format!("pf-worker-{number}");
         let own = if options.split {
             part(ground.pages(), number, options.threads)
@@ -61,6 +66,7 @@ pub(super) fn run_all(ground: &Ground, options: &Options) -> Result<Vec<Walked>>
             write: options.write,
             delay: options.delay,
             log,
+            queries: own_queries,
         };
         let warm_up = Walk {
             sequence: options
@@ -72,6 +78,7 @@ pub(super) fn run_all(ground: &Ground, options: &Options) -> Result<Vec<Walked>>
             write: options.write,
             delay: options.delay.map(|_| Duration::from_nanos(1)),
             log: TouchLog::new(options.log_touches.is_some(), WARM_UP_TOUCHES)?,
+            queries: queries(options, number, WARM_UP_TOUCHES, false)?,
         };
         let barrier = Arc::clone(&barrier);
         let thread = thread::Builder::new().name(comm.clone()).stack_size(STACK_BYTES);
@@ -86,10 +93,21 @@ pub(super) fn run_all(ground: &Ground, options: &Options) -> Result<Vec<Walked>>
     finished.collect()
 }
 
+fn queries(options: &Options, thread: u32, count: u64, announced: bool) -> Result<Option<Queries>> {
+    let name = options.pattern.shape.name();
+    let made = options
+        .queries
+        .map(|sizes| Queries::new(sizes, name, count, (thread, options.threads), announced));
+    made.transpose()
+}
+
 fn work(comm: String, mut walk: Walk, mut warm_up: Walk, barrier: &Barrier) -> Walked {
     let tid = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
     measure(&mut warm_up);
     walk.log.fault_in();
+    if let Some(queries) = &mut walk.queries {
+        queries.fault_in();
+    }
     barrier.wait();
     let measured = measure(&mut walk);
     Walked {
@@ -102,6 +120,7 @@ fn work(comm: String, mut walk: Walk, mut warm_up: Walk, barrier: &Barrier) -> W
         cpu_ns: measured.cpu_ns,
         checksum: measured.checksum,
         touches: walk.log.into_touches(),
+        queries: walk.queries.map(Queries::into_ended),
     }
 }
 
@@ -141,6 +160,7 @@ struct Walk {
     write: bool,
     delay: Option<Duration>,
     log: TouchLog,
+    queries: Option<Queries>,
 }
 
 impl Walk {
@@ -151,9 +171,12 @@ impl Walk {
             if let Some(delay) = self.delay.filter(|_| index > 0) {
                 thread::sleep(delay);
             }
+            if let Some(queries) = &mut self.queries {
+                queries.before_access(index);
+            }
             let page = self.first_page + self.sequence.next_page();
-            let byte = if self.log.is_on() {
-                self.logged_touch(page)
+            let byte = if self.log.is_on() || self.queries.is_some() {
+                self.measured_touch(page, index)
             } else {
                 self.touch(page)
             };
@@ -173,7 +196,7 @@ impl Walk {
     }
 
     #[inline]
-    fn logged_touch(&mut self, page: u64) -> u8 {
+    fn measured_touch(&mut self, page: u64, index: u64) -> u8 {
         let before = thread_faults();
         let begin_ns = now_ns();
         let byte = self.touch(page);
@@ -186,6 +209,14 @@ impl Walk {
             page,
             faults: cost,
         });
+        if let Some(queries) = &mut self.queries {
+            queries.after_access(
+                index,
+                cost,
+                end_ns.saturating_sub(begin_ns),
+                index + 1 == self.count,
+            );
+        }
         byte
     }
 }

@@ -1,0 +1,100 @@
+//! The report's sentences on queries: how much of their time was page-fault wait. Of the query rows alone, in one pass.
+
+use crate::error::AnalyzeError;
+use crate::filter::Filter;
+use crate::queries::groups::Groups;
+use crate::scan::Query;
+use crate::schema::Column;
+use crate::session::Session;
+use crate::table::Table;
+use crate::text::{escape, wrap};
+use crate::units::grouped;
+use pf_formats::Query as Row;
+use polars::prelude::DataFrame;
+use std::io::Write;
+
+/// Names in the report.
+const SHOWN: usize = 5;
+
+/// Characters of a name in a sentence.
+const NAME_WIDTH: usize = 70;
+
+/// Queries by name.
+#[derive(Debug, Default)]
+pub struct QueryShares {
+    groups: Groups,
+}
+
+impl Query for QueryShares {
+    fn columns(&self) -> Vec<Column> {
+        Vec::new()
+    }
+
+    fn block(&mut self, _frame: &DataFrame, _session: &Session) -> Result<(), AnalyzeError> {
+        Ok(())
+    }
+
+    fn row(&mut self, row: &Row, _session: &Session) {
+        self.groups.add(row);
+    }
+}
+
+impl QueryShares {
+    /// One sentence for each of the first names; nothing where there are no queries.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_text(
+        &self,
+        filter: &Filter,
+        width: usize,
+        trace: &str,
+        out: &mut dyn Write,
+    ) -> Result<(), AnalyzeError> {
+        if self.groups.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\nQueries, longest wait first")?;
+        if let Some(condition) = filter.is_about_faults() {
+            writeln!(
+                out,
+                "not shown: they are counted whole, and {condition} selects single faults"
+            )?;
+            return Ok(());
+        }
+        let sentences = self.groups.sentences(SHOWN, NAME_WIDTH);
+        for sentence in &sentences {
+            let lines = wrap(&escape(sentence), width.saturating_sub(2));
+            for (index, line) in lines.iter().enumerate() {
+                writeln!(out, "{}{line}", if index == 0 { "" } else { "  " })?;
+            }
+        }
+        match self.groups.len() - sentences.len() {
+            0 => {}
+            more if sentences.is_empty() => {
+                writeln!(out, "none of {} waited in page faults", names(more))?;
+            }
+            more => writeln!(
+                out,
+                "... and {} more: pfanalyze queries {}",
+                names(more),
+                escape(trace)
+            )?,
+        }
+        Ok(())
+    }
+
+    /// As of `queries`, without what only the faults tell. Empty where the filter selects single faults.
+    #[must_use]
+    pub fn table(&self, filter: &Filter) -> Table {
+        match filter.is_about_faults() {
+            Some(_) => Table::default(),
+            None => self.groups.table(),
+        }
+    }
+}
+
+fn names(count: usize) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} name{plural}", grouped(count as u64))
+}

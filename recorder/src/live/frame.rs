@@ -1,0 +1,400 @@
+//! What the screen shows, as lines, and what its keys do. Knows no terminal.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use indicatif::HumanCount;
+
+use super::{
+    clock::iso,
+    lines::others,
+    table::{Column, Span, has_others, per_second, printable, sort},
+    threads::{Books, Interval, Row},
+};
+
+const HELP: [&str; 12] = [
+    "< >  ← →     sort by the column to the left, to the right",
+    "r            reverse the order",
+    "c            MAJOR to P99_US: since the start, or in the interval only",
+    "p  space     pause: the table stands still, counting goes on",
+    "↑ ↓  PgUp PgDn  Home   scroll",
+    "Ctrl-L       draw everything anew",
+    "q            quit; COMMAND goes on, and pfrec waits for it",
+    "Ctrl-C       stop, as without the screen: COMMAND gets it, too",
+    "",
+    "WAIT% is the time spent in page faults per time of the interval, MAJ/S and MIN/S their rates. In the",
+    "interval view MAX_MS, MIN_US and P99_US come from a histogram: up to an eighth too much (MIN: too little).",
+    "A thread that has ended is shown once more. Press any key to go back.",
+];
+
+/// How a piece of text stands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    Plain,
+    Bold,
+    Dim,
+    Reverse,
+}
+
+/// A line of the screen.
+pub type Line = Vec<(Style, String)>;
+
+/// What a key asks of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing.
+    None,
+    /// Another picture.
+    Draw,
+    /// The same picture on a clean screen.
+    Redraw,
+    /// The end.
+    Quit,
+    /// What Ctrl-C is elsewhere.
+    Interrupt,
+}
+
+/// The state of the screen.
+pub struct Frame {
+    /// What is watched, and how: for the first line.
+    about: String,
+    /// What is left out, in words.
+    filters: String,
+    interval: Option<Interval>,
+    sorted_by: Column,
+    reverse: bool,
+    span: Span,
+    paused: bool,
+    help: bool,
+    first_row: usize,
+    /// Rows that there was room for.
+    page: usize,
+}
+
+impl Frame {
+    /// An empty one.
+    #[must_use]
+    pub fn new(about: String, filters: String) -> Self {
+        Self {
+            about,
+            filters,
+            interval: None,
+            sorted_by: Column::Wait,
+            reverse: false,
+            span: Span::Start,
+            paused: false,
+            help: false,
+            first_row: 0,
+            page: 1,
+        }
+    }
+
+    /// Shows an interval, unless the picture is to stand still.
+    pub fn take(&mut self, interval: Interval) {
+        if !self.paused {
+            self.interval = Some(interval);
+        }
+    }
+
+    /// A key was pressed.
+    pub fn key(&mut self, key: KeyEvent) -> Wish {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('c') if control => return Wish::Interrupt,
+            KeyCode::Char('l') if control => return Wish::Redraw,
+            _ if std::mem::take(&mut self.help) => {}
+            KeyCode::Char('q') | KeyCode::Esc => return Wish::Quit,
+            KeyCode::Char('h' | '?') => self.help = true,
+            KeyCode::Char('<') | KeyCode::Left => self.sort_by(Column::ALL.len() - 1),
+            KeyCode::Char('>') | KeyCode::Right => self.sort_by(1),
+            KeyCode::Char('r') => self.reverse = !self.reverse,
+            KeyCode::Char('p' | ' ') => self.paused = !self.paused,
+            KeyCode::Char('c') => {
+                self.span = match self.span {
+                    Span::Start => Span::Interval,
+                    Span::Interval => Span::Start,
+                }
+            }
+            KeyCode::Up => self.first_row = self.first_row.saturating_sub(1),
+            KeyCode::Down => self.first_row += 1,
+            KeyCode::PageUp => self.first_row = self.first_row.saturating_sub(self.page),
+            KeyCode::PageDown => self.first_row += self.page,
+            KeyCode::Home => self.first_row = 0,
+            _ => return Wish::None,
+        }
+        Wish::Draw
+    }
+
+    /// The picture for a screen of this size. `output` is what COMMAND printed last.
+    pub fn lines(&mut self, height: usize, output: Option<&str>) -> Vec<Line> {
+        let mut lines = self.summary();
+        let mut below = Vec::new();
+        if let Some(output) = output.filter(|output| !output.is_empty()) {
+            below.push(plain(format!("output: {}", printable(output))));
+        }
+        below.push(self.keys());
+        let room = height.saturating_sub(lines.len() + below.len());
+        let mut body = if self.help {
+            HELP.iter().map(|text| plain((*text).to_owned())).collect()
+        } else {
+            self.table(room)
+        };
+        body.resize(room, Vec::new());
+        lines.append(&mut body);
+        lines.append(&mut below);
+        lines.truncate(height);
+        lines
+    }
+
+    fn summary(&self) -> Vec<Line> {
+        let paused = if self.paused { " PAUSED " } else { "" };
+        let Some(interval) = &self.interval else {
+            return vec![vec![
+                (Style::Reverse, paused.to_owned()),
+                (Style::Bold, format!("pfrec  {}", self.about)),
+            ]];
+        };
+        let Books {
+            majors,
+            minors,
+            failed,
+            kernel_majors,
+            kernel_minors,
+            lost,
+            hidden,
+            filtered,
+            ..
+        } = interval.books;
+        let change = &interval.change;
+        let time = iso(interval.utc_ns, 1);
+        let time = time.get(11..19).unwrap_or_default();
+        let failed = match failed {
+            0 => String::new(),
+            _ => format!(", {} failed", HumanCount(failed)),
+        };
+        let mut threads = format!(
+            "threads  {}, {} of {} slots in use",
+            interval.rows.len(),
+            HumanCount(interval.slots_used.into()),
+            HumanCount(interval.slots.into()),
+        );
+        if has_others(interval) {
+            threads.push_str(&format!(
+                "; {} found none or were too many to show: see \"other threads\", raise --live-threads",
+                HumanCount(others(interval))
+            ));
+        }
+        let seconds = interval.elapsed_ns / 1_000_000_000;
+        let mut lines = vec![
+            vec![
+                (Style::Reverse, paused.to_owned()),
+                (
+                    Style::Bold,
+                    format!("pfrec  {time} UTC  {seconds} s  {}", self.about),
+                ),
+            ],
+            plain(format!(
+                "faults   {} major, {} minor{failed}   {:.1} and {:.1} per second   waited {:.1} % of the interval, all threads together",
+                HumanCount(majors),
+                HumanCount(minors),
+                per_second(change.majors, interval.length_ns),
+                per_second(change.minors, interval.length_ns),
+                change.total_ns as f64 * 100.0 / interval.length_ns.max(1) as f64,
+            )),
+            plain(format!(
+                "kernel   {} = {} counted + {} lost + {} hidden + {} filtered",
+                HumanCount(kernel_majors + kernel_minors),
+                HumanCount(majors + minors),
+                HumanCount(lost),
+                HumanCount(hidden),
+                HumanCount(filtered),
+            )),
+            plain(threads),
+        ];
+        if !self.filters.is_empty() {
+            lines.push(plain(format!("only     {}", printable(&self.filters))));
+        }
+        lines
+    }
+
+    fn table(&mut self, room: usize) -> Vec<Line> {
+        let mut lines = vec![self.head()];
+        let Some(interval) = &self.interval else {
+            return lines;
+        };
+        let mut rows = interval.rows.clone();
+        if has_others(interval) {
+            rows.push(interval.others.clone());
+        }
+        sort(&mut rows, self.sorted_by, self.span, self.reverse);
+        self.page = room.saturating_sub(1).max(1);
+        self.first_row = self.first_row.min(rows.len().saturating_sub(self.page));
+        for row in rows.iter().skip(self.first_row).take(self.page) {
+            lines.push(body(row, self.span, interval.length_ns));
+        }
+        lines
+    }
+
+    fn head(&self) -> Line {
+        let mut line: Line = Vec::new();
+        for column in Column::ALL {
+            let (name, width) = column.head();
+            let name = match column {
+                Column::Comm => format!("{name:<width$}"),
+                _ => format!("{name:>width$}"),
+            };
+            if !line.is_empty() {
+                line.push((Style::Reverse, " ".to_owned()));
+            }
+            let style = if column == self.sorted_by {
+                Style::Bold
+            } else {
+                Style::Reverse
+            };
+            line.push((style, name));
+        }
+        line
+    }
+
+    fn keys(&self) -> Line {
+        let span = match self.span {
+            Span::Start => "since the start",
+            Span::Interval => "in the interval",
+        };
+        let order = if self.reverse { ", reversed" } else { "" };
+        vec![(
+            Style::Dim,
+            format!(
+                "q quit  ? help  < > sort: {}{order}  r reverse  c {span}  p {}",
+                self.sorted_by.head().0,
+                if self.paused { "go on" } else { "pause" },
+            ),
+        )]
+    }
+
+    fn sort_by(&mut self, step: usize) {
+        let at = Column::ALL.iter().position(|column| *column == self.sorted_by);
+        let next = (at.unwrap_or(0) + step) % Column::ALL.len();
+        self.sorted_by = Column::ALL[next];
+        self.reverse = false;
+    }
+}
+
+fn body(row: &Row, span: Span, length_ns: u64) -> Line {
+    let style = if row.ended { Style::Dim } else { Style::Plain };
+    vec![(style, super::table::body(row, span, length_ns))]
+}
+
+fn plain(text: String) -> Line {
+    vec![(Style::Plain, text)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::threads::Sums, *};
+
+    fn frame() -> Frame {
+        let row = |tid: u32, majors: u64, waited: u64| Row {
+            pid: 1,
+            tid,
+            comm: format!("t{tid}"),
+            ended: false,
+            total: Sums {
+                majors,
+                total_ns: 1,
+                ..Sums::default()
+            },
+            interval: Sums {
+                majors: 1,
+                total_ns: waited,
+                ..Sums::default()
+            },
+        };
+        let mut frame = Frame::new("perf backend".to_owned(), String::new());
+        frame.take(Interval {
+            rows: vec![row(1, 9, 5), row(2, 8, 6), row(3, 7, 7)],
+            length_ns: 1_000_000_000,
+            slots: 8192,
+            ..Interval::default()
+        });
+        frame
+    }
+
+    fn text(lines: &[Line]) -> Vec<String> {
+        let join = |line: &Line| line.iter().map(|(_, text)| text.as_str()).collect::<String>();
+        lines.iter().map(join).collect()
+    }
+
+    fn press(frame: &mut Frame, key: char) -> Wish {
+        frame.key(KeyEvent::new(KeyCode::Char(key), KeyModifiers::NONE))
+    }
+
+    fn order(frame: &mut Frame) -> Vec<u32> {
+        let lines = text(&frame.lines(24, None));
+        let tid = |line: &String| line.split_whitespace().nth(1).and_then(|tid| tid.parse().ok());
+        lines[5..].iter().filter_map(tid).collect()
+    }
+
+    #[test]
+    fn the_picture_fills_the_screen_and_never_more() {
+        for height in [0, 1, 3, 6, 24] {
+            assert_eq!(frame().lines(height, Some("x")).len(), height);
+        }
+        let lines = text(&frame().lines(24, Some("\x1b[2Jdone")));
+        assert!(lines[0].contains("perf backend"), "{lines:#?}");
+        assert!(lines[2].contains("kernel   0 = 0 counted"), "{lines:#?}");
+        assert_eq!(lines[22], "output: ?[2Jdone");
+        assert!(lines[23].starts_with("q quit"), "{lines:#?}");
+    }
+
+    #[test]
+    fn rows_are_sorted_by_the_column_that_the_keys_choose() {
+        let mut frame = frame();
+        assert_eq!(order(&mut frame), [3, 2, 1]);
+        press(&mut frame, 'r');
+        assert_eq!(order(&mut frame), [1, 2, 3]);
+        // From the last column round to the first ones.
+        for _ in 0..4 {
+            press(&mut frame, '>');
+        }
+        assert!(text(&frame.lines(24, None))[23].contains("sort: MAJOR"));
+        assert_eq!(order(&mut frame), [1, 2, 3]);
+        press(&mut frame, '<');
+        assert!(text(&frame.lines(24, None))[23].contains("sort: COMM"));
+    }
+
+    #[test]
+    fn a_paused_screen_stands_still() {
+        let mut frame = frame();
+        press(&mut frame, 'p');
+        frame.take(Interval::default());
+        assert_eq!(order(&mut frame).len(), 3);
+        press(&mut frame, 'p');
+        frame.take(Interval::default());
+        assert!(order(&mut frame).is_empty());
+    }
+
+    #[test]
+    fn help_is_left_with_any_key_and_the_end_is_asked_for_with_q() {
+        let mut frame = frame();
+        press(&mut frame, '?');
+        assert!(
+            text(&frame.lines(24, None))
+                .iter()
+                .any(|line| line.contains("reverse the order"))
+        );
+        assert_eq!(press(&mut frame, 'q'), Wish::Draw);
+        assert_eq!(press(&mut frame, 'q'), Wish::Quit);
+        let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(frame.key(interrupt), Wish::Interrupt);
+    }
+
+    #[test]
+    fn scrolling_ends_at_the_last_row() {
+        let mut frame = frame();
+        for _ in 0..9 {
+            frame.key(KeyEvent::new(KeyCode::Down, KeyModifiers::NONE));
+        }
+        // Four lines above, a head, two rows, the keys.
+        let lines = text(&frame.lines(8, None));
+        assert!(lines[6].contains(" t1 "), "{lines:#?}");
+    }
+}

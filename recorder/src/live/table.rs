@@ -1,0 +1,264 @@
+//! The columns of the table, on the screen and on paper alike.
+
+use super::threads::{Interval, Row, Sums};
+
+/// Whether the first columns tell of the whole time or of the latest interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Span {
+    /// Since counting began.
+    #[default]
+    Start,
+    /// In the interval only.
+    Interval,
+}
+
+/// One column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    Pid,
+    Tid,
+    Comm,
+    Major,
+    Minor,
+    TotalMs,
+    AvgMs,
+    MaxMs,
+    MinUs,
+    P99Us,
+    MajorRate,
+    MinorRate,
+    Wait,
+}
+
+impl Column {
+    /// In their order.
+    pub const ALL: [Self; 13] = [
+        Self::Pid,
+        Self::Tid,
+        Self::Comm,
+        Self::Major,
+        Self::Minor,
+        Self::TotalMs,
+        Self::AvgMs,
+        Self::MaxMs,
+        Self::MinUs,
+        Self::P99Us,
+        Self::MajorRate,
+        Self::MinorRate,
+        Self::Wait,
+    ];
+
+    /// Head and width.
+    #[must_use]
+    pub fn head(self) -> (&'static str, usize) {
+        match self {
+            Self::Pid => ("PID", 7),
+            Self::Tid => ("TID", 7),
+            Self::Comm => ("COMM", 15),
+            Self::Major => ("MAJOR", 8),
+            Self::Minor => ("MINOR", 9),
+            Self::TotalMs => ("TOTAL_MS", 11),
+            Self::AvgMs => ("AVG_MS", 9),
+            Self::MaxMs => ("MAX_MS", 9),
+            Self::MinUs => ("MIN_US", 9),
+            Self::P99Us => ("P99_US", 10),
+            Self::MajorRate => ("MAJ/S", 8),
+            Self::MinorRate => ("MIN/S", 9),
+            Self::Wait => ("WAIT%", 6),
+        }
+    }
+
+    /// What a row says in it.
+    #[must_use]
+    pub fn cell(self, row: &Row, span: Span, length_ns: u64) -> String {
+        let sums = sums_of(row, span);
+        match self {
+            // Threads counted together have no number.
+            Self::Pid | Self::Tid if row.tid == 0 => "-".to_owned(),
+            Self::Pid => row.pid.to_string(),
+            Self::Tid => row.tid.to_string(),
+            Self::Comm => printable(&row.comm),
+            Self::Major => sums.majors.to_string(),
+            Self::Minor => sums.minors.to_string(),
+            Self::TotalMs => ms(sums.total_ns),
+            Self::AvgMs => ms(sums.average_ns()),
+            Self::MaxMs => ms(sums.max_ns),
+            Self::MinUs => us(sums.min_ns),
+            Self::P99Us => us(sums.p99_ns),
+            Self::MajorRate => format!("{:.1}", per_second(row.interval.majors, length_ns)),
+            Self::MinorRate => format!("{:.1}", per_second(row.interval.minors, length_ns)),
+            Self::Wait => format!("{:.1}", wait_percent(&row.interval, length_ns)),
+        }
+    }
+
+    /// By which rows are put in order: numbers as numbers, the rest not at all.
+    #[must_use]
+    pub fn key(self, row: &Row, span: Span) -> u64 {
+        let sums = sums_of(row, span);
+        match self {
+            Self::Pid => row.pid.into(),
+            Self::Tid => row.tid.into(),
+            Self::Comm => 0,
+            Self::Major => sums.majors,
+            Self::Minor => sums.minors,
+            Self::TotalMs => sums.total_ns,
+            Self::AvgMs => sums.average_ns(),
+            Self::MaxMs => sums.max_ns,
+            Self::MinUs => sums.min_ns,
+            Self::P99Us => sums.p99_ns,
+            Self::MajorRate => row.interval.majors,
+            Self::MinorRate => row.interval.minors,
+            Self::Wait => row.interval.total_ns,
+        }
+    }
+}
+
+/// The heads of all columns.
+#[must_use]
+pub fn head() -> String {
+    line(|column| column.head().0.to_owned())
+}
+
+/// A row in all columns; `ended` behind those of threads that have ended.
+#[must_use]
+pub fn body(row: &Row, span: Span, length_ns: u64) -> String {
+    let mut text = line(|column| column.cell(row, span, length_ns));
+    if row.ended {
+        text.push_str(" ended");
+    }
+    text
+}
+
+/// Puts rows in order: the largest first, `reverse` the smallest; equal ones by thread.
+pub fn sort(rows: &mut [Row], column: Column, span: Span, reverse: bool) {
+    rows.sort_by(|a, b| {
+        let order = match column {
+            Column::Comm => a.comm.cmp(&b.comm),
+            Column::Pid | Column::Tid => column.key(a, span).cmp(&column.key(b, span)),
+            _ => column.key(b, span).cmp(&column.key(a, span)),
+        };
+        let order = if reverse { order.reverse() } else { order };
+        order
+            .then_with(|| b.total.total_ns.cmp(&a.total.total_ns))
+            .then_with(|| (a.pid, a.tid).cmp(&(b.pid, b.tid)))
+    });
+}
+
+/// Whether there is anything to tell of a row: it did something in the interval, or has ended.
+#[must_use]
+pub fn is_active(row: &Row) -> bool {
+    row.ended || row.interval.count() > 0
+}
+
+/// Whether there is anything to tell of threads without a slot.
+#[must_use]
+pub fn has_others(interval: &Interval) -> bool {
+    interval.others.total.count() > 0
+}
+
+/// Events per second.
+#[must_use]
+pub fn per_second(count: u64, length_ns: u64) -> f64 {
+    count as f64 * 1e9 / length_ns.max(1) as f64
+}
+
+/// Time in faults that completed in the interval, in percent of its wall time. A fault that took longer than
+/// the interval makes it more than 100.
+#[must_use]
+pub fn wait_percent(sums: &Sums, length_ns: u64) -> f64 {
+    sums.total_ns as f64 * 100.0 / length_ns.max(1) as f64
+}
+
+/// A thread may be named anything, also what a terminal takes for a command.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().map(shown).collect()
+}
+
+fn sums_of(row: &Row, span: Span) -> &Sums {
+    match span {
+        Span::Start => &row.total,
+        Span::Interval => &row.interval,
+    }
+}
+
+fn line(cell: impl Fn(Column) -> String) -> String {
+    let mut text = String::new();
+    for column in Column::ALL {
+        let width = column.head().1;
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        let cell = cell(column);
+        text.push_str(&match column {
+            Column::Comm => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+    }
+    text
+}
+
+fn ms(ns: u64) -> String {
+    format!("{:.3}", ns as f64 / 1e6)
+}
+
+fn us(ns: u64) -> String {
+    format!("{:.3}", ns as f64 / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(tid: u32, majors: u64, total_ns: u64) -> Row {
+        let sums = Sums {
+            majors,
+            minors: 3,
+            total_ns,
+            max_ns: total_ns,
+            min_ns: 1_500,
+            p99_ns: total_ns,
+            ..Sums::default()
+        };
+        Row {
+            pid: 4711,
+            tid,
+            comm: "worker".to_owned(),
+            ended: tid == 2,
+            total: sums,
+            interval: sums,
+        }
+    }
+
+    #[test]
+    fn heads_stand_above_what_they_name() {
+        let (head, body) = (head(), body(&row(1, 1, 8_000_000), Span::Start, 1_000_000_000));
+        assert_eq!(
+            head,
+            "    PID     TID COMM               MAJOR     MINOR    TOTAL_MS    AVG_MS    MAX_MS    MIN_US     P99_US    MAJ/S     MIN/S  WAIT%"
+        );
+        assert_eq!(
+            body,
+            "   4711       1 worker                 1         3       8.000     2.000     8.000     1.500   8000.000      1.0       3.0    0.8"
+        );
+        assert!(super::body(&row(2, 1, 1), Span::Start, 1).ends_with(" ended"));
+    }
+
+    #[test]
+    fn the_largest_comes_first_unless_the_order_is_reversed() {
+        let mut rows = vec![row(1, 1, 10), row(3, 5, 5), row(2, 5, 7)];
+        let order = |rows: &[Row]| rows.iter().map(|row| row.tid).collect::<Vec<_>>();
+        sort(&mut rows, Column::Major, Span::Start, false);
+        assert_eq!(order(&rows), [2, 3, 1]);
+        sort(&mut rows, Column::TotalMs, Span::Start, true);
+        assert_eq!(order(&rows), [3, 2, 1]);
+        sort(&mut rows, Column::Tid, Span::Start, false);
+        assert_eq!(order(&rows), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_name_that_is_a_command_to_the_terminal_is_shown_and_not_obeyed() {
+        assert_eq!(printable("a\x1b[2Jb\nc"), "a?[2Jb?c");
+    }
+}

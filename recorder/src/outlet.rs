@@ -1,0 +1,123 @@
+//! Where the session's events go: into the trace, to the printer of `-v`, or both.
+
+use pf_formats::{Dict, Event, FormatError, Loss, Query, TimelineEntry, Totals, TraceWriter};
+
+use crate::{live::FaultSlot, output::TraceFile, session::Sink, write_queue::WriteQueue};
+
+/// Queries that make a record before its time.
+const QUERIES: usize = 16_384;
+
+/// At least one of the two ends.
+pub struct Outlet {
+    trace: Option<TraceWriter<WriteQueue>>,
+    printer: Option<FaultSlot>,
+    /// Not yet written.
+    queries: Vec<Query>,
+    queries_written: u64,
+}
+
+impl Outlet {
+    /// To a trace, a printer, or both.
+    #[must_use]
+    pub fn new(trace: Option<TraceWriter<WriteQueue>>, printer: Option<FaultSlot>) -> Self {
+        Self {
+            trace,
+            printer,
+            queries: Vec::new(),
+            queries_written: 0,
+        }
+    }
+
+    /// What was lost, for the trace.
+    pub fn loss(&mut self, losses: &[Loss]) -> Result<(), FormatError> {
+        self.trace.as_mut().map_or(Ok(()), |trace| trace.loss(losses))
+    }
+
+    /// A batch is through: the printer waits no longer.
+    pub fn end_batch(&mut self) -> Result<(), FormatError> {
+        if let Some(printer) = &mut self.printer {
+            printer.flush();
+        }
+        if self.queries.len() >= QUERIES {
+            self.write_queries()?;
+        }
+        Ok(())
+    }
+
+    /// Nothing that is complete waits any longer.
+    pub fn flush(&mut self) -> Result<(), FormatError> {
+        if let Some(trace) = &mut self.trace {
+            trace.flush_block()?;
+        }
+        self.write_queries()
+    }
+
+    /// Nothing more is printed.
+    pub fn finish_lines(&mut self) {
+        if let Some(printer) = self.printer.take() {
+            printer.finish();
+        }
+    }
+
+    /// Queries in the trace.
+    #[must_use]
+    pub fn queries_written(&self) -> u64 {
+        self.queries_written
+    }
+
+    /// Completes the trace; its file, and how much was written to it.
+    pub fn finish(self, totals: Totals) -> anyhow::Result<Option<(TraceFile, u64)>> {
+        let Some(trace) = self.trace else {
+            return Ok(None);
+        };
+        let (file, written) = trace.finish(totals)?.finish()?;
+        Ok(Some((file, written?)))
+    }
+
+    /// Removes the trace: nothing in it is worth keeping.
+    pub fn discard(self) {
+        if let Some(trace) = self.trace
+            && let Ok((file, _)) = trace.into_inner().finish()
+        {
+            file.discard();
+        }
+    }
+
+    fn write_queries(&mut self) -> Result<(), FormatError> {
+        self.queries_written += self.queries.len() as u64;
+        if let Some(trace) = &mut self.trace {
+            trace.queries(&self.queries)?;
+        }
+        self.queries.clear();
+        Ok(())
+    }
+}
+
+impl Sink for Outlet {
+    type Error = FormatError;
+
+    fn dict(&mut self, dict: &Dict) -> Result<(), FormatError> {
+        if let Some(printer) = &mut self.printer {
+            printer.learn(dict);
+        }
+        self.trace.as_mut().map_or(Ok(()), |trace| trace.dict(dict))
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), FormatError> {
+        if let Some(printer) = &mut self.printer {
+            printer.push(event);
+        }
+        self.trace.as_mut().map_or(Ok(()), |trace| trace.push(event))
+    }
+
+    fn queries(&mut self, queries: &mut Vec<Query>) -> Result<(), FormatError> {
+        self.queries.append(queries);
+        Ok(())
+    }
+
+    fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), FormatError> {
+        self.trace
+            .as_mut()
+            .map_or(Ok(()), |trace| trace.timeline(entries))
+    }
+}

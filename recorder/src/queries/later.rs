@@ -1,0 +1,103 @@
+//! Query probes in files that are run only later: each new one is looked into, apart from the draining.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    thread::Builder,
+};
+
+use anyhow::{Context, Result};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use pf_bpf::{Probes, QueryProbe};
+
+use super::resolve::{Wanted, has, place, probe};
+use crate::{
+    say::say,
+    session::FileIdentity,
+    sideband::{Sideband, What},
+};
+
+/// Files that may wait. A program that maps more at once is looked at when it maps them again.
+const WAITING: usize = 1024;
+
+/// The drain's end of the search.
+pub struct Later {
+    seen: HashSet<FileIdentity>,
+    give: Sender<PathBuf>,
+    found: Receiver<QueryProbe>,
+}
+
+impl Later {
+    /// Looks for `wanted` in every file that is mapped from now on, but for those that are `attached` already;
+    /// `None` where nothing is wanted.
+    pub fn start(wanted: Vec<Wanted>, attached: &[QueryProbe]) -> Result<Option<Self>> {
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let (give, files) = bounded::<PathBuf>(WAITING);
+        let (tell, found) = unbounded();
+        let mut attached: HashSet<_> = attached.iter().map(place).collect();
+        let search = move || {
+            for path in files {
+                for probe in wanted_in(&path, &wanted) {
+                    if attached.insert(place(&probe)) {
+                        tell.send(probe).ok();
+                    }
+                }
+            }
+        };
+        Builder::new()
+            .name("pfrec-find".to_owned())
+            .spawn(search)
+            .context("cannot start pfrec-find")?;
+        Ok(Some(Self {
+            seen: HashSet::new(),
+            give,
+            found,
+        }))
+    }
+
+    /// Passes new executable mappings on.
+    pub fn look_at(&mut self, records: &[Sideband]) {
+        for record in records {
+            let What::Map(map) = &record.what else { continue };
+            if map.inode == 0 || map.prot & libc::PROT_EXEC.cast_unsigned() == 0 {
+                continue;
+            }
+            let file = FileIdentity {
+                device: map.device,
+                inode: map.inode,
+            };
+            if self.seen.contains(&file) {
+                continue;
+            }
+            // As its process sees it, and if that is gone as we do.
+            let there = PathBuf::from(format!("/proc/{}/root{}", record.pid, map.path));
+            let path = if there.exists() {
+                there
+            } else {
+                PathBuf::from(&map.path)
+            };
+            if self.give.try_send(path).is_ok() {
+                self.seen.insert(file);
+            }
+        }
+    }
+
+    /// Attaches what was found; returns how many could not be.
+    pub fn attach_found(&mut self, probes: &mut Probes) -> u64 {
+        let mut failed = 0;
+        for probe in self.found.try_iter() {
+            if let Err(e) = probes.attach_query(&probe) {
+                say(format!("{:#}", anyhow::Error::from(e)));
+                failed += 1;
+            }
+        }
+        failed
+    }
+}
+
+fn wanted_in<'a>(path: &'a Path, wanted: &'a [Wanted]) -> impl Iterator<Item = QueryProbe> + 'a {
+    let here = wanted.iter().filter(|wanted| has(path, &wanted.spec));
+    here.map(|wanted| probe(&wanted.spec, wanted.number, path.to_owned()))
+}

@@ -1,0 +1,11 @@
+//! `--query`: from what was asked for to the probes to attach, now and when more files turn up.
+
+mod binary;
+mod later;
+mod library;
+mod resolve;
+mod spec;
+
+pub use later::Later;
+pub use resolve::{Resolved, files_of, resolve};
+pub use spec::QuerySpec;

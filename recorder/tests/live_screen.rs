@@ -1,0 +1,237 @@
+//! The live monitor on a terminal: drawn in place, obeying keys, and the terminal given back as it was.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::process::{CommandExt, ExitStatusExt},
+    },
+    process::{Child, Command, ExitStatus},
+    ptr,
+    sync::{Arc, Mutex},
+};
+
+use common::{pfrec, program, text, until};
+use nix::{
+    sys::{
+        signal::{Signal, kill},
+        termios::{LocalFlags, tcgetattr},
+    },
+    unistd::Pid,
+};
+
+const ENTER: &str = "\x1b[?1049h";
+const LEAVE: &str = "\x1b[?1049l";
+
+/// A program on a terminal of its own.
+struct Terminal {
+    child: Child,
+    ours: File,
+    theirs: OwnedFd,
+    shown: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Terminal {
+    fn start(mut command: Command) -> Self {
+        let (mut ours, mut theirs) = (0, 0);
+        let size = libc::winsize {
+            ws_row: 24,
+            ws_col: 132,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        // SAFETY: all pointers are valid or null, as the call allows.
+        let rc = unsafe {
+            libc::openpty(
+                &raw mut ours,
+                &raw mut theirs,
+                ptr::null_mut(),
+                ptr::null(),
+                &raw const size,
+            )
+        };
+        assert_eq!(rc, 0, "{}", io::Error::last_os_error());
+        // SAFETY: just opened, and owned by nobody else.
+        let (ours, theirs) = unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
+        command
+            .env("TERM", "xterm")
+            .stdin(theirs.try_clone().unwrap())
+            .stdout(theirs.try_clone().unwrap())
+            .stderr(theirs.try_clone().unwrap());
+        // SAFETY: both calls may be made between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                Ok(())
+            });
+        }
+        let child = command.spawn().unwrap();
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (mut reader, sink) = (ours.try_clone().unwrap(), Arc::clone(&shown));
+        std::thread::spawn(move || {
+            let mut part = [0; 4096];
+            // Ends with an error when nobody has the other side any more.
+            while let Ok(read @ 1..) = reader.read(&mut part) {
+                sink.lock().unwrap().extend_from_slice(&part[..read]);
+            }
+        });
+        Self {
+            child,
+            ours,
+            theirs,
+            shown,
+        }
+    }
+
+    fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until `what` is drawn.
+    fn until_shown(&self, what: &str) {
+        self.until_shown_from(0, what);
+    }
+
+    fn until_shown_from(&self, from: usize, what: &str) {
+        until(&format!("{what:?} on the terminal"), || {
+            let shown = self.shown.lock().unwrap();
+            let new = String::from_utf8_lossy(&shown[from..]);
+            new.contains(what).then_some(())
+        });
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.ours.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Presses keys and waits until `what` is drawn after that.
+    fn press_until(&mut self, keys: &str, what: &str) {
+        let from = self.shown.lock().unwrap().len();
+        self.press(keys);
+        self.until_shown_from(from, what);
+    }
+
+    fn resize(&self, rows: u16, columns: u16) {
+        let size = libc::winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        // SAFETY: the pointer is valid for the call.
+        let rc = unsafe { libc::ioctl(self.ours.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        assert_eq!(rc, 0);
+    }
+
+    fn is_cooked(&self) -> bool {
+        let flags = tcgetattr(&self.theirs).unwrap().local_flags;
+        flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
+    }
+
+    fn wait(mut self) -> (ExitStatus, String) {
+        let child = &mut self.child;
+        let status = until("the end of pfrec", || child.try_wait().unwrap());
+        assert!(self.is_cooked(), "the terminal is not as it was");
+        // What was written last is on its way.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        (status, self.shown())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Gone already after a wait.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_table_is_drawn_in_place_and_obeys_its_keys() {
+    let workload = program("mmap-workload");
+    // It prints its report when it is over.
+    let mut command = pfrec(&["-i", "100", "--", text(&workload)]);
+    command.args(["--anon", "--size", "64", "--count", "3000", "--delay", "1"]);
+    let mut terminal = Terminal::start(command);
+    terminal.until_shown("WAIT%");
+    terminal.until_shown("slots in use");
+    assert!(!terminal.is_cooked());
+    terminal.press_until("?", "reverse the order");
+    terminal.press_until("x", "q quit");
+    terminal.press_until(">", "sort: PID");
+    terminal.press_until("r", "sort: PID, reversed");
+    terminal.press_until("c", "in the interval");
+    terminal.press_until("p", "PAUSED");
+    terminal.press_until("p", "p pause");
+    // Everything is drawn anew, and cut at the edge.
+    let from = terminal.shown.lock().unwrap().len();
+    terminal.resize(10, 60);
+    terminal.until_shown_from(from, "\x1b[2J");
+    terminal.until_shown_from(from, "q quit");
+    terminal.press("q");
+    let (status, shown) = terminal.wait();
+    assert_eq!(status.code(), Some(0), "{shown}");
+    let (drawn, after) = shown.split_once(LEAVE).expect("the screen is left");
+    assert!(drawn.contains(ENTER) && !drawn.contains("checksum:"), "{drawn}");
+    assert!(
+        after.contains("nothing was recorded") && after.contains(": balanced"),
+        "{after}"
+    );
+    assert!(after.contains("waiting for the command to end"), "{after}");
+    // The command's own report, though it ran on.
+    assert!(after.contains("checksum:"), "{after}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_the_command_prints_is_shown_when_the_screen_is_closed() {
+    let script = "echo out; echo err >&2; cat; sleep 0.5; echo last; exit 5";
+    let terminal = Terminal::start(pfrec(&["-i", "100", "--", "sh", "-c", script]));
+    terminal.until_shown("output: err");
+    let (status, shown) = terminal.wait();
+    assert_eq!(status.code(), Some(5), "{shown}");
+    let (_, after) = shown.split_once(LEAVE).expect("the screen is left");
+    assert!(after.contains("out\r\nerr\r\nlast\r\n"), "{after}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn ctrl_c_ends_pfrec_and_the_command_as_without_a_screen() {
+    let mut terminal = Terminal::start(pfrec(&["-i", "100", "--", "sleep", "60"]));
+    terminal.until_shown("WAIT%");
+    terminal.press("\x03");
+    let (status, shown) = terminal.wait();
+    assert_eq!(status.code(), Some(128 + 2), "{shown}");
+    let (_, after) = shown.split_once(LEAVE).expect("the screen is left");
+    // Whichever is noticed first: the signal, or the end of the command by it.
+    assert!(after.contains(": balanced"), "{after}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_signal_gives_the_terminal_back() {
+    let terminal = Terminal::start(pfrec(&["-i", "100", "-a"]));
+    terminal.until_shown("WAIT%");
+    let pid = Pid::from_raw(terminal.child.id().cast_signed());
+    kill(pid, Signal::SIGTERM).unwrap();
+    let (status, shown) = terminal.wait();
+    assert_eq!((status.code(), status.signal()), (Some(0), None), "{shown}");
+    assert!(shown.contains(LEAVE), "{shown}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_cannot_be_started_leaves_the_terminal_alone() {
+    let terminal = Terminal::start(pfrec(&["-i", "100", "--", "no-such-command-anywhere"]));
+    let (status, shown) = terminal.wait();
+    assert_eq!(status.code(), Some(127), "{shown}");
+    assert!(!shown.contains(ENTER), "{shown}");
+    assert!(shown.contains("command not found"), "{shown}");
+}
