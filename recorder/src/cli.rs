@@ -55,6 +55,8 @@ enum Verb {
     Doctor,
 }
 
+// The brackets are those of a usage line.
+#[allow(rustdoc::broken_intra_doc_links)]
 #[derive(Debug, Args)]
 struct RecordArgs {
     /// Write the trace to FILE (FILE.partial until it is complete), or to standard output with `-`.

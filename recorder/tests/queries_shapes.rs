@@ -12,7 +12,7 @@ use common::{
     programs::compile,
     queries::{Queries, queries, supported},
     text,
-    trace::{assert_books_balance, assert_whole},
+    trace::{assert_books_balance, assert_no_fault_lost},
 };
 use pf_formats::{Query, QueryEnd, QueryId};
 
@@ -43,7 +43,7 @@ fn record(program: &Path, trace: &Path, how: &[&str], arguments: &[&str]) -> Que
         ]
         .concat(),
     ));
-    assert_whole(trace, &ended.stderr);
+    assert_no_fault_lost(trace, &ended.stderr);
     queries(trace)
 }
 

@@ -91,6 +91,7 @@ static __always_inline void pf_add_faults(struct pf_query_faults *to, const stru
 __noinline int pf_pop_query(struct pf_query_stack *stack, __u32 flags) {
     struct pf_open_query *query, *around;
     struct pf_query *record;
+    __u64 parent_ns = 0;
 
     if (!stack)
         return 0;
@@ -99,7 +100,9 @@ __noinline int pf_pop_query(struct pf_query_stack *stack, __u32 flags) {
     if (!query)
         return 0;
     stack->depth--;
+    /* Asked once: the compiler would ask for the number again, and the verifier of 6.1 not understand. */
     if (around) {
+        parent_ns = around->begin_ns;
         pf_add_faults(&around->nested, &query->own);
         pf_add_faults(&around->nested, &query->nested);
     }
@@ -116,7 +119,7 @@ __noinline int pf_pop_query(struct pf_query_stack *stack, __u32 flags) {
     record->probe = query->probe;
     record->begin_ns = query->begin_ns;
     record->end_ns = flags & PF_QUERY_OPEN ? pf_stopped_ns : bpf_ktime_get_ns();
-    record->parent_ns = around ? around->begin_ns : 0;
+    record->parent_ns = parent_ns;
     record->key = query->key;
     record->tgid = stack->tgid;
     record->tid = stack->tid;
