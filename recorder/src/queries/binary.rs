@@ -1,12 +1,20 @@
 //! What an ELF file offers to attach to: its functions and its USDT probes.
 
-use std::{borrow::Cow, collections::BTreeMap, fs::File, path::Path};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 
 use anyhow::{Context, Result, bail};
-use memmap2::Mmap;
 use object::{
     Endianness, Object, ObjectSegment, ObjectSymbol, SymbolKind, elf,
-    read::elf::{ElfFile64, SectionHeader as _},
+    read::{
+        ReadCache,
+        elf::{ElfFile64, SectionHeader as _},
+    },
 };
 
 /// Where systemtap's macros, and all that follow them, describe probes.
@@ -20,9 +28,9 @@ const SUGGESTIONS: usize = 5;
 /// How much alike a name must be to be told, of 1.
 const ALIKE: f64 = 0.7;
 
-/// A file that programs are run from.
+/// A file that programs are run from. It is read, not mapped: whoever owns it may cut it meanwhile.
 pub struct Binary {
-    bytes: Mmap,
+    contents: ReadCache<File>,
 }
 
 /// A function.
@@ -47,18 +55,23 @@ impl Function {
 impl Binary {
     /// Opens a file; `shown` is how the user knows it.
     pub fn open(path: &Path, shown: &str) -> Result<Self> {
-        let file = File::open(path).with_context(|| shown.to_owned())?;
-        // SAFETY: a file that shrinks meanwhile would raise SIGBUS; programs in use are replaced, not cut.
-        let bytes = unsafe { Mmap::map(&file) }.with_context(|| shown.to_owned())?;
-        let binary = Self { bytes };
+        // A pipe in its place would make pfrec wait.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .with_context(|| shown.to_owned())?;
+        let binary = Self {
+            contents: ReadCache::new(file),
+        };
         binary
             .parse()
             .with_context(|| format!("{shown}: not a 64-bit ELF file"))?;
         Ok(binary)
     }
 
-    fn parse(&self) -> object::Result<ElfFile64<'_, Endianness>> {
-        ElfFile64::parse(&*self.bytes)
+    fn parse(&self) -> object::Result<ElfFile64<'_, Endianness, &ReadCache<File>>> {
+        ElfFile64::parse(&self.contents)
     }
 
     /// Made by the compiler of Go, perhaps with parts in C.
