@@ -1,26 +1,35 @@
 //! Queries: faults name them by thread and begin, the trace by a number.
 
+use std::collections::VecDeque;
+
 use pf_bpf::QueryText;
 use pf_formats::{Query, QueryEnd, QueryFaults, QueryId};
 use rustc_hash::FxHashMap;
 
-/// The queries in progress, as far as something was heard of them.
+/// Queries of a thread, and threads, that are remembered when they have ended: a fault may turn up late, when
+/// its CPU was taken away in the middle of the probe, as hypervisors do.
+const ENDED: usize = 32;
+const GONE: usize = 256;
+
+/// The queries in progress and those that have just ended, as far as something was heard of them.
 #[derive(Debug, Default)]
 pub struct Queries {
     /// By the number of their probe.
     names: Vec<String>,
     start_ns: u64,
     last_id: u64,
-    open: FxHashMap<u32, Vec<Open>>,
+    known: FxHashMap<u32, Vec<Known>>,
+    gone: VecDeque<u32>,
     ended: Vec<Query>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct Known {
     begin_ns: u64,
     id: QueryId,
     text: Option<String>,
     cut: bool,
+    ended: bool,
 }
 
 impl Queries {
@@ -38,28 +47,30 @@ impl Queries {
         if begin_ns == 0 {
             return QueryId::default();
         }
-        self.open(tid, begin_ns).id
+        self.known(tid, begin_ns).id
     }
 
     /// Keeps a text until the query ends.
     pub fn text(&mut self, text: &QueryText) {
-        let open = self.open(text.tid, text.begin_ns);
-        open.text = Some(String::from_utf8_lossy(&text.text).into_owned());
-        open.cut = text.cut;
+        let known = self.known(text.tid, text.begin_ns);
+        known.text = Some(String::from_utf8_lossy(&text.text).into_owned());
+        known.cut = text.cut;
     }
 
     /// A query ended.
     pub fn end(&mut self, query: &pf_bpf::Query) {
         let parent = self.id(query.tid, query.parent_ns);
-        let open = self.take(query);
+        let known = self.known(query.tid, query.begin_ns);
+        let (id, text, cut) = (known.id, known.text.take(), known.cut);
+        self.retire(query.tid, query.begin_ns);
         self.ended.push(Query {
-            id: open.id,
+            id,
             parent,
             pid: query.tgid,
             tid: query.tid,
             name: self.names.get(query.probe as usize).cloned().unwrap_or_default(),
-            text: open.text,
-            text_cut: open.cut,
+            text,
+            text_cut: cut,
             key: query.key,
             begin_ns: query.begin_ns,
             end_ns: query.end_ns,
@@ -74,9 +85,17 @@ impl Queries {
         });
     }
 
-    /// Nothing of this thread follows.
+    /// The thread has ended.
     pub fn forget(&mut self, tid: u32) {
-        self.open.remove(&tid);
+        if !self.known.contains_key(&tid) {
+            return;
+        }
+        self.gone.push_back(tid);
+        if self.gone.len() > GONE
+            && let Some(tid) = self.gone.pop_front()
+        {
+            self.known.remove(&tid);
+        }
     }
 
     /// Those that have ended, to be taken.
@@ -84,37 +103,35 @@ impl Queries {
         &mut self.ended
     }
 
-    fn open(&mut self, tid: u32, begin_ns: u64) -> &mut Open {
-        let known = self.open.entry(tid).or_default();
-        let at = match known.iter().rposition(|open| open.begin_ns == begin_ns) {
+    fn known(&mut self, tid: u32, begin_ns: u64) -> &mut Known {
+        let known = self.known.entry(tid).or_default();
+        let at = match known.iter().rposition(|known| known.begin_ns == begin_ns) {
             Some(at) => at,
             None => {
-                known.push(new(&mut self.last_id, begin_ns));
+                self.last_id += 1;
+                known.push(Known {
+                    begin_ns,
+                    id: QueryId(self.last_id),
+                    text: None,
+                    cut: false,
+                    ended: false,
+                });
                 known.len() - 1
             }
         };
         &mut known[at]
     }
 
-    fn take(&mut self, query: &pf_bpf::Query) -> Open {
-        let mut taken = None;
-        if let Some(known) = self.open.get_mut(&query.tid) {
-            let at = known.iter().rposition(|open| open.begin_ns == query.begin_ns);
-            taken = at.map(|at| known.swap_remove(at));
-            // Whatever began inside it has ended too, and its record was lost.
-            known.retain(|open| open.begin_ns < query.begin_ns);
+    /// A query has ended, and so has whatever began inside it, though its record may have been lost.
+    fn retire(&mut self, tid: u32, begin_ns: u64) {
+        let known = self.known.entry(tid).or_default();
+        let inside = known.iter_mut().filter(|known| known.begin_ns >= begin_ns);
+        inside.for_each(|known| known.ended = true);
+        while known.len() > ENDED
+            && let Some(oldest) = known.iter().position(|known| known.ended)
+        {
+            known.remove(oldest);
         }
-        taken.unwrap_or_else(|| new(&mut self.last_id, query.begin_ns))
-    }
-}
-
-fn new(last_id: &mut u64, begin_ns: u64) -> Open {
-    *last_id += 1;
-    Open {
-        begin_ns,
-        id: QueryId(*last_id),
-        text: None,
-        cut: false,
     }
 }
 
@@ -163,12 +180,27 @@ mod tests {
     }
 
     #[test]
-    fn a_query_whose_end_was_lost_does_not_stay() {
+    fn a_fault_that_turns_up_late_finds_its_query() {
         let mut queries = Queries::new(Vec::new(), 0);
-        queries.id(7, 10);
-        queries.id(7, 20);
         queries.end(&query(10, 40, 0));
-        assert!(queries.open[&7].is_empty());
+        queries.forget(7);
+        assert_eq!(queries.id(7, 10), queries.ended()[0].id);
+    }
+
+    #[test]
+    fn queries_whose_ends_were_lost_do_not_stay_for_ever() {
+        let mut queries = Queries::new(Vec::new(), 0);
+        for round in 1..100 {
+            queries.id(7, round * 100);
+            queries.id(7, round * 100 + 10);
+            queries.end(&query(round * 100, round * 100 + 40, 0));
+        }
+        assert!(queries.known[&7].len() <= ENDED);
+        for tid in 100..100 + 2 * GONE as u32 {
+            queries.id(tid, 1);
+            queries.forget(tid);
+        }
+        assert!(queries.known.len() <= GONE + 1);
     }
 
     #[test]
