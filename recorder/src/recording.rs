@@ -352,7 +352,6 @@ impl Pipeline {
         session.only(resolved.only);
         session.adopt_members();
         let start_ns = monotonic_ns();
-        session.name_queries(resolved.queries.names, start_ns);
         let later = Later::start(resolved.queries.anywhere, &resolved.queries.probes)?;
         let meta = host::meta(options, host, &probes, start_ns);
         let header = Header::new(host::random_id()?, utc_offset_ns());
@@ -364,6 +363,8 @@ impl Pipeline {
         let backend = probes.backend();
         let counts = probes.live()?;
         probes.start();
+        // What began before this moment may have faulted unseen.
+        session.name_queries(resolved.queries.names, monotonic_ns());
         let live = match (counts, ends.shown) {
             (Some(counts), Some((display, interval))) => Some(Following::start(counts, display, interval)?),
             _ => None,

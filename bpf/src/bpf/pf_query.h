@@ -44,10 +44,14 @@ struct pf_query_point {
     __u32 probe;
     __u8 key;
     __u8 text;
+    __u8 call; /* of a function */
 };
 
+#define PF_POINT_CALL (1ULL << 48)
+
 static __always_inline struct pf_query_point pf_point_of(__u64 cookie) {
-    struct pf_query_point point = {.probe = cookie, .key = cookie >> 32, .text = cookie >> 40};
+    struct pf_query_point point = {
+        .probe = cookie, .key = cookie >> 32, .text = cookie >> 40, .call = cookie >> 48};
 
     return point;
 }
@@ -162,27 +166,36 @@ __noinline int pf_alive(struct pf_query_stack *stack, __u32 probe, __u64 sp) {
 
 /* The number of the innermost query that ends here, counted from 1; 0: none. `sp`: for a call, where it
  * began; else 0. */
-__noinline int pf_find_query(struct pf_query_stack *stack, __u32 probe, __u64 sp, __u64 key, __u32 has_key) {
+__noinline int pf_find_query(struct pf_query_stack *stack, __u64 cookie, __u64 sp, __u64 key) {
+    struct pf_query_point point = pf_point_of(cookie);
+    int found = 0;
+
     if (!stack)
         return 0;
-    for (int i = PF_QUERY_DEPTH - 1; i >= 0; i--) {
+    for (__u32 i = 0; i < PF_QUERY_DEPTH; i++) {
         struct pf_open_query *query = &stack->open[i];
 
-        if (i >= stack->depth || query->probe != probe || query->call != (sp != 0))
+        if (i >= stack->depth)
+            break;
+        if (query->probe != point.probe || query->call != (sp != 0))
             continue;
-        if (sp ? query->sp == sp : !has_key || !query->has_key || query->key == key)
-            return i + 1;
+        if (sp ? query->sp == sp : !point.key || !query->has_key || query->key == key)
+            found = i + 1;
     }
-    return 0;
+    return found;
 }
 
-static __always_inline void pf_send_text(struct pf_task *state, __u64 begin_ns, __u32 tid, __u64 address) {
-    struct pf_query_text *text = bpf_ringbuf_reserve(&pf_ring, sizeof(*text), 0);
+__noinline int pf_send_text(struct pf_task *state, __u64 begin_ns, __u32 tid, __u64 address) {
+    struct pf_query_text *text;
     long length;
+
+    if (!state)
+        return 0;
+    text = bpf_ringbuf_reserve(&pf_ring, sizeof(*text), 0);
 
     if (!text) {
         pf_count_drop(&pf_drops.texts);
-        return;
+        return 0;
     }
     /* One more than is kept, to see whether there was more. What is not in memory cannot be read, and the
      * attempt is no fault of the task's. */
@@ -192,7 +205,7 @@ static __always_inline void pf_send_text(struct pf_task *state, __u64 begin_ns, 
     if (length <= 0) {
         pf_count_drop(&pf_drops.texts);
         bpf_ringbuf_discard(text, BPF_RB_NO_WAKEUP);
-        return;
+        return 0;
     }
     text->kind = PF_TEXT;
     text->cut = length == PF_TEXT_BYTES + 2;
@@ -200,11 +213,11 @@ static __always_inline void pf_send_text(struct pf_task *state, __u64 begin_ns, 
     text->tid = tid;
     text->begin_ns = begin_ns;
     bpf_ringbuf_submit(text, pf_ring_flags());
+    return 0;
 }
 
 /* The queries of the current task, if it is recorded. */
-static __always_inline struct pf_query_stack *pf_queries_of(struct task_struct *task,
-                                                            struct pf_task **state) {
+static __noinline struct pf_query_stack *pf_queries_of(struct task_struct *task, struct pf_task **state) {
     struct pf_query_stack *stack;
 
     /* Its books begin with the recording. */
@@ -223,32 +236,39 @@ static __always_inline struct pf_query_stack *pf_queries_of(struct task_struct *
     return stack;
 }
 
-static __always_inline void pf_begin_query(const struct pf_query_point *point, __u64 key, __u64 text,
-                                           __u64 sp, bool call) {
+/*
+ * With more than 48 bytes of stack, kernels give a program one stack for each CPU, and believe that nobody is
+ * preempted on it. Programs on user code are: their key came from another thread. So what follows is cut into
+ * functions with less.
+ */
+
+__noinline int pf_begin_query(__u64 cookie, __u64 key, __u64 text, __u64 sp) {
+    struct pf_query_point point = pf_point_of(cookie);
     struct task_struct *task = bpf_get_current_task_btf();
     struct pf_task *state;
     struct pf_query_stack *stack = pf_queries_of(task, &state);
     struct pf_open_query *query;
 
     if (!stack)
-        return;
+        return 0;
     stack->seen = 1;
-    pf_pop_queries(stack, pf_alive(stack, point->probe, sp), PF_QUERY_ABANDONED);
+    pf_pop_queries(stack, pf_alive(stack, point.probe, sp), PF_QUERY_ABANDONED);
     query = pf_query_at(stack, stack->depth + 1);
     if (!query) {
         pf_count_drop(&pf_drops.deep);
-        return;
+        return 0;
     }
     __builtin_memset(query, 0, sizeof(*query));
     query->key = key;
     query->sp = sp;
-    query->probe = point->probe;
-    query->has_key = point->key != 0;
-    query->call = call;
+    query->probe = point.probe;
+    query->has_key = point.key != 0;
+    query->call = point.call;
     query->begin_ns = bpf_ktime_get_ns();
     if (text)
         pf_send_text(state, query->begin_ns, task->pid, text);
     stack->depth++;
+    return 0;
 }
 
 /* Told of what began before, and only once for a thread: it can have been in one only. */
@@ -271,28 +291,30 @@ static __always_inline void pf_send_unbegun(const struct pf_query_point *point, 
     bpf_ringbuf_submit(record, pf_ring_flags());
 }
 
-static __always_inline void pf_end_query(const struct pf_query_point *point, __u64 key, __u64 sp) {
+__noinline int pf_end_query(__u64 cookie, __u64 key, __u64 sp) {
     struct task_struct *task = bpf_get_current_task_btf();
+    struct pf_query_point point = pf_point_of(cookie);
     struct pf_query_stack *stack;
     struct pf_task *state;
     __u32 at;
 
     /* What is open when the recording ends is told as that. */
     if (!pf_recording)
-        return;
+        return 0;
     stack = pf_queries_of(task, &state);
     if (!stack)
-        return;
-    at = pf_find_query(stack, point->probe, sp, key, point->key);
+        return 0;
+    at = pf_find_query(stack, cookie, sp, key);
     if (at) {
         pf_pop_queries(stack, at, PF_QUERY_ABANDONED);
         pf_pop_query(stack, 0);
     } else if (!stack->seen) {
-        pf_send_unbegun(point, key, task);
+        pf_send_unbegun(&point, key, task);
     } else if (!sp) {
         pf_count_drop(&pf_drops.unmatched);
     }
     stack->seen = 1;
+    return 0;
 }
 
 static __always_inline void pf_abandon_queries(struct task_struct *task) {

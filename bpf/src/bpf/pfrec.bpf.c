@@ -414,42 +414,43 @@ int pf_memcg_end(void *ctx) {
 
 SEC("usdt")
 int pf_query_begin(struct pt_regs *ctx) {
-    struct pf_query_point point = pf_point_of(bpf_usdt_cookie(ctx));
+    __u64 cookie = bpf_usdt_cookie(ctx);
+    struct pf_query_point point = pf_point_of(cookie);
     long key = 0, text = 0;
 
     if (point.key)
         bpf_usdt_arg(ctx, point.key - 1, &key);
     if (point.text)
         bpf_usdt_arg(ctx, point.text - 1, &text);
-    pf_begin_query(&point, key, text, PT_REGS_SP(ctx), false);
+    pf_begin_query(cookie, key, text, PT_REGS_SP(ctx));
     return 0;
 }
 
 SEC("usdt")
 int pf_query_end(struct pt_regs *ctx) {
-    struct pf_query_point point = pf_point_of(bpf_usdt_cookie(ctx));
+    __u64 cookie = bpf_usdt_cookie(ctx);
+    struct pf_query_point point = pf_point_of(cookie);
     long key = 0;
 
     if (point.key)
         bpf_usdt_arg(ctx, point.key - 1, &key);
-    pf_end_query(&point, key, 0);
+    pf_end_query(cookie, key, 0);
     return 0;
 }
 
 SEC("uprobe")
 int pf_call_begin(struct pt_regs *ctx) {
-    struct pf_query_point point = pf_point_of(bpf_get_attach_cookie(ctx));
+    __u64 cookie = bpf_get_attach_cookie(ctx);
+    struct pf_query_point point = pf_point_of(cookie);
 
-    pf_begin_query(&point, pf_parameter(ctx, point.key), pf_parameter(ctx, point.text), PT_REGS_SP(ctx),
-                   true);
+    pf_begin_query(cookie | PF_POINT_CALL, pf_parameter(ctx, point.key), pf_parameter(ctx, point.text),
+                   PT_REGS_SP(ctx));
     return 0;
 }
 
 SEC("uretprobe")
 int pf_call_end(struct pt_regs *ctx) {
-    struct pf_query_point point = pf_point_of(bpf_get_attach_cookie(ctx));
-
-    pf_end_query(&point, 0, PT_REGS_SP(ctx) - PF_RETURN_BYTES);
+    pf_end_query(bpf_get_attach_cookie(ctx), 0, PT_REGS_SP(ctx) - PF_RETURN_BYTES);
     return 0;
 }
 

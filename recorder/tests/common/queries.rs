@@ -119,7 +119,11 @@ impl Queries {
         let known: HashMap<u64, &Query> = self.rows.iter().map(|query| (query.id.0, query)).collect();
         assert_eq!(known.len(), self.rows.len(), "an id came twice");
         for (id, faults) in &self.faults {
-            assert!(known.contains_key(id), "of the unknown query {id}: {faults:?} {:#?}", self.rows);
+            assert!(
+                known.contains_key(id),
+                "of the unknown query {id}: {faults:?} {:#?}",
+                self.rows
+            );
         }
         let mut inside: HashMap<u64, QueryFaults> = HashMap::new();
         for query in &self.rows {
