@@ -177,7 +177,7 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
             now = 0;
     }
     /* Before what leaves out faults by chance or by latency: a query is told how long it waited in all. */
-    if (pf_queries && now)
+    if (pf_queries && now && state->queried)
         query = pf_charge_query(task, end->major, end->failed, now - open->ts_ns);
     wanted = now && pf_completion_is_wanted(state, end->major, end->failed, now - open->ts_ns);
     open->state = PF_CLOSED;

@@ -268,6 +268,7 @@ __noinline int pf_begin_query(__u64 cookie, __u64 key, __u64 text, __u64 sp) {
     if (text)
         pf_send_text(state, query->begin_ns, task->pid, text);
     stack->depth++;
+    state->queried = 1;
     return 0;
 }
 

@@ -75,7 +75,7 @@ struct pf_task {
     __u32 skip;      /* minors to leave out before the next one, with pf_sample */
     __u32 in_cgroup; /* the verdict on css_set */
     __u32 live_slot; /* its index + 1, or enum pf_live_special */
-    __u32 pad;
+    __u32 queried;   /* a query began: there is a stack of queries to look at */
     struct pf_live_counts live_counts;
     __u64 css_set;
     struct pf_times off;
