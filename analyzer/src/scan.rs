@@ -6,7 +6,7 @@ use crate::filter::{Filter, NameCache};
 use crate::frame;
 use crate::schema::Column;
 use crate::session::Session;
-use pf_formats::{Columns, Damage, EventsBlock, Item, Projection, Query as Row, TraceReader};
+use pf_formats::{BlockDecoder, Columns, Damage, EventsBlock, Item, Projection, Query as Row, TraceReader};
 use polars::prelude::DataFrame;
 use std::io::Read;
 
@@ -45,6 +45,7 @@ pub fn scan<R: Read>(
     let mut blocks = Blocks {
         wanted,
         columns: Columns::default(),
+        decoder: BlockDecoder::new()?,
         cache: NameCache::default(),
     };
     while let Some(item) = reader.next()? {
@@ -86,6 +87,7 @@ pub fn scan<R: Read>(
 struct Blocks {
     wanted: Vec<Column>,
     columns: Columns,
+    decoder: BlockDecoder,
     cache: NameCache,
 }
 
@@ -98,7 +100,7 @@ impl Blocks {
         } else {
             Projection::CLASS
         };
-        if let Err(error) = block.decode(projection, &mut self.columns) {
+        if let Err(error) = self.decoder.decode(block, projection, &mut self.columns) {
             session.see_damage(Damage {
                 offset: block.info.offset,
                 bytes: 0,

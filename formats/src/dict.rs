@@ -69,14 +69,6 @@ pub enum Dict {
 }
 
 impl Dict {
-    /// The lowest codec version that has this table.
-    pub(crate) fn codec(&self) -> u8 {
-        match self {
-            Self::Comms { .. } | Self::Objects { .. } => 1,
-            Self::Frames { .. } | Self::Stacks { .. } | Self::Symbols { .. } | Self::BuildIds { .. } => 2,
-        }
-    }
-
     /// A copy whose symbols are within the limits, where it has symbols.
     pub(crate) fn bounded(&self) -> Cow<'_, Self> {
         match self {

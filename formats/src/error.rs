@@ -30,6 +30,16 @@ pub enum FormatError {
         /// The newest version that can be read here.
         supported: String,
     },
+    /// Written before the format was final.
+    #[error(
+        "the trace has format {found}, which was never final and is no longer read; {supported} is the oldest that is"
+    )]
+    Older {
+        /// Format version of the trace.
+        found: String,
+        /// The oldest version that can be read here.
+        supported: String,
+    },
     /// The 64 bytes at the start are cut or do not match their checksum.
     #[error("the header of the trace is damaged: {what}, expected {expected:#x}, found {actual:#x}")]
     BadHeader {
@@ -77,8 +87,8 @@ pub enum FormatError {
         offset: u64,
         /// Kind of record or column.
         what: &'static str,
-        /// The number found.
-        found: u32,
+        /// What was found: a codec version, or transform/storage/parameter of a column.
+        found: String,
     },
     /// More than the format allows.
     #[error("{what}: {actual} is over the limit of {limit}")]

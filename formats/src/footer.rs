@@ -8,7 +8,6 @@ use crate::block::{BLOCK_STATS_LEN, BlockInfo};
 use crate::bytes::{Cursor, crc32c_of};
 use crate::error::{FormatError, Result};
 use crate::meta::shorten;
-use crate::version1::TotalsV1;
 use crate::{limits, metadata};
 
 /// Sums over the whole recording.
@@ -92,7 +91,7 @@ impl Footer {
         Ok(())
     }
 
-    pub(crate) fn decode(payload: &[u8], offset: u64, codec: u8) -> Result<Self> {
+    pub(crate) fn decode(payload: &[u8], offset: u64) -> Result<Self> {
         let cut = || FormatError::Undecodable {
             offset,
             what: "FOOTER",
@@ -102,12 +101,7 @@ impl Footer {
         let totals_len = cursor.u32().ok_or_else(cut)?;
         let count = cursor.u32().ok_or_else(cut)?;
         let totals = cursor.take(totals_len as usize).ok_or_else(cut)?;
-        let (clean, totals) = if codec == 1 {
-            let (clean, totals): (bool, TotalsV1) = metadata::decode(totals, offset)?;
-            (clean, totals.into())
-        } else {
-            metadata::decode(totals, offset)?
-        };
+        let (clean, totals) = metadata::decode(totals, offset)?;
         let expected = u64::from(count) * ENTRY_LEN as u64;
         let actual = cursor.0.len() as u64;
         if actual != expected {

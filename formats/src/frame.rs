@@ -9,6 +9,9 @@ pub(crate) const FRAME_LEN: usize = 32;
 /// Not valid UTF-8 and not the start of a zstd frame: rare in names and in compressed columns.
 pub(crate) const SYNC: [u8; 4] = [0xF7, b'p', b'f', 0xB5];
 
+/// The codec version of every payload so far.
+pub(crate) const CODEC: u8 = 1;
+
 const CRC_AT: usize = FRAME_LEN - 4;
 
 /// Flag of a dictionary frame that repeats what was already written.
@@ -39,15 +42,6 @@ impl Kind {
             7 => Self::Queries,
             _ => return None,
         })
-    }
-
-    /// The newest codec version of its payload; the reader knows it and all before it.
-    pub(crate) fn codec(self) -> u8 {
-        match self {
-            Self::Timeline | Self::Queries => 1,
-            Self::Meta | Self::Dict | Self::Events | Self::Footer => 2,
-            Self::Loss => 3,
-        }
     }
 
     pub(crate) fn name(self) -> &'static str {

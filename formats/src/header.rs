@@ -13,10 +13,10 @@ pub(crate) const HEADER_LEN: usize = 64;
 /// or as text shows.
 pub(crate) const MAGIC: [u8; 8] = *b"\x89PFZ\r\n\x1a\n";
 
-/// Major version written here; a reader refuses a larger one.
-pub const MAJOR: u16 = 0;
+/// Major version written and read here.
+pub const MAJOR: u16 = 1;
 /// Minor version written here; a reader accepts any.
-pub const MINOR: u16 = 3;
+pub const MINOR: u16 = 0;
 
 /// The only clock in use: `CLOCK_MONOTONIC` as numbered by `clock_gettime(2)`.
 pub const CLOCK_MONOTONIC: u32 = 1;
@@ -145,9 +145,14 @@ impl Header {
     }
 
     fn check_version(&self) -> Result<()> {
+        if self.major < MAJOR {
+            return Err(FormatError::Older {
+                found: format!("{}.{}", self.major, self.minor),
+                supported: format!("{MAJOR}.0"),
+            });
+        }
         let unknown = self.incompat & !KNOWN_INCOMPAT;
-        let known_major = (0..=MAJOR).contains(&self.major);
-        if known_major && unknown == 0 {
+        if self.major == MAJOR && unknown == 0 {
             return Ok(());
         }
         let mut found = format!("{}.{}", self.major, self.minor);
@@ -181,13 +186,24 @@ mod tests {
             ..Header::new([0; 16], 0)
         };
         let error = Header::parse(&newer.to_bytes()).unwrap_err().to_string();
-        assert!(error.contains("3.2") && error.contains("0.3"), "{error}");
+        assert!(error.contains("3.2") && error.contains("1.0"), "{error}");
         let strange = Header {
             incompat: 0x40,
             ..Header::new([0; 16], 0)
         };
         let error = Header::parse(&strange.to_bytes()).unwrap_err().to_string();
         assert!(error.contains("0x40"), "{error}");
+    }
+
+    #[test]
+    fn a_trace_from_before_the_first_version_is_refused_by_name() {
+        let older = Header {
+            major: 0,
+            minor: 3,
+            ..Header::new([0; 16], 0)
+        };
+        let error = Header::parse(&older.to_bytes()).unwrap_err().to_string();
+        assert!(error.contains("0.3") && error.contains("1.0"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod block;
 mod bytes;
+mod column;
 mod columns;
 mod dict;
 mod error;
@@ -27,11 +28,10 @@ mod reader;
 mod stack;
 mod tables;
 mod timeline;
-mod version1;
 mod window;
 mod writer;
 
-pub use block::{BlockInfo, EventsBlock};
+pub use block::{BlockDecoder, BlockInfo, EventsBlock};
 pub use columns::{Columns, Projection};
 pub use dict::{Dict, Object};
 pub use error::FormatError;

@@ -27,6 +27,12 @@ pub enum LossReason {
     Stack = 10,
     /// Records of queries were lost, or their texts: faults may name a query of which nothing else is known.
     Query = 11,
+    /// A reason that only a later version knows.
+    Later = 127,
+    /// Records of the trace were damaged, and it was repaired without them.
+    Damage = 128,
+    /// A reason that only a later version knows; events are missing.
+    LaterEvents = 255,
 }
 
 /// Something lost during an interval.
@@ -46,7 +52,7 @@ pub struct Loss {
 
 impl LossReason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Reserve,
         Self::Recursion,
         Self::Unfinished,
@@ -58,17 +64,20 @@ impl LossReason {
         Self::Exits,
         Self::Stack,
         Self::Query,
+        Self::Later,
+        Self::Damage,
+        Self::LaterEvents,
     ];
 
-    /// From the stored code; `None` for a code of a later version.
+    /// From the stored code. Later versions number what costs events from 128 on, and the rest below.
     #[must_use]
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| *reason as u8 == code)
-    }
-
-    /// The lowest codec version of LOSS that has it. Versions 1 and 2 are written as 2.
-    pub(crate) fn codec(self) -> u8 {
-        if self == Self::Query { 3 } else { 2 }
+    pub fn from_code(code: u8) -> Self {
+        let known = Self::ALL.into_iter().find(|reason| *reason as u8 == code);
+        known.unwrap_or(if code < 128 {
+            Self::Later
+        } else {
+            Self::LaterEvents
+        })
     }
 
     /// The name used in tables and exports.
@@ -86,12 +95,19 @@ impl LossReason {
             Self::Exits => "exits",
             Self::Stack => "stack",
             Self::Query => "query",
+            Self::Later => "later",
+            Self::Damage => "damage",
+            Self::LaterEvents => "later_events",
         }
     }
 
     /// Whether an event is missing for each count; the others are for information.
     #[must_use]
     pub fn costs_events(self) -> bool {
-        matches!(self, Self::Reserve | Self::NoEntry | Self::Queue | Self::State)
+        match self {
+            Self::Reserve | Self::NoEntry | Self::Queue | Self::State => true,
+            Self::Damage | Self::LaterEvents => true,
+            _ => false,
+        }
     }
 }

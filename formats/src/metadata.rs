@@ -11,7 +11,6 @@ use bincode::error::{DecodeError, EncodeError};
 
 use crate::error::{FormatError, Result};
 use crate::frame::Kind;
-use crate::version1::{MetaV1, TotalsV1};
 use crate::{Dict, Loss, LossReason, Meta, ObjectKind, TimelineEntry, Totals, limits};
 
 type Config = bincode::config::Configuration<
@@ -30,6 +29,9 @@ fn config() -> Config {
 pub(crate) trait Record: Encode + Decode<()> {
     const KIND: Kind;
 
+    /// Later versions may append fields, which are ignored here.
+    const MAY_GROW: bool = false;
+
     /// Where in its bytes the number of entries stands, for a record that is one list.
     fn count_at(_payload: &[u8]) -> Option<usize> {
         None
@@ -46,7 +48,7 @@ pub(crate) fn encode<T: Encode>(record: &T, out: &mut Vec<u8>) -> Result<()> {
         .map_err(|error| FormatError::Io(std::io::Error::other(error)))
 }
 
-/// Decodes a record that must fill `payload` exactly; `offset` is that of its frame.
+/// Decodes a record that must fill `payload` exactly, unless it may grow; `offset` is that of its frame.
 pub(crate) fn decode<T: Record>(payload: &[u8], offset: u64) -> Result<T> {
     let what = T::KIND.name();
     // Before anything is allocated for it.
@@ -58,7 +60,7 @@ pub(crate) fn decode<T: Record>(payload: &[u8], offset: u64) -> Result<T> {
             what,
             detail: error.to_string(),
         })?;
-    if used != payload.len() {
+    if used != payload.len() && !T::MAY_GROW {
         let (expected, actual) = (payload.len() as u64, used as u64);
         return Err(FormatError::Corrupt {
             offset,
@@ -71,27 +73,9 @@ pub(crate) fn decode<T: Record>(payload: &[u8], offset: u64) -> Result<T> {
     Ok(record)
 }
 
-/// Decodes a META record of this codec version.
-pub(crate) fn decode_meta(payload: &[u8], offset: u64, codec: u8) -> Result<Meta> {
-    if codec > 1 {
-        return decode(payload, offset);
-    }
-    let meta = Meta::from(decode::<MetaV1>(payload, offset)?);
-    meta.check()?;
-    Ok(meta)
-}
-
-impl Record for MetaV1 {
-    const KIND: Kind = Kind::Meta;
-
-    /// What it becomes is checked.
-    fn check(&self) -> Result<()> {
-        Ok(())
-    }
-}
-
 impl Record for Meta {
     const KIND: Kind = Kind::Meta;
+    const MAY_GROW: bool = true;
 
     fn check(&self) -> Result<()> {
         if self.sample == 0 {
@@ -175,14 +159,7 @@ impl Record for Vec<String> {
 
 impl Record for (bool, Totals) {
     const KIND: Kind = Kind::Footer;
-
-    fn check(&self) -> Result<()> {
-        check_source(self.1.accounting.as_ref().map(|accounting| &accounting.source))
-    }
-}
-
-impl Record for (bool, TotalsV1) {
-    const KIND: Kind = Kind::Footer;
+    const MAY_GROW: bool = true;
 
     fn check(&self) -> Result<()> {
         check_source(self.1.accounting.as_ref().map(|accounting| &accounting.source))
@@ -216,13 +193,11 @@ impl Encode for Loss {
 impl<C> Decode<C> for Loss {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> std::result::Result<Self, DecodeError> {
         let (from_ns, to_ns, cpu, reason, count) = <(u64, u64, Option<u16>, u8, u64)>::decode(decoder)?;
-        let reason = LossReason::from_code(reason)
-            .ok_or_else(|| DecodeError::OtherString(format!("loss reason {reason} is not known")))?;
         Ok(Self {
             from_ns,
             to_ns,
             cpu,
-            reason,
+            reason: LossReason::from_code(reason),
             count,
         })
     }

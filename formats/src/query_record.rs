@@ -4,19 +4,14 @@
 
 use std::collections::HashMap;
 
-use crate::block::layout::{Entry, take_directory};
-use crate::block::planes::{PlaneReader, PlaneWriter};
-use crate::block::residual;
 use crate::bytes::Cursor;
+use crate::column::{ColumnReader, ColumnWriter, Entry, Storage, Transform, directory, transform};
 use crate::error::{FormatError, Result};
 use crate::frame::Kind;
 use crate::meta::{cut, shorten_to};
 use crate::{Query, QueryEnd, QueryFaults, QueryId, limits, metadata, packed};
 
-const PLAIN: u8 = 0;
-const DELTA: u8 = 1;
-
-/// Bytes before the directory: rows and columns.
+/// Bytes before the directory: rows and number of columns.
 const HEAD_LEN: usize = 8;
 
 const ENDED_BITS: u8 = 3;
@@ -74,10 +69,10 @@ impl Field {
         }
     }
 
-    fn encoding(self) -> u8 {
+    fn transform(self) -> Transform {
         match self {
-            Self::Id | Self::Pid | Self::Tid | Self::Key | Self::Begin => DELTA,
-            _ => PLAIN,
+            Self::Id | Self::Pid | Self::Tid | Self::Key | Self::Begin => Transform::Delta,
+            _ => Transform::Plain,
         }
     }
 
@@ -160,11 +155,11 @@ pub(crate) fn text_bytes(query: &Query) -> usize {
 }
 
 /// Encodes records one after another.
-pub(crate) struct QueryEncoder(PlaneWriter);
+pub(crate) struct QueryEncoder(ColumnWriter);
 
 impl QueryEncoder {
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self(PlaneWriter::new()?))
+        Ok(Self(ColumnWriter::new()?))
     }
 
     /// Appends the payload of a record of these queries to `out`: at least one, within the limits.
@@ -188,22 +183,16 @@ impl QueryEncoder {
             if values.iter().all(|value| *value == 0) {
                 continue;
             }
-            if field.encoding() == DELTA {
-                residual::delta(&mut values, field.width());
+            if field.transform() == Transform::Delta {
+                transform::delta(&mut values, field.width());
             }
             let start = bodies.len();
-            self.0.write(&values, field.width(), &mut bodies)?;
-            entries.push(Entry {
-                id: field as u8,
-                encoding: field.encoding(),
-                stored: (bodies.len() - start) as u32,
-                raw: (values.len() * field.width()) as u32,
-                start,
-            });
+            let storage = self.0.write(&values, field.width(), &mut bodies)?;
+            let stored = bodies.len() - start;
+            entries.push(Entry::new(field as u8, field.transform(), storage, stored));
         }
         out.extend_from_slice(&(queries.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(entries.len() as u32).to_le_bytes());
-        entries.iter().for_each(|entry| entry.put(out));
+        directory::put(&entries, out);
         out.extend_from_slice(&bodies);
         let mut raw = Vec::new();
         metadata::encode(&strings.list, &mut raw)?;
@@ -232,7 +221,6 @@ pub(crate) fn decode(payload: &[u8], offset: u64) -> Result<Vec<Query>> {
     let short = || undecodable(offset, Kind::Queries.name(), "its directory is cut short".into());
     let mut cursor = Cursor(payload);
     let rows = cursor.u32().ok_or_else(short)?;
-    let columns = cursor.u32().ok_or_else(short)?;
     if !(1..=limits::QUERIES as u32).contains(&rows) {
         return Err(FormatError::Limit {
             what: "queries in a record, counted from 1",
@@ -240,7 +228,7 @@ pub(crate) fn decode(payload: &[u8], offset: u64) -> Result<Vec<Query>> {
             actual: rows.into(),
         });
     }
-    let (entries, end) = take_directory(&mut cursor, columns, HEAD_LEN, offset, short)?;
+    let (entries, end) = directory::take(&mut cursor, HEAD_LEN, offset, short)?;
     let rest = payload.get(end..).ok_or_else(short)?;
     let raw = packed::unpack(rest, offset, Kind::Queries.name())?;
     let strings: Vec<String> = metadata::decode(&raw, offset)?;
@@ -249,7 +237,7 @@ pub(crate) fn decode(payload: &[u8], offset: u64) -> Result<Vec<Query>> {
         offset,
         rows: rows as usize,
         entries,
-        planes: PlaneReader::new()?,
+        columns: ColumnReader::new()?,
     };
     decoder.queries(&strings)
 }
@@ -259,7 +247,7 @@ struct Decoder<'a> {
     offset: u64,
     rows: usize,
     entries: Vec<Entry>,
-    planes: PlaneReader,
+    columns: ColumnReader,
 }
 
 impl Decoder<'_> {
@@ -360,32 +348,20 @@ impl Decoder<'_> {
         let Some(entry) = self.entries.iter().find(|entry| entry.id == field as u8).copied() else {
             return Ok(vec![0; self.rows]);
         };
-        let expected = (self.rows * field.width()) as u64;
-        if u64::from(entry.raw) != expected {
-            return Err(FormatError::Corrupt {
-                offset: self.offset,
-                what: "decoded bytes of a column",
-                expected,
-                actual: entry.raw.into(),
-            });
-        }
+        let (by, storage): (Transform, Storage) = entry.encoding(self.offset, what)?;
         let body = entry.body(self.payload);
         let body = body.ok_or_else(|| undecodable(self.offset, what, "it is outside the record".into()))?;
         let mut values = Vec::new();
-        self.planes
-            .read(body, field.width(), self.rows, &mut values)
+        self.columns
+            .read(body, storage, field.width(), self.rows, &mut values)
             .map_err(|detail| undecodable(self.offset, what, detail))?;
-        match entry.encoding {
-            PLAIN => Ok(values),
-            DELTA => {
-                residual::undo_delta(&mut values, field.width());
+        match by {
+            Transform::Plain => Ok(values),
+            Transform::Delta => {
+                transform::undo_delta(&mut values, field.width());
                 Ok(values)
             }
-            found => Err(FormatError::UnknownEncoding {
-                offset: self.offset,
-                what,
-                found: found.into(),
-            }),
+            _ => Err(entry.unknown_encoding(self.offset, what)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use crate::error::{FormatError, Result};
 use crate::footer::{TRAILER_LEN, Trailer};
-use crate::frame::{FRAME_LEN, Kind, RecordFrame, SYNC};
+use crate::frame::{CODEC, FRAME_LEN, Kind, RecordFrame, SYNC};
 use crate::header::HEADER_LEN;
 use crate::known::Known;
 use crate::window::Window;
@@ -214,8 +214,8 @@ impl<R: Read> TraceReader<R> {
         }
         let item = match kind {
             None => Ok(None),
-            Some(kind) if !(1..=kind.codec()).contains(&frame.codec) => {
-                let found = frame.codec.into();
+            Some(_) if frame.codec != CODEC => {
+                let found = frame.codec.to_string();
                 Err(FormatError::UnknownEncoding {
                     offset,
                     what: name,
@@ -320,7 +320,7 @@ impl<R: Read> TraceReader<R> {
 /// The record in a payload whose checksum is right.
 fn item(kind: Kind, frame: RecordFrame, payload: &[u8], offset: u64, known: &mut Known) -> Result<Item> {
     Ok(match kind {
-        Kind::Meta => Item::Meta(Box::new(metadata::decode_meta(payload, offset, frame.codec)?)),
+        Kind::Meta => Item::Meta(Box::new(metadata::decode(payload, offset)?)),
         Kind::Dict => {
             let dict = metadata::decode(payload, offset)?;
             known.note(&dict)?;
@@ -333,6 +333,6 @@ fn item(kind: Kind, frame: RecordFrame, payload: &[u8], offset: u64, known: &mut
         Kind::Events => Item::Events(EventsBlock::parse(payload.to_vec(), offset, frame)?),
         Kind::Queries => Item::Queries(query_record::decode(payload, offset)?),
         Kind::Loss => Item::Loss(metadata::decode(payload, offset)?),
-        Kind::Footer => Item::Footer(Box::new(Footer::decode(payload, offset, frame.codec)?)),
+        Kind::Footer => Item::Footer(Box::new(Footer::decode(payload, offset)?)),
     })
 }

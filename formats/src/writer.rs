@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use crate::block::BlockEncoder;
 use crate::error::{FormatError, Result};
 use crate::footer::Trailer;
-use crate::frame::{FLAG_SNAPSHOT, FRAME_LEN, Kind, RecordFrame};
+use crate::frame::{CODEC, FLAG_SNAPSHOT, FRAME_LEN, Kind, RecordFrame};
 use crate::query_record::QueryEncoder;
 use crate::tables::Tables;
 use crate::{
-    BlockInfo, Dict, Event, Footer, Header, Loss, Meta, Query, TimelineEntry, Totals, limits, metadata,
-    packed, query_record,
+    BlockInfo, Columns, Dict, Event, Footer, Header, Loss, Meta, Query, TimelineEntry, Totals, limits,
+    metadata, packed, query_record,
 };
 
 /// Writes one trace. Dropped without [`finish`](Self::finish), it leaves a file that lacks the open block
@@ -24,7 +24,7 @@ pub struct TraceWriter<W: Write> {
     next_snapshot: u64,
     /// A write failed half-way: what follows would have wrong offsets.
     broken: bool,
-    open: Vec<Event>,
+    open: Columns,
     events: u64,
     encoder: BlockEncoder,
     queries: QueryEncoder,
@@ -51,7 +51,7 @@ impl<W: Write> TraceWriter<W> {
             written: bytes.len() as u64,
             next_snapshot: limits::SNAPSHOT_EVERY,
             broken: false,
-            open: Vec::with_capacity(limits::EVENTS_PER_BLOCK),
+            open: Columns::default(),
             events: 0,
             encoder: BlockEncoder::new()?,
             queries: QueryEncoder::new()?,
@@ -103,9 +103,7 @@ impl<W: Write> TraceWriter<W> {
         for chunk in losses.chunks(limits::ENTRIES_PER_FRAME) {
             self.begin();
             metadata::encode(&chunk, &mut self.frame)?;
-            // Who knows no queries still reads the other losses.
-            let codec = chunk.iter().map(|loss| loss.reason.codec());
-            self.end_as(Kind::Loss, codec.fold(2, u8::max), 0, 0)?;
+            self.end(Kind::Loss, 0, 0)?;
         }
         Ok(())
     }
@@ -138,7 +136,7 @@ impl<W: Write> TraceWriter<W> {
     ///
     /// When `out` fails.
     pub fn push(&mut self, event: &Event) -> Result<()> {
-        self.open.push(*event);
+        self.open.push(event);
         self.events += 1;
         if self.open.len() >= limits::EVENTS_PER_BLOCK {
             self.write_block()
@@ -234,7 +232,7 @@ impl<W: Write> TraceWriter<W> {
     fn dict_frame(&mut self, dict: &Dict, flags: u16) -> Result<()> {
         self.begin();
         metadata::encode(dict, &mut self.frame)?;
-        self.end_as(Kind::Dict, dict.codec(), flags, 0)
+        self.end(Kind::Dict, flags, 0)
     }
 
     fn query_frame(&mut self, queries: &[Query]) -> Result<()> {
@@ -252,13 +250,8 @@ impl<W: Write> TraceWriter<W> {
         self.frame.resize(FRAME_LEN, 0);
     }
 
-    /// Ends a record in the newest codec version of its kind.
-    fn end(&mut self, kind: Kind, flags: u16, events: u32) -> Result<()> {
-        self.end_as(kind, kind.codec(), flags, events)
-    }
-
     /// Fills in the frame's header and writes it with its payload.
-    fn end_as(&mut self, kind: Kind, codec: u8, flags: u16, events: u32) -> Result<()> {
+    fn end(&mut self, kind: Kind, flags: u16, events: u32) -> Result<()> {
         let payload = &self.frame[FRAME_LEN..];
         let limit = if kind == Kind::Footer {
             limits::FOOTER
@@ -275,7 +268,7 @@ impl<W: Write> TraceWriter<W> {
         }
         let header = RecordFrame {
             kind: kind as u8,
-            codec,
+            codec: CODEC,
             flags,
             payload_len: payload.len() as u32,
             events,

@@ -6,10 +6,11 @@ mod common;
 use std::time::Instant;
 
 use common::raw::{
-    DICT, EVENTS, FOOTER, LOSS, META, TIMELINE, frame, frame_header, frame_with_flags, frames, trace_with,
+    DICT, EVENTS, FOOTER, LOSS, META, TIMELINE, frame, frame_header, frame_with_flags, frames, seal_head,
+    trace_with,
 };
 use common::{read, small_trace};
-use pf_formats::{Columns, Damage, Item, Projection};
+use pf_formats::{BlockDecoder, Columns, Damage, Item, Projection};
 use proptest::prelude::*;
 
 /// The one damage in a trace of a META record and these bytes.
@@ -42,9 +43,9 @@ fn an_unknown_kind_is_skipped_without_damage() {
 
 #[test]
 fn an_unknown_codec_version_is_damage_with_a_reason() {
-    let damage = only_damage(&frame(EVENTS, 3, 123, 1, b"something else"));
+    let damage = only_damage(&frame(EVENTS, 2, 123, 1, b"something else"));
     assert!(
-        damage.reason.contains("EVENTS") && damage.reason.contains('3'),
+        damage.reason.contains("EVENTS") && damage.reason.contains('2'),
         "{}",
         damage.reason
     );
@@ -198,7 +199,8 @@ fn the_largest_lists_of_meta_are_read() {
     for part in [&no_text.repeat(3), &list(65_536), &vec![0; 8], &list(65_536)] {
         payload.extend(part);
     }
-    let (items, summary) = read(&trace_with(&frame(META, 1, 0, 1, &payload)));
+    let sampled = [&payload[..], &1u32.to_le_bytes()].concat();
+    let (items, summary) = read(&trace_with(&frame(META, 1, 0, 1, &sampled)));
     assert_eq!(
         (items.len(), summary.damages),
         (2, 0),
@@ -208,6 +210,7 @@ fn the_largest_lists_of_meta_are_read() {
     let cut = payload.len() - 65_537 * 8;
     payload.truncate(cut);
     payload.extend(list(65_537));
+    payload.extend(1u32.to_le_bytes());
     let damage = only_damage(&frame(META, 1, 0, 1, &payload));
     assert!(damage.reason.contains("entries in a list"), "{}", damage.reason);
 }
@@ -257,6 +260,7 @@ fn statistics_and_directories_that_lie_are_refused() {
     let patched = |at: usize, value: u32| {
         let mut payload = good.clone();
         payload[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        seal_head(&mut payload);
         payload
     };
     for (at, value, word) in [
@@ -264,27 +268,33 @@ fn statistics_and_directories_that_lie_are_refused() {
         (0, 19, "frame"),
         (4, 21, "threads"),
         (8, 21, "majors"),
-        (68, 0, "runs"),
-        (68, 21, "runs"),
-        (72, 65, "columns"),
-        (72, 13, "columns"),
-        (72, 15, "column"),
-        (76, 2, "twice"),
-        (80, u32::MAX, "columns"),
+        (12, 21, "failed"),
+        (72, 101, "pid_min"),
+        (84, 99, "tid_min"),
+        (88, 0, "runs"),
+        (88, 21, "runs"),
+        (92, 65, "columns"),
+        (92, 13, "columns"),
+        (92, 15, "column"),
+        (96, 2, "twice"),
+        (100, u32::MAX, "columns"),
     ] {
-        let damage = only_damage(&frame(EVENTS, 2, 20, 1, &patched(at, value)));
+        let damage = only_damage(&frame(EVENTS, 1, 20, 1, &patched(at, value)));
         assert!(damage.reason.contains(word), "{at} {value}: {}", damage.reason);
         assert_eq!(damage.events_missing, 20);
     }
 }
 
 fn decode(payload: &[u8]) -> Result<Columns, String> {
-    let (items, _) = read(&trace_with(&frame(EVENTS, 2, 20, 1, payload)));
+    let (items, _) = read(&trace_with(&frame(EVENTS, 1, 20, 1, payload)));
     let Item::Events(block) = &items[1] else {
         return Err("refused at once".into());
     };
     let mut columns = Columns::default();
-    block.decode(Projection::ALL, &mut columns).map_err(|error| {
+    let decoded = BlockDecoder::new()
+        .unwrap()
+        .decode(block, Projection::ALL, &mut columns);
+    decoded.map_err(|error| {
         assert!(columns.is_empty());
         error.to_string()
     })?;
@@ -297,12 +307,17 @@ fn a_column_whose_lengths_or_encoding_lie_is_refused() {
     decode(&good).unwrap();
     // The second directory entry is RUN_TID.
     for (at, value, word) in [
-        (88 + 1, 9, "encoding 9"),
-        (88 + 8, 1, "decoded bytes"),
-        (88, 77, "run_tid"),
+        (104 + 1, 9, "encoding 9/0/0"),
+        (104 + 1, 2, "encoding 2/0/0"),
+        (104 + 2, 3, "encoding 1/3/0"),
+        (104 + 3, 1, "encoding 1/0/1"),
+        (104 + 2, 1, "a plane has"),
+        (104 + 2, 2, "planes"),
+        (104, 77, "run_tid"),
     ] {
         let mut payload = good.clone();
         payload[at] = value;
+        seal_head(&mut payload);
         let error = decode(&payload).unwrap_err();
         assert!(error.contains(word), "{error}");
     }
@@ -315,13 +330,13 @@ fn statistics_that_contradict_the_events_are_refused_with_the_column() {
     for (at, step, column, word) in [
         (8, 1i64, Projection::CLASS, "majors"),
         // Every first time of a run is stored relative to ts_min, so they all move with it.
-        (12, -1, Projection::TS, "ts_max"),
-        (20, 1, Projection::TS, "ts_max"),
-        (28, 1, Projection::TS, "end_max"),
-        (36, -1, Projection::ADDRESS, "page_min"),
-        (44, 1, Projection::OBJECT, "page_max"),
-        (52, -1, Projection::LATENCY, "latency_min"),
-        (60, 1, Projection::LATENCY, "latency_max"),
+        (16, -1, Projection::TS, "ts_max"),
+        (24, 1, Projection::TS, "ts_max"),
+        (32, 1, Projection::TS, "end_max"),
+        (40, -1, Projection::ADDRESS, "page_min"),
+        (48, 1, Projection::ADDRESS, "page_max"),
+        (56, -1, Projection::LATENCY, "latency_min"),
+        (64, 1, Projection::LATENCY, "latency_max"),
     ] {
         let mut payload = good.clone();
         if at == 8 {
@@ -331,19 +346,18 @@ fn statistics_that_contradict_the_events_are_refused_with_the_column() {
             let value = value.wrapping_add_signed(step);
             payload[at..at + 8].copy_from_slice(&value.to_le_bytes());
         }
-        let (items, _) = read(&trace_with(&frame(EVENTS, 2, 20, 1, &payload)));
+        seal_head(&mut payload);
+        let (items, _) = read(&trace_with(&frame(EVENTS, 1, 20, 1, &payload)));
         let Item::Events(block) = &items[1] else {
             panic!("{word}: refused at once")
         };
         let mut columns = Columns::default();
-        let error = block.decode(column, &mut columns).unwrap_err().to_string();
+        let mut decoder = BlockDecoder::new().unwrap();
+        let error = decoder.decode(block, column, &mut columns).unwrap_err();
+        let error = error.to_string();
         assert!(error.contains(word) && columns.is_empty(), "{word}: {error}");
-        block
-            .decode(
-                Projection::THREAD | Projection::IP | Projection::CPU,
-                &mut columns,
-            )
-            .unwrap();
+        let others = Projection::THREAD | Projection::IP | Projection::CPU;
+        decoder.decode(block, others, &mut columns).unwrap();
     }
 }
 
@@ -374,7 +388,8 @@ proptest! {
         let (items, _) = read(&trace_with(&frame(kind, codec, 1, 1, &payload)));
         for item in items {
             if let Item::Events(block) = item {
-                let _ = block.decode(Projection::ALL, &mut Columns::default());
+                let mut decoder = BlockDecoder::new().unwrap();
+                let _ = decoder.decode(&block, Projection::ALL, &mut Columns::default());
             }
         }
     }
@@ -388,6 +403,7 @@ proptest! {
             let at = at.index(payload.len());
             payload[at] = value;
         }
+        seal_head(&mut payload);
         if let Ok(columns) = decode(&payload) {
             prop_assert_eq!(columns.pid.len(), 20);
             prop_assert_eq!(columns.address.len(), 20);

@@ -153,13 +153,13 @@ fn made(rows: u32, columns: &[(u8, usize, &[u64])], strings: &[&str]) -> Vec<u8>
     let mut bodies = Vec::new();
     for (id, width, values) in columns {
         let start = bodies.len();
-        bodies.extend((rows.to_le_bytes()).repeat(*width));
+        bodies.push(((1 << width) - 1) as u8);
         for plane in 0..*width {
+            bodies.extend((1 << 30 | rows).to_le_bytes());
             bodies.extend(values.iter().map(|value| value.to_le_bytes()[plane]));
         }
-        let lengths = [(bodies.len() - start) as u32, rows * *width as u32];
         payload.extend([*id, 0, 0, 0]);
-        payload.extend(lengths.map(u32::to_le_bytes).concat());
+        payload.extend(((bodies.len() - start) as u32).to_le_bytes());
     }
     payload.extend(bodies);
     let mut list = (strings.len() as u64).to_le_bytes().to_vec();
@@ -205,7 +205,8 @@ fn records_that_lie_are_refused() {
         ),
         (made(2, &[ids], &[]), "strings of the record"),
         (made(2, &[ids, ids], &["n"]), "twice"),
-        (made(2, &[(1, 4, &[7, 9])], &["n"]), "decoded bytes"),
+        (made(2, &[(5, 8, &[7, 9]), ids], &["n"]), "planes"),
+        (made(2, &[(1, 8, &[7, 9, 5])], &["n"]), "column id"),
         (vec![0; 8], "queries in a record"),
         (
             [65_537u32, 0].map(u32::to_le_bytes).concat(),
@@ -221,7 +222,7 @@ fn records_that_lie_are_refused() {
     }
     let mut strange = made(2, &[ids], &["n"]);
     strange[9] = 2;
-    assert!(record(&strange).unwrap_err().contains("encoding 2"));
+    assert!(record(&strange).unwrap_err().contains("encoding 2/0/0"));
     // The strings: gone, and of another length than they say.
     let whole = made(2, &[ids], &["n"]);
     for cut in 8..whole.len() {

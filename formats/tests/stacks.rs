@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::raw::{DICT, frame, frames, trace_with};
+use common::raw::{DICT, frame, frames, seal_head, trace_with};
 use common::{blocks, by_thread, read};
 use pf_formats::{
     BuildId, Columns, Dict, Event, FormatError, FrameId, Inlined, Item, ObjectId, Projection, StackId,
@@ -99,20 +99,20 @@ fn some_of_the_four_columns_of_a_breakdown_are_damage() {
     let trace = common::full_trace();
     let (at, len) = frames(&trace)[5];
     let mut payload = trace[at + 32..at + len].to_vec();
-    let lock = 76 + 12 * 17;
+    let lock = 96 + 8 * 17;
     assert_eq!(payload[lock], 29);
     payload[lock] = 99;
-    let (items, _) = read(&trace_with(&frame(4, 2, 20, 1, &payload)));
+    seal_head(&mut payload);
+    let (items, _) = read(&trace_with(&frame(4, 1, 20, 1, &payload)));
     let Item::Events(block) = &items[1] else {
         panic!("refused at once")
     };
     let mut columns = Columns::default();
-    let error = block
-        .decode(Projection::BREAKDOWN, &mut columns)
+    let error = common::decode(block, Projection::BREAKDOWN, &mut columns)
         .unwrap_err()
         .to_string();
     assert!(error.contains("lock") && columns.is_empty(), "{error}");
-    block.decode(Projection::STACK, &mut columns).unwrap();
+    common::decode(block, Projection::STACK, &mut columns).unwrap();
     assert_eq!(columns.stack.len(), 20);
 }
 
@@ -125,7 +125,7 @@ fn table(number: u32, first_id: u32, entries: &[&[u8]]) -> Vec<u8> {
 }
 
 fn refusal(payload: &[u8]) -> String {
-    let (items, summary) = read(&trace_with(&frame(DICT, 2, 0, 1, payload)));
+    let (items, summary) = read(&trace_with(&frame(DICT, 1, 0, 1, payload)));
     assert_eq!((items.len(), summary.damages), (2, 1));
     let Item::Damage(damage) = &items[1] else {
         panic!("{:?}", items[1])
@@ -193,7 +193,7 @@ fn sizes_and_ids_out_of_range_are_refused() {
         payload.extend(vec![0; 20 * entries]);
         payload
     };
-    let (items, _) = read(&trace_with(&frame(DICT, 2, 0, 1, &symbol(1, 255, 255))));
+    let (items, _) = read(&trace_with(&frame(DICT, 1, 0, 1, &symbol(1, 255, 255))));
     assert!(matches!(&items[1], Item::Dict(Dict::Symbols { entries }) if entries[0].inlined.len() == 255));
     assert!(refusal(&symbol(1, 256, 256)).contains("inlined"));
     assert!(refusal(&symbol(0, 0, 0)).contains("dictionary id"));

@@ -1,18 +1,19 @@
-//! What formats 0.1 and 0.2 wrote is read as it was meant, next to what 0.3 writes.
+//! What 1.0 promises: files of 1.0 stay readable for ever, and a reader of 1.0 gets along with what later minor versions
+//! may add.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
-use common::raw::{DICT, EVENTS, FOOTER, LOSS, META, frame, frames, trace_with};
-use common::{blocks, read, small_trace};
-use pf_formats::{Accounting, Columns, Item, Loss, LossReason, Meta, Projection, TraceReader};
+use common::raw::{EVENTS, FOOTER, LOSS, META, frame, trace_with};
+use common::read;
+use pf_formats::{FormatError, Item, Loss, LossReason, Meta, TraceReader};
 
 fn text(text: &str) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
 }
 
-/// A META record of version 1: everything up to the filters.
-fn meta_v1() -> Vec<u8> {
+/// The payload of the META record that all traces of the tests have.
+fn meta() -> Vec<u8> {
     let none = [0u8; 8];
     let mut payload = [text("pfrec 0.1.0"), text("h"), text("6.12"), text("x86_64")].concat();
     payload.extend(4096u32.to_le_bytes());
@@ -25,6 +26,7 @@ fn meta_v1() -> Vec<u8> {
     payload.extend(none);
     payload.extend(1000u64.to_le_bytes());
     payload.extend(none);
+    payload.extend(1u32.to_le_bytes());
     payload
 }
 
@@ -34,195 +36,121 @@ fn one(rest: &[u8]) -> Item {
     items.remove(1)
 }
 
-#[test]
-fn a_sample_recorded_by_0_1_is_read_whole() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/cold-zipf/trace.pfz");
-    let bytes = std::fs::read(path).unwrap();
-    let reader = TraceReader::new(&bytes[..]).unwrap();
-    assert_eq!((reader.header().major, reader.header().minor), (0, 1));
-    let (items, summary) = read(&bytes);
-    assert_eq!((summary.finished, summary.damages), (true, 0));
-    let (Item::Meta(meta), Some(Item::Footer(footer))) = (&items[0], items.last()) else {
-        panic!("{:?}", items[0])
-    };
-    assert_eq!((meta.sample, meta.host.page_size), (1, 4096));
-    let totals = &footer.totals;
-    assert_eq!(totals.failed, 0);
-    assert_eq!(totals.events, totals.majors + totals.minors);
-    let books = totals.accounting.clone().unwrap();
-    assert_eq!(
-        books.kernel_majors + books.kernel_minors,
-        books.recorded + books.lost + books.hidden
-    );
-    assert_eq!(books.filtered, 0);
-    let events = blocks(&items).concat();
-    assert_eq!(events.len() as u64, totals.events);
-    assert!(
-        events
-            .iter()
-            .all(|event| event.breakdown.is_none() && event.stack.0 == 0)
-    );
+/// The header of a trace with some of its bytes changed, under a right checksum.
+fn header_with(at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut trace = trace_with(&[]);
+    trace[at..at + bytes.len()].copy_from_slice(bytes);
+    let crc = crc32c::crc32c(&trace[..60]);
+    trace[60..64].copy_from_slice(&crc.to_le_bytes());
+    trace
 }
 
 #[test]
-fn meta_of_both_versions_is_read() {
+fn a_later_minor_version_and_unknown_compatible_features_are_read() {
+    for trace in [
+        header_with(10, &7u16.to_le_bytes()),
+        header_with(16, &u32::MAX.to_le_bytes()),
+    ] {
+        let (items, summary) = read(&trace);
+        assert_eq!(items, [Item::Meta(Box::new(common::meta()))]);
+        assert_eq!(summary.damages, 0);
+    }
+}
+
+#[test]
+fn an_unknown_incompatible_feature_and_another_major_version_are_refused_by_name() {
+    let error = |trace: Vec<u8>| TraceReader::new(&trace[..]).err().unwrap();
+    let features = error(header_with(12, &4u32.to_le_bytes()));
+    assert!(matches!(features, FormatError::Newer { .. }));
+    assert!(features.to_string().contains("0x4"), "{features}");
+    let newer = error(header_with(8, &2u16.to_le_bytes()));
+    assert!(newer.to_string().contains("format 2.0"), "{newer}");
+    let older = error(header_with(8, &[0, 0, 3, 0]));
+    assert!(matches!(older, FormatError::Older { .. }));
+    assert!(older.to_string().contains("0.3"), "{older}");
+}
+
+#[test]
+fn a_record_of_a_kind_that_comes_later_is_skipped() {
+    let rest = [frame(8, 1, 0, 1, b"of 1.1"), frame(200, 9, 5, 2, b"private")].concat();
+    let (items, summary) = read(&trace_with(&rest));
+    assert_eq!(items.len(), 1);
+    assert_eq!((summary.damages, summary.frames_missing), (0, 0));
+}
+
+#[test]
+fn fields_that_come_later_are_ignored_in_meta_and_in_the_totals() {
+    let grown = [meta(), b"of 1.1".to_vec()].concat();
     assert_eq!(
-        one(&frame(META, 1, 0, 1, &meta_v1())),
+        one(&frame(META, 1, 0, 1, &grown)),
         Item::Meta(Box::new(common::meta()))
     );
-    let with_sample = |sample: u32| [meta_v1(), sample.to_le_bytes().to_vec()].concat();
-    let expected = Meta {
-        sample: 50,
-        ..common::meta()
+    let mut totals = vec![1];
+    totals.extend(
+        [10u64, 3, 6, 1, 2, 99]
+            .iter()
+            .flat_map(|number| number.to_le_bytes()),
+    );
+    totals.push(0);
+    totals.extend(b"of 1.1");
+    let payload = [&(totals.len() as u32).to_le_bytes()[..], &[0; 4], &totals].concat();
+    let Item::Footer(footer) = one(&frame(FOOTER, 1, 0, 1, &payload)) else {
+        panic!("no footer")
     };
     assert_eq!(
-        one(&frame(META, 2, 0, 1, &with_sample(50))),
-        Item::Meta(Box::new(expected))
+        (footer.clean, footer.totals.failed, footer.totals.end_ns),
+        (true, 1, 99)
     );
-    for (codec, payload) in [
-        (1, with_sample(1)),
-        (2, meta_v1()),
-        (2, with_sample(0)),
-        (3, with_sample(1)),
-    ] {
-        let item = one(&frame(META, codec, 0, 1, &payload));
-        assert!(matches!(item, Item::Damage(_)), "{codec}: {item:?}");
-    }
 }
 
 #[test]
-fn a_footer_of_both_versions_is_read() {
-    let footer = |numbers: &[u64], books: &[u64]| {
-        let mut totals = vec![1];
-        totals.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
-        totals.push(1);
-        totals.extend(books.iter().flat_map(|number| number.to_le_bytes()));
-        totals.extend(text("books"));
-        [&(totals.len() as u32).to_le_bytes()[..], &[0; 4], &totals].concat()
-    };
-    let old = footer(&[10, 3, 7, 2, 99], &[3, 8, 9, 1, 1]);
-    let Item::Footer(got) = one(&frame(FOOTER, 1, 0, 1, &old)) else {
-        panic!("no footer")
-    };
-    let totals = &got.totals;
-    assert_eq!((totals.events, totals.majors, totals.minors), (10, 3, 7));
-    assert_eq!((totals.failed, totals.lost, totals.end_ns), (0, 2, 99));
-    let books = Accounting {
-        kernel_majors: 3,
-        kernel_minors: 8,
-        recorded: 9,
-        lost: 1,
-        hidden: 1,
-        filtered: 0,
-        source: "books".into(),
-    };
-    assert_eq!(totals.accounting, Some(books.clone()));
-    let new = footer(&[10, 3, 6, 1, 2, 99], &[3, 8, 7, 1, 1, 2]);
-    let Item::Footer(got) = one(&frame(FOOTER, 2, 0, 1, &new)) else {
-        panic!("no footer")
-    };
-    assert_eq!((got.totals.minors, got.totals.failed, got.totals.lost), (6, 1, 2));
-    let books = Accounting {
-        recorded: 7,
-        filtered: 2,
-        ..books
-    };
-    assert_eq!(got.totals.accounting, Some(books));
-    for (codec, payload) in [(1, &new), (2, &old)] {
-        let item = one(&frame(FOOTER, codec, 0, 1, payload));
-        assert!(matches!(item, Item::Damage(_)), "{codec}: {item:?}");
-    }
+fn fields_that_are_missing_are_damage() {
+    let payload = meta();
+    assert_eq!(
+        one(&frame(META, 1, 0, 1, &payload)),
+        Item::Meta(Box::new(Meta {
+            sample: 1,
+            ..common::meta()
+        }))
+    );
+    let item = one(&frame(META, 1, 0, 1, &payload[..payload.len() - 4]));
+    assert!(matches!(item, Item::Damage(_)), "{item:?}");
 }
 
 #[test]
-fn a_failed_fault_is_a_major_one_in_version_1_of_a_block_only() {
-    // The first block of the small trace has a fault that is both.
-    let trace = small_trace();
-    let (at, len) = frames(&trace)[4];
-    assert_eq!(trace[at + 5], 2);
-    let mut payload = trace[at + 32..at + len].to_vec();
-    let majors = |payload: &[u8]| u32::from_le_bytes(*payload[8..].first_chunk().unwrap());
-    assert_eq!(majors(&payload), 3);
-    let decode = |codec, payload: &[u8]| {
-        let Item::Events(block) = one(&frame(EVENTS, codec, 20, 1, payload)) else {
-            panic!("refused at once")
-        };
-        let mut columns = Columns::default();
-        block
-            .decode(Projection::ALL, &mut columns)
-            .map(|()| columns.len())
+fn a_payload_of_a_later_codec_version_is_unreadable_and_tells_its_events() {
+    let Item::Damage(damage) = one(&frame(EVENTS, 2, 77, 1, b"of 1.1")) else {
+        panic!("it was read")
     };
-    assert_eq!(decode(2, &payload).unwrap(), 20);
-    assert!(decode(1, &payload).is_err());
-    payload[8] = 4;
-    assert_eq!(decode(1, &payload).unwrap(), 20);
-    assert!(decode(2, &payload).is_err());
+    assert_eq!((damage.events_missing, damage.frames_missing), (77, 1));
 }
 
 #[test]
-fn losses_of_all_versions_are_read_and_an_unknown_reason_costs_its_record_only() {
+fn a_loss_for_a_reason_that_comes_later_still_counts() {
     let loss = |reason: u8| {
         let entry = [&[1; 16][..], &[0, reason], &5u64.to_le_bytes()].concat();
-        [&1u64.to_le_bytes()[..], &entry].concat()
+        frame(LOSS, 1, 0, 1, &[&1u64.to_le_bytes()[..], &entry].concat())
     };
-    let expected = |reason| {
-        Item::Loss(vec![Loss {
+    for (code, reason, costs_events) in [
+        (8, LossReason::InFlight, false),
+        (128, LossReason::Damage, true),
+        (100, LossReason::Later, false),
+        (200, LossReason::LaterEvents, true),
+    ] {
+        let expected = Loss {
             from_ns: u64::from_le_bytes([1; 8]),
             to_ns: u64::from_le_bytes([1; 8]),
             cpu: None,
             reason,
             count: 5,
-        }])
-    };
-    assert_eq!(
-        one(&frame(LOSS, 1, 0, 1, &loss(8))),
-        expected(LossReason::InFlight)
-    );
-    assert_eq!(one(&frame(LOSS, 2, 0, 1, &loss(9))), expected(LossReason::Exits));
-    assert_eq!(one(&frame(LOSS, 2, 0, 1, &loss(10))), expected(LossReason::Stack));
-    assert_eq!(one(&frame(LOSS, 3, 0, 1, &loss(11))), expected(LossReason::Query));
-    let rest = [frame(LOSS, 3, 0, 1, &loss(12)), frame(LOSS, 2, 0, 2, &loss(1))].concat();
-    let (items, summary) = read(&trace_with(&rest));
-    assert_eq!(items[2], expected(LossReason::Reserve));
-    assert_eq!((summary.damages, summary.frames_missing), (1, 1));
+        };
+        assert_eq!(one(&loss(code)), Item::Loss(vec![expected]));
+        assert_eq!(reason.costs_events(), costs_events);
+    }
+    let known = LossReason::ALL.iter();
     assert!(
-        LossReason::ALL
-            .iter()
-            .all(|reason| LossReason::from_code(*reason as u8) == Some(*reason))
+        known
+            .clone()
+            .all(|reason| LossReason::from_code(*reason as u8) == *reason)
     );
-}
-
-#[test]
-fn what_says_nothing_of_queries_is_written_as_0_2_wrote_it() {
-    let loss = |reason| Loss {
-        from_ns: 1,
-        to_ns: 2,
-        cpu: None,
-        reason,
-        count: 1,
-    };
-    let mut writer = common::writer();
-    writer.push(&common::event(1)).unwrap();
-    writer.flush_block().unwrap();
-    writer.loss(&[loss(LossReason::Stack)]).unwrap();
-    writer
-        .loss(&[loss(LossReason::Stack), loss(LossReason::Query)])
-        .unwrap();
-    let trace = writer.finish(Default::default()).unwrap();
-    let kinds: Vec<_> = frames(&trace)
-        .iter()
-        .map(|(at, _)| (trace[at + 4], trace[at + 5]))
-        .collect();
-    assert_eq!(kinds, [(META, 2), (EVENTS, 2), (LOSS, 2), (LOSS, 3), (FOOTER, 2)]);
-}
-
-#[test]
-fn names_and_objects_stay_readable_for_0_1_and_stacks_say_that_they_are_not() {
-    let trace = common::full_trace();
-    let codecs: Vec<u8> = frames(&trace)
-        .iter()
-        .filter(|(at, _)| trace[at + 4] == DICT)
-        .map(|(at, _)| trace[at + 5])
-        .collect();
-    assert_eq!(codecs, [1, 1, 2, 2, 2, 2]);
 }

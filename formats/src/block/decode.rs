@@ -1,73 +1,108 @@
-//! The payload of a block to the columns a reader wants, and no others.
+//! The payload of a block to the columns a reader wants, and no others. The buffers are kept from block to block.
 
-use super::EventsBlock;
-use super::layout::{Column, Encoding, PAGE_BITS};
-use super::planes::PlaneReader;
-use super::{residual, statistics};
+use super::layout::{Column, PAGE_BITS};
+use super::{EventsBlock, statistics};
+use crate::column::{ColumnReader, Storage, Transform, transform};
 use crate::error::{FormatError, Result};
 use crate::{Columns, Projection};
 
-/// Decodes into `into`, whose contents are replaced.
-pub(super) fn decode(block: &EventsBlock, want: Projection, into: &mut Columns) -> Result<()> {
-    into.clear();
-    let mut decoder = Decoder {
-        block,
-        planes: PlaneReader::new()?,
-    };
-    let mut values = Vec::new();
-    let wants = |part| want.contains(part);
-    if wants(Projection::LATENCY) || wants(Projection::TS) {
-        decoder.column(Column::Latency, &mut values)?;
-        statistics::check_latencies(&block.info, &values)?;
-        if wants(Projection::TS) {
-            decoder.times(&values, &mut into.ts_ns)?;
-            statistics::check_times(&block.info, &into.ts_ns, &values)?;
+/// Decodes blocks one after another.
+pub struct BlockDecoder {
+    columns: ColumnReader,
+    lengths: Vec<u64>,
+    latencies: Vec<u64>,
+    pages: Vec<u64>,
+    values: Vec<u64>,
+}
+
+impl BlockDecoder {
+    /// A decoder; one serves any number of blocks of any trace.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for it.
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            columns: ColumnReader::new()?,
+            lengths: Vec::new(),
+            latencies: Vec::new(),
+            pages: Vec::new(),
+            values: Vec::new(),
+        })
+    }
+
+    /// Replaces the contents of `into` by the wanted columns of a block. Rows are ordered by (pid, tid, comm); those
+    /// of one thread keep the order in which they were written. Columns that are not wanted are neither
+    /// decoded nor filled; optional ones that the block does not hold stay empty.
+    ///
+    /// # Errors
+    ///
+    /// A column that contradicts its directory, the statistics or its limits, or has an encoding of a later
+    /// version. `into` is then empty.
+    pub fn decode(&mut self, block: &EventsBlock, want: Projection, into: &mut Columns) -> Result<()> {
+        into.clear();
+        let done = Decoding { scratch: self, block }.columns(want, into);
+        if done.is_err() {
+            into.clear();
+        }
+        done
+    }
+}
+
+struct Decoding<'a> {
+    scratch: &'a mut BlockDecoder,
+    block: &'a EventsBlock,
+}
+
+impl Decoding<'_> {
+    fn columns(&mut self, want: Projection, into: &mut Columns) -> Result<()> {
+        let block = self.block;
+        let wants = |part| want.contains(part);
+        let holds = |column| block.head.find(column).is_some();
+        if wants(Projection::THREAD) || wants(Projection::TS) {
+            self.run_lengths()?;
+        }
+        if wants(Projection::THREAD) {
+            self.threads(into)?;
+        }
+        let breakdown = wants(Projection::BREAKDOWN)
+            && [Column::Blocked, Column::Runqueue, Column::Reclaim, Column::Lock]
+                .into_iter()
+                .any(holds);
+        if wants(Projection::LATENCY) || wants(Projection::TS) || breakdown {
+            self.times(want, into)?;
+        }
+        if breakdown {
+            self.breakdown(into)?;
         }
         if wants(Projection::LATENCY) {
-            std::mem::swap(&mut into.latency_ns, &mut values);
+            std::mem::swap(&mut into.latency_ns, &mut self.scratch.latencies);
         }
+        if wants(Projection::ADDRESS) || wants(Projection::OBJECT) {
+            self.places(want, into)?;
+        }
+        if wants(Projection::IP) {
+            self.column(Column::Ip, &mut into.ip)?;
+        }
+        if wants(Projection::CPU) {
+            self.narrow(Column::Cpu, &mut into.cpu, |value| value as u16)?;
+        }
+        if wants(Projection::CLASS) {
+            self.narrow(Column::Class, &mut into.class, |value| value as u8)?;
+            statistics::check_classes(&block.info, &into.class)?;
+        }
+        if wants(Projection::RETRIES) {
+            self.narrow(Column::Retries, &mut into.retries, |value| value as u8)?;
+        }
+        if wants(Projection::STACK) && holds(Column::Stack) {
+            self.narrow(Column::Stack, &mut into.stack, |value| value as u32)?;
+        }
+        if wants(Projection::QUERY) && holds(Column::Query) {
+            self.column(Column::Query, &mut into.query)?;
+        }
+        Ok(())
     }
-    if wants(Projection::THREAD) {
-        decoder.threads(into)?;
-    }
-    if wants(Projection::ADDRESS) || wants(Projection::OBJECT) {
-        decoder.places(want, into)?;
-    }
-    if wants(Projection::IP) {
-        decoder.column(Column::Ip, &mut into.ip)?;
-    }
-    if wants(Projection::CPU) {
-        decoder.column(Column::Cpu, &mut values)?;
-        into.cpu.extend(values.iter().map(|value| *value as u16));
-    }
-    if wants(Projection::CLASS) {
-        decoder.column(Column::Class, &mut values)?;
-        statistics::check_classes(&block.info, block.codec, &values)?;
-        into.class.extend(values.iter().map(|value| *value as u8));
-    }
-    if wants(Projection::RETRIES) {
-        decoder.column(Column::Retries, &mut values)?;
-        into.retries.extend(values.iter().map(|value| *value as u8));
-    }
-    if wants(Projection::BREAKDOWN) {
-        decoder.breakdown(into)?;
-    }
-    if wants(Projection::STACK) && block.directory.find(Column::Stack).is_some() {
-        decoder.column(Column::Stack, &mut values)?;
-        into.stack.extend(values.iter().map(|value| *value as u32));
-    }
-    if wants(Projection::QUERY) && block.directory.find(Column::Query).is_some() {
-        decoder.column(Column::Query, &mut into.query)?;
-    }
-    Ok(())
-}
 
-struct Decoder<'a> {
-    block: &'a EventsBlock,
-    planes: PlaneReader,
-}
-
-impl Decoder<'_> {
     fn corrupt(&self, what: &'static str, expected: u64, actual: u64) -> FormatError {
         FormatError::Corrupt {
             offset: self.block.info.offset,
@@ -77,74 +112,70 @@ impl Decoder<'_> {
         }
     }
 
-    /// The stored numbers of a column with one row per event.
-    fn stored(&mut self, column: Column, values: &mut Vec<u64>) -> Result<Encoding> {
+    /// The numbers of a column with one row per event, and how they are to be understood.
+    fn stored(&mut self, column: Column, values: &mut Vec<u64>) -> Result<Transform> {
         self.rows(column, self.block.info.events as usize, values)
     }
 
-    /// The stored numbers of a column, and how they are to be understood.
-    fn rows(&mut self, column: Column, rows: usize, values: &mut Vec<u64>) -> Result<Encoding> {
+    fn rows(&mut self, column: Column, rows: usize, values: &mut Vec<u64>) -> Result<Transform> {
         let (offset, what) = (self.block.info.offset, column.name());
         let undecodable = |detail| FormatError::Undecodable { offset, what, detail };
-        let entry = self
-            .block
-            .directory
-            .find(column)
-            .ok_or_else(|| undecodable("it is not in the block".to_owned()))?;
-        let unknown = FormatError::UnknownEncoding {
-            offset,
-            what,
-            found: entry.encoding.into(),
-        };
-        let encoding = Encoding::from_code(entry.encoding).ok_or(unknown)?;
-        let expected = (rows * column.width()) as u64;
-        if u64::from(entry.raw) != expected {
-            return Err(self.corrupt("decoded bytes of a column", expected, entry.raw.into()));
-        }
+        let entry = self.block.head.find(column);
+        let entry = entry.ok_or_else(|| undecodable("it is not in the block".to_owned()))?;
+        let (by, storage): (Transform, Storage) = entry.encoding(offset, what)?;
         let body = entry.body(&self.block.payload);
         let body = body.ok_or_else(|| undecodable("it is outside the block".to_owned()))?;
-        self.planes
-            .read(body, column.width(), rows, values)
+        self.scratch
+            .columns
+            .read(body, storage, column.width(), rows, values)
             .map_err(undecodable)?;
-        Ok(encoding)
-    }
-
-    fn unexpected(&self, column: Column, encoding: Encoding) -> FormatError {
-        let found = (encoding as u8).into();
-        FormatError::UnknownEncoding {
-            offset: self.block.info.offset,
-            what: column.name(),
-            found,
-        }
+        Ok(by)
     }
 
     /// A column that depends on no other.
     fn column(&mut self, column: Column, values: &mut Vec<u64>) -> Result<()> {
-        let encoding = self.stored(column, values)?;
-        self.undo(column, encoding, values)
+        let by = self.stored(column, values)?;
+        self.undo(column, by, values)
     }
 
-    fn undo(&self, column: Column, encoding: Encoding, values: &mut [u64]) -> Result<()> {
-        match encoding {
-            Encoding::Plain => Ok(()),
-            Encoding::Delta => {
-                residual::undo_delta(values, column.width());
+    fn undo(&self, column: Column, by: Transform, values: &mut [u64]) -> Result<()> {
+        match by {
+            Transform::Plain => Ok(()),
+            Transform::Delta => {
+                transform::undo_delta(values, column.width());
                 Ok(())
             }
-            Encoding::Gap | Encoding::Follow => Err(self.unexpected(column, encoding)),
+            _ => Err(self.misplaced(column)),
         }
     }
 
-    fn run_column(&mut self, column: Column) -> Result<Vec<u64>> {
-        let mut values = Vec::new();
-        let encoding = self.rows(column, self.block.directory.runs as usize, &mut values)?;
-        self.undo(column, encoding, &mut values)?;
-        Ok(values)
+    /// A transform that is known, and not for this column.
+    fn misplaced(&self, column: Column) -> FormatError {
+        let (offset, what) = (self.block.info.offset, column.name());
+        match self.block.head.find(column) {
+            Some(entry) => entry.unknown_encoding(offset, what),
+            None => self.corrupt(what, 1, 0),
+        }
+    }
+
+    /// As [`column`](Self::column), for one of smaller numbers.
+    fn narrow<T>(&mut self, column: Column, into: &mut Vec<T>, narrow: fn(u64) -> T) -> Result<()> {
+        let mut values = std::mem::take(&mut self.scratch.values);
+        let done = self.column(column, &mut values);
+        into.extend(values.iter().map(|value| narrow(*value)));
+        self.scratch.values = values;
+        done
+    }
+
+    fn run_column(&mut self, column: Column, values: &mut Vec<u64>) -> Result<()> {
+        let by = self.rows(column, self.block.head.runs as usize, values)?;
+        self.undo(column, by, values)
     }
 
     /// Lengths of the runs; none is 0 and together they are all events.
-    fn run_lengths(&mut self) -> Result<Vec<u64>> {
-        let lengths = self.run_column(Column::RunLength)?;
+    fn run_lengths(&mut self) -> Result<()> {
+        let mut lengths = std::mem::take(&mut self.scratch.lengths);
+        self.run_column(Column::RunLength, &mut lengths)?;
         if lengths.contains(&0) {
             return Err(self.corrupt("events in a thread run", 1, 0));
         }
@@ -153,94 +184,102 @@ impl Decoder<'_> {
         if actual != expected {
             return Err(self.corrupt("events in all thread runs", expected, actual));
         }
-        Ok(lengths)
+        self.scratch.lengths = lengths;
+        Ok(())
     }
 
     fn threads(&mut self, into: &mut Columns) -> Result<()> {
-        let lengths = self.run_lengths()?;
+        let mut keys = std::mem::take(&mut self.scratch.values);
         for (column, out) in [
             (Column::RunPid, &mut into.pid),
             (Column::RunTid, &mut into.tid),
             (Column::RunComm, &mut into.comm),
         ] {
-            let keys = self.run_column(column)?;
-            for (key, length) in keys.iter().zip(&lengths) {
+            self.run_column(column, &mut keys)?;
+            for (key, length) in keys.iter().zip(&self.scratch.lengths) {
                 out.resize(out.len() + *length as usize, *key as u32);
             }
         }
-        Ok(())
+        self.scratch.values = keys;
+        statistics::check_threads(&self.block.info, &into.pid, &into.tid)
     }
 
-    fn times(&mut self, latencies: &[u64], times: &mut Vec<u64>) -> Result<()> {
-        let encoding = self.stored(Column::Ts, times)?;
-        if encoding != Encoding::Gap {
-            return self.undo(Column::Ts, encoding, times);
+    /// Times, where they are wanted, and latencies, which are left in the scratch.
+    fn times(&mut self, want: Projection, into: &mut Columns) -> Result<()> {
+        let mut latencies = std::mem::take(&mut self.scratch.latencies);
+        self.column(Column::Latency, &mut latencies)?;
+        statistics::check_latencies(&self.block.info, &latencies)?;
+        if want.contains(Projection::TS) {
+            let times = &mut into.ts_ns;
+            match self.stored(Column::Ts, times)? {
+                Transform::Gap => {
+                    let mut start = 0;
+                    for length in &self.scratch.lengths {
+                        let end = start + *length as usize;
+                        transform::undo_gap(
+                            &mut times[start..end],
+                            &latencies[start..end],
+                            self.block.info.ts_min,
+                        );
+                        start = end;
+                    }
+                }
+                by => self.undo(Column::Ts, by, times)?,
+            }
+            statistics::check_times(&self.block.info, times, &latencies)?;
         }
-        let mut start = 0;
-        for length in self.run_lengths()? {
-            let end = start + length as usize;
-            residual::undo_gap(
-                &mut times[start..end],
-                &latencies[start..end],
-                self.block.info.ts_min,
-            );
-            start = end;
-        }
+        self.scratch.latencies = latencies;
         Ok(())
     }
 
     /// All four columns or none.
     fn breakdown(&mut self, into: &mut Columns) -> Result<()> {
-        let columns = [
-            (Column::Blocked, &mut into.blocked_ns),
-            (Column::Runqueue, &mut into.runqueue_ns),
-            (Column::Reclaim, &mut into.reclaim_ns),
-            (Column::Lock, &mut into.lock_ns),
-        ];
-        let directory = &self.block.directory;
-        if columns
-            .iter()
-            .all(|(column, _)| directory.find(*column).is_none())
-        {
-            return Ok(());
+        match self.stored(Column::Blocked, &mut into.blocked_ns)? {
+            Transform::Rest => transform::undo_rest(&mut into.blocked_ns, &self.scratch.latencies),
+            by => self.undo(Column::Blocked, by, &mut into.blocked_ns)?,
         }
-        for (column, values) in columns {
-            self.column(column, values)?;
-        }
-        Ok(())
+        self.column(Column::Runqueue, &mut into.runqueue_ns)?;
+        self.column(Column::Reclaim, &mut into.reclaim_ns)?;
+        self.column(Column::Lock, &mut into.lock_ns)
     }
 
     fn places(&mut self, want: Projection, into: &mut Columns) -> Result<()> {
-        let mut pages = Vec::new();
-        self.column(Column::Page, &mut pages)?;
-        // With that, every page is below 2^52.
-        statistics::check_pages(&self.block.info, &pages)?;
-        if want.contains(Projection::OBJECT) {
-            self.objects(&pages, into)?;
+        let mut objects = std::mem::take(&mut self.scratch.values);
+        self.column(Column::Object, &mut objects)?;
+        match self.stored(Column::ObjectPage, &mut into.object_page)? {
+            Transform::Walk => transform::undo_walk(&mut into.object_page, &objects),
+            by => self.undo(Column::ObjectPage, by, &mut into.object_page)?,
         }
         if want.contains(Projection::ADDRESS) {
-            self.column(Column::PageOffset, &mut into.address)?;
-            let offset_bits = into.address.iter().fold(0, |bits, offset| bits | offset);
-            if offset_bits >> PAGE_BITS != 0 {
-                return Err(self.corrupt("bits of an offset in a page", (1 << PAGE_BITS) - 1, offset_bits));
-            }
-            for (address, page) in into.address.iter_mut().zip(&pages) {
-                *address |= page << PAGE_BITS;
-            }
+            self.addresses(&objects, into)?;
         }
+        if want.contains(Projection::OBJECT) {
+            into.object.extend(objects.iter().map(|object| *object as u32));
+        } else {
+            into.object_page.clear();
+        }
+        self.scratch.values = objects;
         Ok(())
     }
 
-    fn objects(&mut self, pages: &[u64], into: &mut Columns) -> Result<()> {
-        let mut objects = Vec::new();
-        self.column(Column::Object, &mut objects)?;
-        let encoding = self.stored(Column::ObjectPage, &mut into.object_page)?;
-        if encoding == Encoding::Follow {
-            residual::undo_follow(&mut into.object_page, &objects, pages);
-        } else {
-            self.undo(Column::ObjectPage, encoding, &mut into.object_page)?;
+    fn addresses(&mut self, objects: &[u64], into: &mut Columns) -> Result<()> {
+        let width = Column::Page.width();
+        let mut pages = std::mem::take(&mut self.scratch.pages);
+        match self.stored(Column::Page, &mut pages)? {
+            Transform::Follow => transform::undo_follow(&mut pages, objects, &into.object_page, width),
+            by => self.undo(Column::Page, by, &mut pages)?,
         }
-        into.object.extend(objects.iter().map(|object| *object as u32));
+        // With that, every page is below 2^52.
+        statistics::check_pages(&self.block.info, &pages)?;
+        self.column(Column::PageOffset, &mut into.address)?;
+        let offset_bits = into.address.iter().fold(0, |bits, offset| bits | offset);
+        if offset_bits >> PAGE_BITS != 0 {
+            return Err(self.corrupt("bits of an offset in a page", (1 << PAGE_BITS) - 1, offset_bits));
+        }
+        for (address, page) in into.address.iter_mut().zip(&pages) {
+            *address |= page << PAGE_BITS;
+        }
+        self.scratch.pages = pages;
         Ok(())
     }
 }

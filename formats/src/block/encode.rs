@@ -1,39 +1,33 @@
 //! Events to the payload of a block. The buffers are kept from block to block.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::BlockInfo;
-use super::layout::{Column, Encoding, Entry, PAGE_BITS};
-use super::planes::PlaneWriter;
-use super::residual;
-use crate::columns::pack_class;
+use super::layout::{Column, Head, PAGE_BITS};
+use crate::Columns;
+use crate::column::{ColumnWriter, Entry, Storage, Transform, transform};
 use crate::error::Result;
-use crate::{Breakdown, Event, QueryId, StackId};
 
 /// A run is the events of one thread under one name.
 type RunKey = (u32, u32, u32);
 
-/// One of the four numbers of a breakdown.
-type Part = fn(&Breakdown) -> u64;
-
-/// Rows looked at to choose an encoding, in slices spread over the block.
-const SAMPLE_SLICES: usize = 8;
-const SAMPLE_ROWS: usize = 512;
-
 /// Encodes blocks one after another.
 pub(crate) struct BlockEncoder {
-    planes: PlaneWriter,
-    /// Runs in the order in which they first occur, with their number of events.
+    writer: ColumnWriter,
+    /// Runs with their number of events.
     runs: Vec<(RunKey, u32)>,
-    run_numbers: HashMap<RunKey, u32>,
+    run_numbers: FxHashMap<RunKey, u32>,
     run_of: Vec<u32>,
-    sorted: Vec<Event>,
+    by_key: Vec<u32>,
+    next: Vec<u32>,
+    /// The events, run after run.
+    order: Vec<u32>,
     values: Vec<u64>,
     latencies: Vec<u64>,
     pages: Vec<u64>,
+    differences: Vec<u64>,
     objects: Vec<u64>,
-    sample: Vec<u64>,
-    trial: Vec<u8>,
+    object_pages: Vec<u64>,
     entries: Vec<Entry>,
     bodies: Vec<u8>,
 }
@@ -41,17 +35,19 @@ pub(crate) struct BlockEncoder {
 impl BlockEncoder {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
-            planes: PlaneWriter::new()?,
+            writer: ColumnWriter::new()?,
             runs: Vec::new(),
-            run_numbers: HashMap::new(),
+            run_numbers: FxHashMap::default(),
             run_of: Vec::new(),
-            sorted: Vec::new(),
+            by_key: Vec::new(),
+            next: Vec::new(),
+            order: Vec::new(),
             values: Vec::new(),
             latencies: Vec::new(),
             pages: Vec::new(),
+            differences: Vec::new(),
             objects: Vec::new(),
-            sample: Vec::new(),
-            trial: Vec::new(),
+            object_pages: Vec::new(),
             entries: Vec::new(),
             bodies: Vec::new(),
         })
@@ -59,34 +55,30 @@ impl BlockEncoder {
 
     /// Appends the payload of a block of these events (at least one) to `out`. The returned offset is 0:
     /// only the caller knows it.
-    pub(crate) fn encode(&mut self, events: &[Event], out: &mut Vec<u8>) -> Result<BlockInfo> {
+    pub(crate) fn encode(&mut self, events: &Columns, out: &mut Vec<u8>) -> Result<BlockInfo> {
         self.group(events);
-        let info = self.statistics();
+        let info = self.statistics(events);
         self.entries.clear();
         self.bodies.clear();
         self.encode_runs()?;
-        self.encode_times(info.ts_min)?;
-        self.encode_places()?;
-        self.encode_rest()?;
-        self.encode_optional()?;
-        info.put_stats(out);
-        out.extend_from_slice(&(self.runs.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(self.entries.len() as u32).to_le_bytes());
-        for entry in &self.entries {
-            entry.put(out);
-        }
+        self.encode_times(events, info.ts_min)?;
+        self.encode_places(events)?;
+        self.encode_rest(events)?;
+        self.encode_optional(events)?;
+        Head::put(&info, self.runs.len() as u32, &self.entries, out);
         out.extend_from_slice(&self.bodies);
         Ok(info)
     }
 
     /// Counting sort by run; the order within a run is kept.
-    fn group(&mut self, events: &[Event]) {
+    fn group(&mut self, events: &Columns) {
         self.runs.clear();
         self.run_numbers.clear();
         self.run_of.clear();
         let mut last: Option<(RunKey, u32)> = None;
-        for event in events {
-            let key = (event.pid, event.tid, event.comm.0);
+        let threads = events.pid.iter().zip(&events.tid).zip(&events.comm);
+        for ((&pid, &tid), &comm) in threads {
+            let key = (pid, tid, comm);
             let number = match last {
                 Some((last_key, number)) if last_key == key => number,
                 _ => *self.run_numbers.entry(key).or_insert_with(|| {
@@ -95,180 +87,221 @@ impl BlockEncoder {
                 }),
             };
             last = Some((key, number));
-            self.runs[number as usize].1 += 1;
+            let count = &mut self.runs[number as usize].1;
+            *count = count.wrapping_add(1);
             self.run_of.push(number);
         }
-        let mut order: Vec<usize> = (0..self.runs.len()).collect();
-        order.sort_unstable_by_key(|number| self.runs[*number].0);
-        let mut next = vec![0u32; self.runs.len()];
+        self.by_key.clear();
+        self.by_key.extend(0..self.runs.len() as u32);
+        self.by_key
+            .sort_unstable_by_key(|number| self.runs[*number as usize].0);
+        self.next.clear();
+        self.next.resize(self.runs.len(), 0);
         let mut start = 0;
-        for number in &order {
-            next[*number] = start;
-            start += self.runs[*number].1;
+        for number in &self.by_key {
+            self.next[*number as usize] = start;
+            start += self.runs[*number as usize].1;
         }
         self.runs.sort_unstable_by_key(|run| run.0);
-        self.sorted.resize(events.len(), Event::default());
-        for (event, number) in events.iter().zip(&self.run_of) {
-            let place = &mut next[*number as usize];
-            self.sorted[*place as usize] = *event;
-            *place += 1;
+        self.order.clear();
+        self.order.resize(events.pid.len(), 0);
+        for (row, number) in (0_u32..).zip(&self.run_of) {
+            let place = &mut self.next[*number as usize];
+            self.order[*place as usize] = row;
+            *place = place.wrapping_add(1);
         }
     }
 
-    fn statistics(&self) -> BlockInfo {
-        let mut info = BlockInfo {
-            events: self.sorted.len() as u32,
-            ts_min: u64::MAX,
-            page_min: u64::MAX,
-            latency_min: u64::MAX,
-            ..BlockInfo::default()
-        };
-        for event in &self.sorted {
-            let page = event.address >> PAGE_BITS;
-            info.ts_min = info.ts_min.min(event.ts_ns);
-            info.ts_max = info.ts_max.max(event.ts_ns);
-            info.end_max = info.end_max.max(event.ts_ns.saturating_add(event.latency_ns));
-            info.page_min = info.page_min.min(page);
-            info.page_max = info.page_max.max(page);
-            info.latency_min = info.latency_min.min(event.latency_ns);
-            info.latency_max = info.latency_max.max(event.latency_ns);
-            info.majors += u32::from(event.major && !event.failed);
-        }
+    fn statistics(&self, events: &Columns) -> BlockInfo {
+        let ends = events.ts_ns.iter().zip(&events.latency_ns);
+        let end_max = ends.fold(0, |max, (ts, latency)| ts.saturating_add(*latency).max(max));
+        let (ts_min, ts_max) = range(&events.ts_ns);
+        let (address_min, address_max) = range(&events.address);
+        let (latency_min, latency_max) = range(&events.latency_ns);
+        let (pid_min, pid_max) = range(&events.pid);
+        let (tid_min, tid_max) = range(&events.tid);
+        let of_class = |bits: u8| events.class.iter().filter(|class| *class & 3 == bits).count() as u32;
         let threads = self
             .runs
             .chunk_by(|(left, _), (right, _)| (left.0, left.1) == (right.0, right.1));
-        info.threads = threads.count() as u32;
-        info
+        BlockInfo {
+            offset: 0,
+            events: events.pid.len() as u32,
+            threads: threads.count() as u32,
+            ts_min,
+            ts_max,
+            end_max,
+            page_min: address_min >> PAGE_BITS,
+            page_max: address_max >> PAGE_BITS,
+            latency_min,
+            latency_max,
+            majors: of_class(1),
+            failed: of_class(2) + of_class(3),
+            pid_min,
+            pid_max,
+            tid_min,
+            tid_max,
+        }
     }
 
     fn encode_runs(&mut self) -> Result<()> {
-        self.run_column(Column::RunPid, Encoding::Delta, |run| run.0.0)?;
-        self.run_column(Column::RunTid, Encoding::Delta, |run| run.0.1)?;
-        self.run_column(Column::RunComm, Encoding::Delta, |run| run.0.2)?;
-        self.run_column(Column::RunLength, Encoding::Plain, |run| run.1)
+        self.run_column(Column::RunPid, Transform::Delta, |run| run.0.0)?;
+        self.run_column(Column::RunTid, Transform::Delta, |run| run.0.1)?;
+        self.run_column(Column::RunComm, Transform::Delta, |run| run.0.2)?;
+        self.run_column(Column::RunLength, Transform::Plain, |run| run.1)
     }
 
-    fn encode_times(&mut self, ts_min: u64) -> Result<()> {
-        self.load(|event| event.latency_ns);
+    fn encode_times(&mut self, events: &Columns, ts_min: u64) -> Result<()> {
+        self.load(&events.latency_ns);
         self.latencies.clone_from(&self.values);
-        self.store(Column::Latency, Encoding::Plain)?;
-        self.load(|event| event.ts_ns);
+        self.store(Column::Latency, Transform::Plain)?;
+        self.load(&events.ts_ns);
         let mut start = 0;
         for (_, count) in &self.runs {
             let end = start + *count as usize;
-            residual::gap(&mut self.values[start..end], &self.latencies[start..end], ts_min);
+            transform::gap(&mut self.values[start..end], &self.latencies[start..end], ts_min);
             start = end;
         }
-        self.store(Column::Ts, Encoding::Gap)
+        self.store(Column::Ts, Transform::Gap)
     }
 
-    fn encode_places(&mut self) -> Result<()> {
-        self.load(|event| event.address >> PAGE_BITS);
-        self.pages.clone_from(&self.values);
-        let encoding = self.smaller_encoding(Column::Page)?;
-        self.column(Column::Page, encoding)?;
-        self.load(|event| event.address & ((1 << PAGE_BITS) - 1));
-        self.store(Column::PageOffset, Encoding::Plain)?;
-        self.load(|event| event.object.0.into());
+    fn encode_places(&mut self, events: &Columns) -> Result<()> {
+        self.load(&events.object);
         self.objects.clone_from(&self.values);
-        self.column(Column::Object, Encoding::Delta)?;
-        self.load(|event| event.object_page);
-        residual::follow(&mut self.values, &self.objects, &self.pages);
-        self.store(Column::ObjectPage, Encoding::Follow)
+        self.column(Column::Object, ColumnWriter::write_names)?;
+        self.load(&events.object_page);
+        self.object_pages.clone_from(&self.values);
+        transform::walk(&mut self.values, &self.objects);
+        let candidates = [
+            (Transform::Plain, &self.object_pages[..]),
+            (Transform::Walk, &self.values[..]),
+        ];
+        let width = Column::ObjectPage.width();
+        let start = self.bodies.len();
+        let encoding = self.writer.write_best(&candidates, width, &mut self.bodies)?;
+        self.enter(Column::ObjectPage, encoding, start);
+        self.load(&events.address);
+        self.pages.clear();
+        self.pages
+            .extend(self.values.iter().map(|address| address >> PAGE_BITS));
+        for address in &mut self.values {
+            *address &= (1 << PAGE_BITS) - 1;
+        }
+        self.store(Column::PageOffset, Transform::Plain)?;
+        self.encode_pages()
     }
 
-    fn encode_rest(&mut self) -> Result<()> {
-        self.load(|event| event.ip);
-        self.column(Column::Ip, Encoding::Delta)?;
-        self.load(|event| event.cpu.into());
-        self.column(Column::Cpu, Encoding::Delta)?;
-        self.load(|event| pack_class(event).into());
-        self.store(Column::Class, Encoding::Plain)?;
-        self.load(|event| event.retries.into());
-        self.store(Column::Retries, Encoding::Plain)
+    fn encode_pages(&mut self) -> Result<()> {
+        let width = Column::Page.width();
+        self.values.clone_from(&self.pages);
+        transform::follow(&mut self.values, &self.objects, &self.object_pages, width);
+        self.differences.clone_from(&self.pages);
+        transform::delta(&mut self.differences, width);
+        let candidates = [
+            (Transform::Follow, &self.values[..]),
+            (Transform::Delta, &self.differences[..]),
+            (Transform::Plain, &self.pages[..]),
+        ];
+        let start = self.bodies.len();
+        let encoding = self.writer.write_best(&candidates, width, &mut self.bodies)?;
+        self.enter(Column::Page, encoding, start);
+        Ok(())
+    }
+
+    fn encode_rest(&mut self, events: &Columns) -> Result<()> {
+        self.load(&events.ip);
+        self.column(Column::Ip, ColumnWriter::write_names)?;
+        self.load(&events.cpu);
+        self.column(Column::Cpu, ColumnWriter::write_names)?;
+        self.load(&events.class);
+        self.store(Column::Class, Transform::Plain)?;
+        self.load(&events.retries);
+        self.store(Column::Retries, Transform::Plain)
     }
 
     /// Columns that are left out of a block in which no event has a value for them.
-    fn encode_optional(&mut self) -> Result<()> {
-        if self.sorted.iter().any(|event| event.breakdown.is_some()) {
-            let parts: [(Column, Part); 4] = [
-                (Column::Blocked, |breakdown| breakdown.blocked_ns),
-                (Column::Runqueue, |breakdown| breakdown.runqueue_ns),
-                (Column::Reclaim, |breakdown| breakdown.reclaim_ns),
-                (Column::Lock, |breakdown| breakdown.lock_ns),
-            ];
-            for (column, part) in parts {
-                self.load(|event| event.breakdown.as_ref().map_or(0, part));
-                self.store(column, Encoding::Plain)?;
-            }
+    fn encode_optional(&mut self, events: &Columns) -> Result<()> {
+        if !events.blocked_ns.is_empty() {
+            self.load(&events.blocked_ns);
+            transform::rest(&mut self.values, &self.latencies);
+            self.store(Column::Blocked, Transform::Rest)?;
+            self.load(&events.runqueue_ns);
+            self.store(Column::Runqueue, Transform::Plain)?;
+            self.load(&events.reclaim_ns);
+            self.store(Column::Reclaim, Transform::Plain)?;
+            self.load(&events.lock_ns);
+            self.store(Column::Lock, Transform::Plain)?;
         }
-        if self.sorted.iter().any(|event| event.stack != StackId(0)) {
-            self.load(|event| event.stack.0.into());
-            self.column(Column::Stack, Encoding::Delta)?;
+        if !events.stack.is_empty() {
+            self.load(&events.stack);
+            self.column(Column::Stack, ColumnWriter::write_names)?;
         }
-        if self.sorted.iter().any(|event| event.query != QueryId(0)) {
-            self.load(|event| event.query.0);
-            self.column(Column::Query, Encoding::Delta)?;
+        if !events.query.is_empty() {
+            self.load(&events.query);
+            transform::delta(&mut self.values, Column::Query.width());
+            self.store(Column::Query, Transform::Delta)?;
         }
         Ok(())
     }
 
-    fn load(&mut self, field: impl Fn(&Event) -> u64) {
+    /// One value per event, run after run.
+    fn load<T: Copy + Into<u64>>(&mut self, column: &[T]) {
         self.values.clear();
-        self.values.extend(self.sorted.iter().map(field));
+        if self.runs.len() == 1 {
+            self.values.extend(column.iter().map(|value| (*value).into()));
+        } else {
+            let rows = self.order.iter().filter_map(|row| column.get(*row as usize));
+            self.values.extend(rows.map(|value| (*value).into()));
+        }
     }
 
-    fn run_column(
-        &mut self,
-        column: Column,
-        encoding: Encoding,
-        of: fn(&(RunKey, u32)) -> u32,
-    ) -> Result<()> {
+    fn run_column(&mut self, column: Column, by: Transform, of: fn(&(RunKey, u32)) -> u32) -> Result<()> {
         self.values.clear();
         self.values.extend(self.runs.iter().map(|run| u64::from(of(run))));
-        self.column(column, encoding)
+        if by == Transform::Delta {
+            transform::delta(&mut self.values, column.width());
+        }
+        self.store(column, by)
     }
 
-    /// Predicts the values from each other, then stores them.
-    fn column(&mut self, column: Column, encoding: Encoding) -> Result<()> {
-        if encoding == Encoding::Delta {
-            residual::delta(&mut self.values, column.width());
-        }
-        self.store(column, encoding)
-    }
-
-    /// Tries a sample both ways: random access is smaller as it is, a walk as differences.
-    fn smaller_encoding(&mut self, column: Column) -> Result<Encoding> {
-        let stride = self.values.len().div_ceil(SAMPLE_SLICES).max(SAMPLE_ROWS);
-        self.sample.clear();
-        for slice in self.values.chunks(stride) {
-            self.sample
-                .extend_from_slice(&slice[..slice.len().min(SAMPLE_ROWS)]);
-        }
-        self.trial.clear();
-        self.planes.write(&self.sample, column.width(), &mut self.trial)?;
-        let plain = self.trial.len();
-        residual::delta(&mut self.sample, column.width());
-        self.planes.write(&self.sample, column.width(), &mut self.trial)?;
-        let delta = self.trial.len() - plain;
-        Ok(if delta < plain {
-            Encoding::Delta
-        } else {
-            Encoding::Plain
+    /// Stores what a transform left in the values.
+    fn store(&mut self, column: Column, by: Transform) -> Result<()> {
+        self.column(column, |writer, values, width, out| {
+            Ok((by, writer.write(values, width, out)?))
         })
     }
 
-    fn store(&mut self, column: Column, encoding: Encoding) -> Result<()> {
+    fn column(
+        &mut self,
+        column: Column,
+        write: impl FnOnce(
+            &mut ColumnWriter,
+            &mut [u64],
+            usize,
+            &mut Vec<u8>,
+        ) -> std::io::Result<(Transform, Storage)>,
+    ) -> Result<()> {
         let start = self.bodies.len();
-        self.planes
-            .write(&self.values, column.width(), &mut self.bodies)?;
-        self.entries.push(Entry {
-            id: column as u8,
-            encoding: encoding as u8,
-            stored: (self.bodies.len() - start) as u32,
-            raw: (self.values.len() * column.width()) as u32,
-            start,
-        });
+        let encoding = write(
+            &mut self.writer,
+            &mut self.values,
+            column.width(),
+            &mut self.bodies,
+        )?;
+        self.enter(column, encoding, start);
         Ok(())
     }
+
+    /// Puts a column into the directory whose body begins at `start`.
+    fn enter(&mut self, column: Column, (by, storage): (Transform, Storage), start: usize) {
+        let stored = self.bodies.len() - start;
+        self.entries.push(Entry::new(column as u8, by, storage, stored));
+    }
+}
+
+fn range<T: Copy + Ord + Default>(values: &[T]) -> (T, T) {
+    let first = values.first().copied().unwrap_or_default();
+    values.iter().fold((first, first), |(low, high), value| {
+        (low.min(*value), high.max(*value))
+    })
 }

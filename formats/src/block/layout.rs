@@ -1,15 +1,20 @@
-//! Where things are in a block: statistics, directory, and the table of columns.
+//! Where things are in a block: its head of statistics and directory, and the table of columns.
 
 use super::BlockInfo;
 use crate::bytes::Cursor;
+use crate::column::{Entry, directory};
 use crate::error::{FormatError, Result};
 use crate::limits;
 
 /// Bytes of a block's statistics, without its offset.
-pub(crate) const BLOCK_STATS_LEN: usize = 68;
+pub(crate) const BLOCK_STATS_LEN: usize = 88;
 
-/// Bytes of one directory entry.
-const ENTRY_LEN: usize = 12;
+/// Statistics, runs and number of columns; then the directory and a checksum.
+const FIXED_LEN: usize = BLOCK_STATS_LEN + 8;
+const CRC_LEN: usize = 4;
+
+/// Bytes within which every head ends.
+pub(crate) const HEAD_MAX: usize = FIXED_LEN + limits::COLUMNS * directory::ENTRY_LEN + CRC_LEN;
 
 /// A page is an address divided by this, whatever the page size of the machine.
 pub(super) const PAGE_BITS: u32 = 12;
@@ -79,72 +84,70 @@ impl Column {
     }
 }
 
-/// How a column's values became the numbers in its planes; the codes are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Encoding {
-    /// As they are.
-    Plain = 0,
-    /// Difference to the row before.
-    Delta = 1,
-    /// Difference to the end of the row before in the same run.
-    Gap = 2,
-    /// Difference to where the object's last seen mapping would put it.
-    Follow = 3,
-}
-
-impl Encoding {
-    pub(super) fn from_code(code: u8) -> Option<Self> {
-        [Self::Plain, Self::Delta, Self::Gap, Self::Follow]
-            .into_iter()
-            .find(|known| *known as u8 == code)
-    }
-}
-
-/// One column in the directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) id: u8,
-    pub(crate) encoding: u8,
-    /// Bytes in the payload.
-    pub(crate) stored: u32,
-    /// Bytes of all planes decoded.
-    pub(crate) raw: u32,
-    /// Start in the payload.
-    pub(crate) start: usize,
-}
-
-/// The directory of a block, checked against the payload's length.
+/// What comes before the columns of a block; it has a checksum of its own, so that a block can be skipped without
+/// a look at the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Directory {
+pub(crate) struct Head {
+    pub(crate) info: BlockInfo,
     pub(super) runs: u32,
     pub(super) entries: Vec<Entry>,
+    /// Where the last column ends.
+    end: usize,
 }
 
-impl Directory {
-    pub(super) fn parse(payload: &[u8], offset: u64, events: u32) -> Result<(BlockInfo, Self)> {
+impl Head {
+    /// Appends the head of a block.
+    pub(super) fn put(info: &BlockInfo, runs: u32, entries: &[Entry], out: &mut Vec<u8>) {
+        let start = out.len();
+        info.put_stats(out);
+        out.extend_from_slice(&runs.to_le_bytes());
+        directory::put(entries, out);
+        let crc = crc32c::crc32c(&out[start..]);
+        out.extend_from_slice(&crc.to_le_bytes());
+    }
+
+    /// Reads the head from the first bytes of a payload, at least [`HEAD_MAX`] of them if there are as many; `offset`
+    /// is that of the block's frame, `events` what it says.
+    pub(crate) fn parse(bytes: &[u8], offset: u64, events: u32) -> Result<Self> {
         let cut = || FormatError::Undecodable {
             offset,
             what: "EVENTS",
-            detail: "its directory is cut short".into(),
+            detail: "its head is cut short".into(),
         };
-        let mut cursor = Cursor(payload);
+        let mut cursor = Cursor(bytes);
         let info = BlockInfo::take_stats(&mut cursor, offset).ok_or_else(cut)?;
         let runs = cursor.u32().ok_or_else(cut)?;
-        let columns = cursor.u32().ok_or_else(cut)?;
-        info.check(events, runs)?;
-        let start = BLOCK_STATS_LEN + 8;
-        let (entries, end) = take_directory(&mut cursor, columns, start, offset, cut)?;
-        if end != payload.len() {
-            let (expected, actual) = (end as u64, payload.len() as u64);
+        let (entries, end) = directory::take(&mut cursor, FIXED_LEN + CRC_LEN, offset, cut)?;
+        let head_len = bytes.len() - cursor.0.len();
+        let (expected, actual) = (crc32c::crc32c(&bytes[..head_len]), cursor.u32().ok_or_else(cut)?);
+        if expected != actual {
             return Err(FormatError::Corrupt {
                 offset,
-                what: "bytes of statistics and columns",
-                expected,
-                actual,
+                what: "checksum of the head of a block",
+                expected: expected.into(),
+                actual: actual.into(),
             });
         }
-        Ok((info, Self { runs, entries }))
+        info.check(events, runs)?;
+        Ok(Self {
+            info,
+            runs,
+            entries,
+            end,
+        })
+    }
+
+    /// The columns fill the payload.
+    pub(super) fn check_len(&self, payload_len: usize) -> Result<()> {
+        if self.end == payload_len {
+            return Ok(());
+        }
+        Err(FormatError::Corrupt {
+            offset: self.info.offset,
+            what: "bytes of head and columns",
+            expected: self.end as u64,
+            actual: payload_len as u64,
+        })
     }
 
     pub(super) fn find(&self, column: Column) -> Option<Entry> {
@@ -155,70 +158,11 @@ impl Directory {
     }
 }
 
-/// Reads a directory of this many columns that starts at `start`. Returns it with the end of the last column.
-pub(crate) fn take_directory(
-    cursor: &mut Cursor<'_>,
-    columns: u32,
-    start: usize,
-    offset: u64,
-    cut: impl Fn() -> FormatError,
-) -> Result<(Vec<Entry>, usize)> {
-    let limit = limits::COLUMNS as u64;
-    if u64::from(columns) > limit {
-        return Err(FormatError::Limit {
-            what: "columns in a block",
-            limit,
-            actual: columns.into(),
-        });
-    }
-    let mut entries: Vec<Entry> = Vec::with_capacity(columns as usize);
-    let mut start = start + columns as usize * ENTRY_LEN;
-    for _ in 0..columns {
-        let entry = Entry::take(cursor, start).ok_or_else(&cut)?;
-        if entries.iter().any(|other| other.id == entry.id) {
-            let actual = entry.id.into();
-            return Err(FormatError::Corrupt {
-                offset,
-                what: "a column occurs twice",
-                expected: 0,
-                actual,
-            });
-        }
-        start = start.saturating_add(entry.stored as usize);
-        entries.push(entry);
-    }
-    Ok((entries, start))
-}
-
-impl Entry {
-    /// Its bytes in the payload.
-    pub(crate) fn body(self, payload: &[u8]) -> Option<&[u8]> {
-        payload.get(self.start..self.start.saturating_add(self.stored as usize))
-    }
-
-    pub(crate) fn put(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&[self.id, self.encoding, 0, 0]);
-        out.extend_from_slice(&self.stored.to_le_bytes());
-        out.extend_from_slice(&self.raw.to_le_bytes());
-    }
-
-    fn take(cursor: &mut Cursor<'_>, start: usize) -> Option<Self> {
-        let (id, encoding, _reserved) = (cursor.u8()?, cursor.u8()?, cursor.u16()?);
-        Some(Self {
-            id,
-            encoding,
-            stored: cursor.u32()?,
-            raw: cursor.u32()?,
-            start,
-        })
-    }
-}
-
 impl BlockInfo {
     pub(crate) fn put_stats(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.events.to_le_bytes());
-        out.extend_from_slice(&self.threads.to_le_bytes());
-        out.extend_from_slice(&self.majors.to_le_bytes());
+        for count in [self.events, self.threads, self.majors, self.failed] {
+            out.extend_from_slice(&count.to_le_bytes());
+        }
         for value in [
             self.ts_min,
             self.ts_max,
@@ -230,15 +174,18 @@ impl BlockInfo {
         ] {
             out.extend_from_slice(&value.to_le_bytes());
         }
+        for id in [self.pid_min, self.pid_max, self.tid_min, self.tid_max] {
+            out.extend_from_slice(&id.to_le_bytes());
+        }
     }
 
     pub(crate) fn take_stats(cursor: &mut Cursor<'_>, offset: u64) -> Option<Self> {
-        let (events, threads, majors) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
         Some(Self {
             offset,
-            events,
-            threads,
-            majors,
+            events: cursor.u32()?,
+            threads: cursor.u32()?,
+            majors: cursor.u32()?,
+            failed: cursor.u32()?,
             ts_min: cursor.u64()?,
             ts_max: cursor.u64()?,
             end_max: cursor.u64()?,
@@ -246,6 +193,10 @@ impl BlockInfo {
             page_max: cursor.u64()?,
             latency_min: cursor.u64()?,
             latency_max: cursor.u64()?,
+            pid_min: cursor.u32()?,
+            pid_max: cursor.u32()?,
+            tid_min: cursor.u32()?,
+            tid_max: cursor.u32()?,
         })
     }
 
@@ -270,7 +221,21 @@ impl BlockInfo {
             ("thread runs against events", runs.into(), self.events.into()),
             ("threads against thread runs", self.threads.into(), runs.into()),
             ("at least one thread", 1, self.threads.into()),
-            ("majors against events", self.majors.into(), self.events.into()),
+            (
+                "majors and failed against events",
+                u64::from(self.majors) + u64::from(self.failed),
+                self.events.into(),
+            ),
+            (
+                "pid_min against pid_max",
+                self.pid_min.into(),
+                self.pid_max.into(),
+            ),
+            (
+                "tid_min against tid_max",
+                self.tid_min.into(),
+                self.tid_max.into(),
+            ),
             ("ts_min against ts_max", self.ts_min, self.ts_max),
             ("ts_max against end_max", self.ts_max, self.end_max),
             ("page_min against page_max", self.page_min, self.page_max),

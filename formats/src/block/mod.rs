@@ -1,22 +1,19 @@
 //! The payload of an EVENTS record: statistics, column directory, columns.
 //!
-//! This file owns the statistics and the directory; `encode` and `decode` turn events into
-//! columns and back, `statistics` compares them with what the block says of itself, `residual` knows how a
-//! column is predicted, `planes` how its bytes are stored.
+//! `layout` owns the head and the table of columns; `encode` and `decode` turn events into columns and back,
+//! `statistics` compares them with what the block says of itself.
 
 mod decode;
 mod encode;
-pub(crate) mod layout;
-pub(crate) mod planes;
-pub(crate) mod residual;
+mod layout;
 mod statistics;
 
+pub use decode::BlockDecoder;
 pub(crate) use encode::BlockEncoder;
 pub(crate) use layout::BLOCK_STATS_LEN;
 
 use crate::error::Result;
 use crate::frame::RecordFrame;
-use crate::{Columns, Projection};
 
 /// What a block holds, known without decoding it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,44 +40,36 @@ pub struct BlockInfo {
     pub latency_max: u64,
     /// Major faults, failed ones aside.
     pub majors: u32,
+    /// Failed faults.
+    pub failed: u32,
+    /// Smallest process number.
+    pub pid_min: u32,
+    /// Largest process number.
+    pub pid_max: u32,
+    /// Smallest thread number.
+    pub tid_min: u32,
+    /// Largest thread number.
+    pub tid_max: u32,
 }
 
-/// A block whose checksum is right and whose columns are not decoded yet.
+/// A block whose checksums are right and whose columns are not decoded yet; [`BlockDecoder`] does that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsBlock {
     /// Statistics of the block.
     pub info: BlockInfo,
-    /// Version 1 counted failed faults among the majors.
-    codec: u8,
     payload: Vec<u8>,
-    directory: layout::Directory,
+    head: layout::Head,
 }
 
 impl EventsBlock {
-    /// Reads statistics and directory; `offset` is that of the block's frame.
+    /// Reads the head; `offset` is that of the block's frame.
     pub(crate) fn parse(payload: Vec<u8>, offset: u64, frame: RecordFrame) -> Result<Self> {
-        let (info, directory) = layout::Directory::parse(&payload, offset, frame.events)?;
+        let head = layout::Head::parse(&payload, offset, frame.events)?;
+        head.check_len(payload.len())?;
         Ok(Self {
-            info,
-            codec: frame.codec,
+            info: head.info,
             payload,
-            directory,
+            head,
         })
-    }
-
-    /// Replaces the contents of `into` by the wanted columns of this block. Rows are ordered by (pid, tid,
-    /// comm); those of one thread keep the order in which they were written. Columns that are not
-    /// wanted are neither decoded nor filled; optional ones that the block does not hold stay empty.
-    ///
-    /// # Errors
-    ///
-    /// A column that contradicts its directory, the statistics or its limits, or has an encoding of a later
-    /// version. `into` is then empty.
-    pub fn decode(&self, want: Projection, into: &mut Columns) -> Result<()> {
-        let done = decode::decode(self, want, into);
-        if done.is_err() {
-            into.clear();
-        }
-        done
     }
 }

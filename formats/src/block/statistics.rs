@@ -31,17 +31,43 @@ pub(super) fn check_pages(info: &BlockInfo, pages: &[u64]) -> Result<()> {
     equal(info, "page_max against the events", high, info.page_max)
 }
 
-/// Major faults, bit 0 of the class; a failed one, bit 1, is none since codec version 2.
-pub(super) fn check_classes(info: &BlockInfo, codec: u8, classes: &[u64]) -> Result<()> {
-    let bits = if codec == 1 { 1 } else { 3 };
-    let majors = classes.iter().map(|class| u64::from(class & bits == 1)).sum();
-    equal(info, "majors against the events", majors, info.majors.into())
+/// Major and failed faults, bits 0 and 1 of the class; a failed one is never major.
+pub(super) fn check_classes(info: &BlockInfo, classes: &[u8]) -> Result<()> {
+    let (mut majors, mut failed) = (0_u32, 0_u32);
+    for class in classes {
+        majors = majors.wrapping_add(u32::from(class & 3 == 1));
+        failed = failed.wrapping_add(u32::from(class >> 1 & 1));
+    }
+    equal(
+        info,
+        "majors against the events",
+        majors.into(),
+        info.majors.into(),
+    )?;
+    equal(
+        info,
+        "failed against the events",
+        failed.into(),
+        info.failed.into(),
+    )
 }
 
-fn range(values: &[u64]) -> (u64, u64) {
-    values.iter().fold((u64::MAX, 0), |(low, high), value| {
+/// Ranges of processes and threads.
+pub(super) fn check_threads(info: &BlockInfo, pids: &[u32], tids: &[u32]) -> Result<()> {
+    let (low, high) = range(pids);
+    equal(info, "pid_min against the events", low, info.pid_min.into())?;
+    equal(info, "pid_max against the events", high, info.pid_max.into())?;
+    let (low, high) = range(tids);
+    equal(info, "tid_min against the events", low, info.tid_min.into())?;
+    equal(info, "tid_max against the events", high, info.tid_max.into())
+}
+
+fn range<T: Copy + Ord + Default + Into<u64>>(values: &[T]) -> (u64, u64) {
+    let first = values.first().copied().unwrap_or_default();
+    let (low, high) = values.iter().fold((first, first), |(low, high), value| {
         (low.min(*value), high.max(*value))
-    })
+    });
+    (low.into(), high.into())
 }
 
 fn equal(info: &BlockInfo, what: &'static str, expected: u64, actual: u64) -> Result<()> {

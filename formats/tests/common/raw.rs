@@ -37,6 +37,17 @@ pub(crate) fn frame(kind: u8, codec: u8, events: u32, sequence: u64, payload: &[
     bytes
 }
 
+/// Puts the right checksum at the end of the head of an EVENTS payload.
+pub(crate) fn seal_head(payload: &mut [u8]) {
+    let columns = u32::from_le_bytes(payload[92..96].try_into().unwrap()) as usize;
+    let end = 96 + 8 * columns;
+    if let Some((head, rest)) = payload.split_at_mut_checked(end)
+        && let Some(crc) = rest.first_chunk_mut()
+    {
+        *crc = crc32c::crc32c(head).to_le_bytes();
+    }
+}
+
 /// A frame with flags.
 pub(crate) fn frame_with_flags(kind: u8, flags: u16, sequence: u64, payload: &[u8]) -> Vec<u8> {
     let mut bytes = frame(kind, 1, 0, sequence, payload);

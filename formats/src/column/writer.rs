@@ -1,0 +1,130 @@
+//! Writes columns in the storage that suits them; the buffers are kept from column to column.
+
+use std::io;
+
+use super::cost::Cost;
+use super::names::NameWriter;
+use super::planes::PlaneWriter;
+use super::{Storage, Transform, classes, transform};
+
+/// By how much another storage or transform has to be smaller, for estimates are not exact.
+const CLEARLY: f32 = 0.99;
+
+/// Bits of a row below which nothing better is looked for.
+const HARDLY_ANY: f32 = 0.05;
+
+/// Encodes columns one after another.
+pub(crate) struct ColumnWriter {
+    planes: PlaneWriter,
+    names: NameWriter,
+    cost: Cost,
+    classes: Vec<u8>,
+    below: Vec<u8>,
+}
+
+impl ColumnWriter {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            planes: PlaneWriter::new()?,
+            names: NameWriter::default(),
+            cost: Cost::new(),
+            classes: Vec::new(),
+            below: Vec::new(),
+        })
+    }
+
+    /// Appends numbers of at most `width` bytes, in planes or in classes.
+    pub(crate) fn write(&mut self, values: &[u64], width: usize, out: &mut Vec<u8>) -> io::Result<Storage> {
+        let (storage, _) = self.cheaper(values, width);
+        self.write_as(storage, values, width, out)?;
+        Ok(storage)
+    }
+
+    /// Appends the candidate that takes the fewest bits: the same column after different transforms, the likeliest
+    /// first.
+    pub(crate) fn write_best(
+        &mut self,
+        candidates: &[(Transform, &[u64])],
+        width: usize,
+        out: &mut Vec<u8>,
+    ) -> io::Result<(Transform, Storage)> {
+        let mut best: Option<(f32, Storage, usize)> = None;
+        for (index, (_, values)) in candidates.iter().enumerate() {
+            let (storage, bits) = self.cheaper(values, width);
+            if best.is_none_or(|(fewest, ..)| bits < fewest * CLEARLY) {
+                best = Some((bits, storage, index));
+            }
+            if bits < HARDLY_ANY {
+                break;
+            }
+        }
+        let Some((_, storage, index)) = best else {
+            return Ok((Transform::Plain, Storage::Planes));
+        };
+        let (transform, values) = candidates[index];
+        self.write_as(storage, values, width, out)?;
+        Ok((transform, storage))
+    }
+
+    /// Appends values that name things: as differences, or as names where they are few. Leaves the differences in
+    /// `values`.
+    pub(crate) fn write_names(
+        &mut self,
+        values: &mut [u64],
+        width: usize,
+        out: &mut Vec<u8>,
+    ) -> io::Result<(Transform, Storage)> {
+        let is_one = values.windows(2).all(|pair| pair[0] == pair[1]);
+        let names = if is_one {
+            None
+        } else {
+            self.names.collect(values, width)
+        };
+        transform::delta(values, width);
+        let (storage, delta) = self.cheaper(values, width);
+        if names.is_some_and(|bits| bits < delta * CLEARLY) {
+            self.names.write(width, &mut self.planes, out)?;
+            return Ok((Transform::Plain, Storage::Names));
+        }
+        self.write_as(storage, values, width, out)?;
+        Ok((Transform::Delta, storage))
+    }
+
+    /// The storage that takes fewer bits, and how many a row.
+    fn cheaper(&mut self, values: &[u64], width: usize) -> (Storage, f32) {
+        let used = values.iter().fold(0, |bits, value| bits | value);
+        if used == 0 {
+            return (Storage::Planes, 0.0);
+        }
+        self.cost.look_at(values);
+        let planes = self.cost.planes(width);
+        // One plane tells all there is.
+        if used < 256 {
+            return (Storage::Planes, planes);
+        }
+        let (classes, mantissa) = self.cost.classes();
+        if classes < planes * CLEARLY {
+            (Storage::Classes(mantissa), classes)
+        } else {
+            (Storage::Planes, planes)
+        }
+    }
+
+    fn write_as(
+        &mut self,
+        storage: Storage,
+        values: &[u64],
+        width: usize,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let Storage::Classes(mantissa) = storage else {
+            return self.planes.write(values, width, out);
+        };
+        self.classes.clear();
+        self.below.clear();
+        classes::write(values, mantissa, &mut self.classes, &mut self.below);
+        self.planes.write_plane(&self.classes, out)?;
+        out.extend_from_slice(&self.below);
+        Ok(())
+    }
+}
