@@ -59,7 +59,7 @@ fn a_block_holds_the_optional_columns_that_its_events_use_and_no_others() {
     let trace = writer.finish(Totals::default()).unwrap();
     let columns: Vec<_> = frames(&trace)[1..4]
         .iter()
-        .map(|(at, _)| trace[at + 32 + 72])
+        .map(|(at, _)| trace[at + 32 + 92])
         .collect();
     assert_eq!(columns, [14, 18, 15]);
     let (items, _) = read(&trace);
@@ -138,7 +138,7 @@ fn a_stack_whose_parent_is_not_before_it_is_refused() {
     let node = |parent: u32| [&parent.to_le_bytes()[..], &1u32.to_le_bytes(), &[0]].concat();
     let (items, _) = read(&trace_with(&frame(
         DICT,
-        2,
+        1,
         0,
         1,
         &table(3, 5, &[&node(4), &node(5), &node(0)]),
