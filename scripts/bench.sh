@@ -35,11 +35,12 @@ recordings of real programs, these beside perf record with and without -z. Needs
 and the network once, for pyarrow in ~/.cache/pfrec/bench-venv; what is missing is reported as NOT RUN.
 
   --runs N     rounds of writing and reading everything [default: 5]
-  --quick      1 million events, recordings of a quarter of the faults, 3 rounds (unless --runs is given)
+  --quick      1 million events, recordings of a quarter of the faults, 3 rounds (unless --runs is given): what a
+               file has besides its events weighs more then, and cold files may miss their claim by it
   --dir, --raw, --no-build
                as above; the columns for Parquet take 600 MB in DIR
 
-A full run takes about ten minutes, --quick two.
+A full run takes about five minutes, --quick one.
 
 Results go to standard output, progress to standard error. Keep the machine quiet meanwhile.
 Exit status: 0 measured, 1 a claim failed or the measurement did, 2 wrong usage.

@@ -15,6 +15,7 @@ import tempfile
 
 import format_report as report
 import recordings
+from measure import run
 from overhead import note
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -65,14 +66,15 @@ def measure_all(options, directory):
         note(f"warning: the load average is {busy:.1f}: somebody else uses this machine, expect noise")
     bench = Bench(options, directory)
     mixes = [(title, *bench.mix(name)) for name, title in MIXES]
-    recorded, reasons, analyses = recordings.record_all(options, directory, bench.recording)
+    names, recorded, reasons, analyses = recordings.record_all(options, directory, bench.recording)
     if options.raw:
         with open(options.raw, "w", encoding="utf-8") as file:
             json.dump({"mixes": mixes, "recordings": [vars(each) for each in recorded], "analyses": analyses}, file,
                       indent=1)
 
-    print(f"pfz on Linux {platform.release()} {platform.machine()}, {os.cpu_count()} CPUs, load average {busy:.1f} "
-          f"before, {options.rounds} rounds")
+    version = run([os.path.join(options.bin, "pfrec"), "--version"], directory).stdout.strip()
+    print(f"{version} on Linux {platform.release()} {platform.machine()}, {os.cpu_count()} CPUs, "
+          f"load average {busy:.1f} before, {options.rounds} rounds")
     print(report.LEGEND)
     for title, source, parquet in mixes:
         report.source_table(title, source, parquet, source["bytes_per_event"]["ours"])
@@ -82,7 +84,7 @@ def measure_all(options, directory):
     for load, source in analyses.items():
         report.source_table(load, source, source["parquet"], source["file_bytes"] / source["events"])
     claims = [*report.size_claims(*mixes[0][1:]), *report.speed_claims(mixes[0][1])]
-    claims += report.recording_claims(recorded, reasons)
+    claims += report.recording_claims(names, recorded, reasons)
     return report.print_claims(claims)
 
 

@@ -93,16 +93,19 @@ def speed_claims(mix):
                    ratio("decode", "few", "decode", "ours"), DECODE_FEW)
 
 
-def recording_claims(recordings, reasons):
+def recording_claims(loads, recordings, reasons):
     """Of cold files and anonymous memory. perf may lose events: what counts is bytes per event that it has."""
     by_place = {(recording.load, recording.tool): recording for recording in recordings}
-    for load in dict.fromkeys(recording.load for recording in recordings):
+    for load in loads:
         if load.startswith("cached"):
             continue
         ours = by_place.get((load, PFREC))
-        if ours:
+        claim = f"{load}: pfrec has every fault"
+        if ours is None:
+            yield [claim, reasons.get(PFREC, "was not run"), "NOT RUN"]
+        else:
             flaw = ours.flaw()
-            yield [f"{load}: pfrec has every fault", flaw or "yes", "FAIL" if flaw else "PASS"]
+            yield [claim, flaw or "yes", "FAIL" if flaw else "PASS"]
         for other, limit, words in ((PERF, OF_PERF, "1/8 of"), (PERF_Z, OF_PERF_Z, f"{OF_PERF_Z} x")):
             claim = f"{load}: at most {words} {other}"
             theirs = by_place.get((load, other))

@@ -45,7 +45,8 @@ PFREC, PERF, PERF_Z = "pfrec", tools.PerfRecord().name, tools.PerfRecord("-z").n
 
 
 def record_all(options, directory, analyse):
-    """Returns the recordings, why some tools have none, and what `analyse` says of each trace, by load."""
+    """Returns the names of the loads, the recordings, why some tools have none, and what `analyse` says of each trace,
+    by load."""
     workload, pfrec = (os.path.join(options.bin, name) for name in ("mmap-workload", "pfrec"))
     note("prepare the files, and try every tool")
     all_loads = loads.prepare(directory, workload, run, options.quick)
@@ -63,7 +64,7 @@ def record_all(options, directory, analyse):
                 recording.read_back_s = perf_reads_back(output)
             recordings.append(recording)
             remove(output)
-    return recordings, reasons, analyses
+    return [load.name for load in all_loads], recordings, reasons, analyses
 
 
 def record(load, tool, program, output):
