@@ -9,6 +9,7 @@ usage() {
 Usage: scripts/bench.sh overhead [--runs N] [--quick] [--load TEXT] [--tool TEXT] [--dir DIR] [--raw FILE]
                                  [--no-build]
        scripts/bench.sh queries [--no-build]
+       scripts/bench.sh format [--runs N] [--quick] [--dir DIR] [--raw FILE] [--no-build]
 
 overhead: what recording costs the program that is recorded. Fault-heavy programs (cold file, cached file,
 anonymous memory; one and two threads) run untraced, under pfrec and under other tools, interleaved. Needs
@@ -28,6 +29,19 @@ A full run takes about a quarter of an hour, --quick two minutes.
 queries: what the probes of --query cost the calls that they are on: not attached to, attached to, and in a process
 that is not recorded. Needs root, a C compiler and sys/sdt.h; takes one minute.
 
+format: bytes per event of a trace, and how fast it is written and read on one thread, beside an array of structs with
+zstd, Parquet, and the order-0 entropy of its columns: of 10 million made-up events of 8 threads and of 1024, and of
+recordings of real programs, these beside perf record with and without -z. Needs root and perf for the recordings,
+and the network once, for pyarrow in ~/.cache/pfrec/bench-venv; what is missing is reported as NOT RUN.
+
+  --runs N     rounds of writing and reading everything [default: 5]
+  --quick      1 million events, recordings of a quarter of the faults, 3 rounds (unless --runs is given): what a
+               file has besides its events weighs more then, and cold files may miss their claim by it
+  --dir, --raw, --no-build
+               as above; the columns for Parquet take 600 MB in DIR
+
+A full run takes about five minutes, --quick one.
+
 Results go to standard output, progress to standard error. Keep the machine quiet meanwhile.
 Exit status: 0 measured, 1 a claim failed or the measurement did, 2 wrong usage.
 HELP
@@ -39,16 +53,13 @@ build() {
     (cd -- "$ROOT" && cargo build --release --locked --workspace)
 }
 
-# engine NAME ARGUMENT…: scripts/bench/NAME.py as root, on the binaries that were built.
-engine() {
-    local name="$1"
+# The options that overhead and format share, into `arguments` and `must_build`. The first argument is a pattern of
+# those that take a value.
+parse() {
+    local with_value="$1"
     shift
-    have python3 || fail "this needs python3: apt-get install python3"
-    as_root python3 -B "$ROOT/scripts/bench/$name.py" --bin "$CARGO_TARGET_DIR/release" "$@"
-}
-
-overhead() {
-    local must_build=true arguments=()
+    must_build=true
+    arguments=()
     while [ $# -gt 0 ]; do
         case "$1" in
             --runs)
@@ -58,23 +69,66 @@ overhead() {
                 arguments+=("$1" "$2")
                 shift 2
                 ;;
-            --load | --tool | --dir | --raw)
+            --quick) arguments+=("$1"); shift ;;
+            --no-build) must_build=false; shift ;;
+            -h | --help) usage; exit 0 ;;
+            *)
+                [[ "$1" =~ ^($with_value)$ ]] || usage_error "unknown argument '$1'"
                 [ -n "${2:-}" ] || usage_error "$1 takes a value"
                 arguments+=("$1" "$2")
                 shift 2
                 ;;
-            --quick) arguments+=("$1"); shift ;;
-            --no-build) must_build=false; shift ;;
-            -h | --help) usage; exit 0 ;;
-            *) usage_error "unknown argument '$1'" ;;
         esac
     done
+}
+
+# engine NAME ARGUMENT…: scripts/bench/NAME.py as root, on the binaries that were built.
+engine() {
+    local name="$1"
+    shift
+    have python3 || fail "this needs python3: apt-get install python3"
+    as_root python3 -B "$ROOT/scripts/bench/$name.py" --bin "$CARGO_TARGET_DIR/release" "$@"
+}
+
+overhead() {
+    parse '--load|--tool|--dir|--raw' "$@"
     refuse_borrowed_home
     require_root
     if $must_build; then
         build
     fi
     engine overhead "${arguments[@]}"
+}
+
+# make_venv DIR: a Python that has pyarrow, or the reason why there is none, as the last line.
+make_venv() {
+    if "$1/bin/python" -c 'import numpy, pyarrow'; then
+        return 0
+    elif ! python3 -m venv "$1"; then
+        echo "python3 makes no virtual environment here: apt-get install python3-venv"
+        return 1
+    fi
+    # Never from source: that is all of Arrow.
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: numpy pyarrow
+}
+
+format() {
+    local venv="${HOME:?}/.cache/pfrec/bench-venv" log
+    parse '--dir|--raw' "$@"
+    refuse_borrowed_home
+    require_root
+    if $must_build; then
+        build
+        (cd -- "$ROOT" && cargo build --release --locked -p pf-formats --example format_bench)
+    fi
+    # As the user, whose cache it is.
+    note "pyarrow in $venv"
+    if log="$(make_venv "$venv" 2>&1)"; then
+        arguments+=(--python "$venv/bin/python")
+    else
+        arguments+=(--no-parquet "no pyarrow: ${log##*$'\n'}")
+    fi
+    engine format "${arguments[@]}"
 }
 
 queries() {
@@ -96,7 +150,8 @@ queries() {
 case "${1:-}" in
     overhead) shift; overhead "$@" ;;
     queries) shift; queries "$@" ;;
+    format) shift; format "$@" ;;
     -h | --help) usage ;;
-    '') usage_error "what is to be measured? overhead or queries" ;;
+    '') usage_error "what is to be measured? overhead, queries or format" ;;
     *) usage_error "unknown subcommand '$1'" ;;
 esac

@@ -1,0 +1,74 @@
+//! Traces as the bench writes and reads them: in memory, and without damage.
+
+use std::error::Error;
+use std::io::Read;
+
+use pf_formats::{
+    Columns, Dict, EventsBlock, Header, Host, Item, Meta, Projection, TraceReader, TraceWriter,
+};
+
+/// What a table of threads needs.
+pub(crate) const FEW: Projection = Projection::THREAD
+    .union(Projection::LATENCY)
+    .union(Projection::CLASS);
+
+/// A writer into the memory of `buffer`, whose contents are dropped.
+pub(crate) fn writer(mut buffer: Vec<u8>, dicts: &[Dict]) -> Result<TraceWriter<Vec<u8>>, Box<dyn Error>> {
+    buffer.clear();
+    let meta = Meta {
+        recorder: "format_bench".into(),
+        host: Host {
+            page_size: 4096,
+            ..Host::default()
+        },
+        ..Meta::default()
+    };
+    let mut writer = TraceWriter::create(buffer, &Header::new([7; 16], 0), &meta)?;
+    dicts.iter().try_for_each(|dict| writer.dict(dict))?;
+    Ok(writer)
+}
+
+/// Reads a trace and decodes its blocks, one after another, into the same columns.
+pub(crate) struct Decoding<R: Read> {
+    reader: TraceReader<R>,
+    want: Projection,
+    columns: Columns,
+}
+
+impl<R: Read> Decoding<R> {
+    pub(crate) fn new(input: R, want: Projection) -> Result<Self, Box<dyn Error>> {
+        Ok(Self {
+            reader: TraceReader::new(input)?,
+            want,
+            columns: Columns::default(),
+        })
+    }
+
+    pub(crate) fn all(input: R) -> Result<Self, Box<dyn Error>> {
+        Self::new(input, Projection::ALL)
+    }
+
+    /// Decodes the next block; false at the end.
+    pub(crate) fn next(&mut self) -> Result<bool, Box<dyn Error>> {
+        while let Some(item) = self.reader.next()? {
+            match item {
+                Item::Events(block) => {
+                    self.decode(&block)?;
+                    return Ok(true);
+                }
+                Item::Damage(damage) => return Err(format!("the trace is damaged: {damage:?}").into()),
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// The rows of the block that was decoded last.
+    pub(crate) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    fn decode(&mut self, block: &EventsBlock) -> Result<(), Box<dyn Error>> {
+        Ok(block.decode(self.want, &mut self.columns)?)
+    }
+}
