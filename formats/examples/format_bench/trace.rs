@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::Read;
 
 use pf_formats::{
-    Columns, Dict, EventsBlock, Header, Host, Item, Meta, Projection, TraceReader, TraceWriter,
+    BlockDecoder, Columns, Dict, EventsBlock, Header, Host, Item, Meta, Projection, TraceReader, TraceWriter,
 };
 
 /// What a table of threads needs.
@@ -32,6 +32,7 @@ pub(crate) fn writer(mut buffer: Vec<u8>, dicts: &[Dict]) -> Result<TraceWriter<
 pub(crate) struct Decoding<R: Read> {
     reader: TraceReader<R>,
     want: Projection,
+    decoder: BlockDecoder,
     columns: Columns,
 }
 
@@ -40,6 +41,7 @@ impl<R: Read> Decoding<R> {
         Ok(Self {
             reader: TraceReader::new(input)?,
             want,
+            decoder: BlockDecoder::new()?,
             columns: Columns::default(),
         })
     }
@@ -69,6 +71,6 @@ impl<R: Read> Decoding<R> {
     }
 
     fn decode(&mut self, block: &EventsBlock) -> Result<(), Box<dyn Error>> {
-        Ok(block.decode(self.want, &mut self.columns)?)
+        Ok(self.decoder.decode(block, self.want, &mut self.columns)?)
     }
 }

@@ -5,6 +5,8 @@
 
 use std::io;
 
+use zstd::zstd_safe::CParameter;
+
 use crate::bytes::Cursor;
 
 /// What is left of a column is noise in the low planes and almost constant above: higher levels gain nothing.
@@ -26,8 +28,12 @@ pub(super) struct PlaneWriter {
 
 impl PlaneWriter {
     pub(super) fn new() -> io::Result<Self> {
+        let mut zstd = zstd::bulk::Compressor::new(LEVEL)?;
+        // Short matches save less than their place costs beside an entropy code for bytes.
+        zstd.set_parameter(CParameter::MinMatch(7))?;
+        zstd.set_parameter(CParameter::HashLog(10))?;
         Ok(Self {
-            zstd: zstd::bulk::Compressor::new(LEVEL)?,
+            zstd,
             plane: Vec::new(),
             packed: Vec::new(),
         })
