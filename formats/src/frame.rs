@@ -46,7 +46,7 @@ impl Kind {
         match self {
             Self::Timeline | Self::Queries => 1,
             Self::Meta | Self::Dict | Self::Events | Self::Footer => 2,
-            Self::Loss => 3,
+            Self::Loss => 4,
         }
     }
 

@@ -27,6 +27,9 @@ pub enum LossReason {
     Stack = 10,
     /// Records of queries were lost, or their texts: faults may name a query of which nothing else is known.
     Query = 11,
+    /// The trace was damaged and then repaired: what the damage cost. 0 means that events may be missing and
+    /// nobody knows how many.
+    Damage = 12,
 }
 
 /// Something lost during an interval.
@@ -44,9 +47,17 @@ pub struct Loss {
     pub count: u64,
 }
 
+impl Loss {
+    /// Something may be missing, and nobody knows how much.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.reason == LossReason::Damage && self.count == 0
+    }
+}
+
 impl LossReason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Reserve,
         Self::Recursion,
         Self::Unfinished,
@@ -58,6 +69,7 @@ impl LossReason {
         Self::Exits,
         Self::Stack,
         Self::Query,
+        Self::Damage,
     ];
 
     /// From the stored code; `None` for a code of a later version.
@@ -68,7 +80,11 @@ impl LossReason {
 
     /// The lowest codec version of LOSS that has it. Versions 1 and 2 are written as 2.
     pub(crate) fn codec(self) -> u8 {
-        if self == Self::Query { 3 } else { 2 }
+        match self {
+            Self::Damage => 4,
+            Self::Query => 3,
+            _ => 2,
+        }
     }
 
     /// The name used in tables and exports.
@@ -86,12 +102,16 @@ impl LossReason {
             Self::Exits => "exits",
             Self::Stack => "stack",
             Self::Query => "query",
+            Self::Damage => "damage",
         }
     }
 
     /// Whether an event is missing for each count; the others are for information.
     #[must_use]
     pub fn costs_events(self) -> bool {
-        matches!(self, Self::Reserve | Self::NoEntry | Self::Queue | Self::State)
+        matches!(
+            self,
+            Self::Reserve | Self::NoEntry | Self::Queue | Self::State | Self::Damage
+        )
     }
 }

@@ -181,7 +181,11 @@ fn losses_of_all_versions_are_read_and_an_unknown_reason_costs_its_record_only()
     assert_eq!(one(&frame(LOSS, 2, 0, 1, &loss(9))), expected(LossReason::Exits));
     assert_eq!(one(&frame(LOSS, 2, 0, 1, &loss(10))), expected(LossReason::Stack));
     assert_eq!(one(&frame(LOSS, 3, 0, 1, &loss(11))), expected(LossReason::Query));
-    let rest = [frame(LOSS, 3, 0, 1, &loss(12)), frame(LOSS, 2, 0, 2, &loss(1))].concat();
+    assert_eq!(
+        one(&frame(LOSS, 4, 0, 1, &loss(12))),
+        expected(LossReason::Damage)
+    );
+    let rest = [frame(LOSS, 4, 0, 1, &loss(13)), frame(LOSS, 2, 0, 2, &loss(1))].concat();
     let (items, summary) = read(&trace_with(&rest));
     assert_eq!(items[2], expected(LossReason::Reserve));
     assert_eq!((summary.damages, summary.frames_missing), (1, 1));
@@ -208,12 +212,23 @@ fn what_says_nothing_of_queries_is_written_as_0_2_wrote_it() {
     writer
         .loss(&[loss(LossReason::Stack), loss(LossReason::Query)])
         .unwrap();
+    writer.loss(&[loss(LossReason::Damage)]).unwrap();
     let trace = writer.finish(Default::default()).unwrap();
     let kinds: Vec<_> = frames(&trace)
         .iter()
         .map(|(at, _)| (trace[at + 4], trace[at + 5]))
         .collect();
-    assert_eq!(kinds, [(META, 2), (EVENTS, 2), (LOSS, 2), (LOSS, 3), (FOOTER, 2)]);
+    assert_eq!(
+        kinds,
+        [
+            (META, 2),
+            (EVENTS, 2),
+            (LOSS, 2),
+            (LOSS, 3),
+            (LOSS, 4),
+            (FOOTER, 2)
+        ]
+    );
 }
 
 #[test]
