@@ -64,7 +64,10 @@ fn refuse(target: &Path, name: &str, input: &Input) -> anyhow::Result<()> {
         }
         _ => {}
     }
-    let identity = File::open(target).ok().and_then(|file| input::identity(&file));
+    // A link can lead to a pipe, and opening that would wait.
+    let is_file = fs::metadata(target).is_ok_and(|metadata| metadata.is_file());
+    let file = is_file.then(|| File::open(target).ok()).flatten();
+    let identity = file.as_ref().and_then(input::identity);
     if identity.is_some() && identity == input.identity {
         anyhow::bail!("{name} is the trace itself: give another file to -o");
     }

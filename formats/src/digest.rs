@@ -2,6 +2,8 @@
 //!
 //! Against accidents, not against an enemy: the checksums of the trace are none, either.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use crate::columns::pack_class;
 use crate::{BlockInfo, Event};
 
@@ -10,16 +12,20 @@ const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Mixes 64-bit words. Every step is invertible in the word and in the state, so two inputs that differ in
 /// one word never have the same digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Digest(u64);
 
 impl Digest {
-    pub(crate) fn new() -> Self {
-        Self(FACTOR)
+    pub(crate) fn add(&mut self, word: u64) {
+        self.0 = (self.0 ^ word)
+            .wrapping_mul(FACTOR)
+            .rotate_left(29)
+            .wrapping_add(FACTOR);
     }
 
-    pub(crate) fn add(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    /// Small records one by one: how they are cut into lists does not count.
+    pub(crate) fn add_all(&mut self, records: &[impl Hash]) {
+        records.iter().for_each(|record| self.add(of(record)));
     }
 
     pub(crate) fn value(self) -> u64 {
@@ -27,9 +33,16 @@ impl Digest {
     }
 }
 
+/// Of a small record; the same within one run of a program.
+pub(crate) fn of(record: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    record.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Of everything in these events, and of their order.
 pub(crate) fn of_events(events: &[Event]) -> u64 {
-    let mut digest = Digest::new();
+    let mut digest = Digest::default();
     for event in events {
         let small = [
             u64::from(event.cpu),
@@ -61,7 +74,7 @@ pub(crate) fn of_events(events: &[Event]) -> u64 {
 
 /// Of what a block says of itself, its place in the file aside.
 pub(crate) fn of_statistics(info: &BlockInfo) -> u64 {
-    let mut digest = Digest::new();
+    let mut digest = Digest::default();
     for word in [
         pair(info.events, info.threads),
         info.majors.into(),

@@ -33,7 +33,7 @@ pub enum LossReason {
 }
 
 /// Something lost during an interval.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Loss {
     /// Start of the interval, `CLOCK_MONOTONIC` nanoseconds.
     pub from_ns: u64,

@@ -1,7 +1,9 @@
 //! Whether the names that events refer to were defined before them.
 
+use std::hash::Hash;
+
 use crate::known::Seen;
-use crate::{Columns, Dict, limits};
+use crate::{Columns, Dict, digest, limits};
 
 /// Ids of one dictionary that events use and nothing before them defines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,9 @@ pub(crate) struct References {
     comms: Table,
     objects: Table,
     stacks: Table,
+    frames: Table,
+    /// Digests of all entries, those that come again left out, in any order.
+    entries: u64,
 }
 
 /// At most 1 MiB: a bit for each id.
@@ -49,14 +54,21 @@ struct Table {
 
 impl References {
     pub(crate) fn define(&mut self, dict: &Dict) {
-        let (table, first_id, count) = match dict {
-            Dict::Comms { first_id, entries } => (&mut self.comms, *first_id, entries.len()),
-            Dict::Objects { first_id, entries } => (&mut self.objects, *first_id, entries.len()),
-            Dict::Stacks { first_id, entries } => (&mut self.stacks, *first_id, entries.len()),
-            Dict::Frames { .. } | Dict::Symbols { .. } | Dict::BuildIds { .. } => return,
+        let sum = match dict {
+            Dict::Comms { first_id, entries } => self.comms.define(0, *first_id, entries),
+            Dict::Objects { first_id, entries } => self.objects.define(1, *first_id, entries),
+            Dict::Frames { first_id, entries } => self.frames.define(2, *first_id, entries),
+            Dict::Stacks { first_id, entries } => self.stacks.define(3, *first_id, entries),
+            // They have no ids of their own, and a writer does not look which come again.
+            Dict::Symbols { entries } => sum(entries.iter().map(|entry| (4u8, entry.bounded()))),
+            Dict::BuildIds { entries } => sum(entries.iter().map(|entry| (5u8, entry))),
         };
-        // The reader refuses ids over the limit.
-        (first_id..).take(count).for_each(|id| table.defined.insert(id));
+        self.entries = self.entries.wrapping_add(sum);
+    }
+
+    /// Whether two traces define the same: a digest of all entries.
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries
     }
 
     pub(crate) fn check(&mut self, columns: &Columns) {
@@ -74,7 +86,21 @@ impl References {
     }
 }
 
+/// Of the digests of all entries, so their order and their records do not count.
+fn sum(entries: impl Iterator<Item = impl Hash>) -> u64 {
+    entries.fold(0, |sum: u64, entry| sum.wrapping_add(digest::of(&entry)))
+}
+
 impl Table {
+    /// Takes note of the ids; the digests of those that are new. The reader refuses ids over the limit.
+    fn define<T: Hash>(&mut self, table: u8, first_id: u32, entries: &[T]) -> u64 {
+        sum((first_id..).zip(entries).filter_map(|(id, entry)| {
+            let is_new = !self.defined.contains(id);
+            self.defined.insert(id);
+            is_new.then_some((table, id, entry))
+        }))
+    }
+
     fn check(&mut self, ids: &[u32]) {
         // Neighbours mostly have the same name.
         let (mut last, mut is_defined) = (0, true);

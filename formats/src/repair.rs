@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 
 use crate::error::{FormatError, Result};
 use crate::toll::{self, BooksDropped};
-use crate::verify::{Verification, walk};
+use crate::verify::{Contents, Verification, walk};
 use crate::{Columns, Dict, Event, Header, Host, Item, Meta, Totals, TraceReader, TraceWriter, digest};
 
 /// Records kept back while the time of the first event is looked for, dictionaries aside.
@@ -34,6 +34,8 @@ pub struct Repair {
     pub names_refused: u64,
     /// Of the events of each block.
     digests: Vec<u64>,
+    /// Of everything else.
+    contents: Contents,
 }
 
 /// Writes everything readable of a trace to `out`, block by block and in its order, with what damage cost as losses
@@ -90,33 +92,45 @@ impl Repair {
         )?;
         let (new, old) = (&found, &self.input);
         let identity = |header: &Header| (header.trace_id, header.clock_id, header.utc_offset_ns);
-        let flag = |is_same: bool| u64::from(is_same);
+        let (is, should) = (&new.contents, &self.contents);
         for (what, expected, actual) in [
             ("damaged places", 0, new.damage.count),
             ("contradictions", 0, new.contradictions.len() as u64),
-            ("the end is there", 1, flag(new.finished && new.has_meta)),
-            (
-                "the identity is the same",
-                1,
-                flag(identity(&new.header) == identity(&old.header)),
-            ),
             ("blocks", old.counts.blocks, new.counts.blocks),
             ("events", old.counts.events, new.counts.events),
             ("queries", old.counts.queries, new.counts.queries),
             ("timeline entries", old.counts.timeline, new.counts.timeline),
             ("losses", old.counts.losses + self.losses_added, new.counts.losses),
+            ("digest of META", should.meta, is.meta),
+            ("digest of the names", should.names, is.names),
             (
-                "the totals are the same",
-                1,
-                flag(new.totals.as_ref() == Some(&self.totals)),
+                "digest of the timeline",
+                should.timeline.value(),
+                is.timeline.value(),
             ),
             (
-                "the same events have names",
-                1,
-                flag(new.undefined == old.undefined),
+                "digest of the queries",
+                should.queries.value(),
+                is.queries.value(),
             ),
+            ("digest of the losses", should.losses.value(), is.losses.value()),
         ] {
             same(what, expected, actual)?;
+        }
+        for (what, is_same) in [
+            ("the end is there", new.finished),
+            ("the end is as it was", new.clean == Some(self.clean)),
+            (
+                "the identity is the same",
+                identity(&new.header) == identity(&old.header),
+            ),
+            (
+                "the totals are the same",
+                new.totals.as_ref() == Some(&self.totals),
+            ),
+            ("the same events have names", new.undefined == old.undefined),
+        ] {
+            same(what, 1, is_same.into())?;
         }
         Ok(found)
     }
@@ -150,6 +164,8 @@ struct Copying<W: Write> {
     rows: Vec<Event>,
     digests: Vec<u64>,
     names_refused: u64,
+    /// Of the record about the recording, as it is written.
+    meta: u64,
 }
 
 enum Stage<W: Write> {
@@ -174,6 +190,7 @@ impl<W: Write> Copying<W> {
             rows: Vec::new(),
             digests: Vec::new(),
             names_refused: 0,
+            meta: 0,
         }
     }
 
@@ -203,6 +220,7 @@ impl<W: Write> Copying<W> {
         let Stage::Waiting { out, held } = std::mem::replace(&mut self.stage, Stage::Broken) else {
             return Ok(());
         };
+        self.meta = digest::of(&meta.bounded());
         let writer = TraceWriter::create(out, &self.header, meta)?;
         self.stage = Stage::Writing(Box::new(writer));
         let nothing = Columns::default();
@@ -243,6 +261,11 @@ impl<W: Write> Copying<W> {
         writer.loss(&losses)?;
         let (totals, books_dropped) = toll::totals(&input);
         let clean = input.clean.unwrap_or(false);
+        let mut contents = Contents {
+            meta: self.meta,
+            ..input.contents
+        };
+        contents.losses.add_all(&losses);
         let out = writer.finish_as(totals.clone(), clean)?;
         let repair = Repair {
             input,
@@ -252,6 +275,7 @@ impl<W: Write> Copying<W> {
             books_dropped,
             names_refused: self.names_refused,
             digests: self.digests,
+            contents,
         };
         Ok((repair, out))
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use crate::block_index::IndexCheck;
+use crate::digest::{self, Digest};
 use crate::error::Result;
 use crate::places::{Places, Survey};
 use crate::references::{References, UndefinedNames};
@@ -47,6 +48,18 @@ pub struct Verification {
     pub lost: BTreeMap<LossReason, u64>,
     /// Intervals in which an earlier damage cost nobody knows how many events.
     pub lost_unknown: u64,
+    /// Of everything but the events.
+    pub(crate) contents: Contents,
+}
+
+/// Digests of what is not events: whether a copy has the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contents {
+    pub(crate) meta: u64,
+    pub(crate) names: u64,
+    pub(crate) timeline: Digest,
+    pub(crate) queries: Digest,
+    pub(crate) losses: Digest,
 }
 
 /// What was read of a trace.
@@ -151,6 +164,7 @@ fn decode(block: EventsBlock, columns: &mut Columns) -> Item {
 
 #[derive(Default)]
 struct Walk {
+    contents: Contents,
     survey: Survey,
     references: References,
     counts: Counts,
@@ -172,14 +186,17 @@ impl Walk {
                 self.has_meta = true;
                 self.start_ns.get_or_insert(meta.start_ns);
                 self.survey.start(meta.start_ns);
+                self.contents.meta = digest::of(&meta.bounded());
             }
             Item::Dict(dict) => self.references.define(dict),
             Item::Timeline(entries) => {
                 self.counts.timeline += entries.len() as u64;
+                self.contents.timeline.add_all(entries);
                 self.passes(entries.iter().map(|entry| entry.ts_ns).max());
             }
             Item::Queries(rows) => {
                 self.counts.queries += rows.len() as u64;
+                self.contents.queries.add_all(rows);
                 self.passes(rows.iter().map(|row| row.end_ns).max());
             }
             Item::Loss(losses) => self.losses(losses),
@@ -212,6 +229,7 @@ impl Walk {
 
     fn losses(&mut self, losses: &[Loss]) {
         self.counts.losses += losses.len() as u64;
+        self.contents.losses.add_all(losses);
         self.passes(losses.iter().map(|loss| loss.to_ns).max());
         for loss in losses {
             let count = self.lost.entry(loss.reason).or_default();
@@ -241,6 +259,10 @@ impl Walk {
             undefined: self.references.undefined(),
             lost: self.lost,
             lost_unknown: self.lost_unknown,
+            contents: Contents {
+                names: self.references.entries(),
+                ..self.contents
+            },
         };
         found.contradictions = contradictions(&found, index, summary.footer_end, self.footer_end);
         found

@@ -7,11 +7,12 @@ use common::long::{
     BLOCKS, END_NS, PER_BLOCK, START_NS, block_back, frame_of_block, long_trace, repaired, totals,
     unfinished, verified,
 };
-use common::raw::frames;
+use common::raw::{DICT, frame, frames, trace_with};
 use common::{blocks, read};
 use pf_formats::{
-    BooksDropped, Event, Item, LossReason, Meta, Place, TraceReader, Undefined, Verification, repair,
+    BooksDropped, Dict, Event, Item, LossReason, Meta, Place, TraceReader, Undefined, Verification, repair,
 };
+use proptest::prelude::*;
 
 /// Where a frame and its payload lie.
 fn range(trace: &[u8], frame: usize) -> std::ops::Range<usize> {
@@ -388,4 +389,83 @@ fn a_copy_that_differs_is_not_proven() {
     }
     let error = prove(&writer.finish(totals()).unwrap()).unwrap_err().to_string();
     assert!(error.contains("digest of a block's events"), "{error}");
+}
+
+#[test]
+fn names_that_differ_are_not_proven() {
+    let trace = |name| {
+        let mut writer = common::writer();
+        writer.dict(&common::comms(&[name])).unwrap();
+        writer.push(&common::event(1)).unwrap();
+        writer.finish(totals()).unwrap()
+    };
+    let (one, other) = (trace("worker"), trace("walker"));
+    let (repair, out, _) = repaired(&one);
+    let prove = |bytes: &[u8]| repair.prove(&mut TraceReader::new(bytes).unwrap(), &mut |_| {});
+    prove(&out).unwrap();
+    let (_, other, _) = repaired(&other);
+    let error = prove(&other).unwrap_err().to_string();
+    assert!(error.contains("digest of the names"), "{error}");
+}
+
+#[test]
+fn an_id_with_two_meanings_keeps_the_first() {
+    let names = |first_id: u32, names: &[&str]| {
+        let mut payload = vec![0; 4];
+        payload.extend(first_id.to_le_bytes());
+        payload.extend((names.len() as u64).to_le_bytes());
+        for name in names {
+            payload.extend((name.len() as u64).to_le_bytes());
+            payload.extend(name.as_bytes());
+        }
+        payload
+    };
+    let trace = trace_with(
+        &[
+            frame(DICT, 1, 0, 1, &names(1, &["first"])),
+            frame(DICT, 1, 0, 2, &names(1, &["other", "second"])),
+        ]
+        .concat(),
+    );
+    let (repair, out, _) = repaired(&trace);
+    assert_eq!(repair.names_refused, 1);
+    let kept: Vec<Item> = read(&out)
+        .0
+        .into_iter()
+        .filter(|item| matches!(item, Item::Dict(_)))
+        .collect();
+    let single = |first_id, name: &str| {
+        Item::Dict(Dict::Comms {
+            first_id,
+            entries: vec![name.to_owned()],
+        })
+    };
+    assert_eq!(kept, [single(1, "first"), single(2, "second")]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    /// What decodes is written and proven, what does not is damage: whatever it claims, and with right checksums.
+    #[test]
+    fn records_that_lie_are_repaired_or_dropped(
+        number in 0..22usize,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+        fields in prop::option::weighted(0.2, (1..9u8, 1..5u8, any::<u32>())),
+    ) {
+        let mut trace = long_trace();
+        let (at, len) = frames(&trace)[number];
+        for (index, value) in changes {
+            trace[at + 32 + index.index(len - 32)] = value;
+        }
+        let (kind, codec, events) = fields.unwrap_or_else(|| {
+            let events = u32::from_le_bytes(trace[at + 12..at + 16].try_into().unwrap());
+            (trace[at + 4], trace[at + 5], events)
+        });
+        let lie = frame(kind, codec, events, number as u64, &trace[at + 32..at + len]);
+        trace[at..at + len].copy_from_slice(&lie);
+        let found = verified(&trace);
+        let (_, _, proof) = repaired(&trace);
+        prop_assert_eq!(found.counts, pf_formats::Counts { losses: found.counts.losses, ..proof.counts });
+    }
 }

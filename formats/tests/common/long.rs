@@ -24,7 +24,7 @@ pub(crate) fn block(number: u64) -> Vec<Event> {
             // Not in the order of time, as threads of several CPUs come.
             ts_ns: event(i ^ 1).ts_ns,
             tid: 100 + (i % 7) as u32,
-            object: ObjectId(1 + (number > 5) as u32),
+            object: ObjectId(1 + u32::from(number > 5)),
             stack: pf_formats::StackId((number % 2 * (i % 4)) as u32),
             query: pf_formats::QueryId(i % 3),
             ..event(i)
