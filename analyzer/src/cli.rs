@@ -10,7 +10,7 @@ use crate::table::Format;
 use crate::units::{parse_address, parse_duration_ns};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
-use whole::Whole;
+use whole::{Repair, Whole};
 
 mod whole;
 
@@ -78,7 +78,7 @@ enum VerbArgs {
     /// Check every byte: what is damaged, where, and how many events are gone; exit status 3 if anything is
     Verify(Whole),
     /// Write what can be read of a damaged or unfinished trace to -o FILE, as a clean trace, and prove it
-    Repair(Whole),
+    Repair(Repair),
 }
 
 #[derive(Debug, Args)]
@@ -301,8 +301,8 @@ impl Cli {
             Some(VerbArgs::Queries { plain, queries }) => (plain, Verb::Queries(queries.into_options())),
             Some(VerbArgs::Heatmap { plain, heat }) => (plain, Verb::Heatmap(heat.into_options())),
             Some(VerbArgs::Info(whole)) => return Ok(whole.into_request(Verb::Info)),
-            Some(VerbArgs::Verify(whole)) => return whole.into_checked(Verb::Verify),
-            Some(VerbArgs::Repair(whole)) => return whole.into_checked(Verb::Repair),
+            Some(VerbArgs::Verify(whole)) => return whole.into_verify(),
+            Some(VerbArgs::Repair(repair)) => return repair.into_request(),
         };
         if verb == Verb::Report && plain.output.format == Format::Csv {
             return Err(

@@ -106,8 +106,12 @@ fn places(found: &Verification) -> Vec<String> {
                 0 => String::new(),
                 size => format!("{}, ", bytes(size)),
             };
+            let records = match place.records_missing {
+                0 | 1 => String::new(),
+                count => format!(", {} records are missing", grouped(count)),
+            };
             format!(
-                "at byte {}: {size}{}: {}",
+                "at byte {}: {size}{}{records}: {}",
                 grouped(place.offset),
                 escape(&place.reason),
                 cost(place, found)

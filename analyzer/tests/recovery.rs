@@ -317,7 +317,7 @@ fn errors_are_one_line_and_leave_nothing_behind() {
     )
     .unwrap();
     fs::create_dir(place.0.path().join("dir")).unwrap();
-    place.fails(&["repair", "t.pfz"], 2, "-o FILE");
+    place.fails(&["repair", "t.pfz"], 2, "--output <FILE>");
     place.fails(&["repair", "t.pfz", "-o", "-"], 2, "-o FILE");
     place.fails(&["verify", "t.pfz", "--format", "csv"], 2, "--format json");
     place.fails(&["verify", "t.pfz", "--pid", "1"], 2, "--pid");

@@ -15,30 +15,58 @@ pub(super) struct Whole {
     output: OutputArgs,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Repair {
+    /// The damaged or unfinished trace; - reads standard input
+    #[arg(value_name = "TRACE")]
+    trace: PathBuf,
+    /// The clean trace; an older FILE is replaced only when the new one has been read back and compared
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// How to write what was found
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
 impl Whole {
     pub(super) fn into_request(self, verb: Verb) -> Request {
-        Request {
-            trace: self.trace,
-            verb,
-            format: self.output.format,
-            output: self.output.output,
-            filter: Filter::default(),
-            queries: Vec::new(),
-            filters: String::new(),
-        }
+        request(self.trace, verb, self.output.format, self.output.output)
     }
 
-    /// Findings are no table, and a repaired trace is read back.
-    pub(super) fn into_checked(self, verb: Verb) -> Result<Request, String> {
-        if self.output.format == Format::Csv {
-            return Err("findings have no CSV form: use --format json".into());
-        }
-        let output = self.output.output.as_deref();
-        if verb == Verb::Repair && output.is_none_or(|path| path.as_os_str() == "-") {
+    pub(super) fn into_verify(self) -> Result<Request, String> {
+        refuse_csv(self.output.format)?;
+        Ok(self.into_request(Verb::Verify))
+    }
+}
+
+impl Repair {
+    pub(super) fn into_request(self) -> Result<Request, String> {
+        refuse_csv(self.format)?;
+        if self.output.as_os_str() == "-" {
             return Err(
                 "repair reads back what it writes: give a file, 'pfanalyze repair TRACE -o FILE'".into(),
             );
         }
-        Ok(self.into_request(verb))
+        Ok(request(self.trace, Verb::Repair, self.format, Some(self.output)))
     }
+}
+
+fn request(trace: PathBuf, verb: Verb, format: Format, output: Option<PathBuf>) -> Request {
+    Request {
+        trace,
+        verb,
+        format,
+        output,
+        filter: Filter::default(),
+        queries: Vec::new(),
+        filters: String::new(),
+    }
+}
+
+/// Findings are no table.
+fn refuse_csv(format: Format) -> Result<(), String> {
+    if format == Format::Csv {
+        return Err("findings have no CSV form: use --format json".into());
+    }
+    Ok(())
 }
