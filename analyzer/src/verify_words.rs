@@ -108,7 +108,7 @@ fn places(found: &Verification) -> Vec<String> {
             };
             let records = match place.records_missing {
                 0 | 1 => String::new(),
-                count => format!(", {} records are missing", grouped(count)),
+                count => format!(" ({} records)", grouped(count)),
             };
             format!(
                 "at byte {}: {size}{}{records}: {}",
