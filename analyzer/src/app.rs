@@ -20,11 +20,13 @@ use crate::query::single::Singles;
 use crate::query::single_words;
 use crate::query::stacks::{Base, Stacks, hidden_in_words};
 use crate::query::threads::Threads;
+use crate::repair;
 use crate::report::{Layout, Report};
 use crate::sampling;
 use crate::scan::{Query, scan};
 use crate::session::Session;
 use crate::table::{Format, Table};
+use crate::verify;
 use std::io::Write;
 
 /// Rows of a heatmap without a terminal.
@@ -32,11 +34,29 @@ const PLAIN_ROWS: usize = 24;
 /// Rows and columns of heatmap data when none are given.
 const DATA_SIZE: (usize, usize) = (64, 128);
 
+/// How a request that was done ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing to add.
+    Done,
+    /// The trace was checked, and has losses or damage.
+    Incomplete,
+}
+
 /// Does what was asked.
 ///
 /// # Errors
 /// Input, output, or a question that the trace cannot answer.
-pub fn run(request: &Request) -> anyhow::Result<()> {
+pub fn run(request: &Request) -> anyhow::Result<Outcome> {
+    match request.verb {
+        Verb::Verify => verify::run(request),
+        Verb::Repair => repair::run(request),
+        _ => look(request).map(|()| Outcome::Done),
+    }
+}
+
+/// The verbs that look at events.
+fn look(request: &Request) -> anyhow::Result<()> {
     let reads_rows_first = !request.queries.is_empty() || matches!(request.verb, Verb::Queries(_));
     let source = Source::open(&request.trace, reads_rows_first)?;
     let mut input = source.input()?;
@@ -120,8 +140,8 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             }
             say_remarks(sampling::remark(&session), request, output)?;
         }
-        // It has two looks at the trace.
-        Verb::Queries(_) => {}
+        // It has two looks at the trace; the others none at events.
+        Verb::Queries(_) | Verb::Verify | Verb::Repair => {}
         Verb::Stacks(options) => stacks(request, options, input, output)?,
         Verb::Heatmap(options) => heatmap(request, options, input, output)?,
         Verb::Events => {

@@ -10,6 +10,9 @@ use crate::table::Format;
 use crate::units::{parse_address, parse_duration_ns};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+use whole::{Repair, Whole};
+
+mod whole;
 
 /// Replays a page-fault trace recorded by pfrec: who waited, on what, for how long.
 #[derive(Debug, Parser)]
@@ -19,7 +22,7 @@ use std::path::PathBuf;
     args_conflicts_with_subcommands = true,
     override_usage = "pfanalyze TRACE [OPTIONS]\n       pfanalyze VERB TRACE [OPTIONS]",
     after_help = "Without a verb: the report for a first look. A trace called like a verb is given as ./threads.\n\
-                  Exit status: 0 done, 1 error, 2 wrong usage."
+                  Exit status: 0 done, 1 error, 2 wrong usage, 3 (verify and repair) done, but the trace has losses or damage."
 )]
 pub struct Cli {
     /// The trace; - reads standard input
@@ -71,13 +74,11 @@ enum VerbArgs {
     /// One line per fault, sorted by time within each block of up to 65,536 events
     Events(Plain),
     /// What the trace says about itself
-    Info {
-        /// The trace; - reads standard input
-        #[arg(value_name = "TRACE")]
-        trace: PathBuf,
-        #[command(flatten)]
-        output: OutputArgs,
-    },
+    Info(Whole),
+    /// Check every byte: what is damaged, where, and how many events are gone; exit status 3 if anything is
+    Verify(Whole),
+    /// Write what can be read of a damaged or unfinished trace to -o FILE, as a clean trace, and prove it
+    Repair(Repair),
 }
 
 #[derive(Debug, Args)]
@@ -226,6 +227,8 @@ pub enum Verb {
     Queries(QueryOptions),
     Events,
     Info,
+    Verify,
+    Repair,
 }
 
 /// Options of `heatmap`.
@@ -297,17 +300,9 @@ impl Cli {
             }
             Some(VerbArgs::Queries { plain, queries }) => (plain, Verb::Queries(queries.into_options())),
             Some(VerbArgs::Heatmap { plain, heat }) => (plain, Verb::Heatmap(heat.into_options())),
-            Some(VerbArgs::Info { trace, output }) => {
-                return Ok(Request {
-                    trace,
-                    verb: Verb::Info,
-                    format: output.format,
-                    output: output.output,
-                    filter: Filter::default(),
-                    queries: Vec::new(),
-                    filters: String::new(),
-                });
-            }
+            Some(VerbArgs::Info(whole)) => return Ok(whole.into_request(Verb::Info)),
+            Some(VerbArgs::Verify(whole)) => return whole.into_verify(),
+            Some(VerbArgs::Repair(repair)) => return repair.into_request(),
         };
         if verb == Verb::Report && plain.output.format == Format::Csv {
             return Err(
@@ -563,6 +558,10 @@ mod tests {
             &["stacks", "t", "--min-percent", "."],
             &["stacks", "t", "--depth", "0"],
             &["--pid", "3", "threads", "t"],
+            &["verify", "t", "--format", "csv"],
+            &["verify", "t", "--pid", "3"],
+            &["repair", "t"],
+            &["repair", "t", "-o", "-"],
             &["threads"],
             &[],
         ] {

@@ -69,7 +69,7 @@ fn told(session: &Session, intervals: &[LostInterval], nouns: [&str; 2], consequ
     for (index, interval) in intervals.iter().take(SHOWN).enumerate() {
         let mut line = format!(
             "lost: {} {} ({})",
-            number(interval.count, nouns),
+            counted(interval, nouns),
             between(session, interval),
             cause(interval),
         );
@@ -193,6 +193,7 @@ pub fn reason_in_words(reason: LossReason) -> &'static str {
         LossReason::Exits => "ends of threads were not passed on",
         LossReason::Stack => "stacks could not be passed on",
         LossReason::Query => "records of queries could not be passed on",
+        LossReason::Damage => "the trace was damaged there, and repaired",
     }
 }
 
@@ -207,10 +208,15 @@ fn cause(interval: &LostInterval) -> String {
 /// `between 0.10 s and 0.25 s`, fine enough to tell the two apart.
 #[must_use]
 pub fn between(session: &Session, interval: &LostInterval) -> String {
-    let (from_ns, to_ns) = (
+    span(
         session.since_start_ns(interval.from_ns),
         session.since_start_ns(interval.to_ns),
-    );
+    )
+}
+
+/// The same for times since the start of the recording.
+#[must_use]
+pub fn span(from_ns: u64, to_ns: u64) -> String {
     let decimals = if to_ns.saturating_sub(from_ns) < 100_000_000 {
         6
     } else {
@@ -230,6 +236,14 @@ fn spread(session: &Session, intervals: &[LostInterval]) -> String {
             grouped(worst.count),
             between(session, worst)
         ),
+    }
+}
+
+fn counted(interval: &LostInterval, nouns: [&str; 2]) -> String {
+    match (interval.count, interval.is_at_least) {
+        (0, true) => format!("an unknown number of {}", nouns[1]),
+        (count, true) => format!("at least {}", number(count, nouns)),
+        (count, false) => number(count, nouns),
     }
 }
 

@@ -15,6 +15,8 @@ pub struct LostInterval {
     pub reason: LossReason,
     /// How many.
     pub count: u64,
+    /// There may be more, and nobody knows how many.
+    pub is_at_least: bool,
     /// Start, `CLOCK_MONOTONIC` nanoseconds.
     pub from_ns: u64,
     /// End.
@@ -26,6 +28,7 @@ pub struct LostInterval {
 impl LostInterval {
     fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
+        self.is_at_least |= other.is_at_least;
         self.from_ns = self.from_ns.min(other.from_ns);
         self.to_ns = self.to_ns.max(other.to_ns);
         if self.cpu != other.cpu {
@@ -45,14 +48,15 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Takes in one record of the trace; a count of 0 is none.
+    /// Takes in one record of the trace; a count of 0 is none, unless it says that nobody knows.
     pub fn add(&mut self, loss: &Loss) {
-        if loss.count == 0 {
+        if loss.count == 0 && !loss.is_unknown() {
             return;
         }
         let interval = LostInterval {
             reason: loss.reason,
             count: loss.count,
+            is_at_least: loss.is_unknown(),
             from_ns: loss.from_ns.min(loss.to_ns),
             to_ns: loss.to_ns.max(loss.from_ns),
             cpu: loss.cpu,
@@ -179,6 +183,19 @@ mod tests {
             ]
         );
         assert_eq!((losses.events(), losses.of(LossReason::Reserve)), (119, 112));
+    }
+
+    #[test]
+    fn a_loss_of_unknown_size_is_kept_and_makes_a_count_a_minimum() {
+        let mut losses = Losses::default();
+        losses.add(&loss(LossReason::Damage, 0, 9, 0));
+        losses.add(&loss(LossReason::Damage, 20, 30, 7));
+        losses.add(&loss(LossReason::Damage, 20, 30, 0));
+        losses.add(&loss(LossReason::Damage, 50, 60, 7));
+        let intervals = losses.intervals(|_| true);
+        let told: Vec<_> = intervals.iter().map(|i| (i.count, i.is_at_least)).collect();
+        assert_eq!(told, [(7, true), (7, false), (0, true)]);
+        assert_eq!(losses.events(), 14);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! `pfanalyze`: reads the command line, runs it, and turns the outcome into an exit status.
 
 use clap::Parser;
+use pfanalyze::app::Outcome;
 use pfanalyze::cli::Cli;
 use std::io::Write;
 use std::process::ExitCode;
 
 /// Wrong usage, as clap has it.
 const USAGE: u8 = 2;
+/// Done, but the trace has losses or damage.
+const INCOMPLETE: u8 = 3;
 
 fn main() -> ExitCode {
     let request = match Cli::try_parse() {
@@ -23,7 +26,8 @@ fn main() -> ExitCode {
         Err(usage) => return fail(&usage, ExitCode::from(USAGE)),
     };
     match pfanalyze::app::run(&request) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Incomplete) => ExitCode::from(INCOMPLETE),
         Err(error) => fail(&format!("{error:#}"), ExitCode::FAILURE),
     }
 }
@@ -45,7 +49,7 @@ fn one_line(error: &clap::Error) -> String {
     // Two free words where one is allowed: an unknown verb, or the verb after the trace.
     if message.starts_with("the subcommand") && message.contains("'[TRACE]'") {
         return "give one trace, after the verb if any: \
-                pfanalyze [threads|files|percentiles|heatmap|stacks|queries|events|info] TRACE"
+                pfanalyze [threads|files|percentiles|heatmap|stacks|queries|events|info|verify|repair] TRACE"
             .to_owned();
     }
     let words: Vec<&str> = message.split_whitespace().collect();

@@ -7,6 +7,10 @@ use crate::session::Session;
 use crate::text::escape;
 use crate::units::grouped;
 
+/// Of a trace with an end record that does not claim a good end: repairing writes it where there was none.
+pub(crate) const UNCLEAN: &str = "unfinished: the recording did not end as intended (the recorder was killed, or the end \
+                                  was damaged), and the trace was repaired; the last events may be missing";
+
 /// Warnings, one line each; empty for a clean trace.
 #[must_use]
 pub fn warnings(session: &Session) -> Vec<String> {
@@ -17,7 +21,7 @@ pub fn warnings(session: &Session) -> Vec<String> {
             "unfinished: no valid end: the recorder was killed, is still writing, or the end is damaged; {events} events read"
         ));
     } else if session.clean == Some(false) {
-        lines.push("unfinished: the recorder closed the file early after an error".to_owned());
+        lines.push(UNCLEAN.to_owned());
     }
     lines.extend(loss_words::lines(session));
     if session.damage_count > 0 {

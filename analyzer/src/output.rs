@@ -52,7 +52,9 @@ impl Output {
         })
     }
 
-    fn stdout() -> Self {
+    /// Standard output.
+    #[must_use]
+    pub fn stdout() -> Self {
         let stdout = io::stdout();
         let is_terminal = stdout.is_terminal();
         let size = terminal_size::terminal_size_of(&stdout)

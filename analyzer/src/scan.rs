@@ -106,6 +106,7 @@ impl Blocks {
                 bytes: 0,
                 reason: error.to_string(),
                 frames_missing: 1,
+                frames_seen: 1,
                 events_missing: u64::from(block.info.events),
             });
             return false;

@@ -129,13 +129,11 @@ impl Session {
         ts_ns.saturating_sub(self.start_ns())
     }
 
-    /// Page size of the recording machine.
+    /// Page size of the recording machine; where its record is lost, the usual one.
     #[must_use]
     pub fn page_size(&self) -> u64 {
-        self.meta
-            .as_ref()
-            .map_or(4096, |meta| u64::from(meta.host.page_size))
-            .max(1)
+        let recorded = self.meta.as_ref().map(|meta| u64::from(meta.host.page_size));
+        recorded.filter(|&size| size > 0).unwrap_or(4096)
     }
 
     /// Events that the recorder knows it could not record.

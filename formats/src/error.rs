@@ -108,6 +108,16 @@ pub enum FormatError {
         /// Id of its parent.
         parent: u32,
     },
+    /// A repaired trace, read back, is not what was written.
+    #[error("the repaired trace does not read back as written: {what}: expected {expected}, found {actual}")]
+    NotAsWritten {
+        /// What was compared.
+        what: &'static str,
+        /// What was written.
+        expected: u64,
+        /// What is there.
+        actual: u64,
+    },
     /// A dictionary id was written twice with different contents.
     #[error("{table} id {id} was already written with another value")]
     IdReused {

@@ -28,7 +28,7 @@ pub(crate) struct Known {
 
 /// One bit for each id, as far as the largest one seen: at most 512 KiB.
 #[derive(Default)]
-struct Seen(Vec<u64>);
+pub(crate) struct Seen(Vec<u64>);
 
 impl Known {
     /// Counts the entries whose ids are new; those that come again cost a reader nothing. Entries that
@@ -80,12 +80,12 @@ fn numbered<T>(first_id: u32, entries: &[T], cost: impl Fn(&T) -> u64) -> Vec<(u
 }
 
 impl Seen {
-    fn contains(&self, id: u32) -> bool {
+    pub(crate) fn contains(&self, id: u32) -> bool {
         let word = self.0.get(id as usize / 64);
         word.is_some_and(|bits| bits & (1 << (id % 64)) != 0)
     }
 
-    fn insert(&mut self, id: u32) {
+    pub(crate) fn insert(&mut self, id: u32) {
         let at = id as usize / 64;
         if at >= self.0.len() {
             self.0.resize(at + 1, 0);

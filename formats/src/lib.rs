@@ -7,10 +7,12 @@
 //! This crate knows neither BPF nor polars.
 
 mod block;
+mod block_index;
 mod bytes;
 mod column;
 mod columns;
 mod dict;
+mod digest;
 mod error;
 mod event;
 mod footer;
@@ -22,12 +24,17 @@ mod loss;
 mod meta;
 mod metadata;
 mod packed;
+mod places;
 mod query;
 mod query_record;
 mod reader;
+mod references;
+mod repair;
 mod stack;
 mod tables;
 mod timeline;
+mod toll;
+mod verify;
 mod window;
 mod writer;
 
@@ -40,8 +47,13 @@ pub use footer::{Accounting, Footer, Totals};
 pub use header::{CLOCK_MONOTONIC, Header, MAJOR, MINOR};
 pub use loss::{Loss, LossReason};
 pub use meta::{Host, Meta};
+pub use places::{Place, Places};
 pub use query::{Query, QueryEnd, QueryFaults, QueryId};
 pub use reader::{Damage, Item, Summary, TraceReader};
+pub use references::{Undefined, UndefinedNames};
+pub use repair::{Repair, repair};
 pub use stack::{BuildId, Frame, FrameId, Inlined, StackId, StackNode, Symbol};
 pub use timeline::{Happening, TimelineEntry};
+pub use toll::BooksDropped;
+pub use verify::{Contradiction, Counts, Verification, verify};
 pub use writer::TraceWriter;

@@ -29,14 +29,15 @@ pub enum LossReason {
     Query = 11,
     /// A reason that only a later version knows.
     Later = 127,
-    /// Records of the trace were damaged, and it was repaired without them.
+    /// The trace was damaged and then repaired: what the damage cost. 0 means that events may be missing and
+    /// nobody knows how many.
     Damage = 128,
     /// A reason that only a later version knows; events are missing.
     LaterEvents = 255,
 }
 
 /// Something lost during an interval.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Loss {
     /// Start of the interval, `CLOCK_MONOTONIC` nanoseconds.
     pub from_ns: u64,
@@ -48,6 +49,14 @@ pub struct Loss {
     pub reason: LossReason,
     /// How many.
     pub count: u64,
+}
+
+impl Loss {
+    /// Something may be missing, and nobody knows how much.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.reason == LossReason::Damage && self.count == 0
+    }
 }
 
 impl LossReason {

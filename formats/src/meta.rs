@@ -5,7 +5,7 @@ use bincode::{Decode, Encode};
 use crate::limits;
 
 /// The machine of the recording.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Host {
     /// `uname -n`.
     pub hostname: String,
@@ -22,7 +22,7 @@ pub struct Host {
 }
 
 /// The circumstances of a recording, known when it starts.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Meta {
     /// Name and version of the recorder, "pfrec 0.1.0".
     pub recorder: String,

@@ -6,7 +6,7 @@ pub struct QueryId(pub u64);
 
 /// A unit of work on one thread, from its begin probe to its end probe. Queries nest; a fault belongs to the
 /// innermost one of its thread.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Query {
     /// Unique in the trace, not 0.
     pub id: QueryId,
@@ -39,7 +39,7 @@ pub struct Query {
 }
 
 /// Page faults of a query, as the kernel's probes counted them: exact even where events were lost or filtered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct QueryFaults {
     /// Major faults.
     pub majors: u64,

@@ -45,6 +45,8 @@ pub struct Damage {
     pub reason: String,
     /// Records lost here, as far as their numbers tell.
     pub frames_missing: u64,
+    /// Of these, records whose frame is whole: nothing about them is unknown but their contents.
+    pub frames_seen: u64,
     /// Events lost here, as far as a surviving frame header tells; 0 when not known.
     pub events_missing: u64,
 }
@@ -64,6 +66,8 @@ pub struct Summary {
     pub blocks: u64,
     /// Records lost, as far as their numbers tell.
     pub frames_missing: u64,
+    /// Where the footer ends, as the trailer has it.
+    pub footer_end: Option<u64>,
 }
 
 /// Reads one trace. Holds at most one record in memory.
@@ -157,9 +161,11 @@ impl<R: Read> TraceReader<R> {
         loop {
             let bytes = self.window.want(FRAME_LEN)?;
             let bytes_left = bytes.len();
-            if std::mem::take(&mut self.footer_seen) && Trailer::parse(bytes, &self.header.trace_id).is_some()
-            {
+            let footer_seen = std::mem::take(&mut self.footer_seen);
+            let trailer = Trailer::parse(bytes, &self.header.trace_id).filter(|_| footer_seen);
+            if let Some(trailer) = trailer {
                 self.summary.finished = true;
+                self.summary.footer_end = Some(trailer.offset.saturating_add(trailer.len.into()));
                 self.window.consume(TRAILER_LEN);
                 continue;
             }
@@ -233,6 +239,7 @@ impl<R: Read> TraceReader<R> {
                 bytes: total as u64,
                 reason: error.to_string(),
                 frames_missing: 1,
+                frames_seen: 1,
                 events_missing: frame.events_inside(),
             }))
         }))
@@ -262,6 +269,7 @@ impl<R: Read> TraceReader<R> {
             bytes: self.window.offset() - offset,
             reason,
             frames_missing,
+            frames_seen: broken.is_some().into(),
             events_missing: broken.map_or(0, RecordFrame::events_inside),
         }))
     }

@@ -5,7 +5,7 @@ use bincode::{Decode, Encode};
 use crate::{CommId, ObjectId};
 
 /// One change in the life of a thread or its address space.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct TimelineEntry {
     /// `CLOCK_MONOTONIC` nanoseconds.
     pub ts_ns: u64,
@@ -18,7 +18,7 @@ pub struct TimelineEntry {
 }
 
 /// What a [`TimelineEntry`] tells.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Happening {
     /// A mapping came into being.
     Map {

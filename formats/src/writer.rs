@@ -182,12 +182,21 @@ impl<W: Write> TraceWriter<W> {
     /// # Errors
     ///
     /// When `out` fails.
-    pub fn finish(mut self, totals: Totals) -> Result<W> {
+    pub fn finish(self, totals: Totals) -> Result<W> {
+        self.finish_as(totals, true)
+    }
+
+    /// As [`finish`](Self::finish); `clean` says whether the recording ended as intended.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails.
+    pub fn finish_as(mut self, totals: Totals, clean: bool) -> Result<W> {
         self.write_block()?;
         let footer = Footer {
             blocks: std::mem::take(&mut self.blocks),
             totals,
-            clean: true,
+            clean,
         };
         let offset = self.written;
         self.begin();

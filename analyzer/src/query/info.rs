@@ -259,13 +259,23 @@ fn losses(session: &Session) -> Fact {
     let object = |loss: &LostInterval| {
         let (reason, count) = (loss.reason.name(), loss.count);
         let (from_s, to_s) = (seconds(loss.from_ns), seconds(loss.to_ns));
-        format!("{{\"reason\":\"{reason}\",\"count\":{count},\"from_s\":{from_s},\"to_s\":{to_s}}}")
+        let more = if loss.is_at_least {
+            ",\"at_least\":true"
+        } else {
+            ""
+        };
+        format!("{{\"reason\":\"{reason}\",\"count\":{count}{more},\"from_s\":{from_s},\"to_s\":{to_s}}}")
     };
     let objects: Vec<String> = losses.iter().map(object).collect();
     let words: Vec<String> = losses
         .iter()
         .map(|loss| {
             let (count, words) = (grouped(loss.count), reason_in_words(loss.reason));
+            let count = match (loss.count, loss.is_at_least) {
+                (0, true) => "unknown number".to_owned(),
+                (_, true) => format!("at least {count}"),
+                (_, false) => count,
+            };
             format!("{count} {} ({words})", between(session, loss))
         })
         .collect();

@@ -1,0 +1,72 @@
+//! The arguments of the verbs that look at a whole trace and not at some of its faults.
+
+use super::{OutputArgs, Request, Verb};
+use crate::filter::Filter;
+use crate::table::Format;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Whole {
+    /// The trace; - reads standard input
+    #[arg(value_name = "TRACE")]
+    trace: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Repair {
+    /// The damaged or unfinished trace; - reads standard input
+    #[arg(value_name = "TRACE")]
+    trace: PathBuf,
+    /// The clean trace; an older FILE is replaced only when the new one has been read back and compared
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// How to write what was found
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Whole {
+    pub(super) fn into_request(self, verb: Verb) -> Request {
+        request(self.trace, verb, self.output.format, self.output.output)
+    }
+
+    pub(super) fn into_verify(self) -> Result<Request, String> {
+        refuse_csv(self.output.format)?;
+        Ok(self.into_request(Verb::Verify))
+    }
+}
+
+impl Repair {
+    pub(super) fn into_request(self) -> Result<Request, String> {
+        refuse_csv(self.format)?;
+        if self.output.as_os_str() == "-" {
+            return Err(
+                "repair reads back what it writes: give a file, 'pfanalyze repair TRACE -o FILE'".into(),
+            );
+        }
+        Ok(request(self.trace, Verb::Repair, self.format, Some(self.output)))
+    }
+}
+
+fn request(trace: PathBuf, verb: Verb, format: Format, output: Option<PathBuf>) -> Request {
+    Request {
+        trace,
+        verb,
+        format,
+        output,
+        filter: Filter::default(),
+        queries: Vec::new(),
+        filters: String::new(),
+    }
+}
+
+/// Findings are no table.
+fn refuse_csv(format: Format) -> Result<(), String> {
+    if format == Format::Csv {
+        return Err("findings have no CSV form: use --format json".into());
+    }
+    Ok(())
+}

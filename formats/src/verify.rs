@@ -1,0 +1,317 @@
+//! Reads a whole trace, decodes all of it, and tells what is wrong with it and what that cost.
+//!
+//! A block's statistics, a footer's totals and its index are claims: here they are compared with the events. What
+//! is done about the findings is not decided here.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use crate::block_index::IndexCheck;
+use crate::digest::{self, Digest};
+use crate::error::Result;
+use crate::places::{Places, Survey};
+use crate::references::{References, UndefinedNames};
+use crate::{
+    BlockDecoder, BlockInfo, Columns, Damage, EventsBlock, Footer, Header, Item, Loss, LossReason,
+    Projection, Totals, TraceReader,
+};
+
+/// What is in a trace, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verification {
+    /// Its header.
+    pub header: Header,
+    /// Length of the file or stream.
+    pub bytes: u64,
+    /// Whether the record about the recording is there.
+    pub has_meta: bool,
+    /// Start of the recording; without its record, the first entry. `CLOCK_MONOTONIC` nanoseconds.
+    pub start_ns: Option<u64>,
+    /// Latest time of an event, a timeline entry, a query or a loss.
+    pub last_ns: Option<u64>,
+    /// What was read.
+    pub counts: Counts,
+    /// The trailer was found and is valid.
+    pub finished: bool,
+    /// Whether the recording ended as intended; `None` without an end record.
+    pub clean: Option<bool>,
+    /// The totals of the end record.
+    pub totals: Option<Totals>,
+    /// What damage cost.
+    pub damage: Places,
+    /// Claims of the end record that the rest of the trace does not bear out and that no damage explains.
+    pub contradictions: Vec<Contradiction>,
+    /// References of events that lead nowhere.
+    pub undefined: UndefinedNames,
+    /// What the LOSS records say, summed by reason.
+    pub lost: BTreeMap<LossReason, u64>,
+    /// Intervals in which an earlier damage cost nobody knows how many events.
+    pub lost_unknown: u64,
+    /// Of everything but the events.
+    pub(crate) contents: Contents,
+}
+
+/// Digests of what is not events: whether a copy has the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contents {
+    pub(crate) meta: u64,
+    pub(crate) names: u64,
+    pub(crate) timeline: Digest,
+    pub(crate) queries: Digest,
+    pub(crate) losses: Digest,
+}
+
+/// What was read of a trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Blocks.
+    pub blocks: u64,
+    /// Events in them.
+    pub events: u64,
+    /// Major faults among them, failed ones aside.
+    pub majors: u64,
+    /// Minor faults among them, failed ones aside.
+    pub minors: u64,
+    /// Failed faults among them.
+    pub failed: u64,
+    /// Rows of queries.
+    pub queries: u64,
+    /// Timeline entries.
+    pub timeline: u64,
+    /// Entries of LOSS records.
+    pub losses: u64,
+}
+
+/// Something that the end record says and that is not so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// What.
+    pub what: &'static str,
+    /// As the end record has it.
+    pub said: u64,
+    /// As it is.
+    pub found: u64,
+}
+
+impl Verification {
+    /// Everything that was written is there and as it says it is.
+    #[must_use]
+    pub fn is_undamaged(&self) -> bool {
+        self.finished && self.has_meta && self.damage.count == 0 && self.contradictions.is_empty()
+    }
+
+    /// Events that LOSS records say are missing.
+    #[must_use]
+    pub fn events_lost(&self) -> u64 {
+        let costly = self.lost.iter().filter(|(reason, _)| reason.costs_events());
+        costly.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+}
+
+/// Reads the rest of a trace and checks all of it: every column of every block against its statistics, references,
+/// numbers of records, totals and index. `tick` is called with the bytes read so far.
+///
+/// Memory: one block, 2 bits per dictionary id, 16 bytes per block, the first thousand damaged places.
+///
+/// # Errors
+///
+/// Only when the input fails: damage is a finding.
+pub fn verify<R: Read>(reader: &mut TraceReader<R>, tick: &mut dyn FnMut(u64)) -> Result<Verification> {
+    walk(reader, &mut |_, _| Ok(()), tick)
+}
+
+/// As [`verify`]; gives each readable record to `see`, with the columns of a block.
+pub(crate) fn walk<R: Read>(
+    reader: &mut TraceReader<R>,
+    see: &mut dyn FnMut(&Item, &Columns) -> Result<()>,
+    tick: &mut dyn FnMut(u64),
+) -> Result<Verification> {
+    let mut walk = Walk::default();
+    let mut decoder = BlockDecoder::new()?;
+    let mut columns = Columns::default();
+    while let Some(item) = reader.next()? {
+        let item = match item {
+            Item::Events(block) => decode(&mut decoder, block, &mut columns),
+            other => other,
+        };
+        walk.note(&item, &columns);
+        if !matches!(item, Item::Damage(_)) {
+            see(&item, &columns)?;
+        }
+        if let Item::Footer(footer) = item {
+            walk.footer_end = reader.offset();
+            walk.footer = Some(footer);
+        }
+        tick(reader.offset());
+    }
+    Ok(walk.finish(reader))
+}
+
+/// A block whose columns do not decode, or contradict its statistics, is damage.
+fn decode(decoder: &mut BlockDecoder, block: EventsBlock, columns: &mut Columns) -> Item {
+    match decoder.decode(&block, Projection::ALL, columns) {
+        Ok(()) => Item::Events(block),
+        Err(error) => Item::Damage(Damage {
+            offset: block.info.offset,
+            bytes: 0,
+            reason: error.to_string(),
+            frames_missing: 1,
+            frames_seen: 1,
+            events_missing: block.info.events.into(),
+        }),
+    }
+}
+
+#[derive(Default)]
+struct Walk {
+    contents: Contents,
+    survey: Survey,
+    references: References,
+    counts: Counts,
+    has_meta: bool,
+    start_ns: Option<u64>,
+    last_ns: Option<u64>,
+    lost: BTreeMap<LossReason, u64>,
+    lost_unknown: u64,
+    footer: Option<Box<Footer>>,
+    footer_end: u64,
+}
+
+impl Walk {
+    fn note(&mut self, item: &Item, columns: &Columns) {
+        match item {
+            Item::Damage(damage) => return self.survey.damage(damage),
+            Item::Events(block) => return self.block(&block.info, columns),
+            Item::Meta(meta) => {
+                self.has_meta = true;
+                self.start_ns.get_or_insert(meta.start_ns);
+                self.survey.start(meta.start_ns);
+                self.contents.meta = digest::of(&meta.bounded());
+            }
+            Item::Dict(dict) => self.references.define(dict),
+            Item::Timeline(entries) => {
+                self.counts.timeline += entries.len() as u64;
+                self.contents.timeline.add_all(entries);
+                self.passes(entries.iter().map(|entry| entry.ts_ns).max());
+            }
+            Item::Queries(rows) => {
+                self.counts.queries += rows.len() as u64;
+                self.contents.queries.add_all(rows);
+                self.passes(rows.iter().map(|row| row.end_ns).max());
+            }
+            Item::Loss(losses) => self.losses(losses),
+            Item::Footer(_) => {}
+        }
+        self.survey.intact();
+    }
+
+    fn block(&mut self, info: &BlockInfo, columns: &Columns) {
+        self.references.check(columns);
+        let counts = &mut self.counts;
+        counts.blocks += 1;
+        counts.events += u64::from(info.events);
+        let failed = columns.class.iter().filter(|class| **class & 2 != 0).count() as u64;
+        let majors = columns.class.iter().filter(|class| **class & 3 == 1).count() as u64;
+        counts.failed += failed;
+        counts.majors += majors;
+        counts.minors += u64::from(info.events) - failed - majors;
+        self.start_ns.get_or_insert(info.ts_min);
+        self.passes(Some(info.end_max));
+        let ends = columns.ts_ns.iter().zip(&columns.latency_ns);
+        let first_end = ends.map(|(ts, latency)| ts.saturating_add(*latency)).min();
+        self.survey.block(info, first_end.unwrap_or(info.end_max));
+    }
+
+    /// The recording went on until then.
+    fn passes(&mut self, ns: Option<u64>) {
+        self.last_ns = self.last_ns.max(ns);
+    }
+
+    fn losses(&mut self, losses: &[Loss]) {
+        self.counts.losses += losses.len() as u64;
+        self.contents.losses.add_all(losses);
+        self.passes(losses.iter().map(|loss| loss.to_ns).max());
+        for loss in losses {
+            let count = self.lost.entry(loss.reason).or_default();
+            *count = count.saturating_add(loss.count);
+            self.lost_unknown += u64::from(loss.is_unknown());
+        }
+    }
+
+    fn finish<R: Read>(self, reader: &TraceReader<R>) -> Verification {
+        let summary = reader.summary();
+        let footer = self.footer.as_deref();
+        let (damage, index) = self
+            .survey
+            .finish(footer, summary.finished, self.counts.events, self.last_ns);
+        let mut found = Verification {
+            header: reader.header().clone(),
+            bytes: reader.offset(),
+            has_meta: self.has_meta,
+            start_ns: self.start_ns,
+            last_ns: self.last_ns,
+            counts: self.counts,
+            finished: summary.finished,
+            clean: footer.map(|footer| footer.clean),
+            totals: footer.map(|footer| footer.totals.clone()),
+            damage,
+            contradictions: Vec::new(),
+            undefined: self.references.undefined(),
+            lost: self.lost,
+            lost_unknown: self.lost_unknown,
+            contents: Contents {
+                names: self.references.entries(),
+                ..self.contents
+            },
+        };
+        found.contradictions = contradictions(&found, index, summary.footer_end, self.footer_end);
+        found
+    }
+}
+
+/// What the end record says against what was found; what damage explains is none.
+fn contradictions(
+    found: &Verification,
+    index: Option<IndexCheck>,
+    said_end: Option<u64>,
+    footer_end: u64,
+) -> Vec<Contradiction> {
+    let Some(totals) = &found.totals else {
+        return Vec::new();
+    };
+    let counts = &found.counts;
+    let whole = found.damage.count == 0;
+    let missing = found.damage.first.iter().chain(&found.damage.further);
+    let missing = missing.fold(0u64, |sum, place| sum.saturating_add(place.events_missing));
+    let known = counts.events.saturating_add(missing);
+    let mut claims = Vec::new();
+    // With damage, fewer events than it counts are no contradiction.
+    if whole || totals.events < known {
+        claims.push(("events", totals.events, known));
+    }
+    // Format 0.1 counted failed faults among the others.
+    let knows_failed = (found.header.major, found.header.minor) >= (0, 2);
+    if whole && knows_failed {
+        claims.push(("major faults", totals.majors, counts.majors));
+        claims.push(("minor faults", totals.minors, counts.minors));
+        claims.push(("failed faults", totals.failed, counts.failed));
+    }
+    if let Some(index) = index {
+        let fitting = counts.blocks - index.extra;
+        claims.push(("blocks listed in the index", fitting, counts.blocks));
+        if whole {
+            claims.push(("blocks that are there", index.listed, fitting));
+            let moved = index.moved;
+            claims.push(("blocks not where the index has them", 0, moved));
+        }
+    }
+    if whole && let Some(said_end) = said_end {
+        claims.push(("end of the footer, in bytes from the start", said_end, footer_end));
+    }
+    claims
+        .into_iter()
+        .filter(|(_, said, is)| said != is)
+        .map(|(what, said, found)| Contradiction { what, said, found })
+        .collect()
+}
