@@ -6,7 +6,7 @@ use crate::filter::{Filter, NameCache};
 use crate::frame;
 use crate::schema::Column;
 use crate::session::Session;
-use pf_formats::{Columns, Damage, EventsBlock, Item, Projection, Query as Row, TraceReader};
+use pf_formats::{BlockDecoder, Columns, Damage, EventsBlock, Item, Projection, Query as Row, TraceReader};
 use polars::prelude::DataFrame;
 use std::io::Read;
 
@@ -46,6 +46,7 @@ pub fn scan<R: Read>(
         wanted,
         columns: Columns::default(),
         cache: NameCache::default(),
+        decoder: BlockDecoder::new()?,
     };
     while let Some(item) = reader.next()? {
         match item {
@@ -61,9 +62,14 @@ pub fn scan<R: Read>(
             }
             Item::Footer(footer) => session.see_footer(*footer),
             Item::Damage(damage) => session.see_damage(damage),
+            Item::Skipped(info) => {
+                session.announce_block(&info);
+                session.see_skipped(&info);
+            }
             Item::Events(block) => {
                 session.announce_block(&block.info);
-                let is_wanted = decode && filter.may_pass(&block.info, &session);
+                let predicate = filter.predicate(session.known_start_ns());
+                let is_wanted = decode && predicate.may_match(&block.info);
                 if blocks.decode(&block, is_wanted, &mut session) {
                     if is_wanted {
                         let frame = blocks.frame(filter, &session)?;
@@ -87,6 +93,7 @@ struct Blocks {
     wanted: Vec<Column>,
     columns: Columns,
     cache: NameCache,
+    decoder: BlockDecoder,
 }
 
 impl Blocks {
@@ -98,7 +105,7 @@ impl Blocks {
         } else {
             Projection::CLASS
         };
-        if let Err(error) = block.decode(projection, &mut self.columns) {
+        if let Err(error) = self.decoder.decode(block, projection, &mut self.columns) {
             session.see_damage(Damage {
                 offset: block.info.offset,
                 bytes: 0,

@@ -2,7 +2,8 @@
 //!
 //! `SPEC.md` in this crate's folder gives the exact bytes. Data flows one way: [`Event`]s, dictionary
 //! entries and timeline entries go into a [`TraceWriter`]; a [`TraceReader`] gives them back as
-//! [`Item`]s, also from a pipe, from a file still being written, and from a damaged one.
+//! [`Item`]s, also from a pipe, from a file still being written, and from a damaged one. A [`Predicate`] tells
+//! which blocks to skip.
 //!
 //! This crate knows neither BPF nor polars.
 
@@ -15,15 +16,20 @@ mod event;
 mod footer;
 mod frame;
 mod header;
+mod item;
 mod known;
 mod limits;
 mod loss;
+mod mapped;
 mod meta;
 mod metadata;
 mod packed;
+mod payload;
+mod predicate;
 mod query;
 mod query_record;
 mod reader;
+mod source;
 mod stack;
 mod tables;
 mod timeline;
@@ -31,17 +37,20 @@ mod version1;
 mod window;
 mod writer;
 
-pub use block::{BlockInfo, EventsBlock};
+pub use block::{BlockDecoder, BlockInfo, EventsBlock};
 pub use columns::{Columns, Projection};
 pub use dict::{Dict, Object};
 pub use error::FormatError;
 pub use event::{Access, Breakdown, CommId, Event, ObjectId, ObjectKind, Origin};
 pub use footer::{Accounting, Footer, Totals};
 pub use header::{CLOCK_MONOTONIC, Header, MAJOR, MINOR};
+pub use item::{Damage, Item, Summary};
 pub use loss::{Loss, LossReason};
 pub use meta::{Host, Meta};
+pub use predicate::{FaultClass, Predicate};
 pub use query::{Query, QueryEnd, QueryFaults, QueryId};
-pub use reader::{Damage, Item, Summary, TraceReader};
+pub use reader::TraceReader;
+pub use source::{AnyStream, Via};
 pub use stack::{BuildId, Frame, FrameId, Inlined, StackId, StackNode, Symbol};
 pub use timeline::{Happening, TimelineEntry};
 pub use writer::TraceWriter;

@@ -284,7 +284,7 @@ fn decode(payload: &[u8]) -> Result<Columns, String> {
         return Err("refused at once".into());
     };
     let mut columns = Columns::default();
-    block.decode(Projection::ALL, &mut columns).map_err(|error| {
+    common::decode(block, Projection::ALL, &mut columns).map_err(|error| {
         assert!(columns.is_empty());
         error.to_string()
     })?;
@@ -336,14 +336,16 @@ fn statistics_that_contradict_the_events_are_refused_with_the_column() {
             panic!("{word}: refused at once")
         };
         let mut columns = Columns::default();
-        let error = block.decode(column, &mut columns).unwrap_err().to_string();
+        let error = common::decode(block, column, &mut columns)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(word) && columns.is_empty(), "{word}: {error}");
-        block
-            .decode(
-                Projection::THREAD | Projection::IP | Projection::CPU,
-                &mut columns,
-            )
-            .unwrap();
+        common::decode(
+            block,
+            Projection::THREAD | Projection::IP | Projection::CPU,
+            &mut columns,
+        )
+        .unwrap();
     }
 }
 
@@ -374,7 +376,7 @@ proptest! {
         let (items, _) = read(&trace_with(&frame(kind, codec, 1, 1, &payload)));
         for item in items {
             if let Item::Events(block) = item {
-                let _ = block.decode(Projection::ALL, &mut Columns::default());
+                let _ = common::decode(&block, Projection::ALL, &mut Columns::default());
             }
         }
     }

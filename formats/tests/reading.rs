@@ -76,7 +76,7 @@ fn a_projection_fills_its_columns_and_no_others() {
         panic!("no block")
     };
     let mut all = Columns::default();
-    block.decode(Projection::ALL, &mut all).unwrap();
+    common::decode(block, Projection::ALL, &mut all).unwrap();
     let parts = [
         Projection::TS,
         Projection::LATENCY,
@@ -140,7 +140,7 @@ fn a_projection_fills_its_columns_and_no_others() {
             expected.query.clear();
         }
         let mut got = all.clone();
-        block.decode(want, &mut got).unwrap();
+        common::decode(block, want, &mut got).unwrap();
         assert_eq!(got, expected, "{want:?}");
     }
 }

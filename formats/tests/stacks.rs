@@ -107,12 +107,11 @@ fn some_of_the_four_columns_of_a_breakdown_are_damage() {
         panic!("refused at once")
     };
     let mut columns = Columns::default();
-    let error = block
-        .decode(Projection::BREAKDOWN, &mut columns)
+    let error = common::decode(block, Projection::BREAKDOWN, &mut columns)
         .unwrap_err()
         .to_string();
     assert!(error.contains("lock") && columns.is_empty(), "{error}");
-    block.decode(Projection::STACK, &mut columns).unwrap();
+    common::decode(block, Projection::STACK, &mut columns).unwrap();
     assert_eq!(columns.stack.len(), 20);
 }
 

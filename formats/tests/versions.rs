@@ -148,9 +148,7 @@ fn a_failed_fault_is_a_major_one_in_version_1_of_a_block_only() {
             panic!("refused at once")
         };
         let mut columns = Columns::default();
-        block
-            .decode(Projection::ALL, &mut columns)
-            .map(|()| columns.len())
+        common::decode(&block, Projection::ALL, &mut columns).map(|()| columns.len())
     };
     assert_eq!(decode(2, &payload).unwrap(), 20);
     assert!(decode(1, &payload).is_err());

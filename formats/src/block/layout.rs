@@ -11,6 +11,16 @@ pub(crate) const BLOCK_STATS_LEN: usize = 68;
 /// Bytes of one directory entry.
 const ENTRY_LEN: usize = 12;
 
+/// Bytes of a payload that tell how long its head is.
+pub(crate) const HEAD_START_LEN: usize = BLOCK_STATS_LEN + 8;
+
+/// Bytes of the head, which is statistics and directory, of a payload that starts like this. `None` when this is
+/// too short to tell, or claims too many columns.
+pub(crate) fn head_len(start: &[u8]) -> Option<usize> {
+    let columns = Cursor(start.get(BLOCK_STATS_LEN + 4..)?).u32()? as usize;
+    (columns <= limits::COLUMNS).then_some(HEAD_START_LEN + columns * ENTRY_LEN)
+}
+
 /// A page is an address divided by this, whatever the page size of the machine.
 pub(super) const PAGE_BITS: u32 = 12;
 
@@ -122,21 +132,26 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn parse(payload: &[u8], offset: u64, events: u32) -> Result<(BlockInfo, Self)> {
+    /// From the head of a payload of this length, or more of it.
+    pub(super) fn parse(
+        head: &[u8],
+        payload_len: usize,
+        offset: u64,
+        events: u32,
+    ) -> Result<(BlockInfo, Self)> {
         let cut = || FormatError::Undecodable {
             offset,
             what: "EVENTS",
             detail: "its directory is cut short".into(),
         };
-        let mut cursor = Cursor(payload);
+        let mut cursor = Cursor(head);
         let info = BlockInfo::take_stats(&mut cursor, offset).ok_or_else(cut)?;
         let runs = cursor.u32().ok_or_else(cut)?;
         let columns = cursor.u32().ok_or_else(cut)?;
         info.check(events, runs)?;
-        let start = BLOCK_STATS_LEN + 8;
-        let (entries, end) = take_directory(&mut cursor, columns, start, offset, cut)?;
-        if end != payload.len() {
-            let (expected, actual) = (end as u64, payload.len() as u64);
+        let (entries, end) = take_directory(&mut cursor, columns, HEAD_START_LEN, offset, cut)?;
+        if end != payload_len {
+            let (expected, actual) = (end as u64, payload_len as u64);
             return Err(FormatError::Corrupt {
                 offset,
                 what: "bytes of statistics and columns",

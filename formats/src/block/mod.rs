@@ -12,10 +12,11 @@ pub(crate) mod residual;
 mod statistics;
 
 pub(crate) use encode::BlockEncoder;
-pub(crate) use layout::BLOCK_STATS_LEN;
+pub(crate) use layout::{BLOCK_STATS_LEN, HEAD_START_LEN, head_len};
 
 use crate::error::Result;
 use crate::frame::RecordFrame;
+use crate::payload::Payload;
 use crate::{Columns, Projection};
 
 /// What a block holds, known without decoding it.
@@ -52,14 +53,14 @@ pub struct EventsBlock {
     pub info: BlockInfo,
     /// Version 1 counted failed faults among the majors.
     codec: u8,
-    payload: Vec<u8>,
+    payload: Payload,
     directory: layout::Directory,
 }
 
 impl EventsBlock {
     /// Reads statistics and directory; `offset` is that of the block's frame.
-    pub(crate) fn parse(payload: Vec<u8>, offset: u64, frame: RecordFrame) -> Result<Self> {
-        let (info, directory) = layout::Directory::parse(&payload, offset, frame.events)?;
+    pub(crate) fn parse(payload: Payload, offset: u64, frame: RecordFrame) -> Result<Self> {
+        let (info, directory) = layout::Directory::parse(&payload, payload.len(), offset, frame.events)?;
         Ok(Self {
             info,
             codec: frame.codec,
@@ -68,7 +69,33 @@ impl EventsBlock {
         })
     }
 
-    /// Replaces the contents of `into` by the wanted columns of this block. Rows are ordered by (pid, tid,
+    /// The statistics in the head of a payload, when it is one of this frame.
+    pub(crate) fn info_of(head: &[u8], offset: u64, frame: RecordFrame) -> Option<BlockInfo> {
+        let payload_len = frame.payload_len as usize;
+        let parsed = layout::Directory::parse(head, payload_len, offset, frame.events);
+        parsed.ok().map(|(info, _)| info)
+    }
+
+    /// The bytes, when the block is done with.
+    pub(crate) fn into_payload(self) -> Payload {
+        self.payload
+    }
+}
+
+/// Decodes blocks, one after the other, with memory that it keeps.
+pub struct BlockDecoder {}
+
+impl BlockDecoder {
+    /// A decoder for any number of blocks.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for it.
+    pub fn new() -> Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Replaces the contents of `into` by the wanted columns of `block`. Rows are ordered by (pid, tid,
     /// comm); those of one thread keep the order in which they were written. Columns that are not
     /// wanted are neither decoded nor filled; optional ones that the block does not hold stay empty.
     ///
@@ -76,8 +103,8 @@ impl EventsBlock {
     ///
     /// A column that contradicts its directory, the statistics or its limits, or has an encoding of a later
     /// version. `into` is then empty.
-    pub fn decode(&self, want: Projection, into: &mut Columns) -> Result<()> {
-        let done = decode::decode(self, want, into);
+    pub fn decode(&mut self, block: &EventsBlock, want: Projection, into: &mut Columns) -> Result<()> {
+        let done = decode::decode(block, want, into);
         if done.is_err() {
             into.clear();
         }

@@ -4,10 +4,10 @@
 pub(crate) mod raw;
 
 use pf_formats::{
-    Access, Breakdown, BuildId, Columns, CommId, Dict, Event, Frame, FrameId, Happening, Header, Host,
-    Inlined, Item, Loss, LossReason, Meta, Object, ObjectId, ObjectKind, Origin, Projection, Query, QueryEnd,
-    QueryFaults, QueryId, StackId, StackNode, Summary, Symbol, TimelineEntry, Totals, TraceReader,
-    TraceWriter,
+    Access, BlockDecoder, Breakdown, BuildId, Columns, CommId, Dict, Event, EventsBlock, FormatError, Frame,
+    FrameId, Happening, Header, Host, Inlined, Item, Loss, LossReason, Meta, Object, ObjectId, ObjectKind,
+    Origin, Projection, Query, QueryEnd, QueryFaults, QueryId, StackId, StackNode, Summary, Symbol,
+    TimelineEntry, Totals, TraceReader, TraceWriter,
 };
 
 pub(crate) const TRACE_ID: [u8; 16] = *b"0123456789abcdef";
@@ -308,8 +308,12 @@ pub(crate) fn read(bytes: &[u8]) -> (Vec<Item>, Summary) {
 pub(crate) fn columns(item: &Item) -> Option<Columns> {
     let Item::Events(block) = item else { return None };
     let mut columns = Columns::default();
-    block.decode(Projection::ALL, &mut columns).unwrap();
+    decode(block, Projection::ALL, &mut columns).unwrap();
     Some(columns)
+}
+
+pub(crate) fn decode(block: &EventsBlock, want: Projection, into: &mut Columns) -> Result<(), FormatError> {
+    BlockDecoder::new()?.decode(block, want, into)
 }
 
 /// The events of each readable block, in the order in which they come out.

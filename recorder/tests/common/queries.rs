@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use pf_formats::{Columns, Dict, Item, Projection, Query, QueryEnd, QueryFaults, TraceReader};
+use pf_formats::{BlockDecoder, Columns, Dict, Item, Projection, Query, QueryEnd, QueryFaults, TraceReader};
 
 use super::{disk_folder, pfrec, process::run, program, text};
 
@@ -57,6 +57,7 @@ pub fn queries(trace: &Path) -> Queries {
     let mut reader = TraceReader::new(BufReader::new(File::open(trace).unwrap())).unwrap();
     let mut objects = HashMap::new();
     let mut columns = Columns::default();
+    let mut decoder = BlockDecoder::new().unwrap();
     let mut queries = Queries::default();
     let mut faults: Vec<(u64, u32, QueryFault)> = Vec::new();
     while let Some(item) = reader.next().unwrap() {
@@ -66,7 +67,7 @@ pub fn queries(trace: &Path) -> Queries {
                 objects.extend((first_id..).zip(entries.into_iter().map(|object| object.path)));
             }
             Item::Events(block) => {
-                block.decode(Projection::ALL, &mut columns).unwrap();
+                decoder.decode(&block, Projection::ALL, &mut columns).unwrap();
                 faults.extend((0..columns.ts_ns.len()).filter_map(|row| fault(&columns, row)));
             }
             _ => {}

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
 
-use pf_formats::{Accounting, Columns, Item, Loss, Projection, Summary, TraceReader};
+use pf_formats::{Accounting, BlockDecoder, Columns, Item, Loss, Projection, Summary, TraceReader};
 use serde_json::Value;
 
 use super::{pfanalyze, process::run, text, until};
@@ -137,10 +137,11 @@ pub fn try_contents(trace: &Path) -> Option<Contents> {
 pub fn latencies(trace: &Path) -> Vec<(u64, u64, u64)> {
     let mut reader = TraceReader::new(BufReader::new(File::open(trace).unwrap())).unwrap();
     let mut latencies = Vec::new();
+    let mut decoder = BlockDecoder::new().unwrap();
     let mut columns = Columns::default();
     while let Some(item) = reader.next().unwrap() {
         if let Item::Events(block) = item {
-            block.decode(Projection::ALL, &mut columns).unwrap();
+            decoder.decode(&block, Projection::ALL, &mut columns).unwrap();
             let rows = columns
                 .ts_ns
                 .iter()
@@ -170,10 +171,11 @@ pub fn blocks(bytes: &[u8]) -> Vec<(u64, usize)> {
         return Vec::new();
     };
     let mut blocks = Vec::new();
+    let mut decoder = BlockDecoder::new().unwrap();
     while let Some(item) = reader.next().unwrap() {
         if let Item::Events(block) = item {
             let mut columns = Columns::default();
-            block.decode(Projection::ALL, &mut columns).unwrap();
+            decoder.decode(&block, Projection::ALL, &mut columns).unwrap();
             blocks.push((reader.offset(), columns.ts_ns.len()));
         }
     }
