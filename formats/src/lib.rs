@@ -2,8 +2,8 @@
 //!
 //! `SPEC.md` in this crate's folder gives the exact bytes. Data flows one way: [`Event`]s, dictionary
 //! entries and timeline entries go into a [`TraceWriter`]; a [`TraceReader`] gives them back as
-//! [`Item`]s, also from a pipe, from a file still being written, and from a damaged one. A [`Predicate`] tells
-//! which blocks to skip.
+//! [`Item`]s, also from a pipe, from a file still being written, and from a damaged one. [`DecodeAhead`] does so with
+//! the columns of the blocks, decoded on several threads, and a [`Predicate`] tells which blocks to skip.
 //!
 //! This crate knows neither BPF nor polars.
 
@@ -24,6 +24,7 @@ mod mapped;
 mod meta;
 mod metadata;
 mod packed;
+mod parallel;
 mod payload;
 mod predicate;
 mod query;
@@ -47,6 +48,7 @@ pub use header::{CLOCK_MONOTONIC, Header, MAJOR, MINOR};
 pub use item::{Damage, Item, Summary};
 pub use loss::{Loss, LossReason};
 pub use meta::{Host, Meta};
+pub use parallel::{DecodeAhead, DecodedBlock, Step, Wanted};
 pub use predicate::{FaultClass, Predicate};
 pub use query::{Query, QueryEnd, QueryFaults, QueryId};
 pub use reader::TraceReader;

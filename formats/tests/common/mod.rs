@@ -1,6 +1,7 @@
 //! Traces for the tests, built in memory, and ways to read them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
+pub(crate) mod noise;
 pub(crate) mod raw;
 
 use pf_formats::{
