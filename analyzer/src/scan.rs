@@ -49,17 +49,23 @@ pub fn scan<R: Read>(
     columns.extend(filter.columns());
     columns.sort_unstable();
     columns.dedup();
+    // Without queries every block is looked at all the same: is it whole?
     let predicate = |start_ns| {
         if decode {
             filter.predicate(start_ns)
         } else {
-            Predicate::nothing()
+            Predicate::default()
         }
+    };
+    let stored = if decode {
+        frame::projection_of(&columns)
+    } else {
+        Projection::NONE
     };
     let mut start_ns = None;
     let mut wanted = Wanted {
         predicate: predicate(start_ns),
-        inside: frame::projection_of(&columns).union(Projection::CLASS),
+        inside: stored.union(Projection::CLASS),
         outside: OUTSIDE,
     };
     let mut cache = NameCache::default();
@@ -70,7 +76,7 @@ pub fn scan<R: Read>(
             Step::Block(block) => {
                 session.announce_block(&block.info);
                 if is_sound(block, &mut session) {
-                    if block.may_match {
+                    if decode && block.may_match {
                         let whole = frame::build(&mut block.columns, &columns, &session)?;
                         let frame = match filter.mask(&whole, &session, &mut cache)? {
                             Some(mask) => whole.filter_seq(&mask)?,
