@@ -92,17 +92,19 @@ pub(crate) struct MapWindow {
     end: usize,
     /// Pages before this were given back, at least once.
     given_back: usize,
-    skipping: Option<bool>,
+    skipping: bool,
 }
 
 impl MapWindow {
     pub(crate) fn new(file: &File) -> io::Result<Self> {
+        let map = Map::new(file)?;
+        map.expect(false);
         Ok(Self {
-            map: Arc::new(Map::new(file)?),
+            map: Arc::new(map),
             start: 0,
             end: 0,
             given_back: 0,
-            skipping: None,
+            skipping: false,
         })
     }
 
@@ -121,7 +123,7 @@ impl MapWindow {
 
     pub(crate) fn want(&mut self, count: usize) -> &[u8] {
         let end = self.start.saturating_add(count.max(CHUNK)).min(self.map.len());
-        if self.skipping == Some(true) && count > CHUNK {
+        if self.skipping && count > CHUNK {
             self.map.read_soon(self.start, end - self.start);
         }
         self.end = self.end.max(end);
@@ -145,8 +147,8 @@ impl MapWindow {
     }
 
     pub(crate) fn expect_skips(&mut self, skips: bool) {
-        if self.skipping != Some(skips) {
-            self.skipping = Some(skips);
+        if self.skipping != skips {
+            self.skipping = skips;
             self.map.expect(skips);
         }
     }

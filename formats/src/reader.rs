@@ -136,8 +136,6 @@ impl<R: Read> TraceReader<R> {
     }
 
     fn next_of(&mut self, wanted: Option<&Predicate>) -> Result<Option<Item>> {
-        let skips = wanted.is_some_and(|wanted| *wanted != Predicate::default());
-        self.window.expect_skips(skips);
         let item = self.next_item(wanted)?;
         match &item {
             Some(Item::Events(block)) => {
@@ -208,6 +206,7 @@ impl<R: Read> TraceReader<R> {
             && let Some(info) = self.unwanted(frame, wanted)?
         {
             self.window.skip(total);
+            self.window.expect_skips(true);
             self.sequence = frame.sequence.saturating_add(1);
             return Ok(Some(Item::Skipped(info)));
         }
@@ -235,6 +234,7 @@ impl<R: Read> TraceReader<R> {
             }
             Some(Kind::Events) => {
                 let payload = self.window.payload(FRAME_LEN, total);
+                self.window.expect_skips(false);
                 EventsBlock::parse(payload, offset, frame).map(|block| {
                     Some(match wanted {
                         Some(wanted) if !wanted.may_match(&block.info) => Item::Skipped(block.info),

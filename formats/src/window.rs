@@ -134,7 +134,7 @@ impl<R: Read> Window<R> {
         }
     }
 
-    /// Whether stretches will be skipped from here on.
+    /// Whether the next block is likely to be skipped as this one was: then reading ahead is wasted.
     pub(crate) fn expect_skips(&mut self, skips: bool) {
         if let Self::Mapped(window) = self {
             window.expect_skips(skips);
