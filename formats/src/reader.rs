@@ -266,15 +266,11 @@ impl<R: Read> TraceReader<R> {
         }
         let total = frame.total_len();
         let offset = self.window.offset();
-        let bytes = self.window.want(total.min(FRAME_LEN + block::HEAD_START_LEN))?;
-        let head_len = bytes.get(FRAME_LEN..).and_then(block::head_len);
-        let Some(end) = head_len.map(|len| FRAME_LEN + len).filter(|end| *end <= total) else {
-            return Ok(None);
-        };
+        let end = total.min(FRAME_LEN + block::HEAD_MAX);
         let bytes = self.window.want(end)?;
         let info = bytes
             .get(FRAME_LEN..end)
-            .and_then(|head| EventsBlock::info_of(head, offset, frame));
+            .and_then(|bytes| EventsBlock::info_of(bytes, offset, frame));
         let Some(info) = info.filter(|info| !wanted.may_match(info)) else {
             return Ok(None);
         };

@@ -18,6 +18,9 @@ fn read_where(bytes: &[u8], wanted: &Predicate) -> (Vec<Item>, Summary) {
     (items, reader.summary().clone())
 }
 
+/// Bytes of the heads of the blocks of `small_trace`: statistics and 14 columns.
+const HEAD: usize = 76 + 14 * 12;
+
 /// What the second of the three blocks of `small_trace` cannot hold.
 fn last_block_only() -> Predicate {
     Predicate {
@@ -56,7 +59,7 @@ fn no_condition_reads_every_block() {
 fn damage_in_the_columns_of_a_skipped_block_is_not_seen() {
     let whole = small_trace();
     let (at, len) = frames(&whole)[5];
-    for damaged in at + 32 + 76 + 14 * 12..at + len {
+    for damaged in at + 32 + HEAD..at + len {
         let mut bytes = whole.clone();
         bytes[damaged] ^= 0xff;
         let (items, summary) = read_where(&bytes, &last_block_only());
@@ -74,7 +77,7 @@ fn damage_in_the_columns_of_a_skipped_block_is_not_seen() {
 fn damage_in_the_head_of_a_block_never_costs_the_next_one() {
     let whole = small_trace();
     let (at, _) = frames(&whole)[5];
-    for damaged in at..at + 32 + 76 + 14 * 12 {
+    for damaged in at..at + 32 + HEAD {
         for flip in [1, 0x80, 0xff] {
             let mut bytes = whole.clone();
             bytes[damaged] ^= flip;

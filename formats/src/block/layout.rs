@@ -11,15 +11,11 @@ pub(crate) const BLOCK_STATS_LEN: usize = 68;
 /// Bytes of one directory entry.
 const ENTRY_LEN: usize = 12;
 
-/// Bytes of a payload that tell how long its head is.
-pub(crate) const HEAD_START_LEN: usize = BLOCK_STATS_LEN + 8;
+/// Statistics, runs and number of columns; then the directory.
+const FIXED_LEN: usize = BLOCK_STATS_LEN + 8;
 
-/// Bytes of the head, which is statistics and directory, of a payload that starts like this. `None` when this is
-/// too short to tell, or claims too many columns.
-pub(crate) fn head_len(start: &[u8]) -> Option<usize> {
-    let columns = Cursor(start.get(BLOCK_STATS_LEN + 4..)?).u32()? as usize;
-    (columns <= limits::COLUMNS).then_some(HEAD_START_LEN + columns * ENTRY_LEN)
-}
+/// Bytes within which every head ends.
+pub(crate) const HEAD_MAX: usize = FIXED_LEN + limits::COLUMNS * ENTRY_LEN;
 
 /// A page is an address divided by this, whatever the page size of the machine.
 pub(super) const PAGE_BITS: u32 = 12;
@@ -132,9 +128,9 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// From the head of a payload of this length, or more of it.
+    /// From the first bytes of a payload of this length, at least [`HEAD_MAX`] of them if there are as many.
     pub(super) fn parse(
-        head: &[u8],
+        bytes: &[u8],
         payload_len: usize,
         offset: u64,
         events: u32,
@@ -144,12 +140,12 @@ impl Directory {
             what: "EVENTS",
             detail: "its directory is cut short".into(),
         };
-        let mut cursor = Cursor(head);
+        let mut cursor = Cursor(bytes);
         let info = BlockInfo::take_stats(&mut cursor, offset).ok_or_else(cut)?;
         let runs = cursor.u32().ok_or_else(cut)?;
         let columns = cursor.u32().ok_or_else(cut)?;
         info.check(events, runs)?;
-        let (entries, end) = take_directory(&mut cursor, columns, HEAD_START_LEN, offset, cut)?;
+        let (entries, end) = take_directory(&mut cursor, columns, FIXED_LEN, offset, cut)?;
         if end != payload_len {
             let (expected, actual) = (end as u64, payload_len as u64);
             return Err(FormatError::Corrupt {

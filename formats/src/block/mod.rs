@@ -12,7 +12,7 @@ pub(crate) mod residual;
 mod statistics;
 
 pub(crate) use encode::BlockEncoder;
-pub(crate) use layout::{BLOCK_STATS_LEN, HEAD_START_LEN, head_len};
+pub(crate) use layout::{BLOCK_STATS_LEN, HEAD_MAX};
 
 use crate::error::Result;
 use crate::frame::RecordFrame;
@@ -69,10 +69,11 @@ impl EventsBlock {
         })
     }
 
-    /// The statistics in the head of a payload, when it is one of this frame.
-    pub(crate) fn info_of(head: &[u8], offset: u64, frame: RecordFrame) -> Option<BlockInfo> {
+    /// The statistics in the head of a payload, of which these are the first [`HEAD_MAX`] bytes or all, when it is
+    /// one of this frame.
+    pub(crate) fn info_of(bytes: &[u8], offset: u64, frame: RecordFrame) -> Option<BlockInfo> {
         let payload_len = frame.payload_len as usize;
-        let parsed = layout::Directory::parse(head, payload_len, offset, frame.events);
+        let parsed = layout::Directory::parse(bytes, payload_len, offset, frame.events);
         parsed.ok().map(|(info, _)| info)
     }
 

@@ -306,15 +306,16 @@ pub(crate) fn read(bytes: &[u8]) -> (Vec<Item>, Summary) {
     (items, reader.summary().clone())
 }
 
+/// Decodes with a decoder of its own.
+pub(crate) fn decode(block: &EventsBlock, want: Projection, into: &mut Columns) -> Result<(), FormatError> {
+    BlockDecoder::new()?.decode(block, want, into)
+}
+
 pub(crate) fn columns(item: &Item) -> Option<Columns> {
     let Item::Events(block) = item else { return None };
     let mut columns = Columns::default();
     decode(block, Projection::ALL, &mut columns).unwrap();
     Some(columns)
-}
-
-pub(crate) fn decode(block: &EventsBlock, want: Projection, into: &mut Columns) -> Result<(), FormatError> {
-    BlockDecoder::new()?.decode(block, want, into)
 }
 
 /// The events of each readable block, in the order in which they come out.

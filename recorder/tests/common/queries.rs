@@ -56,8 +56,8 @@ pub struct Queries {
 pub fn queries(trace: &Path) -> Queries {
     let mut reader = TraceReader::new(BufReader::new(File::open(trace).unwrap())).unwrap();
     let mut objects = HashMap::new();
-    let mut columns = Columns::default();
     let mut decoder = BlockDecoder::new().unwrap();
+    let mut columns = Columns::default();
     let mut queries = Queries::default();
     let mut faults: Vec<(u64, u32, QueryFault)> = Vec::new();
     while let Some(item) = reader.next().unwrap() {
