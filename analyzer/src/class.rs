@@ -1,7 +1,7 @@
 //! The classes of faults, and the packed byte in which a trace stores class, access and origin of a row: the only
 //! place that knows its bits.
 
-use pf_formats::{Access, Origin};
+use pf_formats::{Access, FaultClass, Origin};
 
 /// How a fault ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +26,16 @@ impl Class {
             Self::Major => "major",
             Self::Minor => "minor",
             Self::Failed => "failed",
+        }
+    }
+}
+
+impl From<Class> for FaultClass {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Major => Self::Major,
+            Class::Minor => Self::Minor,
+            Class::Failed => Self::Failed,
         }
     }
 }

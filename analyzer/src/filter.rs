@@ -7,7 +7,7 @@ use crate::pattern::Pattern;
 use crate::queries::select::IdSet;
 use crate::schema::Column;
 use crate::session::Session;
-use pf_formats::{BlockInfo, Query};
+use pf_formats::{FaultClass, Predicate, Query};
 use polars::prelude::{BooleanChunked, ChunkCompareIneq, DataFrame, NewChunkedArray, PlHashMap};
 use std::borrow::Cow;
 
@@ -74,26 +74,25 @@ impl Filter {
         columns
     }
 
-    /// Whether a block can hold a fault that passes, judged by its ranges.
+    /// What a block can be judged by before it is decoded. Times count from `start_ns`, and do not before that is known.
     #[must_use]
-    pub fn may_pass(&self, block: &BlockInfo, session: &Session) -> bool {
-        let start = session.start_ns();
-        let too_early = self
-            .from_ns
-            .is_some_and(|from| session.since_start_ns(block.ts_max) < from);
-        let too_late = self
-            .to_ns
-            .is_some_and(|to| block.ts_min >= start.saturating_add(to));
-        let too_fast = self.min_latency_ns.is_some_and(|min| block.latency_max < min);
-        let too_slow = self.max_latency_ns.is_some_and(|max| block.latency_min > max);
-        let wrong_class = match self.class {
-            Some(Class::Major) => block.majors == 0,
-            Some(Class::Minor) => block.majors == block.events,
-            // The statistics of a block do not tell.
-            Some(Class::Failed) | None => false,
-        };
-        let no_query = self.queries.as_ref().is_some_and(IdSet::is_empty);
-        !(no_query || too_early || too_late || too_fast || too_slow || wrong_class)
+    pub fn predicate(&self, start_ns: Option<u64>) -> Predicate {
+        if self.queries.as_ref().is_some_and(IdSet::is_empty) {
+            return Predicate::nothing();
+        }
+        let since = |time_ns: u64| start_ns.map(|start| start.saturating_add(time_ns));
+        let any_or = |list: &[u32]| (!list.is_empty()).then(|| list.to_vec());
+        Predicate {
+            // From 0 nothing is cut, as in `mask`.
+            from_ns: self.from_ns.filter(|&from| from > 0).and_then(since),
+            to_ns: self.to_ns.and_then(since),
+            pids: any_or(&self.pids),
+            tids: any_or(&self.tids),
+            pages: None,
+            class: self.class.map(FaultClass::from),
+            min_latency_ns: self.min_latency_ns,
+            max_latency_ns: self.max_latency_ns,
+        }
     }
 
     /// One flag per row; `None` when every row passes.

@@ -1,14 +1,14 @@
 //! Opens a trace, from a file or standard input, and says in one line what to do when that fails.
 
-use pf_formats::{FormatError, TraceReader};
+use pf_formats::{AnyStream, FormatError, TraceReader};
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal, Read, Seek};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 /// A trace ready to be scanned.
 pub struct Input {
     /// Its reader, past the header.
-    pub reader: TraceReader<Box<dyn Read>>,
+    pub reader: TraceReader<AnyStream>,
     /// Size, when it is a regular file.
     pub size: Option<u64>,
     /// Device and inode, when it is a regular file, also as standard input: results must not go there.
@@ -94,7 +94,7 @@ impl Source {
         Ok(source)
     }
 
-    /// The trace from its start. One at a time: they may share a position.
+    /// The trace from its start. One at a time: where files cannot be read by position, they share one.
     ///
     /// # Errors
     /// One line with a hint.
@@ -102,12 +102,10 @@ impl Source {
         let Some(copy) = &self.copy else {
             return open(&self.path);
         };
-        let mut file = copy.try_clone()?;
-        file.rewind()?;
+        let file = copy.try_clone()?;
         let size = file.metadata().ok().map(|metadata| metadata.len());
         let name = crate::text::escape(&self.path.display().to_string());
-        let buffered: Box<dyn Read> = Box::new(BufReader::with_capacity(1 << 18, file));
-        let reader = TraceReader::new(buffered).map_err(|error| explain_format(&name, &error))?;
+        let reader = TraceReader::open(file).map_err(|error| explain_format(&name, &error))?;
         Ok(Input {
             reader,
             size,
@@ -122,11 +120,12 @@ impl Source {
 /// One line with a hint.
 pub fn open(path: &Path) -> anyhow::Result<Input> {
     let name = crate::text::escape(&path.display().to_string());
-    let (input, size, identity): (Box<dyn Read>, _, _) = if path.as_os_str() == "-" {
+    let (reader, size, identity) = if path.as_os_str() == "-" {
         if io::stdin().is_terminal() {
             anyhow::bail!("standard input is a terminal: pipe a trace into it, or give a file");
         }
-        (Box::new(io::stdin().lock()), None, stdin_identity())
+        let stream: AnyStream = Box::new(io::stdin());
+        (TraceReader::new(stream), None, stdin_identity())
     } else {
         let file = File::open(path).map_err(|error| explain_open(path, &name, &error))?;
         let metadata = file
@@ -137,13 +136,12 @@ pub fn open(path: &Path) -> anyhow::Result<Input> {
         }
         let identity = identity(&file);
         (
-            Box::new(file),
+            TraceReader::open(file),
             metadata.is_file().then_some(metadata.len()),
             identity,
         )
     };
-    let buffered: Box<dyn Read> = Box::new(BufReader::with_capacity(1 << 18, input));
-    let reader = TraceReader::new(buffered).map_err(|error| explain_format(&name, &error))?;
+    let reader = reader.map_err(|error| explain_format(&name, &error))?;
     Ok(Input {
         reader,
         size,

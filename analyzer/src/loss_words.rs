@@ -17,7 +17,7 @@ const SHOWN: usize = 5;
 const THREADS_SHOWN: usize = 3;
 
 /// Reasons that cost no fault but leave something else incomplete: what is missing, one and several, and what follows.
-const INCOMPLETE: [(LossReason, [&str; 2], &str); 4] = [
+const INCOMPLETE: [(LossReason, [&str; 2], &str); 5] = [
     (
         LossReason::Sideband,
         [
@@ -40,6 +40,11 @@ const INCOMPLETE: [(LossReason, [&str; 2], &str); 4] = [
         LossReason::Query,
         ["record of a query", "records of queries"],
         "those queries are in no table, or without their text",
+    ),
+    (
+        LossReason::Later,
+        ["thing other than a fault", "things other than faults"],
+        "a later pfanalyze tells what",
     ),
 ];
 
@@ -194,6 +199,7 @@ pub fn reason_in_words(reason: LossReason) -> &'static str {
         LossReason::Stack => "stacks could not be passed on",
         LossReason::Query => "records of queries could not be passed on",
         LossReason::Damage => "the trace was damaged there, and repaired",
+        LossReason::Later | LossReason::LaterEvents => "for a reason that only a later pfanalyze knows",
     }
 }
 

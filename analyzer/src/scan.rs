@@ -1,12 +1,15 @@
-//! The engine: streams a trace once, block by block, and shows every query the faults that pass the filter.
-//! Memory is one block plus what the queries keep.
+//! The engine: streams a trace once, block by block, and shows every query the faults that pass the filter. Blocks are
+//! decoded on other threads; frames, filters and queries stay on this one. Memory is a few blocks plus what the
+//! queries keep.
 
 use crate::error::AnalyzeError;
 use crate::filter::{Filter, NameCache};
 use crate::frame;
 use crate::schema::Column;
 use crate::session::Session;
-use pf_formats::{BlockDecoder, Columns, Damage, EventsBlock, Item, Projection, Query as Row, TraceReader};
+use pf_formats::{
+    Damage, DecodeAhead, DecodedBlock, Item, Predicate, Projection, Query as Row, Step, TraceReader, Wanted,
+};
 use polars::prelude::DataFrame;
 use std::io::Read;
 
@@ -31,43 +34,49 @@ pub trait Query {
 /// # Errors
 /// I/O errors of the input and errors of the queries. Damage is no error: it is in the returned session.
 pub fn scan<R: Read>(
-    mut reader: TraceReader<R>,
+    reader: TraceReader<R>,
     filter: &Filter,
     queries: &mut [&mut dyn Query],
     tick: &mut dyn FnMut(u64),
 ) -> Result<Session, AnalyzeError> {
     let mut session = Session::new(reader.header().clone());
-    let mut wanted: Vec<Column> = queries.iter().flat_map(|query| query.columns()).collect();
-    let decode = !wanted.is_empty();
-    wanted.extend(filter.columns());
-    wanted.sort_unstable();
-    wanted.dedup();
-    let mut blocks = Blocks {
-        wanted,
-        columns: Columns::default(),
-        decoder: BlockDecoder::new()?,
-        cache: NameCache::default(),
+    let mut columns: Vec<Column> = queries.iter().flat_map(|query| query.columns()).collect();
+    let decode = !columns.is_empty();
+    columns.extend(filter.columns());
+    columns.sort_unstable();
+    columns.dedup();
+    // Without queries every block is looked at all the same: is it whole?
+    let predicate = |start_ns| {
+        if decode {
+            filter.predicate(start_ns)
+        } else {
+            Predicate::default()
+        }
     };
-    while let Some(item) = reader.next()? {
-        match item {
-            Item::Meta(meta) => session.see_meta(*meta),
-            Item::Dict(dict) => session.dicts.learn(dict),
-            Item::Timeline(entries) => session.see_timeline(&entries),
-            Item::Loss(losses) => session.see_losses(&losses),
-            Item::Queries(rows) => {
-                session.see_queries(&rows);
-                for row in rows.iter().filter(|row| filter.passes_query(row, &session)) {
-                    queries.iter_mut().for_each(|query| query.row(row, &session));
-                }
-            }
-            Item::Footer(footer) => session.see_footer(*footer),
-            Item::Damage(damage) => session.see_damage(damage),
-            Item::Events(block) => {
+    let stored = if decode {
+        frame::projection_of(&columns)
+    } else {
+        Projection::NONE
+    };
+    let mut start_ns = None;
+    let mut wanted = Wanted {
+        predicate: predicate(start_ns),
+        columns: stored.union(Projection::CLASS),
+    };
+    let mut cache = NameCache::default();
+    let mut steps = DecodeAhead::new(reader);
+    while let Some(step) = steps.next(&wanted)? {
+        match step {
+            Step::Item(item) => see(item, filter, queries, &mut session),
+            Step::Block(block) => {
                 session.announce_block(&block.info);
-                let is_wanted = decode && filter.may_pass(&block.info, &session);
-                if blocks.decode(&block, is_wanted, &mut session) {
-                    if is_wanted {
-                        let frame = blocks.frame(filter, &session)?;
+                if is_sound(block, &mut session) {
+                    if decode {
+                        let whole = frame::build(&mut block.columns, &columns, &session)?;
+                        let frame = match filter.mask(&whole, &session, &mut cache)? {
+                            Some(mask) => whole.filter_seq(&mask)?,
+                            None => whole,
+                        };
                         session.passed = session.passed.saturating_add(frame.height() as u64);
                         for query in queries.iter_mut() {
                             query.block(&frame, &session)?;
@@ -77,50 +86,54 @@ pub fn scan<R: Read>(
                 }
             }
         }
-        tick(reader.offset());
+        if session.known_start_ns() != start_ns {
+            start_ns = session.known_start_ns();
+            wanted.predicate = predicate(start_ns);
+        }
+        tick(steps.reader().offset());
     }
-    session.finished = reader.summary().finished;
-    session.bytes = reader.offset();
+    session.finished = steps.reader().summary().finished;
+    session.bytes = steps.reader().offset();
     Ok(session)
 }
 
-struct Blocks {
-    wanted: Vec<Column>,
-    columns: Columns,
-    decoder: BlockDecoder,
-    cache: NameCache,
+/// Everything but the faults.
+fn see(item: Item, filter: &Filter, queries: &mut [&mut dyn Query], session: &mut Session) {
+    match item {
+        Item::Meta(meta) => session.see_meta(*meta),
+        Item::Dict(dict) => session.dicts.learn(dict),
+        Item::Timeline(entries) => session.see_timeline(&entries),
+        Item::Loss(losses) => session.see_losses(&losses),
+        Item::Queries(rows) => {
+            session.see_queries(&rows);
+            for row in rows.iter().filter(|row| filter.passes_query(row, session)) {
+                queries.iter_mut().for_each(|query| query.row(row, session));
+            }
+        }
+        Item::Footer(footer) => session.see_footer(*footer),
+        Item::Damage(damage) => session.see_damage(damage),
+        Item::Skipped(info) => {
+            session.announce_block(&info);
+            session.see_skipped(&info);
+        }
+        // They come decoded.
+        Item::Events(_) => {}
+    }
 }
 
-impl Blocks {
-    /// False when the block turns out to be damaged inside. Classes are counted of every block: its
-    /// statistics do not tell of failed faults.
-    fn decode(&mut self, block: &EventsBlock, is_wanted: bool, session: &mut Session) -> bool {
-        let projection = if is_wanted {
-            frame::projection_of(&self.wanted).union(Projection::CLASS)
-        } else {
-            Projection::CLASS
-        };
-        if let Err(error) = self.decoder.decode(block, projection, &mut self.columns) {
-            session.see_damage(Damage {
-                offset: block.info.offset,
-                bytes: 0,
-                reason: error.to_string(),
-                frames_missing: 1,
-                frames_seen: 1,
-                events_missing: u64::from(block.info.events),
-            });
-            return false;
-        }
-        session.see_columns(&self.columns);
-        true
+/// False when the block turns out to be damaged inside.
+fn is_sound(block: &DecodedBlock, session: &mut Session) -> bool {
+    if let Some(error) = &block.error {
+        session.see_damage(Damage {
+            offset: block.info.offset,
+            bytes: 0,
+            reason: error.to_string(),
+            frames_missing: 1,
+            frames_seen: 1,
+            events_missing: u64::from(block.info.events),
+        });
+        return false;
     }
-
-    /// The filtered frame of what was decoded.
-    fn frame(&mut self, filter: &Filter, session: &Session) -> Result<DataFrame, AnalyzeError> {
-        let whole = frame::build(&mut self.columns, &self.wanted, session)?;
-        Ok(match filter.mask(&whole, session, &mut self.cache)? {
-            Some(mask) => whole.filter_seq(&mask)?,
-            None => whole,
-        })
-    }
+    session.see_columns(&block.columns);
+    true
 }

@@ -6,7 +6,9 @@ use crate::class::{Class, ClassBits};
 use crate::dicts::Dicts;
 use crate::losses::Losses;
 use crate::sampling::Sampling;
-use pf_formats::{Columns, Damage, Footer, Happening, Header, Loss, LossReason, Meta, TimelineEntry, Totals};
+use pf_formats::{
+    BlockInfo, Columns, Damage, Footer, Happening, Header, Loss, LossReason, Meta, TimelineEntry, Totals,
+};
 use std::collections::BTreeMap;
 
 /// Places of damage kept one by one; beyond this only their number is.
@@ -103,11 +105,12 @@ impl Session {
     /// When the recording began; without its record, the first event read.
     #[must_use]
     pub fn start_ns(&self) -> u64 {
-        self.meta
-            .as_ref()
-            .map(|meta| meta.start_ns)
-            .or(self.first_ns)
-            .unwrap_or(0)
+        self.known_start_ns().unwrap_or(0)
+    }
+
+    /// `None` as long as neither was read.
+    pub(crate) fn known_start_ns(&self) -> Option<u64> {
+        self.meta.as_ref().map(|meta| meta.start_ns).or(self.first_ns)
     }
 
     /// When the recording ended, never before the end of the last fault read.
@@ -213,14 +216,26 @@ impl Session {
     }
 
     /// Before a block is looked at: without a meta record, time starts with the first block.
-    pub(crate) fn announce_block(&mut self, info: &pf_formats::BlockInfo) {
+    pub(crate) fn announce_block(&mut self, info: &BlockInfo) {
         self.first_ns.get_or_insert(info.ts_min);
     }
 
-    pub(crate) fn see_block(&mut self, info: &pf_formats::BlockInfo) {
+    pub(crate) fn see_block(&mut self, info: &BlockInfo) {
         self.last_ns = self.last_ns.max(info.end_max);
         self.events = self.events.saturating_add(u64::from(info.events));
         self.blocks = self.blocks.saturating_add(1);
+    }
+
+    /// A block that was not decoded: its statistics stand for its rows.
+    pub(crate) fn see_skipped(&mut self, info: &BlockInfo) {
+        for (class, count) in Class::ALL.iter().zip(&mut self.classes) {
+            *count = count.saturating_add(u64::from(match class {
+                Class::Major => info.majors,
+                Class::Minor => info.minors(),
+                Class::Failed => info.failed,
+            }));
+        }
+        self.see_block(info);
     }
 
     /// What every decoded block is looked at for, whether its rows pass a filter or not.

@@ -2,7 +2,8 @@
 //!
 //! `SPEC.md` in this crate's folder gives the exact bytes. Data flows one way: [`Event`]s, dictionary
 //! entries and timeline entries go into a [`TraceWriter`]; a [`TraceReader`] gives them back as
-//! [`Item`]s, also from a pipe, from a file still being written, and from a damaged one.
+//! [`Item`]s, also from a pipe, from a file still being written, and from a damaged one. [`DecodeAhead`] does so with
+//! the columns of the blocks, decoded on several threads, and a [`Predicate`] tells which blocks to skip.
 //!
 //! This crate knows neither BPF nor polars.
 
@@ -18,18 +19,24 @@ mod event;
 mod footer;
 mod frame;
 mod header;
+mod item;
 mod known;
 mod limits;
 mod loss;
+mod mapped;
 mod meta;
 mod metadata;
 mod packed;
+mod parallel;
+mod payload;
 mod places;
+mod predicate;
 mod query;
 mod query_record;
 mod reader;
 mod references;
 mod repair;
+mod source;
 mod stack;
 mod tables;
 mod timeline;
@@ -45,13 +52,17 @@ pub use error::FormatError;
 pub use event::{Access, Breakdown, CommId, Event, ObjectId, ObjectKind, Origin};
 pub use footer::{Accounting, Footer, Totals};
 pub use header::{CLOCK_MONOTONIC, Header, MAJOR, MINOR};
+pub use item::{Damage, Item, Summary};
 pub use loss::{Loss, LossReason};
 pub use meta::{Host, Meta};
+pub use parallel::{DecodeAhead, DecodedBlock, Step, Wanted};
 pub use places::{Place, Places};
+pub use predicate::{FaultClass, Predicate};
 pub use query::{Query, QueryEnd, QueryFaults, QueryId};
-pub use reader::{Damage, Item, Summary, TraceReader};
+pub use reader::TraceReader;
 pub use references::{Undefined, UndefinedNames};
 pub use repair::{Repair, repair};
+pub use source::{AnyStream, Via};
 pub use stack::{BuildId, Frame, FrameId, Inlined, StackId, StackNode, Symbol};
 pub use timeline::{Happening, TimelineEntry};
 pub use toll::BooksDropped;

@@ -1,5 +1,6 @@
-//! Reads a trace front to back from any input, and goes on behind damage.
+//! Reads a trace front to back from any input, skips blocks that nobody wants, and goes on behind damage.
 
+use std::fs::File;
 use std::io::Read;
 
 use crate::error::{FormatError, Result};
@@ -7,70 +8,14 @@ use crate::footer::{TRAILER_LEN, Trailer};
 use crate::frame::{CODEC, FRAME_LEN, Kind, RecordFrame, SYNC};
 use crate::header::HEADER_LEN;
 use crate::known::Known;
+use crate::source::{AnyStream, Via};
 use crate::window::Window;
 use crate::{
-    Dict, EventsBlock, Footer, Header, Loss, Meta, Query, TimelineEntry, limits, metadata, packed,
-    query_record,
+    BlockInfo, Damage, EventsBlock, Footer, Header, Item, Predicate, Summary, block, limits, metadata,
+    packed, query_record,
 };
 
-/// One record of a trace, or a place where records are missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item {
-    /// Circumstances of the recording.
-    Meta(Box<Meta>),
-    /// Dictionary entries; the same ones may come again.
-    Dict(Dict),
-    /// Mappings, names, births and ends.
-    Timeline(Vec<TimelineEntry>),
-    /// Events, not decoded yet.
-    Events(EventsBlock),
-    /// Queries that ended, or were open at the end.
-    Queries(Vec<Query>),
-    /// What the recording knows it lost.
-    Loss(Vec<Loss>),
-    /// Index and totals at the end.
-    Footer(Box<Footer>),
-    /// Bytes or records that are not there or not readable.
-    Damage(Damage),
-}
-
-/// A place where the trace is damaged.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Damage {
-    /// Where it starts in the file.
-    pub offset: u64,
-    /// Bytes passed over; 0 when records are missing without a trace.
-    pub bytes: u64,
-    /// What was found.
-    pub reason: String,
-    /// Records lost here, as far as their numbers tell.
-    pub frames_missing: u64,
-    /// Of these, records whose frame is whole: nothing about them is unknown but their contents.
-    pub frames_seen: u64,
-    /// Events lost here, as far as a surviving frame header tells; 0 when not known.
-    pub events_missing: u64,
-}
-
-/// What reading has shown so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// The trailer was found and is valid: the recording was completed.
-    pub finished: bool,
-    /// Damaged places.
-    pub damages: u32,
-    /// Bytes passed over in them.
-    pub damaged_bytes: u64,
-    /// Events in readable blocks.
-    pub events: u64,
-    /// Readable blocks.
-    pub blocks: u64,
-    /// Records lost, as far as their numbers tell.
-    pub frames_missing: u64,
-    /// Where the footer ends, as the trailer has it.
-    pub footer_end: Option<u64>,
-}
-
-/// Reads one trace. Holds at most one record in memory.
+/// Reads one trace. Holds at most one record in memory, and the buffers of blocks for the next ones.
 pub struct TraceReader<R: Read> {
     window: Window<R>,
     header: Header,
@@ -90,14 +35,38 @@ struct Doubt {
     records: u32,
 }
 
+impl TraceReader<AnyStream> {
+    /// Opens a file in the way that suits it best: see [`Via`]. A regular file is read from its start.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn open(file: File) -> Result<Self> {
+        let via = Via::best(&file)?;
+        Self::open_via(file, via)
+    }
+
+    /// Opens a file in one way. A map that the system refuses becomes reads by position.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn open_via(file: File, via: Via) -> Result<Self> {
+        Self::begin(via.window(file)?)
+    }
+}
+
 impl<R: Read> TraceReader<R> {
-    /// Reads the header.
+    /// Reads the header of a stream.
     ///
     /// # Errors
     ///
     /// `Empty`, `NotATrace`, `BadHeader`, `Newer`, or a failure of the input.
     pub fn new(input: R) -> Result<Self> {
-        let mut window = Window::new(input);
+        Self::begin(Window::stream(input))
+    }
+
+    fn begin(mut window: Window<R>) -> Result<Self> {
         let bytes = window.want(HEADER_LEN)?;
         let header = Header::parse(bytes)?;
         window.consume(HEADER_LEN);
@@ -130,6 +99,17 @@ impl<R: Read> TraceReader<R> {
         &self.summary
     }
 
+    /// Whether the input is a stream: somebody else decides when it goes on.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        self.window.may_wait()
+    }
+
+    /// Takes back a block that is done with, so that reading the next one needs no new memory.
+    pub fn recycle(&mut self, block: EventsBlock) {
+        self.window.recycle(block.into_payload());
+    }
+
     /// The next record; `None` at the end.
     ///
     /// # Errors
@@ -140,12 +120,29 @@ impl<R: Read> TraceReader<R> {
         reason = "an iterator cannot lend the reader between items"
     )]
     pub fn next(&mut self) -> Result<Option<Item>> {
-        let item = self.next_item()?;
+        self.next_of(None)
+    }
+
+    /// As [`next`](Self::next), but blocks that cannot hold a wanted event come as [`Item::Skipped`]. Of those only
+    /// the frame and the statistics are read, except from a stream: neither the checksum of the payload nor its columns
+    /// are checked, so damage in them stays unseen. Where no record follows that continues the trace, the block is read all
+    /// the same: bytes may be missing from it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`next`](Self::next).
+    pub fn next_where(&mut self, wanted: &Predicate) -> Result<Option<Item>> {
+        self.next_of(Some(wanted))
+    }
+
+    fn next_of(&mut self, wanted: Option<&Predicate>) -> Result<Option<Item>> {
+        let item = self.next_item(wanted)?;
         match &item {
             Some(Item::Events(block)) => {
                 self.summary.events += u64::from(block.info.events);
                 self.summary.blocks += 1;
             }
+            Some(Item::Skipped(_)) => self.summary.blocks_skipped += 1,
             Some(Item::Damage(damage)) => {
                 self.summary.damages = self.summary.damages.saturating_add(1);
                 self.summary.damaged_bytes += damage.bytes;
@@ -157,7 +154,7 @@ impl<R: Read> TraceReader<R> {
         Ok(item)
     }
 
-    fn next_item(&mut self) -> Result<Option<Item>> {
+    fn next_item(&mut self, wanted: Option<&Predicate>) -> Result<Option<Item>> {
         loop {
             let bytes = self.window.want(FRAME_LEN)?;
             let bytes_left = bytes.len();
@@ -194,18 +191,27 @@ impl<R: Read> TraceReader<R> {
                     ..Damage::default()
                 })));
             }
-            if let Some(item) = self.record(frame)? {
+            if let Some(item) = self.record(frame, wanted)? {
                 return Ok(Some(item));
             }
         }
     }
 
     /// Reads the record of the frame at the current position; `None` for a kind that is not known.
-    fn record(&mut self, frame: RecordFrame) -> Result<Option<Item>> {
+    fn record(&mut self, frame: RecordFrame, wanted: Option<&Predicate>) -> Result<Option<Item>> {
         let total = frame.total_len();
         let kind = Kind::from_code(frame.kind);
         let name = kind.map_or("unknown", Kind::name);
         let offset = self.window.offset();
+        if let Some(wanted) = wanted
+            && kind == Some(Kind::Events)
+            && let Some(info) = self.unwanted(frame, wanted)?
+        {
+            self.window.skip(total);
+            self.window.expect_skips(true);
+            self.sequence = frame.sequence.saturating_add(1);
+            return Ok(Some(Item::Skipped(info)));
+        }
         let available = self.window.want(total)?;
         let Some(payload) = available.get(FRAME_LEN..total) else {
             let reason = format!(
@@ -228,7 +234,17 @@ impl<R: Read> TraceReader<R> {
                     found,
                 })
             }
-            Some(kind) => item(kind, frame, payload, offset, &mut self.known).map(Some),
+            Some(Kind::Events) => {
+                let payload = self.window.payload(FRAME_LEN, total);
+                self.window.expect_skips(false);
+                EventsBlock::parse(payload, offset, frame).map(|block| {
+                    Some(match wanted {
+                        Some(wanted) if !wanted.may_match(&block.info) => Item::Skipped(block.info),
+                        _ => Item::Events(block),
+                    })
+                })
+            }
+            Some(kind) => item(kind, payload, offset, &mut self.known),
         };
         self.window.consume(total);
         self.sequence = frame.sequence.saturating_add(1);
@@ -243,6 +259,30 @@ impl<R: Read> TraceReader<R> {
                 events_missing: frame.events_inside(),
             }))
         }))
+    }
+
+    /// What the block at the current position says of itself, when that rules out every wanted event and the
+    /// next record, or the end, is where the frame says.
+    fn unwanted(&mut self, frame: RecordFrame, wanted: &Predicate) -> Result<Option<BlockInfo>> {
+        if frame.codec != CODEC {
+            return Ok(None);
+        }
+        let total = frame.total_len();
+        let offset = self.window.offset();
+        let end = total.min(FRAME_LEN + block::HEAD_MAX);
+        let bytes = self.window.want(end)?;
+        let info = bytes
+            .get(FRAME_LEN..end)
+            .and_then(|bytes| EventsBlock::info_of(bytes, offset, frame));
+        let Some(info) = info.filter(|info| !wanted.may_match(info)) else {
+            return Ok(None);
+        };
+        let trace_id = self.header.trace_id;
+        let goes_on = self.window.peek(total)?.is_some_and(|next| {
+            next.is_empty()
+                || RecordFrame::parse(next, &trace_id).is_some_and(|next| next.sequence > frame.sequence)
+        });
+        Ok(goes_on.then_some(info))
     }
 
     /// Passes over bytes up to the next record that continues the trace, or the end. `broken` is the frame
@@ -296,8 +336,10 @@ impl<R: Read> TraceReader<R> {
         if self.doubt.records > limits::BROKEN_RECORDS_INSIDE {
             self.doubt.records = 0;
             let rest = self.doubt.until - here;
-            self.window
-                .consume(usize::try_from(rest).unwrap_or(usize::MAX).max(1));
+            let rest = usize::try_from(rest).unwrap_or(usize::MAX).max(1);
+            // Not more than a record; all of it, whatever happens to be at hand.
+            self.window.want(rest)?;
+            self.window.consume(rest);
         } else {
             self.window.consume(1);
         }
@@ -325,9 +367,9 @@ impl<R: Read> TraceReader<R> {
     }
 }
 
-/// The record in a payload whose checksum is right.
-fn item(kind: Kind, frame: RecordFrame, payload: &[u8], offset: u64, known: &mut Known) -> Result<Item> {
-    Ok(match kind {
+/// The record in a payload whose checksum is right. Blocks keep their payload, so they are none of those here.
+fn item(kind: Kind, payload: &[u8], offset: u64, known: &mut Known) -> Result<Option<Item>> {
+    Ok(Some(match kind {
         Kind::Meta => Item::Meta(Box::new(metadata::decode(payload, offset)?)),
         Kind::Dict => {
             let dict = metadata::decode(payload, offset)?;
@@ -338,9 +380,9 @@ fn item(kind: Kind, frame: RecordFrame, payload: &[u8], offset: u64, known: &mut
             let raw = packed::unpack(payload, offset, Kind::Timeline.name())?;
             Item::Timeline(metadata::decode(&raw, offset)?)
         }
-        Kind::Events => Item::Events(EventsBlock::parse(payload.to_vec(), offset, frame)?),
+        Kind::Events => return Ok(None),
         Kind::Queries => Item::Queries(query_record::decode(payload, offset)?),
         Kind::Loss => Item::Loss(metadata::decode(payload, offset)?),
         Kind::Footer => Item::Footer(Box::new(Footer::decode(payload, offset)?)),
-    })
+    }))
 }

@@ -242,7 +242,7 @@ impl<W: Write> Copying<W> {
                 self.rows.iter().try_for_each(|event| writer.push(event))?;
                 writer.flush_block()?;
             }
-            Item::Meta(_) | Item::Footer(_) | Item::Damage(_) => {}
+            Item::Meta(_) | Item::Footer(_) | Item::Damage(_) | Item::Skipped(_) => {}
         }
         Ok(())
     }

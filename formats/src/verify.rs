@@ -201,7 +201,8 @@ impl Walk {
                 self.passes(rows.iter().map(|row| row.end_ns).max());
             }
             Item::Loss(losses) => self.losses(losses),
-            Item::Footer(_) => {}
+            // Nothing is skipped here.
+            Item::Footer(_) | Item::Skipped(_) => {}
         }
         self.survey.intact();
     }
@@ -211,11 +212,9 @@ impl Walk {
         let counts = &mut self.counts;
         counts.blocks += 1;
         counts.events += u64::from(info.events);
-        let failed = columns.class.iter().filter(|class| **class & 2 != 0).count() as u64;
-        let majors = columns.class.iter().filter(|class| **class & 3 == 1).count() as u64;
-        counts.failed += failed;
-        counts.majors += majors;
-        counts.minors += u64::from(info.events) - failed - majors;
+        counts.failed += u64::from(info.failed);
+        counts.majors += u64::from(info.majors);
+        counts.minors += u64::from(info.minors());
         self.start_ns.get_or_insert(info.ts_min);
         self.passes(Some(info.end_max));
         let ends = columns.ts_ns.iter().zip(&columns.latency_ns);

@@ -9,7 +9,7 @@ pub mod select;
 
 use crate::error::AnalyzeError;
 use crate::session::Session;
-use pf_formats::{Item, Query, TraceReader};
+use pf_formats::{Item, Predicate, Query, TraceReader};
 use std::borrow::Cow;
 use std::io::Read;
 
@@ -36,7 +36,7 @@ pub fn own_words(query: &Query) -> Cow<'_, str> {
     }
 }
 
-/// Reads a trace for its queries alone: no block is decoded. Rows come after the faults that name them, so what needs
+/// Reads a trace for its queries alone: blocks are skipped. Rows come after the faults that name them, so what needs
 /// both reads twice.
 ///
 /// # Errors
@@ -46,11 +46,12 @@ pub fn each_row<R: Read>(
     mut see: impl FnMut(&Query, &Session),
 ) -> Result<(), AnalyzeError> {
     let mut session = Session::new(reader.header().clone());
-    while let Some(item) = reader.next()? {
+    let no_blocks = Predicate::nothing();
+    while let Some(item) = reader.next_where(&no_blocks)? {
         match item {
             Item::Meta(meta) => session.see_meta(*meta),
             // Without a meta record, time starts with the first block.
-            Item::Events(block) => session.announce_block(&block.info),
+            Item::Skipped(info) => session.announce_block(&info),
             Item::Queries(rows) => rows.iter().for_each(|row| see(row, &session)),
             _ => {}
         }

@@ -10,10 +10,11 @@ mod statistics;
 
 pub use decode::BlockDecoder;
 pub(crate) use encode::BlockEncoder;
-pub(crate) use layout::BLOCK_STATS_LEN;
+pub(crate) use layout::{BLOCK_STATS_LEN, HEAD_MAX};
 
 use crate::error::Result;
 use crate::frame::RecordFrame;
+use crate::payload::Payload;
 
 /// What a block holds, known without decoding it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,18 +53,28 @@ pub struct BlockInfo {
     pub tid_max: u32,
 }
 
+impl BlockInfo {
+    /// Minor faults, failed ones aside.
+    #[must_use]
+    pub fn minors(&self) -> u32 {
+        self.events
+            .saturating_sub(self.majors)
+            .saturating_sub(self.failed)
+    }
+}
+
 /// A block whose checksums are right and whose columns are not decoded yet; [`BlockDecoder`] does that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsBlock {
     /// Statistics of the block.
     pub info: BlockInfo,
-    payload: Vec<u8>,
+    payload: Payload,
     head: layout::Head,
 }
 
 impl EventsBlock {
     /// Reads the head; `offset` is that of the block's frame.
-    pub(crate) fn parse(payload: Vec<u8>, offset: u64, frame: RecordFrame) -> Result<Self> {
+    pub(crate) fn parse(payload: Payload, offset: u64, frame: RecordFrame) -> Result<Self> {
         let head = layout::Head::parse(&payload, offset, frame.events)?;
         head.check_len(payload.len())?;
         Ok(Self {
@@ -71,5 +82,18 @@ impl EventsBlock {
             payload,
             head,
         })
+    }
+
+    /// The statistics in the head of a payload, of which these are the first [`HEAD_MAX`] bytes or all, when it is
+    /// one of this frame.
+    pub(crate) fn info_of(bytes: &[u8], offset: u64, frame: RecordFrame) -> Option<BlockInfo> {
+        let head = layout::Head::parse(bytes, offset, frame.events).ok()?;
+        head.check_len(frame.payload_len as usize).ok()?;
+        Some(head.info)
+    }
+
+    /// The bytes, when the block is done with.
+    pub(crate) fn into_payload(self) -> Payload {
+        self.payload
     }
 }

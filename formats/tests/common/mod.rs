@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
 pub(crate) mod long;
+pub(crate) mod noise;
 pub(crate) mod raw;
 
 use pf_formats::{

@@ -1,0 +1,81 @@
+//! How a file is read best: which of the three ways suits the file at hand.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+
+use crate::Header;
+use crate::footer::{TRAILER_LEN, Trailer};
+use crate::header::HEADER_LEN;
+use crate::window::{Window, read_at};
+
+/// Any stream.
+pub type AnyStream = Box<dyn Read + Send>;
+
+/// A way of reading a file. All of them give the same items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A memory map, for finished traces: nothing is copied, and what is skipped is not even read. When
+    /// something cuts the file short meanwhile, or its disk fails, the system ends the process with SIGBUS.
+    Map,
+    /// Reads by position, for traces that are being written or were cut: such a file may get shorter.
+    Position,
+    /// Front to back, for pipes.
+    Stream,
+}
+
+impl Via {
+    /// The best way for this file. Its position is not moved where the system can read without doing so.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn best(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(Self::Stream);
+        }
+        Ok(if is_finished(file, metadata.len())? {
+            Self::Map
+        } else {
+            Self::Position
+        })
+    }
+
+    pub(crate) fn window(self, file: File) -> io::Result<Window<AnyStream>> {
+        Ok(match self {
+            Self::Map => match Window::mapped(&file) {
+                Ok(window) => window,
+                // Some file systems have no maps, and small machines no room for large ones.
+                Err(_) => Window::positioned(file),
+            },
+            Self::Position => Window::positioned(file),
+            Self::Stream => Window::stream(Box::new(file)),
+        })
+    }
+}
+
+/// Whether it ends with the trailer of the trace that it begins with.
+fn is_finished(file: &File, len: u64) -> io::Result<bool> {
+    let Some(trailer_at) = len.checked_sub(TRAILER_LEN as u64) else {
+        return Ok(false);
+    };
+    let (mut start, mut end) = ([0; HEADER_LEN], [0; TRAILER_LEN]);
+    if !fill(file, &mut start, 0)? || !fill(file, &mut end, trailer_at)? {
+        return Ok(false);
+    }
+    Ok(Header::parse(&start).is_ok_and(|header| Trailer::parse(&end, &header.trace_id).is_some()))
+}
+
+/// False when the file ends before.
+fn fill(file: &File, into: &mut [u8], at: u64) -> io::Result<bool> {
+    let mut got = 0;
+    while got < into.len() {
+        match read_at(file, &mut into[got..], at.saturating_add(got as u64)) {
+            Ok(0) => return Ok(false),
+            Ok(more) => got += more.min(into.len() - got),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
