@@ -178,7 +178,9 @@ pub fn full_blocks() -> Vec<Vec<u8>> {
 pub fn records() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for kind in [META, DICT, TIMELINE, LOSS, QUERIES, FOOTER] {
-        for payload in payloads(kind) {
+        // Every trace has a footer of its own, and all are alike.
+        let most = if kind == FOOTER { 3 } else { usize::MAX };
+        for payload in payloads(kind).into_iter().take(most) {
             let (packed, unpacked) = match kind {
                 TIMELINE => (Packed::All, Some(unpack(&payload))),
                 QUERIES => {
