@@ -92,6 +92,14 @@ tracked() {
 
 # --- the checks ------------------------------------------------------------------------------------
 
+rust_format() {
+    local bad=0
+    cargo fmt --all --check || bad=1
+    # A workspace of its own; what it does runs in the tests of the format, without libFuzzer.
+    cargo fmt --manifest-path formats/fuzz/Cargo.toml --check || bad=1
+    return "$bad"
+}
+
 clang_format() {
     clang-format --version
     tracked '*.c' '*.h' | xargs -0 --no-run-if-empty clang-format --dry-run --Werror
@@ -220,7 +228,7 @@ demo() {
 # --- all of it -------------------------------------------------------------------------------------
 
 step "environment" scripts/setup_environment.sh --dev
-step "rustfmt" cargo fmt --all --check
+step "rustfmt" rust_format
 step "clang-format" clang_format
 step "shellcheck" shell_scripts
 step "file sizes" file_sizes

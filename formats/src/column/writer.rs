@@ -36,8 +36,7 @@ impl ColumnWriter {
     /// Appends numbers of at most `width` bytes, in planes or in classes.
     pub(crate) fn write(&mut self, values: &[u64], width: usize, out: &mut Vec<u8>) -> io::Result<Storage> {
         let (storage, _) = self.cheaper(values, width);
-        self.write_as(storage, values, width, out)?;
-        Ok(storage)
+        self.write_as(storage, values, width, out)
     }
 
     /// Appends the candidate that takes the fewest bits: the same column after different transforms, the likeliest
@@ -62,8 +61,7 @@ impl ColumnWriter {
             return Ok((Transform::Plain, Storage::Planes));
         };
         let (transform, values) = candidates[index];
-        self.write_as(storage, values, width, out)?;
-        Ok((transform, storage))
+        Ok((transform, self.write_as(storage, values, width, out)?))
     }
 
     /// Appends values that name things: as differences, or as names where they are few. Leaves the differences in
@@ -86,8 +84,7 @@ impl ColumnWriter {
             self.names.write(width, &mut self.planes, out)?;
             return Ok((Transform::Plain, Storage::Names));
         }
-        self.write_as(storage, values, width, out)?;
-        Ok((Transform::Delta, storage))
+        Ok((Transform::Delta, self.write_as(storage, values, width, out)?))
     }
 
     /// The storage that takes fewer bits, and how many a row.
@@ -110,21 +107,61 @@ impl ColumnWriter {
         }
     }
 
+    /// Writes in this storage, or in planes where that turns out to be larger than the values themselves: the rows that
+    /// were looked at can mislead, a class for a large number takes 64 bits whatever the width, and a block of such
+    /// columns would not fit a record.
     fn write_as(
         &mut self,
         storage: Storage,
         values: &[u64],
         width: usize,
         out: &mut Vec<u8>,
-    ) -> io::Result<()> {
-        let Storage::Classes(mantissa) = storage else {
-            return self.planes.write(values, width, out);
+    ) -> io::Result<Storage> {
+        if let Storage::Classes(mantissa) = storage {
+            let start = out.len();
+            self.classes.clear();
+            self.below.clear();
+            classes::write(values, mantissa, &mut self.classes, &mut self.below);
+            self.planes.write_plane(&self.classes, out)?;
+            out.extend_from_slice(&self.below);
+            if out.len() - start <= values.len() * width {
+                return Ok(storage);
+            }
+            out.truncate(start);
+        }
+        self.planes.write(values, width, out)?;
+        Ok(Storage::Planes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::column::ColumnReader;
+
+    #[test]
+    fn a_column_that_is_noise_where_nobody_looked_takes_no_more_than_its_values() {
+        let small = [0, 1, 2, 3, 400, 401, 402, 403];
+        // The first 256 of each eighth of the rows are looked at.
+        let value = |row: usize| match row % 8192 {
+            0..256 => small[row * 5 % 8],
+            _ => (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48,
         };
-        self.classes.clear();
-        self.below.clear();
-        classes::write(values, mantissa, &mut self.classes, &mut self.below);
-        self.planes.write_plane(&self.classes, out)?;
-        out.extend_from_slice(&self.below);
-        Ok(())
+        let mut values: Vec<u64> = (0..65_536).map(value).collect();
+        let mut writer = ColumnWriter::new().unwrap();
+        let mut out = Vec::new();
+        assert_eq!(writer.cheaper(&values, 2).0, Storage::Classes(6));
+        let storage = writer.write(&values, 2, &mut out).unwrap();
+        assert!(out.len() <= 2 * 65_536 + 9, "{} bytes", out.len());
+        let mut back = Vec::new();
+        let mut reader = ColumnReader::new().unwrap();
+        reader.read(&out, storage, 2, 65_536, &mut back).unwrap();
+        assert_eq!(back, values);
+        out.clear();
+        let written = writer.write_names(&mut values, 2, &mut out).unwrap();
+        reader.read(&out, written.1, 2, 65_536, &mut back).unwrap();
+        assert_eq!(back, values);
     }
 }
