@@ -126,33 +126,42 @@ impl Columns {
         self.query.clear();
     }
 
-    /// Appends one row to every column; to an optional one as soon as a row has a value in it.
-    pub fn push(&mut self, event: &Event) {
-        let rows = self.len();
-        self.ts_ns.push(event.ts_ns);
-        self.latency_ns.push(event.latency_ns);
-        self.pid.push(event.pid);
-        self.tid.push(event.tid);
-        self.comm.push(event.comm.0);
-        self.cpu.push(event.cpu);
-        self.address.push(event.address);
-        self.ip.push(event.ip);
-        self.object.push(event.object.0);
-        self.object_page.push(event.object_page);
-        self.class.push(pack_class(event));
-        self.retries.push(event.retries);
-        if event.breakdown.is_some() || !self.blocked_ns.is_empty() {
-            let breakdown = event.breakdown.unwrap_or_default();
-            push_optional(&mut self.blocked_ns, rows, breakdown.blocked_ns);
-            push_optional(&mut self.runqueue_ns, rows, breakdown.runqueue_ns);
-            push_optional(&mut self.reclaim_ns, rows, breakdown.reclaim_ns);
-            push_optional(&mut self.lock_ns, rows, breakdown.lock_ns);
+    /// Appends rows to every column; to an optional one from the first row that has a value in it.
+    pub fn extend(&mut self, events: &[Event]) {
+        let rows = self.pid.len();
+        self.ts_ns.extend(events.iter().map(|event| event.ts_ns));
+        self.latency_ns
+            .extend(events.iter().map(|event| event.latency_ns));
+        self.pid.extend(events.iter().map(|event| event.pid));
+        self.tid.extend(events.iter().map(|event| event.tid));
+        self.comm.extend(events.iter().map(|event| event.comm.0));
+        self.cpu.extend(events.iter().map(|event| event.cpu));
+        self.address.extend(events.iter().map(|event| event.address));
+        self.ip.extend(events.iter().map(|event| event.ip));
+        self.object.extend(events.iter().map(|event| event.object.0));
+        self.object_page
+            .extend(events.iter().map(|event| event.object_page));
+        self.class.extend(events.iter().map(pack_class));
+        self.retries.extend(events.iter().map(|event| event.retries));
+        if !self.blocked_ns.is_empty() || events.iter().any(|event| event.breakdown.is_some()) {
+            let part = |of: fn(&Breakdown) -> u64| {
+                let breakdowns = events.iter().map(|event| event.breakdown.as_ref());
+                breakdowns.map(move |breakdown| breakdown.map_or(0, of))
+            };
+            extend_optional(&mut self.blocked_ns, rows, part(|breakdown| breakdown.blocked_ns));
+            extend_optional(
+                &mut self.runqueue_ns,
+                rows,
+                part(|breakdown| breakdown.runqueue_ns),
+            );
+            extend_optional(&mut self.reclaim_ns, rows, part(|breakdown| breakdown.reclaim_ns));
+            extend_optional(&mut self.lock_ns, rows, part(|breakdown| breakdown.lock_ns));
         }
-        if event.stack != StackId(0) || !self.stack.is_empty() {
-            push_optional(&mut self.stack, rows, event.stack.0);
+        if !self.stack.is_empty() || events.iter().any(|event| event.stack != StackId(0)) {
+            extend_optional(&mut self.stack, rows, events.iter().map(|event| event.stack.0));
         }
-        if event.query != QueryId(0) || !self.query.is_empty() {
-            push_optional(&mut self.query, rows, event.query.0);
+        if !self.query.is_empty() || events.iter().any(|event| event.query != QueryId(0)) {
+            extend_optional(&mut self.query, rows, events.iter().map(|event| event.query.0));
         }
     }
 
@@ -221,10 +230,10 @@ impl Columns {
     }
 }
 
-/// Appends a value behind `rows` others, which are zeros where the column was empty so far.
-fn push_optional<T: Copy + Default>(column: &mut Vec<T>, rows: usize, value: T) {
+/// Appends values behind `rows` others, which are zeros where the column was empty so far.
+fn extend_optional<T: Copy + Default>(column: &mut Vec<T>, rows: usize, values: impl Iterator<Item = T>) {
     column.resize(rows, T::default());
-    column.push(value);
+    column.extend(values);
 }
 
 /// The four small fields in one byte, as stored in the class column.

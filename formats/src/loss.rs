@@ -113,10 +113,7 @@ impl LossReason {
     /// Whether an event is missing for each count; the others are for information.
     #[must_use]
     pub fn costs_events(self) -> bool {
-        match self {
-            Self::Reserve | Self::NoEntry | Self::Queue | Self::State => true,
-            Self::Damage | Self::LaterEvents => true,
-            _ => false,
-        }
+        let recorder = matches!(self, Self::Reserve | Self::NoEntry | Self::Queue | Self::State);
+        recorder || matches!(self, Self::Damage | Self::LaterEvents)
     }
 }

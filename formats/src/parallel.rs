@@ -41,6 +41,10 @@ pub struct DecodedBlock {
 }
 
 /// One record in its place.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and a box would be new memory for each record"
+)]
 #[derive(Debug)]
 pub enum Step<'a> {
     /// Any record but a block that was decoded.

@@ -13,6 +13,9 @@ use crate::{
     metadata, packed, query_record,
 };
 
+/// Events that are put into columns together: as many as a fast cache holds.
+const ARRIVED: usize = 256;
+
 /// Writes one trace. Dropped without [`finish`](Self::finish), it leaves a file that lacks the open block
 /// and the footer, and is readable.
 pub struct TraceWriter<W: Write> {
@@ -24,7 +27,10 @@ pub struct TraceWriter<W: Write> {
     next_snapshot: u64,
     /// A write failed half-way: what follows would have wrong offsets.
     broken: bool,
+    /// Events of the open block that are not in its columns yet.
+    arrived: Vec<Event>,
     open: Columns,
+    open_events: usize,
     events: u64,
     encoder: BlockEncoder,
     queries: QueryEncoder,
@@ -51,7 +57,9 @@ impl<W: Write> TraceWriter<W> {
             written: bytes.len() as u64,
             next_snapshot: limits::SNAPSHOT_EVERY,
             broken: false,
+            arrived: Vec::with_capacity(ARRIVED),
             open: Columns::default(),
+            open_events: 0,
             events: 0,
             encoder: BlockEncoder::new()?,
             queries: QueryEncoder::new()?,
@@ -136,9 +144,14 @@ impl<W: Write> TraceWriter<W> {
     ///
     /// When `out` fails.
     pub fn push(&mut self, event: &Event) -> Result<()> {
-        self.open.push(event);
+        self.arrived.push(*event);
+        self.open_events += 1;
+        if self.arrived.len() == ARRIVED {
+            self.open.extend(&self.arrived);
+            self.arrived.clear();
+        }
         self.events += 1;
-        if self.open.len() >= limits::EVENTS_PER_BLOCK {
+        if self.open_events >= limits::EVENTS_PER_BLOCK {
             self.write_block()
         } else {
             Ok(())
@@ -215,14 +228,17 @@ impl<W: Write> TraceWriter<W> {
     }
 
     fn write_block(&mut self) -> Result<()> {
-        if self.open.is_empty() {
+        if self.open_events == 0 {
             return Ok(());
         }
+        self.open.extend(&self.arrived);
+        self.arrived.clear();
         self.begin();
         let info = self.encoder.encode(&self.open, &mut self.frame)?;
         let offset = self.written;
         self.end(Kind::Events, 0, info.events)?;
         self.open.clear();
+        self.open_events = 0;
         self.blocks.push(BlockInfo { offset, ..info });
         if self.written >= self.next_snapshot {
             self.snapshot()?;

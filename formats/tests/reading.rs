@@ -148,7 +148,7 @@ fn a_projection_fills_its_columns_and_no_others() {
 #[test]
 fn a_row_of_a_partial_projection_is_no_event() {
     let mut columns = Columns::default();
-    columns.push(&common::event(3));
+    columns.extend(&[common::event(3)]);
     assert_eq!(columns.event(0), Some(common::event(3)));
     assert_eq!((columns.event(1), columns.len()), (None, 1));
     columns.ip.clear();

@@ -83,11 +83,11 @@ fn a_block_holds_the_optional_columns_that_its_events_use_and_no_others() {
 fn columns_pushed_to_are_as_long_as_the_others_from_the_first_value_on() {
     let mut columns = Columns::default();
     for i in [0, 3, 4] {
-        columns.push(&if i == 3 {
+        columns.extend(&[if i == 3 {
             common::full_event(4)
         } else {
             common::event(i)
-        });
+        }]);
     }
     assert_eq!(columns.stack, [0, 1, 0]);
     assert_eq!(columns.blocked_ns, [0, 104, 0]);

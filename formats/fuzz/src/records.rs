@@ -125,7 +125,9 @@ fn again(item: &Item, same: bool) {
             let bytes = writer.finish(footer.totals.clone()).unwrap();
             assert_eq!(totals(&bytes), footer.totals);
         }
-        Item::Damage(_) | Item::Events(_) => panic!("nothing that could be written: {item:?}"),
+        Item::Damage(_) | Item::Events(_) | Item::Skipped(_) => {
+            panic!("nothing that could be written: {item:?}")
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The payload of a block to the columns a reader wants, and no others. The buffers are kept from block to block.
 
+use multiversion::multiversion;
+
 use super::layout::{Column, PAGE_BITS};
 use super::{EventsBlock, statistics};
 use crate::column::{ColumnReader, Storage, Transform, transform};
@@ -54,7 +56,7 @@ struct Decoding<'a> {
     block: &'a EventsBlock,
 }
 
-impl Decoding<'_> {
+impl<'a> Decoding<'a> {
     fn columns(&mut self, want: Projection, into: &mut Columns) -> Result<()> {
         let block = self.block;
         let wants = |part| want.contains(part);
@@ -88,11 +90,11 @@ impl Decoding<'_> {
             self.narrow(Column::Cpu, &mut into.cpu, |value| value as u16)?;
         }
         if wants(Projection::CLASS) {
-            self.narrow(Column::Class, &mut into.class, |value| value as u8)?;
+            self.bytes(Column::Class, &mut into.class)?;
             statistics::check_classes(&block.info, &into.class)?;
         }
         if wants(Projection::RETRIES) {
-            self.narrow(Column::Retries, &mut into.retries, |value| value as u8)?;
+            self.bytes(Column::Retries, &mut into.retries)?;
         }
         if wants(Projection::STACK) && holds(Column::Stack) {
             self.narrow(Column::Stack, &mut into.stack, |value| value as u32)?;
@@ -118,18 +120,29 @@ impl Decoding<'_> {
     }
 
     fn rows(&mut self, column: Column, rows: usize, values: &mut Vec<u64>) -> Result<Transform> {
-        let (offset, what) = (self.block.info.offset, column.name());
-        let undecodable = |detail| FormatError::Undecodable { offset, what, detail };
-        let entry = self.block.head.find(column);
-        let entry = entry.ok_or_else(|| undecodable("it is not in the block".to_owned()))?;
-        let (by, storage): (Transform, Storage) = entry.encoding(offset, what)?;
-        let body = entry.body(&self.block.payload);
-        let body = body.ok_or_else(|| undecodable("it is outside the block".to_owned()))?;
+        let (body, by, storage) = self.body(column)?;
+        let undecodable = self.undecodable(column);
         self.scratch
             .columns
             .read(body, storage, column.width(), rows, values)
             .map_err(undecodable)?;
         Ok(by)
+    }
+
+    /// The bytes of a column and how they are to be understood.
+    fn body(&self, column: Column) -> Result<(&'a [u8], Transform, Storage)> {
+        let (block, undecodable) = (self.block, self.undecodable(column));
+        let entry = block.head.find(column);
+        let entry = entry.ok_or_else(|| undecodable("it is not in the block".to_owned()))?;
+        let (by, storage) = entry.encoding(block.info.offset, column.name())?;
+        let body = entry.body(&block.payload);
+        let body = body.ok_or_else(|| undecodable("it is outside the block".to_owned()))?;
+        Ok((body, by, storage))
+    }
+
+    fn undecodable(&self, column: Column) -> impl Fn(String) -> FormatError + use<> {
+        let (offset, what) = (self.block.info.offset, column.name());
+        move |detail| FormatError::Undecodable { offset, what, detail }
     }
 
     /// A column that depends on no other.
@@ -159,12 +172,26 @@ impl Decoding<'_> {
     }
 
     /// As [`column`](Self::column), for one of smaller numbers.
-    fn narrow<T>(&mut self, column: Column, into: &mut Vec<T>, narrow: fn(u64) -> T) -> Result<()> {
+    fn narrow<T>(&mut self, column: Column, into: &mut Vec<T>, narrow: impl Fn(u64) -> T) -> Result<()> {
         let mut values = std::mem::take(&mut self.scratch.values);
         let done = self.column(column, &mut values);
         into.extend(values.iter().map(|value| narrow(*value)));
         self.scratch.values = values;
         done
+    }
+
+    /// A column of single bytes.
+    fn bytes(&mut self, column: Column, into: &mut Vec<u8>) -> Result<()> {
+        let rows = self.block.info.events as usize;
+        let (body, by, storage) = self.body(column)?;
+        if (by, storage) != (Transform::Plain, Storage::Planes) {
+            return self.narrow(column, into, |value| value as u8);
+        }
+        let undecodable = self.undecodable(column);
+        self.scratch
+            .columns
+            .read_bytes(body, rows, into)
+            .map_err(undecodable)
     }
 
     fn run_column(&mut self, column: Column, values: &mut Vec<u64>) -> Result<()> {
@@ -196,12 +223,13 @@ impl Decoding<'_> {
             (Column::RunComm, &mut into.comm),
         ] {
             self.run_column(column, &mut keys)?;
+            statistics::check_threads(&self.block.info, column, &keys)?;
             for (key, length) in keys.iter().zip(&self.scratch.lengths) {
                 out.resize(out.len() + *length as usize, *key as u32);
             }
         }
         self.scratch.values = keys;
-        statistics::check_threads(&self.block.info, &into.pid, &into.tid)
+        Ok(())
     }
 
     /// Times, where they are wanted, and latencies, which are left in the scratch.
@@ -272,14 +300,22 @@ impl Decoding<'_> {
         // With that, every page is below 2^52.
         statistics::check_pages(&self.block.info, &pages)?;
         self.column(Column::PageOffset, &mut into.address)?;
-        let offset_bits = into.address.iter().fold(0, |bits, offset| bits | offset);
+        let offset_bits = put_together(&mut into.address, &pages);
         if offset_bits >> PAGE_BITS != 0 {
             return Err(self.corrupt("bits of an offset in a page", (1 << PAGE_BITS) - 1, offset_bits));
-        }
-        for (address, page) in into.address.iter_mut().zip(&pages) {
-            *address |= page << PAGE_BITS;
         }
         self.scratch.pages = pages;
         Ok(())
     }
+}
+
+/// Addresses from offsets in pages. Returns the bits that are set in any offset.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn put_together(offsets: &mut [u64], pages: &[u64]) -> u64 {
+    let mut bits = 0;
+    for (offset, page) in offsets.iter_mut().zip(pages) {
+        bits |= *offset;
+        *offset |= page << PAGE_BITS;
+    }
+    bits
 }

@@ -2,14 +2,17 @@
 
 use rustc_hash::FxHashMap;
 
-use super::BlockInfo;
 use super::layout::{Column, Head, PAGE_BITS};
+use super::{BlockInfo, statistics};
 use crate::Columns;
 use crate::column::{ColumnWriter, Entry, Storage, Transform, transform};
 use crate::error::Result;
 
 /// A run is the events of one thread under one name.
 type RunKey = (u32, u32, u32);
+
+/// Threads whose run is found without a look into the table.
+const RECENT: usize = 64;
 
 /// Encodes blocks one after another.
 pub(crate) struct BlockEncoder {
@@ -75,18 +78,22 @@ impl BlockEncoder {
         self.runs.clear();
         self.run_numbers.clear();
         self.run_of.clear();
-        let mut last: Option<(RunKey, u32)> = None;
+        let mut recent: [Option<(RunKey, u32)>; RECENT] = [None; RECENT];
         let threads = events.pid.iter().zip(&events.tid).zip(&events.comm);
         for ((&pid, &tid), &comm) in threads {
             let key = (pid, tid, comm);
-            let number = match last {
-                Some((last_key, number)) if last_key == key => number,
-                _ => *self.run_numbers.entry(key).or_insert_with(|| {
-                    self.runs.push((key, 0));
-                    self.runs.len() as u32 - 1
-                }),
+            let seen = &mut recent[tid as usize % RECENT];
+            let number = match *seen {
+                Some((seen_key, number)) if seen_key == key => number,
+                _ => {
+                    let number = *self.run_numbers.entry(key).or_insert_with(|| {
+                        self.runs.push((key, 0));
+                        self.runs.len() as u32 - 1
+                    });
+                    *seen = Some((key, number));
+                    number
+                }
             };
-            last = Some((key, number));
             let count = &mut self.runs[number as usize].1;
             *count = count.wrapping_add(1);
             self.run_of.push(number);
@@ -113,14 +120,12 @@ impl BlockEncoder {
     }
 
     fn statistics(&self, events: &Columns) -> BlockInfo {
-        let ends = events.ts_ns.iter().zip(&events.latency_ns);
-        let end_max = ends.fold(0, |max, (ts, latency)| ts.saturating_add(*latency).max(max));
-        let (ts_min, ts_max) = range(&events.ts_ns);
-        let (address_min, address_max) = range(&events.address);
-        let (latency_min, latency_max) = range(&events.latency_ns);
-        let (pid_min, pid_max) = range(&events.pid);
-        let (tid_min, tid_max) = range(&events.tid);
-        let of_class = |bits: u8| events.class.iter().filter(|class| *class & 3 == bits).count() as u32;
+        let (ts_min, ts_max) = statistics::range(&events.ts_ns);
+        let (address_min, address_max) = statistics::range(&events.address);
+        let (latency_min, latency_max) = statistics::range(&events.latency_ns);
+        let (pid_min, pid_max) = range(self.runs.iter().map(|run| run.0.0));
+        let (tid_min, tid_max) = range(self.runs.iter().map(|run| run.0.1));
+        let (majors, failed) = statistics::of_class(&events.class);
         let threads = self
             .runs
             .chunk_by(|(left, _), (right, _)| (left.0, left.1) == (right.0, right.1));
@@ -130,13 +135,13 @@ impl BlockEncoder {
             threads: threads.count() as u32,
             ts_min,
             ts_max,
-            end_max,
+            end_max: statistics::last_end(&events.ts_ns, &events.latency_ns),
             page_min: address_min >> PAGE_BITS,
             page_max: address_max >> PAGE_BITS,
             latency_min,
             latency_max,
-            majors: of_class(1),
-            failed: of_class(2) + of_class(3),
+            majors,
+            failed,
             pid_min,
             pid_max,
             tid_min,
@@ -153,8 +158,8 @@ impl BlockEncoder {
 
     fn encode_times(&mut self, events: &Columns, ts_min: u64) -> Result<()> {
         self.load(&events.latency_ns);
-        self.latencies.clone_from(&self.values);
         self.store(Column::Latency, Transform::Plain)?;
+        std::mem::swap(&mut self.values, &mut self.latencies);
         self.load(&events.ts_ns);
         let mut start = 0;
         for (_, count) in &self.runs {
@@ -170,8 +175,8 @@ impl BlockEncoder {
         self.objects.clone_from(&self.values);
         self.column(Column::Object, ColumnWriter::write_names)?;
         self.load(&events.object_page);
-        self.object_pages.clone_from(&self.values);
-        transform::walk(&mut self.values, &self.objects);
+        std::mem::swap(&mut self.values, &mut self.object_pages);
+        transform::walk(&self.object_pages, &self.objects, &mut self.values);
         let candidates = [
             (Transform::Plain, &self.object_pages[..]),
             (Transform::Walk, &self.values[..]),
@@ -193,8 +198,8 @@ impl BlockEncoder {
 
     fn encode_pages(&mut self) -> Result<()> {
         let width = Column::Page.width();
-        self.values.clone_from(&self.pages);
-        transform::follow(&mut self.values, &self.objects, &self.object_pages, width);
+        let (objects, object_pages) = (&self.objects, &self.object_pages);
+        transform::follow(&self.pages, objects, object_pages, width, &mut self.values);
         self.differences.clone_from(&self.pages);
         transform::delta(&mut self.differences, width);
         let candidates = [
@@ -250,8 +255,8 @@ impl BlockEncoder {
         if self.runs.len() == 1 {
             self.values.extend(column.iter().map(|value| (*value).into()));
         } else {
-            let rows = self.order.iter().filter_map(|row| column.get(*row as usize));
-            self.values.extend(rows.map(|value| (*value).into()));
+            let rows = self.order.iter();
+            self.values.extend(rows.map(|row| column[*row as usize].into()));
         }
     }
 
@@ -299,9 +304,9 @@ impl BlockEncoder {
     }
 }
 
-fn range<T: Copy + Ord + Default>(values: &[T]) -> (T, T) {
-    let first = values.first().copied().unwrap_or_default();
-    values.iter().fold((first, first), |(low, high), value| {
-        (low.min(*value), high.max(*value))
-    })
+fn range(ids: impl Iterator<Item = u32> + Clone) -> (u32, u32) {
+    (
+        ids.clone().min().unwrap_or_default(),
+        ids.max().unwrap_or_default(),
+    )
 }

@@ -4,14 +4,16 @@
 //! not pass. One pass over a column that is in the cache anyway; columns that nobody asked for are
 //! not decoded for this.
 
+use multiversion::multiversion;
+
 use super::BlockInfo;
+use super::layout::Column;
 use crate::error::{FormatError, Result};
 
 /// First and last entry, and the last completion.
 pub(super) fn check_times(info: &BlockInfo, times: &[u64], latencies: &[u64]) -> Result<()> {
     let (ts_min, ts_max) = range(times);
-    let ends = times.iter().zip(latencies);
-    let end_max = ends.fold(0, |end, (ts, latency)| ts.saturating_add(*latency).max(end));
+    let end_max = last_end(times, latencies);
     equal(info, "ts_min against the events", ts_min, info.ts_min)?;
     equal(info, "ts_max against the events", ts_max, info.ts_max)?;
     equal(info, "end_max against the events", end_max, info.end_max)
@@ -33,11 +35,7 @@ pub(super) fn check_pages(info: &BlockInfo, pages: &[u64]) -> Result<()> {
 
 /// Major and failed faults, bits 0 and 1 of the class; a failed one is never major.
 pub(super) fn check_classes(info: &BlockInfo, classes: &[u8]) -> Result<()> {
-    let (mut majors, mut failed) = (0_u32, 0_u32);
-    for class in classes {
-        majors = majors.wrapping_add(u32::from(class & 3 == 1));
-        failed = failed.wrapping_add(u32::from(class >> 1 & 1));
-    }
+    let (majors, failed) = of_class(classes);
     equal(
         info,
         "majors against the events",
@@ -52,22 +50,53 @@ pub(super) fn check_classes(info: &BlockInfo, classes: &[u8]) -> Result<()> {
     )
 }
 
-/// Ranges of processes and threads.
-pub(super) fn check_threads(info: &BlockInfo, pids: &[u32], tids: &[u32]) -> Result<()> {
-    let (low, high) = range(pids);
-    equal(info, "pid_min against the events", low, info.pid_min.into())?;
-    equal(info, "pid_max against the events", high, info.pid_max.into())?;
-    let (low, high) = range(tids);
-    equal(info, "tid_min against the events", low, info.tid_min.into())?;
-    equal(info, "tid_max against the events", high, info.tid_max.into())
+/// Ranges of processes and threads, by the runs.
+pub(super) fn check_threads(info: &BlockInfo, column: Column, keys: &[u64]) -> Result<()> {
+    let (low, high) = range(keys);
+    match column {
+        Column::RunPid => {
+            equal(info, "pid_min against the events", low, info.pid_min.into())?;
+            equal(info, "pid_max against the events", high, info.pid_max.into())
+        }
+        Column::RunTid => {
+            equal(info, "tid_min against the events", low, info.tid_min.into())?;
+            equal(info, "tid_max against the events", high, info.tid_max.into())
+        }
+        _ => Ok(()),
+    }
 }
 
-fn range<T: Copy + Ord + Default + Into<u64>>(values: &[T]) -> (u64, u64) {
+/// How many are major, and how many failed.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+pub(super) fn of_class(classes: &[u8]) -> (u32, u32) {
+    let (mut majors, mut failed) = (0_u32, 0_u32);
+    for class in classes {
+        majors = majors.wrapping_add(u32::from(class & 3 == 1));
+        failed = failed.wrapping_add(u32::from(class >> 1 & 1));
+    }
+    (majors, failed)
+}
+
+/// Smallest and largest.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+pub(super) fn range(values: &[u64]) -> (u64, u64) {
     let first = values.first().copied().unwrap_or_default();
-    let (low, high) = values.iter().fold((first, first), |(low, high), value| {
-        (low.min(*value), high.max(*value))
-    });
-    (low.into(), high.into())
+    let (mut low, mut high) = (first, first);
+    for value in values {
+        low = low.min(*value);
+        high = high.max(*value);
+    }
+    (low, high)
+}
+
+/// The latest completion.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+pub(super) fn last_end(times: &[u64], latencies: &[u64]) -> u64 {
+    let mut last = 0;
+    for (ts, latency) in times.iter().zip(latencies) {
+        last = ts.saturating_add(*latency).max(last);
+    }
+    last
 }
 
 fn equal(info: &BlockInfo, what: &'static str, expected: u64, actual: u64) -> Result<()> {

@@ -9,6 +9,7 @@ pub(super) struct BitWriter<'a> {
 }
 
 impl<'a> BitWriter<'a> {
+    #[inline]
     pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
         Self {
             out,
@@ -33,6 +34,7 @@ impl<'a> BitWriter<'a> {
     }
 
     /// Writes what is left, up to a whole byte.
+    #[inline]
     pub(super) fn finish(self) {
         let bytes = self.filled.div_ceil(8) as usize;
         self.out.extend_from_slice(&self.pending.to_le_bytes()[..bytes]);

@@ -5,6 +5,8 @@
 //! an HDR histogram (http://hdrhistogram.org); the low `shift` bits follow. Classes from 255 on do not fit the byte: 255
 //! stands for all of them, and all 64 bits follow.
 
+use multiversion::multiversion;
+
 use super::bits::{BitWriter, bits_at};
 
 /// With more, class 255 would be a number of its own.
@@ -27,25 +29,28 @@ pub(super) fn class_of(value: u64, mantissa: u8) -> (u8, u32) {
     }
 }
 
-/// Appends the class of each number to one buffer and what is below to another.
+/// The class of each number, and the bits below one after another, which are appended.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 pub(super) fn write(values: &[u64], mantissa: u8, classes: &mut Vec<u8>, below: &mut Vec<u8>) {
     let mut bits = BitWriter::new(below);
-    classes.extend(values.iter().map(|value| {
-        let (class, count) = class_of(*value, mantissa);
+    classes.resize(values.len(), 0);
+    for (class, value) in classes.iter_mut().zip(values) {
+        let count;
+        (*class, count) = class_of(*value, mantissa);
         let kept = u64::MAX.checked_shl(count).unwrap_or(0);
         bits.push(value & !kept, count);
-        class
-    }));
+    }
     bits.finish();
 }
 
 /// Undoes [`write`]. `below` must hold exactly the bits that the classes ask for.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 pub(super) fn read(classes: &[u8], mantissa: u8, below: &[u8], values: &mut Vec<u64>) -> Result<(), String> {
     let table = table(mantissa);
-    let total: usize = classes
-        .iter()
-        .map(|class| table[usize::from(*class)].1 as usize)
-        .fold(0, usize::wrapping_add);
+    let mut total = 0_usize;
+    for class in classes {
+        total = total.wrapping_add(table[usize::from(*class)].1 as usize);
+    }
     if total.div_ceil(8) != below.len() {
         return Err(format!(
             "{} bytes of bits follow its classes, which ask for {}",
@@ -54,13 +59,12 @@ pub(super) fn read(classes: &[u8], mantissa: u8, below: &[u8], values: &mut Vec<
         ));
     }
     let mut at = 0_usize;
-    values.clear();
-    values.extend(classes.iter().map(|class| {
+    values.resize(classes.len(), 0);
+    for (value, class) in values.iter_mut().zip(classes) {
         let (base, count) = table[usize::from(*class)];
-        let value = base | bits_at(below, at, count);
+        *value = base | bits_at(below, at, count);
         at = at.wrapping_add(count as usize);
-        value
-    }));
+    }
     Ok(())
 }
 

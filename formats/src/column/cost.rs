@@ -6,7 +6,10 @@ use super::classes::class_of;
 
 /// Rows looked at, in slices spread over the column.
 const SLICES: usize = 8;
-const SLICE_ROWS: usize = 256;
+const SLICE_ROWS: usize = 128;
+
+/// With fewer bits classes are too wide for any times that were seen; with more only numbers below 512 fit.
+const MANTISSAS: std::ops::RangeInclusive<u8> = 2..=5;
 
 /// Estimates in bits for the whole column.
 pub(super) struct Cost {
@@ -51,7 +54,7 @@ impl Cost {
     /// Bits of a row of log-linear classes, and the mantissa for which they are fewest.
     pub(super) fn classes(&self) -> (f32, u8) {
         let mut best = (f32::INFINITY, 0);
-        for mantissa in 2..=super::classes::MAX_MANTISSA {
+        for mantissa in MANTISSAS {
             let mut below = 0_u64;
             let classes = self.sample.iter().map(|value| {
                 let (class, count) = class_of(*value, mantissa);

@@ -11,6 +11,9 @@ use crate::limits;
 /// With more different numbers the table is no longer small beside the rows.
 const MOST_NAMES: usize = 4096;
 
+/// Numbers whose place is found without a look into the table.
+const RECENT: usize = 64;
+
 /// Collects the different numbers of a column and writes it by them.
 #[derive(Default)]
 pub(super) struct NameWriter {
@@ -28,19 +31,23 @@ impl NameWriter {
         self.places.clear();
         self.names.clear();
         self.rows.clear();
-        let mut last = None;
+        let mut recent: [Option<(u64, u32)>; RECENT] = [None; RECENT];
         for &value in values {
-            let place = match last {
+            let seen = &mut recent[(value ^ value >> 6) as usize % RECENT];
+            let place = match *seen {
                 Some((number, place)) if number == value => place,
-                _ => *self.places.entry(value).or_insert_with(|| {
-                    self.names.push((value, 0));
-                    self.names.len() as u32 - 1
-                }),
+                _ => {
+                    let place = *self.places.entry(value).or_insert_with(|| {
+                        self.names.push((value, 0));
+                        self.names.len() as u32 - 1
+                    });
+                    *seen = Some((value, place));
+                    place
+                }
             };
             if self.names.len() > MOST_NAMES {
                 return None;
             }
-            last = Some((value, place));
             let count = &mut self.names[place as usize].1;
             *count = count.wrapping_add(1);
             self.rows.push(place);

@@ -5,12 +5,16 @@
 
 use std::io;
 
+use multiversion::multiversion;
 use zstd::zstd_safe::CParameter;
 
 use crate::bytes::Cursor;
 
 /// What is left of a column is noise in the low planes and almost constant above: higher levels gain nothing.
 const LEVEL: i32 = 1;
+
+/// Bytes that are tried to tell noise.
+const NOISE_SAMPLE: usize = 4096;
 
 const ZSTD: u32 = 0;
 const RAW: u32 = 1;
@@ -41,18 +45,31 @@ impl PlaneWriter {
 
     /// Appends the low `width` bytes of all values.
     pub(super) fn write(&mut self, values: &[u64], width: usize, out: &mut Vec<u8>) -> io::Result<()> {
-        let used = values.iter().fold(0, |bits, value| bits | value);
+        let used = used_bits(values);
         let present = (0..width).filter(|index| (used >> (8 * index)) as u8 != 0);
         out.push(present.clone().fold(0, |mask, index| mask | 1 << index));
         for index in present {
             let mut plane = std::mem::take(&mut self.plane);
-            plane.clear();
-            plane.extend(values.iter().map(|value| (value >> (8 * index)) as u8));
+            cut(values, 8 * index as u32, &mut plane);
             let done = self.write_plane(&plane, out);
             self.plane = plane;
             done?;
         }
         Ok(())
+    }
+
+    /// Whether the middle of a plane does not become smaller. Then the rest is not tried: the low planes of times are
+    /// noise in every block.
+    fn is_noise(&mut self, plane: &[u8]) -> io::Result<bool> {
+        let start = plane.len() / 2;
+        let middle = plane.get(start..start + NOISE_SAMPLE);
+        let Some(middle) = middle.filter(|_| plane.len() >= 8 * NOISE_SAMPLE) else {
+            return Ok(false);
+        };
+        self.packed.clear();
+        self.packed.reserve(zstd::zstd_safe::compress_bound(middle.len()));
+        let packed_len = self.zstd.compress_to_buffer(middle, &mut self.packed)?;
+        Ok(packed_len >= NOISE_SAMPLE)
     }
 
     /// Appends one plane.
@@ -63,6 +80,10 @@ impl PlaneWriter {
         };
         if let Some(first) = plane.first().filter(|first| is_constant(plane, **first)) {
             word(CONSTANT, usize::from(*first), &[]);
+            return Ok(());
+        }
+        if self.is_noise(plane)? {
+            word(RAW, plane.len(), plane);
             return Ok(());
         }
         self.packed.clear();
@@ -77,8 +98,32 @@ impl PlaneWriter {
     }
 }
 
+/// The bits that are set in any value.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+pub(super) fn used_bits(values: &[u64]) -> u64 {
+    let mut bits = 0;
+    for value in values {
+        bits |= value;
+    }
+    bits
+}
+
+/// The byte of each value from this bit on.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn cut(values: &[u64], shift: u32, plane: &mut Vec<u8>) {
+    plane.resize(values.len(), 0);
+    for (byte, value) in plane.iter_mut().zip(values) {
+        *byte = value.wrapping_shr(shift) as u8;
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 fn is_constant(plane: &[u8], first: u8) -> bool {
-    plane.iter().fold(0, |bits, byte| bits | (byte ^ first)) == 0
+    let mut bits = 0;
+    for byte in plane {
+        bits |= byte ^ first;
+    }
+    bits == 0
 }
 
 /// Turns planes back into columns.
@@ -158,6 +203,22 @@ impl PlaneReader {
         Ok(())
     }
 
+    /// Decodes a column of single bytes.
+    pub(super) fn read_bytes(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        rows: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        bytes.clear();
+        match cursor.u8() {
+            Some(0) => bytes.resize(rows, 0),
+            Some(1) => bytes.extend_from_slice(self.read_plane(cursor, rows)?),
+            _ => return Err("its planes are not those of a column of bytes".to_owned()),
+        }
+        Ok(())
+    }
+
     /// Decodes one plane.
     pub(super) fn read_plane(&mut self, cursor: &mut Cursor<'_>, rows: usize) -> Result<&[u8], String> {
         let inflated = &mut self.inflated[0];
@@ -195,22 +256,29 @@ fn inflate<'a>(
 }
 
 /// All planes in one pass, where they are few; values are written once.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 fn join(planes: &[(u32, &[u8])], constant: u64, rows: usize, values: &mut Vec<u64>) {
-    let wide = |byte: &u8, shift: u32| u64::from(*byte).wrapping_shl(shift);
-    values.clear();
+    values.resize(rows, 0);
     match planes {
-        [] => values.resize(rows, constant),
-        [(a, first)] => values.extend(first.iter().map(|x| constant | wide(x, *a))),
+        [] => values.fill(constant),
+        [(a, first)] => {
+            for (value, x) in values.iter_mut().zip(*first) {
+                *value = constant | u64::from(*x).wrapping_shl(*a);
+            }
+        }
         [(a, first), (b, second)] => {
-            let pairs = first.iter().zip(*second);
-            values.extend(pairs.map(|(x, y)| constant | wide(x, *a) | wide(y, *b)));
+            for ((value, x), y) in values.iter_mut().zip(*first).zip(*second) {
+                *value = constant | u64::from(*x).wrapping_shl(*a) | u64::from(*y).wrapping_shl(*b);
+            }
         }
         [(a, first), (b, second), (c, third), rest @ ..] => {
-            let triples = first.iter().zip(*second).zip(*third);
-            values.extend(triples.map(|((x, y), z)| constant | wide(x, *a) | wide(y, *b) | wide(z, *c)));
+            for (((value, x), y), z) in values.iter_mut().zip(*first).zip(*second).zip(*third) {
+                let two = u64::from(*x).wrapping_shl(*a) | u64::from(*y).wrapping_shl(*b);
+                *value = constant | two | u64::from(*z).wrapping_shl(*c);
+            }
             for (shift, plane) in rest {
                 for (value, byte) in values.iter_mut().zip(*plane) {
-                    *value |= wide(byte, *shift);
+                    *value |= u64::from(*byte).wrapping_shl(*shift);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::planes::PlaneReader;
+use super::planes::{PlaneReader, used_bits};
 use super::{Storage, classes, mask, names};
 use crate::bytes::Cursor;
 
@@ -18,6 +18,18 @@ impl ColumnReader {
             planes: PlaneReader::new()?,
             table: Vec::new(),
         })
+    }
+
+    /// Decodes a column of single bytes that is stored in planes.
+    pub(crate) fn read_bytes(
+        &mut self,
+        stored: &[u8],
+        rows: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let mut cursor = Cursor(stored);
+        self.planes.read_bytes(&mut cursor, rows, bytes)?;
+        all_used(&cursor)
     }
 
     /// Decodes `rows` numbers of at most `width` bytes that fill `stored` exactly.
@@ -36,7 +48,7 @@ impl ColumnReader {
                 let classes = self.planes.read_plane(&mut cursor, rows)?;
                 classes::read(classes, mantissa, cursor.0, values)?;
                 cursor.0 = &[];
-                let beyond = values.iter().fold(0, |bits, value| bits | value) & !mask(width);
+                let beyond = used_bits(values) & !mask(width);
                 if beyond != 0 {
                     return Err(format!("a number has bits {beyond:#x} beyond its {width} bytes"));
                 }
@@ -52,10 +64,14 @@ impl ColumnReader {
                 )?;
             }
         }
-        if cursor.0.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("{} bytes are left over", cursor.0.len()))
-        }
+        all_used(&cursor)
+    }
+}
+
+fn all_used(cursor: &Cursor<'_>) -> Result<(), String> {
+    if cursor.0.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{} bytes are left over", cursor.0.len()))
     }
 }

@@ -1,20 +1,25 @@
 //! Predictions: what is left of a value when its neighbours are known. All arithmetic wraps, so that every
 //! u64 survives the way there and back.
 
+use multiversion::multiversion;
+
 use super::mask;
 
 /// A wrapped difference as a small number, whatever its sign: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
+#[inline]
 fn zigzag(difference: u64, width: usize) -> u64 {
     let unused = 64 - 8 * width as u32;
     let signed = (difference.wrapping_shl(unused) as i64).wrapping_shr(unused);
     ((signed.wrapping_shl(1) ^ (signed >> 63)) as u64) & mask(width)
 }
 
+#[inline]
 fn unzigzag(value: u64) -> u64 {
     (value >> 1) ^ (value & 1).wrapping_neg()
 }
 
 /// Replaces each value of `width` bytes by its difference to the one before.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 pub(crate) fn delta(values: &mut [u64], width: usize) {
     let mut before = 0;
     for value in values {
@@ -25,6 +30,7 @@ pub(crate) fn delta(values: &mut [u64], width: usize) {
 }
 
 /// Undoes [`delta`].
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 pub(crate) fn undo_delta(values: &mut [u64], width: usize) {
     let mask = mask(width);
     let mut before = 0u64;
@@ -36,6 +42,7 @@ pub(crate) fn undo_delta(values: &mut [u64], width: usize) {
 
 /// Replaces the times of one run by their distance from the end of the fault before; the first one's
 /// is taken from `ts_min`. A thread is busy with one fault at a time, so the distance is small.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 pub(crate) fn gap(times: &mut [u64], latencies: &[u64], ts_min: u64) {
     let mut end = ts_min;
     for (time, latency) in times.iter_mut().zip(latencies) {
@@ -46,6 +53,7 @@ pub(crate) fn gap(times: &mut [u64], latencies: &[u64], ts_min: u64) {
 }
 
 /// Undoes [`gap`].
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 pub(crate) fn undo_gap(times: &mut [u64], latencies: &[u64], ts_min: u64) {
     let mut end = ts_min;
     for (time, latency) in times.iter_mut().zip(latencies) {
@@ -55,6 +63,7 @@ pub(crate) fn undo_gap(times: &mut [u64], latencies: &[u64], ts_min: u64) {
 }
 
 /// Replaces parts of latencies by what is left of these: a fault that waited did hardly anything else.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 pub(crate) fn rest(parts: &mut [u64], latencies: &[u64]) {
     for (part, latency) in parts.iter_mut().zip(latencies) {
         *part = zigzag(latency.wrapping_sub(*part), 8);
@@ -62,6 +71,7 @@ pub(crate) fn rest(parts: &mut [u64], latencies: &[u64]) {
 }
 
 /// Undoes [`rest`].
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 pub(crate) fn undo_rest(parts: &mut [u64], latencies: &[u64]) {
     for (part, latency) in parts.iter_mut().zip(latencies) {
         *part = latency.wrapping_sub(unzigzag(*part));
@@ -76,75 +86,100 @@ struct Seen {
     object_page: u64,
 }
 
-/// Remembers where each object was last seen.
-struct Objects([Seen; SLOTS]);
+/// Remembers where each object was last seen, but for the one in hand: a run of rows of one object does not wait for
+/// memory.
+struct Slots([Seen; SLOTS]);
 
 /// Objects in use at a time; two that share a slot cost bytes, not correctness.
 const SLOTS: usize = 256;
 
-impl Objects {
+impl Slots {
     fn new() -> Self {
         Self([Seen::default(); SLOTS])
     }
 
-    /// The slot of an object; empty where another one had it.
-    fn of(&mut self, object: u64) -> &mut Seen {
-        let seen = &mut self.0[object as usize % SLOTS];
-        if seen.object != object {
-            *seen = Seen {
+    /// Puts one back and takes another one up; empty where yet another had its slot.
+    fn change(&mut self, before: Seen, object: u64) -> Seen {
+        self.0[before.object as usize % SLOTS] = before;
+        let seen = self.0[object as usize % SLOTS];
+        if seen.object == object {
+            seen
+        } else {
+            Seen {
                 object,
                 ..Seen::default()
-            };
+            }
         }
-        seen
     }
 }
 
-/// Replaces the pages of objects by their difference to the page before in the same object.
-pub(crate) fn walk(object_pages: &mut [u64], objects: &[u64]) {
-    let mut seen = Objects::new();
-    for (value, object) in object_pages.iter_mut().zip(objects) {
-        let before = std::mem::replace(&mut seen.of(*object).object_page, *value);
-        *value = zigzag(value.wrapping_sub(before), 8);
+/// The difference of each page of an object to the page before in the same object.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+pub(crate) fn walk(object_pages: &[u64], objects: &[u64], into: &mut Vec<u64>) {
+    into.resize(object_pages.len(), 0);
+    let (mut slots, mut seen) = (Slots::new(), Seen::default());
+    for ((number, object_page), object) in into.iter_mut().zip(object_pages).zip(objects) {
+        if *object != seen.object {
+            seen = slots.change(seen, *object);
+        }
+        *number = zigzag(object_page.wrapping_sub(seen.object_page), 8);
+        seen.object_page = *object_page;
     }
 }
 
 /// Undoes [`walk`].
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 pub(crate) fn undo_walk(object_pages: &mut [u64], objects: &[u64]) {
-    let mut seen = Objects::new();
+    let (mut slots, mut seen) = (Slots::new(), Seen::default());
     for (value, object) in object_pages.iter_mut().zip(objects) {
-        let slot = seen.of(*object);
-        slot.object_page = slot.object_page.wrapping_add(unzigzag(*value));
-        *value = slot.object_page;
+        if *object != seen.object {
+            seen = slots.change(seen, *object);
+        }
+        seen.object_page = seen.object_page.wrapping_add(unzigzag(*value));
+        *value = seen.object_page;
     }
 }
 
-/// Replaces pages of `width` bytes by their difference to where the object's mapping puts them. As long as that is the
+/// The difference of each page of `width` bytes to where the object's mapping puts it. As long as that is the
 /// same, the page of the address and that of the object advance together; anonymous memory has no pages of an
 /// object, so there it is the difference to the page before.
-pub(crate) fn follow(pages: &mut [u64], objects: &[u64], object_pages: &[u64], width: usize) {
-    let mut seen = Objects::new();
-    for ((value, object), object_page) in pages.iter_mut().zip(objects).zip(object_pages) {
-        let page = *value;
-        let slot = seen.of(*object);
-        *value = zigzag(page.wrapping_sub(slot.place_of(*object_page)), width);
-        (slot.page, slot.object_page) = (page, *object_page);
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+pub(crate) fn follow(
+    pages: &[u64],
+    objects: &[u64],
+    object_pages: &[u64],
+    width: usize,
+    into: &mut Vec<u64>,
+) {
+    into.resize(pages.len(), 0);
+    let (mut slots, mut seen) = (Slots::new(), Seen::default());
+    let rows = pages.iter().zip(objects).zip(object_pages);
+    for (number, ((page, object), object_page)) in into.iter_mut().zip(rows) {
+        if *object != seen.object {
+            seen = slots.change(seen, *object);
+        }
+        *number = zigzag(page.wrapping_sub(seen.place_of(*object_page)), width);
+        (seen.page, seen.object_page) = (*page, *object_page);
     }
 }
 
 /// Undoes [`follow`].
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 pub(crate) fn undo_follow(pages: &mut [u64], objects: &[u64], object_pages: &[u64], width: usize) {
     let mask = mask(width);
-    let mut seen = Objects::new();
+    let (mut slots, mut seen) = (Slots::new(), Seen::default());
     for ((value, object), object_page) in pages.iter_mut().zip(objects).zip(object_pages) {
-        let slot = seen.of(*object);
-        let page = slot.place_of(*object_page).wrapping_add(unzigzag(*value)) & mask;
+        if *object != seen.object {
+            seen = slots.change(seen, *object);
+        }
+        let page = seen.place_of(*object_page).wrapping_add(unzigzag(*value)) & mask;
         *value = page;
-        (slot.page, slot.object_page) = (page, *object_page);
+        (seen.page, seen.object_page) = (page, *object_page);
     }
 }
 
 impl Seen {
+    #[inline]
     fn place_of(&self, object_page: u64) -> u64 {
         self.page.wrapping_add(object_page).wrapping_sub(self.object_page)
     }
@@ -188,8 +223,8 @@ mod tests {
     fn a_file_read_through_one_mapping_leaves_only_zeros() {
         let object_pages = [10, 15, 11, 100];
         let pages = object_pages.map(|page| page + 90);
-        let mut values = pages;
-        follow(&mut values, &[3; 4], &object_pages, 7);
+        let mut values = Vec::new();
+        follow(&pages, &[3; 4], &object_pages, 7, &mut values);
         assert_eq!(values, [180, 0, 0, 0]);
         undo_follow(&mut values, &[3; 4], &object_pages, 7);
         assert_eq!(values, pages);
@@ -198,8 +233,8 @@ mod tests {
     #[test]
     fn a_walk_through_two_objects_leaves_its_steps() {
         let (objects, pages) = ([3, 4, 3, 4, 259], [10, 7, 11, 5, 9]);
-        let mut values = pages;
-        walk(&mut values, &objects);
+        let mut values = Vec::new();
+        walk(&pages, &objects, &mut values);
         assert_eq!(values, [20, 14, 2, 3, 18]);
         undo_walk(&mut values, &objects);
         assert_eq!(values, pages);
@@ -209,12 +244,11 @@ mod tests {
     fn pages_of_objects_that_share_a_slot_come_back() {
         let objects = [1, 257, 1, 1, 513, 257, 0, 0, 256];
         let pages = EXTREMES.map(|page| page & mask(7));
-        let mut values = pages;
-        follow(&mut values, &objects, &EXTREMES, 7);
+        let mut values = Vec::new();
+        follow(&pages, &objects, &EXTREMES, 7, &mut values);
         undo_follow(&mut values, &objects, &EXTREMES, 7);
         assert_eq!(values, pages);
-        let mut values = EXTREMES;
-        walk(&mut values, &objects);
+        walk(&EXTREMES, &objects, &mut values);
         undo_walk(&mut values, &objects);
         assert_eq!(values, EXTREMES);
     }

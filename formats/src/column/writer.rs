@@ -4,11 +4,14 @@ use std::io;
 
 use super::cost::Cost;
 use super::names::NameWriter;
-use super::planes::PlaneWriter;
+use super::planes::{PlaneWriter, used_bits};
 use super::{Storage, Transform, classes, transform};
 
 /// By how much another storage or transform has to be smaller, for estimates are not exact.
 const CLEARLY: f32 = 0.99;
+
+/// Bits of a row below which names are of differences: something else is named now and then only.
+const FEW: f32 = 2.0;
 
 /// Bits of a row below which nothing better is looked for.
 const HARDLY_ANY: f32 = 0.05;
@@ -18,6 +21,7 @@ pub(crate) struct ColumnWriter {
     planes: PlaneWriter,
     names: NameWriter,
     cost: Cost,
+    plain: Vec<u64>,
     classes: Vec<u8>,
     below: Vec<u8>,
 }
@@ -28,6 +32,7 @@ impl ColumnWriter {
             planes: PlaneWriter::new()?,
             names: NameWriter::default(),
             cost: Cost::new(),
+            plain: Vec::new(),
             classes: Vec::new(),
             below: Vec::new(),
         })
@@ -64,32 +69,52 @@ impl ColumnWriter {
         Ok((transform, self.write_as(storage, values, width, out)?))
     }
 
-    /// Appends values that name things: as differences, or as names where they are few. Leaves the differences in
-    /// `values`.
+    /// Appends values that name things: where they are few, as names, else as differences. Names can be of the
+    /// differences, too: who names one thing for long and then another has few of them. Leaves the differences
+    /// in `values`.
     pub(crate) fn write_names(
         &mut self,
         values: &mut [u64],
         width: usize,
         out: &mut Vec<u8>,
     ) -> io::Result<(Transform, Storage)> {
-        let is_one = values.windows(2).all(|pair| pair[0] == pair[1]);
-        let names = if is_one {
-            None
-        } else {
-            self.names.collect(values, width)
-        };
+        let mut plain = std::mem::take(&mut self.plain);
+        plain.clear();
+        plain.extend_from_slice(values);
         transform::delta(values, width);
-        let (storage, delta) = self.cheaper(values, width);
-        if names.is_some_and(|bits| bits < delta * CLEARLY) {
-            self.names.write(width, &mut self.planes, out)?;
-            return Ok((Transform::Plain, Storage::Names));
+        let (storage, bits) = self.cheaper(values, width);
+        let mut best = (bits * CLEARLY, Transform::Delta, storage);
+        if bits > HARDLY_ANY {
+            for (by, values) in [(Transform::Delta, &*values), (Transform::Plain, &plain[..])] {
+                let names = self.names.collect(values, width);
+                if let Some(bits) = names.filter(|bits| *bits < best.0) {
+                    best = (bits, by, Storage::Names);
+                }
+                // Names of the values themselves would take as many.
+                if best.0 < FEW {
+                    break;
+                }
+            }
         }
-        Ok((Transform::Delta, self.write_as(storage, values, width, out)?))
+        let done = match best {
+            (_, by, Storage::Names) => {
+                if by == Transform::Delta && best.0 >= FEW {
+                    self.names.collect(values, width);
+                }
+                let done = self.names.write(width, &mut self.planes, out);
+                done.map(|()| (by, Storage::Names))
+            }
+            (_, by, storage) => self
+                .write_as(storage, values, width, out)
+                .map(|storage| (by, storage)),
+        };
+        self.plain = plain;
+        done
     }
 
     /// The storage that takes fewer bits, and how many a row.
     fn cheaper(&mut self, values: &[u64], width: usize) -> (Storage, f32) {
-        let used = values.iter().fold(0, |bits, value| bits | value);
+        let used = used_bits(values);
         if used == 0 {
             return (Storage::Planes, 0.0);
         }
@@ -144,7 +169,7 @@ mod tests {
     #[test]
     fn a_column_that_is_noise_where_nobody_looked_takes_no_more_than_its_values() {
         let small = [0, 1, 2, 3, 400, 401, 402, 403];
-        // The first 256 of each eighth of the rows are looked at.
+        // Of the first 256 of each eighth of the rows some are looked at, and of no others.
         let value = |row: usize| match row % 8192 {
             0..256 => small[row * 5 % 8],
             _ => (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48,
@@ -152,7 +177,7 @@ mod tests {
         let mut values: Vec<u64> = (0..65_536).map(value).collect();
         let mut writer = ColumnWriter::new().unwrap();
         let mut out = Vec::new();
-        assert_eq!(writer.cheaper(&values, 2).0, Storage::Classes(6));
+        assert!(matches!(writer.cheaper(&values, 2).0, Storage::Classes(5..)));
         let storage = writer.write(&values, 2, &mut out).unwrap();
         assert!(out.len() <= 2 * 65_536 + 9, "{} bytes", out.len());
         let mut back = Vec::new();
