@@ -80,6 +80,8 @@ probe() {
         postgresql) has_postgresql ;;
         # the system's Python and library, whatever comes first in PATH
         lmdb) /usr/bin/python3 -c 'import lmdb' >/dev/null 2>&1 ;;
+        # likewise
+        zstandard) /usr/bin/python3 -c 'import zstandard' >/dev/null 2>&1 ;;
         debian-keyring) [ -r /usr/share/keyrings/debian-archive-keyring.gpg ] ;;
         *) have "$1" ;;
     esac
@@ -102,6 +104,7 @@ reason() {
         sqlite3) echo "sqlite3 in /usr/bin: the tests record its queries" ;;
         postgresql) echo "PostgreSQL's server: the tests record its statements" ;;
         lmdb) echo "LMDB for /usr/bin/python3: the tests record its gets" ;;
+        zstandard) echo "zstd for /usr/bin/python3: the tests read traces with the reader in Python" ;;
         debian-keyring) echo "keys of Debian: scripts/vm.sh downloads Debian's kernels" ;;
         clang-format | shellcheck | jq | git) echo "$1: scripts/test.sh checks with it" ;;
     esac
@@ -109,7 +112,7 @@ reason() {
 
 needs=(cc libc-headers kernel-headers make pkg-config libelf zlib clang certificates)
 if $dev; then
-    needs+=(clang-format shellcheck jq git sqlite3 postgresql lmdb)
+    needs+=(clang-format shellcheck jq git sqlite3 postgresql lmdb zstandard)
     # Debian's kernels are x86-64 programs of Debian: elsewhere scripts/vm.sh says that it cannot run.
     [ "$(uname -m)" != x86_64 ] || needs+=(qemu busybox cpio)
     ! have apt-get || needs+=(debian-keyring)
@@ -130,6 +133,7 @@ package_debian() {
         qemu) echo qemu-system-x86 ;;
         busybox) echo busybox-static ;;
         lmdb) echo python3-lmdb ;;
+        zstandard) echo python3-zstandard ;;
         debian-keyring) echo debian-archive-keyring ;;
         *) echo "$1" ;;
     esac
@@ -150,6 +154,7 @@ package_fedora() {
         sqlite3) echo sqlite ;;
         postgresql) echo postgresql-server ;;
         lmdb) echo python3-lmdb ;;
+        zstandard) echo python3-zstandard ;;
         *) echo "$1" ;;
     esac
 }
