@@ -209,10 +209,14 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     }
     fault = room.fault;
     if (pf_want_vma || resolve || pf_breakdown || stack || query || state->filtered) {
-        flags |= PF_HAS_MORE;
-        flags |= open->has_vma ? PF_HAS_VMA : 0;
-        flags |= pf_breakdown ? PF_HAS_BREAKDOWN : 0;
-        pf_fill_more(&fault->more, state, open, stack, query);
+        struct pf_more *more = pf_more_room(&room);
+
+        if (more) {
+            flags |= PF_HAS_MORE;
+            flags |= open->has_vma ? PF_HAS_VMA : 0;
+            flags |= pf_breakdown ? PF_HAS_BREAKDOWN : 0;
+            pf_fill_more(more, state, open, stack, query);
+        }
     }
     fault->kind = PF_FAULT;
     fault->flags = flags | (end->major ? PF_MAJOR : 0) | (end->failed ? PF_FAILED : 0);

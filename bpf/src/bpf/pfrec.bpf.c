@@ -29,6 +29,7 @@
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 /* Types that only the recorder needs still have to reach its skeleton. */
+const struct pf_ring_fault *pf_unused_ring_fault __attribute__((unused));
 const struct pf_exit *pf_unused_exit __attribute__((unused));
 const enum pf_kind *pf_unused_kind __attribute__((unused));
 const enum pf_flag *pf_unused_flag __attribute__((unused));
