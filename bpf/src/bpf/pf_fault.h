@@ -11,7 +11,7 @@
 const volatile __u8 pf_want_vma;
 
 static __always_inline void pf_open_slot(struct pf_task *state, struct task_struct *task,
-                                         struct pf_open *open, __u64 address, __u8 access) {
+                                         struct pf_open *open, __u64 address, __u8 access, bool by_event) {
     open->address = address;
     if (!pf_unrecorded) {
         open->cpu = bpf_get_smp_processor_id();
@@ -22,6 +22,8 @@ static __always_inline void pf_open_slot(struct pf_task *state, struct task_stru
     open->retried = 0;
     open->has_vma = 0;
     open->ts_ns = bpf_ktime_get_ns();
+    if (by_event && !pf_unrecorded && !pf_major_only)
+        pf_load_ahead(open->cpu, pf_want_vma || pf_breakdown || pf_stacks || (pf_queries && state->queried));
     if (pf_minor_unseen)
         open->counted = PF_TASK(task, maj_flt) + PF_TASK(task, min_flt);
     if (pf_breakdown) {
@@ -47,7 +49,7 @@ static __always_inline void pf_enter(__u64 address, enum pf_slot slot, __u8 acce
     if (open->state == PF_OPEN && !pf_minor_unseen)
         pf_count_drop(&pf_drops.unfinished);
     if (pf_entry_is_wanted(state, task, address)) {
-        pf_open_slot(state, task, open, address, access);
+        pf_open_slot(state, task, open, address, access, slot != PF_SLOT_GUP);
     } else {
         open->address = address;
         open->state = PF_FILTERED;
