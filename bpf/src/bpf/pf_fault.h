@@ -163,7 +163,7 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
                                         const struct pf_end *end, bool by_event, bool resolve) {
     struct pf_open *open = &state->open[slot];
     struct pf_fault *fault;
-    struct pf_room room = {};
+    struct pf_room room;
     __u64 now, stack = 0, query = 0;
     __u8 flags = 0;
     bool wanted;

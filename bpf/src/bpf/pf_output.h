@@ -118,6 +118,7 @@ static __always_inline void pf_load_ahead(__u32 cpu, bool more) {
 
 static __always_inline bool pf_begin_fault(struct pf_room *room, bool by_event) {
     __u32 cpu = bpf_get_smp_processor_id();
+    __u32 key;
 
     room->ends = NULL;
     if (!by_event || cpu >= pf_lane_count) {
@@ -132,16 +133,19 @@ static __always_inline bool pf_begin_fault(struct pf_room *room, bool by_event) 
         pf_wake();
         return false;
     }
-    room->key = pf_next_of(cpu, room->ends);
-    room->fault = bpf_map_lookup_elem(&pf_lanes, &room->key);
+    room->key = key = pf_next_of(cpu, room->ends);
+    room->fault = bpf_map_lookup_elem(&pf_lanes, &key);
     return room->fault != NULL;
 }
 
 /* The second half of the room; in a lane NULL is for the verifier only. */
 static __always_inline struct pf_more *pf_more_room(struct pf_room *room) {
+    __u32 key;
+
     if (!room->ends)
         return &((struct pf_ring_fault *)room->fault)->more;
-    return bpf_map_lookup_elem(&pf_lanes_more, &room->key);
+    key = room->key;
+    return bpf_map_lookup_elem(&pf_lanes_more, &key);
 }
 
 static __always_inline void pf_end_fault(struct pf_room *room) {
