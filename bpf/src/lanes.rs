@@ -10,12 +10,21 @@ use std::{
 
 use crate::{
     ProbeError, Record,
-    skel::types::{pf_fault, pf_lane_ends},
+    skel::types::{pf_fault, pf_lane_ends, pf_more},
 };
+
+/// The maps of the lanes.
+pub(crate) struct LaneMaps<'fd> {
+    pub(crate) slots: BorrowedFd<'fd>,
+    pub(crate) more: BorrowedFd<'fd>,
+    pub(crate) ends: BorrowedFd<'fd>,
+}
 
 /// The recorder's side of all lanes.
 pub(crate) struct Lanes {
     slots: Mapping<pf_fault>,
+    /// The second half of each slot.
+    more: Mapping<pf_more>,
     ends: Mapping<pf_lane_ends>,
     count: usize,
     slots_per_lane: u64,
@@ -23,15 +32,12 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     /// Maps `count` lanes of `slots_per_lane` records, a power of two.
-    pub(crate) fn map(
-        slots: BorrowedFd<'_>,
-        ends: BorrowedFd<'_>,
-        count: usize,
-        slots_per_lane: u32,
-    ) -> Result<Self, ProbeError> {
+    pub(crate) fn map(maps: &LaneMaps<'_>, count: usize, slots_per_lane: u32) -> Result<Self, ProbeError> {
+        let slots = count * slots_per_lane as usize;
         Ok(Self {
-            slots: Mapping::new(slots, count * slots_per_lane as usize)?,
-            ends: Mapping::new(ends, count)?,
+            slots: Mapping::new(maps.slots, slots)?,
+            more: Mapping::new(maps.more, slots)?,
+            ends: Mapping::new(maps.ends, count)?,
             count,
             slots_per_lane: slots_per_lane.into(),
         })
@@ -52,9 +58,11 @@ impl Lanes {
             for at in begin..end {
                 let slot = lane * self.slots_per_lane as usize + (at & (self.slots_per_lane - 1)) as usize;
                 // SAFETY: the slot is inside the mapping, pf_fault is made of integers, and the probes do
-                // not touch it until the tail has passed.
+                // not write to it until the tail has passed.
                 let raw = unsafe { self.slots.at(slot).read() };
-                match Record::from_lane(raw) {
+                // SAFETY: the same of the second half, which has as many slots.
+                let more = || unsafe { self.more.at(slot).read() };
+                match Record::from_lane(raw, more) {
                     Some(record) => into.push(record),
                     None => malformed += 1,
                 }

@@ -19,7 +19,7 @@ use crate::{
     backend::{Backend, candidates},
     cpus::CpuEvents,
     features::Features,
-    lanes::Lanes,
+    lanes::{LaneMaps, Lanes},
     libbpf_log::{capture, load_error},
     live::{Live, LiveMaps},
     queries::QueryProbe,
@@ -113,8 +113,12 @@ impl Probes {
     /// The consumer's end. Call once.
     pub fn ring(&self) -> Result<Ring, ProbeError> {
         let maps = &self.skel.maps;
-        let (slots, ends) = (maps.pf_lanes.as_fd(), maps.pf_lane_ends.as_fd());
-        let lanes = Lanes::map(slots, ends, self.lanes.count as usize, self.lanes.slots)?;
+        let of_lanes = LaneMaps {
+            slots: maps.pf_lanes.as_fd(),
+            more: maps.pf_lanes_more.as_fd(),
+            ends: maps.pf_lane_ends.as_fd(),
+        };
+        let lanes = Lanes::map(&of_lanes, self.lanes.count as usize, self.lanes.slots)?;
         Ring::new(&maps.pf_ring, lanes)
     }
 

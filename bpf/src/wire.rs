@@ -5,7 +5,7 @@ use std::mem::{offset_of, size_of};
 
 use crate::skel::types::{
     pf_exit, pf_fault, pf_flag, pf_kind, pf_more, pf_query, pf_query_faults, pf_query_flag, pf_query_text,
-    pf_stack, pf_task_counts,
+    pf_ring_fault, pf_stack, pf_task_counts,
 };
 
 /// What one record says.
@@ -183,7 +183,8 @@ pub struct Counts {
 }
 
 // The wire structs have no implicit padding, so every byte of a record is initialised by the probe.
-const _: () = assert!(size_of::<pf_fault>() == 128 && offset_of!(pf_fault, more) == 64);
+const _: () = assert!(size_of::<pf_fault>() == 64 && size_of::<pf_more>() == 64);
+const _: () = assert!(size_of::<pf_ring_fault>() == 128 && offset_of!(pf_ring_fault, more) == 64);
 const _: () = assert!(size_of::<pf_exit>() == 40 && offset_of!(pf_exit, counts) == 24);
 const STACK_HEADER: usize = offset_of!(pf_stack, address);
 const _: () = assert!(STACK_HEADER == 24);
@@ -198,7 +199,10 @@ impl Record {
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         match pf_kind(u32::from(*bytes.first()?)) {
-            pf_kind::PF_FAULT => Self::from_lane(read::<pf_fault>(bytes)?),
+            pf_kind::PF_FAULT => {
+                let raw = read::<pf_ring_fault>(bytes)?;
+                Self::from_lane(raw.fault, || raw.more)
+            }
             pf_kind::PF_EXIT => read::<pf_exit>(bytes).map(|raw| Self::Exit(raw.into())),
             pf_kind::PF_STACK => stack(bytes).map(|stack| Self::Stack(Box::new(stack))),
             pf_kind::PF_QUERY => read::<pf_query>(bytes).map(|raw| Self::Query(Box::new(raw.into()))),
@@ -208,9 +212,9 @@ impl Record {
         }
     }
 
-    /// Decodes one record of a lane, where only faults are.
-    pub(crate) fn from_lane(raw: pf_fault) -> Option<Self> {
-        (pf_kind(u32::from(raw.kind)) == pf_kind::PF_FAULT).then(|| Self::Fault(raw.into()))
+    /// Decodes one record of a lane, where only faults are. `more` is asked for the second half if there is one.
+    pub(crate) fn from_lane(raw: pf_fault, more: impl FnOnce() -> pf_more) -> Option<Self> {
+        (pf_kind(u32::from(raw.kind)) == pf_kind::PF_FAULT).then(|| Self::Fault(fault(raw, more)))
     }
 
     /// When it was sent, nanoseconds of `CLOCK_MONOTONIC`: for a fault its completion.
@@ -229,7 +233,7 @@ impl Record {
 
 /// Marks the generated wire structs: integers only, so that any bytes are a valid value.
 trait Plain: Copy {}
-impl Plain for pf_fault {}
+impl Plain for pf_ring_fault {}
 impl Plain for pf_exit {}
 impl Plain for pf_query {}
 impl Plain for pf_query_text {}
@@ -257,38 +261,36 @@ fn stack(bytes: &[u8]) -> Option<Stack> {
     })
 }
 
-impl From<pf_fault> for Fault {
-    fn from(raw: pf_fault) -> Self {
-        let has = |flag: pf_flag| u32::from(raw.flags) & flag.0 != 0;
-        // Without the flag the second half is what an older record left there.
-        let more = if has(pf_flag::PF_HAS_MORE) {
-            raw.more
-        } else {
-            pf_more::default()
-        };
-        Self {
-            ts_ns: raw.ts_ns,
-            latency_ns: raw.latency_ns,
-            address: raw.address,
-            ip: raw.ip,
-            tgid: raw.tgid,
-            tid: raw.tid,
-            cpu: raw.cpu,
-            major: has(pf_flag::PF_MAJOR),
-            failed: has(pf_flag::PF_FAILED),
-            access: raw.access,
-            origin: raw.origin,
-            retries: raw.retries,
-            counts: counts(raw.counts, more.filtered),
-            vma: has(pf_flag::PF_HAS_VMA).then_some(Vma {
-                device: (more.dev >> 20, more.dev & 0xf_ffff),
-                inode: more.inode,
-                file_page: more.file_page,
-            }),
-            times: has(pf_flag::PF_HAS_BREAKDOWN).then(|| unpack_times(more.times)),
-            stack: more.stack,
-            query: more.query,
-        }
+fn fault(raw: pf_fault, more: impl FnOnce() -> pf_more) -> Fault {
+    let has = |flag: pf_flag| u32::from(raw.flags) & flag.0 != 0;
+    // Without the flag the second half is what an older record left there.
+    let more = if has(pf_flag::PF_HAS_MORE) {
+        more()
+    } else {
+        pf_more::default()
+    };
+    Fault {
+        ts_ns: raw.ts_ns,
+        latency_ns: raw.latency_ns,
+        address: raw.address,
+        ip: raw.ip,
+        tgid: raw.tgid,
+        tid: raw.tid,
+        cpu: raw.cpu,
+        major: has(pf_flag::PF_MAJOR),
+        failed: has(pf_flag::PF_FAILED),
+        access: raw.access,
+        origin: raw.origin,
+        retries: raw.retries,
+        counts: counts(raw.counts, more.filtered),
+        vma: has(pf_flag::PF_HAS_VMA).then_some(Vma {
+            device: (more.dev >> 20, more.dev & 0xf_ffff),
+            inode: more.inode,
+            file_page: more.file_page,
+        }),
+        times: has(pf_flag::PF_HAS_BREAKDOWN).then(|| unpack_times(more.times)),
+        stack: more.stack,
+        query: more.query,
     }
 }
 

@@ -10,8 +10,11 @@
 
 const volatile __u8 pf_want_vma;
 
-static __always_inline void pf_open_slot(struct pf_task *state, struct task_struct *task,
-                                         struct pf_open *open, __u64 address, __u8 access) {
+static __always_inline void pf_open_slot(struct pf_task *state, struct task_struct *task, enum pf_slot slot,
+                                         __u64 address, __u8 access) {
+    struct pf_open *open = &state->open[slot];
+    struct pf_open_more *more = &state->more[slot];
+
     open->address = address;
     if (!pf_unrecorded) {
         open->cpu = bpf_get_smp_processor_id();
@@ -22,12 +25,14 @@ static __always_inline void pf_open_slot(struct pf_task *state, struct task_stru
     open->retried = 0;
     open->has_vma = 0;
     open->ts_ns = bpf_ktime_get_ns();
+    if (slot != PF_SLOT_GUP && !pf_unrecorded && !pf_major_only)
+        pf_load_ahead(open->cpu, pf_want_vma || pf_breakdown || pf_stacks || (pf_queries && state->queried));
     if (pf_minor_unseen)
-        open->counted = PF_TASK(task, maj_flt) + PF_TASK(task, min_flt);
+        more->counted = PF_TASK(task, maj_flt) + PF_TASK(task, min_flt);
     if (pf_breakdown) {
-        open->lock_ns = 0;
-        open->outside_ns = open->ts_ns;
-        open->before = state->off;
+        more->lock_ns = 0;
+        more->outside_ns = open->ts_ns;
+        more->before = state->off;
     }
 }
 
@@ -47,7 +52,7 @@ static __always_inline void pf_enter(__u64 address, enum pf_slot slot, __u8 acce
     if (open->state == PF_OPEN && !pf_minor_unseen)
         pf_count_drop(&pf_drops.unfinished);
     if (pf_entry_is_wanted(state, task, address)) {
-        pf_open_slot(state, task, open, address, access);
+        pf_open_slot(state, task, slot, address, access);
     } else {
         open->address = address;
         open->state = PF_FILTERED;
@@ -59,45 +64,50 @@ static __always_inline bool pf_is_at(const struct pf_open *open, __u64 address) 
 }
 
 /* The lock is held, so the fields are copied; the pointer would be of no use later. */
-#define PF_COPY_VMA(open, vma, address, read)                                                                \
+#define PF_COPY_VMA(state, slot, vma, address, read)                                                         \
     do {                                                                                                     \
+        struct pf_open *open_ = &(state)->open[slot];                                                        \
+        struct pf_open_more *more_ = &(state)->more[slot];                                                   \
         struct file *file_ = read((vma), vm_file);                                                           \
                                                                                                              \
-        (open)->has_vma = 1;                                                                                 \
-        (open)->inode = 0;                                                                                   \
-        (open)->dev = 0;                                                                                     \
-        (open)->file_page = (((address)-read((vma), vm_start)) >> pf_page_shift) + read((vma), vm_pgoff);    \
+        open_->has_vma = 1;                                                                                  \
+        more_->inode = 0;                                                                                    \
+        more_->dev = 0;                                                                                      \
+        more_->file_page = (((address)-read((vma), vm_start)) >> pf_page_shift) + read((vma), vm_pgoff);     \
         if (file_) {                                                                                         \
-            (open)->inode = read(file_, f_inode, i_ino);                                                     \
-            (open)->dev = read(file_, f_inode, i_sb, s_dev);                                                 \
+            more_->inode = read(file_, f_inode, i_ino);                                                      \
+            more_->dev = read(file_, f_inode, i_sb, s_dev);                                                  \
         }                                                                                                    \
-        if (pf_by_file && !pf_is_wanted_file((open)->inode, (open)->dev))                                    \
-            (open)->state = PF_FILTERED;                                                                     \
+        if (pf_by_file && !pf_is_wanted_file(more_->inode, more_->dev))                                      \
+            open_->state = PF_FILTERED;                                                                      \
     } while (0)
 
-/* handle_mm_fault begins. The slot, where this is the first attempt and the mapping is not known yet. */
-static __always_inline struct pf_open *pf_try(struct pf_task *state, enum pf_slot slot, __u64 address) {
+/* handle_mm_fault begins. Whether this is the first attempt and the mapping is not known yet. */
+static __always_inline bool pf_try(struct pf_task *state, enum pf_slot slot, __u64 address) {
     struct pf_open *open = &state->open[slot];
+    struct pf_open_more *more = &state->more[slot];
 
     if (!pf_is_at(open, address))
-        return NULL;
-    if (pf_breakdown && open->outside_ns) {
-        open->lock_ns += bpf_ktime_get_ns() - open->outside_ns;
-        open->outside_ns = 0;
+        return false;
+    if (pf_breakdown && more->outside_ns) {
+        more->lock_ns += bpf_ktime_get_ns() - more->outside_ns;
+        more->outside_ns = 0;
     }
     if (open->attempts < 255)
         open->attempts++;
-    return open->attempts == 1 && open->state == PF_OPEN ? open : NULL;
+    return open->attempts == 1 && open->state == PF_OPEN;
 }
 
 /* handle_mm_fault ends, and will be called again. */
-static __always_inline void pf_retry(struct pf_open *open, __u64 address) {
+static __always_inline void pf_retry(struct pf_task *state, enum pf_slot slot, __u64 address) {
+    struct pf_open *open = &state->open[slot];
+
     if (!pf_is_at(open, address))
         return;
     if (open->retried < 255)
         open->retried++;
     if (pf_breakdown)
-        open->outside_ns = bpf_ktime_get_ns();
+        state->more[slot].outside_ns = bpf_ktime_get_ns();
 }
 
 /* An attempt is not seen when the kernel skips the probe, so both ends are asked. */
@@ -111,28 +121,31 @@ static __always_inline __u64 pf_bounded_time(__u64 ns) {
     return ns >> PF_TIME_BITS ? (1ULL << PF_TIME_BITS) - 1 : ns;
 }
 
-static __always_inline void pf_pack_times(struct pf_more *more, struct pf_task *state,
-                                          const struct pf_open *open) {
-    __u64 blocked = pf_bounded_time(state->off.blocked_ns - open->before.blocked_ns);
-    __u64 runqueue = pf_bounded_time(state->off.runqueue_ns - open->before.runqueue_ns);
-    __u64 reclaim = pf_bounded_time(state->off.reclaim_ns - open->before.reclaim_ns);
-    __u64 lock = pf_bounded_time(open->lock_ns);
+static __always_inline void pf_pack_times(struct pf_more *to, const struct pf_task *state,
+                                          const struct pf_open_more *more) {
+    __u64 blocked = pf_bounded_time(state->off.blocked_ns - more->before.blocked_ns);
+    __u64 runqueue = pf_bounded_time(state->off.runqueue_ns - more->before.runqueue_ns);
+    __u64 reclaim = pf_bounded_time(state->off.reclaim_ns - more->before.reclaim_ns);
+    __u64 lock = pf_bounded_time(more->lock_ns);
 
-    more->times[0] = blocked | runqueue << PF_TIME_BITS;
-    more->times[1] = runqueue >> (64 - PF_TIME_BITS) | reclaim << (2 * PF_TIME_BITS - 64);
-    more->times[2] = reclaim >> (128 - 2 * PF_TIME_BITS) | lock << (3 * PF_TIME_BITS - 128);
+    to->times[0] = blocked | runqueue << PF_TIME_BITS;
+    to->times[1] = runqueue >> (64 - PF_TIME_BITS) | reclaim << (2 * PF_TIME_BITS - 64);
+    to->times[2] = reclaim >> (128 - 2 * PF_TIME_BITS) | lock << (3 * PF_TIME_BITS - 128);
 }
 
-static __always_inline void pf_fill_more(struct pf_more *more, struct pf_task *state, struct pf_open *open,
+static __always_inline void pf_fill_more(struct pf_more *to, const struct pf_task *state, enum pf_slot slot,
                                          __u64 stack, __u64 query) {
-    more->filtered = state->filtered;
-    more->dev = open->has_vma ? open->dev : 0;
-    more->inode = open->has_vma ? open->inode : 0;
-    more->file_page = open->has_vma ? open->file_page : 0;
-    more->stack = stack;
-    more->query = query;
+    const struct pf_open_more *more = &state->more[slot];
+    bool has_vma = state->open[slot].has_vma;
+
+    to->filtered = state->filtered;
+    to->dev = has_vma ? more->dev : 0;
+    to->inode = has_vma ? more->inode : 0;
+    to->file_page = has_vma ? more->file_page : 0;
+    to->stack = stack;
+    to->query = query;
     if (pf_breakdown)
-        pf_pack_times(more, state, open);
+        pf_pack_times(to, state, more);
 }
 
 /* How a fault ended. */
@@ -150,7 +163,7 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
                                         const struct pf_end *end, bool by_event, bool resolve) {
     struct pf_open *open = &state->open[slot];
     struct pf_fault *fault;
-    struct pf_room room = {};
+    struct pf_room room;
     __u64 now, stack = 0, query = 0;
     __u8 flags = 0;
     bool wanted;
@@ -172,8 +185,10 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     }
     now = open->state == PF_OPEN ? bpf_ktime_get_ns() : 0;
     if (resolve && now) {
-        pf_resolve_vma(state, task, open);
-        if (open->has_vma && !pf_is_wanted_file(open->inode, open->dev))
+        const struct pf_open_more *more = &state->more[slot];
+
+        pf_resolve_vma(state, task, slot);
+        if (open->has_vma && !pf_is_wanted_file(more->inode, more->dev))
             now = 0;
     }
     /* Before what leaves out faults by chance or by latency: a query is told how long it waited in all. */
@@ -209,10 +224,14 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     }
     fault = room.fault;
     if (pf_want_vma || resolve || pf_breakdown || stack || query || state->filtered) {
-        flags |= PF_HAS_MORE;
-        flags |= open->has_vma ? PF_HAS_VMA : 0;
-        flags |= pf_breakdown ? PF_HAS_BREAKDOWN : 0;
-        pf_fill_more(&fault->more, state, open, stack, query);
+        struct pf_more *more = pf_more_room(&room);
+
+        if (more) {
+            flags |= PF_HAS_MORE;
+            flags |= open->has_vma ? PF_HAS_VMA : 0;
+            flags |= pf_breakdown ? PF_HAS_BREAKDOWN : 0;
+            pf_fill_more(more, state, slot, stack, query);
+        }
     }
     fault->kind = PF_FAULT;
     fault->flags = flags | (end->major ? PF_MAJOR : 0) | (end->failed ? PF_FAILED : 0);

@@ -89,8 +89,6 @@ struct pf_live_counts {
 
 /* What slots know of a task already; in its state. */
 struct pf_live_account {
-    __u64 majors; /* maj_flt up to which a slot was told */
-    __u64 minors;
     /* Of struct pf_task: told to a slot and not yet to a record. Without records they stay 0. */
     __u32 hidden;
     __u32 lost;
@@ -98,6 +96,8 @@ struct pf_live_account {
     __u32 crowded; /* it found no slot, and is counted so */
     __u32 begun;   /* a slot was told of it */
     __u32 pad;
+    __u64 majors; /* maj_flt up to which a slot was told */
+    __u64 minors;
     __u64 held_exec_id; /* self_exec_id of a PF_LIVE_HELD */
 };
 

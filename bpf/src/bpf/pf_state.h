@@ -19,7 +19,7 @@ struct pf_times {
     __u64 reclaim_ns;
 };
 
-/* A fault that has entered and not completed. */
+/* A fault that has entered and not completed: what every recording needs. */
 struct pf_open {
     __u64 ts_ns;
     __u64 address;
@@ -30,11 +30,14 @@ struct pf_open {
     __u8 retried;  /* ended with a retry, as far as seen */
     __u8 has_vma;
     __u8 pad;
-    /* From here on only what some recordings need. */
+};
+
+/* And what only some do. */
+struct pf_open_more {
     __u64 inode;
     __u64 file_page;
     __u32 dev;
-    __u32 pad2;
+    __u32 pad;
     __u64 lock_ns;
     __u64 outside_ns; /* since when it is not in handle_mm_fault; 0: it is */
     struct pf_times before;
@@ -64,29 +67,39 @@ struct pf_mapping {
     __u32 valid;
 };
 
+/*
+ * In the order of use: task storage begins 8 bytes into a cache line that its look-up has read already, so a
+ * user fault touches no other one; the next one is that of kernel faults, and then comes what is counted.
+ */
 struct pf_task {
-    struct pf_open open[PF_SLOTS];
     __u64 counted; /* pf_count_of up to which hidden is known */
-    __u64 minors;  /* with pf_major_only: min_flt up to which filtered is known */
     __u32 lost;    /* not yet told, as the next two */
     __u32 hidden;
     __u32 filtered;
-    __u32 entered;   /* an entry was seen, or the task began during the recording */
+    __u8 entered; /* an entry was seen, or the task began during the recording */
+    __u8 queried; /* a query began: there is a stack of queries to look at */
+    __u8 walking; /* its stack is being walked: faults met there are not the task's */
+    __u8 pad;
     __u32 skip;      /* minors to leave out before the next one, with pf_sample */
-    __u32 in_cgroup; /* the verdict on css_set */
     __u32 live_slot; /* its index + 1, or enum pf_live_special */
-    __u32 queried;   /* a query began: there is a stack of queries to look at */
+    struct pf_open open[PF_SLOTS];
+    __u64 minors; /* with pf_major_only: min_flt up to which filtered is known */
+    __u32 reclaim_depth;
+    __u32 in_cgroup; /* the verdict on css_set */
     struct pf_live_counts live_counts;
+    struct pf_live_account live;
+    struct pf_open_more more[PF_SLOTS];
     __u64 css_set;
     struct pf_times off;
     __u64 off_since_ns; /* when it left the CPU; 0: it is on it */
     __u64 woken_ns;     /* when it became runnable; 0: not yet */
     struct pf_mapping mapping;
     __u64 reclaim_since_ns;
-    __u32 reclaim_depth;
-    __u32 walking; /* its stack is being walked: faults met there are not the task's */
-    struct pf_live_account live;
 };
+
+_Static_assert(__builtin_offsetof(struct pf_task, open[PF_SLOT_KERNEL]) == 64 - 8,
+               "a user fault needs one line");
+_Static_assert(__builtin_offsetof(struct pf_task, live_counts) == 128 - 8, "counting begins a line");
 
 struct {
     __uint(type, BPF_MAP_TYPE_TASK_STORAGE);

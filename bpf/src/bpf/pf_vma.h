@@ -38,7 +38,9 @@ static __always_inline bool pf_is_in(const struct pf_mapping *mapping, __u64 add
 
 /* Fills in what is mapped at the fault; leaves it open when somebody is changing mappings right now. */
 static __always_inline void pf_resolve_vma(struct pf_task *state, struct task_struct *task,
-                                           struct pf_open *open) {
+                                           enum pf_slot slot) {
+    struct pf_open *open = &state->open[slot];
+    struct pf_open_more *more = &state->more[slot];
     struct pf_mapping *mapping = &state->mapping;
 
     if (!pf_is_in(mapping, open->address)) {
@@ -52,9 +54,9 @@ static __always_inline void pf_resolve_vma(struct pf_task *state, struct task_st
         *mapping = found.mapping;
     }
     open->has_vma = 1;
-    open->inode = mapping->inode;
-    open->dev = mapping->dev;
-    open->file_page = ((open->address - mapping->start) >> pf_page_shift) + mapping->pgoff;
+    more->inode = mapping->inode;
+    more->dev = mapping->dev;
+    more->file_page = ((open->address - mapping->start) >> pf_page_shift) + mapping->pgoff;
 }
 
 #endif

@@ -9,7 +9,7 @@
 
 /* First byte of every record. */
 enum pf_kind {
-    PF_FAULT = 1, /* struct pf_fault: in the lanes, or in the ring where a CPU has no lane */
+    PF_FAULT = 1, /* struct pf_fault in the lanes, or pf_ring_fault in the ring */
     PF_EXIT = 2,  /* struct pf_exit: in the ring */
     PF_STACK = 3, /* struct pf_stack: in the ring, before the first fault that names it */
     PF_WAKE = 4,  /* a single byte in the ring: a lane fills up */
@@ -20,9 +20,9 @@ enum pf_kind {
 enum pf_flag {
     PF_MAJOR = 1,
     PF_FAILED = 2,
-    PF_HAS_MORE = 4,         /* pf_fault.more is filled */
-    PF_HAS_VMA = 8,          /* more.dev, inode and file_page are known */
-    PF_HAS_BREAKDOWN = 0x10, /* more.blocked_ns to lock_ns are known */
+    PF_HAS_MORE = 4,         /* there is a pf_more */
+    PF_HAS_VMA = 8,          /* its dev, inode and file_page are known */
+    PF_HAS_BREAKDOWN = 0x10, /* its times are known */
 };
 
 enum pf_access {
@@ -72,7 +72,7 @@ struct pf_task_counts {
 /* Bits of each time in pf_more: 78 hours. */
 #define PF_TIME_BITS 48
 
-/* What only some recordings ask for, or only some backends know. */
+/* What only some recordings ask for, or only some backends know: filled where the fault has PF_HAS_MORE. */
 struct pf_more {
     __u32 filtered; /* since the last record: counted by the kernel, and not asked for */
     __u32 dev;      /* of the mapped file: major << 20 | minor */
@@ -85,7 +85,7 @@ struct pf_more {
     __u64 times[3];
 };
 
-/* One logical page fault: two cache lines, and the second one is left alone as a rule. */
+/* One logical page fault: a cache line. */
 struct pf_fault {
     __u8 kind;  /* PF_FAULT */
     __u8 flags; /* enum pf_flag */
@@ -101,6 +101,11 @@ struct pf_fault {
     __u32 tgid;
     __u32 tid;
     struct pf_task_counts counts;
+};
+
+/* A fault in the ring. In the lanes the two halves are apart. */
+struct pf_ring_fault {
+    struct pf_fault fault;
     struct pf_more more;
 };
 

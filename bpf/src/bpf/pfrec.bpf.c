@@ -29,6 +29,7 @@
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 /* Types that only the recorder needs still have to reach its skeleton. */
+const struct pf_ring_fault *pf_unused_ring_fault __attribute__((unused));
 const struct pf_exit *pf_unused_exit __attribute__((unused));
 const enum pf_kind *pf_unused_kind __attribute__((unused));
 const enum pf_flag *pf_unused_flag __attribute__((unused));
@@ -156,18 +157,17 @@ int pf_mmap_lock(__u64 *ctx) {
 SEC("kprobe/handle_mm_fault")
 int BPF_KPROBE(pf_try_by_kprobe, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
                struct pt_regs *regs) {
+    enum pf_slot slot = flags & FAULT_FLAG_USER ? PF_SLOT_USER : PF_SLOT_KERNEL;
     struct pf_task *state;
-    struct pf_open *open;
 
     if (!regs)
         return 0;
     state = pf_state_of_current(pf_current());
     if (!state)
         return 0;
-    open = pf_try(state, flags & FAULT_FLAG_USER ? PF_SLOT_USER : PF_SLOT_KERNEL, address);
-    if (open) {
-        open->access = pf_access_of_flags(flags);
-        PF_COPY_VMA(open, vma, address, BPF_CORE_READ);
+    if (pf_try(state, slot, address)) {
+        state->open[slot].access = pf_access_of_flags(flags);
+        PF_COPY_VMA(state, slot, vma, address, BPF_CORE_READ);
     }
     return 0;
 }
@@ -195,7 +195,6 @@ int BPF_PROG(pf_try_by_fentry, struct vm_area_struct *vma, unsigned long address
              struct pt_regs *regs) {
     enum pf_slot slot = pf_slot_of(flags, regs);
     struct pf_task *state;
-    struct pf_open *open;
 
     /* get_user_pages has no entry event, so its first attempt is the entry. */
     if (slot == PF_SLOT_GUP && !(flags & FAULT_FLAG_TRIED))
@@ -203,10 +202,9 @@ int BPF_PROG(pf_try_by_fentry, struct vm_area_struct *vma, unsigned long address
     state = pf_state_of_current(pf_current());
     if (!state)
         return 0;
-    open = pf_try(state, slot, address);
-    if (open) {
-        open->access = pf_access_of_flags(flags);
-        PF_COPY_VMA(open, vma, address, PF_FOLLOW);
+    if (pf_try(state, slot, address)) {
+        state->open[slot].access = pf_access_of_flags(flags);
+        PF_COPY_VMA(state, slot, vma, address, PF_FOLLOW);
     }
     return 0;
 }
@@ -227,7 +225,7 @@ int BPF_PROG(pf_tried_by_fexit, struct vm_area_struct *vma, unsigned long addres
     if (!state)
         return 0;
     if (ret & VM_FAULT_RETRY) {
-        pf_retry(&state->open[slot], address);
+        pf_retry(state, slot, address);
         return 0;
     }
     /* As mm_account_fault in mm/memory.c has it. */
@@ -355,12 +353,10 @@ int pf_count_open(struct bpf_iter__task *ctx) {
     if (!state)
         return 0;
     for (int i = 0; i < PF_SLOTS; i++) {
-        struct pf_open *open = &state->open[i];
-
-        if (open->state != PF_OPEN)
+        if (state->open[i].state != PF_OPEN)
             continue;
         /* Completed since, without telling. */
-        if (pf_minor_unseen && open->counted != task->maj_flt + task->min_flt)
+        if (pf_minor_unseen && state->more[i].counted != task->maj_flt + task->min_flt)
             continue;
         pf_in_flight++;
     }

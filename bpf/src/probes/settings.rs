@@ -34,7 +34,8 @@ impl LaneLayout {
         let highest = online_cpus()?.last().copied().unwrap_or(0);
         Ok(Self {
             count: u32::try_from(highest + 1).unwrap_or(1),
-            slots: config.buffer_bytes / size_of::<types::pf_fault>() as u32,
+            // Room for both halves of each.
+            slots: config.buffer_bytes / size_of::<types::pf_ring_fault>() as u32,
         })
     }
 }
@@ -147,8 +148,9 @@ impl<'a> Settings<'a> {
         maps.__bpf_usdt_ip_to_spec_id
             .set_autocreate(self.config.queries)?;
         maps.pf_ring.set_max_entries(self.ring_bytes())?;
-        maps.pf_lanes
-            .set_max_entries(self.lanes.count * self.lanes.slots)?;
+        let slots = self.lanes.count * self.lanes.slots;
+        maps.pf_lanes.set_max_entries(slots)?;
+        maps.pf_lanes_more.set_max_entries(slots)?;
         maps.pf_lane_ends.set_max_entries(self.lanes.count)?;
         if let Some(live) = self.config.live {
             maps.pf_live_slots

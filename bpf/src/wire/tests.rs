@@ -80,6 +80,32 @@ fn a_fault_is_read_field_by_field() {
 }
 
 #[test]
+fn the_second_half_of_a_fault_in_a_lane_is_read_only_where_it_is_announced() {
+    let plain = pf_fault {
+        kind: pf_kind::PF_FAULT.0 as u8,
+        ..pf_fault::default()
+    };
+    let unread = || panic!("it was not announced");
+    assert_eq!(
+        Record::from_lane(plain, unread),
+        Some(Record::Fault(Fault::default()))
+    );
+    let full = pf_fault {
+        flags: pf_flag::PF_HAS_MORE.0 as u8,
+        ..plain
+    };
+    let more = || pf_more {
+        query: 55,
+        ..pf_more::default()
+    };
+    let fault = Fault {
+        query: 55,
+        ..Fault::default()
+    };
+    assert_eq!(Record::from_lane(full, more), Some(Record::Fault(fault)));
+}
+
+#[test]
 fn a_stack_is_as_long_as_it_says() {
     let mut bytes = vec![3, 2];
     bytes.extend(2u16.to_ne_bytes());
