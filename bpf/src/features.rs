@@ -37,6 +37,13 @@ impl Features {
     }
 }
 
+/// Whether this kernel can tell in which query a thread is: from 5.15 on.
+#[must_use]
+pub fn can_tell_queries() -> bool {
+    let features = Features::of_this_kernel();
+    features.task_storage && features.attach_cookie
+}
+
 fn has_helper(helper: libbpf_sys::bpf_func_id) -> bool {
     // SAFETY: loads and closes a two-instruction program; no options are passed.
     let rc = unsafe {

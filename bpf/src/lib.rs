@@ -36,6 +36,7 @@ pub use config::{Cgroup, Config, Filters, MAX_RANGES, MappedFile, Target};
 pub use cpus::{is_gone, online_cpus};
 pub use drops::Drops;
 pub use error::ProbeError;
+pub use features::can_tell_queries;
 pub use live::{LIVE_BUCKETS, Live, LiveCounting, LiveCounts, LiveThread, bucket_bounds};
 pub use probes::Probes;
 pub use queries::{QueryArgs, QueryPoint, QueryProbe};

@@ -1,6 +1,6 @@
 //! The recorder's end of what the probes send: the lanes, and the ring buffer for what is rare.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, io, os::fd::RawFd, rc::Rc, time::Duration};
 
 use libbpf_rs::{MapCore, RingBuffer, RingBufferBuilder};
 
@@ -51,13 +51,23 @@ impl Ring {
         })
     }
 
-    /// Sleeps until a lane fills up or `timeout` is over.
-    pub fn wait(&self, timeout: Duration) -> Result<(), ProbeError> {
-        // A poll that returns because of the wake-up also consumes; the records stay in the batch.
-        match self.ring.poll(timeout) {
-            Err(e) if e.kind() == libbpf_rs::ErrorKind::Interrupted => Ok(()),
-            other => other.map_err(ProbeError::Ring),
+    /// Sleeps until a lane fills up, one of these files can be read, or `timeout` is over.
+    pub fn wait(&self, others: &[RawFd], timeout: Duration) -> Result<(), ProbeError> {
+        let files = [self.ring.epoll_fd()].into_iter().chain(others.iter().copied());
+        let entry = |fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let mut entries: Vec<libc::pollfd> = files.map(entry).collect();
+        let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: as many entries as are said to be there, which live until the call is over.
+        let rc = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, timeout_ms) };
+        let error = io::Error::last_os_error();
+        if rc >= 0 || error.kind() == io::ErrorKind::Interrupted {
+            return Ok(());
         }
+        Err(ProbeError::Lanes(error))
     }
 
     /// Appends what was sent, in the order of completion, from call to call. What completed around `now_ns`

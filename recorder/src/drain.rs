@@ -114,7 +114,7 @@ impl Drain {
         let mut encoder_alive = true;
         while encoder_alive && !self.stop.load(Relaxed) {
             self.probes.expect_wake_up();
-            progress.ring.wait(INTERVAL)?;
+            progress.ring.wait(&self.sideband.files(), INTERVAL)?;
             progress.cpus_added += self.probes.follow_cpus()?;
             self.sideband.follow_cpus()?;
             encoder_alive = self.pass(&mut progress, Reach::Settled)?;

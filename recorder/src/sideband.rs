@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     io,
+    os::fd::{AsRawFd, RawFd},
 };
 
 use anyhow::{Context, Result};
@@ -18,9 +19,11 @@ use perf_event::{
 };
 use pf_bpf::{is_gone, online_cpus};
 
-/// Ring of one CPU, bytes. A mapping takes about 120 bytes, and the rings are drained ten times a
-/// second and more.
-const RING_BYTES: usize = 2 << 20;
+/// Ring of one CPU, bytes. A mapping takes about 120 bytes, and a CPU makes up to a million of them a second.
+const RING_BYTES: usize = 4 << 20;
+
+/// Bytes in a ring that wake whoever waits for it: the drain looks 20 times a second, which is too late for a million.
+const WAKE_BYTES: usize = RING_BYTES / 8;
 
 /// `PERF_RECORD_MISC_COMM_EXEC`: the name comes from an exec.
 const MISC_COMM_EXEC: u16 = 1 << 13;
@@ -98,6 +101,8 @@ pub struct Map {
 #[derive(Default)]
 pub struct SidebandRings {
     by_cpu: BTreeMap<usize, Sampler>,
+    /// The record that is looked at.
+    bytes: Vec<u8>,
 }
 
 /// What a drain found besides the records.
@@ -128,14 +133,20 @@ impl SidebandRings {
         Ok(())
     }
 
+    /// What can be read when a ring fills up.
+    #[must_use]
+    pub fn files(&self) -> Vec<RawFd> {
+        self.by_cpu.values().map(AsRawFd::as_raw_fd).collect()
+    }
+
     /// Appends everything that is in the rings now, CPU after CPU: not in time order.
     pub fn drain(&mut self, into: &mut Vec<Sideband>) -> SidebandLoss {
         let mut loss = SidebandLoss::default();
         for ring in self.by_cpu.values_mut() {
             let config = ring.as_counter().config().clone();
             while let Some(record) = ring.next_record() {
-                let bytes = with_header(&record);
-                match parse(&bytes, &config) {
+                with_header(&record, &mut self.bytes);
+                match parse(&self.bytes, &config) {
                     Parsed::Record(record) => into.push(record),
                     Parsed::Lost(count) => loss.lost += count,
                     Parsed::Other => {}
@@ -162,16 +173,15 @@ fn open(cpu: usize) -> io::Result<Sampler> {
         .sample_id_all(true)
         .sample(SampleFlag::TID | SampleFlag::TIME)
         .clockid(Clock::MONOTONIC)
-        // Nobody sleeps on these rings, so never wake.
-        .wakeup_watermark(RING_BYTES)
+        .wakeup_watermark(WAKE_BYTES)
         .enabled(true)
         .build()?
         .sampled(RING_BYTES)
 }
 
 /// The record as it stands in the ring: the parser wants the header in front.
-fn with_header(record: &perf_event::Record<'_>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(8 + record.len());
+fn with_header(record: &perf_event::Record<'_>, bytes: &mut Vec<u8>) {
+    bytes.clear();
     bytes.extend(record.ty().to_ne_bytes());
     bytes.extend(record.misc().to_ne_bytes());
     bytes.extend(u16::try_from(8 + record.len()).unwrap_or(u16::MAX).to_ne_bytes());
@@ -179,7 +189,6 @@ fn with_header(record: &perf_event::Record<'_>) -> Vec<u8> {
         .data()
         .iter()
         .for_each(|part| bytes.extend_from_slice(part));
-    bytes
 }
 
 enum Parsed {

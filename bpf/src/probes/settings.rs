@@ -65,7 +65,7 @@ impl<'a> Settings<'a> {
             extras.push("pf_mmap_lock");
         }
         if config.queries {
-            if !features.task_storage || !features.attach_cookie {
+            if !(features.task_storage && features.attach_cookie) {
                 return Err(ProbeError::Config(
                     "--query needs Linux 5.15 or later (task storage and attach cookies)".to_owned(),
                 ));

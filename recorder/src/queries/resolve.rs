@@ -78,8 +78,9 @@ pub fn resolve(specs: &[QuerySpec], files: &[PathBuf]) -> Result<Resolved> {
             }
         }
     }
-    // Without being asked only where they are for certain, so that others pay nothing.
-    if !asked_for_own && resolved.add(&own, resolved.names.len() as u32, files) {
+    // Without being asked only where they are for certain, so that others pay nothing, and where they can be told.
+    if !asked_for_own && pf_bpf::can_tell_queries() && resolved.add(&own, resolved.names.len() as u32, files)
+    {
         resolved.names.push(own.name());
     }
     // Of those that several specs name, the first.
