@@ -77,7 +77,7 @@ fn record_a_tree(
         assert!(Instant::now() < deadline, "the shell does not end");
         status = child.try_wait().unwrap();
         probes.expect_wake_up();
-        ring.wait(Duration::from_millis(20)).unwrap();
+        ring.wait(&[], Duration::from_millis(20)).unwrap();
         ring.drain(now_ns(), &mut records).unwrap();
     }
     // Reaped by try_wait already; clippy wants to see it.

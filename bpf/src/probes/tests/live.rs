@@ -44,7 +44,7 @@ fn count_a_tree(backend: &'static dyn Backend, features: Features, room: u32, al
         assert!(Instant::now() < deadline, "the shell does not end");
         status = child.try_wait().unwrap();
         probes.expect_wake_up();
-        ring.wait(Duration::from_millis(20)).unwrap();
+        ring.wait(&[], Duration::from_millis(20)).unwrap();
         ring.drain(now_ns(), &mut records).unwrap();
         live.take_ended(|thread| threads.push(thread));
     }
