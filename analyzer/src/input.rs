@@ -181,6 +181,7 @@ pub fn explain_format(name: &str, error: &FormatError) -> anyhow::Error {
             anyhow::anyhow!("{name} is not a pfrec trace: give a file written by 'pfrec -o FILE'")
         }
         FormatError::Newer { .. } => anyhow::anyhow!("{name}: {error}: update pfanalyze"),
+        FormatError::Older { .. } => anyhow::anyhow!("{name}: {error}: record it again with pfrec"),
         FormatError::Io(error) if error.kind() == io::ErrorKind::IsADirectory => {
             anyhow::anyhow!("{name} is a directory: give the .pfz file in it")
         }

@@ -1060,7 +1060,7 @@ def rows(trace: Trace, block: Block) -> Iterator[tuple[int | str, ...]]:
         return map(cell, columns[a], columns[b]) if columns.keys() >= {a, b} else empty
 
     def comm(id_: int) -> str:
-        return trace.comms.get(id_, f"unknown#{id_}") if id_ else ""
+        return trace.comms.get(id_, f"unknown#{id_}") if id_ else "unknown"
 
     def object_(id_: int) -> Object:
         return trace.objects.get(id_, nowhere)
