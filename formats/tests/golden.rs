@@ -61,7 +61,11 @@ fn varied() -> Vec<Event> {
     };
     let event = |i: u64| {
         let full = full_event(i % 20);
-        let page = if i / 600 % 2 == 0 { i } else { below(1 << 22) };
+        let page = if (i / 600).is_multiple_of(2) {
+            i
+        } else {
+            below(1 << 22)
+        };
         Event {
             ts_ns: 1_000_000 + i * 900 - below(400),
             latency_ns: 400 + below(1 << (4 + i / 600 * 5)),
