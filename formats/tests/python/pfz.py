@@ -1065,6 +1065,11 @@ def rows(trace: Trace, block: Block) -> Iterator[tuple[int | str, ...]]:
     def object_(id_: int) -> Object:
         return trace.objects.get(id_, nowhere)
 
+    def file(id_: int) -> str:
+        if id_ and id_ not in trace.objects:
+            return f"unknown#{id_}"
+        return object_(id_).path if object_(id_).kind in ("file", "shm") else ""
+
     def file_offset(id_: int, page: int) -> int | str:
         if object_(id_).kind not in ("file", "shm"):
             return ""
@@ -1080,7 +1085,7 @@ def rows(trace: Trace, block: Block) -> Iterator[tuple[int | str, ...]]:
         cells(CLASS, lambda c: TRUTH[c & 3 == 1]), cells(CLASS, lambda c: ACCESS[c >> 2 & 3]),
         cells(CLASS, lambda c: ORIGIN[c >> 4 & 3]), cells(RETRIES), cells(CLASS, lambda c: TRUTH[c >> 1 & 1]), cells(IP),
         cells(OBJECT, lambda o: object_(o).kind),
-        cells(OBJECT, lambda o: object_(o).path if object_(o).kind in ("file", "shm") else ""),
+        cells(OBJECT, file),
         both(OBJECT, OBJECT_PAGE, file_offset), cells(BLOCKED), cells(RUNQUEUE), cells(RECLAIM), cells(LOCK),
         cells(STACK, lambda s: s or ""), cells(QUERY, lambda q: q or ""), range(block.statistics.events),
     )  # fmt: skip

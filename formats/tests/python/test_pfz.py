@@ -443,10 +443,10 @@ class Rows(unittest.TestCase):
         }.items():  # fmt: skip
             self.assertEqual([row[name] for row in rows], cells, name)
 
-    def test_comm_of_id_0_is_empty(self) -> None:
+    def test_comm_of_id_0_is_unknown(self) -> None:
         columns = sample_columns(random.Random(5), 1) | {3: [0]}
         _, out, _ = run("events", trace((1, meta()), (4, block(columns), 1)))
-        self.assertEqual(next(csv.DictReader(io.StringIO(out)))["comm"], "")
+        self.assertEqual(next(csv.DictReader(io.StringIO(out)))["comm"], "unknown")
 
 
 class SmallRecords(unittest.TestCase):
