@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Events that are put into columns together: as many as a fast cache holds.
-const ARRIVED: usize = 256;
+const ARRIVED: usize = 64;
 
 /// Writes one trace. Dropped without [`finish`](Self::finish), it leaves a file that lacks the open block
 /// and the footer, and is readable.

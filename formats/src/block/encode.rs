@@ -281,18 +281,13 @@ impl BlockEncoder {
         column: Column,
         write: impl FnOnce(
             &mut ColumnWriter,
-            &mut [u64],
+            &[u64],
             usize,
             &mut Vec<u8>,
         ) -> std::io::Result<(Transform, Storage)>,
     ) -> Result<()> {
         let start = self.bodies.len();
-        let encoding = write(
-            &mut self.writer,
-            &mut self.values,
-            column.width(),
-            &mut self.bodies,
-        )?;
+        let encoding = write(&mut self.writer, &self.values, column.width(), &mut self.bodies)?;
         self.enter(column, encoding, start);
         Ok(())
     }

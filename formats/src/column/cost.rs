@@ -6,7 +6,7 @@ use super::classes::class_of;
 
 /// Rows looked at, in slices spread over the column.
 const SLICES: usize = 8;
-const SLICE_ROWS: usize = 128;
+const SLICE_ROWS: usize = 64;
 
 /// With fewer bits classes are too wide for any times that were seen; with more only numbers below 512 fit.
 const MANTISSAS: std::ops::RangeInclusive<u8> = 2..=5;

@@ -11,6 +11,9 @@ use crate::limits;
 /// With more different numbers the table is no longer small beside the rows.
 const MOST_NAMES: usize = 4096;
 
+/// Rows that an estimate looks at.
+const ESTIMATED: usize = 4096;
+
 /// Numbers whose place is found without a look into the table.
 const RECENT: usize = 64;
 
@@ -26,6 +29,13 @@ pub(super) struct NameWriter {
 }
 
 impl NameWriter {
+    /// Bits of a row, by the names in some of the rows; `None` when there are too many.
+    pub(super) fn estimate(&mut self, values: &[u64], width: usize) -> Option<f32> {
+        let start = values.len() / 2;
+        let end = values.len().min(start + ESTIMATED);
+        self.collect(values.get(start..end)?, width)
+    }
+
     /// Bits of a row, by the entropy of the names and the size of the table; `None` when there are too many.
     pub(super) fn collect(&mut self, values: &[u64], width: usize) -> Option<f32> {
         self.places.clear();

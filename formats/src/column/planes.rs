@@ -45,7 +45,17 @@ impl PlaneWriter {
 
     /// Appends the low `width` bytes of all values.
     pub(super) fn write(&mut self, values: &[u64], width: usize, out: &mut Vec<u8>) -> io::Result<()> {
-        let used = used_bits(values);
+        self.write_used(used_bits(values), values, width, out)
+    }
+
+    /// The same, where it is known which bits are set in any value.
+    pub(super) fn write_used(
+        &mut self,
+        used: u64,
+        values: &[u64],
+        width: usize,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
         let present = (0..width).filter(|index| (used >> (8 * index)) as u8 != 0);
         out.push(present.clone().fold(0, |mask, index| mask | 1 << index));
         for index in present {
@@ -63,7 +73,7 @@ impl PlaneWriter {
     fn is_noise(&mut self, plane: &[u8]) -> io::Result<bool> {
         let start = plane.len() / 2;
         let middle = plane.get(start..start + NOISE_SAMPLE);
-        let Some(middle) = middle.filter(|_| plane.len() >= 8 * NOISE_SAMPLE) else {
+        let Some(middle) = middle.filter(|bytes| plane.len() >= 4 * NOISE_SAMPLE && is_even(bytes)) else {
             return Ok(false);
         };
         self.packed.clear();
@@ -96,6 +106,20 @@ impl PlaneWriter {
         }
         Ok(())
     }
+}
+
+/// Whether no byte is much likelier than others, by every fourth of them: noise is so, and some patterns.
+fn is_even(bytes: &[u8]) -> bool {
+    let mut counts = [0_u16; 256];
+    let mut total = 0_u32;
+    for byte in bytes.iter().step_by(4) {
+        let count = &mut counts[usize::from(*byte)];
+        *count = count.wrapping_add(1);
+        total = total.wrapping_add(1);
+    }
+    let squares: u32 = counts.iter().map(|count| u32::from(*count).pow(2)).sum();
+    // On average total^2 / 256 + total for noise.
+    squares < total.wrapping_mul(total) / 256 + 2 * total
 }
 
 /// The bits that are set in any value.

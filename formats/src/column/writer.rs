@@ -10,18 +10,26 @@ use super::{Storage, Transform, classes, transform};
 /// By how much another storage or transform has to be smaller, for estimates are not exact.
 const CLEARLY: f32 = 0.99;
 
-/// Bits of a row below which names are of differences: something else is named now and then only.
-const FEW: f32 = 2.0;
-
-/// Bits of a row below which nothing better is looked for.
+/// Bits of a row below which no other transform is tried, and below which no names are.
+const LITTLE: f32 = 0.5;
 const HARDLY_ANY: f32 = 0.05;
+
+/// How to lay out a column.
+#[derive(Clone, Copy)]
+struct Choice {
+    storage: Storage,
+    /// What a row takes then, as far as a sample tells.
+    bits: f32,
+    /// The bits that are set in any value.
+    used: u64,
+}
 
 /// Encodes columns one after another.
 pub(crate) struct ColumnWriter {
     planes: PlaneWriter,
     names: NameWriter,
     cost: Cost,
-    plain: Vec<u64>,
+    differences: Vec<u64>,
     classes: Vec<u8>,
     below: Vec<u8>,
 }
@@ -32,7 +40,7 @@ impl ColumnWriter {
             planes: PlaneWriter::new()?,
             names: NameWriter::default(),
             cost: Cost::new(),
-            plain: Vec::new(),
+            differences: Vec::new(),
             classes: Vec::new(),
             below: Vec::new(),
         })
@@ -40,8 +48,8 @@ impl ColumnWriter {
 
     /// Appends numbers of at most `width` bytes, in planes or in classes.
     pub(crate) fn write(&mut self, values: &[u64], width: usize, out: &mut Vec<u8>) -> io::Result<Storage> {
-        let (storage, _) = self.cheaper(values, width);
-        self.write_as(storage, values, width, out)
+        let choice = self.cheaper(values, width);
+        self.write_as(choice, values, width, out)
     }
 
     /// Appends the candidate that takes the fewest bits: the same column after different transforms, the likeliest
@@ -52,84 +60,94 @@ impl ColumnWriter {
         width: usize,
         out: &mut Vec<u8>,
     ) -> io::Result<(Transform, Storage)> {
-        let mut best: Option<(f32, Storage, usize)> = None;
+        let mut best: Option<(Choice, usize)> = None;
         for (index, (_, values)) in candidates.iter().enumerate() {
-            let (storage, bits) = self.cheaper(values, width);
-            if best.is_none_or(|(fewest, ..)| bits < fewest * CLEARLY) {
-                best = Some((bits, storage, index));
+            let choice = self.cheaper(values, width);
+            if best.is_none_or(|(best, _)| choice.bits < best.bits * CLEARLY) {
+                best = Some((choice, index));
             }
-            if bits < HARDLY_ANY {
+            if choice.bits < LITTLE {
                 break;
             }
         }
-        let Some((_, storage, index)) = best else {
+        let Some((choice, index)) = best else {
             return Ok((Transform::Plain, Storage::Planes));
         };
         let (transform, values) = candidates[index];
-        Ok((transform, self.write_as(storage, values, width, out)?))
+        Ok((transform, self.write_as(choice, values, width, out)?))
     }
 
     /// Appends values that name things: where they are few, as names, else as differences. Names can be of the
-    /// differences, too: who names one thing for long and then another has few of them. Leaves the differences
-    /// in `values`.
+    /// differences, too: who names one thing for long and then another has few of them.
     pub(crate) fn write_names(
         &mut self,
-        values: &mut [u64],
+        values: &[u64],
         width: usize,
         out: &mut Vec<u8>,
     ) -> io::Result<(Transform, Storage)> {
-        let mut plain = std::mem::take(&mut self.plain);
-        plain.clear();
-        plain.extend_from_slice(values);
-        transform::delta(values, width);
-        let (storage, bits) = self.cheaper(values, width);
-        let mut best = (bits * CLEARLY, Transform::Delta, storage);
-        if bits > HARDLY_ANY {
-            for (by, values) in [(Transform::Delta, &*values), (Transform::Plain, &plain[..])] {
-                let names = self.names.collect(values, width);
-                if let Some(bits) = names.filter(|bits| *bits < best.0) {
-                    best = (bits, by, Storage::Names);
-                }
-                // Names of the values themselves would take as many.
-                if best.0 < FEW {
-                    break;
-                }
-            }
-        }
-        let done = match best {
-            (_, by, Storage::Names) => {
-                if by == Transform::Delta && best.0 >= FEW {
-                    self.names.collect(values, width);
-                }
-                let done = self.names.write(width, &mut self.planes, out);
-                done.map(|()| (by, Storage::Names))
-            }
-            (_, by, storage) => self
-                .write_as(storage, values, width, out)
-                .map(|storage| (by, storage)),
-        };
-        self.plain = plain;
+        let mut differences = std::mem::take(&mut self.differences);
+        differences.clear();
+        differences.extend_from_slice(values);
+        transform::delta(&mut differences, width);
+        let done = self.write_names_or(&differences, values, width, out);
+        self.differences = differences;
         done
     }
 
-    /// The storage that takes fewer bits, and how many a row.
-    fn cheaper(&mut self, values: &[u64], width: usize) -> (Storage, f32) {
-        let used = used_bits(values);
-        if used == 0 {
-            return (Storage::Planes, 0.0);
+    fn write_names_or(
+        &mut self,
+        differences: &[u64],
+        values: &[u64],
+        width: usize,
+        out: &mut Vec<u8>,
+    ) -> io::Result<(Transform, Storage)> {
+        let choice = self.cheaper(differences, width);
+        let mut fewest = choice.bits * CLEARLY;
+        let mut by = None;
+        // One plane of differences takes as many bits as their names.
+        if choice.used > 255 && choice.bits > HARDLY_ANY {
+            for (each, values) in [(Transform::Plain, values), (Transform::Delta, differences)] {
+                let names = self.names.estimate(values, width);
+                if let Some(bits) = names.filter(|bits| *bits < fewest) {
+                    (fewest, by) = (bits, Some(each));
+                }
+            }
+        }
+        let named = if by == Some(Transform::Plain) {
+            values
+        } else {
+            differences
+        };
+        if let Some(by) = by
+            && self.names.collect(named, width).is_some()
+        {
+            self.names.write(width, &mut self.planes, out)?;
+            return Ok((by, Storage::Names));
+        }
+        let storage = self.write_as(choice, differences, width, out)?;
+        Ok((Transform::Delta, storage))
+    }
+
+    /// The storage that takes fewer bits.
+    fn cheaper(&mut self, values: &[u64], width: usize) -> Choice {
+        let mut choice = Choice {
+            storage: Storage::Planes,
+            bits: 0.0,
+            used: used_bits(values),
+        };
+        if choice.used == 0 {
+            return choice;
         }
         self.cost.look_at(values);
-        let planes = self.cost.planes(width);
+        choice.bits = self.cost.planes(width);
         // One plane tells all there is.
-        if used < 256 {
-            return (Storage::Planes, planes);
+        if choice.used > 255 {
+            let (bits, mantissa) = self.cost.classes();
+            if bits < choice.bits * CLEARLY {
+                (choice.bits, choice.storage) = (bits, Storage::Classes(mantissa));
+            }
         }
-        let (classes, mantissa) = self.cost.classes();
-        if classes < planes * CLEARLY {
-            (Storage::Classes(mantissa), classes)
-        } else {
-            (Storage::Planes, planes)
-        }
+        choice
     }
 
     /// Writes in this storage, or in planes where that turns out to be larger than the values themselves: the rows that
@@ -137,12 +155,12 @@ impl ColumnWriter {
     /// columns would not fit a record.
     fn write_as(
         &mut self,
-        storage: Storage,
+        choice: Choice,
         values: &[u64],
         width: usize,
         out: &mut Vec<u8>,
     ) -> io::Result<Storage> {
-        if let Storage::Classes(mantissa) = storage {
+        if let Storage::Classes(mantissa) = choice.storage {
             let start = out.len();
             self.classes.clear();
             self.below.clear();
@@ -150,11 +168,11 @@ impl ColumnWriter {
             self.planes.write_plane(&self.classes, out)?;
             out.extend_from_slice(&self.below);
             if out.len() - start <= values.len() * width {
-                return Ok(storage);
+                return Ok(choice.storage);
             }
             out.truncate(start);
         }
-        self.planes.write(values, width, out)?;
+        self.planes.write_used(choice.used, values, width, out)?;
         Ok(Storage::Planes)
     }
 }
@@ -174,10 +192,13 @@ mod tests {
             0..256 => small[row * 5 % 8],
             _ => (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48,
         };
-        let mut values: Vec<u64> = (0..65_536).map(value).collect();
+        let values: Vec<u64> = (0..65_536).map(value).collect();
         let mut writer = ColumnWriter::new().unwrap();
         let mut out = Vec::new();
-        assert!(matches!(writer.cheaper(&values, 2).0, Storage::Classes(5..)));
+        assert!(matches!(
+            writer.cheaper(&values, 2).storage,
+            Storage::Classes(5..)
+        ));
         let storage = writer.write(&values, 2, &mut out).unwrap();
         assert!(out.len() <= 2 * 65_536 + 9, "{} bytes", out.len());
         let mut back = Vec::new();
@@ -185,8 +206,11 @@ mod tests {
         reader.read(&out, storage, 2, 65_536, &mut back).unwrap();
         assert_eq!(back, values);
         out.clear();
-        let written = writer.write_names(&mut values, 2, &mut out).unwrap();
-        reader.read(&out, written.1, 2, 65_536, &mut back).unwrap();
-        assert_eq!(back, values);
+        let (by, storage) = writer.write_names(&values, 2, &mut out).unwrap();
+        reader.read(&out, storage, 2, 65_536, &mut back).unwrap();
+        if by == Transform::Delta {
+            transform::undo_delta(&mut back, 2);
+        }
+        assert!(back == values);
     }
 }
