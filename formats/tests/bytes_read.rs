@@ -31,7 +31,7 @@ fn of_a_block_that_is_skipped_only_the_beginning_is_read() {
     let mut writer = common::writer();
     let blocks = 20;
     let mut state = 1u64;
-    for i in 0..blocks * 65_536 {
+    for i in 0..blocks * 32_768 {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);

@@ -126,7 +126,7 @@ def print_claims(rows):
 
 
 LEGEND = """
-BYTES/EVENT   of the whole file. The struct has 56 bytes, in blocks of 65,536; it and Parquet lack the thread's name
+BYTES/EVENT   of the whole file. The struct has 56 bytes, in blocks of 32,768; it and Parquet lack the thread's name
 PFZ/THIS      bytes of the trace as a part of these
 ENCODE_M/S, DECODE_M/S
               millions of events per second on one thread, in memory, median of the rounds. struct and pfz take

@@ -10,7 +10,7 @@ use crate::mix::{self, Mix, Shape};
 use crate::trace::Decoding;
 
 /// Events of one block: the writer ends its blocks there, too.
-pub(crate) const BLOCK: usize = 65_536;
+pub(crate) const BLOCK: usize = 32_768;
 
 /// Events that can be had as often as wanted.
 pub(crate) enum Source {

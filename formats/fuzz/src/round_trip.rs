@@ -16,7 +16,7 @@ pub(super) const FEW_ROWS: u32 = 1024;
 pub(super) const ONE_IN: u8 = 32;
 
 /// Events of a full block.
-const BLOCK: usize = 65_536;
+const BLOCK: usize = 32_768;
 
 /// Rows in which the encoder looks at a column to choose its storage, see `Pattern::Trap`.
 const SLICES: u32 = 8;

@@ -28,7 +28,7 @@ pub(crate) fn write_trace(out: impl Write, bytes: u64, bits: u32) -> u64 {
     writer.dict(&objects()).unwrap();
     let mut noise = Noise(1);
     let mask = u64::MAX >> (64 - bits);
-    let block: Vec<Event> = (0..65_536)
+    let block: Vec<Event> = (0..32_768)
         .map(|i| Event {
             latency_ns: noise.next() & mask,
             address: (noise.next() & mask) << 12,
