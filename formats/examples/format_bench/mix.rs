@@ -37,7 +37,7 @@ pub(crate) struct Shape {
 /// As many threads as a small server has.
 pub(crate) const BLEND: Shape = Shape { threads: 8, cpus: 8 };
 
-/// A block of 32,768 events has 64 of each thread.
+/// A block of 32,768 events has 32 of each thread.
 pub(crate) const STRESS: Shape = Shape {
     threads: 1024,
     cpus: 64,
