@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 const NOBODY: u32 = 65_534;
 
@@ -26,8 +27,12 @@ fn is_root() -> bool {
     std::os::unix::fs::MetadataExt::uid(&file.path().metadata().unwrap()) == 0
 }
 
+/// A copy that is still open for writing in a child that another test has forked meanwhile cannot be run: one at a time.
+static COPYING: Mutex<()> = Mutex::new(());
+
 /// What pfanalyze prints, as nobody when the test runs as root.
 fn pfanalyze(arguments: &[&str], folder: &Path) -> String {
+    let _alone = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
     // Nobody may not enter root's home: hand over copies.
     let place = tempfile::tempdir().unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
