@@ -2,7 +2,7 @@
 //! bits. Times are noise over several powers of two: there a plane of bytes sees only a part of what is likely.
 //!
 //! With a mantissa of k bits, `shift` = max(0, floor(log2 v) - k) and the class is (shift << k) + (v >> shift), as in
-//! an HDR histogram (http://hdrhistogram.org); the low `shift` bits follow. Classes from 255 on do not fit the byte: 255
+//! an HDR histogram (<http://hdrhistogram.org>); the low `shift` bits follow. Classes from 255 on do not fit the byte: 255
 //! stands for all of them, and all 64 bits follow.
 
 use multiversion::multiversion;
