@@ -87,7 +87,7 @@ fn look(request: &Request) -> anyhow::Result<()> {
 fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), AnalyzeError> {
     match request.verb {
         Verb::Report => {
-            let mut report = Report::default();
+            let mut report = Report::new(request.format == Format::Table);
             let session = read(request, input, &mut report.queries())?;
             let style = Style {
                 weight: Weight::Wait,

@@ -1,33 +1,146 @@
-//! Exact count of distinct pages. Memory follows the pages seen, not the size of the file: one entry of
-//! about 30 bytes per touched group of 64 neighbouring pages.
+//! Exact count of distinct pages. Memory follows the pages seen, not the size of the file: one entry of about 30 bytes
+//! per touched group of 64 neighbouring pages, or one bit per page where that is less.
 
 use polars::prelude::PlHashMap;
+
+/// Entries from which on bits may be less, and how many of them one entry takes as much memory as.
+const FEW: usize = 64;
+const WORDS_PER_ENTRY: u64 = 4;
+/// Groups without a page that end a cluster: 16 MiB of 4 KiB pages.
+const NEAR: u64 = 64;
 
 /// Set of (space, page); a space is a process for nameless memory and 0 for a file.
 #[derive(Clone, Debug, Default)]
 pub struct PageSet {
     groups: PlHashMap<(u32, u64), u64>,
+    /// Neighbours of one space, which are not in `groups`.
+    dense: Dense,
     len: u64,
+    /// Number of groups at which they may become dense.
+    look_at: usize,
+}
+
+/// Groups from `first` on.
+#[derive(Clone, Debug, Default)]
+struct Dense {
+    space: u32,
+    first: u64,
+    words: Vec<u64>,
+}
+
+/// Groups in `PageSet::groups` that are near each other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cluster {
+    first: u64,
+    last: u64,
+    entries: u64,
+}
+
+impl Dense {
+    fn word(&mut self, space: u32, group: u64) -> Option<&mut u64> {
+        if space != self.space {
+            return None;
+        }
+        let index = usize::try_from(group.wrapping_sub(self.first)).ok()?;
+        self.words.get_mut(index)
+    }
 }
 
 impl PageSet {
     /// Adds one page.
+    #[inline]
     pub fn insert(&mut self, space: u32, page: u64) {
-        let bits = self.groups.entry((space, page / 64)).or_insert(0);
-        let bit = 1u64 << (page % 64);
-        self.len += u64::from(*bits & bit == 0);
-        *bits |= bit;
+        self.insert_bits(space, page / 64, 1u64 << (page % 64));
+    }
+
+    #[inline]
+    fn insert_bits(&mut self, space: u32, group: u64, more: u64) {
+        let word = match self.dense.word(space, group) {
+            Some(word) => word,
+            None => {
+                if self.groups.len() >= self.look_at {
+                    self.condense(space);
+                    // It may be among the dense ones now.
+                    return self.insert_bits(space, group, more);
+                }
+                self.groups.entry((space, group)).or_insert(0)
+            }
+        };
+        self.len += u64::from((more & !*word).count_ones());
+        *word |= more;
     }
 
     /// As `insert`, but makes a new entry only where there is `room` for one. Returns whether the page is in.
     pub fn insert_within(&mut self, space: u32, page: u64, room: &mut usize) -> bool {
-        let before = self.groups.len();
-        if *room == 0 && !self.groups.contains_key(&(space, page / 64)) {
-            return false;
+        let group = page / 64;
+        let is_known = self.dense.word(space, group).is_some() || self.groups.contains_key(&(space, group));
+        if !is_known {
+            if *room == 0 {
+                return false;
+            }
+            *room -= 1;
         }
         self.insert(space, page);
-        *room -= self.groups.len() - before;
         true
+    }
+
+    /// Makes bits of the largest cluster of groups of a space, where these take no more memory.
+    #[cold]
+    fn condense(&mut self, space: u32) {
+        let cluster = self.largest_cluster(space);
+        let (mut first, mut last) = (cluster.first, cluster.last);
+        if let Some(length) = (self.dense.words.len() as u64).checked_sub(1) {
+            first = first.min(self.dense.first);
+            last = last.max(self.dense.first.saturating_add(length));
+        }
+        let words = last.saturating_sub(first).saturating_add(1);
+        let room = cluster
+            .entries
+            .saturating_mul(WORDS_PER_ENTRY)
+            .saturating_add(self.dense.words.len() as u64);
+        let is_alone = self.dense.words.is_empty() || self.dense.space == space;
+        if is_alone && cluster.entries >= FEW as u64 && words <= room {
+            let mut dense = Dense {
+                space,
+                first,
+                words: vec![0; usize::try_from(words).unwrap_or(0)],
+            };
+            let before = std::mem::take(&mut self.dense);
+            let is_in = |key: &(u32, u64)| key.0 == space && (first..=last).contains(&key.1);
+            let moved = self.groups.extract_if(|key, _| is_in(key));
+            let known = (before.first..).zip(before.words);
+            for (group, bits) in known.chain(moved.map(|((_, group), bits)| (group, bits))) {
+                if let Some(word) = dense.word(space, group) {
+                    *word |= bits;
+                }
+            }
+            self.dense = dense;
+        }
+        self.look_at = self.groups.len().saturating_mul(2).max(FEW);
+    }
+
+    /// Strays far from the others, as another mapping in the same address space, are no part of it.
+    fn largest_cluster(&self, space: u32) -> Cluster {
+        let own = self.groups.keys().filter(|key| key.0 == space);
+        let mut groups: Vec<u64> = own.map(|key| key.1).collect();
+        groups.sort_unstable();
+        let clusters = groups.chunk_by(|&a, &b| b - a <= NEAR).map(|chunk| Cluster {
+            first: chunk.first().copied().unwrap_or(0),
+            last: chunk.last().copied().unwrap_or(0),
+            entries: chunk.len() as u64,
+        });
+        clusters.max_by_key(|cluster| cluster.entries).unwrap_or_default()
+    }
+
+    /// Adds the pages of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        let dense = (other.dense.first..).zip(&other.dense.words);
+        for (group, &bits) in dense.filter(|&(_, &bits)| bits != 0) {
+            self.insert_bits(other.dense.space, group, bits);
+        }
+        for (&(space, group), &bits) in &other.groups {
+            self.insert_bits(space, group, bits);
+        }
     }
 
     /// How many distinct pages were added.
@@ -46,6 +159,7 @@ impl PageSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
     fn a_page_counts_once_per_space() {
@@ -55,8 +169,40 @@ mod tests {
         }
         set.insert(7, 1);
         assert_eq!(set.len(), 6);
+        let mut both = set.clone();
+        let mut other = PageSet::default();
+        [1, 2, 64, 70].map(|page| other.insert(0, page));
+        both.merge(&other);
+        assert_eq!(both.len(), 8);
         let mut room = 1;
         let pages = [2, 300, 301, 9_000].map(|page| set.insert_within(0, page, &mut room));
         assert_eq!((pages, set.len(), room), ([true, true, true, false], 9, 0));
+    }
+
+    #[test]
+    fn dense_and_scattered_pages_are_counted_alike() {
+        let (mut set, mut half, mut other_half) =
+            (PageSet::default(), PageSet::default(), PageSet::default());
+        let mut plain = HashSet::new();
+        let mut state = 1u64;
+        for i in 0..60_000u64 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            // A file that is read all over, from the middle outwards; strays; and other spaces.
+            let (space, page) = match i % 8 {
+                0 => (3, state >> 20),
+                1 => (5, 1_000_000 + (state >> 33) % 5_000),
+                2 => (0, u64::MAX - (state >> 40)),
+                _ => (0, 500_000 + i * 8 - (state >> 33) % (i * 16 + 1)),
+            };
+            set.insert(space, page);
+            if i % 2 == 0 { &mut half } else { &mut other_half }.insert(space, page);
+            plain.insert((space, page));
+            assert_eq!(set.len(), plain.len() as u64);
+        }
+        assert!(set.dense.words.len() as u64 > 1_000);
+        half.merge(&other_half);
+        assert_eq!(half.len(), plain.len() as u64);
     }
 }

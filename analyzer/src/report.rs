@@ -9,6 +9,7 @@ use crate::heat::draw::{MARGIN_COLUMNS, Style};
 use crate::histogram::precision;
 use crate::loss_words;
 use crate::notice;
+use crate::query::file_sums::FileSums;
 use crate::query::files::Files;
 use crate::query::info::{self, bytes_per_event, shell_words};
 use crate::query::origins::Origins;
@@ -35,22 +36,12 @@ const HEAT_ROWS: usize = 12;
 #[derive(Debug)]
 pub struct Report {
     threads: Threads,
-    files: Files,
+    files: FileSums,
+    /// With all columns, for programs.
+    all_files: Option<Files>,
     heat: Heat,
     origins: Origins,
     queries: QueryShares,
-}
-
-impl Default for Report {
-    fn default() -> Self {
-        Self {
-            threads: Threads::default(),
-            files: Files::default(),
-            heat: Heat::by_place(),
-            origins: Origins::default(),
-            queries: QueryShares::default(),
-        }
-    }
 }
 
 /// How the text is laid out.
@@ -67,15 +58,31 @@ pub struct Layout {
 }
 
 impl Report {
+    /// To be written as text, or for programs.
+    #[must_use]
+    pub fn new(is_text: bool) -> Self {
+        Self {
+            threads: Threads::default(),
+            files: FileSums::default(),
+            all_files: (!is_text).then(Files::default),
+            heat: Heat::by_place(),
+            origins: Origins::default(),
+            queries: QueryShares::default(),
+        }
+    }
+
     /// The queries to run.
-    pub fn queries(&mut self) -> [&mut dyn Query; 5] {
-        [
-            &mut self.threads,
-            &mut self.files,
-            &mut self.heat,
-            &mut self.origins,
-            &mut self.queries,
-        ]
+    pub fn queries(&mut self) -> Vec<&mut dyn Query> {
+        let mut queries: Vec<&mut dyn Query> = vec![&mut self.threads, &mut self.queries];
+        match &mut self.all_files {
+            Some(files) => queries.push(files),
+            None => queries.extend([
+                &mut self.files as &mut dyn Query,
+                &mut self.heat,
+                &mut self.origins,
+            ]),
+        }
+        queries
     }
 
     /// Writes the report as text.
@@ -266,7 +273,10 @@ impl Report {
             spent::by_class(&classes).write_json(out)?;
         }
         write!(out, ",\"files\":")?;
-        self.files.table(session).write_json(out)?;
+        let files = self.all_files.as_ref().map(|files| files.table(session));
+        files
+            .unwrap_or_else(|| self.files.table(session))
+            .write_json(out)?;
         if session.queries > 0 {
             write!(out, ",\"queries\":")?;
             self.queries.table(filter).write_json(out)?;

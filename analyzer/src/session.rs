@@ -139,6 +139,16 @@ impl Session {
         recorded.filter(|&size| size > 0).unwrap_or(4096)
     }
 
+    /// From an address to its page.
+    pub fn to_page(&self) -> impl Fn(u64) -> u64 + use<> {
+        let size = self.page_size();
+        let shift = size.is_power_of_two().then(|| size.ilog2());
+        move |address| match shift {
+            Some(shift) => address >> shift,
+            None => address / size,
+        }
+    }
+
     /// Events that the recorder knows it could not record.
     #[must_use]
     pub fn events_lost(&self) -> u64 {
@@ -240,11 +250,12 @@ impl Session {
 
     /// What every decoded block is looked at for, whether its rows pass a filter or not.
     pub(crate) fn see_columns(&mut self, columns: &Columns) {
-        for &bits in &columns.class {
-            let class = ClassBits(bits).class();
-            for (each, count) in Class::ALL.iter().zip(&mut self.classes) {
-                *count = count.saturating_add(u64::from(*each == class));
-            }
+        for (each, count) in Class::ALL.iter().zip(&mut self.classes) {
+            let of_class = columns
+                .class
+                .iter()
+                .filter(|&&bits| ClassBits(bits).class() == *each);
+            *count = count.saturating_add(of_class.count() as u64);
         }
         self.impossible_breakdowns = self
             .impossible_breakdowns

@@ -34,7 +34,7 @@ const STYLE: Style = Style {
 
 /// Runs every query and every renderer once.
 fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
-    let (mut report, mut heat) = (Report::default(), Heat::by_file());
+    let (mut report, mut for_programs, mut heat) = (Report::new(true), Report::new(false), Heat::by_file());
     let mut percentiles =
         [By::Class, By::Tid, By::Comm, By::File, By::Origin, By::Access].map(Percentiles::new);
     let mut rows = Vec::new();
@@ -46,26 +46,20 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
         chosen.add(row, passes);
     })?;
     let (mut names, mut singles) = (Queries::new(rows_by_name), Singles::new(chosen));
-    let [threads, files, map, origins, shares] = report.queries();
-    let [a, b, c, d, e, f] = &mut percentiles;
-    let queries: &mut [&mut dyn pfanalyze::scan::Query] = &mut [
-        threads,
-        files,
-        map,
-        origins,
-        shares,
-        &mut names,
+    let mut queries = report.queries();
+    queries.extend(for_programs.queries());
+    queries.extend([
+        &mut names as &mut dyn pfanalyze::scan::Query,
         &mut singles,
         &mut heat,
         &mut events,
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
-    ];
-    let session = scan(TraceReader::new(bytes)?, filter, queries, &mut |_| {})?;
+    ]);
+    queries.extend(
+        percentiles
+            .iter_mut()
+            .map(|each| each as &mut dyn pfanalyze::scan::Query),
+    );
+    let session = scan(TraceReader::new(bytes)?, filter, &mut queries, &mut |_| {})?;
     events.finish(&session)?;
     let mut out = Vec::new();
     let layout = Layout {
@@ -75,7 +69,7 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
         filters: String::new(),
     };
     report.write_text(&session, filter, &layout, &mut out)?;
-    report.write_json(&session, filter, &mut out)?;
+    for_programs.write_json(&session, filter, &mut out)?;
     names
         .table(&session, Format::Table)
         .write(Format::Table, Some(80), &mut out)?;

@@ -1,16 +1,17 @@
 //! `heatmap`: the query that fills grids, and the choice of what is worth showing.
 
+use crate::class::ClassBits;
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
-use crate::frame::{u32s, u64s};
+use crate::frame::{u8s, u32s, u64s};
 use crate::heat::draw::{MARGIN_COLUMNS, Style, draw};
 use crate::heat::grid::{Cell, Grid, Region};
 use crate::heat::places::{Key, Places};
 use crate::heat::scale::Weight;
 use crate::heat::view::View;
 use crate::pattern::Pattern;
-use crate::query::classes::faults;
 use crate::query::info::shell_words;
+use crate::runs::runs;
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
@@ -20,6 +21,7 @@ use crate::units::{bytes, grouped, percent};
 use polars::prelude::{DataFrame, PlHashMap};
 use std::cmp::Reverse;
 use std::io::Write;
+use std::ops::Range;
 
 /// Cells of all grids of a heatmap together: about 20 MB.
 const MAX_CELLS: usize = 1 << 18;
@@ -115,45 +117,56 @@ impl Query for Heat {
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let times = u64s(frame, Column::TsNs)?.iter().zip(faults(frame, session)?);
-        let places = u64s(frame, Column::Address)?
-            .iter()
-            .zip(u64s(frame, Column::ObjectPage)?);
-        let threads = u32s(frame, Column::Pid)?.iter().zip(u32s(frame, Column::Tid)?);
-        let names = u32s(frame, Column::ObjectId)?
-            .iter()
-            .zip(u32s(frame, Column::CommId)?);
-        let page_size = session.page_size();
+        let times = u64s(frame, Column::TsNs)?;
+        let addresses = u64s(frame, Column::Address)?;
+        let object_pages = u64s(frame, Column::ObjectPage)?;
+        let (pids, tids) = (u32s(frame, Column::Pid)?, u32s(frame, Column::Tid)?);
+        let objects = u32s(frame, Column::ObjectId)?;
+        let comms = u32s(frame, Column::CommId)?;
+        let latencies_ns = u64s(frame, Column::LatencyNs)?;
+        let bits = u8s(frame, Column::ClassBits)?;
+        let to_page = session.to_page();
+        let sampling = session.sampling();
+        let start_ns = session.start_ns();
         let (low, high) = self.range.unwrap_or((0, u64::MAX));
-        // Rows come in runs; the slot of the row before mostly fits.
-        let mut last: Option<((u32, u32), usize, bool)> = None;
-        for (((&ts_ns, fault), (&address, &object_page)), ((&pid, &tid), (&object, &comm_id))) in
-            times.zip(places).zip(threads.zip(names))
-        {
-            if address < low || address > high {
+        for run in runs(objects, pids) {
+            let (Some(&object), Some(&pid)) = (objects.get(run.start), pids.get(run.start)) else {
+                continue;
+            };
+            let is_file = self.by_file && session.dicts.is_file_backed(object);
+            let slot = self.slot(object, pid, session);
+            let cells = part(latencies_ns, &run).iter().zip(part(bits, &run));
+            let cells = cells
+                .map(|(&latency_ns, &bits)| Cell::of(latency_ns, sampling.weight(ClassBits(bits).class())));
+            let times = part(times, &run)
+                .iter()
+                .map(|&ts_ns| ts_ns.saturating_sub(start_ns));
+            let addresses = part(addresses, &run);
+            if is_file {
+                let pages = part(object_pages, &run).iter().copied();
+                let faults = times.zip(pages).zip(cells);
+                self.places
+                    .add_all(slot, faults.map(|((since, page), cell)| (since, page, cell)));
                 continue;
             }
-            let (slot, is_file) = match last {
-                Some((key, slot, is_file)) if key == (object, pid) => (slot, is_file),
-                _ => {
-                    let is_file = self.by_file && session.dicts.is_file_backed(object);
-                    (self.slot(object, pid, session), is_file)
+            let threads = part(tids, &run).iter().zip(part(comms, &run));
+            for ((since, (&tid, &comm_id)), address) in times.clone().zip(threads).zip(addresses) {
+                if (low..=high).contains(address) {
+                    self.places.name(slot, since, comm_id, pid == tid);
                 }
-            };
-            last = Some(((object, pid), slot, is_file));
-            let page = if is_file { object_page } else { address / page_size };
-            let since = session.since_start_ns(ts_ns);
-            self.places.add(
-                slot,
-                since,
-                page,
-                Cell::of(fault.latency_ns, fault.weight),
-                (comm_id, pid == tid),
-            );
+            }
+            let faults = times.zip(addresses).zip(cells);
+            let faults = faults.filter(|((_, address), _)| (low..=high).contains(*address));
+            let faults = faults.map(|((since, &address), cell)| (since, to_page(address), cell));
+            self.places.add_all(slot, faults);
         }
         self.places.fit();
         Ok(())
     }
+}
+
+fn part<'a, T>(column: &'a [T], run: &Range<usize>) -> &'a [T] {
+    column.get(run.clone()).unwrap_or_default()
 }
 
 /// One region or file, ready to be shown.

@@ -2,6 +2,7 @@
 //! number of cells outgrows its limit, neighbouring bins are joined in pairs. Addresses are sparse, so they are kept as
 //! regions with big gaps between them, each as fine as its own extent allows. Counts stay exact; only places get coarser.
 
+use crate::heat::window::Bins;
 use polars::prelude::PlHashMap;
 
 /// Time bins over the whole recording.
@@ -140,7 +141,28 @@ impl Grid {
         &self.regions
     }
 
-    /// Adds one fault.
+    /// Where a fault would go, if nothing of the grid had to change for it.
+    #[must_use]
+    pub fn bins_of(&self, since_start_ns: u64, page: u64) -> Option<Bins> {
+        if shr(since_start_ns, self.time_shift) >= TIME_BINS {
+            return None;
+        }
+        let holds = |region: &&Region| region.first_page <= page && page <= region.last_page;
+        let recent = self.regions.get(self.recent).filter(holds);
+        let region = recent.or_else(|| {
+            let next = self.regions.partition_point(|region| region.first_page <= page);
+            self.regions.get(next.checked_sub(1)?).filter(holds)
+        })?;
+        Some(Bins {
+            time_shift: self.time_shift,
+            page_shift: region.page_shift,
+            first_page: region.first_page,
+            last_page: region.last_page,
+        })
+        .filter(|bins| bins.page_shift < 64 && bins.time_shift < 64)
+    }
+
+    /// Adds one fault, or several of one cell.
     pub fn add(&mut self, since_start_ns: u64, page: u64, fault: Cell) {
         if shr(since_start_ns, self.time_shift) >= TIME_BINS {
             let mut by = 1;

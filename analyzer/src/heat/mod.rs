@@ -7,3 +7,4 @@ pub mod grid;
 pub mod places;
 pub mod scale;
 pub mod view;
+pub mod window;

@@ -3,11 +3,18 @@
 //! coarser. It does not know how anything is shown.
 
 use crate::heat::grid::{Cell, GAP_PAGES, Grid};
+use crate::heat::window::Window;
 use polars::prelude::PlHashMap;
 use std::cmp::Reverse;
 
 /// Files and address spaces kept apart.
 const MAX_PLACES: usize = 1024;
+
+/// So many faults outside of a window move it.
+const OUTSIDE: u32 = 64;
+
+/// Places with a window, which takes up to 200 KB.
+const MAX_WINDOWS: usize = 64;
 
 /// What has a grid.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +38,21 @@ pub struct Place {
     pub comm_id: u32,
     /// When it had that name, and whether it is the main thread: its last name is the best one.
     named: (bool, u64),
+    window: Window,
+    outside: u32,
+}
+
+impl Place {
+    fn put(&mut self, since_start_ns: u64, page: u64, faults: Cell) {
+        self.grid.add(since_start_ns, page, faults);
+        self.total.merge(faults);
+    }
+
+    fn empty_window(&mut self) {
+        for (since_start_ns, page, faults) in self.window.take() {
+            self.put(since_start_ns, page, faults);
+        }
+    }
 }
 
 /// The collector.
@@ -42,6 +64,7 @@ pub struct Places {
     index: PlHashMap<Key, usize>,
     forgotten: Cell,
     generation: u64,
+    windows: usize,
 }
 
 impl Places {
@@ -55,6 +78,7 @@ impl Places {
             index: PlHashMap::default(),
             forgotten: Cell::default(),
             generation: 0,
+            windows: 0,
         }
     }
 
@@ -96,29 +120,56 @@ impl Places {
             total: Cell::default(),
             comm_id: 0,
             named: (false, 0),
+            window: Window::default(),
+            outside: 0,
         });
         slot
     }
 
-    /// Adds one fault, with the name of its thread and whether that is the main one.
-    pub fn add(
-        &mut self,
-        slot: usize,
-        since_start_ns: u64,
-        page: u64,
-        fault: Cell,
-        (comm_id, is_main): (u32, bool),
-    ) {
+    /// Adds faults of one place: when, since the start, on which page, and what.
+    pub fn add_all(&mut self, slot: usize, faults: impl Iterator<Item = (u64, u64, Cell)>) {
+        let mut faults = faults;
+        loop {
+            let Some(place) = self.places.get_mut(slot) else {
+                return;
+            };
+            let outside =
+                faults.find(|&(since_start_ns, page, fault)| !place.window.add(since_start_ns, page, fault));
+            match outside {
+                Some((since_start_ns, page, fault)) => self.add_outside(slot, since_start_ns, page, fault),
+                None => return,
+            }
+        }
+    }
+
+    /// The window moves to a fault once the grid has room for it.
+    #[cold]
+    fn add_outside(&mut self, slot: usize, since_start_ns: u64, page: u64, fault: Cell) {
         let Some(place) = self.places.get_mut(slot) else {
             return;
         };
+        place.put(since_start_ns, page, fault);
+        place.outside = place.outside.wrapping_add(1);
+        // A place that has only few faults needs no window.
+        if !place.outside.is_multiple_of(OUTSIDE) || place.window.is_empty() && self.windows >= MAX_WINDOWS {
+            return;
+        }
+        if let Some(bins) = place.grid.bins_of(since_start_ns, page) {
+            self.windows += usize::from(place.window.is_empty());
+            place.empty_window();
+            place.window.move_to(bins, since_start_ns);
+        }
+    }
+
+    /// Says which thread had a fault at a place, and whether it is the main one of its process.
+    pub fn name(&mut self, slot: usize, since_start_ns: u64, comm_id: u32, is_main: bool) {
         // Rows come by thread, not by time.
-        if (is_main, since_start_ns) >= place.named {
+        if let Some(place) = self.places.get_mut(slot)
+            && (is_main, since_start_ns) >= place.named
+        {
             place.named = (is_main, since_start_ns);
             place.comm_id = comm_id;
         }
-        place.grid.add(since_start_ns, page, fault);
-        place.total.merge(fault);
     }
 
     /// Keeps to the budget; to be called now and then.
@@ -138,10 +189,17 @@ impl Places {
 
     /// To be called once, after the last fault.
     pub fn settle(&mut self) {
+        self.empty_windows();
         self.places.iter_mut().for_each(|place| place.grid.settle());
     }
 
+    fn empty_windows(&mut self) {
+        self.places.iter_mut().for_each(Place::empty_window);
+        self.windows = 0;
+    }
+
     fn forget_lighter_half(&mut self) {
+        self.empty_windows();
         self.places
             .sort_by_key(|place| Reverse((place.total.wait_ns, place.total.count)));
         let kept = self.places.len().min(MAX_PLACES / 2);
@@ -168,14 +226,15 @@ mod tests {
         for file in 0..5_000u64 {
             for page in 0..4 {
                 let slot = places.slot(Key::File(format!("/cold/{file}")));
-                places.add(slot, file * 1_000, page, Cell::of(10, 1), (0, false));
+                places.add_all(slot, [(file * 1_000, page, Cell::of(10, 1))].into_iter());
             }
             if file > 3_000 {
                 let slot = places.slot(Key::File("/hot".into()));
-                places.add(slot, file * 1_000, file, Cell::of(1_000, 1), (0, false));
+                places.add_all(slot, [(file * 1_000, file, Cell::of(1_000, 1))].into_iter());
             }
             places.fit();
         }
+        places.settle();
         assert!(places.all().len() <= MAX_PLACES);
         let hot = places
             .all()

@@ -5,12 +5,14 @@ use crate::class::{Class, ClassBits};
 use crate::error::AnalyzeError;
 use crate::frame::{u8s, u64s};
 use crate::histogram::Histogram;
+use crate::sampling::Sampling;
 use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Head, Value};
 use crate::units::grouped;
 use pf_formats::Breakdown;
 use polars::prelude::DataFrame;
+use std::ops::Range;
 
 /// The columns behind [`faults`].
 pub const COLUMNS: [Column; 2] = [Column::LatencyNs, Column::ClassBits];
@@ -20,6 +22,55 @@ pub const FAILED: Head = Head {
     name: "failed",
     title: "FAILED",
 };
+
+/// Rows that are sorted by class at once: 8 KiB of latencies.
+const CHUNK: usize = 1024;
+
+/// The latencies of one class of at most [`CHUNK`] rows, and how many they are. Every value is written, and the place
+/// moves on behind those that count: there is no branch to be mispredicted.
+fn only(class: Class, latencies_ns: &[u64], bits: &[u8]) -> ([u64; CHUNK], usize) {
+    let mut values = [0; CHUNK];
+    let mut count = 0usize;
+    for (&latency_ns, &bits) in latencies_ns.iter().zip(bits) {
+        if let Some(value) = values.get_mut(count) {
+            *value = latency_ns;
+        }
+        count = count.wrapping_add(usize::from(ClassBits(bits).class() == class));
+    }
+    (values, count)
+}
+
+/// What summaries look at of the rows of a block.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// Entry to completion.
+    pub latencies_ns: &'a [u64],
+    /// How they ended, for [`ClassBits`].
+    pub bits: &'a [u8],
+    parts: PartColumns<'a>,
+    sampling: Sampling,
+}
+
+impl<'a> Rows<'a> {
+    /// Of a frame.
+    ///
+    /// # Errors
+    /// When the query did not declare [`COLUMNS`] and those of the breakdown.
+    pub fn of(frame: &'a DataFrame, session: &Session) -> Result<Self, AnalyzeError> {
+        Ok(Self {
+            latencies_ns: u64s(frame, Column::LatencyNs)?,
+            bits: u8s(frame, Column::ClassBits)?,
+            parts: PartColumns::of(frame)?,
+            sampling: session.sampling(),
+        })
+    }
+
+    /// How many faults a row of this class stands for.
+    #[must_use]
+    pub fn weight(&self, class: Class) -> u64 {
+        self.sampling.weight(class)
+    }
+}
 
 /// What summaries look at of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,15 +101,34 @@ pub struct Classes {
 impl Classes {
     /// Adds one row.
     pub fn add(&mut self, fault: &Fault) {
-        let histogram = match fault.class {
-            Class::Major => &mut self.major,
-            Class::Minor => &mut self.minor,
-            Class::Failed => &mut self.failed,
-        };
-        histogram.add_times(fault.latency_ns, fault.weight);
+        self.of_mut(fault.class).add_times(fault.latency_ns, fault.weight);
         if let Some(breakdown) = &fault.breakdown {
             self.parts
                 .add(fault.class, fault.latency_ns, breakdown, fault.weight);
+        }
+    }
+
+    /// Adds some rows of a block: faster than one by one.
+    pub fn add_rows(&mut self, rows: &Rows<'_>, range: Range<usize>) {
+        let latencies_ns = rows.latencies_ns.get(range.clone()).unwrap_or_default();
+        let bits = rows.bits.get(range.clone()).unwrap_or_default();
+        for (latencies_ns, bits) in latencies_ns.chunks(CHUNK).zip(bits.chunks(CHUNK)) {
+            let first = bits.first().map_or(Class::Minor, |&bits| ClassBits(bits).class());
+            let others = bits.iter().filter(|&&bits| ClassBits(bits).class() != first);
+            if others.count() == 0 {
+                self.of_mut(first).add_all(latencies_ns, rows.weight(first));
+                continue;
+            }
+            for class in Class::ALL {
+                let (values, count) = only(class, latencies_ns, bits);
+                let values = values.get(..count).unwrap_or_default();
+                self.of_mut(class).add_all(values, rows.weight(class));
+            }
+        }
+        let parts = range.filter_map(|row| Some((row, rows.parts.row(row)?)));
+        for ((row, parts), class) in parts.zip(bits.iter().map(|&bits| ClassBits(bits).class())) {
+            let latency_ns = rows.latencies_ns.get(row).copied().unwrap_or(0);
+            self.parts.add(class, latency_ns, &parts, rows.weight(class));
         }
     }
 
@@ -77,6 +147,14 @@ impl Classes {
             Class::Major => &self.major,
             Class::Minor => &self.minor,
             Class::Failed => &self.failed,
+        }
+    }
+
+    fn of_mut(&mut self, class: Class) -> &mut Histogram {
+        match class {
+            Class::Major => &mut self.major,
+            Class::Minor => &mut self.minor,
+            Class::Failed => &mut self.failed,
         }
     }
 

@@ -13,7 +13,8 @@ use crate::table::{Head, Table, Value};
 use polars::prelude::{DataFrame, PlHashMap};
 use std::collections::BTreeMap;
 
-const HEADS: [Head; 6] = [
+/// The first columns of the table.
+pub(crate) const HEADS: [Head; 6] = [
     Head {
         name: "file",
         title: "FILE",
@@ -41,7 +42,7 @@ const HEADS: [Head; 6] = [
 ];
 
 /// Distinct pages; of a sample only those that it happened to hold, which no factor can scale.
-fn pages_head(sampling: Sampling) -> Head {
+pub(crate) fn pages_head(sampling: Sampling) -> Head {
     if sampling.is_sampled() {
         Head {
             name: "pages_seen",

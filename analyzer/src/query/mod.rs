@@ -2,6 +2,7 @@
 
 pub mod classes;
 pub mod events;
+pub mod file_sums;
 pub mod files;
 pub mod info;
 pub mod lines;

@@ -30,22 +30,34 @@ impl Query for Origins {
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let rows = u8s(frame, Column::Retries)?
-            .iter()
-            .zip(u8s(frame, Column::ClassBits)?);
-        for ((&retries, &bits), fault) in rows.zip(faults(frame, session)?) {
-            if retries > 0 {
-                self.retried = self.retried.saturating_add(fault.weight);
+        let retries = u8s(frame, Column::Retries)?;
+        let bits = u8s(frame, Column::ClassBits)?;
+        // Rare, so that most blocks need a glance only.
+        let is_any = |values: &[u8]| values.iter().fold(0, |all, value| all | value) > 0;
+        let of_kernel = bits.iter().filter(|&&bits| is_gup(bits)).count();
+        if of_kernel == 0 && !is_any(retries) {
+            return Ok(());
+        }
+        if of_kernel == 0 && !session.sampling().is_sampled() {
+            let retried = retries.iter().filter(|&&retries| retries > 0).count();
+            self.retried = self.retried.saturating_add(retried as u64);
+            return Ok(());
+        }
+        for ((&retries, &bits), fault) in retries.iter().zip(bits).zip(faults(frame, session)?) {
+            let weight = if retries > 0 { fault.weight } else { 0 };
+            self.retried = self.retried.saturating_add(weight);
+            match ClassBits(bits).origin() {
+                Origin::Gup => self.gup = self.gup.saturating_add(fault.weight),
+                Origin::GupRemote => self.gup_remote = self.gup_remote.saturating_add(fault.weight),
+                Origin::User | Origin::Kernel => {}
             }
-            let count = match ClassBits(bits).origin() {
-                Origin::Gup => &mut self.gup,
-                Origin::GupRemote => &mut self.gup_remote,
-                Origin::User | Origin::Kernel => continue,
-            };
-            *count = count.saturating_add(fault.weight);
         }
         Ok(())
     }
+}
+
+fn is_gup(bits: u8) -> bool {
+    matches!(ClassBits(bits).origin(), Origin::Gup | Origin::GupRemote)
 }
 
 impl Origins {

@@ -1,10 +1,11 @@
 //! `threads`: who waited, and how long. Also the totals of the report, which are sums over threads.
 
 use crate::breakdown;
-use crate::class::Class;
+use crate::class::ClassBits;
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
-use crate::query::classes::{self, Classes, Extras, faults_with_parts};
+use crate::query::classes::{self, Classes, Extras, Rows};
+use crate::runs::runs;
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
@@ -96,27 +97,25 @@ impl Query for Threads {
         let tids = u32s(frame, Column::Tid)?;
         let comms = u32s(frame, Column::CommId)?;
         let times = u64s(frame, Column::TsNs)?;
-        // Rows come in runs of one thread, so that the map is asked once per run.
-        let mut current: Option<usize> = None;
-        let rows = pids
-            .iter()
-            .zip(tids)
-            .zip(comms.iter().zip(times))
-            .zip(faults_with_parts(frame, session)?);
-        for (((&pid, &tid), (&comm_id, &ts_ns)), fault) in rows {
-            let is_current = |&slot: &usize| {
-                self.threads
-                    .get(slot)
-                    .is_some_and(|t| t.pid == pid && t.tid == tid)
+        let rows = Rows::of(frame, session)?;
+        for run in runs(pids, tids) {
+            let last = run.end.saturating_sub(1);
+            let (Some(&pid), Some(&tid)) = (pids.get(last), tids.get(last)) else {
+                continue;
             };
-            let slot = current.filter(is_current).unwrap_or_else(|| self.slot(pid, tid));
-            current = Some(slot);
+            let slot = self.slot(pid, tid);
             let Some(thread) = self.threads.get_mut(slot) else {
                 continue;
             };
-            thread.classes.add(&fault);
-            thread.rows_in_kernel_count += u64::from(fault.class != Class::Failed);
-            if ts_ns >= thread.comm_ts_ns {
+            let bits = rows.bits.get(run.clone()).unwrap_or_default();
+            let failed = bits.iter().filter(|&&bits| ClassBits(bits).is_failed()).count();
+            let counted = bits.len().saturating_sub(failed) as u64;
+            thread.rows_in_kernel_count = thread.rows_in_kernel_count.saturating_add(counted);
+            thread.classes.add_rows(&rows, run);
+            // The rows of a run are in the order of time.
+            if let (Some(&ts_ns), Some(&comm_id)) = (times.get(last), comms.get(last))
+                && ts_ns >= thread.comm_ts_ns
+            {
                 thread.comm_ts_ns = ts_ns;
                 thread.comm_id = comm_id;
             }

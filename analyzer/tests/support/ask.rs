@@ -82,7 +82,7 @@ pub fn info_text(bytes: &[u8]) -> String {
 }
 
 pub fn report(bytes: &[u8], filter: &Filter) -> String {
-    let mut report = Report::default();
+    let mut report = Report::new(true);
     let session = read(bytes, filter, &mut report.queries());
     let layout = Layout {
         width: 80,
@@ -105,7 +105,7 @@ pub fn flat_report(bytes: &[u8]) -> String {
 }
 
 pub fn report_json(bytes: &[u8]) -> serde_json::Value {
-    let mut report = Report::default();
+    let mut report = Report::new(false);
     let session = read(bytes, &Filter::default(), &mut report.queries());
     let mut out = Vec::new();
     report.write_json(&session, &Filter::default(), &mut out).unwrap();

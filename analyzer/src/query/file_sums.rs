@@ -1,0 +1,166 @@
+//! What the report says of files and kinds of memory: [`crate::query::files`] has more columns, and takes longer.
+
+use crate::breakdown;
+use crate::class::{Class, ClassBits};
+use crate::error::AnalyzeError;
+use crate::frame::{u32s, u64s};
+use crate::pages::PageSet;
+use crate::query::classes::{self, FAILED, Rows};
+
+use crate::query::files::{HEADS, pages_head};
+use crate::runs::runs;
+use crate::scan::Query;
+use crate::schema::Column;
+use crate::session::Session;
+use crate::slots::Slots;
+use crate::table::{Table, Value};
+use polars::prelude::DataFrame;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    /// In the order of [`Class::ALL`].
+    counts: [u64; 3],
+    wait_ns: u128,
+    max_ns: u64,
+    pages: u64,
+}
+
+impl Sums {
+    fn add(&mut self, rows: &Rows<'_>, run: Range<usize>) {
+        let latencies_ns = rows.latencies_ns.get(run.clone()).unwrap_or_default();
+        let bits = rows.bits.get(run).unwrap_or_default();
+        let mut sums = Self::default();
+        for (&latency_ns, &bits) in latencies_ns.iter().zip(bits) {
+            let class = ClassBits(bits).class();
+            let weight = rows.weight(class);
+            if let Some(count) = sums.counts.get_mut(class as usize) {
+                *count = count.wrapping_add(weight);
+            }
+            let wait_ns = u128::from(latency_ns).wrapping_mul(u128::from(weight));
+            sums.wait_ns = sums.wait_ns.wrapping_add(wait_ns);
+            sums.max_ns = sums.max_ns.max(latency_ns);
+        }
+        self.merge(&sums);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (count, other) in self.counts.iter_mut().zip(other.counts) {
+            *count = count.saturating_add(other);
+        }
+        self.wait_ns = self.wait_ns.saturating_add(other.wait_ns);
+        self.max_ns = self.max_ns.max(other.max_ns);
+        self.pages = self.pages.saturating_add(other.pages);
+    }
+
+    fn row(&self, label: &str, has_failed: bool) -> Vec<Value> {
+        let [major, minor, failed] = self.counts;
+        let count = self.counts.into_iter().map(u128::from).sum::<u128>();
+        let ms = |ns: u128| Value::Ms(u64::try_from(ns).unwrap_or(u64::MAX));
+        let mut row = vec![
+            Value::Text(label.to_owned()),
+            Value::Count(major),
+            Value::Count(minor),
+            ms(self.wait_ns),
+            ms(self.wait_ns.checked_div(count).unwrap_or(0)),
+            Value::Ms(self.max_ns),
+            Value::Count(self.pages),
+        ];
+        row.extend(has_failed.then_some(Value::Count(failed)));
+        row
+    }
+}
+
+#[derive(Debug)]
+struct Object {
+    id: u32,
+    is_file: bool,
+    sums: Sums,
+    pages: PageSet,
+}
+
+/// Sums by object.
+#[derive(Debug, Default)]
+pub struct FileSums {
+    slots: Slots,
+    objects: Vec<Object>,
+}
+
+impl Query for FileSums {
+    fn columns(&self) -> Vec<Column> {
+        let own = [Column::Pid, Column::Address, Column::ObjectId, Column::ObjectPage];
+        [&own[..], &classes::COLUMNS, &breakdown::COLUMNS].concat()
+    }
+
+    fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let pids = u32s(frame, Column::Pid)?;
+        let ids = u32s(frame, Column::ObjectId)?;
+        let addresses = u64s(frame, Column::Address)?;
+        let pages = u64s(frame, Column::ObjectPage)?;
+        let rows = Rows::of(frame, session)?;
+        let to_page = session.to_page();
+        for run in runs(pids, ids) {
+            let (Some(&pid), Some(&id)) = (pids.get(run.start), ids.get(run.start)) else {
+                continue;
+            };
+            let slot = self.slots.of(id);
+            if slot >= self.objects.len() {
+                self.objects.push(Object {
+                    id,
+                    is_file: session.dicts.is_file_backed(id),
+                    sums: Sums::default(),
+                    pages: PageSet::default(),
+                });
+            }
+            let Some(object) = self.objects.get_mut(slot) else {
+                continue;
+            };
+            object.sums.add(&rows, run.clone());
+            // Nameless pages of two processes are different pages.
+            if object.is_file {
+                let pages = pages.get(run).unwrap_or_default();
+                pages.iter().for_each(|&page| object.pages.insert(0, page));
+            } else {
+                let addresses = addresses.get(run).unwrap_or_default();
+                let pages = addresses.iter().map(|&address| to_page(address));
+                pages.for_each(|page| object.pages.insert(pid, page));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FileSums {
+    /// The table, longest wait first. Objects of one name (a file replaced while recording, the heaps of several
+    /// processes) are one row, their pages added up.
+    #[must_use]
+    pub fn table(&self, session: &Session) -> Table {
+        let mut by_label: BTreeMap<String, Sums> = BTreeMap::new();
+        let mut total = Sums::default();
+        for object in &self.objects {
+            let mut sums = object.sums.clone();
+            sums.pages = object.pages.len();
+            total.merge(&sums);
+            let label = session.dicts.label(object.id).into_owned();
+            by_label.entry(label).or_default().merge(&sums);
+        }
+        let mut labels: Vec<_> = by_label.into_iter().collect();
+        // Stable: equal waits stay in the order of their names.
+        labels.sort_by_key(|(_, sums)| Reverse(sums.wait_ns));
+        let has_failed = total.counts.get(Class::Failed as usize) > Some(&0);
+        let rows: Vec<_> = labels
+            .iter()
+            .map(|(label, sums)| sums.row(label, has_failed))
+            .collect();
+        let mut heads = HEADS.to_vec();
+        heads.push(pages_head(session.sampling()));
+        heads.extend(has_failed.then_some(FAILED));
+        Table {
+            heads,
+            total: (!rows.is_empty()).then(|| total.row("total", has_failed)),
+            rows,
+        }
+    }
+}
