@@ -26,6 +26,7 @@ use crate::sampling;
 use crate::scan::{Query, scan};
 use crate::session::Session;
 use crate::table::{Format, Table};
+use crate::units::grouped;
 use crate::verify;
 use std::io::Write;
 
@@ -87,7 +88,7 @@ fn look(request: &Request) -> anyhow::Result<()> {
 fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), AnalyzeError> {
     match request.verb {
         Verb::Report => {
-            let mut report = Report::new(request.format == Format::Table);
+            let mut report = Report::new(matches!(request.format, Format::Table | Format::Markdown));
             let session = read(request, input, &mut report.queries())?;
             let style = Style {
                 weight: Weight::Wait,
@@ -99,9 +100,12 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
                 style,
                 trace: request.trace.display().to_string(),
                 filters: request.filters.clone(),
+                is_markdown: request.format == Format::Markdown,
             };
             match request.format {
-                Format::Table => report.write_text(&session, &request.filter, &layout, &mut output.out)?,
+                Format::Table | Format::Markdown => {
+                    report.write_text(&session, &request.filter, &layout, &mut output.out)?
+                }
                 Format::Csv | Format::Json => {
                     warn(&session);
                     say_remarks(sampling::remark(&session), request, output)?;
@@ -112,7 +116,7 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
         Verb::Threads => {
             let mut threads = Threads::default();
             let session = read(request, input, &mut [&mut threads])?;
-            write_table(&threads.table(&session), &session, request, output)?;
+            write_table(threads.table(&session), &session, request, output)?;
             let failed = threads.classes().failed_in_words();
             say_remarks(
                 sampling::remark(&session).into_iter().chain(failed),
@@ -123,7 +127,7 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
         Verb::Files => {
             let mut files = Files::default();
             let session = read(request, input, &mut [&mut files])?;
-            write_table(&files.table(&session), &session, request, output)?;
+            write_table(files.table(&session), &session, request, output)?;
             let failed = files.classes().failed_in_words();
             say_remarks(
                 sampling::remark(&session).into_iter().chain(failed),
@@ -134,7 +138,7 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
         Verb::Percentiles(by) => {
             let mut percentiles = Percentiles::new(by);
             let session = read(request, input, &mut [&mut percentiles])?;
-            write_table(&percentiles.table(&session), &session, request, output)?;
+            write_table(percentiles.table(&session), &session, request, output)?;
             if request.format == Format::Table {
                 writeln!(output.out, "{}", precision(session.sampling()))?;
             }
@@ -258,9 +262,9 @@ fn queries(
             let width = output.terminal.map_or(usize::MAX, |_| output.width());
             let left_out = match request.format {
                 Format::Table => table.narrow(width, &NARROW),
-                Format::Csv | Format::Json => Vec::new(),
+                Format::Csv | Format::Json | Format::Markdown => Vec::new(),
             };
-            write_table(&table, &session, request, output)?;
+            write_table(table, &session, request, output)?;
             let for_width = (!left_out.is_empty())
                 .then(|| format!("a wider terminal also shows {}", left_out.join(", ")));
             let remarks = std::iter::once(LEGEND.to_owned())
@@ -311,14 +315,21 @@ fn read_all(
 }
 
 fn write_table(
-    table: &Table,
+    table: Table,
     session: &Session,
     request: &Request,
     output: &mut Output,
 ) -> Result<(), AnalyzeError> {
+    let mut table = table;
+    let left_out = request
+        .order
+        .apply(&mut table)
+        .map_err(AnalyzeError::Unanswerable)?;
     say_warnings(session, request.format, output)?;
     let width = output.terminal.map(|_| output.width());
-    table.write(request.format, width, &mut output.out)
+    table.write(request.format, width, &mut output.out)?;
+    let more = (left_out > 0).then(|| format!("{} more rows (--top)", grouped(left_out as u64)));
+    say_remarks(more, request, output)
 }
 
 /// With the table for people, before it; for programs, on stderr.

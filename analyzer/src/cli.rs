@@ -3,15 +3,18 @@
 use crate::class::Class;
 use crate::filter::Filter;
 use crate::heat::scale::{Spread, Weight};
+use crate::order::Order;
 use crate::pattern::Pattern;
 use crate::query::percentiles::By;
 use crate::stack_tree::prune::Limits;
 use crate::table::Format;
 use crate::units::{parse_address, parse_duration_ns};
 use clap::{Args, Parser, Subcommand};
+use order::OrderArgs;
 use std::path::PathBuf;
 use whole::{Repair, Whole};
 
+mod order;
 mod whole;
 
 /// Replays a page-fault trace recorded by pfrec: who waited, on what, for how long.
@@ -88,6 +91,8 @@ struct Plain {
     trace: PathBuf,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    order: OrderArgs,
     #[command(flatten)]
     filter: FilterArgs,
 }
@@ -204,6 +209,8 @@ pub struct Request {
     pub verb: Verb,
     /// How to write.
     pub format: Format,
+    /// Which rows of a table.
+    pub order: Order,
     /// Where to write; standard output if `None`.
     pub output: Option<PathBuf>,
     /// Which faults.
@@ -229,6 +236,23 @@ pub enum Verb {
     Info,
     Verify,
     Repair,
+}
+
+impl Verb {
+    /// Whether the result is a table of which rows can be chosen.
+    fn gives_a_table(self) -> bool {
+        !matches!(
+            self,
+            Self::Report
+                | Self::Heatmap(_)
+                | Self::Stacks(_)
+                | Self::Queries(QueryOptions::Slowest(_) | QueryOptions::Id(_))
+                | Self::Events
+                | Self::Info
+                | Self::Verify
+                | Self::Repair
+        )
+    }
 }
 
 /// Options of `heatmap`.
@@ -285,6 +309,7 @@ impl Cli {
                     Plain {
                         trace,
                         output: self.output,
+                        order: OrderArgs::default(),
                         filter: self.filter,
                     },
                     Verb::Report,
@@ -310,11 +335,18 @@ impl Cli {
                     .into(),
             );
         }
+        if plain.order.is_given() && !verb.gives_a_table() {
+            return Err(
+                "--sort and --top are for verbs that give a table: threads, files, percentiles, queries and others"
+                    .into(),
+            );
+        }
         let filters = plain.filter.in_words();
         Ok(Request {
             trace: plain.trace,
             verb,
             format: plain.output.format,
+            order: plain.order.into_order(),
             output: plain.output.output,
             queries: plain.filter.query.clone(),
             filter: plain.filter.into_filter()?,

@@ -258,6 +258,21 @@ impl Histogram {
         self.max
     }
 
+    /// How many values are in the buckets that begin at `value` or above, and their sum, within 1 %.
+    #[must_use]
+    pub fn above(&self, value: u64) -> (u64, u64) {
+        let first = bucket_of(value.saturating_sub(1)) + 1;
+        let above = self.buckets.used().filter(|&(bucket, _)| bucket >= first);
+        let (count, sum) = above.fold((0u64, 0u128), |(count, sum), (bucket, n)| {
+            let middle = u128::from(middle_of(bucket).clamp(self.min, self.max));
+            (
+                count.saturating_add(n),
+                sum.saturating_add(middle.saturating_mul(u128::from(n))),
+            )
+        });
+        (count, u64::try_from(sum.min(self.sum)).unwrap_or(u64::MAX))
+    }
+
     /// The value that `per_100k` of 100,000 values do not exceed: 50,000 is the median, 99,990 is p99.99.
     #[must_use]
     pub fn quantile(&self, per_100k: u64) -> u64 {

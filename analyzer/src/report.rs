@@ -4,11 +4,14 @@
 use crate::class::Class;
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
+use crate::findings::{Facts, ThreadFacts};
 use crate::heat::collect::{Extent, Heat};
 use crate::heat::draw::{MARGIN_COLUMNS, Style};
 use crate::histogram::precision;
 use crate::loss_words;
 use crate::notice;
+use crate::page::Page;
+use crate::query::classes::Classes;
 use crate::query::file_sums::FileSums;
 use crate::query::files::Files;
 use crate::query::info::{self, bytes_per_event, shell_words};
@@ -20,8 +23,8 @@ use crate::query::threads::Threads;
 use crate::sampling;
 use crate::scan::Query;
 use crate::session::Session;
-use crate::table::{Format, Table};
-use crate::text::{escape, keep_start, wrap};
+use crate::table::Table;
+use crate::text::escape;
 use crate::units::{bytes, duration, grouped, percent, utc};
 use std::io::Write;
 
@@ -55,6 +58,8 @@ pub struct Layout {
     pub trace: String,
     /// The filters in words; empty for none.
     pub filters: String,
+    /// For an issue instead of a terminal.
+    pub is_markdown: bool,
 }
 
 impl Report {
@@ -85,7 +90,7 @@ impl Report {
         queries
     }
 
-    /// Writes the report as text.
+    /// Writes the report as text, or as Markdown.
     ///
     /// # Errors
     /// When `out` cannot be written.
@@ -97,8 +102,9 @@ impl Report {
         out: &mut dyn Write,
     ) -> Result<(), AnalyzeError> {
         self.heat.settle();
+        let mut page = Page::new(out, layout.width, layout.is_markdown);
         for warning in notice::warnings(session) {
-            writeln!(out, "! {warning}")?;
+            page.warning(&warning)?;
         }
         // Rows that a filter hides are not missing.
         let is_whole = filter.is_empty() && notice::filters(session).is_empty();
@@ -106,9 +112,9 @@ impl Report {
             .then(|| loss_words::affected_threads(session, &self.threads))
             .flatten()
         {
-            writeln!(out, "! {affected}")?;
+            page.warning(&affected)?;
         }
-        self.write_head(session, filter, layout, out)?;
+        self.write_head(session, filter, layout, &mut page)?;
         let classes = self.threads.classes();
         if classes.count() == 0 {
             let why = if filter.is_empty() {
@@ -116,37 +122,75 @@ impl Report {
             } else {
                 "no faults pass the filter"
             };
-            writeln!(out, "\n{why}")?;
-            return Ok(());
+            return page.heading(why);
         }
-        writeln!(out, "\nThreads, longest wait first")?;
+        let found = self.findings(&classes, session, filter, layout);
+        if !found.is_empty() {
+            page.heading("What matters most")?;
+            page.numbered(&found)?;
+        }
+        page.heading("Threads, longest wait first")?;
         let mut threads = self.threads.table(session);
         // What fits a screen; the verbs have all columns.
         let failed = usize::from(classes.extras().has_failed);
         threads.keep_columns(9 + failed);
-        write_top(threads, THREADS_SHOWN, "threads", layout, out)?;
-        writeln!(out, "\nLatency by class ({})", precision(session.sampling()))?;
-        class_table(&classes).write(Format::Table, Some(layout.width), out)?;
+        write_top(threads, THREADS_SHOWN, "threads", layout, &mut page)?;
+        page.heading(&format!("Latency by class ({})", precision(session.sampling())))?;
+        page.table(&class_table(&classes))?;
         if classes.parts.is_recorded() {
-            writeln!(out, "\n{}", spent::TITLE)?;
-            spent::by_part(&classes).write(Format::Table, Some(layout.width), out)?;
+            page.heading(spent::TITLE)?;
+            page.table(&spent::by_part(&classes))?;
             for remark in spent::remarks(&classes) {
-                writeln!(out, "{remark}")?;
+                page.line(&remark)?;
             }
         }
-        self.queries
-            .write_text(filter, layout.width, &layout.trace, out)?;
-        writeln!(out, "\nFiles and memory, longest wait first")?;
+        self.queries.write(filter, &layout.trace, &mut page)?;
+        page.heading("Files and memory, longest wait first")?;
         let mut files = self.files.table(session);
         files.keep_columns(7 + failed);
-        write_top(files, FILES_SHOWN, "files", layout, out)?;
-        writeln!(out)?;
+        write_top(files, FILES_SHOWN, "files", layout, &mut page)?;
+        page.heading("When and where")?;
         let columns = layout.width.saturating_sub(MARGIN_COLUMNS).max(10);
         let extent = Extent {
             size: (HEAT_ROWS, columns),
             regions: 1,
         };
-        self.heat.write_text(session, filter, extent, layout.style, out)
+        page.drawing(|out| self.heat.write_text(session, filter, extent, layout.style, out))
+    }
+
+    /// Sentences about what was counted.
+    fn findings(
+        &self,
+        classes: &Classes,
+        session: &Session,
+        filter: &Filter,
+        layout: &Layout,
+    ) -> Vec<String> {
+        let threads: Vec<ThreadFacts> = self
+            .threads
+            .sorted()
+            .into_iter()
+            .map(|thread| {
+                let comm = session.dicts.comm(thread.comm_id());
+                ThreadFacts {
+                    name: format!("thread {comm} ({})", thread.tid),
+                    wait_ns: thread.classes.wait_ns(),
+                    lived_ns: session.lived_ns(thread.pid, thread.tid),
+                }
+            })
+            .collect();
+        let (begin_ns, end_ns) = filter.window_ns(session);
+        let length_ns = end_ns.saturating_sub(begin_ns);
+        Facts {
+            classes,
+            threads: &threads,
+            files: &self.files.facts(session),
+            burst: self.heat.burst(session),
+            length_ns,
+            page_size: session.page_size(),
+            trace: &layout.trace,
+        }
+        .findings()
     }
 
     fn write_head(
@@ -154,16 +198,9 @@ impl Report {
         session: &Session,
         filter: &Filter,
         layout: &Layout,
-        out: &mut dyn Write,
+        page: &mut Page<'_>,
     ) -> Result<(), AnalyzeError> {
-        let mut line = |name: &str, text: String| {
-            let room = layout.width.saturating_sub(10).max(20);
-            // A command line can be longer than a screen; three lines tell it.
-            let lines = wrap(&keep_start(&text, 3 * room), room);
-            lines.iter().enumerate().try_for_each(|(index, text)| {
-                writeln!(out, "{:<10}{text}", if index == 0 { name } else { "" })
-            })
-        };
+        let mut line = |name: &str, text: String| page.fact(name, &text);
         let start = utc(session.header.utc_of(session.start_ns()));
         match &session.meta {
             Some(meta) => {
@@ -314,18 +351,17 @@ fn write_top(
     shown: usize,
     verb: &str,
     layout: &Layout,
-    out: &mut dyn Write,
+    page: &mut Page<'_>,
 ) -> Result<(), AnalyzeError> {
     let more = table.rows.len().saturating_sub(shown);
     table.rows.truncate(shown);
-    table.write(Format::Table, Some(layout.width), out)?;
+    page.table(&table)?;
     if more > 0 {
-        writeln!(
-            out,
+        page.line(&format!(
             "... and {} more: pfanalyze {verb} {}",
             grouped(more as u64),
             escape(&layout.trace)
-        )?;
+        ))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! A small result table and its three renderings. What the columns mean is the business of the queries.
 
 use crate::error::AnalyzeError;
+use crate::markdown;
 use crate::text::{escape, json_text, keep_end, keep_start};
 use crate::units::{fixed, grouped};
 use std::io::Write;
@@ -15,6 +16,8 @@ pub enum Format {
     Csv,
     /// JSON: an array with one object per line; `events` writes one object per line without the array.
     Json,
+    /// A table for issues and pull requests.
+    Markdown,
 }
 
 /// A column of a result.
@@ -133,7 +136,22 @@ impl Table {
             Format::Table => self.write_table(width, out),
             Format::Csv => self.write_csv(out),
             Format::Json => self.write_json(out),
+            Format::Markdown => self.write_markdown(out),
         }
+    }
+
+    fn write_markdown(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        let titles = self.heads.iter().map(|head| head.title);
+        let is_text = (0..self.heads.len()).map(|column| self.is_text(column));
+        markdown::head(titles.zip(is_text), out)?;
+        for row in self.rows.iter().chain(&self.total) {
+            let cells = row.iter().map(|value| match value {
+                Value::Text(text) | Value::Prose(text) => text.clone(),
+                number => number.in_table(),
+            });
+            markdown::row(cells, out)?;
+        }
+        Ok(())
     }
 
     /// Leaves out the columns behind the first `count`.

@@ -67,6 +67,7 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
         style: STYLE,
         trace: "t".into(),
         filters: String::new(),
+        is_markdown: false,
     };
     report.write_text(&session, filter, &layout, &mut out)?;
     for_programs.write_json(&session, filter, &mut out)?;

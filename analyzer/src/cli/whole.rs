@@ -2,6 +2,7 @@
 
 use super::{OutputArgs, Request, Verb};
 use crate::filter::Filter;
+use crate::order::Order;
 use crate::table::Format;
 use clap::Args;
 use std::path::PathBuf;
@@ -34,14 +35,14 @@ impl Whole {
     }
 
     pub(super) fn into_verify(self) -> Result<Request, String> {
-        refuse_csv(self.output.format)?;
+        refuse_tables(self.output.format)?;
         Ok(self.into_request(Verb::Verify))
     }
 }
 
 impl Repair {
     pub(super) fn into_request(self) -> Result<Request, String> {
-        refuse_csv(self.format)?;
+        refuse_tables(self.format)?;
         if self.output.as_os_str() == "-" {
             return Err(
                 "repair reads back what it writes: give a file, 'pfanalyze repair TRACE -o FILE'".into(),
@@ -60,13 +61,14 @@ fn request(trace: PathBuf, verb: Verb, format: Format, output: Option<PathBuf>) 
         filter: Filter::default(),
         queries: Vec::new(),
         filters: String::new(),
+        order: Order::default(),
     }
 }
 
 /// Findings are no table.
-fn refuse_csv(format: Format) -> Result<(), String> {
-    if format == Format::Csv {
-        return Err("findings have no CSV form: use --format json".into());
+fn refuse_tables(format: Format) -> Result<(), String> {
+    if matches!(format, Format::Csv | Format::Markdown) {
+        return Err("findings are no table: use --format json".into());
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::class::ClassBits;
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
+use crate::findings::{Burst, burst_of};
 use crate::frame::{u8s, u32s, u64s};
 use crate::heat::draw::{MARGIN_COLUMNS, Style, draw};
 use crate::heat::grid::{Cell, Grid, Region};
@@ -27,6 +28,8 @@ use std::ops::Range;
 const MAX_CELLS: usize = 1 << 18;
 /// Cells behind the small heatmap of the report.
 const FEW_CELLS: usize = 1 << 16;
+/// Parts of the time that a burst is made of.
+const BURST_BINS: u64 = 200;
 /// Parts below one in this many are not worth a line.
 const WORTH_A_LINE: u128 = 1000;
 
@@ -182,6 +185,13 @@ impl Heat {
     /// To be called once, after the last block.
     pub fn settle(&mut self) {
         self.places.settle();
+    }
+
+    /// The shortest time with most of the wait.
+    #[must_use]
+    pub fn burst(&self, session: &Session) -> Option<Burst> {
+        let (bins, bin_ns) = self.places.wait_by_time(session.duration_ns(), BURST_BINS);
+        burst_of(&bins, bin_ns)
     }
 
     /// Files and regions, heaviest first.

@@ -193,6 +193,29 @@ impl Places {
         self.places.iter_mut().for_each(|place| place.grid.settle());
     }
 
+    /// Waiting time by the time when faults began, in at most `most` bins over `length_ns`, and the length of a bin: no
+    /// finer than the grids are. To be called when it has settled.
+    #[must_use]
+    pub fn wait_by_time(&self, length_ns: u64, most: u64) -> (Vec<u64>, u64) {
+        let grids = self.places.iter().map(|place| &place.grid);
+        let finest = grids.clone().map(Grid::time_shift).max().unwrap_or(0);
+        let bin_ns = length_ns
+            .div_ceil(most.max(1))
+            .max(1u64.checked_shl(finest).unwrap_or(u64::MAX));
+        let count = usize::try_from(length_ns / bin_ns + 1).unwrap_or(1);
+        let mut bins = vec![0u64; count];
+        for grid in grids {
+            for (&(time, _), cell) in grid.regions().iter().flat_map(|region| &region.cells) {
+                let since_start_ns = u128::from(time) << grid.time_shift();
+                let bin = usize::try_from(since_start_ns / u128::from(bin_ns)).unwrap_or(usize::MAX);
+                if let Some(sum) = bins.get_mut(bin.min(count - 1)) {
+                    *sum = sum.saturating_add(cell.wait_ns);
+                }
+            }
+        }
+        (bins, bin_ns)
+    }
+
     fn empty_windows(&mut self) {
         self.places.iter_mut().for_each(Place::empty_window);
         self.windows = 0;

@@ -2,12 +2,13 @@
 //! 65,536 events; blocks follow each other in the order in which their faults completed, so the whole is nearly sorted.
 
 use crate::error::AnalyzeError;
+use crate::markdown;
 use crate::query::lines;
 use crate::scan::Query;
 use crate::schema::{Column, FAULTS};
 use crate::session::Session;
 use crate::table::Format;
-use polars::prelude::{AnyValue, DataFrame, Series, SortMultipleOptions};
+use polars::prelude::{AnyValue, DataFrame, DataType, Series, SortMultipleOptions};
 use std::io::Write;
 
 /// Writes events as they come.
@@ -76,6 +77,11 @@ impl<'a> Events<'a> {
                 let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
                 writeln!(self.out, "{}", names.join(","))?;
             }
+            Format::Markdown => {
+                let is_text = |column: &Column| column.dtype() == DataType::String;
+                let heads = columns.iter().map(|column| (column.name(), is_text(column)));
+                markdown::head(heads, self.out)?;
+            }
             Format::Json => {}
         }
         let shape = Shape { columns, lines };
@@ -114,6 +120,12 @@ impl Query for Events<'_> {
             }
             Format::Csv => self.csv_rows(&mut cells),
             Format::Json => self.json_rows(&shape.columns, &mut cells),
+            Format::Markdown => {
+                while let Some(row) = next_row(&mut cells) {
+                    markdown::row(row.iter().map(in_words), self.out)?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -170,6 +182,18 @@ impl Events<'_> {
 
 fn next_row<'a>(cells: &mut [impl Iterator<Item = AnyValue<'a>>]) -> Option<Vec<AnyValue<'a>>> {
     cells.iter_mut().map(Iterator::next).collect()
+}
+
+fn in_words(value: &AnyValue<'_>) -> String {
+    match value {
+        AnyValue::Null => String::new(),
+        AnyValue::String(text) => (*text).to_owned(),
+        value => {
+            let mut words = String::new();
+            plain(value, &mut words);
+            words
+        }
+    }
 }
 
 fn plain(value: &AnyValue<'_>, out: &mut String) {

@@ -3,6 +3,7 @@
 use crate::breakdown;
 use crate::class::{Class, ClassBits};
 use crate::error::AnalyzeError;
+use crate::findings::FileFacts;
 use crate::frame::{u32s, u64s};
 use crate::pages::PageSet;
 use crate::query::classes::{self, FAILED, Rows};
@@ -133,22 +134,41 @@ impl Query for FileSums {
 }
 
 impl FileSums {
-    /// The table, longest wait first. Objects of one name (a file replaced while recording, the heaps of several
-    /// processes) are one row, their pages added up.
-    #[must_use]
-    pub fn table(&self, session: &Session) -> Table {
+    /// The labels, longest wait first. Objects of one name (a file replaced while recording, the heaps of several
+    /// processes) are one, their pages added up.
+    fn by_label(&self, session: &Session) -> Vec<(String, Sums)> {
         let mut by_label: BTreeMap<String, Sums> = BTreeMap::new();
-        let mut total = Sums::default();
         for object in &self.objects {
             let mut sums = object.sums.clone();
             sums.pages = object.pages.len();
-            total.merge(&sums);
             let label = session.dicts.label(object.id).into_owned();
             by_label.entry(label).or_default().merge(&sums);
         }
         let mut labels: Vec<_> = by_label.into_iter().collect();
         // Stable: equal waits stay in the order of their names.
         labels.sort_by_key(|(_, sums)| Reverse(sums.wait_ns));
+        labels
+    }
+
+    /// What is told in words.
+    #[must_use]
+    pub fn facts(&self, session: &Session) -> Vec<FileFacts> {
+        let is_sampled = session.sampling().is_sampled();
+        let facts = self.by_label(session).into_iter().map(|(label, sums)| FileFacts {
+            label,
+            majors: sums.counts.first().copied().unwrap_or(0),
+            wait_ns: u64::try_from(sums.wait_ns).unwrap_or(u64::MAX),
+            pages: (!is_sampled).then_some(sums.pages),
+        });
+        facts.collect()
+    }
+
+    /// The table, longest wait first.
+    #[must_use]
+    pub fn table(&self, session: &Session) -> Table {
+        let labels = self.by_label(session);
+        let mut total = Sums::default();
+        labels.iter().for_each(|(_, sums)| total.merge(sums));
         let has_failed = total.counts.get(Class::Failed as usize) > Some(&0);
         let rows: Vec<_> = labels
             .iter()

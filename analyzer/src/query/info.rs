@@ -4,6 +4,7 @@ use crate::class::Class;
 use crate::error::AnalyzeError;
 use crate::loss_words::{between, reason_in_words};
 use crate::losses::LostInterval;
+use crate::markdown;
 use crate::notice::listed;
 use crate::sampling::Sampling;
 use crate::session::Session;
@@ -53,6 +54,12 @@ pub fn write(session: &Session, format: Format, out: &mut dyn Write) -> Result<(
         Format::Json => {
             write_json(session, out)?;
             writeln!(out)?;
+        }
+        Format::Markdown => {
+            markdown::head([("FIELD", true), ("VALUE", true)].into_iter(), out)?;
+            for fact in &facts {
+                markdown::row([fact.name, &fact.words()].into_iter(), out)?;
+            }
         }
     }
     Ok(())

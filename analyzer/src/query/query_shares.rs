@@ -2,16 +2,16 @@
 
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
+use crate::page::Page;
 use crate::queries::groups::Groups;
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
 use crate::table::Table;
-use crate::text::{escape, wrap};
+use crate::text::escape;
 use crate::units::grouped;
 use pf_formats::Query as Row;
 use polars::prelude::DataFrame;
-use std::io::Write;
 
 /// Names in the report.
 const SHOWN: usize = 5;
@@ -43,45 +43,32 @@ impl QueryShares {
     /// One sentence for each of the first names; nothing where there are no queries.
     ///
     /// # Errors
-    /// When `out` cannot be written.
-    pub fn write_text(
-        &self,
-        filter: &Filter,
-        width: usize,
-        trace: &str,
-        out: &mut dyn Write,
-    ) -> Result<(), AnalyzeError> {
+    /// When the page cannot be written.
+    pub fn write(&self, filter: &Filter, trace: &str, page: &mut Page<'_>) -> Result<(), AnalyzeError> {
         if self.groups.is_empty() {
             return Ok(());
         }
-        writeln!(out, "\nQueries, longest wait first")?;
+        page.heading("Queries, longest wait first")?;
         if let Some(condition) = filter.is_about_faults() {
-            writeln!(
-                out,
+            return page.line(&format!(
                 "not shown: they are counted whole, and {condition} selects single faults"
-            )?;
-            return Ok(());
+            ));
         }
         let sentences = self.groups.sentences(SHOWN, NAME_WIDTH);
         for sentence in &sentences {
-            let lines = wrap(&escape(sentence), width.saturating_sub(2));
-            for (index, line) in lines.iter().enumerate() {
-                writeln!(out, "{}{line}", if index == 0 { "" } else { "  " })?;
-            }
+            page.item(&escape(sentence))?;
         }
         match self.groups.len() - sentences.len() {
-            0 => {}
+            0 => Ok(()),
             more if sentences.is_empty() => {
-                writeln!(out, "none of {} waited in page faults", names(more))?;
+                page.line(&format!("none of {} waited in page faults", names(more)))
             }
-            more => writeln!(
-                out,
+            more => page.line(&format!(
                 "... and {} more: pfanalyze queries {}",
                 names(more),
                 escape(trace)
-            )?,
+            )),
         }
-        Ok(())
     }
 
     /// As of `queries`, without what only the faults tell. Empty where the filter selects single faults.

@@ -41,7 +41,7 @@ pub fn write(
             }
             Ok(())
         }
-        Format::Csv => lines(singles, session).write(Format::Csv, None, out),
+        Format::Csv | Format::Markdown => lines(singles, session).write(format, None, out),
         Format::Json => json(singles, alone, session, out),
     }
 }

@@ -89,6 +89,7 @@ pub fn report(bytes: &[u8], filter: &Filter) -> String {
         style: DIGITS,
         trace: "t.pfz".into(),
         filters: "--tid 101".into(),
+        is_markdown: false,
     };
     let mut out = Vec::new();
     report.write_text(&session, filter, &layout, &mut out).unwrap();
