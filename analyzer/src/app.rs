@@ -10,12 +10,14 @@ use crate::histogram::precision;
 use crate::input::{self, Input, Source};
 use crate::notice;
 use crate::output::Output;
+use crate::pattern::Pattern;
 use crate::progress::Progress;
 use crate::query::events::Events;
-use crate::query::files::Files;
+use crate::query::files::{self, Files};
 use crate::query::info::{self, shell_words};
 use crate::query::percentiles::Percentiles;
 use crate::query::queries::{LEGEND, NARROW, Queries};
+use crate::query::regions::{self, Regions};
 use crate::query::single::Singles;
 use crate::query::single_words;
 use crate::query::stacks::{Base, Stacks, hidden_in_words};
@@ -123,13 +125,11 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
         Verb::Files => {
             let mut files = Files::default();
             let session = read(request, input, &mut [&mut files])?;
-            write_table(&files.table(&session), &session, request, output)?;
-            let failed = files.classes().failed_in_words();
-            say_remarks(
-                sampling::remark(&session).into_iter().chain(failed),
-                request,
-                output,
-            )?;
+            let legend = legend(files::LEGEND, request);
+            let for_width = write_narrow(files.table(&session), &files::NARROW, &session, request, output)?;
+            let remarks = legend.into_iter().chain(for_width);
+            let remarks = remarks.chain(sampling::remark(&session)).chain(files.remarks());
+            say_remarks(remarks.chain(files.classes().failed_in_words()), request, output)?;
         }
         Verb::Percentiles(by) => {
             let mut percentiles = Percentiles::new(by);
@@ -144,6 +144,20 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
         Verb::Queries(_) | Verb::Verify | Verb::Repair => {}
         Verb::Stacks(options) => stacks(request, options, input, output)?,
         Verb::Heatmap(options) => heatmap(request, options, input, output)?,
+        Verb::Regions(ref asked) => {
+            let wanted = request.filter.files.first().map_or("", Pattern::text);
+            let mut parts = Regions::new(wanted, asked.source()?);
+            let session = read(request, input, &mut [&mut parts])?;
+            let for_width = write_narrow(
+                parts.table(&session)?,
+                &regions::NARROW,
+                &session,
+                request,
+                output,
+            )?;
+            let remarks = parts.remarks().into_iter().chain(for_width);
+            say_remarks(remarks.chain(sampling::remark(&session)), request, output)?;
+        }
         Verb::Events => {
             let mut events = Events::new(request.format, &mut output.out);
             let session = read(request, input, &mut [&mut events])?;
@@ -319,6 +333,27 @@ fn write_table(
     say_warnings(session, request.format, output)?;
     let width = output.terminal.map(|_| output.width());
     table.write(request.format, width, &mut output.out)
+}
+
+/// A table for a narrow terminal leaves out columns, and says which.
+fn write_narrow(
+    mut table: Table,
+    names: &[&str],
+    session: &Session,
+    request: &Request,
+    output: &mut Output,
+) -> Result<Option<String>, AnalyzeError> {
+    let left_out = match (request.format, output.terminal) {
+        (Format::Table, Some(_)) => table.narrow(output.width(), names),
+        _ => Vec::new(),
+    };
+    write_table(&table, session, request, output)?;
+    Ok((!left_out.is_empty()).then(|| format!("a wider terminal also shows {}", left_out.join(", "))))
+}
+
+/// Explains columns to people.
+fn legend(text: &str, request: &Request) -> Option<String> {
+    (request.format == Format::Table).then(|| text.to_owned())
 }
 
 /// With the table for people, before it; for programs, on stderr.

@@ -5,13 +5,16 @@ use crate::filter::Filter;
 use crate::heat::scale::{Spread, Weight};
 use crate::pattern::Pattern;
 use crate::query::percentiles::By;
+use crate::regions::source::Asked;
 use crate::stack_tree::prune::Limits;
 use crate::table::Format;
 use crate::units::{parse_address, parse_duration_ns};
 use clap::{Args, Parser, Subcommand};
+use regions::RegionArgs;
 use std::path::PathBuf;
 use whole::{Repair, Whole};
 
+mod regions;
 mod whole;
 
 /// Replays a page-fault trace recorded by pfrec: who waited, on what, for how long.
@@ -40,7 +43,7 @@ pub struct Cli {
 enum VerbArgs {
     /// Faults and waiting time per thread
     Threads(Plain),
-    /// Faults, waiting time and distinct pages per file or kind of memory
+    /// Faults, waiting time, distinct pages, bytes read again and order per file or kind of memory
     Files(Plain),
     /// Latency percentiles by class, thread, thread name, file, origin or access
     Percentiles {
@@ -70,6 +73,13 @@ enum VerbArgs {
         plain: Plain,
         #[command(flatten)]
         queries: QueryArgs,
+    },
+    /// Faults and waiting time per named part of one file: tensors of a model, members of an archive, or a list of yours
+    Regions {
+        #[command(flatten)]
+        plain: Plain,
+        #[command(flatten)]
+        regions: RegionArgs,
     },
     /// One line per fault, sorted by time within each block of up to 65,536 events
     Events(Plain),
@@ -215,7 +225,7 @@ pub struct Request {
 }
 
 /// A verb with its own options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as on the command line")]
 pub enum Verb {
     Report,
@@ -225,6 +235,7 @@ pub enum Verb {
     Heatmap(HeatOptions),
     Stacks(StackOptions),
     Queries(QueryOptions),
+    Regions(Asked),
     Events,
     Info,
     Verify,
@@ -299,6 +310,10 @@ impl Cli {
                 (plain, Verb::Stacks(options))
             }
             Some(VerbArgs::Queries { plain, queries }) => (plain, Verb::Queries(queries.into_options())),
+            Some(VerbArgs::Regions { plain, regions }) => {
+                let asked = regions.into_options(&plain.filter.file)?;
+                (plain, Verb::Regions(asked))
+            }
             Some(VerbArgs::Heatmap { plain, heat }) => (plain, Verb::Heatmap(heat.into_options())),
             Some(VerbArgs::Info(whole)) => return Ok(whole.into_request(Verb::Info)),
             Some(VerbArgs::Verify(whole)) => return whole.into_verify(),

@@ -30,6 +30,15 @@ impl PageSet {
         true
     }
 
+    /// Adds the pages of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        for (&group, &more) in &other.groups {
+            let bits = self.groups.entry(group).or_insert(0);
+            self.len += u64::from((more & !*bits).count_ones());
+            *bits |= more;
+        }
+    }
+
     /// How many distinct pages were added.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -55,6 +64,11 @@ mod tests {
         }
         set.insert(7, 1);
         assert_eq!(set.len(), 6);
+        let mut both = set.clone();
+        let mut other = PageSet::default();
+        [1, 2, 64, 70].map(|page| other.insert(0, page));
+        both.merge(&other);
+        assert_eq!(both.len(), 8);
         let mut room = 1;
         let pages = [2, 300, 301, 9_000].map(|page| set.insert_within(0, page, &mut room));
         assert_eq!((pages, set.len(), room), ([true, true, true, false], 9, 0));

@@ -2,7 +2,7 @@
 
 use crate::error::AnalyzeError;
 use crate::text::{escape, json_text, keep_end, keep_start};
-use crate::units::{fixed, grouped};
+use crate::units::{bytes, fixed, grouped};
 use std::io::Write;
 
 /// How results are written.
@@ -45,6 +45,8 @@ pub enum Value {
     Us(u64),
     /// Seconds, from nanoseconds.
     Seconds(u64),
+    /// A size: in the unit that suits it in tables, in bytes for programs.
+    Bytes(u64),
     /// A share in percent; nothing of nothing is nothing.
     Percent {
         /// How much.
@@ -75,6 +77,7 @@ impl Value {
             Self::Ms(ns) => fixed(*ns, 1_000_000, 3),
             Self::Us(ns) => fixed(*ns, 1_000, 1),
             Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 6),
+            Self::Bytes(size) => bytes(*size),
             Self::Percent { part, whole } => hundredfold(*part, *whole, 1),
         }
     }
@@ -85,7 +88,7 @@ impl Value {
         match self {
             Self::Null => String::new(),
             Self::Text(text) | Self::Prose(text) => text.clone(),
-            Self::Id(number) | Self::Count(number) => number.to_string(),
+            Self::Id(number) | Self::Count(number) | Self::Bytes(number) => number.to_string(),
             Self::Ms(ns) => fixed(*ns, 1_000_000, 6),
             Self::Us(ns) => fixed(*ns, 1_000, 3),
             Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 9),
