@@ -4,7 +4,7 @@ use super::RegionError;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 /// The longest header that is read.
-pub const LONGEST_HEADER: u64 = 128 << 20;
+pub const LONGEST_HEADER: u64 = 64 << 20;
 
 /// A reader that knows where it is and where the end is.
 #[derive(Debug)]

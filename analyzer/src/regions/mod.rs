@@ -14,7 +14,7 @@ pub use layout::{Layout, Owner, Region};
 /// Regions of one file that are kept; more are an error. About 100 bytes each, and their names.
 pub const MOST_REGIONS: usize = 1 << 18;
 /// Bytes of a name or shape that are kept.
-const LONGEST_TEXT: usize = 512;
+const LONGEST_TEXT: usize = 256;
 
 /// What is wrong with a file that regions are read from.
 #[derive(Debug, thiserror::Error)]

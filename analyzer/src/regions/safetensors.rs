@@ -3,12 +3,12 @@
 use super::bytes::Bytes;
 use super::{Collected, Region, RegionError};
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use std::io::{Read, Seek};
 
-/// What the format's own library allows.
-const LONGEST_HEADER: u64 = 100_000_000;
+/// Room for a hundred thousand tensors; the format's own library allows three times as much.
+const LONGEST_HEADER: u64 = 32 << 20;
 /// Dimensions of a tensor.
 const MOST_DIMENSIONS: usize = 64;
 
@@ -64,8 +64,36 @@ pub fn read<R: Read + Seek>(bytes: &mut Bytes<R>) -> Result<Vec<Region>, RegionE
 #[derive(Deserialize)]
 struct Entry {
     dtype: String,
-    shape: Vec<u64>,
+    shape: Shape,
     data_offsets: (u64, u64),
+}
+
+/// Dimensions, as many as there may be.
+struct Shape(Vec<u64>);
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_seq(Shape(Vec::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Shape {
+    type Value = Self;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "at most {MOST_DIMENSIONS} dimensions")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<Self, A::Error> {
+        use serde::de::Error;
+        while let Some(size) = sequence.next_element()? {
+            if self.0.len() >= MOST_DIMENSIONS {
+                return Err(A::Error::invalid_length(self.0.len() + 1, &self));
+            }
+            self.0.push(size);
+        }
+        Ok(self)
+    }
 }
 
 /// Takes in entry by entry, so that only regions are kept.
@@ -105,13 +133,7 @@ impl<'de> Visitor<'de> for Tensors {
                     self.data_len
                 )));
             }
-            if entry.shape.len() > MOST_DIMENSIONS {
-                return Err(A::Error::custom(format!(
-                    "tensor '{name}' has {} dimensions",
-                    entry.shape.len()
-                )));
-            }
-            let shape: Vec<String> = entry.shape.iter().map(u64::to_string).collect();
+            let shape: Vec<String> = entry.shape.0.iter().map(u64::to_string).collect();
             let pushed = self.regions.push(Region {
                 name,
                 offset: self.data + begin,

@@ -7,6 +7,7 @@ use crate::notice::quantity;
 use crate::text::escape;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Equal parts when nothing else is known.
 pub const DEFAULT_PARTS: u16 = 32;
@@ -37,7 +38,7 @@ pub enum Plan {
     /// By name.
     Named {
         /// Which byte is whose.
-        layout: Layout,
+        layout: Arc<Layout>,
         /// Bytes of the file, if it is here.
         file_len: Option<u64>,
         /// What the regions are: `tensors of the GGUF file /models/a.gguf`.
@@ -104,7 +105,7 @@ impl Source {
 impl Plan {
     fn named(regions: Vec<Region>, file_len: Option<u64>, what: String) -> Self {
         Self::Named {
-            layout: Layout::new(regions),
+            layout: Arc::new(Layout::new(regions)),
             file_len,
             what,
         }
