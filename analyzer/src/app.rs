@@ -21,13 +21,14 @@ use crate::query::regions::{self, Regions};
 use crate::query::single::Singles;
 use crate::query::single_words;
 use crate::query::stacks::{Base, Stacks, hidden_in_words};
-use crate::query::threads::Threads;
+use crate::query::threads::{self, Threads};
 use crate::repair;
 use crate::report::{Layout, Report};
 use crate::sampling;
 use crate::scan::{Query, scan};
 use crate::session::Session;
 use crate::table::{Format, Table};
+use crate::text::escape;
 use crate::verify;
 use std::io::Write;
 
@@ -63,6 +64,7 @@ fn look(request: &Request) -> anyhow::Result<()> {
     let source = Source::open(&request.trace, reads_rows_first)?;
     let mut input = source.input()?;
     let mut output = Output::open(request.output.as_deref(), input.identity)?;
+    output.suit(request.format);
     let request = &Request {
         filter: with_queries(request, &source)?,
         ..request.clone()
@@ -79,7 +81,7 @@ fn look(request: &Request) -> anyhow::Result<()> {
     match done {
         Err(error) if error.is_broken_pipe() => Ok(()),
         Err(AnalyzeError::Format(error)) => Err(input::explain_format(
-            &crate::text::escape(&request.trace.display().to_string()),
+            &escape(&request.trace.display().to_string()),
             &error,
         )),
         other => Ok(other?),
@@ -114,10 +116,19 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
         Verb::Threads => {
             let mut threads = Threads::default();
             let session = read(request, input, &mut [&mut threads])?;
-            write_table(&threads.table(&session), &session, request, output)?;
+            let for_width = write_narrow(
+                threads.table(&session),
+                &threads::NARROW,
+                &session,
+                request,
+                output,
+            )?;
             let failed = threads.classes().failed_in_words();
             say_remarks(
-                sampling::remark(&session).into_iter().chain(failed),
+                sampling::remark(&session)
+                    .into_iter()
+                    .chain(failed)
+                    .chain(for_width),
                 request,
                 output,
             )?;
@@ -159,7 +170,8 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             say_remarks(remarks.chain(sampling::remark(&session)), request, output)?;
         }
         Verb::Events => {
-            let mut events = Events::new(request.format, &mut output.out);
+            let width = output.terminal.map(|_| output.width());
+            let mut events = Events::new(request.format, &mut output.out).within(width);
             let session = read(request, input, &mut [&mut events])?;
             events.finish(&session)?;
             // Known only now that the events are out.
@@ -268,15 +280,8 @@ fn queries(
         FirstLook::Names(rows) => {
             let mut queries = Queries::new(rows);
             let session = read_all(request, input, &mut [&mut queries])?;
-            let mut table = queries.table(&session, request.format);
-            let width = output.terminal.map_or(usize::MAX, |_| output.width());
-            let left_out = match request.format {
-                Format::Table => table.narrow(width, &NARROW),
-                Format::Csv | Format::Json => Vec::new(),
-            };
-            write_table(&table, &session, request, output)?;
-            let for_width = (!left_out.is_empty())
-                .then(|| format!("a wider terminal also shows {}", left_out.join(", ")));
+            let table = queries.table(&session, request.format);
+            let for_width = write_narrow(table, &NARROW, &session, request, output)?;
             let remarks = std::iter::once(LEGEND.to_owned())
                 .chain(for_width)
                 .chain(queries.remarks())
@@ -306,7 +311,7 @@ fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Resu
         let trace = shell_words(&[request.trace.display().to_string()]);
         let hint = format!("no faults pass the filter; pfanalyze files {trace} lists what there is");
         // Nothing can be done about a closed stderr.
-        let _ = writeln!(std::io::stderr(), "{}", crate::text::escape(&hint));
+        let _ = writeln!(std::io::stderr(), "{}", escape(&hint));
     }
     session
 }
@@ -324,18 +329,18 @@ fn read_all(
     session
 }
 
+/// Columns that do not fit a terminal are left out, the last first.
 fn write_table(
     table: &Table,
     session: &Session,
     request: &Request,
     output: &mut Output,
 ) -> Result<(), AnalyzeError> {
-    say_warnings(session, request.format, output)?;
-    let width = output.terminal.map(|_| output.width());
-    table.write(request.format, width, &mut output.out)
+    let remark = write_narrow(table.clone(), &table.last_first(), session, request, output)?;
+    say_remarks(remark, request, output)
 }
 
-/// A table for a narrow terminal leaves out columns, and says which.
+/// A table for a narrow terminal leaves out columns of `names`, the first first, and says which.
 fn write_narrow(
     mut table: Table,
     names: &[&str],
@@ -343,11 +348,13 @@ fn write_narrow(
     request: &Request,
     output: &mut Output,
 ) -> Result<Option<String>, AnalyzeError> {
-    let left_out = match (request.format, output.terminal) {
-        (Format::Table, Some(_)) => table.narrow(output.width(), names),
+    say_warnings(session, request.format, output)?;
+    let width = output.terminal.map(|_| output.width());
+    let left_out = match (request.format, width) {
+        (Format::Table, Some(width)) => table.narrow(width, names),
         _ => Vec::new(),
     };
-    write_table(&table, session, request, output)?;
+    table.write(request.format, width, &mut output.out)?;
     Ok((!left_out.is_empty()).then(|| format!("a wider terminal also shows {}", left_out.join(", "))))
 }
 
@@ -363,7 +370,7 @@ fn say_warnings(session: &Session, format: Format, output: &mut Output) -> Resul
         return Ok(());
     }
     for warning in notice::warnings(session) {
-        writeln!(output.out, "! {warning}")?;
+        writeln!(output.out, "! {}", escape(&warning))?;
     }
     Ok(())
 }
@@ -376,10 +383,10 @@ fn say_remarks(
 ) -> Result<(), AnalyzeError> {
     for remark in remarks {
         if request.format == Format::Table {
-            writeln!(output.out, "{remark}")?;
+            writeln!(output.out, "{}", escape(&remark))?;
         } else {
             // Nothing can be done about a closed stderr.
-            let _ = writeln!(std::io::stderr(), "note: {remark}");
+            let _ = writeln!(std::io::stderr(), "note: {}", escape(&remark));
         }
     }
     Ok(())
@@ -388,6 +395,6 @@ fn say_remarks(
 fn warn(session: &Session) {
     for warning in notice::warnings(session) {
         // Nothing can be done about a closed stderr.
-        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+        let _ = writeln!(std::io::stderr(), "warning: {}", escape(&warning));
     }
 }

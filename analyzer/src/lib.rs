@@ -28,6 +28,7 @@ pub mod report;
 pub mod sampling;
 pub mod scan;
 pub mod schema;
+pub mod screen;
 pub mod sequence;
 pub mod session;
 pub mod stack_dict;

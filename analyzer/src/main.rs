@@ -13,6 +13,9 @@ const USAGE: u8 = 2;
 const INCOMPLETE: u8 = 3;
 
 fn main() -> ExitCode {
+    if let Some(status) = pf_manuals::answer::<Cli>() {
+        return status;
+    }
     let request = match Cli::try_parse() {
         Ok(cli) => cli.into_request(),
         Err(error) if error.use_stderr() => Err(one_line(&error)),

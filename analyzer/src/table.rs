@@ -1,7 +1,7 @@
 //! A small result table and its three renderings. What the columns mean is the business of the queries.
 
 use crate::error::AnalyzeError;
-use crate::text::{escape, json_text, keep_end, keep_start};
+use crate::text::{escape, json_text, keep_end, keep_start, width};
 use crate::units::{bytes, fixed, grouped};
 use std::io::Write;
 
@@ -174,6 +174,12 @@ impl Table {
         Ok(())
     }
 
+    /// The names of all columns but the first three, the last first: what gives way where a verb does not say otherwise.
+    #[must_use]
+    pub fn last_first(&self) -> Vec<&'static str> {
+        self.heads.iter().skip(3).rev().map(|head| head.name).collect()
+    }
+
     /// Leaves out columns until a line of the table format fits into `width`, text columns at their shortest: of `names`,
     /// the first first. Returns their titles.
     pub fn narrow(&mut self, width: usize, names: &[&str]) -> Vec<&'static str> {
@@ -200,14 +206,8 @@ impl Table {
                 .iter()
                 .chain(&self.total)
                 .filter_map(|row| row.get(column));
-            let widest = cells
-                .map(|cell| cell.in_table().chars().count())
-                .max()
-                .unwrap_or(0);
-            let title = self
-                .heads
-                .get(column)
-                .map_or(0, |head| head.title.chars().count());
+            let widest = cells.map(|cell| width(&cell.in_table())).max().unwrap_or(0);
+            let title = self.heads.get(column).map_or(0, |head| width(head.title));
             let widest = widest.max(title);
             if self.is_text(column) {
                 widest.min(TEXT_ROOM)
@@ -218,20 +218,20 @@ impl Table {
         (0..self.heads.len()).map(least).collect()
     }
 
-    fn write_table(&self, width: Option<usize>, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    fn write_table(&self, room: Option<usize>, out: &mut dyn Write) -> Result<(), AnalyzeError> {
         let render = |row: &Vec<Value>| row.iter().map(Value::in_table).collect::<Vec<String>>();
         let mut lines: Vec<Vec<String>> = vec![self.heads.iter().map(|head| head.title.to_owned()).collect()];
         lines.extend(self.rows.iter().map(render));
         lines.extend(self.total.iter().map(render));
         let text_column: Vec<bool> = (0..self.heads.len()).map(|column| self.is_text(column)).collect();
-        if let Some(width) = width {
-            fit(&mut lines, &text_column, width, |column| self.is_prose(column));
+        if let Some(room) = room {
+            fit(&mut lines, &text_column, room, |column| self.is_prose(column));
         }
         let widths = widths(&lines, self.heads.len());
         for line in &lines {
             let mut text = String::new();
-            for ((cell, &width), &is_text) in line.iter().zip(&widths).zip(&text_column) {
-                let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+            for ((cell, &room), &is_text) in line.iter().zip(&widths).zip(&text_column) {
+                let padding = " ".repeat(room.saturating_sub(width(cell)));
                 let (before, after) = if is_text {
                     ("", padding.as_str())
                 } else {
@@ -258,14 +258,11 @@ impl Table {
 }
 
 fn widths(lines: &[Vec<String>], columns: usize) -> Vec<usize> {
-    let width = |column: usize| {
-        lines
-            .iter()
-            .filter_map(|line| line.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
+    let widest = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| width(cell)).max()
     };
-    (0..columns).map(|column| width(column).unwrap_or(0)).collect()
+    (0..columns).map(|column| widest(column).unwrap_or(0)).collect()
 }
 
 /// Characters that a text column keeps.

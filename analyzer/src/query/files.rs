@@ -53,7 +53,18 @@ pub const LEGEND: &str = "REREAD: major faults on pages that had one before; SEQ
                           to a page at or just behind a place where it had been; STRIDE_%: as far as the step before";
 
 /// Columns that give way to a narrow terminal, the first first.
-pub const NARROW: [&str; 6] = ["lock_ms", "stride_percent", "avg_ms", "minor", "pages", "max_ms"];
+pub const NARROW: [&str; 10] = [
+    "lock_ms",
+    "reclaim_ms",
+    "cpu_ms",
+    "runqueue_ms",
+    "blocked_ms",
+    "stride_percent",
+    "avg_ms",
+    "minor",
+    "pages",
+    "max_ms",
+];
 
 /// Entries of page sets, of all files together; each is 24 bytes and covers 64 neighbouring pages.
 pub const PAGE_ENTRIES: usize = 2_000_000;
