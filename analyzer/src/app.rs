@@ -10,16 +10,18 @@ use crate::histogram::precision;
 use crate::input::{self, Input, Source};
 use crate::notice;
 use crate::output::Output;
+use crate::pattern::Pattern;
 use crate::progress::Progress;
 use crate::query::events::Events;
-use crate::query::files::Files;
+use crate::query::files::{self, Files};
 use crate::query::info::{self, shell_words};
 use crate::query::percentiles::Percentiles;
 use crate::query::queries::{LEGEND, NARROW, Queries};
+use crate::query::regions::{self, Regions};
 use crate::query::single::Singles;
 use crate::query::single_words;
 use crate::query::stacks::{Base, Stacks, hidden_in_words};
-use crate::query::threads::Threads;
+use crate::query::threads::{self, Threads};
 use crate::repair;
 use crate::report::{Layout, Report};
 use crate::sampling;
@@ -27,6 +29,7 @@ use crate::scan::{Query, scan};
 use crate::session::Session;
 use crate::table::{Format, Table};
 use crate::units::grouped;
+use crate::text::escape;
 use crate::verify;
 use std::io::Write;
 
@@ -62,6 +65,7 @@ fn look(request: &Request) -> anyhow::Result<()> {
     let source = Source::open(&request.trace, reads_rows_first)?;
     let mut input = source.input()?;
     let mut output = Output::open(request.output.as_deref(), input.identity)?;
+    output.suit(request.format);
     let request = &Request {
         filter: with_queries(request, &source)?,
         ..request.clone()
@@ -78,7 +82,7 @@ fn look(request: &Request) -> anyhow::Result<()> {
     match done {
         Err(error) if error.is_broken_pipe() => Ok(()),
         Err(AnalyzeError::Format(error)) => Err(input::explain_format(
-            &crate::text::escape(&request.trace.display().to_string()),
+            &escape(&request.trace.display().to_string()),
             &error,
         )),
         other => Ok(other?),
@@ -116,10 +120,19 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
         Verb::Threads => {
             let mut threads = Threads::default();
             let session = read(request, input, &mut [&mut threads])?;
-            write_table(threads.table(&session), &session, request, output)?;
+            let for_width = write_narrow(
+                threads.table(&session),
+                &threads::NARROW,
+                &session,
+                request,
+                output,
+            )?;
             let failed = threads.classes().failed_in_words();
             say_remarks(
-                sampling::remark(&session).into_iter().chain(failed),
+                sampling::remark(&session)
+                    .into_iter()
+                    .chain(failed)
+                    .chain(for_width),
                 request,
                 output,
             )?;
@@ -127,13 +140,11 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
         Verb::Files => {
             let mut files = Files::default();
             let session = read(request, input, &mut [&mut files])?;
-            write_table(files.table(&session), &session, request, output)?;
-            let failed = files.classes().failed_in_words();
-            say_remarks(
-                sampling::remark(&session).into_iter().chain(failed),
-                request,
-                output,
-            )?;
+            let legend = legend(files::LEGEND, request);
+            let for_width = write_narrow(files.table(&session), &files::NARROW, &session, request, output)?;
+            let remarks = legend.into_iter().chain(for_width);
+            let remarks = remarks.chain(sampling::remark(&session)).chain(files.remarks());
+            say_remarks(remarks.chain(files.classes().failed_in_words()), request, output)?;
         }
         Verb::Percentiles(by) => {
             let mut percentiles = Percentiles::new(by);
@@ -148,8 +159,23 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
         Verb::Queries(_) | Verb::Verify | Verb::Repair => {}
         Verb::Stacks(options) => stacks(request, options, input, output)?,
         Verb::Heatmap(options) => heatmap(request, options, input, output)?,
+        Verb::Regions(ref asked) => {
+            let wanted = request.filter.files.first().map_or("", Pattern::text);
+            let mut parts = Regions::new(wanted, asked.source()?);
+            let session = read(request, input, &mut [&mut parts])?;
+            let for_width = write_narrow(
+                parts.table(&session)?,
+                &regions::NARROW,
+                &session,
+                request,
+                output,
+            )?;
+            let remarks = parts.remarks().into_iter().chain(for_width);
+            say_remarks(remarks.chain(sampling::remark(&session)), request, output)?;
+        }
         Verb::Events => {
-            let mut events = Events::new(request.format, &mut output.out);
+            let width = output.terminal.map(|_| output.width());
+            let mut events = Events::new(request.format, &mut output.out).within(width);
             let session = read(request, input, &mut [&mut events])?;
             events.finish(&session)?;
             // Known only now that the events are out.
@@ -258,15 +284,8 @@ fn queries(
         FirstLook::Names(rows) => {
             let mut queries = Queries::new(rows);
             let session = read_all(request, input, &mut [&mut queries])?;
-            let mut table = queries.table(&session, request.format);
-            let width = output.terminal.map_or(usize::MAX, |_| output.width());
-            let left_out = match request.format {
-                Format::Table => table.narrow(width, &NARROW),
-                Format::Csv | Format::Json | Format::Markdown => Vec::new(),
-            };
-            write_table(table, &session, request, output)?;
-            let for_width = (!left_out.is_empty())
-                .then(|| format!("a wider terminal also shows {}", left_out.join(", ")));
+            let table = queries.table(&session, request.format);
+            let for_width = write_narrow(table, &NARROW, &session, request, output)?;
             let remarks = std::iter::once(LEGEND.to_owned())
                 .chain(for_width)
                 .chain(queries.remarks())
@@ -296,7 +315,7 @@ fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Resu
         let trace = shell_words(&[request.trace.display().to_string()]);
         let hint = format!("no faults pass the filter; pfanalyze files {trace} lists what there is");
         // Nothing can be done about a closed stderr.
-        let _ = writeln!(std::io::stderr(), "{}", crate::text::escape(&hint));
+        let _ = writeln!(std::io::stderr(), "{}", escape(&hint));
     }
     session
 }
@@ -314,22 +333,45 @@ fn read_all(
     session
 }
 
+/// Columns that do not fit a terminal are left out, the last first.
 fn write_table(
     table: Table,
     session: &Session,
     request: &Request,
     output: &mut Output,
 ) -> Result<(), AnalyzeError> {
-    let mut table = table;
-    let left_out = request
+    let names = table.last_first();
+    let remark = write_narrow(table, &names, session, request, output)?;
+    say_remarks(remark, request, output)
+}
+
+/// A table for a narrow terminal leaves out columns of `names`, the first first, and says which.
+fn write_narrow(
+    mut table: Table,
+    names: &[&str],
+    session: &Session,
+    request: &Request,
+    output: &mut Output,
+) -> Result<Option<String>, AnalyzeError> {
+    let more = request
         .order
         .apply(&mut table)
         .map_err(AnalyzeError::Unanswerable)?;
     say_warnings(session, request.format, output)?;
     let width = output.terminal.map(|_| output.width());
+    let left_out = match (request.format, width) {
+        (Format::Table, Some(width)) => table.narrow(width, names),
+        _ => Vec::new(),
+    };
     table.write(request.format, width, &mut output.out)?;
-    let more = (left_out > 0).then(|| format!("{} more rows (--top)", grouped(left_out as u64)));
-    say_remarks(more, request, output)
+    let more = (more > 0).then(|| format!("... and {} more rows", grouped(more as u64)));
+    say_remarks(more, request, output)?;
+    Ok((!left_out.is_empty()).then(|| format!("a wider terminal also shows {}", left_out.join(", "))))
+}
+
+/// Explains columns to people.
+fn legend(text: &str, request: &Request) -> Option<String> {
+    (request.format == Format::Table).then(|| text.to_owned())
 }
 
 /// With the table for people, before it; for programs, on stderr.
@@ -339,7 +381,7 @@ fn say_warnings(session: &Session, format: Format, output: &mut Output) -> Resul
         return Ok(());
     }
     for warning in notice::warnings(session) {
-        writeln!(output.out, "! {warning}")?;
+        writeln!(output.out, "! {}", escape(&warning))?;
     }
     Ok(())
 }
@@ -352,10 +394,10 @@ fn say_remarks(
 ) -> Result<(), AnalyzeError> {
     for remark in remarks {
         if request.format == Format::Table {
-            writeln!(output.out, "{remark}")?;
+            writeln!(output.out, "{}", escape(&remark))?;
         } else {
             // Nothing can be done about a closed stderr.
-            let _ = writeln!(std::io::stderr(), "note: {remark}");
+            let _ = writeln!(std::io::stderr(), "note: {}", escape(&remark));
         }
     }
     Ok(())
@@ -364,6 +406,6 @@ fn say_remarks(
 fn warn(session: &Session) {
     for warning in notice::warnings(session) {
         // Nothing can be done about a closed stderr.
-        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+        let _ = writeln!(std::io::stderr(), "warning: {}", escape(&warning));
     }
 }

@@ -6,15 +6,18 @@ use crate::heat::scale::{Spread, Weight};
 use crate::order::Order;
 use crate::pattern::Pattern;
 use crate::query::percentiles::By;
+use crate::regions::source::Asked;
 use crate::stack_tree::prune::Limits;
 use crate::table::Format;
 use crate::units::{parse_address, parse_duration_ns};
 use clap::{Args, Parser, Subcommand};
 use order::OrderArgs;
+use regions::RegionArgs;
 use std::path::PathBuf;
 use whole::{Repair, Whole};
 
 mod order;
+mod regions;
 mod whole;
 
 /// Replays a page-fault trace recorded by pfrec: who waited, on what, for how long.
@@ -43,7 +46,7 @@ pub struct Cli {
 enum VerbArgs {
     /// Faults and waiting time per thread
     Threads(Plain),
-    /// Faults, waiting time and distinct pages per file or kind of memory
+    /// Faults, waiting time, distinct pages, bytes read again and order per file or kind of memory
     Files(Plain),
     /// Latency percentiles by class, thread, thread name, file, origin or access
     Percentiles {
@@ -73,6 +76,13 @@ enum VerbArgs {
         plain: Plain,
         #[command(flatten)]
         queries: QueryArgs,
+    },
+    /// Faults and waiting time per named part of one file: tensors of a model, members of an archive, or a list of yours
+    Regions {
+        #[command(flatten)]
+        plain: Plain,
+        #[command(flatten)]
+        regions: RegionArgs,
     },
     /// One line per fault, sorted by time within each block of up to 65,536 events
     Events(Plain),
@@ -222,7 +232,7 @@ pub struct Request {
 }
 
 /// A verb with its own options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as on the command line")]
 pub enum Verb {
     Report,
@@ -232,6 +242,7 @@ pub enum Verb {
     Heatmap(HeatOptions),
     Stacks(StackOptions),
     Queries(QueryOptions),
+    Regions(Asked),
     Events,
     Info,
     Verify,
@@ -240,7 +251,7 @@ pub enum Verb {
 
 impl Verb {
     /// Whether the result is a table of which rows can be chosen.
-    fn gives_a_table(self) -> bool {
+    fn gives_a_table(&self) -> bool {
         !matches!(
             self,
             Self::Report
@@ -324,6 +335,10 @@ impl Cli {
                 (plain, Verb::Stacks(options))
             }
             Some(VerbArgs::Queries { plain, queries }) => (plain, Verb::Queries(queries.into_options())),
+            Some(VerbArgs::Regions { plain, regions }) => {
+                let asked = regions.into_options(&plain.filter.file)?;
+                (plain, Verb::Regions(asked))
+            }
             Some(VerbArgs::Heatmap { plain, heat }) => (plain, Verb::Heatmap(heat.into_options())),
             Some(VerbArgs::Info(whole)) => return Ok(whole.into_request(Verb::Info)),
             Some(VerbArgs::Verify(whole)) => return whole.into_verify(),

@@ -3,6 +3,7 @@
 use clap::Parser;
 use pfanalyze::app::Outcome;
 use pfanalyze::cli::Cli;
+use pfanalyze::text::escape;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -12,6 +13,9 @@ const USAGE: u8 = 2;
 const INCOMPLETE: u8 = 3;
 
 fn main() -> ExitCode {
+    if let Some(status) = pf_manuals::answer::<Cli>() {
+        return status;
+    }
     let request = match Cli::try_parse() {
         Ok(cli) => cli.into_request(),
         Err(error) if error.use_stderr() => Err(one_line(&error)),
@@ -34,7 +38,7 @@ fn main() -> ExitCode {
 
 fn fail(message: &str, code: ExitCode) -> ExitCode {
     // Nothing can be done about a closed stderr.
-    let _ = writeln!(std::io::stderr(), "error: {message}");
+    let _ = writeln!(std::io::stderr(), "error: {}", escape(message));
     code
 }
 
@@ -49,7 +53,7 @@ fn one_line(error: &clap::Error) -> String {
     // Two free words where one is allowed: an unknown verb, or the verb after the trace.
     if message.starts_with("the subcommand") && message.contains("'[TRACE]'") {
         return "give one trace, after the verb if any: \
-                pfanalyze [threads|files|percentiles|heatmap|stacks|queries|events|info|verify|repair] TRACE"
+                pfanalyze [threads|files|percentiles|heatmap|stacks|queries|regions|events|info|verify|repair] TRACE"
             .to_owned();
     }
     let words: Vec<&str> = message.split_whitespace().collect();

@@ -1,5 +1,7 @@
 //! Where results go: standard output, or a file that is opened before the work starts. It also knows the terminal.
 
+use crate::screen::Screen;
+use crate::table::Format;
 use anyhow::Context;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -8,10 +10,34 @@ use std::path::Path;
 /// Characters per line when the output is not a terminal.
 const PLAIN_WIDTH: usize = 80;
 
+/// A file or pipe, or a terminal.
+pub enum Sink {
+    /// Gets every byte.
+    Plain(Box<dyn Write>),
+    /// Gets nothing that it would obey.
+    Terminal(Screen<Box<dyn Write>>),
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(out) => out.write(bytes),
+            Self::Terminal(screen) => screen.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(out) => out.flush(),
+            Self::Terminal(screen) => screen.flush(),
+        }
+    }
+}
+
 /// The opened output and what it can show.
 pub struct Output {
     /// Buffered; flush it and look at the error.
-    pub out: Box<dyn Write>,
+    pub out: Sink,
     /// Size of the terminal, if it is one.
     pub terminal: Option<(usize, usize)>,
     /// Whether colour is welcome.
@@ -46,7 +72,7 @@ impl Output {
                 .with_context(|| format!("{name} cannot be written"))?;
         }
         Ok(Self {
-            out: Box::new(BufWriter::with_capacity(1 << 16, file)),
+            out: Sink::Plain(Box::new(BufWriter::with_capacity(1 << 16, file))),
             terminal: None,
             colour: false,
         })
@@ -61,10 +87,25 @@ impl Output {
             .map(|(width, height)| (usize::from(width.0), usize::from(height.0)));
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let terminal = size.filter(|_| is_terminal);
+        let out: Box<dyn Write> = Box::new(BufWriter::with_capacity(1 << 16, stdout));
+        let out = if is_terminal {
+            let columns = terminal.map_or(PLAIN_WIDTH, |(columns, _)| columns);
+            Sink::Terminal(Screen::new(out, columns))
+        } else {
+            Sink::Plain(out)
+        };
         Self {
-            out: Box::new(BufWriter::with_capacity(1 << 16, stdout)),
-            terminal: size.filter(|_| is_terminal),
+            out,
+            terminal,
             colour: is_terminal && !plain,
+        }
+    }
+
+    /// Prepares a terminal for `format`.
+    pub fn suit(&mut self, format: Format) {
+        if let (Sink::Terminal(screen), Format::Table) = (&mut self.out, format) {
+            screen.make_for_people();
         }
     }
 

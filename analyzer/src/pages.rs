@@ -171,7 +171,9 @@ mod tests {
         assert_eq!(set.len(), 6);
         let mut both = set.clone();
         let mut other = PageSet::default();
-        [1, 2, 64, 70].into_iter().for_each(|page| other.insert(0, page));
+        for page in [1, 2, 64, 70] {
+            other.insert(0, page);
+        }
         both.merge(&other);
         assert_eq!(both.len(), 8);
         let mut room = 1;

@@ -142,7 +142,9 @@ fn tell(
     name: &str,
     size: u64,
 ) -> Result<(), AnalyzeError> {
-    let mut out = Output::stdout().out;
+    let mut output = Output::stdout();
+    output.suit(request.format);
+    let mut out = output.out;
     if request.format == Format::Json {
         let told = json!({
             "output": request.output.as_ref().map(|path| path.display().to_string()),

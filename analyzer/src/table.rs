@@ -2,8 +2,8 @@
 
 use crate::error::AnalyzeError;
 use crate::markdown;
-use crate::text::{escape, json_text, keep_end, keep_start};
-use crate::units::{fixed, grouped};
+use crate::text::{escape, json_text, keep_end, keep_start, width};
+use crate::units::{bytes, fixed, grouped};
 use std::io::Write;
 
 /// How results are written.
@@ -48,6 +48,8 @@ pub enum Value {
     Us(u64),
     /// Seconds, from nanoseconds.
     Seconds(u64),
+    /// A size: in the unit that suits it in tables, in bytes for programs.
+    Bytes(u64),
     /// A share in percent; nothing of nothing is nothing.
     Percent {
         /// How much.
@@ -78,6 +80,7 @@ impl Value {
             Self::Ms(ns) => fixed(*ns, 1_000_000, 3),
             Self::Us(ns) => fixed(*ns, 1_000, 1),
             Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 6),
+            Self::Bytes(size) => bytes(*size),
             Self::Percent { part, whole } => hundredfold(*part, *whole, 1),
         }
     }
@@ -88,7 +91,7 @@ impl Value {
         match self {
             Self::Null => String::new(),
             Self::Text(text) | Self::Prose(text) => text.clone(),
-            Self::Id(number) | Self::Count(number) => number.to_string(),
+            Self::Id(number) | Self::Count(number) | Self::Bytes(number) => number.to_string(),
             Self::Ms(ns) => fixed(*ns, 1_000_000, 6),
             Self::Us(ns) => fixed(*ns, 1_000, 3),
             Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 9),
@@ -189,6 +192,12 @@ impl Table {
         Ok(())
     }
 
+    /// The names of all columns but the first three, the last first: what gives way where a verb does not say otherwise.
+    #[must_use]
+    pub fn last_first(&self) -> Vec<&'static str> {
+        self.heads.iter().skip(3).rev().map(|head| head.name).collect()
+    }
+
     /// Leaves out columns until a line of the table format fits into `width`, text columns at their shortest: of `names`,
     /// the first first. Returns their titles.
     pub fn narrow(&mut self, width: usize, names: &[&str]) -> Vec<&'static str> {
@@ -215,14 +224,8 @@ impl Table {
                 .iter()
                 .chain(&self.total)
                 .filter_map(|row| row.get(column));
-            let widest = cells
-                .map(|cell| cell.in_table().chars().count())
-                .max()
-                .unwrap_or(0);
-            let title = self
-                .heads
-                .get(column)
-                .map_or(0, |head| head.title.chars().count());
+            let widest = cells.map(|cell| width(&cell.in_table())).max().unwrap_or(0);
+            let title = self.heads.get(column).map_or(0, |head| width(head.title));
             let widest = widest.max(title);
             if self.is_text(column) {
                 widest.min(TEXT_ROOM)
@@ -233,20 +236,20 @@ impl Table {
         (0..self.heads.len()).map(least).collect()
     }
 
-    fn write_table(&self, width: Option<usize>, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    fn write_table(&self, room: Option<usize>, out: &mut dyn Write) -> Result<(), AnalyzeError> {
         let render = |row: &Vec<Value>| row.iter().map(Value::in_table).collect::<Vec<String>>();
         let mut lines: Vec<Vec<String>> = vec![self.heads.iter().map(|head| head.title.to_owned()).collect()];
         lines.extend(self.rows.iter().map(render));
         lines.extend(self.total.iter().map(render));
         let text_column: Vec<bool> = (0..self.heads.len()).map(|column| self.is_text(column)).collect();
-        if let Some(width) = width {
-            fit(&mut lines, &text_column, width, |column| self.is_prose(column));
+        if let Some(room) = room {
+            fit(&mut lines, &text_column, room, |column| self.is_prose(column));
         }
         let widths = widths(&lines, self.heads.len());
         for line in &lines {
             let mut text = String::new();
-            for ((cell, &width), &is_text) in line.iter().zip(&widths).zip(&text_column) {
-                let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+            for ((cell, &room), &is_text) in line.iter().zip(&widths).zip(&text_column) {
+                let padding = " ".repeat(room.saturating_sub(width(cell)));
                 let (before, after) = if is_text {
                     ("", padding.as_str())
                 } else {
@@ -273,14 +276,11 @@ impl Table {
 }
 
 fn widths(lines: &[Vec<String>], columns: usize) -> Vec<usize> {
-    let width = |column: usize| {
-        lines
-            .iter()
-            .filter_map(|line| line.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
+    let widest = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| width(cell)).max()
     };
-    (0..columns).map(|column| width(column).unwrap_or(0)).collect()
+    (0..columns).map(|column| widest(column).unwrap_or(0)).collect()
 }
 
 /// Characters that a text column keeps.

@@ -1,5 +1,7 @@
 //! Strings out of a trace made safe and short enough for a terminal. It knows nothing of tables.
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 /// Replaces what could steer a terminal or forge a line (control and format characters) by `\x1b`-like escapes.
 #[must_use]
 pub fn escape(text: &str) -> String {
@@ -24,17 +26,21 @@ fn reorders_or_hides(c: char) -> bool {
         | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A JSON value as text. JSON itself lets C1 controls and DEL pass, and a terminal may obey them.
+/// A JSON value as text. JSON itself lets C1 controls, DEL and what reorders text pass, and a terminal may obey them.
 #[must_use]
 pub fn json_text(value: &serde_json::Value) -> String {
     let text = value.to_string();
-    if !text.chars().any(char::is_control) {
+    let is_unsafe = |c: char| c.is_control() || reorders_or_hides(c);
+    if !text.chars().any(is_unsafe) {
         return text;
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if c.is_control() {
-            out.push_str(&format!("\\u{:04x}", c as u32));
+        if is_unsafe(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
         } else {
             out.push(c);
         }
@@ -42,46 +48,58 @@ pub fn json_text(value: &serde_json::Value) -> String {
     out
 }
 
+/// Columns that `text` takes on a terminal.
+#[must_use]
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// As many characters of `text` as fit into `room` columns.
+fn fitting<'a>(text: impl Iterator<Item = char> + 'a, room: usize) -> impl Iterator<Item = char> + 'a {
+    let mut used = 0;
+    text.take_while(move |c| {
+        used += c.width().unwrap_or(0);
+        used <= room
+    })
+}
+
 /// Keeps the end of `text`, which is the telling part of a path: `…/data/segments.bin`.
 #[must_use]
-pub fn keep_end(text: &str, width: usize) -> String {
-    let length = text.chars().count();
-    if length <= width {
+pub fn keep_end(text: &str, room: usize) -> String {
+    if width(text) <= room {
         return text.to_owned();
     }
-    let kept = width.saturating_sub(1);
-    std::iter::once('…')
-        .chain(text.chars().skip(length - kept))
-        .collect()
+    let kept: Vec<char> = fitting(text.chars().rev(), room.saturating_sub(1)).collect();
+    std::iter::once('…').chain(kept.into_iter().rev()).collect()
 }
 
 /// Keeps the start of `text`: `mmap-workload -t 4 …`.
 #[must_use]
-pub fn keep_start(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+pub fn keep_start(text: &str, room: usize) -> String {
+    if width(text) <= room {
         return text.to_owned();
     }
-    text.chars()
-        .take(width.saturating_sub(1))
+    fitting(text.chars(), room.saturating_sub(1))
         .chain(std::iter::once('…'))
         .collect()
 }
 
-/// Breaks at spaces into lines of at most `width` characters; a longer word is broken anywhere.
+/// Breaks at spaces into lines of at most `room` columns; a longer word is broken anywhere.
 #[must_use]
-pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
+pub fn wrap(text: &str, room: usize) -> Vec<String> {
+    let room = room.max(1);
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in text.split(' ') {
-        let length = word.chars().count();
+        let length = width(word);
         let space = usize::from(used > 0);
-        if used > 0 && used + space + length > width {
+        if used > 0 && used + space + length > room {
             lines.push(String::new());
             used = 0;
         }
         for (index, c) in word.chars().enumerate() {
-            if used >= width {
+            let columns = c.width().unwrap_or(0);
+            if used > 0 && used + columns > room {
                 lines.push(String::new());
                 used = 0;
             }
@@ -91,7 +109,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
                     used += 1;
                 }
                 line.push(c);
-                used += 1;
+                used += columns;
             }
         }
     }
@@ -111,6 +129,12 @@ mod tests {
             "\\u{61c}\\u{ad}\\u{180e}\\u{fff9}\\u{e0041}"
         );
         assert_eq!(json_text(&"a\u{9b}\u{7f}\n".into()), "\"a\\u009b\\u007f\\n\"");
+        let hidden = "\u{202e}\u{e0041}";
+        assert_eq!(json_text(&hidden.into()), "\"\\u202e\\udb40\\udc41\"");
+        assert_eq!(
+            serde_json::from_str::<String>(&json_text(&hidden.into())).ok(),
+            Some(hidden.to_owned())
+        );
         assert_eq!(escape("Grüße 日本"), "Grüße 日本");
     }
 
@@ -127,5 +151,10 @@ mod tests {
         assert_eq!(keep_start("abcdef", 4), "abc…");
         assert_eq!(keep_end("abc", 3), "abc");
         assert_eq!(keep_end("abc", 0), "…");
+        // Two columns each.
+        assert_eq!(
+            (keep_end("日本語", 5), keep_start("日本語", 4)),
+            ("…本語".into(), "日…".into())
+        );
     }
 }

@@ -184,10 +184,10 @@ fn files_count_distinct_pages_and_name_nameless_memory() {
     let mut files = Files::default();
     let session = read(&small(), &Filter::default(), &mut [&mut files]);
     let expected = "\
-FILE                MAJOR  MINOR  TOTAL_MS  AVG_MS  MAX_MS  PAGES
-/data/segments.bin      4      0     2.000   0.500   1.400      3
-[heap]                  0      3     0.002   0.001   0.001      2
-total                   4      3     2.002   0.286   1.400      5
+FILE                MAJOR  MINOR  TOTAL_MS  AVG_MS  MAX_MS  PAGES   REREAD  SEQ_%  STRIDE_%
+/data/segments.bin      4      0     2.000   0.500   1.400      3  4.0 KiB  100.0       0.0
+[heap]                  0      3     0.002   0.001   0.001      2      0 B
+total                   4      3     2.002   0.286   1.400      5  4.0 KiB  100.0       0.0
 ";
     assert_eq!(text(&files.table(&session), Format::Table), expected);
 }

@@ -390,6 +390,13 @@ mod tests {
     }
 
     #[test]
+    fn every_verb_and_option_is_in_the_manuals() {
+        let prefix = tempfile::tempdir().unwrap();
+        let complaints = pf_manuals::check::complaints(&Cli::command(), prefix.path()).unwrap();
+        assert!(complaints.is_empty(), "{complaints:#?}");
+    }
+
+    #[test]
     fn the_definition_of_the_command_line_is_sound() {
         Cli::command().debug_assert();
     }

@@ -15,6 +15,7 @@ use std::io::Write;
 pub struct Events<'a> {
     format: Format,
     out: &'a mut dyn Write,
+    width: Option<usize>,
     /// Known with the first block.
     shape: Option<Shape>,
 }
@@ -33,8 +34,16 @@ impl<'a> Events<'a> {
         Self {
             format,
             out,
+            width: None,
             shape: None,
         }
+    }
+
+    /// Lines for people fit into so many columns.
+    #[must_use]
+    pub fn within(mut self, width: Option<usize>) -> Self {
+        self.width = width;
+        self
     }
 
     /// Writes the head if no event came, and flushes.
@@ -70,6 +79,7 @@ impl<'a> Events<'a> {
             has_query: holds(Column::QueryId, "--query"),
             has_stack: holds(Column::StackId, "--stacks"),
             has_weight: is_sampled,
+            width: self.width,
         };
         match self.format {
             Format::Table => writeln!(self.out, "{}", lines.head())?,

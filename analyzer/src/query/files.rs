@@ -1,15 +1,17 @@
-//! `files`: which file or kind of memory was waited for, and how many distinct pages of it.
+//! `files`: which file or kind of memory was waited for, how many distinct pages of it, and in which order.
 
 use crate::breakdown;
+use crate::class::Class;
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
-use crate::pages::PageSet;
 use crate::query::classes::{self, Classes, Extras, faults_with_parts};
 use crate::sampling::Sampling;
 use crate::scan::Query;
 use crate::schema::Column;
+use crate::sequence::{self, Steps, Streams};
 use crate::session::Session;
 use crate::table::{Head, Table, Value};
+use crate::touched::{Recent, Touch, Touched};
 use polars::prelude::{DataFrame, PlHashMap};
 use std::collections::BTreeMap;
 
@@ -41,6 +43,33 @@ pub(crate) const HEADS: [Head; 6] = [
     },
 ];
 
+/// Bytes read again.
+pub const REREAD: Head = Head {
+    name: "reread_bytes",
+    title: "REREAD",
+};
+
+/// What the columns at the end mean, for tables.
+pub const LEGEND: &str = "REREAD: major faults on pages that had one before; SEQ_%: of a thread's steps in the file, those \
+                          to a page at or just behind a place where it had been; STRIDE_%: as far as the step before";
+
+/// Columns that give way to a narrow terminal, the first first.
+pub const NARROW: [&str; 10] = [
+    "lock_ms",
+    "reclaim_ms",
+    "cpu_ms",
+    "runqueue_ms",
+    "blocked_ms",
+    "stride_percent",
+    "avg_ms",
+    "minor",
+    "pages",
+    "max_ms",
+];
+
+/// Entries of page sets, of all files together; each is 24 bytes and covers 64 neighbouring pages.
+pub const PAGE_ENTRIES: usize = 2_000_000;
+
 /// Distinct pages; of a sample only those that it happened to hold, which no factor can scale.
 pub(crate) fn pages_head(sampling: Sampling) -> Head {
     if sampling.is_sampled() {
@@ -56,50 +85,101 @@ pub(crate) fn pages_head(sampling: Sampling) -> Head {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct ObjectFaults {
     classes: Classes,
-    pages: PageSet,
+    touched: Touched,
+    steps: Steps,
+}
+
+impl ObjectFaults {
+    fn merge(&mut self, other: &Self) {
+        self.classes.merge(&other.classes);
+        self.touched.merge(&other.touched);
+        self.steps.merge(&other.steps);
+    }
 }
 
 /// Collects faults by object.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Files {
-    objects: PlHashMap<u32, ObjectFaults>,
+    slots: PlHashMap<u32, usize>,
+    objects: Vec<(u32, ObjectFaults)>,
+    streams: Streams,
+    recent: Recent,
+    page_room: usize,
+    has_left_pages_out: bool,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            slots: PlHashMap::default(),
+            objects: Vec::new(),
+            streams: Streams::default(),
+            recent: Recent::default(),
+            page_room: PAGE_ENTRIES,
+            has_left_pages_out: false,
+        }
+    }
 }
 
 impl Query for Files {
     fn columns(&self) -> Vec<Column> {
-        let own = [Column::Pid, Column::Address, Column::ObjectId, Column::ObjectPage];
+        let own = [
+            Column::TsNs,
+            Column::Pid,
+            Column::Tid,
+            Column::Address,
+            Column::ObjectId,
+            Column::ObjectPage,
+        ];
         [&own[..], &classes::COLUMNS, &breakdown::COLUMNS].concat()
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let pids = u32s(frame, Column::Pid)?;
-        let objects = u32s(frame, Column::ObjectId)?;
+        let threads = u32s(frame, Column::Pid)?
+            .iter()
+            .zip(u32s(frame, Column::Tid)?)
+            .zip(u64s(frame, Column::TsNs)?);
         let places = u64s(frame, Column::Address)?
             .iter()
             .zip(u64s(frame, Column::ObjectPage)?);
+        let objects = u32s(frame, Column::ObjectId)?;
         let page_size = session.page_size();
-        // Object and whether it has pages of its own; the row before mostly had the same.
-        let mut last: Option<(u32, bool)> = None;
-        let rows = pids
-            .iter()
+        // Object, its slot, and whether it has pages of its own; the row before mostly had the same.
+        let mut last: Option<(u32, usize, bool)> = None;
+        let rows = threads
             .zip(objects)
             .zip(places)
             .zip(faults_with_parts(frame, session)?);
-        for (((&pid, &object), (&address, &object_page)), fault) in rows {
-            let is_file = match last {
-                Some((id, is_file)) if id == object => is_file,
-                _ => session.dicts.is_file_backed(object),
+        for (((((&pid, &tid), &ts_ns), &id), (&address, &object_page)), fault) in rows {
+            let current = match last {
+                Some(current) if current.0 == id => current,
+                _ => (id, self.slot(id), session.dicts.is_file_backed(id)),
             };
-            last = Some((object, is_file));
-            let object = self.objects.entry(object).or_default();
+            last = Some(current);
+            let (_, slot, is_file) = current;
+            let Some((_, object)) = self.objects.get_mut(slot) else {
+                continue;
+            };
             object.classes.add(&fault);
-            if is_file {
-                object.pages.insert(0, object_page);
+            let (space, page) = if is_file {
+                (0, object_page)
             } else {
-                object.pages.insert(pid, address / page_size);
+                (pid, address / page_size)
+            };
+            // Nameless pages of two processes are different pages.
+            let recent_id = if is_file { id } else { !pid };
+            let is_read =
+                fault.class == Class::Major && self.recent.is_new(recent_id, page, ts_ns, fault.latency_ns);
+            let touch = Touch { space, page, is_read };
+            self.has_left_pages_out |= !object.touched.add(touch, &mut self.page_room);
+            if is_file
+                && fault.class != Class::Failed
+                && let Some(step) = self.streams.step((pid, tid, id), page, page_size)
+            {
+                object.steps.add(step);
             }
         }
         Ok(())
@@ -107,13 +187,31 @@ impl Query for Files {
 }
 
 impl Files {
+    fn slot(&mut self, id: u32) -> usize {
+        *self.slots.entry(id).or_insert_with(|| {
+            self.objects.push((id, ObjectFaults::default()));
+            self.objects.len() - 1
+        })
+    }
+
+    /// Adds what `other` collected from another part of the same trace. Steps across the border are not judged.
+    pub fn merge(&mut self, other: &Self) {
+        for (id, faults) in &other.objects {
+            let slot = self.slot(*id);
+            if let Some((_, object)) = self.objects.get_mut(slot) {
+                object.merge(faults);
+            }
+        }
+        self.has_left_pages_out |= other.has_left_pages_out;
+    }
+
     /// All objects together.
     #[must_use]
     pub fn classes(&self) -> Classes {
         let mut all = Classes::default();
         self.objects
-            .values()
-            .for_each(|object| all.merge(&object.classes));
+            .iter()
+            .for_each(|(_, object)| all.merge(&object.classes));
         all
     }
 
@@ -121,39 +219,90 @@ impl Files {
     /// several processes) are one row, their pages added up.
     #[must_use]
     pub fn table(&self, session: &Session) -> Table {
-        let mut by_label: BTreeMap<String, (Classes, u64)> = BTreeMap::new();
-        for (&id, faults) in &self.objects {
-            let (classes, pages) = by_label.entry(session.dicts.label(id).into_owned()).or_default();
-            classes.merge(&faults.classes);
-            *pages = pages.saturating_add(faults.pages.len());
+        let mut by_label: BTreeMap<String, Sums> = BTreeMap::new();
+        for (id, object) in &self.objects {
+            let sums = by_label.entry(session.dicts.label(*id).into_owned()).or_default();
+            sums.add(object);
         }
         let mut labels: Vec<_> = by_label.into_iter().collect();
         // Stable: equal waits stay in the order of their names.
-        labels.sort_by_key(|(_, (classes, _))| std::cmp::Reverse(classes.wait_ns()));
-        let mut total = (Classes::default(), 0u64);
-        for (_, (classes, pages)) in &labels {
-            total.0.merge(classes);
-            total.1 = total.1.saturating_add(*pages);
-        }
-        let extras = total.0.extras();
+        labels.sort_by_key(|(_, sums)| std::cmp::Reverse(sums.classes.wait_ns()));
+        let mut total = Sums::default();
+        labels.iter().for_each(|(_, sums)| total.merge(sums));
+        let extras = total.classes.extras();
         let rows: Vec<_> = labels
             .iter()
-            .map(|(label, (classes, pages))| row(label, classes, *pages, extras))
+            .map(|(label, sums)| sums.row(label, extras, session))
             .collect();
-        let total = (!rows.is_empty()).then(|| row("total", &total.0, total.1, extras));
+        let total = (!rows.is_empty()).then(|| total.row("total", extras, session));
         let mut heads = HEADS.to_vec();
         heads.push(pages_head(session.sampling()));
         heads.extend(extras.failed_head());
+        heads.push(REREAD);
+        heads.extend(sequence::HEADS);
         heads.extend(extras.part_heads());
         Table { heads, rows, total }
     }
+
+    /// What to know of the numbers.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        limits_in_words(self.has_left_pages_out, &self.streams)
+    }
 }
 
-fn row(label: &str, classes: &Classes, pages: u64, extras: Extras) -> Vec<Value> {
-    let mut row = vec![Value::Text(label.to_owned())];
-    row.extend(classes.wait_cells());
-    row.push(Value::Count(pages));
-    row.extend(extras.failed_cell(classes));
-    row.extend(extras.part_cells(&classes.parts.all()));
-    row
+/// What the bounds of the memory did to the numbers.
+pub(crate) fn limits_in_words(has_left_pages_out: bool, streams: &Streams) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if has_left_pages_out {
+        remarks.push(
+            "PAGES and REREAD are too low: more pages than there is memory for; ask for fewer with --file, --from or --to"
+                .to_owned(),
+        );
+    }
+    if streams.has_left_out() {
+        remarks.push(
+            "SEQ_% and STRIDE_% leave out some threads: too many of them, in too many files; ask for fewer with --pid or --file"
+                .to_owned(),
+        );
+    }
+    remarks
+}
+
+/// What one label has in all of its objects.
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    classes: Classes,
+    pages: u64,
+    reread: u64,
+    steps: Steps,
+}
+
+impl Sums {
+    fn add(&mut self, object: &ObjectFaults) {
+        self.merge(&Self {
+            classes: object.classes.clone(),
+            pages: object.touched.pages(),
+            reread: object.touched.reread(),
+            steps: object.steps,
+        });
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.classes.merge(&other.classes);
+        self.pages = self.pages.saturating_add(other.pages);
+        self.reread = self.reread.saturating_add(other.reread);
+        self.steps.merge(&other.steps);
+    }
+
+    fn row(&self, label: &str, extras: Extras, session: &Session) -> Vec<Value> {
+        let mut row = vec![Value::Text(label.to_owned())];
+        row.extend(self.classes.wait_cells());
+        row.push(Value::Count(self.pages));
+        row.extend(extras.failed_cell(&self.classes));
+        row.push(Value::Bytes(self.reread.saturating_mul(session.page_size())));
+        row.extend(self.steps.cells(session.sampling().is_sampled()));
+        row.extend(extras.part_cells(&self.classes.parts.all()));
+        row
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::schema::Column;
 use crate::session::Session;
-use crate::text::escape;
+use crate::text::{escape, keep_end, keep_start, width};
 use crate::units::fixed;
 use polars::prelude::AnyValue;
 
@@ -17,7 +17,12 @@ pub struct Layout {
     pub has_stack: bool,
     /// WEIGHT.
     pub has_weight: bool,
+    /// Columns of the terminal.
+    pub width: Option<usize>,
 }
+
+/// Columns of a line without the place, and what a path should have at least.
+const FULL: usize = 116 + 24;
 
 /// The values of one fault.
 #[derive(Clone, Copy, Debug)]
@@ -87,9 +92,22 @@ impl<'a> Row<'a> {
 }
 
 impl Layout {
+    /// The room of the place, where there is none for all columns.
+    fn compact(self) -> Option<usize> {
+        let width = self.width.filter(|&width| width < FULL)?;
+        Some(width.saturating_sub(64).max(8))
+    }
+
     /// The titles.
     #[must_use]
     pub fn head(self) -> String {
+        if self.compact().is_some() {
+            let times = format!("{:>13}  {:>11}", "TIME_S", "LATENCY_US");
+            return format!(
+                "{times}  {:>7}  {:<15}  {:<6}  FILE+OFFSET",
+                "TID", "COMM", "CLASS"
+            );
+        }
         let parts = "BLOCKED_US  RUNQUEUE_US   RECLAIM_US      LOCK_US";
         self.join(
             &format!("{:>13}  {:>11}", "TIME_S", "LATENCY_US"),
@@ -110,6 +128,9 @@ impl Layout {
     /// One fault.
     #[must_use]
     pub fn line(self, row: &Row<'_>, session: &Session) -> String {
+        if let Some(room) = self.compact() {
+            return compact_line(row, session, room);
+        }
         let parts = [
             Column::BlockedNs,
             Column::RunqueueNs,
@@ -119,13 +140,8 @@ impl Layout {
         let parts: Vec<String> = parts
             .map(|column| format!("{:>11}", row.us_or_dash(column)))
             .to_vec();
-        let since_ns = session.since_start_ns(row.number(Column::TsNs));
         self.join(
-            &format!(
-                "{:>13}  {:>11}",
-                fixed(since_ns, 1_000_000_000, 9),
-                fixed(row.number(Column::LatencyNs), 1_000, 3)
-            ),
+            &times(row, session),
             &parts.join("  "),
             &format!(
                 "{:>7}  {:>7}  {:<15}  {:<6}  {:<6}  {:<10}  {:>7}",
@@ -166,6 +182,28 @@ impl Layout {
     }
 }
 
+fn times(row: &Row<'_>, session: &Session) -> String {
+    let since_ns = session.since_start_ns(row.number(Column::TsNs));
+    format!(
+        "{:>13}  {:>11}",
+        fixed(since_ns, 1_000_000_000, 9),
+        fixed(row.number(Column::LatencyNs), 1_000, 3)
+    )
+}
+
+/// What a narrow terminal has room for.
+fn compact_line(row: &Row<'_>, session: &Session, room: usize) -> String {
+    let comm = keep_start(&row.text(Column::Comm), 15);
+    let padding = " ".repeat(15usize.saturating_sub(width(&comm)));
+    format!(
+        "{}  {:>7}  {comm}{padding}  {:<6}  {}",
+        times(row, session),
+        row.number(Column::Tid),
+        row.class(),
+        keep_end(&row.place(), room)
+    )
+}
+
 /// An integer of any width; anything else is 0.
 #[must_use]
 pub fn as_u64(value: &AnyValue<'_>) -> u64 {
@@ -189,6 +227,7 @@ mod tests {
             has_query: true,
             has_stack: true,
             has_weight: true,
+            width: None,
         };
         let head = all.head();
         for (title, end) in [

@@ -10,6 +10,7 @@ pub mod origins;
 pub mod percentiles;
 pub mod queries;
 pub mod query_shares;
+pub mod regions;
 pub mod single;
 pub mod single_words;
 pub mod spent;

@@ -52,6 +52,19 @@ pub const HEADS: [Head; 9] = [
     },
 ];
 
+/// Columns that give way to a narrow terminal, the first first.
+pub const NARROW: [&str; 9] = [
+    "lock_ms",
+    "reclaim_ms",
+    "cpu_ms",
+    "runqueue_ms",
+    "min_us",
+    "blocked_ms",
+    "avg_ms",
+    "p50_us",
+    "p99_us",
+];
+
 const QUANTILES: [Head; 2] = [
     Head {
         name: "p50_us",

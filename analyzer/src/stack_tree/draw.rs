@@ -83,7 +83,7 @@ fn write_aligned(
     let mut widths = [0; 5];
     for (cells, _) in lines {
         for (width, cell) in widths.iter_mut().zip(cells) {
-            *width = cell.chars().count().max(*width);
+            *width = crate::text::width(cell).max(*width);
         }
     }
     let used: usize = widths.iter().map(|width| width + 2).sum();

@@ -1,0 +1,39 @@
+//! The arguments of `regions`.
+
+use crate::regions::source::Asked;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "Regions (of the file that --file names; by default the tensors of a GGUF or safetensors file, the members \
+                               of a zip, or else equal parts)"
+)]
+pub(super) struct RegionArgs {
+    /// Regions from a list with lines 'name,offset,len' in bytes, decimal or 0x hex; where regions overlap, the innermost counts
+    #[arg(long, value_name = "CSV", conflicts_with_all = ["copy", "parts"])]
+    regions: Option<PathBuf>,
+    /// Read the regions from FILE, a copy of the recorded file, when that is not at its recorded path
+    #[arg(long, value_name = "FILE", conflicts_with = "parts")]
+    copy: Option<PathBuf>,
+    /// At most N equal parts of a power of two of pages [default, where nothing is known of the file: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    parts: Option<u16>,
+}
+
+impl RegionArgs {
+    /// `files` are the values of --file.
+    pub(super) fn into_options(self, files: &[String]) -> Result<Asked, String> {
+        if files.len() != 1 {
+            return Err(
+                "regions are parts of one file: give it with --file PATH ('pfanalyze files' lists them)"
+                    .into(),
+            );
+        }
+        Ok(Asked {
+            list: self.regions,
+            copy: self.copy,
+            parts: self.parts,
+        })
+    }
+}
