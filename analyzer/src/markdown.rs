@@ -32,15 +32,21 @@ pub fn row<T: AsRef<str>>(cells: impl Iterator<Item = T>, out: &mut dyn Write) -
 /// Text that means itself: no markup, no HTML, nothing that steers a terminal.
 #[must_use]
 pub fn literal(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in escape(text).chars() {
-        if matches!(
-            c,
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~'
-        ) {
+    let escaped = escape(text);
+    let mut out = String::with_capacity(escaped.len());
+    let mut before = ' ';
+    let mut rest = escaped.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_mark = match c {
+            // Within a word it is no markup.
+            '_' => !(before.is_alphanumeric() && rest.peek().is_some_and(|c| c.is_alphanumeric())),
+            _ => matches!(c, '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '&' | '|' | '~'),
+        };
+        if is_mark {
             out.push('\\');
         }
         out.push(c);
+        before = c;
     }
     out
 }
@@ -48,6 +54,11 @@ pub fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_stay_readable() {
+        assert_eq!(literal("TOTAL_MS of _it_"), "TOTAL_MS of \\_it\\_");
+    }
 
     #[test]
     fn names_cannot_break_out_of_their_cell() {
