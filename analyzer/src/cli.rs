@@ -12,6 +12,8 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use whole::{Repair, Whole};
 
+mod diff;
+mod sql;
 mod whole;
 
 /// Replays a page-fault trace recorded by pfrec: who waited, on what, for how long.
@@ -73,6 +75,10 @@ enum VerbArgs {
     },
     /// One line per fault, sorted by time within each block of up to 65,536 events
     Events(Plain),
+    /// Questions in SQL to the tables faults, threads, files, mappings, queries, losses and host
+    Sql(sql::Sql),
+    /// Two recordings compared: what changed, by how much, and whether they can be compared
+    Diff(diff::Diff),
     /// What the trace says about itself
     Info(Whole),
     /// Check every byte: what is damaged, where, and how many events are gone; exit status 3 if anything is
@@ -215,7 +221,7 @@ pub struct Request {
 }
 
 /// A verb with its own options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as on the command line")]
 pub enum Verb {
     Report,
@@ -226,6 +232,8 @@ pub enum Verb {
     Stacks(StackOptions),
     Queries(QueryOptions),
     Events,
+    Sql(crate::sql::Options),
+    Diff(crate::diff::Options),
     Info,
     Verify,
     Repair,
@@ -300,6 +308,8 @@ impl Cli {
             }
             Some(VerbArgs::Queries { plain, queries }) => (plain, Verb::Queries(queries.into_options())),
             Some(VerbArgs::Heatmap { plain, heat }) => (plain, Verb::Heatmap(heat.into_options())),
+            Some(VerbArgs::Sql(sql)) => sql.into_parts(),
+            Some(VerbArgs::Diff(diff)) => diff.into_parts()?,
             Some(VerbArgs::Info(whole)) => return Ok(whole.into_request(Verb::Info)),
             Some(VerbArgs::Verify(whole)) => return whole.into_verify(),
             Some(VerbArgs::Repair(repair)) => return repair.into_request(),

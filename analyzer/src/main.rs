@@ -49,7 +49,7 @@ fn one_line(error: &clap::Error) -> String {
     // Two free words where one is allowed: an unknown verb, or the verb after the trace.
     if message.starts_with("the subcommand") && message.contains("'[TRACE]'") {
         return "give one trace, after the verb if any: \
-                pfanalyze [threads|files|percentiles|heatmap|stacks|queries|events|info|verify|repair] TRACE"
+                pfanalyze [threads|files|percentiles|heatmap|stacks|queries|events|sql|diff|info|verify|repair] TRACE"
             .to_owned();
     }
     let words: Vec<&str> = message.split_whitespace().collect();
