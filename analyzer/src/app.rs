@@ -326,7 +326,11 @@ fn write_table(
 }
 
 /// With the table for people, before it; for programs, on stderr.
-pub(crate) fn say_warnings(session: &Session, format: Format, output: &mut Output) -> Result<(), AnalyzeError> {
+pub(crate) fn say_warnings(
+    session: &Session,
+    format: Format,
+    output: &mut Output,
+) -> Result<(), AnalyzeError> {
     if format != Format::Table {
         warn(session);
         return Ok(());

@@ -6,9 +6,9 @@ use crate::schema::Column;
 use crate::session::Session;
 use pf_formats::{Access, Columns, Projection};
 use polars::prelude::{
-    BooleanChunked, ChunkTakeUnchecked, Column as PolarsColumn, DataFrame, IdxCa, IdxSize, IntoColumn, NamedFrom,
-    NewChunkedArray, PlHashMap, PlSmallStr, Series, StringChunked, UInt8Chunked, UInt16Chunked, UInt32Chunked,
-    UInt64Chunked,
+    BooleanChunked, ChunkTakeUnchecked, Column as PolarsColumn, DataFrame, IdxCa, IdxSize, IntoColumn,
+    NamedFrom, NewChunkedArray, PlHashMap, PlSmallStr, Series, StringChunked, UInt8Chunked, UInt16Chunked,
+    UInt32Chunked, UInt64Chunked,
 };
 use std::borrow::Cow;
 use std::mem::take;

@@ -8,8 +8,8 @@ use crate::frame;
 use crate::schema::Column;
 use crate::session::Session;
 use pf_formats::{
-    Damage, DecodeAhead, DecodedBlock, Item, Predicate, Projection, Query as Row, Step, TimelineEntry, TraceReader,
-    Wanted,
+    Damage, DecodeAhead, DecodedBlock, Item, Predicate, Projection, Query as Row, Step, TimelineEntry,
+    TraceReader, Wanted,
 };
 use polars::prelude::DataFrame;
 use std::io::Read;

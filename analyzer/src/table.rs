@@ -223,7 +223,11 @@ impl Table {
 
     /// The rows without the end of the array, which may go on.
     pub(crate) fn write_json_rows(&self, is_first: bool, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        let names: Vec<String> = self.heads.iter().map(|head| json_text(&head.name.into())).collect();
+        let names: Vec<String> = self
+            .heads
+            .iter()
+            .map(|head| json_text(&head.name.into()))
+            .collect();
         for (index, row) in self.rows.iter().enumerate() {
             out.write_all(if index == 0 && is_first { b"[\n{" } else { b",\n{" })?;
             for (column, (name, value)) in names.iter().zip(row).enumerate() {

@@ -10,7 +10,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Command, Output};
-use support::{MS, START_NS, dicts, events, file_fault, heap_fault, loss, meta, object, small, totals, trace, writer};
+use support::{
+    MS, START_NS, dicts, events, file_fault, heap_fault, loss, meta, object, small, totals, trace, writer,
+};
 use tempfile::TempDir;
 
 struct Place(TempDir);
@@ -33,7 +35,11 @@ impl Place {
 
     fn text(&self, options: &[&str]) -> String {
         let output = self.run(options);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -43,7 +49,10 @@ impl Place {
 
     /// The text without its line breaks.
     fn flat(&self, options: &[&str]) -> String {
-        self.text(options).split_whitespace().collect::<Vec<_>>().join(" ")
+        self.text(options)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
@@ -94,7 +103,10 @@ fn the_same_recording_twice_has_not_changed() {
     for row in all {
         assert_eq!(row["change_ms"].as_f64(), Some(0.0), "{row}");
         assert!(row["change_percent"].as_f64() == Some(0.0), "{row}");
-        assert!(row["jaccard_percent"].is_null() || row["jaccard_percent"] == 100.0, "{row}");
+        assert!(
+            row["jaccard_percent"].is_null() || row["jaccard_percent"] == 100.0,
+            "{row}"
+        );
     }
     assert!(place.text(&["--format", "csv"]).lines().count() == all.len() + 1);
 }
@@ -134,7 +146,11 @@ fn numbers_are_those_of_plain_loops() {
                 assert!(got.abs_diff(p99) * 100 <= p99, "{got} {p99}");
             }
             let wait = |side: usize| -> i64 {
-                sides[side].iter().filter(is_its).map(|event| event.latency_ns as i64).sum()
+                sides[side]
+                    .iter()
+                    .filter(is_its)
+                    .map(|event| event.latency_ns as i64)
+                    .sum()
             };
             let change = (row["change_ms"].as_f64().unwrap() * 1e6).round() as i64;
             assert_eq!(change, wait(1) - wait(0));
@@ -150,7 +166,10 @@ fn numbers_are_those_of_plain_loops() {
     };
     let (a, b) = (pages(&sides[0]), pages(&sides[1]));
     let files = rows(&answer, "file");
-    let file = files.iter().find(|row| row["name"] == "/data/segments.bin").unwrap();
+    let file = files
+        .iter()
+        .find(|row| row["name"] == "/data/segments.bin")
+        .unwrap();
     assert_eq!(file["pages_a"], a.len());
     assert_eq!(file["pages_both"], a.intersection(&b).count());
     assert_eq!(file["pages_only_b"], b.difference(&a).count());
@@ -164,11 +183,17 @@ fn numbers_are_those_of_plain_loops() {
 #[test]
 fn the_first_lines_say_what_changed_and_where() {
     let before = [
-        (0..100).map(|page| file_fault(1 + page / 10, 1_000_000, page)).collect::<Vec<_>>(),
+        (0..100)
+            .map(|page| file_fault(1 + page / 10, 1_000_000, page))
+            .collect::<Vec<_>>(),
         vec![heap_fault(0, 1_000, 0)],
     ]
     .concat();
-    let after = [file_fault(1, 2_000_000, 7), file_fault(2, 2_000_000, 300), heap_fault(0, 1_000, 0)];
+    let after = [
+        file_fault(1, 2_000_000, 7),
+        file_fault(2, 2_000_000, 300),
+        heap_fault(0, 1_000, 0),
+    ];
     let place = Place::new(
         &trace(&meta(), &dicts(), &before, &[]),
         &trace(&meta(), &dicts(), &after, &[]),
@@ -182,7 +207,11 @@ fn the_first_lines_say_what_changed_and_where() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let change = place.text(&[]).lines().take(3).any(|line| line.starts_with("change "));
+    let change = place
+        .text(&[])
+        .lines()
+        .take(3)
+        .any(|line| line.starts_with("change "));
     assert!(change);
 }
 
@@ -253,7 +282,12 @@ fn other_numbers_of_processes_and_other_temporary_files_are_matched() {
         assert_eq!(row["change_ms"].as_f64(), Some(0.0), "{row}");
     }
     let text = place.flat(&[]);
-    assert!(text.contains("/var/tmp/walk-Xk2 in A is taken for /var/tmp/walk-9aQ in B: same folder and mapped size"), "{text}");
+    assert!(
+        text.contains(
+            "/var/tmp/walk-Xk2 in A is taken for /var/tmp/walk-9aQ in B: same folder and mapped size"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -265,12 +299,27 @@ fn what_makes_a_comparison_unfair_is_said_first() {
         trace(&meta, &dicts(), &events(), &[])
     };
     let cases: Vec<(Vec<u8>, &str)> = vec![
-        (other(&|m| m.filters = vec!["minor faults".into()]), "left out: A nothing, B minor faults"),
+        (
+            other(&|m| m.filters = vec!["minor faults".into()]),
+            "left out: A nothing, B minor faults",
+        ),
         (other(&|m| m.sample = 16), "sampled differently"),
-        (other(&|m| m.blind.clear()), "backend: A perf, blind to GUP faults"),
-        (other(&|m| m.host.page_size = 16_384), "page size: A 4.0 KiB, B 16.0 KiB"),
-        (trace(&meta(), &dicts(), &events(), &[loss(LossReason::Reserve, 9)]), "B is not whole: lost"),
-        (support::unfinished(&meta(), &dicts(), &events()), "B is not whole: unfinished"),
+        (
+            other(&|m| m.blind.clear()),
+            "backend: A perf, blind to GUP faults",
+        ),
+        (
+            other(&|m| m.host.page_size = 16_384),
+            "page size: A 4.0 KiB, B 16.0 KiB",
+        ),
+        (
+            trace(&meta(), &dicts(), &events(), &[loss(LossReason::Reserve, 9)]),
+            "B is not whole: lost",
+        ),
+        (
+            support::unfinished(&meta(), &dicts(), &events()),
+            "B is not whole: unfinished",
+        ),
     ];
     for (b, words) in cases {
         let place = Place::new(&base(), &b);
@@ -280,13 +329,25 @@ fn what_makes_a_comparison_unfair_is_said_first() {
         assert_eq!(place.json(&[])["fair"], false);
     }
     for (b, words) in [
-        (other(&|m| m.host.kernel = "7.2\x1b[2J".into()), "differs kernel: A 6.12.0, B 7.2\\x1b[2J"),
-        (other(&|m| m.command.push("-x".into())), "differs command: A mmap-workload -t 2, B mmap-workload -t 2 -x"),
-        (other(&|m| m.options.push("--stacks".into())), "differs recorded with: A none of"),
+        (
+            other(&|m| m.host.kernel = "7.2\x1b[2J".into()),
+            "differs kernel: A 6.12.0, B 7.2\\x1b[2J",
+        ),
+        (
+            other(&|m| m.command.push("-x".into())),
+            "differs command: A mmap-workload -t 2, B mmap-workload -t 2 -x",
+        ),
+        (
+            other(&|m| m.options.push("--stacks".into())),
+            "differs recorded with: A none of",
+        ),
     ] {
         let place = Place::new(&base(), &b);
         let text = place.flat(&[]);
-        assert!(text.starts_with("fair") && text.contains(words), "{words}: {text}");
+        assert!(
+            text.starts_with("fair") && text.contains(words),
+            "{words}: {text}"
+        );
     }
 }
 
@@ -297,7 +358,11 @@ fn recordings_of_different_length_are_compared_per_second_too() {
     let b = writer(&meta(), &dicts(), &events(), &[]).finish(of_b).unwrap();
     let text = Place::new(&small(), &b).flat(&[]);
     assert!(text.contains("length: A 100.00 ms, B 1.00 s"), "{text}");
-    assert!(text.contains("per second of recording B waited 2.00 ms instead of 20.02 ms") || text.contains("per second of recording B waited 2.00 ms instead of 20.0"), "{text}");
+    assert!(
+        text.contains("per second of recording B waited 2.00 ms instead of 20.02 ms")
+            || text.contains("per second of recording B waited 2.00 ms instead of 20.0"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -307,7 +372,11 @@ fn filters_apply_to_both() {
     let all = rows(&answer, "class");
     assert_eq!(all.last().unwrap()["minor_a"], 0);
     assert_eq!(all.last().unwrap()["major_b"], 4);
-    assert!(place.flat(&["--comm", "worker"]).contains("filter --comm worker; only the faults that pass"));
+    assert!(
+        place
+            .flat(&["--comm", "worker"])
+            .contains("filter --comm worker; only the faults that pass")
+    );
 }
 
 #[test]
@@ -325,12 +394,25 @@ fn queries_are_compared_by_name() {
     let found = rows(&answer, "query");
     let waits: BTreeMap<&str, (u64, u64)> = found
         .iter()
-        .map(|row| (row["name"].as_str().unwrap(), (ns(&row["wait_a_ms"]), ns(&row["wait_b_ms"]))))
+        .map(|row| {
+            (
+                row["name"].as_str().unwrap(),
+                (ns(&row["wait_a_ms"]), ns(&row["wait_b_ms"])),
+            )
+        })
         .collect();
-    let select = waits.iter().find(|(name, _)| name.starts_with("SELECT")).unwrap().1;
+    let select = waits
+        .iter()
+        .find(|(name, _)| name.starts_with("SELECT"))
+        .unwrap()
+        .1;
     assert_eq!(*select, (600_000, 1_800_000));
     assert_eq!(found[0]["change_percent"], 200.0);
-    assert!(place.flat(&["--major"]).contains("queries are counted whole and not compared"));
+    assert!(
+        place
+            .flat(&["--major"])
+            .contains("queries are counted whole and not compared")
+    );
 }
 
 #[test]
@@ -350,7 +432,10 @@ fn stacks_are_compared_by_their_innermost_frames() {
     let found = rows(&answer, "stack");
     let top = found[0];
     assert_eq!(top["name"], "touch ← step ← walk");
-    assert_eq!((ns(&top["wait_a_ms"]), ns(&top["wait_b_ms"])), (1_499_000, 2_998_000));
+    assert_eq!(
+        (ns(&top["wait_a_ms"]), ns(&top["wait_b_ms"])),
+        (1_499_000, 2_998_000)
+    );
     let sum: u64 = found.iter().map(|row| ns(&row["wait_a_ms"])).sum();
     assert_eq!(sum, 2_000_000);
     let without = Place::new(
@@ -363,12 +448,22 @@ fn stacks_are_compared_by_their_innermost_frames() {
 #[test]
 fn nothing_against_something_and_nothing_against_nothing() {
     let empty = trace(&meta(), &dicts(), &[], &[]);
-    assert!(Place::new(&empty, &empty).flat(&[]).contains("neither has a page fault"));
+    assert!(
+        Place::new(&empty, &empty)
+            .flat(&[])
+            .contains("neither has a page fault")
+    );
     let text = Place::new(&empty, &small()).flat(&[]);
-    assert!(text.contains("B waited 2.00 ms instead of 0 ns in page faults: 4 major instead of 0"), "{text}");
+    assert!(
+        text.contains("B waited 2.00 ms instead of 0 ns in page faults: 4 major instead of 0"),
+        "{text}"
+    );
     let answer = Place::new(&small(), &empty).json(&[]);
     let file = rows(&answer, "file")[0].clone();
-    assert_eq!((&file["pages_a"], &file["pages_b"], &file["jaccard_percent"]), (&3.into(), &0.into(), &0.0.into()));
+    assert_eq!(
+        (&file["pages_a"], &file["pages_b"], &file["jaccard_percent"]),
+        (&3.into(), &0.into(), &0.0.into())
+    );
     assert_eq!(file["p50_b_us"], Value::Null);
 }
 
@@ -393,7 +488,10 @@ fn hostile_names_and_huge_numbers_do_no_harm() {
             ..event
         })
         .collect();
-    let place = Place::new(&trace(&meta(), &dicts, &events(), &[]), &trace(&meta(), &dicts, &huge, &[]));
+    let place = Place::new(
+        &trace(&meta(), &dicts, &events(), &[]),
+        &trace(&meta(), &dicts, &huge, &[]),
+    );
     for format in ["table", "json"] {
         for top in ["0", "1"] {
             let text = place.text(&["--format", format, "--top", top]);
@@ -401,7 +499,10 @@ fn hostile_names_and_huge_numbers_do_no_harm() {
         }
     }
     place.text(&["--format", "csv"]);
-    let back = Place::new(&trace(&meta(), &dicts, &huge, &[]), &trace(&meta(), &dicts, &events(), &[]));
+    let back = Place::new(
+        &trace(&meta(), &dicts, &huge, &[]),
+        &trace(&meta(), &dicts, &events(), &[]),
+    );
     assert!(back.flat(&[]).contains("instead of"));
 }
 

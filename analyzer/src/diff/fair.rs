@@ -85,7 +85,13 @@ impl Fairness {
             }
         };
         self.compare("options", "recorded with", given(a), given(b), false);
-        self.compare("recorder", "recorder", a.recorder.clone(), b.recorder.clone(), false);
+        self.compare(
+            "recorder",
+            "recorder",
+            a.recorder.clone(),
+            b.recorder.clone(),
+            false,
+        );
         let what = |meta: &Meta| match meta.command.is_empty() {
             true => meta.target.clone(),
             false => shell_words(&meta.command),

@@ -152,7 +152,9 @@ impl<'a> Comparison<'a> {
             (false, false) => Vec::new(),
             (in_a, _) => {
                 let without = if in_a { "B" } else { "A" };
-                remarks.push(format!("{without} has no stacks: record it with 'pfrec --stacks'"));
+                remarks.push(format!(
+                    "{without} has no stacks: record it with 'pfrec --stacks'"
+                ));
                 Vec::new()
             }
         };
@@ -161,7 +163,8 @@ impl<'a> Comparison<'a> {
             .any(|row| row.pages.is_some_and(|pages| pages.is_estimated))
         {
             remarks.push(
-                "pages: too many to keep, so that some numbers are estimates, as a rule within 3 %".to_owned(),
+                "pages: too many to keep, so that some numbers are estimates, as a rule within 3 %"
+                    .to_owned(),
             );
         }
         let without = a.0.files_without_pages(a.1).max(b.0.files_without_pages(b.1));
@@ -230,7 +233,10 @@ impl<'a> Comparison<'a> {
             say(name, line)?;
         }
         if let Some(filters) = filters {
-            say("filter", &format!("{}; only the faults that pass", escape(filters)))?;
+            say(
+                "filter",
+                &format!("{}; only the faults that pass", escape(filters)),
+            )?;
         }
         for (name, (path, session)) in [
             ("A", (&names[0], self.sessions.0)),
@@ -244,7 +250,11 @@ impl<'a> Comparison<'a> {
         for (title, rows, head) in [
             ("Thread names", &self.threads, "THREAD"),
             ("Files and memory", &self.files, "FILE"),
-            ("Queries, quantiles of a query's whole wait", &self.queries, "QUERY"),
+            (
+                "Queries, quantiles of a query's whole wait",
+                &self.queries,
+                "QUERY",
+            ),
             ("Stacks, innermost frames", &self.stacks, "STACK"),
         ] {
             if rows.is_empty() {

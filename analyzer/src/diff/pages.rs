@@ -89,7 +89,10 @@ impl Pages {
             }
             _ => {
                 let mut hashes = self.hashes();
-                other.hashes().into_iter().for_each(|hash| keep(&mut hashes, hash));
+                other
+                    .hashes()
+                    .into_iter()
+                    .for_each(|hash| keep(&mut hashes, hash));
                 *self = Self::Sketch(hashes);
             }
         }

@@ -93,13 +93,21 @@ mod tests {
     use super::*;
 
     fn paired(a: &[(&'static str, u64)], b: &[(&'static str, u64)]) -> Vec<(String, String, Reason)> {
-        let sizes = |files: &[(&str, u64)]| files.iter().map(|(path, size)| ((*path).to_owned(), *size)).collect();
+        let sizes = |files: &[(&str, u64)]| {
+            files
+                .iter()
+                .map(|(path, size)| ((*path).to_owned(), *size))
+                .collect()
+        };
         pair(&sizes(a), &sizes(b))
     }
 
     #[test]
     fn a_file_of_the_same_path_is_never_paired_with_another() {
-        assert_eq!(paired(&[("/x", 1), ("[heap]", 1)], &[("/x", 2), ("[stack]", 1)]), []);
+        assert_eq!(
+            paired(&[("/x", 1), ("[heap]", 1)], &[("/x", 2), ("[stack]", 1)]),
+            []
+        );
     }
 
     #[test]

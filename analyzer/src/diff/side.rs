@@ -169,9 +169,7 @@ impl Side {
     pub fn files(&self, session: &Session) -> BTreeMap<String, FileFaults> {
         let mut files: BTreeMap<String, FileFaults> = BTreeMap::new();
         for (&object, faults) in &self.objects {
-            let file = files
-                .entry(session.dicts.label(object).into_owned())
-                .or_default();
+            let file = files.entry(session.dicts.label(object).into_owned()).or_default();
             file.merge(faults);
             let mapped = self.mapped.get(&object).copied().unwrap_or(0);
             file.mapped = file.mapped.max(mapped);
@@ -183,8 +181,7 @@ impl Side {
     #[must_use]
     pub fn files_without_pages(&self, session: &Session) -> u64 {
         let objects = self.objects.iter();
-        let without =
-            objects.filter(|(id, file)| file.pages.is_none() && session.dicts.is_file_backed(**id));
+        let without = objects.filter(|(id, file)| file.pages.is_none() && session.dicts.is_file_backed(**id));
         without.count() as u64
     }
 

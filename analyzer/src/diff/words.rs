@@ -149,12 +149,12 @@ fn place(all: &Row, files: &[Row], threads: &[Row]) -> Option<String> {
         Some((row.clone(), u128::from(row.change_ns())))
     };
     let in_words = |part: u128| match part * 100 {
-        part if part >= whole * 95 => "almost all of the change".to_owned(),
-        part => format!("{} of the change", percent(part / 100, whole)),
+        part if part >= whole * 95 => "almost all".to_owned(),
+        part => percent(part / 100, whole),
     };
     let (file, part) = share(files)?;
     let mut text = format!(
-        "{} is in {}: {} instead of {}",
+        "{} of the change is in {}: {} instead of {}",
         in_words(part),
         file.label(),
         duration(file.b.wait_ns),
@@ -162,7 +162,7 @@ fn place(all: &Row, files: &[Row], threads: &[Row]) -> Option<String> {
     );
     let has_several = threads.iter().filter(|row| row.change_ns() > 0).count() > 1;
     if let Some((thread, part)) = share(threads).filter(|_| has_several) {
-        text.push_str(&format!("; {} is in threads {}", in_words(part), thread.name));
+        text.push_str(&format!("; {} of it in threads {}", in_words(part), thread.name));
     }
     Some(escape(&text))
 }
@@ -170,14 +170,7 @@ fn place(all: &Row, files: &[Row], threads: &[Row]) -> Option<String> {
 /// How long one major fault takes.
 fn single(majors: &Row) -> Option<String> {
     let (a, b) = (&majors.a, &majors.b);
-    let each = |a: u64, b: u64| {
-        format!(
-            "{} instead of {}{}",
-            duration(b),
-            duration(a),
-            relative(a, b)
-        )
-    };
+    let each = |a: u64, b: u64| format!("{} instead of {}{}", duration(b), duration(a), relative(a, b));
     if a == b {
         return None;
     }

@@ -140,7 +140,11 @@ const THREADS: [Field; 6] = [
     field("pid", DataType::UInt32, "process"),
     field("tid", DataType::UInt32, "thread"),
     field("comm", DataType::String, "last name that is known"),
-    field("begin_ns", DataType::UInt64, "its creation, ns, if that was recorded"),
+    field(
+        "begin_ns",
+        DataType::UInt64,
+        "its creation, ns, if that was recorded",
+    ),
     field("end_ns", DataType::UInt64, "its end, ns, if that was recorded"),
     field(
         "kernel_faults",
@@ -176,14 +180,22 @@ const QUERIES: [Field; 18] = [
     field("pid", DataType::UInt32, "process"),
     field("tid", DataType::UInt32, "thread"),
     field("name", DataType::String, "of its probes or function"),
-    field("text", DataType::String, "what the program said of it, such as a statement"),
+    field(
+        "text",
+        DataType::String,
+        "what the program said of it, such as a statement",
+    ),
     field(
         "label",
         DataType::String,
         "its text without literals, else its name: what to group by",
     ),
     field("key", DataType::UInt64, "the program's own number for it"),
-    field("begin_ns", DataType::UInt64, "ns; null when it began before the recording"),
+    field(
+        "begin_ns",
+        DataType::UInt64,
+        "ns; null when it began before the recording",
+    ),
     field("end_ns", DataType::UInt64, "ns"),
     field("outcome", DataType::String, "ended, open, abandoned"),
     field(
@@ -218,7 +230,11 @@ const HOST: [Field; 18] = [
     field("page_size", DataType::UInt64, "bytes"),
     field("cpus", DataType::UInt32, "online"),
     field("memory_bytes", DataType::UInt64, "physical memory"),
-    field("start_ns", DataType::UInt64, "start of the recording, ns of CLOCK_MONOTONIC"),
+    field(
+        "start_ns",
+        DataType::UInt64,
+        "start of the recording, ns of CLOCK_MONOTONIC",
+    ),
     field("end_ns", DataType::UInt64, "its end, ns of CLOCK_MONOTONIC"),
     field("utc_offset_ns", DataType::Int64, "what to add for ns since 1970"),
     field("recorder", DataType::String, "name and version"),
@@ -226,9 +242,21 @@ const HOST: [Field; 18] = [
     field("command", DataType::String, "the recorded command"),
     field("options", DataType::String, "the recorder's own arguments"),
     field("target", DataType::String, "what was recorded"),
-    field("filters", DataType::String, "what the recorder was told to leave out"),
-    field("sample", DataType::UInt32, "one minor fault in this many was recorded"),
-    field("events", DataType::UInt64, "faults in the trace, before any filter"),
+    field(
+        "filters",
+        DataType::String,
+        "what the recorder was told to leave out",
+    ),
+    field(
+        "sample",
+        DataType::UInt32,
+        "one minor fault in this many was recorded",
+    ),
+    field(
+        "events",
+        DataType::UInt64,
+        "faults in the trace, before any filter",
+    ),
     field("events_lost", DataType::UInt64, "faults known to be lost"),
 ];
 

@@ -28,6 +28,17 @@ impl Budget {
         before.saturating_add(more) <= self.limit
     }
 
+    /// What is held, bytes.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// What was held before something was given up.
+    pub fn reset(&self, used: u64) {
+        self.used.store(used, Ordering::Relaxed);
+    }
+
     /// Why rows like those of `frame` do not fit, after `rows` of them.
     #[must_use]
     pub fn refusal(&self, table: &str, frame: &DataFrame, rows: u64) -> AnalyzeError {

@@ -12,10 +12,11 @@ use crate::schema::Column;
 use crate::schema::tables::{TableName, faults_columns};
 use crate::session::Session;
 use polars::prelude::{
-    AnonymousScan, AnonymousScanArgs, BooleanFunction, DataFrame, Expr, FunctionExpr, IntoLazy, PlSmallStr, PolarsError,
-    PolarsResult,
+    AnonymousScan, AnonymousScanArgs, BooleanFunction, DataFrame, Expr, FunctionExpr, IntoLazy, Operator,
+    PlSmallStr, PolarsError, PolarsResult,
 };
 use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows whose arrays are joined into one, so that a long table is not thousands of small pieces.
@@ -33,6 +34,8 @@ pub struct Faults {
     pub budget: Arc<Budget>,
     /// What went wrong, in our words: polars passes on a text only.
     pub error: Mutex<Option<AnalyzeError>>,
+    /// Whether conditions are taken over from polars. It cannot be asked back once a plan is made.
+    pub takes_conditions: AtomicBool,
 }
 
 impl Faults {
@@ -43,7 +46,16 @@ impl Faults {
                 .collect(),
             None => faults_columns().collect(),
         };
-        let mut rows = Rows::new(columns, args, &self.budget);
+        let condition = match args.predicate.clone().map(split) {
+            None => None,
+            Some(parts) if parts.iter().all(can_be_asked) => parts.into_iter().reduce(Expr::and),
+            Some(_) => {
+                self.takes_conditions.store(false, Ordering::Relaxed);
+                let text = "a condition is one that only polars can ask".to_owned();
+                return Err(AnalyzeError::Unanswerable(text));
+            }
+        };
+        let mut rows = Rows::new(columns, condition, args.n_rows, &self.budget);
         let input = self
             .source
             .input()
@@ -80,7 +92,7 @@ impl AnonymousScan for Faults {
     }
 
     fn allows_predicate_pushdown(&self) -> bool {
-        true
+        self.takes_conditions.load(Ordering::Relaxed)
     }
 
     fn allows_projection_pushdown(&self) -> bool {
@@ -102,8 +114,12 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(mut columns: Vec<Column>, args: &AnonymousScanArgs, budget: &'a Budget) -> Self {
-        let condition = args.predicate.clone();
+    fn new(
+        mut columns: Vec<Column>,
+        condition: Option<Expr>,
+        limit: Option<usize>,
+        budget: &'a Budget,
+    ) -> Self {
         if let Some(condition) = &condition {
             let names = condition.clone().meta().root_names();
             columns.extend(faults_columns().filter(|column| names.iter().any(|name| name == column.name())));
@@ -117,7 +133,7 @@ impl<'a> Rows<'a> {
         Self {
             is_of_rows: condition.as_ref().is_some_and(looks_at_rows_alone),
             condition,
-            limit: args.n_rows.unwrap_or(usize::MAX),
+            limit: limit.unwrap_or(usize::MAX),
             columns,
             budget,
             segments: Vec::new(),
@@ -201,6 +217,32 @@ impl Query for Rows<'_> {
         }
         Ok(())
     }
+}
+
+/// The parts of a condition that must all hold, without hints that polars gives itself while it sorts (they rule out
+/// what it would drop anyway).
+fn split(condition: Expr) -> Vec<Expr> {
+    match condition {
+        Expr::BinaryExpr {
+            left,
+            op: Operator::And,
+            right,
+        } => {
+            let mut parts = split(Arc::unwrap_or_clone(left));
+            parts.extend(split(Arc::unwrap_or_clone(right)));
+            parts
+        }
+        Expr::Display { fmt_str, .. } if fmt_str.starts_with(HINT) => Vec::new(),
+        other => vec![other],
+    }
+}
+
+/// What such a hint is called.
+const HINT: &str = "dynamic_pred";
+
+/// False for what stands in an expression for a part that only polars' own plan can hold.
+fn can_be_asked(part: &Expr) -> bool {
+    part.into_iter().all(|part| !matches!(part, Expr::Display { .. }))
 }
 
 /// Joins the pieces of each column.

@@ -21,10 +21,12 @@ use crate::session::Session;
 use crate::table::Format;
 use budget::Budget;
 use faults::Faults;
-use polars::prelude::{DataFrame, IntoLazy, LazyFrame, ScanArgsAnonymous};
+use polars::prelude::{DataFrame, IntoLazy, LazyFrame, PolarsError, PolarsResult, ScanArgsAnonymous};
 use polars::sql::{SQLContext, extract_table_identifiers};
 use side::Side;
 use std::io::Write;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Options of `sql`.
@@ -71,8 +73,9 @@ pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
         start_ns: session.start_ns(),
         budget,
         error: Mutex::new(None),
+        takes_conditions: AtomicBool::new(true),
     });
-    let answer = ask(query, &tables, &faults, frames)?;
+    let answer = ask(query, &tables, &faults, &frames)?;
     finish(write(&answer, &tables, &session, request, &mut output), output)
 }
 
@@ -94,28 +97,55 @@ pub fn ask(
     query: &str,
     tables: &[TableName],
     faults: &Arc<Faults>,
-    frames: Vec<(TableName, DataFrame)>,
+    frames: &[(TableName, DataFrame)],
 ) -> anyhow::Result<DataFrame> {
+    let used = faults.budget.used();
+    let mut answer = ask_once(query, faults, frames);
+    if answer.is_err() && !faults.takes_conditions.load(Ordering::Relaxed) {
+        take_error(faults);
+        faults.budget.reset(used);
+        answer = ask_once(query, faults, frames);
+    }
+    answer.map_err(|error| match take_error(faults) {
+        Some(ours) => anyhow::Error::from(ours),
+        None => anyhow::anyhow!("{}", words::explain(&error.to_string(), tables)),
+    })
+}
+
+fn take_error(faults: &Faults) -> Option<AnalyzeError> {
+    faults.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn ask_once(query: &str, faults: &Arc<Faults>, frames: &[(TableName, DataFrame)]) -> PolarsResult<DataFrame> {
     let mut context = SQLContext::new();
     let schema = ScanArgsAnonymous {
         schema: Some(Arc::new(TableName::Faults.schema())),
         name: "faults",
         ..ScanArgsAnonymous::default()
     };
-    context.register(
-        TableName::Faults.name(),
-        LazyFrame::anonymous_scan(faults.clone(), schema)?,
-    );
-    for (table, frame) in frames {
-        context.register(table.name(), frame.lazy());
+    let lazy = LazyFrame::anonymous_scan(faults.clone(), schema)?;
+    context.register(TableName::Faults.name(), lazy);
+    // The others are known, too, and empty: the question does not name them.
+    for table in TableName::ALL.into_iter().skip(1) {
+        context.register(table.name(), DataFrame::empty_with_schema(&table.schema()).lazy());
     }
-    let answer = context.execute(query).and_then(LazyFrame::collect);
-    answer.map_err(|error| {
-        let ours = faults.error.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match ours {
-            Some(error) => anyhow::Error::from(error),
-            None => anyhow::anyhow!("{}", words::explain(&error.to_string(), tables)),
-        }
+    for (table, frame) in frames {
+        context.register(table.name(), frame.clone().lazy());
+    }
+    without_panic(|| context.execute(query).and_then(LazyFrame::collect))
+}
+
+/// Rare questions end polars in a panic: for us that is an error like others.
+fn without_panic(answer: impl FnOnce() -> PolarsResult<DataFrame>) -> PolarsResult<DataFrame> {
+    let hook = panic::take_hook();
+    // What it says is for those who can change polars.
+    panic::set_hook(Box::new(|_| {}));
+    // Nothing that the answer has half done is looked at afterwards.
+    let done = panic::catch_unwind(AssertUnwindSafe(answer));
+    panic::set_hook(hook);
+    done.unwrap_or_else(|_| {
+        let text = "polars gives up on this question: put it another way, for example in steps with WITH";
+        Err(PolarsError::ComputeError(text.into()))
     })
 }
 

@@ -71,7 +71,9 @@ fn compare(filter: &mut Filter, name: &str, op: Operator, number: u64, start_ns:
         }
     } else if name == Column::TsNs.name() {
         // A fault that was open when the recording began is earlier than its start: 0 would cut nothing.
-        let from = least.map(|least| least.saturating_sub(start_ns)).filter(|&from| from > 0);
+        let from = least
+            .map(|least| least.saturating_sub(start_ns))
+            .filter(|&from| from > 0);
         filter.from_ns = filter.from_ns.max(from);
         let to = most.and_then(|most| most.checked_sub(start_ns)?.checked_add(1));
         if let Some(to) = to {

@@ -90,8 +90,8 @@ fn meaning(column: &Column) -> Meaning {
     let name = column.name().as_str();
     match name {
         "address" | "ip" | "start_address" | "end_address" => Meaning::Address,
-        "ts_ns" | "begin_ns" | "end_ns" | "from_ns" | "to_ns" | "start_ns" | "map_flags" | "key" | "cpu" | "inode"
-        | "dev_major" | "dev_minor" => Meaning::Id,
+        "ts_ns" | "begin_ns" | "end_ns" | "from_ns" | "to_ns" | "start_ns" | "map_flags" | "key" | "cpu"
+        | "inode" | "dev_major" | "dev_minor" => Meaning::Id,
         name if name.ends_with("_id") => Meaning::Id,
         "pid" | "tid" => Meaning::Id,
         _ => Meaning::Amount,

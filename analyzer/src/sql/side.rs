@@ -11,9 +11,7 @@ use crate::schema::Column;
 use crate::schema::tables::{Field, TableName};
 use crate::session::Session;
 use pf_formats::{Happening, Query as Row, TimelineEntry};
-use polars::prelude::{
-    Column as PolarsColumn, DataFrame, NamedFrom, PolarsResult, Series,
-};
+use polars::prelude::{Column as PolarsColumn, DataFrame, NamedFrom, PolarsResult, Series};
 use std::collections::BTreeMap;
 
 /// One mapping.
@@ -187,9 +185,21 @@ impl<'a> Side<'a> {
                     .map(|&comm| (comm != 0).then(|| session.dicts.comm(comm).into_owned()))
                     .collect::<Vec<Option<String>>>(),
             )
-            .put(keys.iter().map(|key| life(key).begin_ns).collect::<Vec<Option<u64>>>())
-            .put(keys.iter().map(|key| life(key).end_ns).collect::<Vec<Option<u64>>>())
-            .put(keys.iter().map(|key| life(key).kernel_count).collect::<Vec<Option<u64>>>())
+            .put(
+                keys.iter()
+                    .map(|key| life(key).begin_ns)
+                    .collect::<Vec<Option<u64>>>(),
+            )
+            .put(
+                keys.iter()
+                    .map(|key| life(key).end_ns)
+                    .collect::<Vec<Option<u64>>>(),
+            )
+            .put(
+                keys.iter()
+                    .map(|key| life(key).kernel_count)
+                    .collect::<Vec<Option<u64>>>(),
+            )
             .frame(keys.len())
     }
 
@@ -243,7 +253,9 @@ impl<'a> Side<'a> {
 fn perms(prot: u32, flags: u32) -> String {
     let bit = |bit: u32, letter| if prot & bit != 0 { letter } else { '-' };
     let shared = if flags & 1 != 0 { 's' } else { 'p' };
-    [bit(1, 'r'), bit(2, 'w'), bit(4, 'x'), shared].into_iter().collect()
+    [bit(1, 'r'), bit(2, 'w'), bit(4, 'x'), shared]
+        .into_iter()
+        .collect()
 }
 
 fn files(session: &Session) -> PolarsResult<DataFrame> {

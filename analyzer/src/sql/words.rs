@@ -10,20 +10,33 @@ use std::io::Write;
 const EXAMPLES: [(&str, &str); 3] = [
     (
         "which threads waited for which files, and how badly at the tail",
-        "SELECT comm, COALESCE(file, kind) AS what, COUNT(*) AS faults, SUM(latency_ns) / 1e6 AS wait_ms, \
-         QUANTILE_CONT(latency_ns, 0.99) / 1e3 AS p99_us FROM faults GROUP BY comm, COALESCE(file, kind) ORDER BY wait_ms DESC LIMIT 10",
+        "SELECT comm, COALESCE(file, kind) AS what, COUNT(*) AS faults,
+    SUM(latency_ns) / 1000000 AS wait_ms,
+    QUANTILE_CONT(latency_ns, 0.99) / 1000 AS p99_us
+  FROM faults GROUP BY comm, COALESCE(file, kind)
+  ORDER BY wait_ms DESC LIMIT 10",
     ),
     (
         "pages that were read from disk more than once: evicted too early",
-        "SELECT file, file_offset, COUNT(*) AS reads, SUM(latency_ns) / 1e6 AS wait_ms FROM faults WHERE major \
-         GROUP BY file, file_offset HAVING COUNT(*) > 1 ORDER BY reads DESC, wait_ms DESC LIMIT 20",
+        "SELECT file, file_offset, COUNT(*) AS reads,
+    SUM(latency_ns) / 1000000 AS wait_ms
+  FROM faults WHERE major AND file IS NOT NULL
+  GROUP BY file, file_offset HAVING COUNT(*) > 1
+  ORDER BY reads DESC, wait_ms DESC LIMIT 20",
     ),
     (
-        "the worst 100 ms of the recording",
-        "SELECT (ts_ns - start_ns) // 100000000 * 100 AS at_ms, COUNT(*) AS faults, SUM(major) AS majors, \
-         SUM(latency_ns) / 1e6 AS wait_ms FROM faults CROSS JOIN host GROUP BY at_ms ORDER BY wait_ms DESC LIMIT 10",
+        "the worst tenths of a second of the recording",
+        "SELECT (ts_ns - start_ns) // 100000000 * 100 AS at_ms,
+    COUNT(*) AS faults, SUM(major) AS majors,
+    SUM(latency_ns) / 1000000 AS wait_ms
+  FROM faults CROSS JOIN host GROUP BY at_ms
+  ORDER BY wait_ms DESC LIMIT 10",
     ),
 ];
+
+/// What is not obvious.
+const NOTES: &str = "Filters such as --from, --pid and --major leave rows of faults out; the other tables are whole. \
+                     / divides exactly, // into whole numbers; numbers without a sign wrap below 0: CAST(x AS BIGINT) - y.";
 
 /// Columns that a line of the list has for names and types.
 const NAME_WIDTH: usize = 15;
@@ -47,10 +60,9 @@ pub fn list_tables(trace: &str, width: usize, out: &mut dyn Write) -> Result<(),
         }
         writeln!(out)?;
     }
-    writeln!(
-        out,
-        "Filters such as --from, --pid and --major leave rows of faults out; the other tables are whole."
-    )?;
+    for line in wrap(NOTES, width) {
+        writeln!(out, "{line}")?;
+    }
     for (what, query) in EXAMPLES {
         writeln!(out, "\n# {what}")?;
         writeln!(out, "pfanalyze sql {} \"{query}\"", escape(trace))?;
@@ -74,33 +86,47 @@ pub fn explain(message: &str, tables: &[TableName]) -> String {
     // What polars lists comes again below, and it repeats where in its plan the error was met.
     let cut = first.split("; valid columns:").next().unwrap_or(first);
     let cut = cut.split("\n\nResolved plan").next().unwrap_or(cut);
-    let cut = cut.trim_start_matches("sql parser error: ");
+    let cut = cut
+        .trim_start_matches("sql parser error: ")
+        .trim_start_matches("not found: ");
     let mut line = escape(cut);
-    let is_about_names = message.contains("not found") || message.contains("unable to find column");
+    let is_about_names = ["not found", "unable to find column", "no column named"]
+        .iter()
+        .any(|words| message.contains(words));
     if !is_about_names {
         return line;
     }
     let asked = quoted(cut);
-    let columns: Vec<(&'static str, &'static str)> = tables
+    let columns: Vec<&'static str> = tables
         .iter()
-        .flat_map(|table| table.fields().into_iter().map(|field| (table.name(), field.name)))
+        .flat_map(|table| table.fields().into_iter().map(|field| field.name))
         .collect();
     if message.contains("relation") {
         let names = TableName::ALL.map(TableName::name);
-        if let Some(near) = asked.and_then(|asked| nearest(asked, names.into_iter())) {
-            line.push_str(&format!("; did you mean {near}?"));
-        }
-        line.push_str(&format!("; the tables are {}", names.join(", ")));
+        let near = asked.and_then(|asked| nearest(asked, names.into_iter()));
+        line.push_str(&meant(near));
+        line.push_str(&format!("the tables are {}", names.join(", ")));
         return line;
     }
-    if let Some(near) = asked.and_then(|asked| nearest(asked, columns.iter().map(|(_, name)| *name))) {
-        line.push_str(&format!("; did you mean {near}?"));
-    }
-    for table in tables {
-        let names: Vec<&str> = table.fields().iter().map(|field| field.name).collect();
-        line.push_str(&format!("; {} has {}", table.name(), names.join(", ")));
-    }
+    let near = asked.and_then(|asked| nearest(asked, columns.iter().copied()));
+    line.push_str(&meant(near));
+    let lists: Vec<String> = tables
+        .iter()
+        .map(|table| {
+            let names: Vec<&str> = table.fields().iter().map(|field| field.name).collect();
+            format!("{} has {}", table.name(), names.join(", "))
+        })
+        .collect();
+    line.push_str(&lists.join("; "));
     line
+}
+
+/// Joins the message with what follows.
+fn meant(near: Option<&str>) -> String {
+    match near {
+        Some(near) => format!("; did you mean {near}? "),
+        None => "; ".to_owned(),
+    }
 }
 
 /// What a message has in quotes: the name that was asked for.
