@@ -2,6 +2,7 @@
 
 use crate::ask_queries::{FirstLook, filter_of_faults, first_look, with_queries};
 use crate::cli::{HeatOptions, QueryOptions, Request, StackOptions, Verb};
+use crate::diff;
 use crate::error::AnalyzeError;
 use crate::heat::collect::{Extent, Heat};
 use crate::heat::draw::{MARGIN_COLUMNS, Style};
@@ -27,9 +28,10 @@ use crate::report::{Layout, Report};
 use crate::sampling;
 use crate::scan::{Query, scan};
 use crate::session::Session;
+use crate::sql;
 use crate::table::{Format, Table};
-use crate::units::grouped;
 use crate::text::escape;
+use crate::units::grouped;
 use crate::verify;
 use std::io::Write;
 
@@ -52,9 +54,11 @@ pub enum Outcome {
 /// # Errors
 /// Input, output, or a question that the trace cannot answer.
 pub fn run(request: &Request) -> anyhow::Result<Outcome> {
-    match request.verb {
+    match &request.verb {
         Verb::Verify => verify::run(request),
         Verb::Repair => repair::run(request),
+        Verb::Sql(options) => sql::run(request, options),
+        Verb::Diff(options) => diff::run(request, options),
         _ => look(request).map(|()| Outcome::Done),
     }
 }
@@ -155,8 +159,8 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             }
             say_remarks(sampling::remark(&session), request, output)?;
         }
-        // It has two looks at the trace; the others none at events.
-        Verb::Queries(_) | Verb::Verify | Verb::Repair => {}
+        // They have looks of their own.
+        Verb::Queries(_) | Verb::Sql(_) | Verb::Diff(_) | Verb::Verify | Verb::Repair => {}
         Verb::Stacks(options) => stacks(request, options, input, output)?,
         Verb::Heatmap(options) => heatmap(request, options, input, output)?,
         Verb::Regions(ref asked) => {
@@ -320,7 +324,7 @@ fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Resu
     session
 }
 
-fn read_all(
+pub(crate) fn read_all(
     request: &Request,
     input: Input,
     queries: &mut [&mut dyn Query],
@@ -375,7 +379,11 @@ fn legend(text: &str, request: &Request) -> Option<String> {
 }
 
 /// With the table for people, before it; for programs, on stderr.
-fn say_warnings(session: &Session, format: Format, output: &mut Output) -> Result<(), AnalyzeError> {
+pub(crate) fn say_warnings(
+    session: &Session,
+    format: Format,
+    output: &mut Output,
+) -> Result<(), AnalyzeError> {
     if format != Format::Table {
         warn(session);
         return Ok(());
@@ -387,7 +395,7 @@ fn say_warnings(session: &Session, format: Format, output: &mut Output) -> Resul
 }
 
 /// What to know of the numbers: with the table for people, after it; for programs, on stderr.
-fn say_remarks(
+pub(crate) fn say_remarks(
     remarks: impl IntoIterator<Item = String>,
     request: &Request,
     output: &mut Output,

@@ -16,8 +16,10 @@ use regions::RegionArgs;
 use std::path::PathBuf;
 use whole::{Repair, Whole};
 
+mod diff;
 mod order;
 mod regions;
+mod sql;
 mod whole;
 
 /// Replays a page-fault trace recorded by pfrec: who waited, on what, for how long.
@@ -86,6 +88,10 @@ enum VerbArgs {
     },
     /// One line per fault, sorted by time within each block of up to 65,536 events
     Events(Plain),
+    /// Questions in SQL to the tables faults, threads, files, mappings, queries, losses and host
+    Sql(sql::Sql),
+    /// Two recordings compared: what changed, by how much, and whether they can be compared
+    Diff(diff::Diff),
     /// What the trace says about itself
     Info(Whole),
     /// Check every byte: what is damaged, where, and how many events are gone; exit status 3 if anything is
@@ -244,6 +250,8 @@ pub enum Verb {
     Queries(QueryOptions),
     Regions(Asked),
     Events,
+    Sql(crate::sql::Options),
+    Diff(crate::diff::Options),
     Info,
     Verify,
     Repair,
@@ -259,6 +267,8 @@ impl Verb {
                 | Self::Stacks(_)
                 | Self::Queries(QueryOptions::Slowest(_) | QueryOptions::Id(_))
                 | Self::Events
+                | Self::Sql(_)
+                | Self::Diff(_)
                 | Self::Info
                 | Self::Verify
                 | Self::Repair
@@ -340,6 +350,8 @@ impl Cli {
                 (plain, Verb::Regions(asked))
             }
             Some(VerbArgs::Heatmap { plain, heat }) => (plain, Verb::Heatmap(heat.into_options())),
+            Some(VerbArgs::Sql(sql)) => sql.into_parts(),
+            Some(VerbArgs::Diff(diff)) => diff.into_parts()?,
             Some(VerbArgs::Info(whole)) => return Ok(whole.into_request(Verb::Info)),
             Some(VerbArgs::Verify(whole)) => return whole.into_verify(),
             Some(VerbArgs::Repair(repair)) => return repair.into_request(),

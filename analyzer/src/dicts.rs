@@ -52,6 +52,19 @@ impl Dicts {
         }
     }
 
+    /// Objects that have a path, by their ids.
+    #[must_use]
+    pub fn files(&self) -> Vec<(u32, &Object)> {
+        let mut files: Vec<(u32, &Object)> = self
+            .objects
+            .iter()
+            .filter(|(_, object)| has_file(object))
+            .map(|(&id, object)| (id, object))
+            .collect();
+        files.sort_unstable_by_key(|&(id, _)| id);
+        files
+    }
+
     /// Kind of memory.
     #[must_use]
     pub fn kind(&self, id: u32) -> ObjectKind {

@@ -6,8 +6,9 @@ use crate::schema::Column;
 use crate::session::Session;
 use pf_formats::{Access, Columns, Projection};
 use polars::prelude::{
-    BooleanChunked, Column as PolarsColumn, DataFrame, IntoColumn, NamedFrom, NewChunkedArray, PlHashMap,
-    PlSmallStr, Series, StringChunked, UInt8Chunked, UInt16Chunked, UInt32Chunked, UInt64Chunked,
+    BooleanChunked, ChunkTakeUnchecked, Column as PolarsColumn, DataFrame, IdxCa, IdxSize, IntoColumn,
+    NamedFrom, NewChunkedArray, PlHashMap, PlSmallStr, Series, StringChunked, UInt8Chunked, UInt16Chunked,
+    UInt32Chunked, UInt64Chunked,
 };
 use std::borrow::Cow;
 use std::mem::take;
@@ -155,16 +156,29 @@ fn strings<'a>(name: &str, values: impl Iterator<Item = Option<&'a str>>) -> Pol
         .into_column()
 }
 
-/// Looks every distinct id up once per block.
+/// Looks every distinct id up once per block; rows share the bytes of their names.
 fn named<'a>(name: &str, ids: &[u32], look_up: impl Fn(u32) -> Option<Cow<'a, str>>) -> PolarsColumn {
-    let mut known: PlHashMap<u32, Option<Cow<'a, str>>> = PlHashMap::default();
+    let mut places: PlHashMap<u32, IdxSize> = PlHashMap::default();
+    let mut names: Vec<Option<Cow<'a, str>>> = Vec::new();
+    let mut rows: Vec<IdxSize> = Vec::with_capacity(ids.len());
+    // The row before mostly had the same.
+    let mut last: Option<(u32, IdxSize)> = None;
     for &id in ids {
-        known.entry(id).or_insert_with(|| look_up(id));
+        let place = match last {
+            Some((before, place)) if before == id => place,
+            _ => *places.entry(id).or_insert_with(|| {
+                names.push(look_up(id));
+                names.len() as IdxSize - 1
+            }),
+        };
+        last = Some((id, place));
+        rows.push(place);
     }
-    strings(
-        name,
-        ids.iter().map(|id| known.get(id).and_then(Option::as_deref)),
-    )
+    let names: StringChunked = names.iter().map(Option::as_deref).collect();
+    let rows = IdxCa::from_vec(name.into(), rows);
+    // SAFETY: every place is one in `names`.
+    let shared = unsafe { names.take_unchecked(&rows) };
+    shared.with_name(name.into()).into_column()
 }
 
 /// The values of a column without nulls.

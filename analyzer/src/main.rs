@@ -1,6 +1,6 @@
 //! `pfanalyze`: reads the command line, runs it, and turns the outcome into an exit status.
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use pfanalyze::app::Outcome;
 use pfanalyze::cli::Cli;
 use pfanalyze::text::escape;
@@ -52,9 +52,10 @@ fn one_line(error: &clap::Error) -> String {
         .trim_start_matches("error: ");
     // Two free words where one is allowed: an unknown verb, or the verb after the trace.
     if message.starts_with("the subcommand") && message.contains("'[TRACE]'") {
-        return "give one trace, after the verb if any: \
-                pfanalyze [threads|files|percentiles|heatmap|stacks|queries|regions|events|info|verify|repair] TRACE"
-            .to_owned();
+        let cli = Cli::command();
+        let verbs: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+        let verbs = verbs.join("|");
+        return format!("give one trace, after the verb if any: pfanalyze [{verbs}] TRACE");
     }
     let words: Vec<&str> = message.split_whitespace().collect();
     format!("{}; see 'pfanalyze --help'", words.join(" "))

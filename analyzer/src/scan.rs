@@ -8,7 +8,8 @@ use crate::frame;
 use crate::schema::Column;
 use crate::session::Session;
 use pf_formats::{
-    Damage, DecodeAhead, DecodedBlock, Item, Predicate, Projection, Query as Row, Step, TraceReader, Wanted,
+    Damage, DecodeAhead, DecodedBlock, Item, Predicate, Projection, Query as Row, Step, TimelineEntry,
+    TraceReader, Wanted,
 };
 use polars::prelude::DataFrame;
 use std::io::Read;
@@ -27,6 +28,9 @@ pub trait Query {
 
     /// Takes in a recorded query that passes the filter. It may come before or after the faults that name it.
     fn row(&mut self, _row: &Row, _session: &Session) {}
+
+    /// Takes in what happened to threads and address spaces, whatever the filter; `session` knows of it already.
+    fn timeline(&mut self, _entries: &[TimelineEntry], _session: &Session) {}
 }
 
 /// Reads the whole trace. `tick` is called with the bytes consumed so far.
@@ -102,7 +106,12 @@ fn see(item: Item, filter: &Filter, queries: &mut [&mut dyn Query], session: &mu
     match item {
         Item::Meta(meta) => session.see_meta(*meta),
         Item::Dict(dict) => session.dicts.learn(dict),
-        Item::Timeline(entries) => session.see_timeline(&entries),
+        Item::Timeline(entries) => {
+            session.see_timeline(&entries);
+            queries
+                .iter_mut()
+                .for_each(|query| query.timeline(&entries, session));
+        }
         Item::Loss(losses) => session.see_losses(&losses),
         Item::Queries(rows) => {
             session.see_queries(&rows);

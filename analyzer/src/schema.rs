@@ -1,5 +1,7 @@
 //! The one place that knows the columns of the `faults` table: names, types, order, and which stored
-//! columns each is made of. Frames, CSV, JSON and later SQL all take them from here.
+//! columns each is made of. Frames, CSV, JSON and SQL all take them from here; [`tables`] has what else SQL sees.
+
+pub mod tables;
 
 use pf_formats::Projection;
 use polars::prelude::DataType;

@@ -30,7 +30,7 @@ pub struct Head {
 }
 
 /// One cell. Times are kept in nanoseconds and written in the unit that the column name says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Nothing: empty in CSV, null in JSON.
     Null,
@@ -57,10 +57,27 @@ pub enum Value {
         /// Of how much.
         whole: u64,
     },
+    /// An address: hexadecimal in tables, a number elsewhere.
+    Address(u64),
+    /// Yes or no.
+    Flag(bool),
+    /// A number below 0, without its sign.
+    Negative(u64),
+    /// Any number; what is none is null in JSON.
+    Float(f64),
+    /// Several: a JSON array in CSV, too.
+    List(Vec<Value>),
+    /// By how much a value has changed: with a sign, unless nothing has.
+    Change {
+        /// It has become less.
+        is_less: bool,
+        /// By how much.
+        by: Box<Value>,
+    },
 }
 
 /// A result.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     /// Columns.
     pub heads: Vec<Head>,
@@ -82,6 +99,15 @@ impl Value {
             Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 6),
             Self::Bytes(size) => bytes(*size),
             Self::Percent { part, whole } => hundredfold(*part, *whole, 1),
+            Self::Address(address) => format!("{address:#x}"),
+            Self::Negative(number) => format!("-{}", grouped(*number)),
+            Self::Float(number) => rounded(*number),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(Self::in_table).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Self::Change { is_less, by } => signed(*is_less, "+", by.in_table()),
+            Self::Flag(_) => self.plain(),
         }
     }
 
@@ -91,11 +117,19 @@ impl Value {
         match self {
             Self::Null => String::new(),
             Self::Text(text) | Self::Prose(text) => text.clone(),
-            Self::Id(number) | Self::Count(number) | Self::Bytes(number) => number.to_string(),
+            Self::Id(number) | Self::Count(number) | Self::Bytes(number) | Self::Address(number) => {
+                number.to_string()
+            }
             Self::Ms(ns) => fixed(*ns, 1_000_000, 6),
             Self::Us(ns) => fixed(*ns, 1_000, 3),
             Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 9),
             Self::Percent { part, whole } => hundredfold(*part, *whole, 3),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Negative(number) => format!("-{number}"),
+            // The shortest text that reads back as the same number.
+            Self::Float(number) => format!("{number:?}"),
+            Self::List(_) => self.json(),
+            Self::Change { is_less, by } => signed(*is_less, "", by.plain()),
         }
     }
 
@@ -106,8 +140,43 @@ impl Value {
             Self::Null => "null".to_owned(),
             // Serde's string form: JSON escapes and the quotes.
             Self::Text(text) | Self::Prose(text) => json_text(&serde_json::Value::from(text.as_str())),
+            Self::Float(number) if !number.is_finite() => "null".to_owned(),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(Self::json).collect();
+                format!("[{}]", items.join(","))
+            }
             number => number.plain(),
         }
+    }
+}
+
+/// With its sign; what is written as nothing has none.
+fn signed(is_less: bool, more: &str, text: String) -> String {
+    let is_nothing = text.chars().all(|c| matches!(c, '0' | '.' | ','));
+    match (is_nothing, is_less) {
+        (true, _) => text,
+        (false, true) => format!("-{text}"),
+        (false, false) => format!("{more}{text}"),
+    }
+}
+
+/// With three decimals; what these do not show has an exponent.
+fn rounded(number: f64) -> String {
+    if number != 0.0 && (number.abs() < 0.0005 || number.abs() >= 1e15) || !number.is_finite() {
+        return if number.is_finite() {
+            format!("{number:.3e}")
+        } else {
+            format!("{number}")
+        };
+    }
+    let text = format!("{:.3}", number.abs());
+    let sign = if number < 0.0 { "-" } else { "" };
+    match text.split_once('.') {
+        Some((whole, decimals)) => match whole.parse() {
+            Ok(whole) => format!("{sign}{}.{decimals}", grouped(whole)),
+            Err(_) => format!("{sign}{text}"),
+        },
+        None => format!("{sign}{text}"),
     }
 }
 
@@ -139,14 +208,20 @@ impl Table {
             Format::Table => self.write_table(width, out),
             Format::Csv => self.write_csv(out),
             Format::Json => self.write_json(out),
-            Format::Markdown => self.write_markdown(out),
+            Format::Markdown => self.write_markdown(true, out),
         }
     }
 
-    fn write_markdown(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        let titles = self.heads.iter().map(|head| head.title);
-        let is_text = (0..self.heads.len()).map(|column| self.is_text(column));
-        markdown::head(titles.zip(is_text), out)?;
+    /// Rows of a Markdown table, and its head if they are the first ones.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_markdown(&self, with_head: bool, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        if with_head {
+            let titles = self.heads.iter().map(|head| head.title);
+            let is_text = (0..self.heads.len()).map(|column| self.is_text(column));
+            markdown::head(titles.zip(is_text), out)?;
+        }
         for row in self.rows.iter().chain(&self.total) {
             let cells = row.iter().map(|value| match value {
                 Value::Text(text) | Value::Prose(text) => text.clone(),
@@ -170,21 +245,40 @@ impl Table {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write_json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        for (index, row) in self.rows.iter().enumerate() {
-            out.write_all(if index == 0 { b"[\n{" } else { b",\n{" })?;
-            for (column, (head, value)) in self.heads.iter().zip(row).enumerate() {
-                let comma = if column == 0 { "" } else { "," };
-                write!(out, "{comma}\"{}\":{}", head.name, value.json())?;
-            }
-            out.write_all(b"}")?;
-        }
+        self.write_json_rows(true, out)?;
         out.write_all(if self.rows.is_empty() { b"[]\n" } else { b"\n]\n" })?;
         Ok(())
     }
 
+    /// The rows without the end of the array, which may go on.
+    pub(crate) fn write_json_rows(&self, is_first: bool, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        let names: Vec<String> = self
+            .heads
+            .iter()
+            .map(|head| json_text(&head.name.into()))
+            .collect();
+        for (index, row) in self.rows.iter().enumerate() {
+            out.write_all(if index == 0 && is_first { b"[\n{" } else { b",\n{" })?;
+            for (column, (name, value)) in names.iter().zip(row).enumerate() {
+                let comma = if column == 0 { "" } else { "," };
+                write!(out, "{comma}{name}:{}", value.json())?;
+            }
+            out.write_all(b"}")?;
+        }
+        Ok(())
+    }
+
     fn write_csv(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        let mut csv = csv::Writer::from_writer(out);
+        let mut csv = csv::Writer::from_writer(&mut *out);
         csv.write_record(self.heads.iter().map(|head| head.name))?;
+        csv.flush()?;
+        drop(csv);
+        self.write_csv_rows(out)
+    }
+
+    /// The rows without a header line.
+    pub(crate) fn write_csv_rows(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        let mut csv = csv::Writer::from_writer(out);
         for row in &self.rows {
             csv.write_record(row.iter().map(Value::plain))?;
         }
@@ -238,7 +332,7 @@ impl Table {
 
     fn write_table(&self, room: Option<usize>, out: &mut dyn Write) -> Result<(), AnalyzeError> {
         let render = |row: &Vec<Value>| row.iter().map(Value::in_table).collect::<Vec<String>>();
-        let mut lines: Vec<Vec<String>> = vec![self.heads.iter().map(|head| head.title.to_owned()).collect()];
+        let mut lines: Vec<Vec<String>> = vec![self.heads.iter().map(|head| escape(head.title)).collect()];
         lines.extend(self.rows.iter().map(render));
         lines.extend(self.total.iter().map(render));
         let text_column: Vec<bool> = (0..self.heads.len()).map(|column| self.is_text(column)).collect();
@@ -266,7 +360,7 @@ impl Table {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
         cells
             .clone()
-            .any(|cell| matches!(cell, Value::Text(_) | Value::Prose(_)))
+            .any(|cell| matches!(cell, Value::Text(_) | Value::Prose(_) | Value::List(_)))
     }
 
     fn is_prose(&self, column: usize) -> bool {

@@ -57,6 +57,28 @@ pub fn parse_address(text: &str) -> Result<u64, String> {
     parsed.map_err(|_| format!("'{text}' is not an address: give it as 0x7f0012340000"))
 }
 
+/// Parses `512M`, `2G`, `2GiB` or a number of bytes.
+///
+/// # Errors
+/// One line that says what a right value looks like.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let trimmed = text.trim();
+    let split = trimmed
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(trimmed.len());
+    let (number, suffix) = trimmed.split_at(split);
+    let unit = match suffix.trim() {
+        "" | "B" => Some(1),
+        "K" | "k" | "KiB" => Some(1 << 10),
+        "M" | "MiB" => Some(1 << 20),
+        "G" | "GiB" => Some(1 << 30),
+        "T" | "TiB" => Some(1 << 40),
+        _ => None,
+    };
+    unit.and_then(|unit| decimal_times(number, unit))
+        .ok_or_else(|| format!("'{text}' is not a size: give bytes, or a number with K, M or G"))
+}
+
 /// `12345678` → `12,345,678`.
 #[must_use]
 pub fn grouped(number: u64) -> String {

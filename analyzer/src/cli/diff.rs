@@ -1,0 +1,43 @@
+//! The arguments of `diff`.
+
+use super::{FilterArgs, OrderArgs, OutputArgs, Plain, Verb};
+use crate::diff;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The recording before
+    #[arg(value_name = "A")]
+    a: PathBuf,
+    /// The recording after
+    #[arg(value_name = "B")]
+    b: PathBuf,
+    /// Rows of each table, biggest change of wait first; 0 shows all [default: 10; with --format csv or json all]
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+impl Diff {
+    pub(super) fn into_parts(self) -> Result<(Plain, Verb), String> {
+        let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
+        if is_stdin(&self.a) && is_stdin(&self.b) {
+            return Err("only one of the two recordings can come from standard input".to_owned());
+        }
+        let options = diff::Options {
+            other: self.b,
+            top: self.top,
+        };
+        let plain = Plain {
+            trace: self.a,
+            output: self.output,
+            order: OrderArgs::default(),
+            filter: self.filter,
+        };
+        Ok((plain, Verb::Diff(options)))
+    }
+}

@@ -1,0 +1,148 @@
+//! Whether two recordings can be compared: what of their circumstances differs, and what of it makes numbers wrong.
+
+use crate::notice;
+use crate::query::info::shell_words;
+use crate::session::Session;
+use crate::text::escape;
+use crate::units::{bytes, duration, grouped};
+use pf_formats::Meta;
+
+/// Recordings whose lengths differ by more, in percent of the shorter one, are compared per second, too.
+const SAME_LENGTH_PERCENT: u128 = 25;
+
+/// Options of the recorder that change what is recorded, or what recording costs.
+const OPTIONS: [&str; 3] = ["--stacks", "--breakdown", "--query"];
+
+/// What there is to say, ready for a terminal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fairness {
+    /// Differences and losses because of which numbers are not those of the same thing.
+    pub unfair: Vec<String>,
+    /// What else differs: it may be what the comparison is about.
+    pub differs: Vec<String>,
+    /// What is the same.
+    pub same: Vec<&'static str>,
+    /// Whether the lengths differ much.
+    pub by_rate: bool,
+}
+
+/// Looks at both.
+#[must_use]
+pub fn judge(a: &Session, b: &Session) -> Fairness {
+    let mut fair = Fairness::default();
+    for (side, session) in [("A", a), ("B", b)] {
+        let warnings = notice::warnings(session).into_iter();
+        fair.unfair
+            .extend(warnings.map(|warning| format!("{side} is not whole: {warning}")));
+    }
+    let (Some(of_a), Some(of_b)) = (&a.meta, &b.meta) else {
+        let text = "whether options and machines agree is not known: the record of one of them is damaged";
+        fair.unfair.push(text.to_owned());
+        fair.by_rate = lengths_differ(a, b);
+        return fair;
+    };
+    fair.recorder(of_a, of_b, a, b);
+    fair.machine(of_a, of_b);
+    fair.by_rate = lengths_differ(a, b);
+    if fair.by_rate {
+        fair.differs.push(format!(
+            "length: A {}, B {}",
+            duration(a.duration_ns()),
+            duration(b.duration_ns())
+        ));
+    }
+    fair
+}
+
+impl Fairness {
+    fn recorder(&mut self, a: &Meta, b: &Meta, in_a: &Session, in_b: &Session) {
+        let filters = |session| match notice::filters(session) {
+            filters if filters.is_empty() => "nothing".to_owned(),
+            filters => notice::listed(&filters),
+        };
+        self.compare("filters", "left out", filters(in_a), filters(in_b), true);
+        if in_a.sampling() != in_b.sampling() {
+            self.unfair.push(
+                "minor faults were sampled differently: counts are scaled, quantiles and pages are as recorded"
+                    .to_owned(),
+            );
+        }
+        let sees = |meta: &Meta| match meta.blind.is_empty() {
+            true => meta.backend.clone(),
+            false => format!("{}, blind to {}", meta.backend, meta.blind.join(", ")),
+        };
+        self.compare("backend", "backend", sees(a), sees(b), a.blind != b.blind);
+        let given = |meta: &Meta| {
+            let own = meta.options.iter().take_while(|option| *option != "--");
+            let has = |option: &&&str| {
+                own.clone()
+                    .any(|given| given == **option || given.starts_with(&format!("{option}=")))
+            };
+            let given: Vec<&str> = OPTIONS.iter().filter(has).copied().collect();
+            match given.is_empty() {
+                true => "none of --stacks, --breakdown and --query".to_owned(),
+                false => given.join(" "),
+            }
+        };
+        self.compare("options", "recorded with", given(a), given(b), false);
+        self.compare(
+            "recorder",
+            "recorder",
+            a.recorder.clone(),
+            b.recorder.clone(),
+            false,
+        );
+        let what = |meta: &Meta| match meta.command.is_empty() {
+            true => meta.target.clone(),
+            false => shell_words(&meta.command),
+        };
+        self.compare("command", "command", what(a), what(b), false);
+    }
+
+    fn machine(&mut self, a: &Meta, b: &Meta) {
+        let (a, b) = (&a.host, &b.host);
+        let mut parts = Vec::new();
+        let mut part = |name: &str, a: String, b: String| {
+            if a != b {
+                parts.push(format!("{name}: A {a}, B {b}"));
+            }
+        };
+        part("host", a.hostname.clone(), b.hostname.clone());
+        part("kernel", a.kernel.clone(), b.kernel.clone());
+        part("CPUs", grouped(a.cpus.into()), grouped(b.cpus.into()));
+        // What the firmware takes differs from boot to boot.
+        if a.memory_bytes.abs_diff(b.memory_bytes) > a.memory_bytes / 100 {
+            part("memory", bytes(a.memory_bytes), bytes(b.memory_bytes));
+        }
+        let is_other_kind = a.arch != b.arch || a.page_size != b.page_size;
+        part("arch", a.arch.clone(), b.arch.clone());
+        part("page size", bytes(a.page_size.into()), bytes(b.page_size.into()));
+        if parts.is_empty() {
+            self.same.push("machine");
+        } else if is_other_kind {
+            self.unfair
+                .push(escape(&format!("machine: {}", parts.join("; "))));
+        } else {
+            self.differs.extend(parts.iter().map(|part| escape(part)));
+        }
+    }
+
+    fn compare(&mut self, same: &'static str, what: &str, a: String, b: String, is_unfair: bool) {
+        if a == b {
+            self.same.push(same);
+            return;
+        }
+        let line = escape(&format!("{what}: A {a}, B {b}"));
+        if is_unfair {
+            self.unfair.push(line);
+        } else {
+            self.differs.push(line);
+        }
+    }
+}
+
+fn lengths_differ(a: &Session, b: &Session) -> bool {
+    let (a, b) = (u128::from(a.duration_ns()), u128::from(b.duration_ns()));
+    let (shorter, longer) = (a.min(b), a.max(b));
+    longer * 100 > shorter * (100 + SAME_LENGTH_PERCENT)
+}

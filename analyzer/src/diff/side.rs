@@ -1,0 +1,240 @@
+//! What is kept of one of the two recordings: summaries by the ids of names, which are resolved once all is read.
+
+use super::pages::{Pages, ROOM};
+use crate::error::AnalyzeError;
+use crate::frame::{u32s, u64s};
+use crate::queries::groups::Groups;
+use crate::query::classes::{self, Classes, faults};
+use crate::scan::Query;
+use crate::schema::Column;
+use crate::session::Session;
+use crate::stack_tree::names::{Missing, NO_STACK, Names};
+use pf_formats::{Happening, Query as Row, TimelineEntry};
+use polars::prelude::{DataFrame, PlHashMap};
+use std::collections::BTreeMap;
+
+/// Distinct stacks kept apart; the faults of later ones are put together.
+const STACKS: usize = 1 << 14;
+
+/// Files of which pages are kept.
+const FILES: usize = 1 << 12;
+
+/// Frames that name a stack, innermost first.
+const FRAMES: usize = 3;
+
+/// What a stack is called that came when there was no more room.
+const OTHERS: &str = "[all other stacks]";
+
+/// The faults of one file or kind of memory.
+#[derive(Clone, Debug, Default)]
+pub struct FileFaults {
+    /// Latencies.
+    pub classes: Classes,
+    /// Its pages, if it is a file and there was room.
+    pub pages: Option<Pages>,
+    /// How much of it was mapped at least, bytes; 0 when no mapping was recorded.
+    pub mapped: u64,
+}
+
+impl FileFaults {
+    fn merge(&mut self, other: &Self) {
+        self.classes.merge(&other.classes);
+        self.mapped = self.mapped.max(other.mapped);
+        match (&mut self.pages, &other.pages) {
+            (Some(pages), Some(others)) => pages.merge(others),
+            (pages @ None, Some(others)) => *pages = Some(others.clone()),
+            (_, None) => {}
+        }
+    }
+}
+
+/// Collects one recording.
+#[derive(Debug)]
+pub struct Side {
+    comms: PlHashMap<u32, Classes>,
+    objects: PlHashMap<u32, FileFaults>,
+    stacks: PlHashMap<u32, Classes>,
+    other_stacks: Classes,
+    mapped: PlHashMap<u32, u64>,
+    groups: Groups,
+    room: usize,
+    room_for_files: usize,
+}
+
+impl Default for Side {
+    fn default() -> Self {
+        Self {
+            comms: PlHashMap::default(),
+            objects: PlHashMap::default(),
+            stacks: PlHashMap::default(),
+            other_stacks: Classes::default(),
+            mapped: PlHashMap::default(),
+            groups: Groups::default(),
+            room: ROOM,
+            room_for_files: FILES,
+        }
+    }
+}
+
+impl Query for Side {
+    fn columns(&self) -> Vec<Column> {
+        let own = [
+            Column::CommId,
+            Column::ObjectId,
+            Column::ObjectPage,
+            Column::StackId,
+        ];
+        [&own[..], &classes::COLUMNS].concat()
+    }
+
+    fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let comms = u32s(frame, Column::CommId)?;
+        for (&comm, fault) in comms.iter().zip(faults(frame, session)?) {
+            self.comms.entry(comm).or_default().add(&fault);
+        }
+        let places = u32s(frame, Column::ObjectId)?
+            .iter()
+            .zip(u64s(frame, Column::ObjectPage)?);
+        for ((&object, &page), fault) in places.zip(faults(frame, session)?) {
+            let room_for_files = &mut self.room_for_files;
+            let file = self.objects.entry(object).or_insert_with(|| {
+                let has_pages = *room_for_files > 0 && session.dicts.is_file_backed(object);
+                *room_for_files -= usize::from(has_pages);
+                FileFaults {
+                    pages: has_pages.then(Pages::default),
+                    ..FileFaults::default()
+                }
+            });
+            file.classes.add(&fault);
+            if let Some(pages) = &mut file.pages {
+                pages.insert(page, &mut self.room);
+            }
+        }
+        let stacks = frame.column(Column::StackId.name())?;
+        // A block without stacks has no row for any of them.
+        if stacks.null_count() < stacks.len() {
+            for (stack, fault) in stacks.u32()?.iter().zip(faults(frame, session)?) {
+                self.stack(stack.unwrap_or(0)).add(&fault);
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: &Row, _: &Session) {
+        self.groups.add(row);
+    }
+
+    fn timeline(&mut self, entries: &[TimelineEntry], _: &Session) {
+        for entry in entries {
+            if let Happening::Map {
+                len, offset, object, ..
+            } = entry.what
+            {
+                let mapped = self.mapped.entry(object.0).or_default();
+                *mapped = offset.saturating_add(len).max(*mapped);
+            }
+        }
+    }
+}
+
+impl Side {
+    fn stack(&mut self, stack: u32) -> &mut Classes {
+        if self.stacks.len() >= STACKS && !self.stacks.contains_key(&stack) {
+            return &mut self.other_stacks;
+        }
+        self.stacks.entry(stack).or_default()
+    }
+
+    /// All faults.
+    #[must_use]
+    pub fn classes(&self) -> Classes {
+        let mut all = Classes::default();
+        self.comms.values().for_each(|classes| all.merge(classes));
+        all
+    }
+
+    /// By thread name.
+    #[must_use]
+    pub fn threads(&self, session: &Session) -> BTreeMap<String, Classes> {
+        let mut threads: BTreeMap<String, Classes> = BTreeMap::new();
+        for (&comm, classes) in &self.comms {
+            let name = session.dicts.comm(comm).into_owned();
+            threads.entry(name).or_default().merge(classes);
+        }
+        threads
+    }
+
+    /// By path or kind of memory.
+    #[must_use]
+    pub fn files(&self, session: &Session) -> BTreeMap<String, FileFaults> {
+        let mut files: BTreeMap<String, FileFaults> = BTreeMap::new();
+        for (&object, faults) in &self.objects {
+            let file = files.entry(session.dicts.label(object).into_owned()).or_default();
+            file.merge(faults);
+            let mapped = self.mapped.get(&object).copied().unwrap_or(0);
+            file.mapped = file.mapped.max(mapped);
+        }
+        files
+    }
+
+    /// Files of which no pages were kept, because there were too many.
+    #[must_use]
+    pub fn files_without_pages(&self, session: &Session) -> u64 {
+        let objects = self.objects.iter();
+        let without = objects.filter(|(id, file)| file.pages.is_none() && session.dicts.is_file_backed(**id));
+        without.count() as u64
+    }
+
+    /// Queries by name, from their rows.
+    #[must_use]
+    pub fn queries(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// Whether a fault has a stack.
+    #[must_use]
+    pub fn has_stacks(&self) -> bool {
+        self.stacks.keys().any(|&stack| stack != 0)
+    }
+
+    /// By the innermost frames of their stacks.
+    #[must_use]
+    pub fn stacks(&self, session: &Session) -> BTreeMap<String, Classes> {
+        let mut names = Names::default();
+        let mut stacks: BTreeMap<String, Classes> = BTreeMap::new();
+        for (&stack, classes) in &self.stacks {
+            let name = top_frames(stack, &mut names, session);
+            stacks.entry(name).or_default().merge(classes);
+        }
+        if self.other_stacks.count() > 0 {
+            stacks.insert(OTHERS.to_owned(), self.other_stacks.clone());
+        }
+        stacks
+    }
+}
+
+/// `walk ← main ← _start`.
+fn top_frames(stack: u32, names: &mut Names, session: &Session) -> String {
+    if stack == 0 {
+        return NO_STACK.to_owned();
+    }
+    let mut frames: Vec<String> = Vec::new();
+    let mut id = stack;
+    while frames.len() < FRAMES {
+        let Some(node) = session.dicts.stacks.node(id) else {
+            frames.push(Missing::Damaged.label());
+            break;
+        };
+        let functions = names.functions(node.frame.0, &session.dicts);
+        let inner_first = functions.into_iter().rev();
+        frames.extend(inner_first.filter_map(|function| Some(names.get(function)?.name.clone())));
+        // Parents have smaller ids, which the reader of the trace has checked, so the walk ends.
+        id = node.parent.0;
+        if id == 0 {
+            frames.extend(Missing::of(node).map(Missing::label));
+            break;
+        }
+    }
+    frames.truncate(FRAMES);
+    frames.join(" ← ")
+}
