@@ -49,6 +49,11 @@ enum VerbArgs {
     /// Faults and waiting time per thread
     Threads(Plain),
     /// Faults, waiting time, distinct pages, bytes read again and order per file or kind of memory
+    ///
+    /// REREAD is the size of pages whose major fault was not their first (threads that wait for a page together wait for one
+    /// read); readahead is not in it. SEQ_% is the share of sequential steps: a fault is one when it lies at most 64 KiB
+    /// behind one of the last four places where its thread faulted in that file, or up to 2 MiB if it is where the next large
+    /// folio begins. STRIDE_% are other steps as far as the step before. Both are empty of a sample and of nameless memory.
     Files(Plain),
     /// Latency percentiles by class, thread, thread name, file, origin or access
     Percentiles {
@@ -80,6 +85,12 @@ enum VerbArgs {
         queries: QueryArgs,
     },
     /// Faults and waiting time per named part of one file: tensors of a model, members of an archive, or a list of yours
+    ///
+    /// The file is the one that --file names. By default it is asked itself, at its recorded path: the tensors of a GGUF or
+    /// safetensors file, the members of a zip. Where it is none of these, or not here, it is divided into equal parts. A fault
+    /// counts for the region of the byte that was accessed, as the faulting address tells, and so does its page: one that two
+    /// regions share can be a page of both. Where the kernel faulted for itself the address is that of the page, and the
+    /// region of its first byte counts. Regions without faults have no rows.
     Regions {
         #[command(flatten)]
         plain: Plain,

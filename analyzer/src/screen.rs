@@ -2,7 +2,7 @@
 //! at its width. It is the last guard, not the first: names are escaped where they are put into text. Files and pipes get
 //! every byte as it is.
 
-use crate::text::{escape, width, wrap};
+use crate::text::{escape, fitting, width, wrap};
 use std::io::{self, Write};
 
 /// Writes line by line.
@@ -34,9 +34,8 @@ impl<W: Write> Screen<W> {
         let text = String::from_utf8_lossy(&line);
         let text = text.as_ref();
         let end = if has_end { "\n" } else { "" };
-        // A picture in colours is as wide as it was made.
         if self.is_for_people && is_coloured(text) {
-            return write!(self.inner, "{text}{end}");
+            return write!(self.inner, "{}{end}", cut(text, self.columns));
         }
         let text = escape(text);
         if !self.is_for_people || width(&text) <= self.columns {
@@ -91,6 +90,26 @@ fn is_coloured(line: &str) -> bool {
         })
 }
 
+/// A coloured line up to a width: a picture that is too wide for its terminal would fall apart when broken.
+fn cut(line: &str, columns: usize) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut used = 0;
+    for (index, piece) in line.split('\x1b').enumerate() {
+        let (colour, text) = match piece.find('m').filter(|_| index > 0) {
+            Some(end) => piece.split_at(end + 1),
+            None => ("", piece),
+        };
+        if index > 0 {
+            out.push('\x1b');
+        }
+        out.push_str(colour);
+        let kept: String = fitting(text.chars(), columns - used).collect();
+        used += width(&kept);
+        out.push_str(&kept);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -121,6 +140,7 @@ mod tests {
     fn colours_pass_for_people_and_nothing_else_does() {
         let map = "|\x1b[48;5;17m \x1b[0m|\n";
         assert_eq!(shown(map, 80, true), map);
+        assert_eq!(shown(map, 2, true), "|\x1b[48;5;17m \x1b[0m\n");
         assert_eq!(shown(map, 80, false), "|\\x1b[48;5;17m \\x1b[0m|\n");
         for evil in [
             "\x1b[2J",

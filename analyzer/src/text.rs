@@ -55,7 +55,10 @@ pub fn width(text: &str) -> usize {
 }
 
 /// As many characters of `text` as fit into `room` columns.
-fn fitting<'a>(text: impl Iterator<Item = char> + 'a, room: usize) -> impl Iterator<Item = char> + 'a {
+pub(crate) fn fitting<'a>(
+    text: impl Iterator<Item = char> + 'a,
+    room: usize,
+) -> impl Iterator<Item = char> + 'a {
     let mut used = 0;
     text.take_while(move |c| {
         used += c.width().unwrap_or(0);

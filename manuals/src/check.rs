@@ -75,7 +75,7 @@ fn missing(command: &Command, has: impl Fn(&str) -> bool, place: &str) -> Vec<St
 fn formatter_says(prefix: &Path) -> io::Result<Vec<String>> {
     let formatters: [(&str, &[&str]); 2] = [
         ("mandoc", &["-T", "lint", "-W", "error"]),
-        ("groff", &["-man", "-Tutf8", "-ww", "-z"]),
+        ("groff", &["-Kutf8", "-man", "-Tutf8", "-ww", "-z"]),
     ];
     for (name, options) in formatters {
         let mut lines = Vec::new();

@@ -22,6 +22,9 @@ const PALETTE: [u8; 10] = [17, 18, 55, 90, 126, 161, 197, 203, 215, 228];
 /// Columns that are not cells: a label of 14, the right margin, the frame.
 pub const MARGIN_COLUMNS: usize = 14 + 3 + 12;
 
+/// Columns of a screen.
+const USUAL_WIDTH: usize = 80;
+
 /// Draws the view under `title`.
 ///
 /// # Errors
@@ -65,7 +68,14 @@ pub fn draw(view: &View, title: &str, style: Style, out: &mut dyn Write) -> io::
         .legend(weight)
         .map(|(level, bound)| format!("{}={bound}", paint(&[Some(level)], style.colour)))
         .collect();
-    writeln!(out, "  {}", legend.join("  "))
+    // As wide as the picture, if that is possible.
+    let plain: usize = scale.legend(weight).map(|(_, bound)| bound.len() + 4).sum();
+    let gap = if plain > (columns + MARGIN_COLUMNS).max(USUAL_WIDTH) {
+        " "
+    } else {
+        "  "
+    };
+    writeln!(out, "{gap}{}", legend.join(gap))
 }
 
 fn noun(weight: Weight) -> &'static str {
