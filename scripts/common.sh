@@ -86,3 +86,29 @@ refuse_borrowed_home() {
         fail "HOME is $HOME, which is not root's: start this without sudo, it calls sudo where it must"
     fi
 }
+
+# What the tests recompute numbers with, in a Python of its own: distributions have no DuckDB.
+# shellcheck disable=SC2034
+TEST_VENV="${HOME:?}/.cache/pfrec/test-venv"
+
+# has_modules DIR MODULE…: the Python of the virtual environment DIR has them.
+has_modules() {
+    local dir="$1"
+    shift
+    "$dir/bin/python" -c "$(printf 'import %s\n' "$@")"
+}
+
+# make_venv DIR PACKAGE…: a virtual environment that has them, or the reason why there is none, as the last line.
+# The packages are called as their modules are.
+make_venv() {
+    local dir="$1"
+    shift
+    if has_modules "$dir" "$@"; then
+        return 0
+    elif ! python3 -m venv "$dir"; then
+        echo "python3 makes no virtual environment here: apt-get install python3-venv"
+        return 1
+    fi
+    # Never from source: that is all of Arrow.
+    "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: "$@"
+}

@@ -13,8 +13,10 @@ so that what came from elsewhere than the package manager counts too. Says first
 
   --check   only report, change nothing
   --dev     also what scripts/test.sh uses: clang-format, shellcheck, jq, git, clippy; sqlite3, PostgreSQL and
-            LMDB for Python, which the tests record (no server is started, and no cluster made); and for the
-            virtual machines of scripts/vm.sh QEMU, a static busybox and cpio
+            LMDB for Python, which the tests record (no server is started, and no cluster made); DuckDB for
+            Python, with which they recompute numbers, from PyPI into ~/.cache/pfrec/test-venv (where it cannot
+            be had, those tests are not run); and for the virtual machines of scripts/vm.sh QEMU, a static
+            busybox and cpio
   -h, --help
 
 Exit status: 0 everything is there, 1 something is missing or could not be installed, 2 wrong usage.
@@ -82,6 +84,7 @@ probe() {
         lmdb) /usr/bin/python3 -c 'import lmdb' >/dev/null 2>&1 ;;
         # likewise
         zstandard) /usr/bin/python3 -c 'import zstandard' >/dev/null 2>&1 ;;
+        python3-venv) python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ;;
         debian-keyring) [ -r /usr/share/keyrings/debian-archive-keyring.gpg ] ;;
         *) have "$1" ;;
     esac
@@ -105,6 +108,7 @@ reason() {
         postgresql) echo "PostgreSQL's server: the tests record its statements" ;;
         lmdb) echo "LMDB for /usr/bin/python3: the tests record its gets" ;;
         zstandard) echo "zstd for /usr/bin/python3: the tests read traces with the reader in Python" ;;
+        python3-venv) echo "virtual environments of Python: for DuckDB, with which the tests recompute numbers" ;;
         debian-keyring) echo "keys of Debian: scripts/vm.sh downloads Debian's kernels" ;;
         clang-format | shellcheck | jq | git) echo "$1: scripts/test.sh checks with it" ;;
     esac
@@ -112,7 +116,7 @@ reason() {
 
 needs=(cc libc-headers kernel-headers make pkg-config libelf zlib clang certificates)
 if $dev; then
-    needs+=(clang-format shellcheck jq git sqlite3 postgresql lmdb zstandard)
+    needs+=(clang-format shellcheck jq git sqlite3 postgresql lmdb zstandard python3-venv)
     # Debian's kernels are x86-64 programs of Debian: elsewhere scripts/vm.sh says that it cannot run.
     [ "$(uname -m)" != x86_64 ] || needs+=(qemu busybox cpio)
     ! have apt-get || needs+=(debian-keyring)
@@ -155,6 +159,7 @@ package_fedora() {
         postgresql) echo postgresql-server ;;
         lmdb) echo python3-lmdb ;;
         zstandard) echo python3-zstandard ;;
+        python3-venv) echo python3 ;;
         *) echo "$1" ;;
     esac
 }
@@ -169,6 +174,7 @@ package_arch() {
         clang-format) echo clang ;;
         sqlite3) echo sqlite ;;
         lmdb) echo python-lmdb ;;
+        python3-venv) echo python ;;
         qemu) echo qemu-system-x86 ;;
         *) echo "$1" ;; # libelf, zlib, clang, make, shellcheck, jq, git, postgresql, busybox, cpio
     esac
@@ -304,7 +310,12 @@ for need in "${needs[@]}"; do
 done
 rust="$(rust_problem)"
 
-if [ ${#missing[@]} -eq 0 ] && [ -z "$rust" ]; then
+duckdb="DuckDB for Python: the tests recompute numbers with it"
+if ! $dev || has_modules "$TEST_VENV" duckdb >/dev/null 2>&1; then
+    duckdb=''
+fi
+
+if [ ${#missing[@]} -eq 0 ] && [ -z "$rust" ] && [ -z "$duckdb" ]; then
     note "environment: complete (cargo $(version_of cargo), clang $(clang -dumpversion))"
     exit 0
 fi
@@ -328,6 +339,9 @@ if [ -n "$rust" ]; then
         note "missing: $rust"
     fi
 fi
+if [ -n "$duckdb" ]; then
+    note "missing: $duckdb [PyPI: duckdb, into $TEST_VENV]"
+fi
 if $check_only; then
     [ -z "$rust" ] || have rustup || rust_advice
     exit 1
@@ -347,5 +361,14 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 if [ -n "$rust" ]; then
     install_rust || fail "could not install what is missing: $rust"
+fi
+if [ -n "$duckdb" ]; then
+    # All else works without it, and there are machines for which nobody builds it.
+    note "installing: duckdb into $TEST_VENV"
+    if ! log="$(make_venv "$TEST_VENV" duckdb 2>&1)"; then
+        note "could not be had: $duckdb: ${log##*$'\n'}"
+        note "tests that need it are not run; all else is there (cargo $(version_of cargo), clang $(clang -dumpversion))"
+        exit 0
+    fi
 fi
 note "environment: complete (cargo $(version_of cargo), clang $(clang -dumpversion))"

@@ -10,9 +10,10 @@ usage() {
 Usage: scripts/test.sh
 
 Sets up the environment (with --dev) and runs every check and test of the repository, in one cargo profile.
+Numbers are recomputed by DuckDB, which the environment has where PyPI can be reached.
 Tests that load BPF programs run as root, through sudo if need be, and once more on other kernels, in virtual
-machines (scripts/vm.sh). Where the kernel does not allow that, or another kernel cannot be had, they are reported
-as NOT RUN and the result is a failure, unless PFREC_ALLOW_SKIP=1 is set.
+machines (scripts/vm.sh). Where the kernel does not allow that, another kernel cannot be had, or DuckDB is missing, they
+are reported as NOT RUN and the result is a failure, unless PFREC_ALLOW_SKIP=1 is set.
 
 The last line of standard output is `N passed, N failed`: the sums over all tests; a check that fails and is
 not a test counts as one failed.
@@ -210,6 +211,21 @@ privileged_tests() {
     fi
 }
 
+# The numbers of pfanalyze once more, by another engine, as the user whose Python it is.
+duckdb_tests() {
+    local log
+    if ! log="$(has_modules "$TEST_VENV" duckdb 2>&1)"; then
+        echo "no DuckDB for Python in $TEST_VENV: ${log##*$'\n'}"
+        return 77
+    fi
+    PFREC_TEST_PYTHON="$TEST_VENV/bin/python" limited 1200 cargo test --release --locked --workspace --test oracle \
+        -- --ignored --nocapture duckdb | tee "$work/duckdb" || return 1
+    if ! grep -q '^test result: ok\. [1-9]' "$work/duckdb"; then
+        echo "no test with DuckDB was run: its name must have changed"
+        return 1
+    fi
+}
+
 # The oldest and the newest kernel of those that users have most; `scripts/vm.sh all` has more of both. What
 # depends on the kernel, for each backend.
 other_kernel() {
@@ -245,6 +261,7 @@ step "documentation" documentation
 step "tests" limited 3600 cargo test --release --locked --workspace --no-fail-fast
 step "privileged tests" privileged_tests
 step "demo" demo
+step "numbers by DuckDB" duckdb_tests
 step "Linux 6.1" other_kernel 6.1
 step "Linux 7.2" other_kernel 7.2
 

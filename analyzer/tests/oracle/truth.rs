@@ -1,0 +1,204 @@
+//! A trace as plain events with their names, straight from `pf_formats`. It knows nothing of how pfanalyze reads, joins
+//! or sums anything up.
+
+use pf_formats::{
+    BlockDecoder, Columns, Dict, Event, Frame, Item, Loss, Meta, Object, ObjectKind, Projection, Query,
+    StackNode, Symbol, Totals, TraceReader,
+};
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// One fault with its names.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub event: Event,
+    /// Number of its block.
+    pub block: usize,
+    pub comm: String,
+    pub kind: &'static str,
+    /// Path of what is mapped there.
+    pub file: Option<String>,
+    /// Path, or the kind of memory in brackets.
+    pub label: String,
+    /// Whether its page is one of a file and not of an address space.
+    pub in_file: bool,
+    /// How many faults it stands for.
+    pub weight: u64,
+}
+
+impl Fault {
+    /// What tells its page from all others: the process and 0, or 0 and the object.
+    pub fn page(&self, page_size: u64) -> (u32, u32, u64) {
+        if self.in_file {
+            (0, self.event.object.0, self.event.object_page)
+        } else {
+            (self.event.pid, 0, self.event.address / page_size)
+        }
+    }
+
+    /// Nanoseconds, by weight.
+    pub fn wait_ns(&self) -> u128 {
+        u128::from(self.event.latency_ns) * u128::from(self.weight)
+    }
+
+    pub fn class(&self) -> &'static str {
+        match (self.event.failed, self.event.major) {
+            (true, _) => "failed",
+            (false, true) => "major",
+            (false, false) => "minor",
+        }
+    }
+
+    /// Blocked, run queue, CPU, reclaim, lock, where that adds up.
+    pub fn parts(&self) -> Option<[u64; 5]> {
+        let parts = self.event.breakdown?;
+        let off_cpu_ns = u128::from(parts.blocked_ns) + u128::from(parts.runqueue_ns);
+        let cpu_ns = u128::from(self.event.latency_ns).checked_sub(off_cpu_ns)?;
+        let cpu_ns = cpu_ns as u64;
+        Some([
+            parts.blocked_ns,
+            parts.runqueue_ns,
+            cpu_ns,
+            parts.reclaim_ns,
+            parts.lock_ns,
+        ])
+    }
+}
+
+/// All that a trace holds.
+#[derive(Debug, Default)]
+pub struct Trace {
+    pub path: PathBuf,
+    pub faults: Vec<Fault>,
+    pub blocks: usize,
+    pub meta: Option<Meta>,
+    pub totals: Option<Totals>,
+    pub losses: Vec<Loss>,
+    pub queries: Vec<Query>,
+    comms: HashMap<u32, String>,
+    pub objects: HashMap<u32, Object>,
+    pub frames: HashMap<u32, Frame>,
+    pub stacks: HashMap<u32, StackNode>,
+    pub symbols: HashMap<u32, Symbol>,
+}
+
+impl Trace {
+    pub fn read(path: &Path) -> Self {
+        let mut trace = Self {
+            path: path.to_owned(),
+            ..Self::default()
+        };
+        let mut reader = TraceReader::open(File::open(path).unwrap()).unwrap();
+        let mut decoder = BlockDecoder::new().unwrap();
+        let mut columns = Columns::default();
+        let mut events = Vec::new();
+        while let Some(item) = reader.next().unwrap() {
+            match item {
+                Item::Meta(meta) => trace.meta = Some(*meta),
+                Item::Dict(dict) => trace.learn(dict),
+                Item::Events(block) => {
+                    decoder.decode(&block, Projection::ALL, &mut columns).unwrap();
+                    let rows = (0..columns.len()).map(|row| columns.event(row).unwrap());
+                    events.extend(rows.map(|event| (trace.blocks, event)));
+                    trace.blocks += 1;
+                }
+                Item::Loss(losses) => trace.losses.extend(losses),
+                Item::Queries(rows) => trace.queries.extend(rows),
+                Item::Footer(footer) => trace.totals = Some(footer.totals),
+                Item::Damage(_) | Item::Timeline(_) | Item::Skipped(_) => {}
+            }
+        }
+        trace.faults = events
+            .into_iter()
+            .map(|(block, event)| trace.named(block, event))
+            .collect();
+        trace
+    }
+
+    fn learn(&mut self, dict: Dict) {
+        fn add<T>(known: &mut HashMap<u32, T>, first_id: u32, entries: Vec<T>) {
+            for (id, entry) in (first_id..).zip(entries) {
+                known.entry(id).or_insert(entry);
+            }
+        }
+        match dict {
+            Dict::Comms { first_id, entries } => add(&mut self.comms, first_id, entries),
+            Dict::Objects { first_id, entries } => add(&mut self.objects, first_id, entries),
+            Dict::Frames { first_id, entries } => add(&mut self.frames, first_id, entries),
+            Dict::Stacks { first_id, entries } => add(&mut self.stacks, first_id, entries),
+            Dict::Symbols { entries } => {
+                for symbol in entries {
+                    self.symbols.entry(symbol.frame.0).or_insert(symbol);
+                }
+            }
+            Dict::BuildIds { .. } => {}
+        }
+    }
+
+    fn named(&self, block: usize, event: Event) -> Fault {
+        let unknown = |id: u32| match id {
+            0 => "unknown".to_owned(),
+            id => format!("unknown#{id}"),
+        };
+        let object = self.objects.get(&event.object.0);
+        let kind = object.map_or(ObjectKind::Unknown, |object| object.kind).name();
+        let file = self.file(event.object.0);
+        let comm = self.comms.get(&event.comm.0).cloned();
+        let is_minor = !event.major && !event.failed;
+        Fault {
+            event,
+            block,
+            comm: comm.unwrap_or_else(|| unknown(event.comm.0)),
+            kind,
+            label: file.clone().unwrap_or_else(|| format!("[{kind}]")),
+            in_file: object.is_some() && file.is_some(),
+            file,
+            weight: if is_minor { self.one_in() } else { 1 },
+        }
+    }
+
+    /// Files have a path, and so has shared memory that others can open.
+    pub fn file(&self, id: u32) -> Option<String> {
+        match self.objects.get(&id) {
+            None => (id != 0).then(|| format!("unknown#{id}")),
+            Some(object) if object.path.is_empty() => None,
+            Some(object) if object.kind == ObjectKind::File || object.path.starts_with('/') => {
+                Some(object.path.clone())
+            }
+            Some(_) => None,
+        }
+    }
+
+    pub fn one_in(&self) -> u64 {
+        self.meta.as_ref().map_or(1, |meta| u64::from(meta.sample.max(1)))
+    }
+
+    pub fn page_size(&self) -> u64 {
+        let size = self
+            .meta
+            .as_ref()
+            .map_or(0, |meta| u64::from(meta.host.page_size));
+        if size == 0 { 4096 } else { size }
+    }
+
+    pub fn start_ns(&self) -> u64 {
+        let first = self.faults.iter().filter(|fault| fault.block == 0);
+        let first = first.map(|fault| fault.event.ts_ns).min().unwrap_or(0);
+        self.meta.as_ref().map_or(first, |meta| meta.start_ns)
+    }
+
+    pub fn end_ns(&self) -> u64 {
+        let ends = self
+            .faults
+            .iter()
+            .map(|fault| fault.event.ts_ns.saturating_add(fault.event.latency_ns));
+        let detached = self.totals.as_ref().map_or(0, |totals| totals.end_ns);
+        ends.max().unwrap_or(0).max(detached).max(self.start_ns())
+    }
+
+    /// What a fault that was open at the start is counted to as well.
+    pub fn since_ns(&self, ts_ns: u64) -> u64 {
+        ts_ns.saturating_sub(self.start_ns())
+    }
+}

@@ -1,0 +1,120 @@
+//! `events`: every row as it is in the trace, in CSV, and the same in JSON.
+
+use super::Checks;
+use crate::filters::Filter;
+use crate::table::{Cell, Expected, int, text};
+use crate::truth::{Fault, Trace};
+
+const HEADS: [&str; 22] = [
+    "ts_ns",
+    "latency_ns",
+    "pid",
+    "tid",
+    "comm",
+    "cpu",
+    "address",
+    "major",
+    "access",
+    "origin",
+    "retries",
+    "failed",
+    "ip",
+    "kind",
+    "file",
+    "file_offset",
+    "blocked_ns",
+    "runqueue_ns",
+    "reclaim_ns",
+    "lock_ns",
+    "query_id",
+    "stack_id",
+];
+
+pub fn events(trace: &Trace, filter: &Filter, checks: &mut Checks) {
+    let mut faults: Vec<&Fault> = trace
+        .faults
+        .iter()
+        .filter(|fault| (filter.passes)(fault))
+        .collect();
+    // Stable: what is equal stays in the order of the block.
+    faults.sort_by_key(|fault| (fault.block, fault.event.ts_ns, fault.event.pid, fault.event.tid));
+    let is_sampled = trace.one_in() > 1;
+    let mut heads = HEADS.to_vec();
+    heads.extend(is_sampled.then_some("weight"));
+    let rows = faults.iter().map(|fault| {
+        let mut row = row(fault, trace);
+        row.extend(is_sampled.then_some(int(fault.weight)));
+        row
+    });
+    let expected = Expected {
+        heads,
+        rows: rows.collect(),
+    };
+    let asked = ["events", "--format", "csv"];
+    let csv = checks.output(&asked);
+    checks.note(&asked, expected.compare_csv(&csv));
+    let asked = ["events", "--format", "json"];
+    let lines = checks.output(&asked);
+    checks.note(&asked, same_in_json(&csv, &lines));
+}
+
+fn row(fault: &Fault, trace: &Trace) -> Vec<Cell> {
+    let event = &fault.event;
+    let flag = |flag: bool| text(if flag { "true" } else { "false" });
+    let or_null = |number: u64| if number == 0 { Cell::Null } else { int(number) };
+    let parts = event.breakdown.map(|parts| {
+        [
+            parts.blocked_ns,
+            parts.runqueue_ns,
+            parts.reclaim_ns,
+            parts.lock_ns,
+        ]
+    });
+    let mut row = vec![
+        int(event.ts_ns),
+        int(event.latency_ns),
+        int(event.pid),
+        int(event.tid),
+        text(&fault.comm),
+        int(event.cpu),
+        int(event.address),
+        flag(fault.class() == "major"),
+        event.access.map_or(Cell::Null, |access| text(access.name())),
+        text(event.origin.name()),
+        int(event.retries),
+        flag(event.failed),
+        int(event.ip),
+        text(fault.kind),
+        fault.file.as_ref().map_or(Cell::Null, text),
+        if fault.in_file {
+            int(event.object_page * trace.page_size())
+        } else {
+            Cell::Null
+        },
+    ];
+    row.extend(parts.map_or(vec![Cell::Null; 4], |parts| parts.map(int).to_vec()));
+    row.extend([or_null(event.query.0), or_null(event.stack.0.into())]);
+    row
+}
+
+fn same_in_json(csv: &str, lines: &str) -> Result<(), String> {
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let heads = reader.headers().unwrap().clone();
+    let mut lines = lines.lines();
+    for record in reader.records() {
+        let line = lines.next().ok_or("fewer lines")?;
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        let written = |value: &serde_json::Value| match value {
+            serde_json::Value::Null => String::new(),
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let members: Vec<String> = heads.iter().map(|head| written(&object[head])).collect();
+        if record.unwrap().iter().ne(&members) || object.as_object().unwrap().len() != heads.len() {
+            return Err(format!("another row in CSV: {line}"));
+        }
+    }
+    lines
+        .next()
+        .map_or(Ok(()), |line| Err(format!("more lines: {line}")))
+}
