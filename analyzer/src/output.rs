@@ -14,6 +14,8 @@ pub struct Output {
     pub out: Box<dyn Write>,
     /// Size of the terminal, if it is one.
     pub terminal: Option<(usize, usize)>,
+    /// Whether it is one: only text is for it.
+    pub is_terminal: bool,
     /// Whether colour is welcome.
     pub colour: bool,
 }
@@ -45,9 +47,11 @@ impl Output {
             file.set_len(0)
                 .with_context(|| format!("{name} cannot be written"))?;
         }
+        let is_terminal = file.is_terminal();
         Ok(Self {
             out: Box::new(BufWriter::with_capacity(1 << 16, file)),
             terminal: None,
+            is_terminal,
             colour: false,
         })
     }
@@ -64,6 +68,7 @@ impl Output {
         Self {
             out: Box::new(BufWriter::with_capacity(1 << 16, stdout)),
             terminal: size.filter(|_| is_terminal),
+            is_terminal,
             colour: is_terminal && !plain,
         }
     }

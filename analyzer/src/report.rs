@@ -4,8 +4,9 @@
 use crate::class::Class;
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
-use crate::heat::collect::{Extent, Heat};
+use crate::heat::collect::Heat;
 use crate::heat::draw::{MARGIN_COLUMNS, Style};
+use crate::heat::show::Extent;
 use crate::histogram::precision;
 use crate::loss_words;
 use crate::notice;
