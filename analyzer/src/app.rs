@@ -1,11 +1,11 @@
 //! One request from open to flush. It decides nothing about numbers; it wires input, queries and output together.
 
+use crate::ask_heatmap::{self, heatmap};
 use crate::ask_queries::{FirstLook, filter_of_faults, first_look, with_queries};
-use crate::cli::{HeatOptions, QueryOptions, Request, StackOptions, Verb};
+use crate::cli::{QueryOptions, Request, StackOptions, Verb};
 use crate::diff;
 use crate::error::AnalyzeError;
-use crate::heat::collect::{Extent, Heat};
-use crate::heat::draw::{MARGIN_COLUMNS, Style};
+use crate::heat::draw::Style;
 use crate::heat::scale::{Spread, Weight};
 use crate::histogram::precision;
 use crate::input::{self, Input, Source};
@@ -34,11 +34,6 @@ use crate::text::escape;
 use crate::units::grouped;
 use crate::verify;
 use std::io::Write;
-
-/// Rows of a heatmap without a terminal.
-const PLAIN_ROWS: usize = 24;
-/// Rows and columns of heatmap data when none are given.
-const DATA_SIZE: (usize, usize) = (64, 128);
 
 /// How a request that was done ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +65,9 @@ fn look(request: &Request) -> anyhow::Result<()> {
     let mut input = source.input()?;
     let mut output = Output::open(request.output.as_deref(), input.identity)?;
     output.suit(request.format);
+    if let Verb::Heatmap(options) = request.verb {
+        ask_heatmap::check(options, &output)?;
+    }
     let request = &Request {
         filter: with_queries(request, &source)?,
         ..request.clone()
@@ -195,50 +193,6 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
     Ok(())
 }
 
-fn heatmap(
-    request: &Request,
-    options: HeatOptions,
-    input: Input,
-    output: &mut Output,
-) -> Result<(), AnalyzeError> {
-    let by_file = !request.filter.files.is_empty();
-    let mut heat = if by_file {
-        Heat::by_file()
-    } else {
-        Heat::by_address(options.range)
-    };
-    let session = read(request, input, &mut [&mut heat])?;
-    heat.settle();
-    say_warnings(&session, request.format, output)?;
-    if request.format != Format::Table {
-        let size = (
-            options.rows.unwrap_or(DATA_SIZE.0),
-            options.columns.unwrap_or(DATA_SIZE.1),
-        );
-        let table = heat.table(&session, &request.filter, size, options.weight);
-        table.write(request.format, None, &mut output.out)?;
-        return say_remarks(sampling::remark(&session), request, output);
-    }
-    let fitting_rows = output
-        .height()
-        .map_or(PLAIN_ROWS, |height| height.saturating_sub(8).clamp(8, 40));
-    let fitting_columns = output.width().saturating_sub(MARGIN_COLUMNS).max(10);
-    let extent = Extent {
-        size: (
-            options.rows.unwrap_or(fitting_rows),
-            options.columns.unwrap_or(fitting_columns),
-        ),
-        regions: options.regions,
-    };
-    let style = Style {
-        weight: options.weight,
-        spread: options.spread,
-        colour: output.colour,
-    };
-    heat.write_text(&session, &request.filter, extent, style, &mut output.out)?;
-    say_remarks(sampling::remark(&session), request, output)
-}
-
 fn stacks(
     request: &Request,
     options: StackOptions,
@@ -250,10 +204,7 @@ fn stacks(
     if options.folded {
         let tree = stacks.finish(&session, Base::Thread)?;
         warn(&session);
-        for remark in tree.remarks(options.weight) {
-            // Nothing can be done about a closed stderr.
-            let _ = writeln!(std::io::stderr(), "note: {remark}");
-        }
+        write_notes(tree.remarks(options.weight));
         return tree.write_folded(options.weight, &mut output.out);
     }
     let tree = stacks.finish(&session, Base::Function)?;
@@ -310,7 +261,11 @@ fn queries(
     Ok(())
 }
 
-fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Result<Session, AnalyzeError> {
+pub(crate) fn read(
+    request: &Request,
+    input: Input,
+    queries: &mut [&mut dyn Query],
+) -> Result<Session, AnalyzeError> {
     let session = read_all(request, input, queries);
     if let Ok(session) = &session
         && session.passed == 0
@@ -400,15 +355,21 @@ pub(crate) fn say_remarks(
     request: &Request,
     output: &mut Output,
 ) -> Result<(), AnalyzeError> {
+    if request.format != Format::Table {
+        write_notes(remarks);
+        return Ok(());
+    }
     for remark in remarks {
-        if request.format == Format::Table {
-            writeln!(output.out, "{}", escape(&remark))?;
-        } else {
-            // Nothing can be done about a closed stderr.
-            let _ = writeln!(std::io::stderr(), "note: {}", escape(&remark));
-        }
+        writeln!(output.out, "{}", escape(&remark))?;
     }
     Ok(())
+}
+
+pub(crate) fn write_notes(notes: impl IntoIterator<Item = String>) {
+    for note in notes {
+        // Nothing can be done about a closed stderr.
+        let _ = writeln!(std::io::stderr(), "note: {note}");
+    }
 }
 
 fn warn(session: &Session) {

@@ -2,7 +2,7 @@
 
 use crate::class::Class;
 use crate::filter::Filter;
-use crate::heat::scale::{Spread, Weight};
+use crate::heat::scale::Weight;
 use crate::order::Order;
 use crate::pattern::Pattern;
 use crate::query::percentiles::By;
@@ -11,12 +11,14 @@ use crate::stack_tree::prune::Limits;
 use crate::table::Format;
 use crate::units::{parse_address, parse_duration_ns};
 use clap::{Args, Parser, Subcommand};
+use heatmap::HeatOptions;
 use order::OrderArgs;
 use regions::RegionArgs;
 use std::path::PathBuf;
 use whole::{Repair, Whole};
 
 mod diff;
+pub mod heatmap;
 mod order;
 mod regions;
 mod sql;
@@ -63,13 +65,8 @@ enum VerbArgs {
         #[arg(long, value_enum, default_value_t)]
         by: By,
     },
-    /// Faults by time and address, or with --file by time and file offset
-    Heatmap {
-        #[command(flatten)]
-        plain: Plain,
-        #[command(flatten)]
-        heat: HeatArgs,
-    },
+    /// Faults by time and address, with --file by time and file offset, or by time and latency; also as a picture
+    Heatmap(heatmap::Heatmap),
     /// Which code faulted: user stacks as a tree, callers on top; for recordings made with pfrec --stacks
     Stacks {
         #[command(flatten)]
@@ -176,29 +173,6 @@ struct FilterArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Heatmap")]
-struct HeatArgs {
-    /// Only this part of the address space: 0x7f0000000000-0x7f0000100000
-    #[arg(long, value_name = "START-END", value_parser = address_range, conflicts_with = "file")]
-    address: Option<(u64, u64)>,
-    /// What a cell shows
-    #[arg(long, value_enum, default_value_t)]
-    weight: Weight,
-    /// How values are spread over the ten levels
-    #[arg(long, value_enum, default_value_t)]
-    scale: Spread,
-    /// Rows of cells [default: fits the terminal]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    rows: Option<u16>,
-    /// Columns of cells [default: fits the terminal]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    columns: Option<u16>,
-    /// Regions of the address space to show, most faults first
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=32))]
-    regions: u16,
-}
-
-#[derive(Debug, Args)]
 #[command(next_help_heading = "Stacks")]
 struct StackArgs {
     /// What makes a branch heavy
@@ -287,23 +261,6 @@ impl Verb {
     }
 }
 
-/// Options of `heatmap`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeatOptions {
-    /// First and last byte.
-    pub range: Option<(u64, u64)>,
-    /// What a cell shows.
-    pub weight: Weight,
-    /// Levels.
-    pub spread: Spread,
-    /// Rows, if given.
-    pub rows: Option<usize>,
-    /// Columns, if given.
-    pub columns: Option<usize>,
-    /// Regions to draw.
-    pub regions: usize,
-}
-
 /// Options of `queries`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryOptions {
@@ -360,9 +317,12 @@ impl Cli {
                 let asked = regions.into_options(&plain.filter.file)?;
                 (plain, Verb::Regions(asked))
             }
-            Some(VerbArgs::Heatmap { plain, heat }) => (plain, Verb::Heatmap(heat.into_options())),
             Some(VerbArgs::Sql(sql)) => sql.into_parts(),
             Some(VerbArgs::Diff(diff)) => diff.into_parts()?,
+            Some(VerbArgs::Heatmap(heatmap)) => {
+                let (plain, options) = heatmap.into_options()?;
+                (plain, Verb::Heatmap(options))
+            }
             Some(VerbArgs::Info(whole)) => return Ok(whole.into_request(Verb::Info)),
             Some(VerbArgs::Verify(whole)) => return whole.into_verify(),
             Some(VerbArgs::Repair(repair)) => return repair.into_request(),
@@ -473,19 +433,6 @@ impl QueryArgs {
             (Some(count), _) => QueryOptions::Slowest(count.into()),
             (None, Some(id)) => QueryOptions::Id(id),
             (None, None) => QueryOptions::Names,
-        }
-    }
-}
-
-impl HeatArgs {
-    fn into_options(self) -> HeatOptions {
-        HeatOptions {
-            range: self.address,
-            weight: self.weight,
-            spread: self.scale,
-            rows: self.rows.map(usize::from),
-            columns: self.columns.map(usize::from),
-            regions: usize::from(self.regions),
         }
     }
 }

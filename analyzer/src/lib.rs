@@ -2,6 +2,7 @@
 //! The binary `pfanalyze` is a thin shell around [`app::run`]; everything else is here so that tests can use it.
 
 pub mod app;
+pub mod ask_heatmap;
 pub mod ask_queries;
 pub mod breakdown;
 pub mod class;
@@ -24,6 +25,7 @@ pub mod output;
 pub mod page;
 pub mod pages;
 pub mod pattern;
+pub mod picture;
 pub mod progress;
 pub mod queries;
 pub mod query;

@@ -40,6 +40,8 @@ pub struct Output {
     pub out: Sink,
     /// Size of the terminal, if it is one.
     pub terminal: Option<(usize, usize)>,
+    /// Whether it is one: only text is for it.
+    pub is_terminal: bool,
     /// Whether colour is welcome.
     pub colour: bool,
 }
@@ -71,9 +73,11 @@ impl Output {
             file.set_len(0)
                 .with_context(|| format!("{name} cannot be written"))?;
         }
+        let is_terminal = file.is_terminal();
         Ok(Self {
             out: Sink::Plain(Box::new(BufWriter::with_capacity(1 << 16, file))),
             terminal: None,
+            is_terminal,
             colour: false,
         })
     }
@@ -98,6 +102,7 @@ impl Output {
         Self {
             out,
             terminal,
+            is_terminal,
             colour: is_terminal && !plain,
         }
     }

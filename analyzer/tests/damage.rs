@@ -9,9 +9,10 @@ use pf_formats::{
 };
 use pfanalyze::error::AnalyzeError;
 use pfanalyze::filter::Filter;
-use pfanalyze::heat::collect::{Extent, Heat};
+use pfanalyze::heat::collect::Heat;
 use pfanalyze::heat::draw::Style;
 use pfanalyze::heat::scale::{Spread, Weight};
+use pfanalyze::heat::show::Extent;
 use pfanalyze::notice;
 use pfanalyze::queries::each_row;
 use pfanalyze::query::events::Events;

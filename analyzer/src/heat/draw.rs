@@ -1,7 +1,7 @@
 //! A view as text: time to the right, places downwards, what one cell is, and what each level means.
 
 use crate::heat::scale::{Scale, Spread, Weight};
-use crate::heat::view::View;
+use crate::heat::view::{Rows, View};
 use crate::units::{bytes, duration, fixed};
 use std::io::{self, Write};
 
@@ -22,23 +22,18 @@ const PALETTE: [u8; 10] = [17, 18, 55, 90, 126, 161, 197, 203, 215, 228];
 /// Columns that are not cells: a label of 14, the right margin, the frame.
 pub const MARGIN_COLUMNS: usize = 14 + 3 + 12;
 
-/// Columns of a screen.
-const USUAL_WIDTH: usize = 80;
-
-/// Draws the view under `title`.
+/// Draws the view; the legend is broken at `width`.
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn draw(view: &View, title: &str, style: Style, out: &mut dyn Write) -> io::Result<()> {
+pub fn draw(view: &View, style: Style, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let weight = style.weight;
-    let scale = Scale::new(
-        view.cells.iter().flatten().map(|&cell| weight.of(cell)),
-        style.spread,
-    );
-    writeln!(out, "{title}")?;
-    for (row, (line, &total)) in view.cells.iter().zip(&view.row_totals).enumerate() {
+    let scale = Scale::of(view, weight, style.spread);
+    for row in view.rows_downwards() {
+        let line = view.cells.get(row).map(Vec::as_slice).unwrap_or_default();
+        let total = view.row_totals.get(row).copied().unwrap_or_default();
         let levels: Vec<Option<usize>> = line.iter().map(|&cell| scale.level(weight.of(cell))).collect();
-        let label = format!("{:#x}", view.row_byte(row));
+        let label = view.row_label(row);
         let margin = if total.count == 0 {
             String::new()
         } else {
@@ -50,32 +45,31 @@ pub fn draw(view: &View, title: &str, style: Style, out: &mut dyn Write) -> io::
             format!("{label:>14} |{}| {margin:>10}", paint(&levels, style.colour)).trim_end()
         )?;
     }
-    let columns = view.cells.first().map_or(0, Vec::len);
-    let (ruler, labels) = time_axis(view, columns);
+    let (ruler, labels) = time_axis(view, view.columns());
     writeln!(out, "{:>14} +{ruler}+", "")?;
     writeln!(out, "{:>14}  {labels}", "")?;
-    let cell = format!(
-        "one cell: {} x {}",
-        duration(view.column_ns),
-        bytes(view.row_bytes)
-    );
+    let time = duration(view.column_ns);
+    let cell = match view.rows {
+        Rows::Bytes { step, .. } => format!("one cell: {time} x {}", bytes(step)),
+        Rows::Latency { .. } => format!("one cell: {time}, from its latency to that above"),
+    };
     writeln!(
         out,
         "{cell}; blank: none; at least this {} per cell:",
         noun(weight)
     )?;
-    let legend: Vec<String> = scale
-        .legend(weight)
-        .map(|(level, bound)| format!("{}={bound}", paint(&[Some(level)], style.colour)))
-        .collect();
-    // As wide as the picture, if that is possible.
-    let plain: usize = scale.legend(weight).map(|(_, bound)| bound.len() + 4).sum();
-    let gap = if plain > (columns + MARGIN_COLUMNS).max(USUAL_WIDTH) {
-        " "
-    } else {
-        "  "
-    };
-    writeln!(out, "{gap}{}", legend.join(gap))
+    let mut line = String::new();
+    let mut used = 0;
+    for (level, bound) in scale.legend(weight) {
+        let length = bound.chars().count() + 4;
+        if used > 0 && used + length > width {
+            writeln!(out, "{line}")?;
+            (line, used) = (String::new(), 0);
+        }
+        line.push_str(&format!("  {}={bound}", paint(&[Some(level)], style.colour)));
+        used += length;
+    }
+    writeln!(out, "{line}")
 }
 
 fn noun(weight: Weight) -> &'static str {
@@ -142,6 +136,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::heat::grid::{Cell, Grid};
+    use crate::heat::view::{Ask, Unit, Zoom};
 
     fn drawn(colour: bool) -> String {
         let mut grid = Grid::new(u64::MAX);
@@ -150,16 +145,23 @@ mod tests {
                 grid.add(i * 1_000_000_000, i, Cell::of(1_000, 1));
             }
         }
-        let view = View::new(&grid, &grid.regions()[0], (0, 4_000_000_000), (4, 15), 4096, None);
+        let ask = Ask {
+            window_ns: (0, 4_000_000_000),
+            pages: None,
+            size: (4, 15),
+            unit: Unit::Pages(4096),
+            zoom: Zoom::OFF,
+        };
+        let view = View::new(&grid, &grid.regions()[0], &ask);
         let mut out = Vec::new();
         draw(
             &view,
-            "title",
             Style {
                 weight: Weight::Count,
                 spread: Spread::Log,
                 colour,
             },
+            80,
             &mut out,
         )
         .unwrap();
@@ -168,9 +170,7 @@ mod tests {
 
     #[test]
     fn a_heatmap_has_axes_totals_and_a_scale() {
-        let expected = "\
-title
-           0x0 |0              |          1
+        let expected = "           0x0 |0              |          1
         0x1000 |   1           |          2
         0x2000 |       2       |          3
         0x3000 |           3   |          4

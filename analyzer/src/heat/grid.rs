@@ -5,12 +5,12 @@
 use crate::heat::window::Bins;
 use polars::prelude::PlHashMap;
 
-/// Time bins over the whole recording.
-const TIME_BINS: u64 = 1024;
+/// Time bins over the whole recording: a part that is zoomed into still has enough.
+const TIME_BINS: u64 = 4096;
 /// Page bins of one region.
-const PAGE_BINS: u64 = 512;
-/// A region is not made coarser than this to save memory; time is, instead.
-const FEWEST_PAGE_BINS: u64 = 32;
+const PAGE_BINS: u64 = 1024;
+/// Time bins for one page bin, about what a picture has: what has more than its part becomes coarser first.
+const TIMES_PER_PAGE: u64 = 3;
 /// Cells of all regions together: about 20 MB.
 const MAX_CELLS: usize = 1 << 18;
 /// Regions; more are joined with their nearest neighbour.
@@ -312,19 +312,19 @@ impl Grid {
         self.cells
     }
 
-    /// Makes the region with the most cells half as fine, or time when places are coarse already; false when nothing
-    /// can become coarser.
+    /// Makes the region with the most page bins half as fine, or time; false when nothing can become coarser.
     pub fn coarsen(&mut self) -> bool {
-        let has_times = self
+        let times = self
             .regions
             .iter()
-            .any(|region| region.cells.keys().any(|&(time, _)| time > 0));
-        let fewest = if has_times { FEWEST_PAGE_BINS } else { 1 };
+            .flat_map(|region| region.cells.keys().map(|&(time, _)| time));
+        let times = times.max().map_or(0, |last| last.saturating_add(1));
         let largest = self.regions.iter_mut().max_by_key(|region| region.page_bins());
-        match largest.filter(|region| region.page_bins() > fewest) {
-            Some(region) => region.rebin(0, 1),
-            None if has_times => self.coarsen_time(1),
-            None => return false,
+        let pages = largest.as_ref().map_or(0, |region| region.page_bins());
+        match largest.filter(|_| pages > 1) {
+            Some(region) if times <= 1 || pages.saturating_mul(TIMES_PER_PAGE) >= times => region.rebin(0, 1),
+            _ if times > 1 => self.coarsen_time(1),
+            _ => return false,
         }
         self.count_cells();
         true

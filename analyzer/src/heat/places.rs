@@ -23,6 +23,8 @@ pub enum Key {
     File(String),
     /// A process: pages are addresses.
     Process(u32),
+    /// Everything: pages are steps of [`crate::heat::latency`].
+    Latency,
 }
 
 /// A file or an address space.
@@ -109,7 +111,7 @@ impl Places {
             self.forget_lighter_half();
         }
         let gap_pages = match key {
-            Key::File(_) => u64::MAX,
+            Key::File(_) | Key::Latency => u64::MAX,
             Key::Process(_) => self.gap_pages,
         };
         let slot = self.places.len();

@@ -1,6 +1,7 @@
 //! From values to ten levels and back to words for the legend.
 
 use crate::heat::grid::Cell;
+use crate::heat::view::View;
 use crate::units::{grouped, short_count, short_duration};
 
 /// What a cell shows.
@@ -72,6 +73,12 @@ pub struct Scale {
 }
 
 impl Scale {
+    /// For the cells of a view.
+    #[must_use]
+    pub fn of(view: &View, weight: Weight, spread: Spread) -> Self {
+        Self::new(view.cells.iter().flatten().map(|&cell| weight.of(cell)), spread)
+    }
+
     /// Ten levels, or fewer when there are fewer different values, between the smallest and the largest value above 0.
     #[must_use]
     pub fn new(values: impl Iterator<Item = u64>, spread: Spread) -> Self {
