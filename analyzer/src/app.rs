@@ -1,7 +1,8 @@
 //! One request from open to flush. It decides nothing about numbers; it wires input, queries and output together.
 
 use crate::ask_queries::{FirstLook, filter_of_faults, first_look, with_queries};
-use crate::cli::{HeatOptions, QueryOptions, Request, StackOptions, Verb};
+use crate::ask_timeline::look_at_time;
+use crate::cli::{HeatOptions, QueryOptions, Request, StackOptions, TimelineOptions, Verb};
 use crate::error::AnalyzeError;
 use crate::heat::collect::{Extent, Heat};
 use crate::heat::draw::{MARGIN_COLUMNS, Style};
@@ -14,12 +15,15 @@ use crate::progress::Progress;
 use crate::query::events::Events;
 use crate::query::files::Files;
 use crate::query::info::{self, shell_words};
+use crate::query::memory::Memory;
+use crate::query::memory_words::Answer;
 use crate::query::percentiles::Percentiles;
 use crate::query::queries::{LEGEND, NARROW, Queries};
 use crate::query::single::Singles;
 use crate::query::single_words;
 use crate::query::stacks::{Base, Stacks, hidden_in_words};
 use crate::query::threads::Threads;
+use crate::query::timeline_words::{self, Found};
 use crate::repair;
 use crate::report::{Layout, Report};
 use crate::sampling;
@@ -58,7 +62,8 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
 /// The verbs that look at events.
 fn look(request: &Request) -> anyhow::Result<()> {
     let reads_rows_first = !request.queries.is_empty() || matches!(request.verb, Verb::Queries(_));
-    let source = Source::open(&request.trace, reads_rows_first)?;
+    let reads_again = reads_rows_first || matches!(request.verb, Verb::Timeline(_));
+    let source = Source::open(&request.trace, reads_again)?;
     let mut input = source.input()?;
     let mut output = Output::open(request.output.as_deref(), input.identity)?;
     let request = &Request {
@@ -68,6 +73,9 @@ fn look(request: &Request) -> anyhow::Result<()> {
     let done = if let Verb::Queries(options) = request.verb {
         let look = first_look(&request.filter, options, &source)?;
         queries(request, options, look, source.input()?, &mut output)
+    } else if let Verb::Timeline(options) = request.verb {
+        let (found, session) = look_at_time(request, options, &source)?;
+        timeline(request, options, &found, &session, &mut output)
     } else {
         if reads_rows_first {
             input = source.input()?;
@@ -140,10 +148,23 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             }
             say_remarks(sampling::remark(&session), request, output)?;
         }
-        // It has two looks at the trace; the others none at events.
-        Verb::Queries(_) | Verb::Verify | Verb::Repair => {}
+        // These have several looks at the trace, or none at events.
+        Verb::Queries(_) | Verb::Timeline(_) | Verb::Verify | Verb::Repair => {}
         Verb::Stacks(options) => stacks(request, options, input, output)?,
         Verb::Heatmap(options) => heatmap(request, options, input, output)?,
+        Verb::Memory(options) => {
+            let mut memory = Memory::default();
+            let session = read(request, input, &mut [&mut memory])?;
+            say_warnings(&session, request.format, output)?;
+            let answer = Answer {
+                memory: &memory,
+                session: &session,
+                filter: &request.filter,
+                memory_bytes: options.memory_bytes,
+            };
+            answer.write(options.part, request.format, output.width(), &mut output.out)?;
+            say_remarks(sampling::remark(&session), request, output)?;
+        }
         Verb::Events => {
             let mut events = Events::new(request.format, &mut output.out);
             let session = read(request, input, &mut [&mut events])?;
@@ -239,6 +260,25 @@ fn stacks(
     say_remarks(remarks, request, output)
 }
 
+fn timeline(
+    request: &Request,
+    options: TimelineOptions,
+    found: &Found,
+    session: &Session,
+    output: &mut Output,
+) -> Result<(), AnalyzeError> {
+    say_warnings(session, request.format, output)?;
+    let answer = timeline_words::Answer {
+        found,
+        session,
+        filter: &request.filter,
+    };
+    answer.write(options.part, request.format, output.width(), &mut output.out)?;
+    say_remarks(sampling::remark(session), request, output)?;
+    output.out.flush()?;
+    Ok(())
+}
+
 fn queries(
     request: &Request,
     options: QueryOptions,
@@ -283,7 +323,11 @@ fn queries(
     Ok(())
 }
 
-fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Result<Session, AnalyzeError> {
+pub(crate) fn read(
+    request: &Request,
+    input: Input,
+    queries: &mut [&mut dyn Query],
+) -> Result<Session, AnalyzeError> {
     let session = read_all(request, input, queries);
     if let Ok(session) = &session
         && session.passed == 0
@@ -297,7 +341,7 @@ fn read(request: &Request, input: Input, queries: &mut [&mut dyn Query]) -> Resu
     session
 }
 
-fn read_all(
+pub(crate) fn read_all(
     request: &Request,
     input: Input,
     queries: &mut [&mut dyn Query],

@@ -4,14 +4,21 @@ use crate::class::Class;
 use crate::filter::Filter;
 use crate::heat::scale::{Spread, Weight};
 use crate::pattern::Pattern;
+use crate::query::memory_words::Part as MemoryPart;
 use crate::query::percentiles::By;
+use crate::query::timeline_words::Part as TimelinePart;
 use crate::stack_tree::prune::Limits;
+use crate::stalls::Least;
 use crate::table::Format;
 use crate::units::{parse_address, parse_duration_ns};
 use clap::{Args, Parser, Subcommand};
+use memory::MemoryArgs;
 use std::path::PathBuf;
+use timeline::TimelineArgs;
 use whole::{Repair, Whole};
 
+mod memory;
+mod timeline;
 mod whole;
 
 /// Replays a page-fault trace recorded by pfrec: who waited, on what, for how long.
@@ -70,6 +77,20 @@ enum VerbArgs {
         plain: Plain,
         #[command(flatten)]
         queries: QueryArgs,
+    },
+    /// Rates, waits and waiting threads over time, and stalls: when many threads were inside a fault at once
+    Timeline {
+        #[command(flatten)]
+        plain: Plain,
+        #[command(flatten)]
+        timeline: TimelineArgs,
+    },
+    /// Pages faulted again: what was read twice, and what more memory would have avoided
+    Memory {
+        #[command(flatten)]
+        plain: Plain,
+        #[command(flatten)]
+        memory: MemoryArgs,
     },
     /// One line per fault, sorted by time within each block of up to 65,536 events
     Events(Plain),
@@ -225,6 +246,8 @@ pub enum Verb {
     Heatmap(HeatOptions),
     Stacks(StackOptions),
     Queries(QueryOptions),
+    Timeline(TimelineOptions),
+    Memory(MemoryOptions),
     Events,
     Info,
     Verify,
@@ -257,6 +280,28 @@ pub enum QueryOptions {
     Slowest(usize),
     /// One query.
     Id(u64),
+}
+
+/// Options of `timeline`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimelineOptions {
+    /// Length of an interval, if given.
+    pub interval_ns: Option<u64>,
+    /// What makes a stall.
+    pub least: Least,
+    /// Stalls to tell of.
+    pub stalls: usize,
+    /// This table alone.
+    pub part: Option<TimelinePart>,
+}
+
+/// Options of `memory`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryOptions {
+    /// This table alone.
+    pub part: Option<MemoryPart>,
+    /// How much memory there was, if that is known.
+    pub memory_bytes: Option<u64>,
 }
 
 /// Options of `stacks`.
@@ -299,6 +344,8 @@ impl Cli {
                 (plain, Verb::Stacks(options))
             }
             Some(VerbArgs::Queries { plain, queries }) => (plain, Verb::Queries(queries.into_options())),
+            Some(VerbArgs::Timeline { plain, timeline }) => (plain, Verb::Timeline(timeline.into_options())),
+            Some(VerbArgs::Memory { plain, memory }) => (plain, Verb::Memory(memory.into_options())),
             Some(VerbArgs::Heatmap { plain, heat }) => (plain, Verb::Heatmap(heat.into_options())),
             Some(VerbArgs::Info(whole)) => return Ok(whole.into_request(Verb::Info)),
             Some(VerbArgs::Verify(whole)) => return whole.into_verify(),
@@ -539,6 +586,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stall_is_half_of_the_threads_unless_something_else_is_said() {
+        let least = |arguments: &[&str]| {
+            let verb = request(&[&["timeline", "t"], arguments].concat()).unwrap().verb;
+            let Verb::Timeline(options) = verb else {
+                panic!("{verb:?}")
+            };
+            options.least
+        };
+        assert_eq!(least(&[]), Least::Percent(50));
+        assert_eq!(least(&["--share", "75"]), Least::Percent(75));
+        assert_eq!(least(&["--threads", "3"]), Least::Threads(3));
+    }
+
+    #[test]
     fn contradictions_are_usage_errors() {
         for wrong in [
             &["t", "--major", "--minor"][..],
@@ -558,6 +619,11 @@ mod tests {
             &["stacks", "t", "--min-percent", "."],
             &["stacks", "t", "--depth", "0"],
             &["--pid", "3", "threads", "t"],
+            &["timeline", "t", "--interval", "0"],
+            &["timeline", "t", "--threads", "0"],
+            &["timeline", "t", "--threads", "2", "--share", "50%"],
+            &["timeline", "t", "--share", "101%"],
+            &["memory", "t", "--memory", "much"],
             &["verify", "t", "--format", "csv"],
             &["verify", "t", "--pid", "3"],
             &["repair", "t"],

@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod ask_queries;
+pub mod ask_timeline;
 pub mod breakdown;
 pub mod class;
 pub mod cli;
@@ -22,6 +23,7 @@ pub mod pattern;
 pub mod progress;
 pub mod queries;
 pub mod query;
+pub mod refaults;
 pub mod repair;
 pub mod report;
 pub mod sampling;
@@ -30,6 +32,7 @@ pub mod schema;
 pub mod session;
 pub mod stack_dict;
 pub mod stack_tree;
+pub mod stalls;
 pub mod table;
 pub mod text;
 pub mod units;
