@@ -2,7 +2,8 @@
 
 use crate::ask_heatmap::{self, heatmap};
 use crate::ask_queries::{FirstLook, filter_of_faults, first_look, with_queries};
-use crate::cli::{QueryOptions, Request, StackOptions, Verb};
+use crate::ask_timeline::look_at_time;
+use crate::cli::{QueryOptions, Request, StackOptions, TimelineOptions, Verb};
 use crate::diff;
 use crate::error::AnalyzeError;
 use crate::heat::draw::Style;
@@ -16,6 +17,8 @@ use crate::progress::Progress;
 use crate::query::events::Events;
 use crate::query::files::{self, Files};
 use crate::query::info::{self, shell_words};
+use crate::query::memory::Memory;
+use crate::query::memory_words::Answer;
 use crate::query::percentiles::Percentiles;
 use crate::query::queries::{LEGEND, NARROW, Queries};
 use crate::query::regions::{self, Regions};
@@ -23,6 +26,7 @@ use crate::query::single::Singles;
 use crate::query::single_words;
 use crate::query::stacks::{Base, Stacks, hidden_in_words};
 use crate::query::threads::{self, Threads};
+use crate::query::timeline_words::{self, Found};
 use crate::repair;
 use crate::report::{Layout, Report};
 use crate::sampling;
@@ -61,7 +65,8 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
 /// The verbs that look at events.
 fn look(request: &Request) -> anyhow::Result<()> {
     let reads_rows_first = !request.queries.is_empty() || matches!(request.verb, Verb::Queries(_));
-    let source = Source::open(&request.trace, reads_rows_first)?;
+    let reads_again = reads_rows_first || matches!(request.verb, Verb::Timeline(_));
+    let source = Source::open(&request.trace, reads_again)?;
     let mut input = source.input()?;
     let mut output = Output::open(request.output.as_deref(), input.identity)?;
     output.suit(request.format);
@@ -75,6 +80,9 @@ fn look(request: &Request) -> anyhow::Result<()> {
     let done = if let Verb::Queries(options) = request.verb {
         let look = first_look(&request.filter, options, &source)?;
         queries(request, options, look, source.input()?, &mut output)
+    } else if let Verb::Timeline(options) = request.verb {
+        let (found, session) = look_at_time(request, options, &source)?;
+        timeline(request, options, &found, &session, &mut output)
     } else {
         if reads_rows_first {
             input = source.input()?;
@@ -158,7 +166,8 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             say_remarks(sampling::remark(&session), request, output)?;
         }
         // They have looks of their own.
-        Verb::Queries(_) | Verb::Sql(_) | Verb::Diff(_) | Verb::Verify | Verb::Repair => {}
+        Verb::Queries(_) | Verb::Timeline(_) | Verb::Sql(_) | Verb::Diff(_) | Verb::Verify | Verb::Repair => {
+        }
         Verb::Stacks(options) => stacks(request, options, input, output)?,
         Verb::Heatmap(options) => heatmap(request, options, input, output)?,
         Verb::Regions(ref asked) => {
@@ -174,6 +183,20 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             )?;
             let remarks = parts.remarks().into_iter().chain(for_width);
             say_remarks(remarks.chain(sampling::remark(&session)), request, output)?;
+        }
+        Verb::Memory(options) => {
+            let mut memory = Memory::default();
+            let session = read(request, input, &mut [&mut memory])?;
+            say_warnings(&session, request.format, output)?;
+            let answer = Answer {
+                memory: &memory,
+                session: &session,
+                filter: &request.filter,
+                memory_bytes: options.memory_bytes,
+            };
+            let (order, width) = (&request.order, output.width());
+            answer.write(options.part, request.format, order, width, &mut output.out)?;
+            say_remarks(sampling::remark(&session), request, output)?;
         }
         Verb::Events => {
             let width = output.terminal.map(|_| output.width());
@@ -222,6 +245,25 @@ fn stacks(
         .chain(tree.remarks(options.weight))
         .chain(sampling::remark(&session));
     say_remarks(remarks, request, output)
+}
+
+fn timeline(
+    request: &Request,
+    options: TimelineOptions,
+    found: &Found,
+    session: &Session,
+    output: &mut Output,
+) -> Result<(), AnalyzeError> {
+    say_warnings(session, request.format, output)?;
+    let answer = timeline_words::Answer {
+        found,
+        session,
+        filter: &request.filter,
+    };
+    answer.write(options.part, request.format, output.width(), &mut output.out)?;
+    say_remarks(sampling::remark(session), request, output)?;
+    output.out.flush()?;
+    Ok(())
 }
 
 fn queries(

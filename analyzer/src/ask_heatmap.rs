@@ -103,7 +103,8 @@ pub fn heatmap(
                 colour: false,
             };
             let extent = extent((PLAIN_ROWS, output.width().saturating_sub(MARGIN_COLUMNS).max(10)));
-            let mut page = Page::new(&mut output.out, output.width(), true);
+            let width = output.width();
+            let mut page = Page::new(&mut output.out, width, true);
             page.drawing(|out| heat.write_text(&session, filter, extent, style, out))?;
         }
     }

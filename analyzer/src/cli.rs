@@ -5,23 +5,30 @@ use crate::filter::Filter;
 use crate::heat::scale::Weight;
 use crate::order::Order;
 use crate::pattern::Pattern;
+use crate::query::memory_words::Part as MemoryPart;
 use crate::query::percentiles::By;
+use crate::query::timeline_words::Part as TimelinePart;
 use crate::regions::source::Asked;
 use crate::stack_tree::prune::Limits;
+use crate::stalls::Least;
 use crate::table::Format;
 use crate::units::{parse_address, parse_duration_ns};
 use clap::{Args, Parser, Subcommand};
 use heatmap::HeatOptions;
+use memory::MemoryArgs;
 use order::OrderArgs;
 use regions::RegionArgs;
 use std::path::PathBuf;
+use timeline::TimelineArgs;
 use whole::{Repair, Whole};
 
 mod diff;
 pub mod heatmap;
+mod memory;
 mod order;
 mod regions;
 mod sql;
+mod timeline;
 mod whole;
 
 /// Replays a page-fault trace recorded by pfrec: who waited, on what, for how long.
@@ -93,6 +100,20 @@ enum VerbArgs {
         plain: Plain,
         #[command(flatten)]
         regions: RegionArgs,
+    },
+    /// Rates, waits and waiting threads over time, and stalls: when many threads were inside a fault at once
+    Timeline {
+        #[command(flatten)]
+        plain: Plain,
+        #[command(flatten)]
+        timeline: TimelineArgs,
+    },
+    /// Pages faulted again: what was read twice, and what more memory would have avoided
+    Memory {
+        #[command(flatten)]
+        plain: Plain,
+        #[command(flatten)]
+        memory: MemoryArgs,
     },
     /// One line per fault, sorted by time within each block of up to 65,536 events
     Events(Plain),
@@ -234,6 +255,8 @@ pub enum Verb {
     Stacks(StackOptions),
     Queries(QueryOptions),
     Regions(Asked),
+    Timeline(TimelineOptions),
+    Memory(MemoryOptions),
     Events,
     Sql(crate::sql::Options),
     Diff(crate::diff::Options),
@@ -251,6 +274,8 @@ impl Verb {
                 | Self::Heatmap(_)
                 | Self::Stacks(_)
                 | Self::Queries(QueryOptions::Slowest(_) | QueryOptions::Id(_))
+                | Self::Timeline(_)
+                | Self::Memory(MemoryOptions { part: None, .. })
                 | Self::Events
                 | Self::Sql(_)
                 | Self::Diff(_)
@@ -270,6 +295,28 @@ pub enum QueryOptions {
     Slowest(usize),
     /// One query.
     Id(u64),
+}
+
+/// Options of `timeline`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimelineOptions {
+    /// Length of an interval, if given.
+    pub interval_ns: Option<u64>,
+    /// What makes a stall.
+    pub least: Least,
+    /// Stalls to tell of.
+    pub stalls: usize,
+    /// This table alone.
+    pub part: Option<TimelinePart>,
+}
+
+/// Options of `memory`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryOptions {
+    /// This table alone.
+    pub part: Option<MemoryPart>,
+    /// How much memory there was, if that is known.
+    pub memory_bytes: Option<u64>,
 }
 
 /// Options of `stacks`.
@@ -323,6 +370,8 @@ impl Cli {
                 let (plain, options) = heatmap.into_options()?;
                 (plain, Verb::Heatmap(options))
             }
+            Some(VerbArgs::Timeline { plain, timeline }) => (plain, Verb::Timeline(timeline.into_options())),
+            Some(VerbArgs::Memory { plain, memory }) => (plain, Verb::Memory(memory.into_options())),
             Some(VerbArgs::Info(whole)) => return Ok(whole.into_request(Verb::Info)),
             Some(VerbArgs::Verify(whole)) => return whole.into_verify(),
             Some(VerbArgs::Repair(repair)) => return repair.into_request(),
@@ -556,6 +605,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stall_is_half_of_the_threads_unless_something_else_is_said() {
+        let least = |arguments: &[&str]| {
+            let verb = request(&[&["timeline", "t"], arguments].concat()).unwrap().verb;
+            let Verb::Timeline(options) = verb else {
+                panic!("{verb:?}")
+            };
+            options.least
+        };
+        assert_eq!(least(&[]), Least::Percent(50));
+        assert_eq!(least(&["--share", "75"]), Least::Percent(75));
+        assert_eq!(least(&["--threads", "3"]), Least::Threads(3));
+    }
+
+    #[test]
     fn contradictions_are_usage_errors() {
         for wrong in [
             &["t", "--major", "--minor"][..],
@@ -575,6 +638,11 @@ mod tests {
             &["stacks", "t", "--min-percent", "."],
             &["stacks", "t", "--depth", "0"],
             &["--pid", "3", "threads", "t"],
+            &["timeline", "t", "--interval", "0"],
+            &["timeline", "t", "--threads", "0"],
+            &["timeline", "t", "--threads", "2", "--share", "50%"],
+            &["timeline", "t", "--share", "101%"],
+            &["memory", "t", "--memory", "much"],
             &["verify", "t", "--format", "csv"],
             &["verify", "t", "--pid", "3"],
             &["repair", "t"],

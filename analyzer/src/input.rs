@@ -85,7 +85,7 @@ impl Source {
             });
             let copy = copied.map_err(|error| {
                 anyhow::anyhow!(
-                    "queries are read twice, and the copy of the input in {} failed: {error}; give a file, or set TMPDIR",
+                    "this reads the input more than once, and the copy of the input in {} failed: {error}; give a file, or set TMPDIR",
                     std::env::temp_dir().display()
                 )
             })?;

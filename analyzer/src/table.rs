@@ -3,7 +3,7 @@
 use crate::error::AnalyzeError;
 use crate::markdown;
 use crate::text::{escape, json_text, keep_end, keep_start, width};
-use crate::units::{bytes, fixed, grouped};
+use crate::units::{bytes, duration, fixed, grouped};
 use std::io::Write;
 
 /// How results are written.
@@ -48,8 +48,12 @@ pub enum Value {
     Us(u64),
     /// Seconds, from nanoseconds.
     Seconds(u64),
-    /// A size: in the unit that suits it in tables, in bytes for programs.
+    /// A size in binary units for people, in bytes for programs.
     Bytes(u64),
+    /// In the unit that suits it for people, in nanoseconds for programs.
+    Duration(u64),
+    /// A number in thousandths: one decimal in tables.
+    Decimal(u64),
     /// A share in percent; nothing of nothing is nothing.
     Percent {
         /// How much.
@@ -98,6 +102,8 @@ impl Value {
             Self::Us(ns) => fixed(*ns, 1_000, 1),
             Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 6),
             Self::Bytes(size) => bytes(*size),
+            Self::Duration(ns) => duration(*ns),
+            Self::Decimal(thousandths) => fixed(*thousandths, 1_000, 1),
             Self::Percent { part, whole } => hundredfold(*part, *whole, 1),
             Self::Address(address) => format!("{address:#x}"),
             Self::Negative(number) => format!("-{}", grouped(*number)),
@@ -117,12 +123,15 @@ impl Value {
         match self {
             Self::Null => String::new(),
             Self::Text(text) | Self::Prose(text) => text.clone(),
-            Self::Id(number) | Self::Count(number) | Self::Bytes(number) | Self::Address(number) => {
-                number.to_string()
-            }
+            Self::Id(number)
+            | Self::Count(number)
+            | Self::Bytes(number)
+            | Self::Duration(number)
+            | Self::Address(number) => number.to_string(),
             Self::Ms(ns) => fixed(*ns, 1_000_000, 6),
             Self::Us(ns) => fixed(*ns, 1_000, 3),
             Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 9),
+            Self::Decimal(thousandths) => fixed(*thousandths, 1_000, 3),
             Self::Percent { part, whole } => hundredfold(*part, *whole, 3),
             Self::Flag(flag) => flag.to_string(),
             Self::Negative(number) => format!("-{number}"),

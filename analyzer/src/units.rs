@@ -44,6 +44,44 @@ fn decimal_times(number: &str, unit_ns: u64) -> Option<u64> {
     Some(total)
 }
 
+/// Parses `4096`, `512K`, `1.5GiB` into bytes; units are powers of 1024.
+///
+/// # Errors
+/// One line that says what a right value looks like.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let trimmed = text.trim();
+    let split = trimmed
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(trimmed.len());
+    let (number, suffix) = trimmed.split_at(split);
+    let shift = match suffix.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => {
+            return Err(format!(
+                "'{text}' is not a size: give a number of bytes, or one with K, M, G or T"
+            ));
+        }
+    };
+    // Three digits of a fraction are enough.
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let thousandths: String = fraction.chars().chain("000".chars()).take(3).collect();
+    let size = || {
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+        let thousandths: u64 = thousandths.parse().ok()?;
+        let part = (thousandths << shift) / 1_000;
+        whole.checked_mul(1 << shift)?.checked_add(part)
+    };
+    let is_number = !whole.is_empty() || !fraction.is_empty();
+    is_number
+        .then(size)
+        .flatten()
+        .ok_or_else(|| format!("'{text}' is not a size: give a number such as 512M"))
+}
+
 /// Parses `0x7f00…` or a decimal address.
 ///
 /// # Errors
@@ -222,6 +260,17 @@ mod tests {
             "20000000000s",
         ] {
             assert!(parse_duration_ns(bad, 1_000).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_in_powers_of_1024() {
+        assert_eq!(parse_bytes("4096"), Ok(4_096));
+        assert_eq!(parse_bytes("96M"), Ok(96 << 20));
+        assert_eq!(parse_bytes(" 1.5 GiB"), Ok(3 << 29));
+        assert_eq!(parse_bytes(".5k"), Ok(512));
+        for bad in ["", ".", "M", "-1", "1e3", "1.2.3", "5 pages", "99999999999T"] {
+            assert!(parse_bytes(bad).is_err(), "{bad}");
         }
     }
 

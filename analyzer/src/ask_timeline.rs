@@ -1,0 +1,89 @@
+//! The verb `timeline`: three looks at the trace, and what they found together.
+
+use crate::app::{read, read_all};
+use crate::cli::{Request, TimelineOptions};
+use crate::error::AnalyzeError;
+use crate::filter::Filter;
+use crate::input::Source;
+use crate::query::timeline_words::Found;
+use crate::session::Session;
+use crate::stalls::first_look::FirstLook;
+use crate::stalls::inside::Insides;
+use crate::stalls::intervals::{Intervals, MOST, round_width_ns};
+use crate::stalls::sweep::Sweep;
+use crate::units::{duration, grouped};
+
+/// Looks for everything.
+///
+/// # Errors
+/// I/O errors of the input, or more intervals than are kept.
+pub fn look_at_time(
+    request: &Request,
+    options: TimelineOptions,
+    source: &Source,
+) -> anyhow::Result<(Found, Session)> {
+    let mut first = FirstLook::default();
+    let session = read(request, source.input()?, &mut [&mut first])?;
+    let mut sweep = sweep_after(first, &request.filter, options, &session)?;
+    let session = read_all(request, source.input()?, &mut [&mut sweep])?;
+    let (mut found, insides) = found_by(sweep, options);
+    if let Some(mut insides) = insides {
+        read_all(request, source.input()?, &mut [&mut insides])?;
+        found.stalls = insides.finish();
+    }
+    Ok((found, session))
+}
+
+/// What the second look is to do.
+///
+/// # Errors
+/// More intervals than are kept.
+pub fn sweep_after(
+    first: FirstLook,
+    filter: &Filter,
+    options: TimelineOptions,
+    session: &Session,
+) -> Result<Sweep, AnalyzeError> {
+    let (begin_ns, end_ns) = filter.window_ns(session);
+    let time_ns = end_ns - begin_ns;
+    let width_ns = options.interval_ns.unwrap_or_else(|| round_width_ns(time_ns));
+    let intervals = Intervals::new(begin_ns, end_ns, width_ns).ok_or_else(|| {
+        AnalyzeError::Unanswerable(format!(
+            "intervals of {} are too short for {}: {} of them are the most, so give --interval {} or more, or --from and --to",
+            duration(width_ns),
+            duration(time_ns),
+            grouped(MOST),
+            duration(time_ns.div_ceil(MOST)).replace(' ', "")
+        ))
+    })?;
+    Ok(Sweep::new(
+        first,
+        options.least,
+        intervals,
+        options.stalls,
+        session,
+    ))
+}
+
+/// What the second look found, and what the third one is to look at.
+#[must_use]
+pub fn found_by(mut sweep: Sweep, options: TimelineOptions) -> (Found, Option<Insides>) {
+    sweep.finish();
+    let width_ns = sweep.intervals.width_ns();
+    let found = Found {
+        width_ns,
+        least: options.least,
+        stalls: Vec::new(),
+        stall_count: sweep.windows.count,
+        stalled_ns: sweep.windows.length_ns,
+        stall_wait_ns: sweep.windows.wait_ns,
+        most_inside: sweep.most_inside,
+        threads: sweep.threads(),
+        late: sweep.late,
+        numbers_used_again: sweep.numbers_used_again,
+        intervals: sweep.intervals.finish(),
+    };
+    let longest = sweep.windows.longest();
+    let insides = (!longest.is_empty()).then(|| Insides::new(&longest));
+    (found, insides)
+}

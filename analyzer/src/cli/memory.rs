@@ -1,0 +1,26 @@
+//! The arguments of `memory`.
+
+use super::MemoryOptions;
+use crate::query::memory_words::Part;
+use crate::units::parse_bytes;
+use clap::Args;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Memory")]
+pub(super) struct MemoryArgs {
+    /// Only this table; with --format csv it is the curve if none is given
+    #[arg(long, value_enum)]
+    part: Option<Part>,
+    /// How much memory there was for these pages, such as the limit of the cgroup: 512M, 4G. Makes an estimate of the bounds
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    memory: Option<u64>,
+}
+
+impl MemoryArgs {
+    pub(super) fn into_options(self) -> MemoryOptions {
+        MemoryOptions {
+            part: self.part,
+            memory_bytes: self.memory,
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! `memory` against a plain recomputation that looks at all faults for each fault.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use pf_formats::{Event, Meta};
+use pfanalyze::filter::Filter;
+use pfanalyze::query::memory::Memory;
+use pfanalyze::query::memory_words::{Answer, Part};
+use pfanalyze::refaults::estimate::Estimate;
+use pfanalyze::session::Session;
+use pfanalyze::table::Format;
+use std::collections::BTreeSet;
+use support::ask::read;
+use support::{START_NS, dicts, file_fault, heap_fault, meta, totals, trace, writer};
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// Faults of four threads on a file and of one on its heap, some at once on the same page, some failed.
+fn faults(count: u64, pages: u64) -> Vec<Event> {
+    let mut random = Random(count + pages);
+    let mut at_ns = START_NS;
+    let mut events: Vec<Event> = Vec::new();
+    for _ in 0..count {
+        at_ns += 1 + random.below(900);
+        // Small pages come more often.
+        let bound = 1 + random.below(pages);
+        let page = random.below(bound);
+        let base = match random.below(5) {
+            0 => heap_fault(0, 0, page),
+            _ => file_fault(0, 0, page),
+        };
+        events.push(Event {
+            ts_ns: at_ns,
+            latency_ns: 1 + random.below(3_000),
+            tid: base.tid + 10 * u32::try_from(random.below(4)).unwrap(),
+            major: base.major && random.below(4) > 0,
+            failed: random.below(50) == 0,
+            ..base
+        });
+    }
+    // As a recorder writes them.
+    events.sort_by_key(|event| event.ts_ns + event.latency_ns);
+    events.dedup_by_key(|event| event.ts_ns + event.latency_ns);
+    events
+}
+
+fn in_blocks(events: &[Event], block: usize) -> Vec<u8> {
+    let mut out = writer(&meta(), &dicts(), &[], &[]);
+    out.set_block_events(block);
+    for event in events {
+        out.push(event).unwrap();
+    }
+    out.flush_block().unwrap();
+    out.finish(totals(events)).unwrap()
+}
+
+fn look(bytes: &[u8], most_pages: usize) -> (Memory, Session) {
+    let mut memory = Memory::following(most_pages);
+    let session = read(bytes, &Filter::default(), &mut [&mut memory]);
+    (memory, session)
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Plain {
+    first: u64,
+    again: Vec<(u64, u64)>,
+    at_once: u64,
+    minor_again: u64,
+    distances: Vec<(u64, u64)>,
+}
+
+/// For each fault, all faults since the last one on its page.
+fn plainly(events: &[Event]) -> Plain {
+    let mut plain = Plain::default();
+    let whole: Vec<&Event> = events.iter().filter(|event| !event.failed).collect();
+    let key = |event: &Event| (event.object, event.address / 4096);
+    let end = |event: &Event| event.ts_ns + event.latency_ns;
+    let mut known: Vec<Option<u64>> = Vec::new();
+    for (index, event) in whole.iter().enumerate() {
+        let before = (0..index).rev().find(|&other| key(whole[other]) == key(event));
+        let mut distance = None;
+        if let Some(before) = before {
+            let between: BTreeSet<_> = whole[before + 1..index].iter().map(|event| key(event)).collect();
+            // A fault in a run of faults at once may end before an earlier one of the run: the order is that of ends.
+            if event.ts_ns < end(whole[before]) {
+                distance = known[before];
+                plain.at_once += u64::from(event.major);
+            } else {
+                distance = Some(between.len() as u64);
+                if event.major {
+                    plain
+                        .again
+                        .push((event.ts_ns - end(whole[before]), event.latency_ns));
+                } else {
+                    plain.minor_again += 1;
+                }
+            }
+        } else {
+            plain.first += u64::from(event.major);
+        }
+        if let (Some(distance), true) = (distance, event.major) {
+            plain.distances.push((distance, event.latency_ns));
+        }
+        known.push(distance);
+    }
+    plain
+}
+
+#[test]
+fn refaults_and_their_distances_are_those_of_a_plain_recomputation() {
+    for (count, pages, block) in [(3_000, 300, 5_000), (3_000, 40, 97), (2_000, 2_000, 512)] {
+        let events = faults(count, pages);
+        let plain = plainly(&events);
+        let (memory, session) = look(&in_blocks(&events, block), 1 << 20);
+        let all = memory.refaults.all();
+        assert_eq!(memory.order.late, 0);
+        assert_eq!(memory.refaults.one_in(), 1);
+        assert_eq!(session.page_size(), 4096);
+        let majors = events.iter().filter(|event| event.major && !event.failed).count() as u64;
+        assert_eq!(all.majors.count, majors);
+        assert_eq!(all.again.count, plain.again.len() as u64);
+        assert_eq!(
+            all.again.wait_ns,
+            plain.again.iter().map(|again| again.1).sum::<u64>()
+        );
+        assert_eq!(all.at_once.count, plain.at_once);
+        assert_eq!(all.minor_again.count, plain.minor_again);
+        assert!(plain.at_once > 0 && plain.first > 0 && !plain.again.is_empty());
+        let curve = memory.refaults.curve();
+        for power in 0..12 {
+            let room = 1 << power;
+            let near = plain.distances.iter().filter(|(distance, _)| *distance < room);
+            let (found, wait_ns) = near.fold((0, 0), |sum, (_, wait)| (sum.0 + 1, sum.1 + wait));
+            let within = curve.within(room);
+            assert_eq!((within.count, within.wait_ns), (found, wait_ns), "{room}");
+        }
+        for (decade, both) in memory.refaults.times().iter().enumerate() {
+            let of_decade = |since: u64| since.max(1).ilog10() as usize == decade;
+            let expected = plain.again.iter().filter(|again| of_decade(again.0)).count();
+            assert_eq!(both.major.count, expected as u64);
+        }
+    }
+}
+
+#[test]
+fn a_part_of_the_pages_gives_the_curve_within_the_stated_error() {
+    let events = faults(120_000, 30_000);
+    let bytes = in_blocks(&events, 32_768);
+    let (exact, _) = look(&bytes, 1 << 20);
+    for most in [8_000, 2_000, 500] {
+        let (part, _) = look(&bytes, most);
+        assert!(part.refaults.one_in() > 1);
+        assert!(part.refaults.pages_followed() <= most as u64);
+        let (all, whole) = (part.refaults.all(), exact.refaults.all());
+        assert_eq!(all.majors, whole.majors);
+        for power in 4..15 {
+            let room = 1u64 << power;
+            let share = |of: u64| of as f64 / whole.majors.count as f64;
+            let estimated = share(all.of_all(part.refaults.curve().within(room)).count);
+            let true_share = share(exact.refaults.curve().within(room).count);
+            // Distances are scaled up, too: some percent of them may fall on the other side of a power of two.
+            let near = share(exact.refaults.curve().reaching(room + room / 8).count)
+                - share(exact.refaults.curve().within(room - room / 8).count);
+            let error = part.refaults.error_per_mille(room).0 as f64 / 1_000.0;
+            assert!(
+                (estimated - true_share).abs() <= 1.5 * error + near,
+                "1 page in {}, {room}: {estimated} {true_share} {error} {near}",
+                part.refaults.one_in()
+            );
+            assert!(error < 0.15, "{error}");
+        }
+    }
+}
+
+fn words(bytes: &[u8], filter: &Filter, memory_bytes: Option<u64>) -> (String, serde_json::Value) {
+    let mut memory = Memory::default();
+    let session = read(bytes, filter, &mut [&mut memory]);
+    let answer = Answer {
+        memory: &memory,
+        session: &session,
+        filter,
+        memory_bytes,
+    };
+    let written = |format, part| {
+        let mut out = Vec::new();
+        answer.write(part, format, 80, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let text = written(Format::Table, None);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for part in [Part::Curve, Part::Files, Part::Times, Part::Distances] {
+        assert!(written(Format::Csv, Some(part)).contains(','));
+    }
+    let json = serde_json::from_str(&written(Format::Json, None)).unwrap();
+    (text.split_whitespace().collect::<Vec<_>>().join(" "), json)
+}
+
+/// Passes over 400 pages, one after the other.
+fn passes(passes: u64) -> Vec<Event> {
+    (0..400 * passes)
+        .map(|index| file_fault(index, 100_000, index % 400))
+        .collect()
+}
+
+#[test]
+fn repeated_passes_are_answered_in_a_sentence() {
+    let bytes = trace(&meta(), &dicts(), &passes(5), &[]);
+    let (text, json) = words(&bytes, &Filter::default(), None);
+    assert!(
+        text.starts_with(
+            "2.0 MiB more memory would have avoided 80.0 % of the 2,000 majors and 160.00 ms of their 200.00 ms of waiting. \
+             80.0 % read a page again"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("AT_MOST adds the"), "{text}");
+    assert_eq!(json["summary"]["exact"], true);
+    assert_eq!(json["summary"]["again"], 1_600);
+    let last = json["curve"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(
+        (&last["extra_bytes"], &last["at_least"]),
+        (&(2 << 20).into(), &1_600.into())
+    );
+    assert_eq!(json["distances"][0]["at_least_pages"], 256);
+    // 300 of 400 pages fit: 100 are missing, and 128 are the next power of two.
+    let (text, _) = words(&bytes, &Filter::default(), Some(300 * 4096));
+    assert!(
+        text.starts_with("512.0 KiB more memory would have avoided about 80.0 % of the 2,000 majors"),
+        "{text}"
+    );
+}
+
+#[test]
+fn traces_without_majors_and_without_refaults_say_so() {
+    let minors: Vec<Event> = (0..20).map(|index| heap_fault(index, 500, index % 4)).collect();
+    let (text, _) = words(&trace(&meta(), &dicts(), &minors, &[]), &Filter::default(), None);
+    assert!(text.starts_with("There is no major fault here"), "{text}");
+    assert!(
+        text.contains("16 faults of a page faulted before were minor"),
+        "{text}"
+    );
+    let (text, json) = words(
+        &trace(&meta(), &dicts(), &passes(1), &[]),
+        &Filter::default(),
+        None,
+    );
+    assert!(
+        text.starts_with("None of the 400 majors read a page again"),
+        "{text}"
+    );
+    assert_eq!(json["curve"].as_array().unwrap().len(), 0);
+    let (text, _) = words(&trace(&meta(), &dicts(), &[], &[]), &Filter::default(), None);
+    assert!(text.starts_with("There is no major fault here"), "{text}");
+}
+
+#[test]
+fn of_a_sample_only_majors_are_followed() {
+    let sampled = Meta { sample: 16, ..meta() };
+    let mut events = passes(3);
+    events.extend((0..50).map(|index| heap_fault(2_000 + index, 500, index % 4)));
+    let bytes = trace(&sampled, &dicts(), &events, &[]);
+    let (memory, _) = look(&bytes, 1 << 20);
+    let all = memory.refaults.all();
+    assert_eq!(
+        (all.minors.count, all.minor_again.count, all.again.count),
+        (800, 0, 800)
+    );
+    let (text, _) = words(&bytes, &Filter::default(), None);
+    assert!(text.contains("minor faults were sampled"), "{text}");
+}
+
+#[test]
+fn a_fault_that_stands_too_late_is_counted() {
+    let mut events = passes(2);
+    // It was done at the beginning.
+    events.push(file_fault(1, 5_000, 900));
+    let (memory, _) = look(&in_blocks(&events, 800), 1 << 20);
+    assert_eq!((memory.order.late, memory.order.faults), (1, 801));
+    let (text, json) = words(&in_blocks(&events, 800), &Filter::default(), None);
+    assert!(text.contains("1 of 801 that stand up to"), "{text}");
+    assert_eq!(json["summary"]["late_faults"], 1);
+}
+
+#[test]
+fn times_and_pages_of_any_size_do_no_harm() {
+    let huge: Vec<Event> = (0..300u64)
+        .map(|index| Event {
+            ts_ns: if index % 3 == 0 { u64::MAX - 5 } else { index },
+            latency_ns: 1 << (index % 60),
+            object_page: u64::MAX - index % 7,
+            address: u64::MAX,
+            ..file_fault(0, 0, 0)
+        })
+        .collect();
+    let (text, _) = words(
+        &trace(&meta(), &dicts(), &huge, &[]),
+        &Filter::default(),
+        Some(u64::MAX),
+    );
+    assert!(text.contains("of the 300 majors"), "{text}");
+    let estimate = Estimate::of(pfanalyze::refaults::curve::Curve::default(), Some(0));
+    assert_eq!(estimate.worth(50), None);
+}
