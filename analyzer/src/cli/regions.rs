@@ -5,10 +5,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
-#[command(
-    next_help_heading = "Regions (of the file that --file names; by default the tensors of a GGUF or safetensors file, the members \
-                               of a zip, or else equal parts)"
-)]
+#[command(next_help_heading = "Regions")]
 pub(super) struct RegionArgs {
     /// Regions from a list with lines 'name,offset,len' in bytes, decimal or 0x hex; where regions overlap, the innermost counts
     #[arg(long, value_name = "CSV", conflicts_with_all = ["copy", "parts"])]

@@ -19,7 +19,7 @@ pub fn is_start(start: &[u8], file_len: u64) -> bool {
         return false;
     };
     let len = u64::from_le_bytes(*len);
-    rest.first() == Some(&b'{') && len >= 2 && len <= LONGEST_HEADER && len.saturating_add(8) <= file_len
+    rest.first() == Some(&b'{') && (2..=LONGEST_HEADER).contains(&len) && len.saturating_add(8) <= file_len
 }
 
 /// Reads the header: the part before the data is a region, too.

@@ -198,11 +198,17 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// A test itself may be inlined into what calls it.
+    #[inline(never)]
+    fn a_function_to_be_found() -> std::path::PathBuf {
+        std::env::current_exe().unwrap()
+    }
+
     #[test]
     fn functions_of_the_own_binary_are_found_by_their_rust_names() {
-        let own = std::env::current_exe().unwrap();
+        let own = std::hint::black_box(a_function_to_be_found as fn() -> std::path::PathBuf)();
         let functions = Binary::open(&own, "own").unwrap().functions().unwrap();
-        let wanted = "functions_of_the_own_binary_are_found_by_their_rust_names";
+        let wanted = "tests::a_function_to_be_found";
         assert!(functions.iter().any(|function| function.name.contains(wanted)));
     }
 
