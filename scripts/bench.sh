@@ -10,6 +10,7 @@ Usage: scripts/bench.sh overhead [--runs N] [--quick] [--load TEXT] [--tool TEXT
                                  [--no-build]
        scripts/bench.sh queries [--no-build]
        scripts/bench.sh format [--runs N] [--quick] [--dir DIR] [--raw FILE] [--no-build]
+       scripts/bench.sh analyze [--runs N] [--quick] [--dir DIR] [--raw FILE] [--no-build]
 
 overhead: what recording costs the program that is recorded. Fault-heavy programs (cold file, cached file,
 anonymous memory; one and two threads) run untraced, under pfrec and under other tools, interleaved. Needs
@@ -42,6 +43,18 @@ and the network once, for pyarrow in ~/.cache/pfrec/bench-venv; what is missing 
 
 A full run takes about five minutes, --quick one.
 
+analyze: how long pfanalyze takes for its report and its verbs, and how much memory, on traces of 1, 10 and 100 million
+made-up events: beside decoding alone, a window of 1 % of the time, perf report and perf script on a recording of the
+same kind of faults, and DuckDB and polars on Parquet of the same columns, two CPUs for each. Needs root and perf for that
+recording, and the network once, for what is in ~/.cache/pfrec/bench-venv; what is missing is reported as NOT RUN.
+
+  --runs N     rounds of asking everything [default: 5]
+  --quick      up to 10 million events, a short recording, 3 rounds (unless --runs is given)
+  --dir, --raw, --no-build
+               as above; DIR needs 8 GB, with --quick 1 GB, and memory enough to keep the traces cached
+
+A full run takes about a quarter of an hour, --quick two minutes.
+
 Results go to standard output, progress to standard error. Keep the machine quiet meanwhile.
 Exit status: 0 measured, 1 a claim failed or the measurement did, 2 wrong usage.
 HELP
@@ -53,7 +66,7 @@ build() {
     (cd -- "$ROOT" && cargo build --release --locked --workspace)
 }
 
-# The options that overhead and format share, into `arguments` and `must_build`. The first argument is a pattern of
+# The options that overhead, format and analyze share, into `arguments` and `must_build`. The first argument is a pattern of
 # those that take a value.
 parse() {
     local with_value="$1"
@@ -100,20 +113,22 @@ overhead() {
     engine overhead "${arguments[@]}"
 }
 
-# make_venv DIR: a Python that has pyarrow, or the reason why there is none, as the last line.
-make_venv() {
-    if "$1/bin/python" -c 'import numpy, pyarrow'; then
-        return 0
-    elif ! python3 -m venv "$1"; then
-        echo "python3 makes no virtual environment here: apt-get install python3-venv"
-        return 1
+BENCH_VENV="${HOME:?}/.cache/pfrec/bench-venv"
+
+# with_python NOT PACKAGE…: adds the option that names a Python that has them, or the option NOT with the reason why there
+# is none. As the user, whose cache it is.
+with_python() {
+    local missing="$1" log
+    shift
+    note "${*} in $BENCH_VENV"
+    if log="$(make_venv "$BENCH_VENV" "$@" 2>&1)"; then
+        arguments+=(--python "$BENCH_VENV/bin/python")
+    else
+        arguments+=("$missing" "no $*: ${log##*$'\n'}")
     fi
-    # Never from source: that is all of Arrow.
-    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: numpy pyarrow
 }
 
 format() {
-    local venv="${HOME:?}/.cache/pfrec/bench-venv" log
     parse '--dir|--raw' "$@"
     refuse_borrowed_home
     require_root
@@ -121,14 +136,20 @@ format() {
         build
         (cd -- "$ROOT" && cargo build --release --locked -p pf-formats --example format_bench)
     fi
-    # As the user, whose cache it is.
-    note "pyarrow in $venv"
-    if log="$(make_venv "$venv" 2>&1)"; then
-        arguments+=(--python "$venv/bin/python")
-    else
-        arguments+=(--no-parquet "no pyarrow: ${log##*$'\n'}")
-    fi
+    with_python --no-parquet numpy pyarrow
     engine format "${arguments[@]}"
+}
+
+analyze() {
+    parse '--dir|--raw' "$@"
+    refuse_borrowed_home
+    require_root
+    if $must_build; then
+        build
+        (cd -- "$ROOT" && cargo build --release --locked --workspace --example format_bench --example decode)
+    fi
+    with_python --no-engines numpy pyarrow duckdb polars
+    engine analyze "${arguments[@]}"
 }
 
 queries() {
@@ -151,7 +172,8 @@ case "${1:-}" in
     overhead) shift; overhead "$@" ;;
     queries) shift; queries "$@" ;;
     format) shift; format "$@" ;;
+    analyze) shift; analyze "$@" ;;
     -h | --help) usage ;;
-    '') usage_error "what is to be measured? overhead, queries or format" ;;
+    '') usage_error "what is to be measured? overhead, queries, format or analyze" ;;
     *) usage_error "unknown subcommand '$1'" ;;
 esac

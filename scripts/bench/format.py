@@ -3,31 +3,20 @@
 Started by scripts/bench.sh, as root, which only the recordings need.
 """
 
-import argparse
 import json
 import os
 import platform
 import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 
+import bench
 import format_report as report
 import recordings
+from bench import note, output_of
 from measure import run
-from overhead import note
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MIXES = [("blend", "Synthetic mix, 8 threads"), ("stress", "Stress: 1024 threads")]
-
-
-def output_of(command):
-    """Standard output; standard error is for whoever watches."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"exit status {done.returncode} of {' '.join(command)}")
-    return done.stdout
 
 
 class Bench:
@@ -38,11 +27,11 @@ class Bench:
 
     def mix(self, name):
         note(f"{name}: trace and structs")
-        events, rounds = str(self.options.events), str(self.options.rounds)
+        events, rounds = str(self.options.events), str(self.options.runs)
         return json.loads(output_of([self.program, "mix", name, events, rounds])), self.parquet(name)
 
     def recording(self, trace):
-        rounds = str(self.options.rounds)
+        rounds = str(self.options.runs)
         return json.loads(output_of([self.program, "file", trace, rounds])) | {"parquet": self.parquet(trace)}
 
     def parquet(self, source):
@@ -54,16 +43,14 @@ class Bench:
         try:
             output_of([self.program, "columns", source, columns, str(self.options.events)])
             # It writes for seconds at 3 million events a second: fewer rounds do.
-            rounds = str(min(self.options.rounds, 3))
+            rounds = str(min(self.options.runs, 3))
             return json.loads(output_of([self.options.python, "-B", os.path.join(HERE, "parquet.py"), columns, rounds]))
         finally:
             shutil.rmtree(columns, ignore_errors=True)
 
 
 def measure_all(options, directory):
-    busy = os.getloadavg()[0]
-    if busy > 0.5:
-        note(f"warning: the load average is {busy:.1f}: somebody else uses this machine, expect noise")
+    busy = bench.load_average()
     bench = Bench(options, directory)
     mixes = [(title, *bench.mix(name)) for name, title in MIXES]
     names, recorded, reasons, analyses = recordings.record_all(options, directory, bench.recording)
@@ -74,7 +61,7 @@ def measure_all(options, directory):
 
     version = run([os.path.join(options.bin, "pfrec"), "--version"], directory).stdout.strip()
     print(f"{version} on Linux {platform.release()} {platform.machine()}, {os.cpu_count()} CPUs, "
-          f"load average {busy:.1f} before, {options.rounds} rounds")
+          f"load average {busy:.1f} before, {options.runs} rounds")
     print(report.LEGEND)
     for title, source, parquet in mixes:
         report.source_table(title, source, parquet, source["bytes_per_event"]["ours"])
@@ -89,34 +76,14 @@ def measure_all(options, directory):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", required=True)
+    parser = bench.parser()
     parser.add_argument("--python", help="one that has pyarrow and numpy")
     parser.add_argument("--no-parquet", metavar="REASON", help="why there is none")
-    parser.add_argument("--runs", type=int, dest="rounds")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--dir", default=os.environ.get("TMPDIR") or "/var/tmp")
-    parser.add_argument("--raw")
     options = parser.parse_args()
-    # Ended politely, it removes its files.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options.bin = os.path.abspath(options.bin)
-    options.rounds = options.rounds or (3 if options.quick else 5)
     options.events = 1_000_000 if options.quick else 10_000_000
     if not options.python and not options.no_parquet:
         parser.error("one of --python and --no-parquet is needed")
-    directory = None
-    try:
-        directory = tempfile.mkdtemp(prefix="pfrec-bench-", dir=options.dir)
-        return measure_all(options, directory)
-    except (OSError, RuntimeError, ValueError) as problem:
-        note(f"error: {problem}")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        if directory:
-            shutil.rmtree(directory, ignore_errors=True)
+    return bench.main(options, runs=5, quick_runs=3, measure=measure_all)
 
 
 if __name__ == "__main__":

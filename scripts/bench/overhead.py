@@ -5,19 +5,17 @@ and stopping the tools is not in it. All comparisons are within a round, so that
 while disturbs all tools.
 """
 
-import argparse
 import json
 import os
-import shutil
-import signal
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
 
 import bpfstats
+import bench
 import loads
 import report
 import tools
+from bench import note
 from measure import run
 
 
@@ -33,10 +31,6 @@ class Sample:
     lost: str
     output_bytes: int
     recorder_cpu_s: float
-
-
-def note(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def usable(all_tools, workload, directory):
@@ -103,9 +97,7 @@ def program_times(load, tool, workload, directory):
 
 def measure_all(options, directory):
     workload, pfrec = (os.path.join(options.bin, name) for name in ("mmap-workload", "pfrec"))
-    busy = os.getloadavg()[0]
-    if busy > 0.5:
-        note(f"warning: the load average is {busy:.1f}: somebody else uses this machine, expect noise")
+    busy = bench.load_average()
     note("prepare the files, and try every tool")
     all_loads = wanted(loads.prepare(directory, workload, run, options.quick), options.load)
     candidates = tools.all_tools(pfrec)
@@ -141,31 +133,10 @@ def wanted(things, texts):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", required=True)
-    parser.add_argument("--runs", type=int)
-    parser.add_argument("--quick", action="store_true")
+    parser = bench.parser()
     parser.add_argument("--load", action="append")
     parser.add_argument("--tool", action="append")
-    parser.add_argument("--dir", default=os.environ.get("TMPDIR") or "/var/tmp")
-    parser.add_argument("--raw")
-    options = parser.parse_args()
-    # Ended politely, it removes its files and switches the BPF statistics off.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options.bin = os.path.abspath(options.bin)
-    options.runs = options.runs or (3 if options.quick else 7)
-    directory = None
-    try:
-        directory = tempfile.mkdtemp(prefix="pfrec-bench-", dir=options.dir)
-        return measure_all(options, directory)
-    except (OSError, RuntimeError, ValueError) as problem:
-        note(f"error: {problem}")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        if directory:
-            shutil.rmtree(directory, ignore_errors=True)
+    return bench.main(parser.parse_args(), runs=7, quick_runs=3, measure=measure_all)
 
 
 if __name__ == "__main__":

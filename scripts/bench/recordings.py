@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import loads
 import tools
+from bench import note
 from measure import run
-from overhead import note, remove, usable
+from overhead import remove, usable
 
 # Faults of the program's exit, which its own getrusage at its end cannot count.
 AT_EXIT = 500

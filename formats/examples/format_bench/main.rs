@@ -14,6 +14,8 @@ mod source;
 mod trace;
 
 use std::error::Error;
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -23,7 +25,8 @@ use source::Source;
 const USAGE: &str = "\
 usage: format_bench mix (blend|stress) [EVENTS [ROUNDS]]
        format_bench file TRACE [ROUNDS]
-       format_bench columns SOURCE DIRECTORY [EVENTS]";
+       format_bench columns SOURCE DIRECTORY [EVENTS]
+       format_bench trace SOURCE FILE [EVENTS]";
 
 const EVENTS: u64 = 10_000_000;
 const ROUNDS: u32 = 5;
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         ["mix", name @ ("blend" | "stress"), ref rest @ ..] if rest.len() <= 2 => mix(name, rest),
         ["file", path, ref rest @ ..] if rest.len() <= 1 => file(path, rest),
         ["columns", name, directory, ref rest @ ..] if rest.len() <= 1 => columns(name, directory, rest),
+        ["trace", name, path, ref rest @ ..] if rest.len() <= 1 => write(name, path, rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -71,6 +75,13 @@ fn file(path: &str, rest: &[&str]) -> Result<(), Box<dyn Error>> {
 fn columns(name: &str, directory: &str, rest: &[&str]) -> Result<(), Box<dyn Error>> {
     let source = Source::open(name, number(rest.first(), EVENTS)?)?;
     dump::dump(&source, Path::new(directory))
+}
+
+/// For whoever measures readers: the whole trace in a file, which no memory must hold.
+fn write(name: &str, path: &str, rest: &[&str]) -> Result<(), Box<dyn Error>> {
+    let source = Source::open(name, number(rest.first(), EVENTS)?)?;
+    let file = BufWriter::new(File::create(path)?);
+    trace::write(file, &source)
 }
 
 fn number<T: std::str::FromStr>(given: Option<&&str>, default: T) -> Result<T, Box<dyn Error>> {

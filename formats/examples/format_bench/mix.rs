@@ -44,7 +44,8 @@ pub(crate) const STRESS: Shape = Shape {
 };
 
 const PID: u32 = 4_242;
-const START_NS: u64 = 86_400_000_000_000;
+/// When the work begins.
+pub(crate) const START_NS: u64 = 86_400_000_000_000;
 /// The longest that a record waits for those of other CPUs.
 const DELAY_NS: u64 = 200;
 

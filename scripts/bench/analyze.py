@@ -1,0 +1,202 @@
+"""How fast pfanalyze answers, and in how much memory: beside decoding alone, perf on faults of the same kind, and DuckDB and
+polars on Parquet of the same columns.
+
+Started by scripts/bench.sh, as root, which only perf record needs. Everything is in the page cache and was run once before; in
+each round all of it runs once.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+import analyze_report as report
+import bench
+import tools
+from bench import note, output_of
+from measure import run
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MIX = "blend"
+PAGE = os.sysconf("SC_PAGE_SIZE")
+CPUS = 2
+VERBS = ("threads", "files", "percentiles", "heatmap", "timeline")
+# For what would take too long, or too much memory, of more.
+EVENTS_AT_MOST = 10_000_000
+
+
+@dataclass
+class Case:
+    """One command that is measured."""
+
+    subject: str
+    question: str
+    events: int
+    command: list
+    # It tells its own time: what is measured is not all of the process.
+    tells: bool = False
+
+
+@dataclass
+class Sample:
+    subject: str
+    question: str
+    events: int
+    round: int
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+
+
+def take(case, number):
+    start = time.perf_counter()
+    with subprocess.Popen(case.command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          stdout=subprocess.PIPE if case.tells else subprocess.DEVNULL) as process:
+        said, complaint = (process.stdout.read() if case.tells else b""), process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join(case.command)}: {complaint.decode('utf-8', 'replace').strip()[-300:]}")
+    if case.tells:
+        wall_s = json.loads(said)["seconds"]
+    return Sample(case.subject, case.question, case.events, number, wall_s, usage.ru_utime + usage.ru_stime,
+                  usage.ru_maxrss * 1024)
+
+
+class Bench:
+    def __init__(self, options, directory):
+        self.options = options
+        self.directory = directory
+        self.pfanalyze = os.path.join(options.bin, "pfanalyze")
+        self.examples = os.path.join(options.bin, "examples")
+        help_text = output_of([self.pfanalyze, "--help"])
+        known = re.findall(r"^  (\w+)", help_text.partition("Commands:")[2], re.MULTILINE)
+        self.verbs = [verb for verb in VERBS if verb in known]
+        self.reasons = {}
+
+    def traces(self):
+        """(events, path), the smallest first."""
+        for events in self.options.events:
+            path = os.path.join(self.directory, f"{events}.pfz")
+            note(f"make a trace of {events:,} events")
+            output_of([os.path.join(self.examples, "format_bench"), "trace", MIX, path, str(events)])
+            yield events, path
+
+    def of_trace(self, events, path):
+        yield Case(report.DECODE, report.REPORT, events, [os.path.join(self.examples, "decode"), path])
+        yield Case(report.OURS, report.REPORT, events, [self.pfanalyze, path])
+        for verb in self.verbs:
+            yield Case(report.OURS, verb, events, [self.pfanalyze, verb, path])
+        if events <= EVENTS_AT_MOST:
+            yield Case(report.OURS, "events", events, [self.pfanalyze, "events", path, "--format", "csv"])
+        info = json.loads(output_of([self.pfanalyze, "info", path, "--format", "json"]))
+        middle_ns, part_ns = round(info["duration_s"] * 5e8), round(info["duration_s"] * 5e6)
+        window = ["--from", f"{middle_ns - part_ns}ns", "--to", f"{middle_ns + part_ns}ns"]
+        yield Case(report.OURS, report.WINDOW, events, [self.pfanalyze, path, *window])
+
+    def of_parquet(self, events):
+        """The same columns, and the same questions."""
+        if self.options.no_engines:
+            self.reasons["DuckDB"] = self.reasons["polars"] = self.options.no_engines
+            return
+        note(f"the same {events:,} events in Parquet")
+        columns, path = os.path.join(self.directory, "columns"), os.path.join(self.directory, f"{events}.parquet")
+        engines = [self.options.python, "-B", os.path.join(HERE, "engines.py")]
+        try:
+            output_of([os.path.join(self.examples, "format_bench"), "columns", MIX, columns, str(events)])
+            output_of([*engines, "write", columns, path])
+        finally:
+            shutil.rmtree(columns, ignore_errors=True)
+        for engine, subject in (("duckdb", "DuckDB"), ("polars", "polars")):
+            for question in ("threads", report.PLAIN_THREADS, "heatmap"):
+                # It keeps all latencies for exact quantiles: gigabytes.
+                if (subject, question) == ("polars", "threads") and events > EVENTS_AT_MOST:
+                    continue
+                yield Case(subject, question, events, [*engines, engine, question, path, str(CPUS)], tells=True)
+
+    def of_perf(self):
+        """perf on a recording of its own: it has no way to read these events."""
+        tool, output = tools.PerfRecord(), os.path.join(self.directory, "perf.data")
+        faults = self.options.perf_faults
+        size = str(faults * PAGE >> 20)
+        program = [os.path.join(self.options.bin, "mmap-workload"), "--anon", "-p", "seq", "--size", size, "-c",
+                   str(faults), "--format", "json"]
+        note(f"perf record of {faults:,} faults")
+        reason = tool.missing()
+        if not reason:
+            outcome = run(tool.command(program, output), self.directory)
+            reason = tool.refusal(outcome)
+        if reason:
+            self.reasons[report.PERF_SCRIPT] = self.reasons[report.PERF_REPORT] = reason
+            return
+        events = tool.recording(outcome, output, faults, run).events
+        if not events:
+            raise RuntimeError("how many events perf recorded could not be read")
+        yield Case(report.PERF_REPORT, "its table", events, ["perf", "report", "--stdio", "-i", output])
+        yield Case(report.PERF_SCRIPT, "a line for each", events, ["perf", "script", "-i", output])
+
+
+def order(cases, number):
+    """Another one is first in every round, and every second round runs backwards."""
+    start = number * 7 % len(cases)
+    line = cases[start:] + cases[:start]
+    return line[::-1] if number % 2 else line
+
+
+def measure_all(options, directory):
+    busy = bench.load_average()
+    needed = sum(options.events) * 6 + max(options.parquet) * (56 + 12)
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise RuntimeError(f"{directory} has {free >> 20:,} MiB free, and {needed >> 20:,} are needed: give --dir")
+    measuring = Bench(options, directory)
+    cases = []
+    for events, path in measuring.traces():
+        cases += measuring.of_trace(events, path)
+    for events in options.parquet:
+        cases += measuring.of_parquet(events)
+    cases += measuring.of_perf()
+    # What is claimed is claimed of two CPUs.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CPUS])
+    samples = []
+    for number in range(options.runs + 1):
+        note(f"round {number} of {options.runs}" if number else "everything once, to fill the caches")
+        for case in order(cases, number):
+            sample = take(case, number)
+            # The first one only warms up.
+            if number:
+                samples.append(sample)
+    # The tables have the order of the cases, and the rounds theirs.
+    places = [(case.subject, case.question, case.events) for case in cases]
+    samples.sort(key=lambda sample: places.index((sample.subject, sample.question, sample.events)))
+    if options.raw:
+        with open(options.raw, "w", encoding="utf-8") as file:
+            json.dump([asdict(sample) for sample in samples], file, indent=0)
+    version = output_of([measuring.pfanalyze, "--version"]).strip()
+    print(f"{version} on Linux {platform.release()} {platform.machine()}, {len(os.sched_getaffinity(0))} of {os.cpu_count()} "
+          f"CPUs, load average {busy:.1f} before, {options.runs} rounds")
+    return report.print_all(samples, options.events, measuring.reasons)
+
+
+def main():
+    parser = bench.parser()
+    parser.add_argument("--python", help="one that has duckdb, polars and pyarrow")
+    parser.add_argument("--no-engines", metavar="REASON", help="why there is none")
+    options = parser.parse_args()
+    if not options.python and not options.no_engines:
+        parser.error("one of --python and --no-engines is needed")
+    million = 1_000_000
+    options.events = [million, 10 * million] if options.quick else [million, 10 * million, 100 * million]
+    options.parquet = [10 * million] if options.quick else [10 * million, 100 * million]
+    options.perf_faults = 1 << 17 if options.quick else 1 << 21
+    return bench.main(options, runs=5, quick_runs=3, measure=measure_all)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
