@@ -73,6 +73,9 @@ pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
                 // Nothing can be done about a closed stderr.
                 let _ = writeln!(std::io::stderr(), "{name}: {line}");
             }
+            for remark in &comparison.remarks {
+                let _ = writeln!(std::io::stderr(), "note: {remark}");
+            }
             rows::export(&comparison.rows(top)).write(Format::Csv, None, &mut output.out)
         }
         Format::Json => comparison.write_json(&names, top, &mut output.out),
