@@ -118,7 +118,7 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             };
             match request.format {
                 Format::Table | Format::Markdown => {
-                    report.write_text(&session, &request.filter, &layout, &mut output.out)?
+                    report.write_text(&session, &request.filter, &layout, &mut output.out)?;
                 }
                 Format::Csv | Format::Json => {
                     warn(&session);

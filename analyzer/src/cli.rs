@@ -647,6 +647,10 @@ mod tests {
             &["verify", "t", "--pid", "3"],
             &["repair", "t"],
             &["repair", "t", "-o", "-"],
+            &["diff", "-", "-"],
+            &["diff", "t"],
+            &["sql"],
+            &["sql", "t", "SELECT 1", "--max-memory", "much"],
             &["threads"],
             &[],
         ] {

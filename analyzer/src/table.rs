@@ -4,7 +4,10 @@ use crate::error::AnalyzeError;
 use crate::markdown;
 use crate::text::{escape, json_text, keep_end, keep_start, width};
 use crate::units::{bytes, duration, fixed, grouped};
+use numbers::{hundredfold, rounded, signed};
 use std::io::Write;
+
+mod numbers;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -157,49 +160,6 @@ impl Value {
             number => number.plain(),
         }
     }
-}
-
-/// With its sign; what is written as nothing has none.
-fn signed(is_less: bool, more: &str, text: String) -> String {
-    let is_nothing = text.chars().all(|c| matches!(c, '0' | '.' | ','));
-    match (is_nothing, is_less) {
-        (true, _) => text,
-        (false, true) => format!("-{text}"),
-        (false, false) => format!("{more}{text}"),
-    }
-}
-
-/// With three decimals; what these do not show has an exponent.
-fn rounded(number: f64) -> String {
-    if number != 0.0 && (number.abs() < 0.0005 || number.abs() >= 1e15) || !number.is_finite() {
-        return if number.is_finite() {
-            format!("{number:.3e}")
-        } else {
-            format!("{number}")
-        };
-    }
-    let text = format!("{:.3}", number.abs());
-    let sign = if number < 0.0 { "-" } else { "" };
-    match text.split_once('.') {
-        Some((whole, decimals)) => match whole.parse() {
-            Ok(whole) => format!("{sign}{}.{decimals}", grouped(whole)),
-            Err(_) => format!("{sign}{text}"),
-        },
-        None => format!("{sign}{text}"),
-    }
-}
-
-/// `100 × part / whole`.
-fn hundredfold(part: u64, whole: u64, decimals: u32) -> String {
-    if whole == 0 {
-        return fixed(0, 1, decimals);
-    }
-    // Numbers close to the largest lose what no decimal shows.
-    let (part, whole) = match part.checked_mul(100) {
-        Some(part) => (part, whole),
-        None => (part, (whole / 100).max(1)),
-    };
-    fixed(part, whole, decimals)
 }
 
 impl Table {

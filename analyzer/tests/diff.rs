@@ -202,7 +202,7 @@ fn the_first_lines_say_what_changed_and_where() {
     for part in [
         "change B waited 4.00 ms instead of 100.00 ms (-96.0 %) in page faults: 2 major instead of 100 (-98.0 %), 1 minor as before",
         "where almost all of the change is in /data/segments.bin: 4.00 ms instead of 100.00 ms",
-        "one fault a major one took 2.00 ms instead of 1.00 ms",
+        "latency a major fault took 2.00 ms instead of 1.00 ms",
         "pages of /data/segments.bin A faulted in 100 distinct pages, B 2: 1 in both (Jaccard 1.0 %), 99 only in A, 1 only in B",
     ] {
         assert!(text.contains(part), "{part}: {text}");
@@ -335,7 +335,7 @@ fn what_makes_a_comparison_unfair_is_said_first() {
         ),
         (
             other(&|m| m.command.push("-x".into())),
-            "differs command: A mmap-workload -t 2, B mmap-workload -t 2 -x",
+            "differs command: A … 2, B … 2 -x",
         ),
         (
             other(&|m| m.options.push("--stacks".into())),

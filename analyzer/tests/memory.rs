@@ -5,6 +5,7 @@ mod support;
 
 use pf_formats::{Event, Meta};
 use pfanalyze::filter::Filter;
+use pfanalyze::order::Order;
 use pfanalyze::query::memory::Memory;
 use pfanalyze::query::memory_words::{Answer, Part};
 use pfanalyze::refaults::estimate::Estimate;
@@ -194,7 +195,9 @@ fn words(bytes: &[u8], filter: &Filter, memory_bytes: Option<u64>) -> (String, s
     };
     let written = |format, part| {
         let mut out = Vec::new();
-        answer.write(part, format, 80, &mut out).unwrap();
+        answer
+            .write(part, format, &Order::default(), 80, &mut out)
+            .unwrap();
         String::from_utf8(out).unwrap()
     };
     let text = written(Format::Table, None);

@@ -10,7 +10,7 @@ pub(super) struct Sql {
     #[command(flatten)]
     pub(super) plain: Plain,
     /// The question: "SELECT … FROM faults …"; without it the tables are listed, with examples
-    #[arg(value_name = "QUERY")]
+    #[arg(value_name = "SQL")]
     question: Option<String>,
     /// What the columns that the question needs may take; its answer comes on top. With K, M or G
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size)]

@@ -92,11 +92,12 @@ impl Fairness {
             b.recorder.clone(),
             false,
         );
-        let what = |meta: &Meta| match meta.command.is_empty() {
-            true => meta.target.clone(),
-            false => shell_words(&meta.command),
+        let words = |meta: &Meta| match meta.command.is_empty() {
+            true => vec![meta.target.clone()],
+            false => meta.command.clone(),
         };
-        self.compare("command", "command", what(a), what(b), false);
+        let (in_a, in_b) = differing(&words(a), &words(b));
+        self.compare("command", "command", in_a, in_b, false);
     }
 
     fn machine(&mut self, a: &Meta, b: &Meta) {
@@ -141,8 +142,45 @@ impl Fairness {
     }
 }
 
+/// Two commands without the words that they begin and end with alike, but for the last one before they part: it may be the
+/// option to the words that differ.
+fn differing(a: &[String], b: &[String]) -> (String, String) {
+    let alike =
+        |pairs: &mut dyn Iterator<Item = (&String, &String)>| pairs.take_while(|(a, b)| a == b).count();
+    let start = alike(&mut a.iter().zip(b));
+    let room = a.len().min(b.len()).saturating_sub(start);
+    let end = alike(&mut a.iter().rev().zip(b.iter().rev())).min(room);
+    let first = if start > 2 { start - 1 } else { 0 };
+    let part = |words: &[String]| {
+        let kept = words.get(first..words.len().saturating_sub(end)).unwrap_or(words);
+        let before = if first > 0 { "… " } else { "" };
+        let after = if end > 0 { " …" } else { "" };
+        format!("{before}{}{after}", shell_words(kept))
+    };
+    (part(a), part(b))
+}
+
 fn lengths_differ(a: &Session, b: &Session) -> bool {
     let (a, b) = (u128::from(a.duration_ns()), u128::from(b.duration_ns()));
     let (shorter, longer) = (a.min(b), a.max(b));
     longer * 100 > shorter * (100 + SAME_LENGTH_PERCENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_commands_only_what_differs_is_told() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let told = |a, b| differing(&words(a), &words(b));
+        let both = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(
+            told("walk -f x --advice random -t 2", "walk -f x --advice normal -t 2"),
+            both("… --advice random …", "… --advice normal …")
+        );
+        assert_eq!(told("walk -t 2", "other -t 2"), both("walk …", "other …"));
+        assert_eq!(told("walk a b c", "walk a b c c"), both("… c", "… c c"));
+        assert_eq!(told("walk a", "walk a"), both("walk a", "walk a"));
+    }
 }

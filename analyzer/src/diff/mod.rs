@@ -6,6 +6,7 @@ pub mod pages;
 pub mod pair;
 pub mod rows;
 pub mod side;
+pub mod tables;
 pub mod words;
 
 use crate::app::{Outcome, read_all};
@@ -74,15 +75,17 @@ pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
                 // Nothing can be done about a closed stderr.
                 let _ = writeln!(std::io::stderr(), "{name}: {line}");
             }
-            rows::export(&comparison.rows(top)).write(Format::Csv, None, &mut output.out)
+            for remark in &comparison.remarks {
+                let _ = writeln!(std::io::stderr(), "note: {remark}");
+            }
+            tables::export(&comparison.rows(top)).write(Format::Csv, None, &mut output.out)
         }
         Format::Markdown => {
             let mut page = Page::new(&mut output.out, usize::MAX, true);
-            let said = comparison.lines().into_iter();
-            said.map(|(name, line)| page.fact(name, &line))
-                .collect::<Result<(), _>>()
+            let mut said = comparison.lines();
+            said.try_for_each(|(name, line)| page.fact(name, line))
                 .and_then(|()| page.line(""))
-                .and_then(|()| page.table(&rows::export(&comparison.rows(top))))
+                .and_then(|()| page.table(&tables::export(&comparison.rows(top))))
         }
         Format::Json => comparison.write_json(&names, top, &mut output.out),
     };
@@ -273,7 +276,7 @@ impl<'a> Comparison<'a> {
             self.write_rows(rows, head, top, cut, out)?;
             if rows.iter().any(|row| row.by == By::File && row.pages.is_some()) {
                 writeln!(out, "\nDistinct pages faulted in")?;
-                let mut table = rows::pages_table(rows);
+                let mut table = tables::pages_table(rows);
                 truncate(&mut table, top, out, cut)?;
             }
         }
@@ -291,7 +294,7 @@ impl<'a> Comparison<'a> {
         cut: Option<usize>,
         out: &mut dyn Write,
     ) -> Result<(), AnalyzeError> {
-        let mut table = rows::table(rows, head);
+        let mut table = tables::table(rows, head);
         truncate(&mut table, top, out, cut)
     }
 
@@ -322,7 +325,7 @@ impl<'a> Comparison<'a> {
         });
         let text = json_text(&head);
         write!(out, "{},\n\"rows\":", text.strip_suffix('}').unwrap_or(&text))?;
-        rows::export(&self.rows(top)).write_json(out)?;
+        tables::export(&self.rows(top)).write_json(out)?;
         writeln!(out, "}}")?;
         Ok(())
     }
@@ -338,7 +341,12 @@ fn truncate(
     let more = table.rows.len().saturating_sub(top);
     table.rows.truncate(top);
     if let Some(width) = cut {
-        table.narrow(width, &rows::NARROW);
+        for [of_a, of_b] in tables::NARROW {
+            // One without the other compares nothing.
+            if !table.narrow(width, &[of_a]).is_empty() {
+                table.narrow(0, &[of_b]);
+            }
+        }
     }
     table.write(Format::Table, cut, out)?;
     if more > 0 {

@@ -54,7 +54,7 @@ pub fn summary(
     if let Some(place) = place(all, files, threads) {
         lines.push(("where", place));
     }
-    lines.extend(classes.first().and_then(single).map(|text| ("one fault", text)));
+    lines.extend(classes.first().and_then(single).map(|text| ("latency", text)));
     lines.extend(pages(files).map(|text| ("pages", text)));
     if fair.by_rate {
         lines.push(("rate", rate(&all.a, &all.b, lengths)));
@@ -175,7 +175,7 @@ fn single(majors: &Row) -> Option<String> {
         return None;
     }
     Some(format!(
-        "a major one took {} in the median, and {} at p99",
+        "a major fault took {} in the median, and {} at p99",
         each(a.p50_ns?, b.p50_ns?),
         each(a.p99_ns?, b.p99_ns?)
     ))

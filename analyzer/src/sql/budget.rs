@@ -5,6 +5,9 @@ use crate::units::{bytes, grouped};
 use polars::prelude::{DataFrame, DataType, IdxSize};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Columns that a refusal names, dearest first.
+const NAMED: usize = 6;
+
 /// Counts what all tables of one question hold.
 #[derive(Debug)]
 pub struct Budget {
@@ -48,10 +51,14 @@ impl Budget {
             .map(|column| (column.name().as_str(), width(column.dtype())))
             .collect();
         widths.sort_by_key(|&(_, width)| std::cmp::Reverse(width));
-        let costs: Vec<String> = widths
+        let mut costs: Vec<String> = widths
             .iter()
+            .take(NAMED)
             .map(|(name, width)| format!("{name} {}", bytes(width.saturating_mul(rows))))
             .collect();
+        if widths.len() > NAMED {
+            costs.push(format!("{} cheaper ones", widths.len() - NAMED));
+        }
         AnalyzeError::Unanswerable(format!(
             "the columns asked for take more than {}, and at row {} of {table} this was used up ({}): ask for fewer columns, \
              or fewer rows (WHERE on single rows, or filters such as --from, --to, --major, --file), or give --max-memory more",
