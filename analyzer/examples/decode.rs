@@ -11,7 +11,7 @@ fn main() -> anyhow::Result<()> {
     let path = std::env::args_os()
         .nth(1)
         .ok_or_else(|| anyhow::anyhow!("usage: decode TRACE"))?;
-    let mut report = Report::default();
+    let mut report = Report::new(true);
     let columns: Vec<_> = report
         .queries()
         .iter()
