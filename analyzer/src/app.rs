@@ -163,7 +163,12 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
                 memory_bytes: options.memory_bytes,
             };
             answer.write(options.part, request.format, output.width(), &mut output.out)?;
-            say_remarks(sampling::remark(&session), request, output)?;
+            let note = answer.note().filter(|_| request.format != Format::Table);
+            say_remarks(
+                note.into_iter().chain(sampling::remark(&session)),
+                request,
+                output,
+            )?;
         }
         Verb::Events => {
             let mut events = Events::new(request.format, &mut output.out);
@@ -274,7 +279,8 @@ fn timeline(
         filter: &request.filter,
     };
     answer.write(options.part, request.format, output.width(), &mut output.out)?;
-    say_remarks(sampling::remark(session), request, output)?;
+    let note = answer.note().filter(|_| request.format != Format::Table);
+    say_remarks(note.into_iter().chain(sampling::remark(session)), request, output)?;
     output.out.flush()?;
     Ok(())
 }

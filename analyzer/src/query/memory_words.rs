@@ -319,6 +319,13 @@ impl Answer<'_> {
         limits
     }
 
+    /// For programs, beside a table that cannot say it: numbers that are not exact.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let is_exact = self.memory.refaults.one_in() == 1 && self.memory.order.late == 0;
+        (!is_exact).then(|| self.exactness(&self.estimate()))
+    }
+
     fn exactness(&self, estimate: &Estimate) -> String {
         let refaults = &self.memory.refaults;
         let order = self.memory.order;
