@@ -216,6 +216,7 @@ impl Answer<'_> {
         let shown = match (found.stall_count, found.stalls.len() as u64) {
             (_, 0) => String::new(),
             (1, _) => ":".to_owned(),
+            (_, 1) => "; the longest:".to_owned(),
             (all, shown) if all == shown => "; longest first:".to_owned(),
             (_, shown) => format!("; the {} longest:", grouped(shown)),
         };
