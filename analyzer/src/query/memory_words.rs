@@ -270,7 +270,7 @@ impl Answer<'_> {
                 ),
                 (Some(pages), false) => format!(
                     "AT_LEAST counts the EXTRA alone; AT_MOST adds the {} of other pages that a page outlives in memory at \
-                     most: no more than a quarter came back sooner. With --memory SIZE, such as the limit of the cgroup, \
+                     most, as a rule of thumb: no more than a quarter came back sooner. With --memory SIZE, such as the limit of the cgroup, \
                      the bound becomes an estimate",
                     bytes(pages.saturating_mul(page_size))
                 ),
