@@ -196,7 +196,12 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             };
             let (order, width) = (&request.order, output.width());
             answer.write(options.part, request.format, order, width, &mut output.out)?;
-            say_remarks(sampling::remark(&session), request, output)?;
+            let note = answer.note().filter(|_| request.format != Format::Table);
+            say_remarks(
+                note.into_iter().chain(sampling::remark(&session)),
+                request,
+                output,
+            )?;
         }
         Verb::Events => {
             let width = output.terminal.map(|_| output.width());
@@ -261,7 +266,8 @@ fn timeline(
         filter: &request.filter,
     };
     answer.write(options.part, request.format, output.width(), &mut output.out)?;
-    say_remarks(sampling::remark(session), request, output)?;
+    let note = answer.note().filter(|_| request.format != Format::Table);
+    say_remarks(note.into_iter().chain(sampling::remark(session)), request, output)?;
     output.out.flush()?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::stalls::first_look::FirstLook;
 use crate::stalls::inside::Insides;
 use crate::stalls::intervals::{Intervals, MOST, round_width_ns};
 use crate::stalls::sweep::Sweep;
-use crate::units::{duration, grouped};
+use crate::units::{duration, grouped, short_duration};
 
 /// Looks for everything.
 ///
@@ -48,12 +48,16 @@ pub fn sweep_after(
     let time_ns = end_ns - begin_ns;
     let width_ns = options.interval_ns.unwrap_or_else(|| round_width_ns(time_ns));
     let intervals = Intervals::new(begin_ns, end_ns, width_ns).ok_or_else(|| {
+        let mut enough_ns = 1u64;
+        while enough_ns < time_ns.div_ceil(MOST) {
+            enough_ns = enough_ns.saturating_mul(10);
+        }
         AnalyzeError::Unanswerable(format!(
-            "intervals of {} are too short for {}: {} of them are the most, so give --interval {} or more, or --from and --to",
+            "intervals of {} are too short for {}: {} of them are the most, so give --interval {}, or --from and --to",
             duration(width_ns),
             duration(time_ns),
             grouped(MOST),
-            duration(time_ns.div_ceil(MOST)).replace(' ', "")
+            short_duration(enough_ns)
         ))
     })?;
     Ok(Sweep::new(

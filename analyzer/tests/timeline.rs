@@ -437,7 +437,7 @@ fn too_many_intervals_are_refused_in_words() {
     let error = sweep_after(first, &Filter::default(), wanted, &session)
         .err()
         .unwrap();
-    assert!(error.to_string().contains("--interval 1.0us or more"), "{error}");
+    assert!(error.to_string().contains("--interval 1.0us, or"), "{error}");
 }
 
 #[test]

@@ -89,8 +89,8 @@ impl Memory {
     #[must_use]
     pub fn files_table(&self, estimate: &Estimate, session: &Session) -> Table {
         let mut by_label: BTreeMap<String, Faults> = BTreeMap::new();
-        for (&object, faults) in self.refaults.objects() {
-            let label = session.dicts.label(object).into_owned();
+        for (object, faults) in self.refaults.objects() {
+            let label = session.dicts.label(*object).into_owned();
             by_label.entry(label).or_default().merge(faults);
         }
         let mut files: Vec<_> = by_label.into_iter().collect();

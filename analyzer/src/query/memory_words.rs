@@ -292,7 +292,7 @@ impl Answer<'_> {
                 ),
                 (Some(pages), false) => format!(
                     "AT_LEAST counts the EXTRA alone; AT_MOST adds the {} of other pages that a page outlives in memory at \
-                     most: no more than a quarter came back sooner. With --memory SIZE, such as the limit of the cgroup, \
+                     most, as a rule of thumb: no more than a quarter came back sooner. With --memory SIZE, such as the limit of the cgroup, \
                      the bound becomes an estimate",
                     bytes(pages.saturating_mul(page_size))
                 ),
@@ -339,6 +339,13 @@ impl Answer<'_> {
             );
         }
         limits
+    }
+
+    /// For programs, beside a table that cannot say it: numbers that are not exact.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let is_exact = self.memory.refaults.one_in() == 1 && self.memory.order.late == 0;
+        (!is_exact).then(|| self.exactness(&self.estimate()))
     }
 
     fn exactness(&self, estimate: &Estimate) -> String {

@@ -19,5 +19,6 @@ pub mod single_words;
 pub mod spent;
 pub mod stacks;
 pub mod threads;
+pub mod timeline_bars;
 pub mod timeline_tables;
 pub mod timeline_words;

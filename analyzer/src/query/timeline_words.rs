@@ -4,20 +4,17 @@ use crate::error::AnalyzeError;
 use crate::filter::Filter;
 use crate::notice::quantity;
 use crate::page::Page;
-use crate::query::timeline_tables::{details, intervals_table, stalls_table, waiting};
+use crate::query::timeline_bars::write_intervals;
+use crate::query::timeline_tables::{details, intervals_table, stalls_table};
 use crate::session::Session;
 use crate::stalls::Least;
 use crate::stalls::inside::Inside;
 use crate::stalls::intervals::Interval;
 use crate::stalls::windows::Window;
-use crate::table::{Format, Head, Table, Value};
+use crate::table::Format;
 use crate::text::{keep_end, wrap};
-use crate::units::{duration, fixed, grouped, percent};
+use crate::units::{duration, grouped, percent};
 use std::io::Write;
-
-/// Characters of the longest bar, and of one that is still worth its place.
-const LONGEST_BAR: usize = 40;
-const SHORTEST_BAR: usize = 8;
 
 /// One of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -79,12 +76,24 @@ impl Answer<'_> {
     ) -> Result<(), AnalyzeError> {
         match (format, part) {
             (Format::Table, None) => {
-                self.write_intervals(width, out)?;
+                write_intervals(
+                    &self.found.intervals,
+                    self.found.width_ns,
+                    self.session,
+                    width,
+                    out,
+                )?;
                 writeln!(out)?;
                 self.write_stalls(width, out)?;
                 self.write_remarks(width, out)
             }
-            (Format::Table, Some(Part::Intervals)) => self.write_intervals(width, out),
+            (Format::Table, Some(Part::Intervals)) => write_intervals(
+                &self.found.intervals,
+                self.found.width_ns,
+                self.session,
+                width,
+                out,
+            ),
             (Format::Table, Some(Part::Stalls)) => self.write_stalls(width, out),
             (Format::Json, None) => self.write_json(out),
             (Format::Markdown, None) => {
@@ -104,44 +113,6 @@ impl Answer<'_> {
                 stalls_table(&self.found.stalls, self.session, true).write(format, None, out)
             }
         }
-    }
-
-    /// A line per interval, with a bar for the threads that waited on average.
-    fn write_intervals(&self, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        let rows = &self.found.intervals;
-        let table = for_people(rows, self.found.width_ns, self.session);
-        let mut lines = Vec::new();
-        table.write(Format::Table, None, &mut lines)?;
-        let lines = String::from_utf8_lossy(&lines).into_owned();
-        let used = lines.lines().map(|line| line.chars().count()).max().unwrap_or(0) + 2;
-        let room = width.saturating_sub(used).min(LONGEST_BAR);
-        let most = rows.iter().map(waiting).max().unwrap_or(0);
-        let has_bars = room >= SHORTEST_BAR && most > 0;
-        writeln!(
-            out,
-            "{} of {}{}",
-            quantity(rows.len() as u64, "interval"),
-            duration(self.found.width_ns),
-            if has_bars {
-                format!(
-                    "; the longest bar: {} threads waiting on average",
-                    fixed(most, 1_000, 2)
-                )
-            } else {
-                String::new()
-            }
-        )?;
-        let bars =
-            std::iter::once("WAITING".to_owned()).chain(rows.iter().map(|row| bar(waiting(row), most, room)));
-        for (line, bar) in lines.lines().zip(bars) {
-            if has_bars {
-                let padding = " ".repeat(used.saturating_sub(line.chars().count()));
-                writeln!(out, "{}", format!("{line}{padding}{bar}").trim_end())?;
-            } else {
-                writeln!(out, "{line}")?;
-            }
-        }
-        Ok(())
     }
 
     /// How often, how long, and what was waited on in the longest.
@@ -256,6 +227,7 @@ impl Answer<'_> {
         let shown = match (found.stall_count, found.stalls.len() as u64) {
             (_, 0) => String::new(),
             (1, _) => ":".to_owned(),
+            (_, 1) => "; the longest:".to_owned(),
             (all, shown) if all == shown => "; longest first:".to_owned(),
             (_, shown) => format!("; the {} longest:", grouped(shown)),
         };
@@ -271,6 +243,17 @@ impl Answer<'_> {
         )
     }
 
+    /// For programs, beside a table that cannot say it: stalls that are not exact.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        (self.found.late > 0).then(|| {
+            format!(
+                "not exact: too many faults were open at once, and {} count from later than they began: stalls may be longer",
+                quantity(self.found.late, "fault")
+            )
+        })
+    }
+
     /// What to know of the numbers.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
@@ -280,14 +263,8 @@ impl Answer<'_> {
              at any time of the interval, MAX_MS the longest fault that began in it"
                 .to_owned(),
         ];
-        remarks.push(match found.late {
-            0 => "exact: every fault was put in its place in time".to_owned(),
-            late => format!(
-                "not exact: too many faults were open at once, and {} count from later than they began: stalls may be \
-                 longer",
-                quantity(late, "fault")
-            ),
-        });
+        let exact = "exact: every fault was put in its place in time";
+        remarks.push(self.note().unwrap_or_else(|| exact.to_owned()));
         if matches!(found.least, Least::Percent(_)) {
             let again = match found.numbers_used_again {
                 0 => String::new(),
@@ -313,90 +290,5 @@ impl Answer<'_> {
             );
         }
         remarks
-    }
-}
-
-/// The columns that fit beside bars.
-fn for_people(rows: &[Interval], width_ns: u64, session: &Session) -> Table {
-    let whole = intervals_table(rows, session);
-    let has = |of: fn(&Interval) -> u64| rows.iter().any(|row| of(row) > 0);
-    let mut names = vec!["begin_s", "major_per_s", "minor_per_s"];
-    if has(|row| row.counts[2]) {
-        names.push("failed_per_s");
-    }
-    names.extend(["wait_ms", "threads", "max_ms"]);
-    if has(|row| row.stalled_ns) {
-        names.push("stalled_ms");
-    }
-    let columns: Vec<usize> = names
-        .iter()
-        .filter_map(|name| whole.heads.iter().position(|head| head.name == *name))
-        .collect();
-    // As many decimals as tell two intervals apart.
-    let decimals = (0..9u32)
-        .find(|&decimals| width_ns.is_multiple_of(10u64.pow(9 - decimals)))
-        .unwrap_or(9);
-    let cell = |row: &Vec<Value>, interval: &Interval, column: usize| match row.get(column) {
-        Some(Value::Seconds(ns)) => Value::Text(format!("{:>8}", fixed(*ns, 1_000_000_000, decimals))),
-        // Rates below a hundred keep a decimal.
-        Some(Value::Decimal(rate)) if *rate >= 100_000 => Value::Count((rate + 500) / 1_000),
-        Some(Value::Ms(0))
-            if interval.stalled_ns == 0
-                && whole.heads.get(column).map(|head| head.name) == Some("stalled_ms") =>
-        {
-            Value::Null
-        }
-        Some(value) => value.clone(),
-        None => Value::Null,
-    };
-    let heads = columns.iter().filter_map(|&column| whole.heads.get(column));
-    let heads = heads.map(|head| match head.name {
-        "begin_s" => Head {
-            title: "  TIME_S",
-            ..*head
-        },
-        "stalled_ms" => Head {
-            title: "STALL_MS",
-            ..*head
-        },
-        _ => *head,
-    });
-    Table {
-        heads: heads.collect(),
-        rows: whole
-            .rows
-            .iter()
-            .zip(rows)
-            .map(|(row, interval)| {
-                columns
-                    .iter()
-                    .map(|&column| cell(row, interval, column))
-                    .collect()
-            })
-            .collect(),
-        total: None,
-    }
-}
-
-/// A bar in eighths of a character; a trace of one for what is above 0.
-fn bar(value: u64, most: u64, room: usize) -> String {
-    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let eighths = u128::from(value) * 8 * room as u128 / u128::from(most.max(1));
-    let eighths = usize::try_from(eighths).unwrap_or(0).max(usize::from(value > 0));
-    let part = EIGHTHS.get(eighths % 8).copied().unwrap_or_default();
-    format!("{}{part}", "█".repeat(eighths / 8))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bars_are_as_long_as_their_share() {
-        assert_eq!(bar(10, 10, 3), "███");
-        assert_eq!(bar(5, 10, 3), "█▌");
-        assert_eq!(bar(1, 1_000_000, 3), "▏");
-        assert_eq!(bar(0, 0, 3), "");
-        assert_eq!(bar(u64::MAX, u64::MAX, 2), "██");
     }
 }

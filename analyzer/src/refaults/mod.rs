@@ -90,7 +90,10 @@ fn scaled(part: u64, whole: u64, of: u64) -> u64 {
 #[derive(Clone, Debug)]
 pub struct Refaults {
     pages: Pages,
-    objects: PlHashMap<u32, Faults>,
+    /// Numbers of objects in `objects`; the fault before mostly was on the same.
+    slots: PlHashMap<u32, usize>,
+    objects: Vec<(u32, Faults)>,
+    last: Option<(u32, usize)>,
     groups: Groups,
     times: [Both; DECADES],
     minor_distances: Curve,
@@ -108,7 +111,9 @@ impl Refaults {
     pub fn following(most_pages: usize) -> Self {
         Self {
             pages: Pages::at_most(most_pages),
-            objects: PlHashMap::default(),
+            slots: PlHashMap::default(),
+            objects: Vec::new(),
+            last: None,
             groups: Groups::default(),
             times: [Both::default(); DECADES],
             minor_distances: Curve::default(),
@@ -122,7 +127,10 @@ impl Refaults {
         }
         let is_major = fault.class == Class::Major;
         let latency_ns = fault.latency_ns;
-        let faults = self.objects.entry(object).or_default();
+        let slot = self.slot(object);
+        let Some((_, faults)) = self.objects.get_mut(slot) else {
+            return;
+        };
         if is_major {
             faults.majors.add(latency_ns, 1);
         } else {
@@ -170,13 +178,27 @@ impl Refaults {
 
     /// Adds a minor fault to the counts alone.
     pub fn count_minor(&mut self, object: u32, fault: &Fault) {
-        let faults = self.objects.entry(object).or_default();
-        faults.minors.add(fault.latency_ns, fault.weight);
+        let slot = self.slot(object);
+        if let Some((_, faults)) = self.objects.get_mut(slot) {
+            faults.minors.add(fault.latency_ns, fault.weight);
+        }
+    }
+
+    fn slot(&mut self, object: u32) -> usize {
+        if let Some((_, slot)) = self.last.filter(|(last, _)| *last == object) {
+            return slot;
+        }
+        let slot = *self.slots.entry(object).or_insert_with(|| {
+            self.objects.push((object, Faults::default()));
+            self.objects.len() - 1
+        });
+        self.last = Some((object, slot));
+        slot
     }
 
     /// By object.
     #[must_use]
-    pub fn objects(&self) -> &PlHashMap<u32, Faults> {
+    pub fn objects(&self) -> &[(u32, Faults)] {
         &self.objects
     }
 
@@ -184,7 +206,7 @@ impl Refaults {
     #[must_use]
     pub fn all(&self) -> Faults {
         let mut all = Faults::default();
-        self.objects.values().for_each(|faults| all.merge(faults));
+        self.objects.iter().for_each(|(_, faults)| all.merge(faults));
         all
     }
 
