@@ -1,6 +1,7 @@
 //! The classes of faults, and the packed byte in which a trace stores class, access and origin of a row: the only
 //! place that knows its bits.
 
+use crate::bytes;
 use pf_formats::{Access, FaultClass, Origin};
 
 /// How a fault ended.
@@ -80,6 +81,15 @@ impl ClassBits {
     }
 }
 
+/// How many rows of each class a column has, in the order of [`Class::ALL`].
+#[must_use]
+pub fn counts(bits: &[u8]) -> [u64; 3] {
+    let majors = bytes::count(bits, 3, 1);
+    let failed = bytes::count(bits, 2, 2);
+    let rest = (bits.len() as u64).saturating_sub(majors).saturating_sub(failed);
+    [majors, rest, failed]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +101,11 @@ mod tests {
             [Class::Minor, Class::Major, Class::Failed, Class::Failed]
         );
         assert!(!ClassBits(3).is_major());
+    }
+
+    #[test]
+    fn rows_are_counted_by_class() {
+        assert_eq!(counts(&[0, 1, 2, 3, 0b11_01_00, 0b01, 0]), [2, 3, 2]);
     }
 
     #[test]

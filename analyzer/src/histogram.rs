@@ -154,7 +154,7 @@ fn count_all(values: &[u64], base: usize, times: u64, counts: &mut [u64]) {
 
 /// Smallest, largest and sum; the halves of the values are summed apart, in words that cannot overflow.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn extent_of(values: &[u64]) -> (u64, u64, u128) {
+pub(crate) fn extent_of(values: &[u64]) -> (u64, u64, u128) {
     let (mut min, mut max) = (u64::MAX, 0);
     let mut sum = 0u128;
     // Shorter than 2^32 values.

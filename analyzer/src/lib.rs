@@ -6,6 +6,7 @@ pub mod ask_heatmap;
 pub mod ask_queries;
 pub mod ask_timeline;
 pub mod breakdown;
+pub mod bytes;
 pub mod class;
 pub mod cli;
 pub mod dicts;

@@ -15,6 +15,8 @@ pub struct PageSet {
     groups: PlHashMap<(u32, u64), u64>,
     /// Neighbours of one space, which are not in `groups`.
     dense: Dense,
+    /// A newer copy of one of the groups: neighbours come one after the other.
+    recent: Option<((u32, u64), u64)>,
     len: u64,
     /// Number of groups at which they may become dense.
     look_at: usize,
@@ -37,6 +39,7 @@ struct Cluster {
 }
 
 impl Dense {
+    #[inline]
     fn word(&mut self, space: u32, group: u64) -> Option<&mut u64> {
         if space != self.space {
             return None;
@@ -50,20 +53,42 @@ impl PageSet {
     /// Adds one page.
     #[inline]
     pub fn insert(&mut self, space: u32, page: u64) {
-        self.insert_bits(space, page / 64, 1u64 << (page % 64));
+        let (group, bit) = (page / 64, 1u64 << (page % 64));
+        match self.dense.word(space, group) {
+            Some(word) => {
+                self.len += u64::from(*word & bit == 0);
+                *word |= bit;
+            }
+            None => self.insert_bits(space, group, bit),
+        }
     }
 
-    #[inline]
+    /// The group that was last looked up goes back to the others.
+    fn put_back(&mut self) {
+        if let Some((key, bits)) = self.recent.take() {
+            self.groups.insert(key, bits);
+        }
+    }
+
     fn insert_bits(&mut self, space: u32, group: u64, more: u64) {
+        if let Some((key, word)) = &mut self.recent
+            && *key == (space, group)
+        {
+            self.len += u64::from((more & !*word).count_ones());
+            *word |= more;
+            return;
+        }
         let word = match self.dense.word(space, group) {
             Some(word) => word,
             None => {
+                self.put_back();
                 if self.groups.len() >= self.look_at {
                     self.condense(space);
                     // It may be among the dense ones now.
                     return self.insert_bits(space, group, more);
                 }
-                self.groups.entry((space, group)).or_insert(0)
+                let known = *self.groups.entry((space, group)).or_insert(0);
+                &mut self.recent.insert(((space, group), known)).1
             }
         };
         self.len += u64::from((more & !*word).count_ones());
@@ -87,6 +112,7 @@ impl PageSet {
     /// Makes bits of the largest cluster of groups of a space, where these take no more memory.
     #[cold]
     fn condense(&mut self, space: u32) {
+        self.put_back();
         let cluster = self.largest_cluster(space);
         let (mut first, mut last) = (cluster.first, cluster.last);
         if let Some(length) = (self.dense.words.len() as u64).checked_sub(1) {
@@ -138,7 +164,8 @@ impl PageSet {
         for (group, &bits) in dense.filter(|&(_, &bits)| bits != 0) {
             self.insert_bits(other.dense.space, group, bits);
         }
-        for (&(space, group), &bits) in &other.groups {
+        let groups = other.groups.iter().map(|(&key, &bits)| (key, bits));
+        for ((space, group), bits) in groups.chain(other.recent) {
             self.insert_bits(space, group, bits);
         }
     }

@@ -1,7 +1,11 @@
 //! Rows of a block that stand together and have something in common: a block is sorted by thread, and threads mostly stay
 //! in one file for a while. What is asked once per run need not be asked for every row.
 
+use multiversion::multiversion;
 use std::ops::Range;
+
+/// Rows that are looked at together.
+const LOOK: usize = 32;
 
 /// Runs of rows that are alike in two columns, in order.
 pub fn runs<'a>(first: &'a [u32], second: &'a [u32]) -> impl Iterator<Item = Range<usize>> + 'a {
@@ -10,10 +14,26 @@ pub fn runs<'a>(first: &'a [u32], second: &'a [u32]) -> impl Iterator<Item = Ran
         let start = end;
         let (a, b) = (first.get(start..)?, second.get(start..)?);
         let head = (*a.first()?, *b.first()?);
-        let mut rows = a.iter().zip(b);
-        end = start + rows.position(|(&a, &b)| (a, b) != head).unwrap_or(a.len());
+        end = start + alike(a, b, head);
         Some(start..end)
     })
+}
+
+/// How many rows from the first on are `head`.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn alike(a: &[u32], b: &[u32], head: (u32, u32)) -> usize {
+    let whole = a.chunks_exact(LOOK).zip(b.chunks_exact(LOOK));
+    let differing = |(a, b): &(&[u32], &[u32])| {
+        let rows = a.iter().zip(*b);
+        rows.fold(0, |all, (a, b)| all | (a ^ head.0) | (b ^ head.1)) != 0
+    };
+    let skipped = whole.take_while(|rows| !differing(rows)).count() * LOOK;
+    let (a, b) = (
+        a.get(skipped..).unwrap_or_default(),
+        b.get(skipped..).unwrap_or_default(),
+    );
+    let mut rest = a.iter().zip(b);
+    skipped + rest.position(|(&a, &b)| (a, b) != head).unwrap_or(a.len())
 }
 
 #[cfg(test)]
@@ -25,5 +45,8 @@ mod tests {
         let found: Vec<_> = runs(&[1, 1, 2, 2, 2, 1], &[5, 5, 5, 6, 6, 6]).collect();
         assert_eq!(found, [0..2, 2..3, 3..5, 5..6]);
         assert_eq!(runs(&[], &[]).count(), 0);
+        let long: Vec<u32> = (0..300).map(|row| row / 97).collect();
+        let found: Vec<_> = runs(&long, &[7; 300]).collect();
+        assert_eq!(found, [0..97, 97..194, 194..291, 291..300]);
     }
 }

@@ -2,7 +2,7 @@
 //! It is filled while the trace streams by; queries read it, and never the other way round.
 
 use crate::breakdown;
-use crate::class::{Class, ClassBits};
+use crate::class::{self, Class};
 use crate::dicts::Dicts;
 use crate::losses::Losses;
 use crate::sampling::Sampling;
@@ -250,12 +250,8 @@ impl Session {
 
     /// What every decoded block is looked at for, whether its rows pass a filter or not.
     pub(crate) fn see_columns(&mut self, columns: &Columns) {
-        for (each, count) in Class::ALL.iter().zip(&mut self.classes) {
-            let of_class = columns
-                .class
-                .iter()
-                .filter(|&&bits| ClassBits(bits).class() == *each);
-            *count = count.saturating_add(of_class.count() as u64);
+        for (count, more) in self.classes.iter_mut().zip(class::counts(&columns.class)) {
+            *count = count.saturating_add(more);
         }
         self.impossible_breakdowns = self
             .impossible_breakdowns

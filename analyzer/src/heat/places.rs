@@ -3,7 +3,7 @@
 //! coarser. It does not know how anything is shown.
 
 use crate::heat::grid::{Cell, GAP_PAGES, Grid};
-use crate::heat::window::Window;
+use crate::heat::window::Windows;
 use polars::prelude::PlHashMap;
 use std::cmp::Reverse;
 
@@ -13,8 +13,8 @@ const MAX_PLACES: usize = 1024;
 /// So many faults outside of a window move it.
 const OUTSIDE: u32 = 64;
 
-/// Places with a window, which takes up to 200 KB.
-const MAX_WINDOWS: usize = 64;
+/// Windows of all places, each of which takes up to 200 KB.
+const MAX_WINDOWS: usize = 128;
 
 /// What has a grid.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,7 +40,7 @@ pub struct Place {
     pub comm_id: u32,
     /// When it had that name, and whether it is the main thread: its last name is the best one.
     named: (bool, u64),
-    window: Window,
+    windows: Windows,
     outside: u32,
 }
 
@@ -51,7 +51,7 @@ impl Place {
     }
 
     fn empty_window(&mut self) {
-        for (since_start_ns, page, faults) in self.window.take() {
+        for (since_start_ns, page, faults) in self.windows.take() {
             self.put(since_start_ns, page, faults);
         }
     }
@@ -122,7 +122,7 @@ impl Places {
             total: Cell::default(),
             comm_id: 0,
             named: (false, 0),
-            window: Window::default(),
+            windows: Windows::default(),
             outside: 0,
         });
         slot
@@ -135,8 +135,9 @@ impl Places {
             let Some(place) = self.places.get_mut(slot) else {
                 return;
             };
+            let windows = &mut place.windows;
             let outside =
-                faults.find(|&(since_start_ns, page, fault)| !place.window.add(since_start_ns, page, fault));
+                faults.find(|&(since_start_ns, page, fault)| !windows.add(since_start_ns, page, fault));
             match outside {
                 Some((since_start_ns, page, fault)) => self.add_outside(slot, since_start_ns, page, fault),
                 None => return,
@@ -153,13 +154,19 @@ impl Places {
         place.put(since_start_ns, page, fault);
         place.outside = place.outside.wrapping_add(1);
         // A place that has only few faults needs no window.
-        if !place.outside.is_multiple_of(OUTSIDE) || place.window.is_empty() && self.windows >= MAX_WINDOWS {
+        if !place.outside.is_multiple_of(OUTSIDE) {
             return;
         }
         if let Some(bins) = place.grid.bins_of(since_start_ns, page) {
-            self.windows += usize::from(place.window.is_empty());
-            place.empty_window();
-            place.window.move_to(bins, since_start_ns);
+            let window = place.windows.next();
+            let is_new = window.is_empty();
+            if is_new && self.windows >= MAX_WINDOWS {
+                return;
+            }
+            self.windows += usize::from(is_new);
+            let before = window.take();
+            window.move_to(bins, since_start_ns);
+            before.for_each(|(since_start_ns, page, faults)| place.put(since_start_ns, page, faults));
         }
     }
 

@@ -84,3 +84,47 @@ impl Window {
             })
     }
 }
+
+/// Windows kept for one place.
+const KEPT: usize = 8;
+
+/// The windows of a place: threads go to and fro between regions of an address space.
+#[derive(Clone, Debug, Default)]
+pub struct Windows {
+    windows: [Window; KEPT],
+    current: usize,
+}
+
+impl Windows {
+    /// Adds a fault; false when it is in none of the windows.
+    #[inline]
+    pub fn add(&mut self, since_start_ns: u64, page: u64, fault: Cell) -> bool {
+        let current = self.windows.get_mut(self.current);
+        if current.is_some_and(|window| window.add(since_start_ns, page, fault)) {
+            return true;
+        }
+        let found = self
+            .windows
+            .iter_mut()
+            .position(|window| window.add(since_start_ns, page, fault));
+        self.current = found.unwrap_or(self.current);
+        found.is_some()
+    }
+
+    /// The window that should move next: one that is nowhere, or the one that is longest where it is.
+    pub fn next(&mut self) -> &mut Window {
+        let free = self.windows.iter().position(Window::is_empty);
+        self.current = free.unwrap_or((self.current + 1) % KEPT);
+        let [first, rest @ ..] = &mut self.windows;
+        match self.current.checked_sub(1) {
+            Some(index) => rest.get_mut(index).unwrap_or(first),
+            None => first,
+        }
+    }
+
+    /// Gives away what there is in all of them.
+    pub fn take(&mut self) -> impl Iterator<Item = (u64, u64, Cell)> + use<> {
+        let windows = std::mem::take(self).windows;
+        windows.into_iter().flat_map(|mut window| window.take())
+    }
+}

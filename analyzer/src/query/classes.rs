@@ -1,7 +1,7 @@
 //! Latency by class, the summary that several verbs share.
 
 use crate::breakdown::{self, PartColumns, Parts, PartsByClass};
-use crate::class::{Class, ClassBits};
+use crate::class::{self, Class, ClassBits};
 use crate::error::AnalyzeError;
 use crate::frame::{u8s, u64s};
 use crate::histogram::Histogram;
@@ -65,6 +65,12 @@ impl<'a> Rows<'a> {
         })
     }
 
+    /// Whether rows of some class stand for more than one fault.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.sampling.is_sampled()
+    }
+
     /// How many faults a row of this class stands for.
     #[must_use]
     pub fn weight(&self, class: Class) -> u64 {
@@ -113,10 +119,10 @@ impl Classes {
         let latencies_ns = rows.latencies_ns.get(range.clone()).unwrap_or_default();
         let bits = rows.bits.get(range.clone()).unwrap_or_default();
         for (latencies_ns, bits) in latencies_ns.chunks(CHUNK).zip(bits.chunks(CHUNK)) {
-            let first = bits.first().map_or(Class::Minor, |&bits| ClassBits(bits).class());
-            let others = bits.iter().filter(|&&bits| ClassBits(bits).class() != first);
-            if others.count() == 0 {
-                self.of_mut(first).add_all(latencies_ns, rows.weight(first));
+            let counts = class::counts(bits);
+            let alone = Class::ALL.into_iter().zip(counts);
+            if let Some((class, _)) = alone.into_iter().find(|&(_, count)| count == bits.len() as u64) {
+                self.of_mut(class).add_all(latencies_ns, rows.weight(class));
                 continue;
             }
             for class in Class::ALL {

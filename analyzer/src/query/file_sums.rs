@@ -1,10 +1,11 @@
 //! What the report says of files and kinds of memory: [`crate::query::files`] has more columns, and takes longer.
 
 use crate::breakdown;
-use crate::class::{Class, ClassBits};
+use crate::class::{self, Class, ClassBits};
 use crate::error::AnalyzeError;
 use crate::findings::FileFacts;
 use crate::frame::{u32s, u64s};
+use crate::histogram::extent_of;
 use crate::pages::PageSet;
 use crate::query::classes::{self, FAILED, Rows};
 
@@ -33,16 +34,22 @@ impl Sums {
     fn add(&mut self, rows: &Rows<'_>, run: Range<usize>) {
         let latencies_ns = rows.latencies_ns.get(run.clone()).unwrap_or_default();
         let bits = rows.bits.get(run).unwrap_or_default();
-        let mut sums = Self::default();
-        for (&latency_ns, &bits) in latencies_ns.iter().zip(bits) {
-            let class = ClassBits(bits).class();
-            let weight = rows.weight(class);
-            if let Some(count) = sums.counts.get_mut(class as usize) {
-                *count = count.wrapping_add(weight);
+        let mut sums = Self {
+            counts: class::counts(bits),
+            ..Self::default()
+        };
+        if rows.is_sampled() {
+            for (&latency_ns, &bits) in latencies_ns.iter().zip(bits) {
+                let weight = rows.weight(ClassBits(bits).class());
+                let wait_ns = u128::from(latency_ns).wrapping_mul(u128::from(weight));
+                sums.wait_ns = sums.wait_ns.saturating_add(wait_ns);
+                sums.max_ns = sums.max_ns.max(latency_ns);
             }
-            let wait_ns = u128::from(latency_ns).wrapping_mul(u128::from(weight));
-            sums.wait_ns = sums.wait_ns.wrapping_add(wait_ns);
-            sums.max_ns = sums.max_ns.max(latency_ns);
+            for (count, class) in sums.counts.iter_mut().zip(Class::ALL) {
+                *count = count.saturating_mul(rows.weight(class));
+            }
+        } else {
+            (_, sums.max_ns, sums.wait_ns) = extent_of(latencies_ns);
         }
         self.merge(&sums);
     }

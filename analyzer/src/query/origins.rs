@@ -1,5 +1,6 @@
 //! Faults out of the ordinary: those that the kernel retried, and those of `get_user_pages`. The report mentions them.
 
+use crate::bytes;
 use crate::class::ClassBits;
 use crate::error::AnalyzeError;
 use crate::frame::u8s;
@@ -32,15 +33,11 @@ impl Query for Origins {
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let retries = u8s(frame, Column::Retries)?;
         let bits = u8s(frame, Column::ClassBits)?;
-        // Rare, so that most blocks need a glance only.
-        let is_any = |values: &[u8]| values.iter().fold(0, |all, value| all | value) > 0;
-        let of_kernel = bits.iter().filter(|&&bits| is_gup(bits)).count();
-        if of_kernel == 0 && !is_any(retries) {
-            return Ok(());
-        }
-        if of_kernel == 0 && !session.sampling().is_sampled() {
-            let retried = retries.iter().filter(|&&retries| retries > 0).count();
-            self.retried = self.retried.saturating_add(retried as u64);
+        // Rare, so that most blocks need a glance only: 2 and 3 are those of the kernel.
+        let of_kernel = bytes::count(bits, 0x20, 0x20);
+        let retried = (retries.len() as u64).saturating_sub(bytes::count(retries, 0xff, 0));
+        if of_kernel == 0 && (retried == 0 || !session.sampling().is_sampled()) {
+            self.retried = self.retried.saturating_add(retried);
             return Ok(());
         }
         for ((&retries, &bits), fault) in retries.iter().zip(bits).zip(faults(frame, session)?) {
@@ -54,10 +51,6 @@ impl Query for Origins {
         }
         Ok(())
     }
-}
-
-fn is_gup(bits: u8) -> bool {
-    matches!(ClassBits(bits).origin(), Origin::Gup | Origin::GupRemote)
 }
 
 impl Origins {

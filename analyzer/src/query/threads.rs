@@ -1,7 +1,7 @@
 //! `threads`: who waited, and how long. Also the totals of the report, which are sums over threads.
 
 use crate::breakdown;
-use crate::class::ClassBits;
+use crate::class;
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
 use crate::query::classes::{self, Classes, Extras, Rows};
@@ -121,8 +121,8 @@ impl Query for Threads {
                 continue;
             };
             let bits = rows.bits.get(run.clone()).unwrap_or_default();
-            let failed = bits.iter().filter(|&&bits| ClassBits(bits).is_failed()).count();
-            let counted = bits.len().saturating_sub(failed) as u64;
+            let [majors, minors, _] = class::counts(bits);
+            let counted = majors.saturating_add(minors);
             thread.rows_in_kernel_count = thread.rows_in_kernel_count.saturating_add(counted);
             thread.classes.add_rows(&rows, run);
             // The rows of a run are in the order of time.
