@@ -176,7 +176,7 @@ mod tests {
         0x3000 |           3   |          4
                +|-----------|--+
                 0.0 s       3.2
-one cell: 268.44 ms x 4.0 KiB; blank: none; at least this many faults per cell:
+one cell: 267.39 ms x 4.0 KiB; blank: none; at least this many faults per cell:
   0=1  1=2  2=3  3=4
 ";
         assert_eq!(drawn(false), expected);
