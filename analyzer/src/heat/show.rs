@@ -279,7 +279,7 @@ fn facts(
             ),
         };
         facts.push(format!(
-            "zoomed to {}; {left_out} (--whole shows all)",
+            "zoomed to {}; {left_out} (heatmap --whole shows all)",
             cuts.join(" and ")
         ));
     }
