@@ -54,13 +54,13 @@ impl PageSet {
     #[inline]
     pub fn insert(&mut self, space: u32, page: u64) {
         let (group, bit) = (page / 64, 1u64 << (page % 64));
-        match self.dense.word(space, group) {
-            Some(word) => {
-                self.len += u64::from(*word & bit == 0);
-                *word |= bit;
-            }
-            None => self.insert_bits(space, group, bit),
-        }
+        let word = match (self.dense.word(space, group), &mut self.recent) {
+            (Some(word), _) => word,
+            (None, Some((key, word))) if *key == (space, group) => word,
+            _ => return self.insert_bits(space, group, bit),
+        };
+        self.len += u64::from(*word & bit == 0);
+        *word |= bit;
     }
 
     /// The group that was last looked up goes back to the others.

@@ -147,19 +147,19 @@ impl Grid {
         if shr(since_start_ns, self.time_shift) >= TIME_BINS {
             return None;
         }
-        let holds = |region: &&Region| region.first_page <= page && page <= region.last_page;
-        let recent = self.regions.get(self.recent).filter(holds);
-        let region = recent.or_else(|| {
-            let next = self.regions.partition_point(|region| region.first_page <= page);
-            self.regions.get(next.checked_sub(1)?).filter(holds)
-        })?;
-        Some(Bins {
-            time_shift: self.time_shift,
-            page_shift: region.page_shift,
-            first_page: region.first_page,
-            last_page: region.last_page,
-        })
-        .filter(|bins| bins.page_shift < 64 && bins.time_shift < 64)
+        let next = self.regions.partition_point(|region| region.first_page <= page);
+        let region = self.regions.get(next.checked_sub(1)?)?;
+        let before_next = self.regions.get(next).map(|region| region.first_page - 1);
+        (page <= region.last_page)
+            .then_some(Bins {
+                time_shift: self.time_shift,
+                page_shift: region.page_shift,
+                first_page: region.first_page,
+                last_page: region.last_page,
+                gap_pages: self.gap_pages,
+                limit: before_next.unwrap_or(u64::MAX),
+            })
+            .filter(|bins| bins.page_shift < 64 && bins.time_shift < 64)
     }
 
     /// Adds one fault, or several of one cell.

@@ -4,13 +4,16 @@
 use crate::heat::grid::Cell;
 
 /// Time bins of a window.
-const TIMES: u64 = 16;
+const TIMES: u64 = 8;
+
+/// Page bins of a window: those of a region at its widest.
+const PLACES: u64 = 512;
 
 /// Where the cells of a region are. Bins of one width nest in those of every greater one, so a window stays good when
 /// its grid gets coarser.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bins {
-    /// A time bin is 2^this nanoseconds.
+    /// A time bin is 2^this nanoseconds; below 64.
     pub time_shift: u32,
     /// A page bin is 2^this pages; below 64.
     pub page_shift: u32,
@@ -18,16 +21,20 @@ pub struct Bins {
     pub first_page: u64,
     /// Its last page.
     pub last_page: u64,
+    /// So many pages behind its last one still belong to it, and make it longer.
+    pub gap_pages: u64,
+    /// The last page in front of the next region.
+    pub limit: u64,
 }
 
-/// The cells of a window, with their sum in time and place.
+/// The cells of a window.
 #[derive(Clone, Debug, Default)]
 pub struct Window {
     bins: Bins,
     /// First time bin.
     first_time: u64,
-    /// Page bins.
-    width: u64,
+    /// Last page with a fault, of the region or in the window: memory is often filled from its begin to its end.
+    last_page: u64,
     /// Time after time; empty at first.
     cells: Vec<Cell>,
 }
@@ -36,15 +43,20 @@ impl Window {
     /// Adds a fault; false when it is not in the window.
     #[inline]
     pub fn add(&mut self, since_start_ns: u64, page: u64, fault: Cell) -> bool {
-        let time = (since_start_ns >> self.bins.time_shift).wrapping_sub(self.first_time);
-        if page < self.bins.first_page || page > self.bins.last_page || time >= TIMES {
+        let bins = &self.bins;
+        let time = (since_start_ns >> bins.time_shift).wrapping_sub(self.first_time);
+        let reach = self.last_page.saturating_add(bins.gap_pages).min(bins.limit);
+        if page < bins.first_page || page > reach || time >= TIMES {
             return false;
         }
-        let place = (page >> self.bins.page_shift) - (self.bins.first_page >> self.bins.page_shift);
-        let index = time.wrapping_mul(self.width).wrapping_add(place);
-        match self.cells.get_mut(index as usize) {
+        let place = (page >> bins.page_shift) - (bins.first_page >> bins.page_shift);
+        if place >= PLACES {
+            return false;
+        }
+        match self.cells.get_mut((time * PLACES + place) as usize) {
             Some(cell) => {
                 cell.merge(fault);
+                self.last_page = self.last_page.max(page);
                 true
             }
             None => false,
@@ -60,27 +72,29 @@ impl Window {
     /// Moves to another place, where `since_start_ns` is in the second time bin: threads are not in step.
     pub fn move_to(&mut self, bins: Bins, since_start_ns: u64) {
         self.first_time = (since_start_ns >> bins.time_shift).saturating_sub(1);
-        self.width = (bins.last_page >> bins.page_shift)
-            .wrapping_sub(bins.first_page >> bins.page_shift)
-            .wrapping_add(1);
+        self.last_page = bins.last_page;
         self.bins = bins;
         self.cells.clear();
-        let cells = TIMES.saturating_mul(self.width);
-        self.cells
-            .resize(usize::try_from(cells).unwrap_or(0), Cell::default());
+        self.cells.resize((TIMES * PLACES) as usize, Cell::default());
     }
 
-    /// Gives away what there is, as a time, a page and the faults.
+    /// Gives away what there is, as a time, a page and the faults: as if all faults of a cell had been at one moment
+    /// on one page, which is the last one where that makes the region longer.
     pub fn take(&mut self) -> impl Iterator<Item = (u64, u64, Cell)> + use<> {
-        let (bins, width, first_time) = (self.bins, self.width.max(1), self.first_time);
+        let (bins, first_time, last_page) = (self.bins, self.first_time, self.last_page);
+        let first_place = bins.first_page >> bins.page_shift;
         let cells = std::mem::take(&mut self.cells).into_iter().zip(0u64..);
         cells
             .filter(|(cell, _)| cell.count > 0)
             .map(move |(cell, index)| {
-                let time = first_time.wrapping_add(index / width) << bins.time_shift;
-                let place =
-                    (bins.first_page >> bins.page_shift).wrapping_add(index % width) << bins.page_shift;
-                (time, place.clamp(bins.first_page, bins.last_page), cell)
+                let time = first_time.wrapping_add(index / PLACES) << bins.time_shift;
+                let place = first_place.wrapping_add(index % PLACES);
+                let page = if place == last_page >> bins.page_shift {
+                    last_page
+                } else {
+                    (place << bins.page_shift).max(bins.first_page)
+                };
+                (time, page, cell)
             })
     }
 }
