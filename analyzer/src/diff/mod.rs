@@ -55,6 +55,7 @@ pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
     let of_a = Source::open(&request.trace, true)?;
     let of_b = Source::open(&options.other, true)?;
     let mut output = Output::open(request.output.as_deref(), of_a.input()?.identity)?;
+    output.suit(request.format);
     let a = read(request, &of_a).context("A")?;
     let b = read(request, &of_b).context("B")?;
     let comparison = Comparison::new((&a.0, &a.1), (&b.0, &b.1), request.filter.is_about_faults());

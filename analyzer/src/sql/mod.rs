@@ -46,6 +46,7 @@ pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
     let source = Source::open(&request.trace, true)?;
     let input = source.input()?;
     let mut output = Output::open(request.output.as_deref(), input.identity)?;
+    output.suit(request.format);
     let Some(query) = &options.query else {
         let done = match request.format {
             Format::Table => {
