@@ -150,6 +150,9 @@ impl Report {
         let mut files = self.files.table(session);
         files.keep_columns(7 + failed);
         write_top(files, FILES_SHOWN, "files", layout, &mut page)?;
+        if self.files.has_estimates() {
+            page.line("numbers of PAGES beyond some million are estimates, within 2 %")?;
+        }
         page.heading("When and where")?;
         let columns = layout.width.saturating_sub(MARGIN_COLUMNS).max(10);
         let extent = Extent {

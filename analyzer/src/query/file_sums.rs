@@ -157,6 +157,12 @@ impl FileSums {
         labels
     }
 
+    /// Whether numbers of pages are estimates.
+    #[must_use]
+    pub fn has_estimates(&self) -> bool {
+        self.objects.iter().any(|object| object.pages.is_estimate())
+    }
+
     /// What is told in words.
     #[must_use]
     pub fn facts(&self, session: &Session) -> Vec<FileFacts> {
