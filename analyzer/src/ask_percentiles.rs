@@ -62,7 +62,14 @@ pub fn look_at_latencies(
     let (table, quality) = if is_exact {
         let mut again = percentiles.second_look(&session, &request.order);
         read_all(request, source.input()?, &mut [&mut again])?;
-        again.finish()?
+        let (table, cost) = again.finish()?;
+        let sampled = session.sampling().is_sampled();
+        let of_what = if sampled {
+            "; they are those of the weighted sample"
+        } else {
+            ""
+        };
+        (table, cost + of_what)
     } else {
         let quality = precision(session.sampling()).to_owned();
         (percentiles.table(&session), quality)

@@ -7,7 +7,8 @@ mod support;
 
 use clap::ValueEnum;
 use pf_formats::{
-    Access, CommId, Event, Meta, ObjectId, Origin, Query as Row, QueryId, StackId, TraceReader,
+    Access, CommId, Dict, Event, FrameId, Meta, ObjectId, ObjectKind, Origin, Query as Row, QueryId, StackId,
+    Symbol, TraceReader,
 };
 use pfanalyze::distribution::names::QueryNames;
 use pfanalyze::filter::Filter;
@@ -460,4 +461,80 @@ fn the_histogram_is_drawn_under_the_table_and_programs_get_its_buckets() {
     let nothing = run(&small(), false, &["--histogram", "--comm", "nobody"]);
     assert_eq!(nothing.status, Some(0));
     assert!(!nothing.stdout.contains("LATENCY"), "{}", nothing.stdout);
+}
+
+/// Clear the screen, a link, an override of direction, a line, markup.
+const EVIL: &str = "/\x1b[2J\x1b]8;;http://x\x07\u{9b}31m\u{202e}\u{200b}\n! forged\r\x08<b>`**|\"";
+
+fn hostile_trace() -> Vec<u8> {
+    let evil = || EVIL.to_owned();
+    let comms = Dict::Comms {
+        first_id: 1,
+        entries: vec![evil(), evil()],
+    };
+    let objects = Dict::Objects {
+        first_id: 1,
+        entries: vec![support::object(ObjectKind::File, EVIL)],
+    };
+    let symbols = Dict::Symbols {
+        entries: vec![Symbol {
+            frame: FrameId(1),
+            name: evil(),
+            offset: 1,
+            file: evil(),
+            line: 5,
+            inlined: vec![],
+        }],
+    };
+    let mut dicts = vec![comms, objects, symbols];
+    dicts.extend(stack_fixture::stack_dicts());
+    let event = Event {
+        query: QueryId(1),
+        ..stack_fixture::stack_of(1, file_fault(3, 500, 1))
+    };
+    let unknown = Event {
+        comm: CommId(99),
+        object: ObjectId(99),
+        query: QueryId(u64::MAX),
+        stack: StackId(u32::MAX),
+        cpu: u16::MAX,
+        retries: u8::MAX,
+        ..event
+    };
+    let row = Row {
+        name: evil(),
+        text: None,
+        ..query_rows().remove(0)
+    };
+    let mut writer = writer(&meta(), &dicts, &[event, unknown], &[]);
+    writer.queries(&[row]).unwrap();
+    writer.finish(totals(&[event, unknown])).unwrap()
+}
+
+#[test]
+fn hostile_names_are_harmless_to_people_and_exact_for_programs() {
+    let bytes = hostile_trace();
+    for by in By::value_variants() {
+        let by = by.to_possible_value().unwrap();
+        for format in ["table", "markdown"] {
+            let asked = [
+                "--by",
+                by.get_name(),
+                "--exact",
+                "--histogram",
+                "--format",
+                format,
+            ];
+            let written = run(&bytes, false, &asked);
+            assert_eq!(written.status, Some(0), "{}", written.stderr);
+            let is_harmless = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}' && c != '\u{200b}';
+            assert!(written.stdout.chars().all(is_harmless), "{:?}", written.stdout);
+            assert!(!written.stdout.contains("\n! forged"), "{}", written.stdout);
+        }
+        let json = run(&bytes, false, &["--by", by.get_name(), "--format", "json"]);
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&json.stdout).unwrap();
+        if let name @ ("comm" | "file" | "query" | "stack") = by.get_name() {
+            assert!(rows.iter().any(|row| row[name] == EVIL), "{}", json.stdout);
+        }
+    }
 }

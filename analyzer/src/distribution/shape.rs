@@ -264,11 +264,11 @@ mod tests {
             (6_000, Class::Major, 1),
         ]);
         let expected = "\
-LATENCY       MAJOR             MINOR              CUM_%  WAIT_%
-500ns - 1us                         6 ==========    60.0    37.5
-  1us - 2us                         3 =====         90.0    62.5
-  2us - 5us                                         90.0    62.5
- 5us - 10us      1 ##########                      100.0   100.0
+LATENCY      MAJOR             MINOR              CUM_%  WAIT_%
+500ns - 1us                        6 ==========    60.0    37.5
+  1us - 2us                        3 =====         90.0    62.5
+  2us - 5us                                        90.0    62.5
+ 5us - 10us      1 ##########                     100.0   100.0
 bars: each class to its own largest row; CUM_% faults and WAIT_% waiting time, up to the end of the row
 ";
         assert_eq!(drawn(&shape, false), expected);
