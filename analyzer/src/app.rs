@@ -1,6 +1,7 @@
 //! One request from open to flush. It decides nothing about numbers; it wires input, queries and output together.
 
 use crate::ask_heatmap::{self, heatmap};
+use crate::ask_percentiles::{look_at_latencies, reads_again};
 use crate::ask_queries::{FirstLook, filter_of_faults, first_look, with_queries};
 use crate::ask_timeline::look_at_time;
 use crate::cli::{QueryOptions, Request, StackOptions, TimelineOptions, Verb};
@@ -8,7 +9,6 @@ use crate::diff;
 use crate::error::AnalyzeError;
 use crate::heat::draw::Style;
 use crate::heat::scale::{Spread, Weight};
-use crate::histogram::precision;
 use crate::input::{self, Input, Source};
 use crate::notice;
 use crate::output::Output;
@@ -19,7 +19,6 @@ use crate::query::files::{self, Files};
 use crate::query::info::{self, shell_words};
 use crate::query::memory::Memory;
 use crate::query::memory_words::Answer;
-use crate::query::percentiles::Percentiles;
 use crate::query::queries::{LEGEND, NARROW, Queries};
 use crate::query::regions::{self, Regions};
 use crate::query::single::Singles;
@@ -65,8 +64,12 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
 /// The verbs that look at events.
 fn look(request: &Request) -> anyhow::Result<()> {
     let reads_rows_first = !request.queries.is_empty() || matches!(request.verb, Verb::Queries(_));
-    let reads_again = reads_rows_first || matches!(request.verb, Verb::Timeline(_));
-    let source = Source::open(&request.trace, reads_again)?;
+    let again = match request.verb {
+        Verb::Timeline(_) => true,
+        Verb::Percentiles(options) => reads_rows_first || reads_again(options),
+        _ => reads_rows_first,
+    };
+    let source = Source::open(&request.trace, again)?;
     let mut input = source.input()?;
     let mut output = Output::open(request.output.as_deref(), input.identity)?;
     output.suit(request.format);
@@ -83,6 +86,9 @@ fn look(request: &Request) -> anyhow::Result<()> {
     } else if let Verb::Timeline(options) = request.verb {
         let (found, session) = look_at_time(request, options, &source)?;
         timeline(request, options, &found, &session, &mut output)
+    } else if let Verb::Percentiles(options) = request.verb {
+        let once = (!again).then_some(input);
+        look_at_latencies(request, options, once, &source)?.write(request, &mut output)
     } else {
         if reads_rows_first {
             input = source.input()?;
@@ -156,18 +162,14 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             let remarks = remarks.chain(sampling::remark(&session)).chain(files.remarks());
             say_remarks(remarks.chain(files.classes().failed_in_words()), request, output)?;
         }
-        Verb::Percentiles(by) => {
-            let mut percentiles = Percentiles::new(by);
-            let session = read(request, input, &mut [&mut percentiles])?;
-            write_table(percentiles.table(&session), &session, request, output)?;
-            if request.format == Format::Table {
-                writeln!(output.out, "{}", precision(session.sampling()))?;
-            }
-            say_remarks(sampling::remark(&session), request, output)?;
-        }
         // They have looks of their own.
-        Verb::Queries(_) | Verb::Timeline(_) | Verb::Sql(_) | Verb::Diff(_) | Verb::Verify | Verb::Repair => {
-        }
+        Verb::Percentiles(_)
+        | Verb::Queries(_)
+        | Verb::Timeline(_)
+        | Verb::Sql(_)
+        | Verb::Diff(_)
+        | Verb::Verify
+        | Verb::Repair => {}
         Verb::Stacks(options) => stacks(request, options, input, output)?,
         Verb::Heatmap(options) => heatmap(request, options, input, output)?,
         Verb::Regions(ref asked) => {
@@ -341,7 +343,7 @@ pub(crate) fn read_all(
 }
 
 /// Columns that do not fit a terminal are left out, the last first.
-fn write_table(
+pub(crate) fn write_table(
     table: Table,
     session: &Session,
     request: &Request,

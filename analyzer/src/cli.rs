@@ -6,7 +6,6 @@ use crate::heat::scale::Weight;
 use crate::order::Order;
 use crate::pattern::Pattern;
 use crate::query::memory_words::Part as MemoryPart;
-use crate::query::percentiles::By;
 use crate::query::timeline_words::Part as TimelinePart;
 use crate::regions::source::Asked;
 use crate::stack_tree::prune::Limits;
@@ -17,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use heatmap::HeatOptions;
 use memory::MemoryArgs;
 use order::OrderArgs;
+use percentiles::{PercentileArgs, PercentileOptions};
 use regions::RegionArgs;
 use std::path::PathBuf;
 use timeline::TimelineArgs;
@@ -26,6 +26,7 @@ mod diff;
 pub mod heatmap;
 mod memory;
 mod order;
+pub mod percentiles;
 mod regions;
 mod sql;
 mod timeline;
@@ -64,13 +65,12 @@ enum VerbArgs {
     /// behind one of the last four places where its thread faulted in that file, or up to 2 MiB if it is where the next large
     /// folio begins. STRIDE_% are other steps as far as the step before. Both are empty of a sample and of nameless memory.
     Files(Plain),
-    /// Latency percentiles by class, thread, thread name, file, origin or access
+    /// Latency percentiles by class, thread, file, query, stack or any other column, and a histogram
     Percentiles {
         #[command(flatten)]
         plain: Plain,
-        /// What a row is
-        #[arg(long, value_enum, default_value_t)]
-        by: By,
+        #[command(flatten)]
+        percentiles: PercentileArgs,
     },
     /// Faults by time and address, with --file by time and file offset, or by time and latency; also as a picture
     Heatmap(heatmap::Heatmap),
@@ -250,7 +250,7 @@ pub enum Verb {
     Report,
     Threads,
     Files,
-    Percentiles(By),
+    Percentiles(PercentileOptions),
     Heatmap(HeatOptions),
     Stacks(StackOptions),
     Queries(QueryOptions),
@@ -354,7 +354,9 @@ impl Cli {
             Some(VerbArgs::Threads(plain)) => (plain, Verb::Threads),
             Some(VerbArgs::Files(plain)) => (plain, Verb::Files),
             Some(VerbArgs::Events(plain)) => (plain, Verb::Events),
-            Some(VerbArgs::Percentiles { plain, by }) => (plain, Verb::Percentiles(by)),
+            Some(VerbArgs::Percentiles { plain, percentiles }) => {
+                (plain, Verb::Percentiles(percentiles.into_options()))
+            }
             Some(VerbArgs::Stacks { plain, stacks }) => {
                 let options = stacks.into_options(plain.output.format)?;
                 (plain, Verb::Stacks(options))

@@ -276,28 +276,55 @@ impl Histogram {
     /// The value that `per_100k` of 100,000 values do not exceed: 50,000 is the median, 99,990 is p99.99.
     #[must_use]
     pub fn quantile(&self, per_100k: u64) -> u64 {
+        match self.locate(per_100k) {
+            Found::Exactly(value) => value,
+            Found::Within { bucket, .. } => middle_of(bucket).clamp(self.min, self.max),
+        }
+    }
+
+    /// What is known of that value.
+    #[must_use]
+    pub fn locate(&self, per_100k: u64) -> Found {
         let rank = (u128::from(self.count) * u128::from(per_100k))
             .div_ceil(100_000)
             .max(1);
         // The last one is known exactly.
         if rank >= u128::from(self.count) {
-            return self.max;
+            return Found::Exactly(self.max);
         }
         let mut seen = 0u128;
-        for (bucket, n) in self.buckets.used() {
-            seen += u128::from(n);
-            if seen >= rank {
-                return middle_of(bucket).clamp(self.min, self.max);
+        for (bucket, count) in self.buckets.used() {
+            if seen + u128::from(count) >= rank {
+                let rank = rank - seen;
+                return Found::Within { bucket, rank, count };
             }
+            seen += u128::from(count);
         }
-        self.max
+        Found::Exactly(self.max)
     }
+}
+
+/// Where a quantile is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// This is it.
+    Exactly(u64),
+    /// In a bucket.
+    Within {
+        /// Which.
+        bucket: usize,
+        /// It is this one in the bucket, counted from 1.
+        rank: u128,
+        /// How many there are in the bucket.
+        count: u64,
+    },
 }
 
 /// Values below `SUB` have a bucket each; above, every power of two is cut into `SUB` equal buckets. Without a branch:
 /// what is shifted keeps its highest bit, which stands for one more octave.
 #[inline(always)]
-fn bucket_of(value: u64) -> usize {
+#[must_use]
+pub fn bucket_of(value: u64) -> usize {
     let shift = (63 - SUB_BITS).wrapping_sub((value | SUB).leading_zeros());
     let bucket = (u64::from(shift) << SUB_BITS).wrapping_add(value >> shift);
     usize::try_from(bucket).unwrap_or(0)

@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod ask_heatmap;
+pub mod ask_percentiles;
 pub mod ask_queries;
 pub mod ask_timeline;
 pub mod breakdown;
@@ -11,6 +12,7 @@ pub mod class;
 pub mod cli;
 pub mod dicts;
 pub mod diff;
+pub mod distribution;
 pub mod error;
 pub mod filter;
 pub mod findings;

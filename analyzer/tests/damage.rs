@@ -4,6 +4,7 @@
 mod query_fixture;
 mod support;
 
+use clap::ValueEnum;
 use pf_formats::{
     Breakdown, CommId, Event, ObjectId, Origin, Query, QueryEnd, QueryFaults, QueryId, StackId, TraceReader,
 };
@@ -36,8 +37,10 @@ const STYLE: Style = Style {
 /// Runs every query and every renderer once.
 fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
     let (mut report, mut for_programs, mut heat) = (Report::new(true), Report::new(false), Heat::by_file());
-    let mut percentiles =
-        [By::Class, By::Tid, By::Comm, By::File, By::Origin, By::Access].map(Percentiles::new);
+    let mut percentiles: Vec<Percentiles> = By::value_variants()
+        .iter()
+        .map(|&by| Percentiles::new(by).with_shape())
+        .collect();
     let mut rows = Vec::new();
     let mut events = Events::new(Format::Json, &mut rows);
     let (mut rows_by_name, mut chosen) = (Rows::default(), Chosen::new(Choice::Slowest(9)));

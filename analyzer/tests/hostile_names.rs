@@ -34,8 +34,8 @@ fn questions(verb: &str) -> Vec<Vec<&'static str>> {
     match verb {
         "" | "threads" | "files" | "info" | "verify" => none(),
         "events" => vec![vec![], vec!["--query", "script"]],
-        "percentiles" => ["class", "tid", "comm", "file", "origin", "access"]
-            .map(|by| vec!["--by", by])
+        "percentiles" => ["class", "tid", "comm", "file", "query", "query-id", "stack"]
+            .map(|by| vec!["--by", by, "--histogram", "--exact"])
             .to_vec(),
         "heatmap" => vec![vec![], vec!["--file", "script"], vec!["--y", "latency"]],
         "timeline" => vec![vec![], vec!["--part", "stalls", "--threads", "1"]],

@@ -65,6 +65,19 @@ impl<'a> Rows<'a> {
         })
     }
 
+    /// As [`Rows::of`], for a query that does not ask where the time went.
+    ///
+    /// # Errors
+    /// When the query did not declare [`COLUMNS`].
+    pub fn without_parts(frame: &'a DataFrame, session: &Session) -> Result<Self, AnalyzeError> {
+        Ok(Self {
+            latencies_ns: u64s(frame, Column::LatencyNs)?,
+            bits: u8s(frame, Column::ClassBits)?,
+            parts: PartColumns::default(),
+            sampling: session.sampling(),
+        })
+    }
+
     /// Whether rows of some class stand for more than one fault.
     #[must_use]
     pub fn is_sampled(&self) -> bool {

@@ -10,7 +10,10 @@ use std::collections::{BTreeMap, HashSet};
 
 const PARTS: [&str; 5] = ["blocked_ms", "runqueue_ms", "cpu_ms", "reclaim_ms", "lock_ms"];
 const WAIT: [&str; 5] = ["major", "minor", "total_ms", "avg_ms", "max_ms"];
-pub const BY: [&str; 6] = ["class", "tid", "comm", "file", "origin", "access"];
+pub const BY: [&str; 13] = [
+    "class", "pid", "tid", "comm", "file", "kind", "query", "query-id", "access", "origin", "cpu", "retries",
+    "failed",
+];
 
 fn passing<'a>(trace: &'a Trace, filter: &Filter) -> Vec<&'a Fault> {
     trace
@@ -99,9 +102,40 @@ fn file_table(trace: &Trace, filter: &Filter) -> Expected {
 
 pub fn percentiles(trace: &Trace, filter: &Filter, checks: &mut Checks) {
     let faults = passing(trace, filter);
+    let query = |fault: &Fault| {
+        let id = fault.event.query.0;
+        let row = trace.queries.iter().find(|query| query.id.0 == id);
+        match (id, row) {
+            (0, _) => "(no query)".to_owned(),
+            (_, None) => "(query without a record)".to_owned(),
+            (_, Some(row)) => pfanalyze::queries::label(row).into_owned(),
+        }
+    };
     for by in BY {
+        if by.starts_with("query") && trace.queries.is_empty() {
+            checks.refuses(&["percentiles", "--by", by]);
+            continue;
+        }
+        let number = |name, key: fn(&Fault) -> u32| group_table(&[name], &faults, key, |&key| vec![int(key)]);
         let table = match by {
             "class" => class_table(&faults),
+            "pid" => number("pid", |fault| fault.event.pid),
+            "cpu" => number("cpu", |fault| fault.event.cpu.into()),
+            "retries" => number("retries", |fault| fault.event.retries.into()),
+            "failed" => group_table(
+                &["failed"],
+                &faults,
+                |fault| fault.event.failed,
+                |failed| vec![text(failed.to_string())],
+            ),
+            "kind" => group_table(&["kind"], &faults, |fault| fault.kind, |&kind| vec![text(kind)]),
+            "query" => group_table(&["query"], &faults, query, |name| vec![text(name)]),
+            "query-id" => {
+                let key = |fault: &Fault| (fault.event.query.0 == 0, fault.event.query.0, query(fault));
+                group_table(&["query_id", "query"], &faults, key, |(is_none, id, name)| {
+                    vec![if *is_none { Cell::Null } else { int(*id) }, text(name)]
+                })
+            }
             "tid" => group_table(
                 &["pid", "tid"],
                 &faults,

@@ -1,0 +1,39 @@
+//! The arguments of `percentiles`.
+
+use crate::query::percentiles::By;
+use clap::Args;
+
+/// Options of `percentiles`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PercentileOptions {
+    /// What a row is.
+    pub by: By,
+    /// Quantiles without an error.
+    pub exact: bool,
+    /// A histogram, too.
+    pub histogram: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Percentiles")]
+pub(super) struct PercentileArgs {
+    /// What a row is
+    #[arg(long, value_enum, default_value_t)]
+    by: By,
+    /// Exact quantiles instead of such within 1 %: reads the trace twice
+    #[arg(long)]
+    exact: bool,
+    /// A histogram of all latencies under the table; with --format csv or json its buckets instead of the table
+    #[arg(long)]
+    histogram: bool,
+}
+
+impl PercentileArgs {
+    pub(super) fn into_options(self) -> PercentileOptions {
+        PercentileOptions {
+            by: self.by,
+            exact: self.exact,
+            histogram: self.histogram,
+        }
+    }
+}
