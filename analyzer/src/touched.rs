@@ -5,9 +5,10 @@
 //! so the bytes read again are at least so many.
 
 use crate::pages::PageSet;
+use polars::prelude::PlHashMap;
 
-/// Major faults remembered with their times, to see which of them overlap; a power of two.
-const RECENT: usize = 1 << 12;
+/// Pages whose latest read is remembered from block to block, to see which majors of the next one overlap it.
+const RECENT: usize = 1 << 16;
 
 /// Pages of one file or part of it.
 #[derive(Clone, Debug, Default)]
@@ -17,27 +18,18 @@ pub struct Touched {
     reads: u64,
 }
 
-/// One fault as far as pages are concerned.
-#[derive(Clone, Copy, Debug)]
-pub struct Touch {
-    /// A process for nameless memory, 0 for a file.
-    pub space: u32,
-    /// Page.
-    pub page: u64,
-    /// Whether it read the page: major, and no other thread's fault at that time did.
-    pub is_read: bool,
-}
-
 impl Touched {
-    /// Takes in a fault; false when there is no `room` (entries of page sets) left to tell its page from others.
-    pub fn add(&mut self, touch: Touch, room: &mut usize) -> bool {
-        let mut is_known = self.pages.insert_within(touch.space, touch.page, room);
-        if touch.is_read {
-            let is_in = self.read.insert_within(touch.space, touch.page, room);
-            self.reads += u64::from(is_in);
-            is_known &= is_in;
-        }
-        is_known
+    /// Takes in a fault on a page of a process, or of a file, which is `space` 0; false when there is no `room` (entries of
+    /// page sets) left to tell its page from others.
+    pub fn add(&mut self, space: u32, page: u64, room: &mut usize) -> bool {
+        self.pages.insert_within(space, page, room)
+    }
+
+    /// Takes in that a page was read; false when there is no `room`.
+    pub fn add_read(&mut self, space: u32, page: u64, room: &mut usize) -> bool {
+        let is_in = self.read.insert_within(space, page, room);
+        self.reads += u64::from(is_in);
+        is_in
     }
 
     /// Adds what `other` has.
@@ -60,40 +52,81 @@ impl Touched {
     }
 }
 
-/// A read of a page: object and page, begin and end.
-type Read = ((u32, u64), u64, u64);
-
-/// The reads of late, by page; a later one takes the place of another.
-#[derive(Debug)]
-pub struct Recent {
-    reads: Vec<Option<Read>>,
+/// A major fault, with what its owner knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Major<T> {
+    /// What the page is of.
+    pub object: u32,
+    /// Page.
+    pub page: u64,
+    /// Entry.
+    pub begin_ns: u64,
+    /// Completion.
+    pub end_ns: u64,
+    /// Anything else.
+    pub of: T,
 }
 
-impl Default for Recent {
+/// Tells which major faults read their page. A block has its events thread by thread, so the majors of a block are collected and
+/// judged together. Of the blocks before, the latest read of each page is kept, as far as there is room.
+#[derive(Debug)]
+pub struct Recent<T> {
+    majors: Vec<Major<T>>,
+    /// Begin and end by object and page.
+    reads: PlHashMap<(u32, u64), (u64, u64)>,
+    room: usize,
+}
+
+impl<T> Default for Recent<T> {
     fn default() -> Self {
         Self {
-            reads: vec![None; RECENT],
+            majors: Vec::new(),
+            reads: PlHashMap::default(),
+            room: RECENT,
         }
     }
 }
 
-impl Recent {
-    /// Takes in a major fault on a page of an object; false when it overlaps one on the same page: they waited for one read.
-    pub fn is_new(&mut self, object: u32, page: u64, begin_ns: u64, latency_ns: u64) -> bool {
-        let end_ns = begin_ns.saturating_add(latency_ns);
-        // An odd factor of 64 bits spreads neighbours.
-        let spread = (page ^ u64::from(object).rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let slot = usize::try_from(spread >> 52).unwrap_or(0) % RECENT;
-        let Some(slot) = self.reads.get_mut(slot) else {
-            return true;
-        };
-        let overlapped =
-            slot.filter(|&(place, begin, end)| place == (object, page) && begin < end_ns && begin_ns < end);
-        *slot = Some(match overlapped {
-            Some((place, begin, end)) => (place, begin.min(begin_ns), end.max(end_ns)),
-            None => ((object, page), begin_ns, end_ns),
+impl<T> Recent<T> {
+    /// Collects a major fault.
+    pub fn add(&mut self, major: Major<T>) {
+        self.majors.push(major);
+    }
+
+    /// Those of the collected majors that read their page, by page and time; the others began while it was read.
+    pub fn reads(&mut self) -> Vec<Major<T>> {
+        let mut majors = std::mem::take(&mut self.majors);
+        // Stable: of two that begin together the first reads.
+        majors.sort_by_key(|major| (major.object, major.page, major.begin_ns));
+        let mut last: Option<((u32, u64), (u64, u64))> = None;
+        majors.retain(|major| {
+            let place = (major.object, major.page);
+            if last.is_none_or(|(last, _)| last != place) {
+                self.reads.extend(last);
+                last = self.reads.get(&place).map(|&span| (place, span));
+            }
+            let overlapped = last.filter(|(_, (begin, end))| *begin < major.end_ns && major.begin_ns < *end);
+            let span = match overlapped {
+                Some((_, (begin, end))) => (begin.min(major.begin_ns), end.max(major.end_ns)),
+                None => (major.begin_ns, major.end_ns),
+            };
+            last = Some((place, span));
+            overlapped.is_none()
         });
-        overlapped.is_none()
+        self.reads.extend(last);
+        self.forget();
+        majors
+    }
+
+    /// Forgets the half that ended first when there are too many.
+    fn forget(&mut self) {
+        if self.reads.len() <= self.room {
+            return;
+        }
+        let mut ends: Vec<u64> = self.reads.values().map(|&(_, end)| end).collect();
+        let middle = ends.len() / 2;
+        let (_, &mut median, _) = ends.select_nth_unstable(middle);
+        self.reads.retain(|_, &mut (_, end)| end > median);
     }
 }
 
@@ -103,13 +136,8 @@ mod tests {
 
     fn touched(touches: &[(u64, bool)], room: &mut usize) -> (Touched, Vec<bool>) {
         let mut touched = Touched::default();
-        let add = |&(page, is_read)| {
-            let touch = Touch {
-                space: 0,
-                page,
-                is_read,
-            };
-            touched.add(touch, room)
+        let add = |&(page, is_read): &(u64, bool)| {
+            touched.add(0, page, room) && (!is_read || touched.add_read(0, page, room))
         };
         let are_known = touches.iter().map(add).collect();
         (touched, are_known)
@@ -134,14 +162,62 @@ mod tests {
         assert_eq!((all.pages(), all.reread()), (1, 1));
     }
 
+    /// Object, page, begin and latency of each.
+    fn read(recent: &mut Recent<()>, majors: &[(u32, u64, u64, u64)]) -> Vec<(u32, u64, u64)> {
+        for &(object, page, begin_ns, latency_ns) in majors {
+            recent.add(Major {
+                object,
+                page,
+                begin_ns,
+                end_ns: begin_ns.saturating_add(latency_ns),
+                of: (),
+            });
+        }
+        let reads = recent.reads().into_iter();
+        reads
+            .map(|major| (major.object, major.page, major.begin_ns))
+            .collect()
+    }
+
     #[test]
     fn threads_that_wait_together_wait_for_one_read() {
         let mut recent = Recent::default();
-        assert!(recent.is_new(1, 5, 100, 50));
-        assert!(!recent.is_new(1, 5, 90, 20));
-        assert!(!recent.is_new(1, 5, 149, 100));
-        assert!(recent.is_new(1, 5, 249, 1));
-        assert!(recent.is_new(2, 5, 249, 1));
-        assert!(recent.is_new(1, 6, 249, u64::MAX));
+        assert_eq!(
+            read(&mut recent, &[(1, 5, 100, 50), (1, 5, 90, 20)]),
+            [(1, 5, 90)]
+        );
+        // The next block.
+        let majors = [
+            (1, 5, 149, 100),
+            (1, 5, 249, 1),
+            (2, 5, 249, 1),
+            (1, 6, 249, u64::MAX),
+        ];
+        assert_eq!(
+            read(&mut recent, &majors),
+            [(1, 5, 249), (1, 6, 249), (2, 5, 249)]
+        );
+        assert_eq!(read(&mut recent, &[]), []);
+    }
+
+    #[test]
+    fn reads_of_long_ago_are_forgotten_when_there_are_too_many() {
+        let mut recent = Recent {
+            room: 10,
+            ..Recent::default()
+        };
+        let majors: Vec<_> = (0..100).map(|page| (1, page, page, 1_000)).collect();
+        assert_eq!(read(&mut recent, &majors).len(), 100);
+        assert_eq!(recent.reads.len(), 49);
+        assert_eq!(read(&mut recent, &[(1, 0, 10, 5), (1, 99, 110, 5)]), [(1, 0, 10)]);
+    }
+
+    #[test]
+    fn threads_that_read_pages_again_together_are_not_confused_by_their_order_in_the_block() {
+        let of_a_thread = |begin_ns| (0..50).map(move |pass| (1, 5, begin_ns + 100 * pass, 60));
+        let majors: Vec<_> = of_a_thread(0).chain(of_a_thread(10)).collect();
+        let reads = read(&mut Recent::default(), &majors);
+        assert_eq!(reads.len(), 50);
+        assert!(reads.iter().all(|read| read.2 % 100 == 0), "{reads:?}");
     }
 }

@@ -111,8 +111,11 @@ impl Query for Side {
             }
         }
         let stacks = frame.column(Column::StackId.name())?;
-        // A block without stacks has no row for any of them.
-        if stacks.null_count() < stacks.len() {
+        if stacks.null_count() == stacks.len() {
+            // Whether any other block has stacks is not known yet.
+            let without = self.stack(0);
+            faults(frame, session)?.for_each(|fault| without.add(&fault));
+        } else {
             for (stack, fault) in stacks.u32()?.iter().zip(faults(frame, session)?) {
                 self.stack(stack.unwrap_or(0)).add(&fault);
             }

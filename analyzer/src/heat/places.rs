@@ -158,7 +158,7 @@ impl Places {
             return;
         }
         if let Some(bins) = place.grid.bins_of(since_start_ns, page) {
-            let window = place.windows.next();
+            let window = place.windows.next_to_move();
             let is_new = window.is_empty();
             if is_new && self.windows >= MAX_WINDOWS {
                 return;

@@ -126,7 +126,7 @@ impl Windows {
     }
 
     /// The window that should move next: one that is nowhere, or the one that is longest where it is.
-    pub fn next(&mut self) -> &mut Window {
+    pub fn next_to_move(&mut self) -> &mut Window {
         let free = self.windows.iter().position(Window::is_empty);
         self.current = free.unwrap_or((self.current + 1) % KEPT);
         let [first, rest @ ..] = &mut self.windows;

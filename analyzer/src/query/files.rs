@@ -11,7 +11,7 @@ use crate::schema::Column;
 use crate::sequence::{self, Steps, Streams};
 use crate::session::Session;
 use crate::table::{Head, Table, Value};
-use crate::touched::{Recent, Touch, Touched};
+use crate::touched::{Major, Recent, Touched};
 use polars::prelude::{DataFrame, PlHashMap};
 use std::collections::BTreeMap;
 
@@ -106,7 +106,8 @@ pub struct Files {
     slots: PlHashMap<u32, usize>,
     objects: Vec<(u32, ObjectFaults)>,
     streams: Streams,
-    recent: Recent,
+    /// Slots and spaces of majors.
+    recent: Recent<(usize, u32)>,
     page_room: usize,
     has_left_pages_out: bool,
 }
@@ -170,16 +171,28 @@ impl Query for Files {
                 (pid, address / page_size)
             };
             // Nameless pages of two processes are different pages.
-            let recent_id = if is_file { id } else { !pid };
-            let is_read =
-                fault.class == Class::Major && self.recent.is_new(recent_id, page, ts_ns, fault.latency_ns);
-            let touch = Touch { space, page, is_read };
-            self.has_left_pages_out |= !object.touched.add(touch, &mut self.page_room);
+            self.has_left_pages_out |= !object.touched.add(space, page, &mut self.page_room);
+            if fault.class == Class::Major {
+                self.recent.add(Major {
+                    object: if is_file { id } else { !pid },
+                    page,
+                    begin_ns: ts_ns,
+                    end_ns: ts_ns.saturating_add(fault.latency_ns),
+                    of: (slot, space),
+                });
+            }
             if is_file
                 && fault.class != Class::Failed
                 && let Some(step) = self.streams.step((pid, tid, id), page, page_size)
             {
                 object.steps.add(step);
+            }
+        }
+        for read in self.recent.reads() {
+            let (slot, space) = read.of;
+            if let Some((_, object)) = self.objects.get_mut(slot) {
+                let is_in = object.touched.add_read(space, read.page, &mut self.page_room);
+                self.has_left_pages_out |= !is_in;
             }
         }
         Ok(())

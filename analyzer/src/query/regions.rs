@@ -15,7 +15,7 @@ use crate::sequence::{self, Step, Steps, Streams};
 use crate::session::Session;
 use crate::table::{Head, Table, Value};
 use crate::text::escape;
-use crate::touched::{Recent, Touch, Touched};
+use crate::touched::{Major, Recent, Touched};
 use crate::units::{bytes, grouped};
 use polars::prelude::{DataFrame, PlHashMap};
 use std::collections::BTreeSet;
@@ -44,7 +44,8 @@ pub struct Regions {
     chosen: Option<Chosen>,
     others: BTreeSet<String>,
     streams: Streams,
-    recent: Recent,
+    /// Bytes of majors.
+    recent: Recent<u64>,
     page_room: usize,
     has_left_pages_out: bool,
 }
@@ -269,23 +270,36 @@ impl Query for Regions {
                 continue;
             };
             let byte = page.saturating_mul(page_size).saturating_add(address % page_size);
-            let is_read =
-                fault.class == Class::Major && self.recent.is_new(id, page, ts_ns, fault.latency_ns);
+            if fault.class == Class::Major {
+                self.recent.add(Major {
+                    object: id,
+                    page,
+                    begin_ns: ts_ns,
+                    end_ns: ts_ns.saturating_add(fault.latency_ns),
+                    of: byte,
+                });
+            }
             let step = match fault.class {
                 Class::Failed => None,
                 Class::Major | Class::Minor => self.streams.step((pid, tid, id), page, page_size),
             };
-            let touch = Touch {
-                space: id,
-                page,
-                is_read,
-            };
             if let Some(stats) = chosen.stats(byte, page) {
-                let is_in = stats.add(&fault, touch, step, &mut self.page_room);
+                stats.add(&fault, step);
+                let is_in = stats.touched.add(id, page, &mut self.page_room);
                 self.has_left_pages_out |= !is_in;
             }
             if fault.class != Class::Failed {
                 chosen.end = chosen.end.max(page.saturating_add(1).saturating_mul(page_size));
+            }
+        }
+        if let Some(chosen) = self.chosen.as_mut() {
+            for read in self.recent.reads() {
+                if let Some(stats) = chosen.stats(read.of, read.page) {
+                    let is_in = stats
+                        .touched
+                        .add_read(read.object, read.page, &mut self.page_room);
+                    self.has_left_pages_out |= !is_in;
+                }
             }
         }
         Ok(())
@@ -377,8 +391,7 @@ impl Equal {
 }
 
 impl Stats {
-    /// False when there is no room to tell the page from others.
-    fn add(&mut self, fault: &Fault, touch: Touch, step: Option<Step>, room: &mut usize) -> bool {
+    fn add(&mut self, fault: &Fault, step: Option<Step>) {
         let count = match fault.class {
             Class::Major => &mut self.major,
             Class::Minor => &mut self.minor,
@@ -391,7 +404,6 @@ impl Stats {
         if let Some(step) = step {
             self.steps.add(step);
         }
-        self.touched.add(touch, room)
     }
 
     fn merge(&mut self, other: &Self) {

@@ -21,6 +21,16 @@ pub enum Cell {
     AboutUs(u64),
     /// 100 × the first / the second, to three decimals.
     Percent(u128, u128),
+    /// Thousandths.
+    Decimal(u128),
+    /// What it is, below zero.
+    Minus(Box<Cell>),
+    /// A whole number from the first to the second.
+    Between(u128, u128),
+    /// Nanoseconds from the first to the second, written in milliseconds.
+    MsBetween(u128, u128),
+    /// Words, which are no numbers.
+    Any,
 }
 
 pub fn text(text: impl Into<String>) -> Cell {
@@ -57,7 +67,11 @@ impl Cell {
             Self::Us(ns) => decimals(*ns, 3),
             Self::Percent(_, 0) => "0.000".to_owned(),
             Self::Percent(part, whole) => decimals((part * 100_000 + whole / 2) / whole, 3),
-            Self::AboutMs(_) | Self::AboutUs(_) => return None,
+            Self::Decimal(thousandths) => decimals(*thousandths, 3),
+            Self::Minus(cell) => format!("-{}", cell.exact()?),
+            Self::AboutMs(_) | Self::AboutUs(_) | Self::Between(..) | Self::MsBetween(..) | Self::Any => {
+                return None;
+            }
         })
     }
 
@@ -69,6 +83,9 @@ impl Cell {
         match (self, self.exact()) {
             (Self::AboutMs(ns), _) => about(*ns, 6),
             (Self::AboutUs(ns), _) => about(*ns, 3),
+            (Self::Between(least, most), _) => (*least..=*most).contains(&written.parse::<u128>().unwrap()),
+            (Self::MsBetween(least, most), _) => (*least..=*most).contains(&nanoseconds(written, 6)),
+            (Self::Any, _) => true,
             (_, exact) => exact.as_deref() == Some(written),
         }
     }
@@ -80,6 +97,15 @@ impl Cell {
             (Self::Text(text), _) => written.as_str() == Some(text),
             (Self::AboutMs(ns), _) => is_about(written, *ns, 1e6),
             (Self::AboutUs(ns), _) => is_about(written, *ns, 1e3),
+            (Self::Between(least, most), _) => {
+                let written = written.as_u64().map(u128::from);
+                written.is_some_and(|written| (*least..=*most).contains(&written))
+            }
+            (Self::MsBetween(least, most), _) => {
+                let written = written.as_f64().map(|ms| (ms * 1e6).round() as u128);
+                written.is_some_and(|written| (*least..=*most).contains(&written))
+            }
+            (Self::Any, _) => true,
             (_, exact) => written.as_f64().is_some() && written.as_f64() == exact.as_deref().and_then(number),
         }
     }

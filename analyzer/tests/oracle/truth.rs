@@ -2,8 +2,8 @@
 //! or sums anything up.
 
 use pf_formats::{
-    BlockDecoder, Columns, Dict, Event, Frame, Item, Loss, Meta, Object, ObjectKind, Projection, Query,
-    StackNode, Symbol, Totals, TraceReader,
+    BlockDecoder, Columns, Dict, Event, Frame, Happening, Item, Loss, Meta, Object, ObjectKind, Projection,
+    Query, StackNode, Symbol, Totals, TraceReader,
 };
 use std::collections::HashMap;
 use std::fs::File;
@@ -76,6 +76,8 @@ pub struct Trace {
     pub totals: Option<Totals>,
     pub losses: Vec<Loss>,
     pub queries: Vec<Query>,
+    /// Births and ends of threads: pid, tid, time, whether it is a birth.
+    pub lives: Vec<(u32, u32, u64, bool)>,
     comms: HashMap<u32, String>,
     pub objects: HashMap<u32, Object>,
     pub frames: HashMap<u32, Frame>,
@@ -106,7 +108,15 @@ impl Trace {
                 Item::Loss(losses) => trace.losses.extend(losses),
                 Item::Queries(rows) => trace.queries.extend(rows),
                 Item::Footer(footer) => trace.totals = Some(footer.totals),
-                Item::Damage(_) | Item::Timeline(_) | Item::Skipped(_) => {}
+                Item::Timeline(entries) => {
+                    for entry in entries {
+                        let is_birth = matches!(entry.what, Happening::Fork { .. });
+                        if is_birth || matches!(entry.what, Happening::Exit { .. }) {
+                            trace.lives.push((entry.pid, entry.tid, entry.ts_ns, is_birth));
+                        }
+                    }
+                }
+                Item::Damage(_) | Item::Skipped(_) => {}
             }
         }
         trace.faults = events

@@ -24,17 +24,20 @@ const ASKED: [(&str, &str, &str); 5] = [
 pub fn heatmap(trace: &Trace, filter: &Filter, checks: &mut Checks) {
     let few = if filter.is_empty() { ASKED.len() } else { 2 };
     for (rows, columns, weight) in ASKED.into_iter().take(few) {
-        let size = ["--rows", rows, "--columns", columns];
-        let asked = [&["heatmap", "--format", "csv", "--weight", weight][..], &size].concat();
-        let written = checks.output(&asked);
-        let result = compare(trace, filter, &written, weight);
-        checks.note(&asked, result);
+        for y in ["place", "latency"] {
+            let size = ["--rows", rows, "--columns", columns, "--y", y];
+            let asked = [&["heatmap", "--format", "csv", "--weight", weight][..], &size].concat();
+            let written = checks.output(&asked);
+            let result = compare(trace, filter, &written, weight, y == "latency");
+            checks.note(&asked, result);
+        }
     }
 }
 
 struct Cell {
     place: Place,
     time_ns: u64,
+    /// Or nanoseconds.
     byte: u64,
     value: u128,
 }
@@ -52,14 +55,23 @@ fn cells(written: &str, weight: &str) -> Vec<Cell> {
         Cell {
             place: (cell("file"), cell("pid")),
             time_ns: cell("time_s").replace('.', "").parse().unwrap(),
-            byte: cell("addr").parse().unwrap(),
+            byte: match column("latency_us") {
+                Some(column) => record[column].replace('.', "").parse().unwrap(),
+                None => cell("addr").parse().unwrap(),
+            },
             value: value.replace('.', "").parse().unwrap(),
         }
     };
     reader.records().map(|record| row(record.unwrap())).collect()
 }
 
-fn compare(trace: &Trace, filter: &Filter, written: &str, weight: &str) -> Result<(), String> {
+fn compare(
+    trace: &Trace,
+    filter: &Filter,
+    written: &str,
+    weight: &str,
+    by_latency: bool,
+) -> Result<(), String> {
     let cells = cells(written, weight);
     let mut times: BTreeMap<&Place, BTreeSet<u64>> = BTreeMap::new();
     let mut bytes: BTreeMap<&Place, BTreeSet<u64>> = BTreeMap::new();
@@ -76,8 +88,15 @@ fn compare(trace: &Trace, filter: &Filter, written: &str, weight: &str) -> Resul
     let by_file = filter.selects_files();
     let mut expected: BTreeMap<(Place, u64, u64), Value> = BTreeMap::new();
     for fault in trace.faults.iter().filter(|fault| (filter.passes)(fault)) {
-        let place = place(fault, by_file);
-        let byte = if by_file && fault.in_file {
+        let place = if by_latency {
+            Place::default()
+        } else {
+            place(fault, by_file)
+        };
+        let byte = if by_latency {
+            // A logarithmic scale has no 0.
+            fault.event.latency_ns.max(1)
+        } else if by_file && fault.in_file {
             fault.event.object_page * trace.page_size()
         } else {
             fault.event.address

@@ -1,11 +1,20 @@
 //! The verbs of pfanalyze, each with its recomputation. A new verb is a function here and a text in `duckdb.py`.
 
+mod diff;
 mod events;
+mod files;
 mod heatmap;
 mod info;
+mod memory;
+mod order;
 mod queries;
+mod regions;
+mod sql;
 mod stacks;
+mod stalls;
 mod tables;
+mod timeline;
+mod walks;
 
 use crate::filters::Filter;
 use crate::table::Expected;
@@ -17,16 +26,21 @@ use std::process::{Command, Output};
 pub type Verb = fn(&Trace, &Filter, &mut Checks);
 
 /// Verbs whose numbers are recomputed. The report is the verb without a name.
-pub const COVERED: [(&str, Verb); 9] = [
+pub const COVERED: [(&str, Verb); 14] = [
     ("report", tables::report),
     ("threads", tables::threads),
-    ("files", tables::files),
+    ("files", files::files),
     ("percentiles", tables::percentiles),
     ("heatmap", heatmap::heatmap),
     ("queries", queries::queries),
     ("stacks", stacks::stacks),
     ("events", events::events),
     ("info", info::info),
+    ("regions", regions::regions),
+    ("timeline", timeline::timeline),
+    ("memory", memory::memory),
+    ("sql", sql::sql),
+    ("diff", diff::diff),
 ];
 
 /// Verbs that give no numbers about faults, and which tests they have.
@@ -42,15 +56,18 @@ pub const BY: [&str; 13] = tables::BY;
 /// Asks pfanalyze about one trace with one filter, and remembers what is wrong.
 pub struct Checks<'a> {
     trace: &'a Trace,
+    /// What it is compared with.
+    pub other: &'a Trace,
     filter: &'a Filter,
     pub count: usize,
     pub wrong: String,
 }
 
 impl<'a> Checks<'a> {
-    pub fn new(trace: &'a Trace, filter: &'a Filter) -> Self {
+    pub fn new(trace: &'a Trace, other: &'a Trace, filter: &'a Filter) -> Self {
         Self {
             trace,
+            other,
             filter,
             count: 0,
             wrong: String::new(),
@@ -96,14 +113,19 @@ impl<'a> Checks<'a> {
 
     /// The table in CSV, and once in JSON, too.
     pub fn table(&mut self, arguments: &[&str], expected: &Expected) {
-        let csv = self.output(&[arguments, &["--format", "csv"]].concat());
-        self.note(arguments, expected.compare_csv(&csv));
+        self.csv(arguments, expected);
         if !self.filter.is_empty() {
             return;
         }
         let json = self.output(&[arguments, &["--format", "json"]].concat());
         let json = serde_json::from_str(&json).unwrap();
         self.note(arguments, expected.compare_json(&json));
+    }
+
+    /// The table in CSV.
+    pub fn csv(&mut self, arguments: &[&str], expected: &Expected) {
+        let csv = self.output(&[arguments, &["--format", "csv"]].concat());
+        self.note(arguments, expected.compare_csv(&csv));
     }
 
     pub fn note(&mut self, arguments: &[&str], result: Result<(), String>) {

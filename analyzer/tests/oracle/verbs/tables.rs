@@ -1,4 +1,4 @@
-//! Tables of sums and percentiles: `threads`, `files`, `percentiles`, and the report, which joins them.
+//! Tables of sums and percentiles: `threads`, `percentiles`, and the report, which joins them.
 
 use super::Checks;
 use crate::filters::Filter;
@@ -6,16 +6,16 @@ use crate::sums::Sums;
 use crate::table::{Cell, Expected, int, text};
 use crate::truth::{Fault, Trace};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-const PARTS: [&str; 5] = ["blocked_ms", "runqueue_ms", "cpu_ms", "reclaim_ms", "lock_ms"];
-const WAIT: [&str; 5] = ["major", "minor", "total_ms", "avg_ms", "max_ms"];
+pub const PARTS: [&str; 5] = ["blocked_ms", "runqueue_ms", "cpu_ms", "reclaim_ms", "lock_ms"];
+pub const WAIT: [&str; 5] = ["major", "minor", "total_ms", "avg_ms", "max_ms"];
 pub const BY: [&str; 13] = [
     "class", "pid", "tid", "comm", "file", "kind", "query", "query-id", "access", "origin", "cpu", "retries",
     "failed",
 ];
 
-fn passing<'a>(trace: &'a Trace, filter: &Filter) -> Vec<&'a Fault> {
+pub fn passing<'a>(trace: &'a Trace, filter: &Filter) -> Vec<&'a Fault> {
     trace
         .faults
         .iter()
@@ -23,7 +23,7 @@ fn passing<'a>(trace: &'a Trace, filter: &Filter) -> Vec<&'a Fault> {
         .collect()
 }
 
-fn grouped<'a, K: Ord>(faults: &[&'a Fault], key: impl Fn(&Fault) -> K) -> BTreeMap<K, Vec<&'a Fault>> {
+pub fn grouped<'a, K: Ord>(faults: &[&'a Fault], key: impl Fn(&Fault) -> K) -> BTreeMap<K, Vec<&'a Fault>> {
     let mut groups: BTreeMap<K, Vec<&Fault>> = BTreeMap::new();
     for &fault in faults {
         groups.entry(key(fault)).or_default().push(fault);
@@ -58,41 +58,6 @@ fn thread_table(trace: &Trace, filter: &Filter) -> Expected {
         rows.push((sums.wait_ns, row));
     }
     // Stable: those that waited as long stay in the order of their ids.
-    rows.sort_by_key(|(wait_ns, _)| Reverse(*wait_ns));
-    Expected {
-        heads,
-        rows: rows.into_iter().map(|(_, row)| row).collect(),
-    }
-}
-
-pub fn files(trace: &Trace, filter: &Filter, checks: &mut Checks) {
-    checks.table(&["files"], &file_table(trace, filter));
-}
-
-fn file_table(trace: &Trace, filter: &Filter) -> Expected {
-    let faults = passing(trace, filter);
-    let all = Sums::of(faults.iter().copied());
-    let pages = if trace.one_in() > 1 { "pages_seen" } else { "pages" };
-    let mut heads = vec!["file"];
-    heads.extend(WAIT);
-    heads.push(pages);
-    heads.extend((all.failed > 0).then_some("failed"));
-    heads.extend(all.parts.iter().flat_map(|_| PARTS));
-    let mut rows = Vec::new();
-    for (label, faults) in grouped(&faults, |fault| fault.label.clone()) {
-        let sums = Sums::of(faults.iter().copied());
-        // Pages of objects with one name are added up.
-        let pages: HashSet<_> = faults
-            .iter()
-            .map(|fault| (fault.event.object, fault.page(trace.page_size())))
-            .collect();
-        let mut row = vec![text(label)];
-        row.extend(sums.wait_cells());
-        row.push(int(pages.len() as u64));
-        row.extend((all.failed > 0).then_some(int(sums.failed)));
-        row.extend(all.parts.iter().flat_map(|_| sums.part_cells()));
-        rows.push((sums.wait_ns, row));
-    }
     rows.sort_by_key(|(wait_ns, _)| Reverse(*wait_ns));
     Expected {
         heads,
@@ -252,7 +217,7 @@ pub fn report(trace: &Trace, filter: &Filter, checks: &mut Checks) {
     let mut tables = vec![
         ("threads", thread_table(trace, filter)),
         ("percentiles", class_table(&faults)),
-        ("files", file_table(trace, filter)),
+        ("files", super::files::file_table(trace, filter)),
     ];
     let spent = spent_table(&faults);
     if spent.rows.is_empty() {

@@ -1,0 +1,219 @@
+//! `diff`: both recordings summed up by the names in its rows. Which file of one is which of the other is its own choice; what
+//! is said of the two is counted anew, and no name may be missing.
+
+use super::Checks;
+use super::tables::passing;
+use crate::filters::Filter;
+use crate::sums::Sums;
+use crate::table::{Cell, Expected, int, text};
+use crate::truth::{Fault, Trace};
+use std::collections::{BTreeSet, HashSet};
+
+const HEADS: [&str; 24] = [
+    "by",
+    "name",
+    "name_b",
+    "wait_a_ms",
+    "wait_b_ms",
+    "change_ms",
+    "change_percent",
+    "major_a",
+    "major_b",
+    "minor_a",
+    "minor_b",
+    "failed_a",
+    "failed_b",
+    "p50_a_us",
+    "p50_b_us",
+    "p99_a_us",
+    "p99_b_us",
+    "pages_a",
+    "pages_b",
+    "pages_both",
+    "pages_only_a",
+    "pages_only_b",
+    "jaccard_percent",
+    "pages_estimated",
+];
+
+/// One of the two.
+struct Side<'a> {
+    trace: &'a Trace,
+    faults: Vec<&'a Fault>,
+}
+
+pub fn diff(trace: &Trace, filter: &Filter, checks: &mut Checks) {
+    let other = checks.other;
+    // Times and numbers of queries are those of one recording.
+    if filter
+        .arguments
+        .iter()
+        .any(|argument| ["--from", "--to", "--query"].contains(&argument.as_str()))
+    {
+        return;
+    }
+    let path = other.path.to_str().unwrap();
+    let asked = ["diff", path, "--format", "csv"];
+    let written = checks.output(&asked);
+    let sides = [trace, other].map(|trace| Side {
+        trace,
+        faults: passing(trace, filter),
+    });
+    checks.note(&asked, compare(&sides, filter, &written));
+}
+
+fn compare(sides: &[Side<'_>; 2], filter: &Filter, written: &str) -> Result<(), String> {
+    let mut reader = csv::Reader::from_reader(written.as_bytes());
+    let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let mut rows = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut last: Option<(String, (u128, u128))> = None;
+    let mut in_stacks = [0, 0];
+    for record in &records {
+        let (by, name) = (&record[0], &record[1]);
+        let name_b = Some(&record[2]).filter(|name| !name.is_empty());
+        if by == "stack" {
+            for (sum, cell) in in_stacks.iter_mut().zip([&record[3], &record[4]]) {
+                *sum += cell.replace('.', "").parse::<u128>().unwrap();
+            }
+            let mut row = vec![Cell::Any; HEADS.len()];
+            row[0] = text("stack");
+            rows.push(row);
+            continue;
+        }
+        let pair = [name, name_b.unwrap_or(name)];
+        let sums = [0, 1].map(|side| sums(&sides[side], filter, by, pair[side]));
+        let waits = [0, 1].map(|side: usize| sums[side].wait_ns);
+        let order = (waits[0].abs_diff(waits[1]), waits[0].max(waits[1]));
+        if by != "class" && last.as_ref().is_some_and(|last| last.0 == by && last.1 < order) {
+            return Err(format!("{by} {name} comes too late"));
+        }
+        last = Some((by.to_owned(), order));
+        for (side, name) in pair.iter().enumerate() {
+            names.insert((by.to_owned(), (*name).to_owned(), side));
+        }
+        let mut row = vec![text(by), text(name), name_b.map_or(Cell::Null, text)];
+        row.extend(cells(&sums));
+        row.extend(page_cells(sides, by, pair));
+        rows.push(row);
+    }
+    let heads = HEADS.to_vec();
+    Expected { heads, rows }.compare_csv(written)?;
+    for side in 0..2 {
+        for (by, name) in expected_names(&sides[side], filter) {
+            if !names.contains(&(by.clone(), name.clone(), side)) {
+                return Err(format!("no row of {by} {name}"));
+            }
+        }
+        let all = Sums::of(sides[side].faults.iter().copied()).wait_ns;
+        if in_stacks != [0, 0] && in_stacks[side] != all {
+            return Err(format!(
+                "stacks of {side}: {} instead of {all} ns",
+                in_stacks[side]
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn expected_names(side: &Side<'_>, filter: &Filter) -> BTreeSet<(String, String)> {
+    let mut names =
+        BTreeSet::from(["major", "minor", "all"].map(|class| ("class".to_owned(), class.to_owned())));
+    for fault in &side.faults {
+        names.insert(("class".to_owned(), fault.class().to_owned()));
+        names.insert(("thread".to_owned(), fault.comm.clone()));
+        names.insert(("file".to_owned(), fault.label.clone()));
+    }
+    if let Some(passes) = &filter.passes_query {
+        let queries = side.trace.queries.iter().filter(|query| passes(query));
+        names
+            .extend(queries.map(|query| ("query".to_owned(), pfanalyze::queries::label(query).into_owned())));
+    }
+    names
+}
+
+fn sums(side: &Side<'_>, filter: &Filter, by: &str, name: &str) -> Sums {
+    if by == "query" {
+        let passes = filter.passes_query.as_ref().unwrap();
+        let queries = side
+            .trace
+            .queries
+            .iter()
+            .filter(|query| passes(query) && pfanalyze::queries::label(query) == name);
+        let queries: Vec<_> = queries.collect();
+        let waits = queries
+            .iter()
+            .map(|query| query.own.wait_ns + query.nested.wait_ns);
+        let mut sums = Sums::of_values(waits);
+        sums.major = queries
+            .iter()
+            .map(|query| query.own.majors + query.nested.majors)
+            .sum();
+        sums.minor = queries
+            .iter()
+            .map(|query| query.own.minors + query.nested.minors)
+            .sum();
+        return sums;
+    }
+    let is_meant = |fault: &&&Fault| match by {
+        "class" => name == "all" || fault.class() == name,
+        "thread" => fault.comm == name,
+        "file" => fault.label == name,
+        other => panic!("rows of {other}"),
+    };
+    Sums::of(side.faults.iter().filter(is_meant).copied())
+}
+
+fn cells([a, b]: &[Sums; 2]) -> Vec<Cell> {
+    let signed = |cell: Cell| {
+        if b.wait_ns < a.wait_ns {
+            Cell::Minus(Box::new(cell))
+        } else {
+            cell
+        }
+    };
+    let change_ns = a.wait_ns.abs_diff(b.wait_ns);
+    let quantile = |sums: &Sums, per_100k| match sums.count() {
+        0 => Cell::Null,
+        _ => Cell::AboutUs(sums.quantile(per_100k)),
+    };
+    let relative = if a.wait_ns == 0 && b.wait_ns > 0 {
+        Cell::Null
+    } else {
+        signed(Cell::Percent(change_ns, a.wait_ns))
+    };
+    let mut cells = vec![
+        Cell::Ms(a.wait_ns),
+        Cell::Ms(b.wait_ns),
+        signed(Cell::Ms(change_ns)),
+        relative,
+    ];
+    cells.extend([a.major, b.major, a.minor, b.minor, a.failed, b.failed].map(int));
+    for per_100k in [50_000, 99_000] {
+        cells.extend([a, b].map(|sums| quantile(sums, per_100k)));
+    }
+    cells
+}
+
+/// Of files: pages in one recording that are those of the other by their numbers.
+fn page_cells(sides: &[Side<'_>; 2], by: &str, names: [&str; 2]) -> Vec<Cell> {
+    let pages = |side: usize| -> Option<HashSet<u64>> {
+        let of_file = sides[side]
+            .faults
+            .iter()
+            .filter(|fault| fault.in_file && fault.label == names[side]);
+        let pages: HashSet<u64> = of_file.map(|fault| fault.event.object_page).collect();
+        (by == "file" && !pages.is_empty()).then_some(pages)
+    };
+    let (a, b) = (pages(0), pages(1));
+    if a.is_none() && b.is_none() {
+        return vec![Cell::Null; 7];
+    }
+    let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
+    let both = a.intersection(&b).count() as u64;
+    let either = a.union(&b).count() as u64;
+    let (in_a, in_b) = (a.len() as u64, b.len() as u64);
+    let mut cells = [in_a, in_b, both, in_a - both, in_b - both].map(int).to_vec();
+    cells.extend([Cell::Percent(both.into(), either.into()), text("false")]);
+    cells
+}
