@@ -355,7 +355,7 @@ pub(crate) fn write_table(
 }
 
 /// A table for a narrow terminal leaves out columns of `names`, the first first, and says which.
-fn write_narrow(
+pub(crate) fn write_narrow(
     mut table: Table,
     names: &[&str],
     session: &Session,

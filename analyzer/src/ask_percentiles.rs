@@ -1,6 +1,6 @@
 //! The verb `percentiles`: one look at the trace, or several for names of queries and for exact quantiles.
 
-use crate::app::{read, read_all, say_remarks, write_table};
+use crate::app::{read, read_all, say_remarks, write_narrow, write_table};
 use crate::cli::Request;
 use crate::cli::percentiles::PercentileOptions;
 use crate::distribution::names::QueryNames;
@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::page::Page;
 use crate::queries::each_row;
 use crate::queries::select::without_queries;
-use crate::query::percentiles::Percentiles;
+use crate::query::percentiles::{NARROW, Percentiles};
 use crate::sampling;
 use crate::session::Session;
 use crate::table::{Format, Table};
@@ -121,7 +121,7 @@ impl Latencies {
             output.out.flush()?;
             return Ok(());
         }
-        write_table(self.table, session, request, output)?;
+        let for_width = write_narrow(self.table, &NARROW, session, request, output)?;
         if is_for_programs(request.format) {
             say_remarks(self.is_exact.then_some(self.quality), request, output)?;
         } else {
@@ -134,7 +134,8 @@ impl Latencies {
                 page.drawing(|out| Ok(shape.write_text(width, colour, out)?))?;
             }
         }
-        say_remarks(self.remarks.into_iter().chain(sampled), request, output)?;
+        let remarks = for_width.into_iter().chain(self.remarks);
+        say_remarks(remarks.chain(sampled), request, output)?;
         output.out.flush()?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use crate::dicts::Dicts;
 use crate::queries::label;
 use crate::queries::links::Links;
-use crate::stack_tree::names::{Missing, NO_STACK, Names};
+use crate::stack_tree::names::{Function, Missing, NO_STACK, Names};
 use pf_formats::Query;
 use polars::prelude::PlHashMap;
 
@@ -107,7 +107,7 @@ pub fn stack_in_words(stack: u32, dicts: &Dicts) -> String {
         };
         let functions = names.functions(node.frame.0, dicts);
         let labels = functions.iter().rev().filter_map(|&function| names.get(function));
-        words.extend(labels.map(crate::stack_tree::names::Function::label));
+        words.extend(labels.map(Function::label));
         // The reader has checked that parents have smaller ids; a walk that does not go down ends all the same.
         let parent = node.parent.0;
         if words.len() > FUNCTIONS || parent == 0 || parent >= id {

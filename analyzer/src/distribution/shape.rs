@@ -173,7 +173,7 @@ impl Shape {
         }
         writeln!(
             out,
-            "bars: each class to its own largest row; CUM_% faults and WAIT_% waiting time, up to the end of the row"
+            "each class has its own scale; CUM_% of faults, WAIT_% of time, from the top"
         )
     }
 }
@@ -269,7 +269,7 @@ LATENCY      MAJOR             MINOR              CUM_%  WAIT_%
   1us - 2us                        3 =====         90.0    62.5
   2us - 5us                                        90.0    62.5
  5us - 10us      1 ##########                     100.0   100.0
-bars: each class to its own largest row; CUM_% faults and WAIT_% waiting time, up to the end of the row
+each class has its own scale; CUM_% of faults, WAIT_% of time, from the top
 ";
         assert_eq!(drawn(&shape, false), expected);
         assert!(drawn(&shape, true).contains("\x1b[38;5;203m##########\x1b[0m"));

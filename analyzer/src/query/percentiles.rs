@@ -34,6 +34,16 @@ const QUANTILE_HEADS: [Head; 5] = [
     head("p99_99_us", "P99.99_US"),
 ];
 
+/// Columns that give way to a narrow terminal, the first first.
+pub const NARROW: [&str; 6] = [
+    "p99_99_us",
+    "p99_9_us",
+    "p90_us",
+    "stack_id",
+    "query_id",
+    "max_us",
+];
+
 /// Collects latencies by group.
 #[derive(Debug)]
 pub struct Percentiles {
