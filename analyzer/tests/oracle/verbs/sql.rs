@@ -59,10 +59,7 @@ fn classes(faults: &[&Fault]) -> Expected {
     };
     Expected {
         heads: vec!["class", "faults", "wait"],
-        rows: grouped(faults, |fault| fault.class())
-            .into_iter()
-            .map(row)
-            .collect(),
+        rows: grouped(faults, Fault::class).into_iter().map(row).collect(),
     }
 }
 

@@ -39,7 +39,7 @@ pub fn steps(faults: &[&Fault], trace: &Trace) -> Vec<Option<Step>> {
             // A folio begins where its size says.
             let begins_folio = (16..=21)
                 .map(|power| 1 << power)
-                .any(|size| page * trace.page_size() % size == 0 && bytes <= size);
+                .any(|size| (page * trace.page_size()).is_multiple_of(size) && bytes <= size);
             bytes > 0 && (bytes <= 64 << 10 || begins_folio)
         };
         let origin = walk.places.iter().position(|&place| follows(place));
