@@ -146,8 +146,13 @@ impl<'a> Comparison<'a> {
     ) -> Self {
         let classes = rows::classes(a.0, b.0);
         let threads = rows::named(By::Thread, &a.0.threads(a.1), &b.0.threads(b.1));
-        let files = rows::files(a, b);
+        let mut files = rows::files(a, b);
         let mut remarks = Vec::new();
+        if a.1.page_size() != b.1.page_size() && files.iter().any(|row| row.pages.is_some()) {
+            // Page 5 of one is not page 5 of the other.
+            files.iter_mut().for_each(|row| row.pages = None);
+            remarks.push("pages are not compared: they have other sizes in A and B".to_owned());
+        }
         let has_queries = !a.0.queries().is_empty() || !b.0.queries().is_empty();
         let queries = match about_faults {
             None => rows::queries(a.0.queries(), b.0.queries()),

@@ -112,10 +112,12 @@ impl Query for Threads {
         let times = u64s(frame, Column::TsNs)?;
         let rows = Rows::of(frame, session)?;
         for run in runs(pids, tids) {
-            let last = run.end.saturating_sub(1);
-            let (Some(&pid), Some(&tid)) = (pids.get(last), tids.get(last)) else {
+            let (Some(&pid), Some(&tid)) = (pids.get(run.start), tids.get(run.start)) else {
                 continue;
             };
+            // A thread that took other names has its rows by name, and not in the order of time.
+            let begins = run.clone().zip(times.get(run.clone()).unwrap_or_default());
+            let last = begins.max_by_key(|&(_, ts_ns)| ts_ns);
             let slot = self.slot(pid, tid);
             let Some(thread) = self.threads.get_mut(slot) else {
                 continue;
@@ -125,8 +127,8 @@ impl Query for Threads {
             let counted = majors.saturating_add(minors);
             thread.rows_in_kernel_count = thread.rows_in_kernel_count.saturating_add(counted);
             thread.classes.add_rows(&rows, run);
-            // The rows of a run are in the order of time.
-            if let (Some(&ts_ns), Some(&comm_id)) = (times.get(last), comms.get(last))
+            if let Some((row, &ts_ns)) = last
+                && let Some(&comm_id) = comms.get(row)
                 && ts_ns >= thread.comm_ts_ns
             {
                 thread.comm_ts_ns = ts_ns;

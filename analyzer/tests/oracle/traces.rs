@@ -44,8 +44,13 @@ const PLAIN: Shape = Shape {
     per_block: 700,
 };
 
-const SHAPES: [Shape; 13] = [
+const SHAPES: [Shape; 14] = [
     PLAIN,
+    Shape {
+        name: "one block",
+        per_block: 10_000,
+        ..PLAIN
+    },
     Shape {
         name: "empty",
         events: 0,

@@ -7,10 +7,16 @@ The texts find these tables. Times are nanoseconds, whatever the unit in which p
              `page`, and `part_blocked`, `part_runqueue`, `part_cpu`, `part_reclaim`, `part_lock` where they add up
     q, p     the records of queries, and those that pass the filter, with `label`
     written  what pfanalyze wrote, as text
-    asked    one row: `by_file`
+    asked    one row: `by_file`, `start_ns`, `page_size`, `is_sampled`
+    passing  the faults that pass the filter, once each; `threads` is the table of `pfanalyze sql`
+    g        as `f`, of the recording that this one is compared with
 """
 
 from dataclasses import dataclass
+
+from over_time import DISTANCES, INTERVALS, NOT_OF_STALLS, REFAULTS, REREAD, STALLS
+from statements import STATEMENTS
+from two_traces import DIFF
 
 WAIT = """count(*) FILTER (class = 'major') AS major, count(*) FILTER (class = 'minor') AS minor,
     sum(latency_ns) AS total_ms, sum(latency_ns) // count(*) AS avg_ms, max(latency_ns) AS max_ms"""
@@ -97,18 +103,20 @@ def percentiles(group):
     return f"SELECT {group}, {LATENCY} FROM f GROUP BY ALL ORDER BY count(*) DESC, {group.split(' AS ')[0]}"
 
 
-def cells(value):
+def cells(value, by_latency=False):
     """Where cells begin is the heatmap's own choice; every fault belongs to the last one that begins before it. Gives the
     cells of one side that the other does not have."""
     return f"""
     WITH w AS (
-        SELECT coalesce(nullif(file, ''), pid) AS place, plain(time_s) AS time, addr::UBIGINT AS byte, plain(value) AS value
+        SELECT {"''" if by_latency else "coalesce(nullif(file, ''), pid)"} AS place, plain(time_s) AS time,
+            {"plain(latency_us)" if by_latency else "addr::UBIGINT"} AS byte, plain(value) AS value
         FROM written),
     times AS (SELECT DISTINCT place, time FROM w), bytes AS (SELECT DISTINCT place, byte FROM w),
     places AS (
         SELECT since, latency_ns,
-            CASE WHEN by_file AND file_offset IS NOT NULL THEN file ELSE pid::VARCHAR END AS place,
-            CASE WHEN by_file AND file_offset IS NOT NULL THEN file_offset ELSE address END AS spot
+            CASE WHEN {by_latency} THEN '' WHEN by_file AND file_offset IS NOT NULL THEN file ELSE pid::VARCHAR END AS place,
+            CASE WHEN {by_latency} THEN greatest(latency_ns, 1) WHEN by_file AND file_offset IS NOT NULL THEN file_offset
+                ELSE address END AS spot
         FROM f, asked),
     counted AS (
         SELECT times.place AS place, time, byte, {value} AS value
@@ -127,24 +135,53 @@ class Question:
     member: str | None = None
     # The text gives what is wrong, so nothing, and not the same table.
     gives_wrong: bool = False
-    # What the trace must have: queries, stacks.
+    # What the trace must have: queries, stacks, or one block only.
     of: str | None = None
     # Columns that are not compared: the text does not give them.
     without: tuple = ()
     # It knows no filters.
     whole: bool = False
+    # About one file, so that a filter by file does not go with it.
+    whole_file: bool = False
+    # One of many that take turns with the filters; without one all are asked.
+    turn: int | None = None
 
+
+# How pages follow each other in time; whether they were read again is asked where that order is known.
+WALKS = ("reread_bytes", "seq_percent", "stride_percent")
+# Regions of a file in parts of 64 KiB or more, as a list would have them.
+PARTS_OF_FILE = """
+    WITH w AS (
+        SELECT "offset"::HUGEINT AS b, "offset"::HUGEINT + size_bytes::HUGEINT AS e, major::HUGEINT AS major, minor::HUGEINT AS minor,
+            plain(total_ms) AS wait, plain(max_ms) AS longest, coalesce(pages, pages_seen)::HUGEINT AS pages FROM spread),
+    of_file AS (SELECT * FROM f, asked WHERE file = busiest AND file_offset IS NOT NULL),
+    sums AS (
+        SELECT b, count(*) FILTER (class = 'major') AS major, count(*) FILTER (class = 'minor') AS minor, sum(latency_ns) AS wait,
+            max(latency_ns) AS longest, count(DISTINCT file_offset) AS pages
+        FROM w JOIN of_file ON file_offset >= b AND file_offset < e GROUP BY b)
+    SELECT w.*, sums.* FROM w LEFT JOIN sums USING (b)
+    WHERE sums.b IS NULL OR w.major <> sums.major OR w.minor <> sums.minor OR w.wait <> sums.wait
+        OR w.longest <> sums.longest OR w.pages <> sums.pages
+    UNION ALL
+    SELECT 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, count(*) FROM of_file WHERE NOT EXISTS (
+        SELECT 1 FROM w WHERE file_offset >= b AND file_offset < e) HAVING count(*) > 0"""
 
 VERBS = {
     "report": [
         Question([], THREADS, "threads"),
-        Question([], FILES, "files"),
+        Question([], FILES, "files", without=WALKS),
         Question([], CLASSES, "percentiles"),
         Question([], SPENT, "breakdown"),
         Question([], f"{OF_ROWS} {BY_WAIT}", "queries", of="queries"),
     ],
     "threads": [Question(["threads"], THREADS)],
-    "files": [Question(["files"], FILES)],
+    "files": [
+        Question(["files"], FILES, without=WALKS),
+        Question(["files", "--sort", "max_ms", "--top", "3"],
+                 f"SELECT * FROM ({FILES}) ORDER BY max_ms DESC, total_ms DESC, file LIMIT 3", without=WALKS),
+        Question(["files"], REREAD, of="one block", without=("major", "minor", "total_ms", "avg_ms", "max_ms", "pages", "failed",
+                 "seq_percent", "stride_percent", "blocked_ms", "runqueue_ms", "cpu_ms", "reclaim_ms", "lock_ms")),
+    ],
     "percentiles": [
         Question(["percentiles", "--by", "class"], CLASSES),
         Question(["percentiles", "--by", "tid"], percentiles("pid, tid")),
@@ -159,7 +196,25 @@ VERBS = {
                  gives_wrong=True),
         Question(["heatmap", "--weight", "max", "--rows", "500", "--columns", "2"], cells("max(latency_ns)"),
                  gives_wrong=True),
+        Question(["heatmap", "--y", "latency"], cells("count(*)", by_latency=True), gives_wrong=True),
+        Question(["heatmap", "--y", "latency", "--weight", "wait", "--rows", "6"], cells("sum(latency_ns)", by_latency=True),
+                 gives_wrong=True),
     ],
+    "regions": [
+        Question(["regions", "--file", "{busiest}", "--parts", parts], PARTS_OF_FILE, gives_wrong=True, of="files", whole_file=True)
+        for parts in ["3", "64"]
+    ],
+    "timeline": [
+        Question(["timeline"], INTERVALS, gives_wrong=True),
+        Question(["timeline", "--part", "stalls", "--threads", "3"], STALLS, without=NOT_OF_STALLS),
+    ],
+    "memory": [
+        Question(["memory", "--part", "files"], REFAULTS, of="one block", without=("half_with_bytes",)),
+        Question(["memory", "--part", "distances"], DISTANCES, of="one block"),
+    ],
+    "sql": [Question(["sql", text], text.replace("FROM faults", "FROM passing").replace("JOIN faults", "JOIN passing"), turn=turn)
+            for turn, text in enumerate(STATEMENTS)],
+    "diff": [Question(["diff", "{other}"], DIFF, gives_wrong=True)],
     "queries": [
         Question(["queries"], NAMES, of="queries"),
         Question(["queries", "--slowest", "20"], SLOWEST, "", of="queries",

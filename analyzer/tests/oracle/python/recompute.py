@@ -13,11 +13,13 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import duckdb
 
 from questions import ELSEWHERE, VERBS
+from two_traces import DIFF
 
 NUMBERS = {"ts_ns": "UBIGINT", "latency_ns": "UBIGINT", "pid": "UINTEGER", "tid": "UINTEGER", "cpu": "USMALLINT",
            "address": "UBIGINT", "retries": "UTINYINT", "ip": "UBIGINT", "file_offset": "UBIGINT", "blocked_ns": "UBIGINT",
@@ -45,15 +47,39 @@ class Filter:
 
 
 class Trace:
-    def __init__(self, pfanalyze, path, folder):
-        self.pfanalyze, self.path = pfanalyze, path
+    def __init__(self, pfanalyze, path, other, folder):
+        self.pfanalyze, self.path, self.other = pfanalyze, path, other
         self.db = duckdb.connect()
         self.db.execute("SET threads = 1; SET preserve_insertion_order = true;" + MACROS)
-        info = json.loads(self.ask(["info", "--format", "json"]))
-        events = f"{folder}/events.csv"
+        self.info = info = json.loads(self.ask(["info", "--format", "json"]))
+        self.page_size = info.get("page_size") or 4096
+        self.load("faults", path, folder)
+        self.load("others", other, folder)
+        threads = f"{folder}/threads.csv"
+        with open(threads, "w", encoding="utf-8", newline="") as file:
+            file.write(self.ask(["sql", "SELECT pid, tid, comm FROM threads", "--format", "csv"]))
+        self.db.execute(f"CREATE TABLE threads AS SELECT pid::UINTEGER AS pid, tid::UINTEGER AS tid, comm FROM {all_text(threads)}")
+        self.has = set()
+        if info["queries"]:
+            self.has.add("queries")
+            self.read_queries(info["start_monotonic_ns"])
+        if self.db.execute("SELECT count(stack_id) FROM faults").fetchone()[0]:
+            self.has.add("stacks")
+        if info["blocks"] == 1:
+            self.has.add("one block")
+        self.busiest = self.db.execute(
+            "SELECT file FROM faults WHERE file LIKE '/%' GROUP BY file ORDER BY count(*) DESC, file LIMIT 1").fetchone()
+        if self.busiest:
+            self.busiest = self.busiest[0]
+            self.has.add("files")
+
+    def load(self, name, path, folder):
+        """All faults of a trace as a table."""
+        info = json.loads(self.ask(["info", "--format", "json"], path))
+        events = f"{folder}/{name}.csv"
         with open(events, "w", encoding="utf-8", newline="") as file:
-            file.write(self.ask(["events", "--format", "csv"]))
-        self.db.execute(f"CREATE TABLE texts AS SELECT row_number() OVER () AS ord, * FROM {all_text(events)}")
+            file.write(self.ask(["events", "--format", "csv"], path))
+        self.db.execute(f"CREATE OR REPLACE TABLE texts AS SELECT row_number() OVER () AS ord, * FROM {all_text(events)}")
         columns = [row[0] for row in self.db.execute("DESCRIBE texts").fetchall()]
         typed = [f"nullif({name}, '')::{NUMBERS[name]} AS {name}" if name in NUMBERS else
                  name if name == "ord" else f"coalesce({name}, '') AS {name}" if name == "comm" else
@@ -63,8 +89,9 @@ class Trace:
         page_size = info.get("page_size") or 4096
         start_ns = info["start_monotonic_ns"]
         self.db.execute(f"""
-            CREATE TABLE faults AS
-            SELECT *, greatest(ts_ns::HUGEINT - {start_ns}, 0) AS since, coalesce(file, '[' || kind || ']') AS label,
+            CREATE TABLE {name} AS
+            SELECT *, greatest(ts_ns::HUGEINT - {start_ns}, 0) AS since, ts_ns::HUGEINT + latency_ns - {start_ns} AS ends,
+                coalesce(file, '[' || kind || ']') AS label,
                 CASE WHEN failed THEN 'failed' WHEN major THEN 'major' ELSE 'minor' END AS class,
                 CASE WHEN file_offset IS NULL THEN [pid::VARCHAR, '', (address // {page_size})::VARCHAR]
                     ELSE ['', file, file_offset::VARCHAR] END AS page,
@@ -73,12 +100,6 @@ class Trace:
                 CASE WHEN adds_up THEN latency_ns - blocked_ns - runqueue_ns END AS part_cpu,
                 CASE WHEN adds_up THEN reclaim_ns END AS part_reclaim, CASE WHEN adds_up THEN lock_ns END AS part_lock
             FROM (SELECT {', '.join(typed)} FROM texts)""")
-        self.has = set()
-        if info["queries"]:
-            self.has.add("queries")
-            self.read_queries(start_ns)
-        if self.db.execute("SELECT count(stack_id) FROM faults").fetchone()[0]:
-            self.has.add("stacks")
 
     def read_queries(self, start_ns):
         """Their records are not in the events; `queries --slowest` has them one by one."""
@@ -98,9 +119,10 @@ class Trace:
                 label(row), plain(row["begin_s"]) or 0, wall, -order, plain(row["wait_ms"]),
                 row["major"], row["minor"]])
 
-    def ask(self, arguments):
+    def ask(self, arguments, path=None):
         verb, rest = (arguments[:1], arguments[1:]) if arguments and arguments[0][0] != "-" else ([], arguments)
-        done = subprocess.run([self.pfanalyze, *verb, self.path, *rest], capture_output=True, check=False)
+        path = path or self.path
+        done = subprocess.run([self.pfanalyze, *verb, path, *rest], capture_output=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{self.path}: {' '.join(arguments)}: {done.stderr.decode()}")
         return done.stdout.decode()
@@ -132,7 +154,11 @@ class Trace:
         # Each as often as it counts, which for whole rows is not asked for.
         self.db.execute(f"CREATE OR REPLACE TEMP TABLE f AS SELECT faults.* FROM faults, range(weight::BIGINT) WHERE {where}")
         by_file = "--file" in chosen.arguments
-        self.db.execute(f"CREATE OR REPLACE TEMP TABLE asked AS SELECT {by_file} AS by_file")
+        self.db.execute(f"CREATE OR REPLACE TEMP TABLE g AS SELECT others.* FROM others, range(weight::BIGINT) WHERE {where}")
+        self.db.execute(f"CREATE OR REPLACE TEMP TABLE passing AS SELECT * FROM faults WHERE {where}")
+        self.db.execute("CREATE OR REPLACE TEMP TABLE asked AS SELECT $1::BOOLEAN AS by_file, $2::UBIGINT AS start_ns, "
+                        "$3::UBIGINT AS page_size, $4::BOOLEAN AS is_sampled, $5::VARCHAR AS busiest",
+                        [by_file, self.info["start_monotonic_ns"], self.page_size, self.info["sample"] > 1, self.busiest])
         if "queries" in self.has and chosen.where_query:
             self.db.execute(f"CREATE OR REPLACE TEMP TABLE p AS SELECT * FROM q WHERE {chosen.where_query}")
 
@@ -143,6 +169,10 @@ class Trace:
             file.flush()
             no_file = "" if "file" in text.partition("\n")[0].split(",") else ", '' AS file"
             self.db.execute(f"CREATE OR REPLACE TEMP TABLE written AS SELECT *{no_file} FROM {all_text(file.name)}")
+        # Pages of a sample are called so.
+        heads = text.partition("\n")[0].split(",")
+        missing = [f", NULL AS {name}" for name in ["pages", "pages_seen"] if name not in heads]
+        self.db.execute(f"CREATE OR REPLACE TEMP VIEW spread AS SELECT *{''.join(missing)} FROM written")
 
 
 def all_text(path):
@@ -179,6 +209,8 @@ def digits(head):
 def agree(head, written, expected):
     if expected is None:
         return written == ""
+    if isinstance(expected, float):
+        return written != "" and abs(float(written) - expected) <= 1e-9 * abs(expected)
     if digits(head) is None:
         return written.lower() == str(expected).lower() if isinstance(expected, bool) else written == str(expected)
     whole, _, fraction = written.partition(".")
@@ -196,7 +228,9 @@ def compare(trace, question, chosen):
         return []
     filters = [] if question.whole else chosen.arguments
     form = "csv" if question.member is None else "json"
-    text = trace.ask([*question.arguments, "--format", form, *filters])
+    places = {"{busiest}": trace.busiest, "{other}": trace.other}
+    arguments = [places.get(argument, argument) for argument in question.arguments]
+    text = trace.ask([*arguments, "--format", form, *filters])
     heads, rows = table(text, question)
     if question.gives_wrong:
         trace.write(text)
@@ -228,27 +262,50 @@ def unlisted(pfanalyze):
     return sorted(verbs ^ {*VERBS, *ELSEWHERE})
 
 
+def is_asked(trace, question, chosen, turn):
+    """Whether it makes sense of this trace with this filter, which is the one of that number."""
+    if question.of and question.of not in trace.has or question.whole and chosen.arguments:
+        return False
+    if question.of == "queries" and not chosen.where_query:
+        return False
+    if question.whole_file and "--file" in chosen.arguments:
+        return False
+    # Times are those of one recording.
+    if question.sql == DIFF and "--from" in chosen.arguments:
+        return False
+    return question.turn is None or turn == 0 or question.turn % 4 == turn % 4
+
+
+def recompute(pfanalyze, path, other):
+    """How much was compared of one trace, how much was wrong, and what."""
+    count, wrong = 0, []
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Trace(pfanalyze, path, other, folder)
+    for turn, chosen in enumerate(trace.filters()):
+        for question in [question for questions in VERBS.values() for question in questions]:
+            if not is_asked(trace, question, chosen, turn):
+                continue
+            count += 1
+            if problems := compare(trace, question, chosen):
+                words = " ".join([*question.arguments, question.member or "", *chosen.arguments])
+                wrong.append(f"{path}: {words}\n    " + "\n    ".join(problems))
+    return count, wrong
+
+
 def main():
     pfanalyze, *traces = sys.argv[1:]
-    count = wrong = 0
+    count, wrong = 0, []
     if names := unlisted(pfanalyze):
-        print(f"not in questions.py, or not in pfanalyze: {', '.join(names)}")
-        wrong += 1
-    for path in traces:
-        with tempfile.TemporaryDirectory() as folder:
-            trace = Trace(pfanalyze, path, folder)
-        for chosen in trace.filters():
-            for question in [question for questions in VERBS.values() for question in questions]:
-                if question.of and question.of not in trace.has or question.whole and chosen.arguments:
-                    continue
-                if question.of == "queries" and not chosen.where_query:
-                    continue
-                count += 1
-                if problems := compare(trace, question, chosen):
-                    wrong += 1
-                    print(f"{path}: {' '.join([*question.arguments, question.member or '', *chosen.arguments])}")
-                    print("    " + "\n    ".join(problems))
-    print(f"{count} comparisons by DuckDB {duckdb.__version__}, {wrong} wrong")
+        wrong.append(f"not in questions.py, or not in pfanalyze: {', '.join(names)}")
+    # Each is compared with the next one.
+    others = [*traces[1:], traces[0]]
+    with ProcessPoolExecutor() as pool:
+        for counted, found in pool.map(recompute, [pfanalyze] * len(traces), traces, others):
+            count += counted
+            wrong += found
+    for words in wrong:
+        print(words)
+    print(f"{count} comparisons by DuckDB {duckdb.__version__}, {len(wrong)} wrong")
     return 1 if wrong else 0
 
 

@@ -206,7 +206,8 @@ fn page_cells(sides: &[Side<'_>; 2], by: &str, names: [&str; 2]) -> Vec<Cell> {
         (by == "file" && !pages.is_empty()).then_some(pages)
     };
     let (a, b) = (pages(0), pages(1));
-    if a.is_none() && b.is_none() {
+    let is_alike = sides[0].trace.page_size() == sides[1].trace.page_size();
+    if !is_alike || a.is_none() && b.is_none() {
         return vec![Cell::Null; 7];
     }
     let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
