@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn threads_that_read_pages_again_together_are_not_confused_by_their_order_in_the_block() {
-        let of_a_thread = |begin_ns| (0..50).map(move |pass| (1, 5, begin_ns + 100 * pass, 60));
+        let of_a_thread = |begin_ns: u64| (0..50_u64).map(move |pass| (1, 5, begin_ns + 100 * pass, 60));
         let majors: Vec<_> = of_a_thread(0).chain(of_a_thread(10)).collect();
         let reads = read(&mut Recent::default(), &majors);
         assert_eq!(reads.len(), 50);
