@@ -11,11 +11,19 @@ fn every_option_of_every_program_is_in_the_readme() {
     let verbs = [
         "threads",
         "files",
+        "regions",
         "percentiles",
         "heatmap",
+        "timeline",
+        "memory",
+        "queries",
         "stacks",
         "events",
+        "sql",
+        "diff",
         "info",
+        "verify",
+        "repair",
     ];
     let mut calls = vec![
         vec!["pfrec"],
