@@ -146,9 +146,10 @@ fn time_in_the_run_queue_beside_a_cpu_hog_is_what_the_kernel_says() {
         let hog = hogged.then(hog);
         let (pairs, ready) = run_delays(&program);
         drop(hog);
-        let (kernel, recorded) = pairs
-            .iter()
-            .fold((0, 0), |sums, pair| (sums.0 + pair.0, sums.1 + pair.1));
+        let sums = |pairs: &mut dyn Iterator<Item = &(u64, u64)>| {
+            pairs.fold((0, 0), |sums, pair| (sums.0 + pair.0, sums.1 + pair.1))
+        };
+        let (kernel, recorded) = sums(&mut pairs.iter());
         eprintln!(
             "hogged: {hogged}: the kernel says {kernel} ns, recorded {recorded} ns, of {ready} ns not blocked"
         );
@@ -162,10 +163,12 @@ fn time_in_the_run_queue_beside_a_cpu_hog_is_what_the_kernel_says() {
         let apart = |pair: &&(u64, u64)| pair.0.abs_diff(pair.1) > (pair.0 / 10).max(moment);
         let differ = pairs.iter().filter(apart).count();
         assert!(differ * 10 <= pairs.len(), "{differ} differ: {pairs:?}");
+        // Where the host took the CPU away in between, one of the two alone has milliseconds.
+        let (close, close_recorded) = sums(&mut pairs.iter().filter(|pair| !apart(pair)));
         let each = on_average * pairs.len() as u64;
         assert!(
-            kernel.abs_diff(recorded) <= kernel / 4 + each,
-            "{kernel} and {recorded}"
+            close.abs_diff(close_recorded) <= close / 4 + each,
+            "{close} and {close_recorded}"
         );
         if hogged {
             assert!(kernel > 0, "NOT MEASURED: this kernel does not count run_delay");
