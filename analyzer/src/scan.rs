@@ -19,7 +19,7 @@ pub trait Query {
     /// The columns it looks at.
     fn columns(&self) -> Vec<Column>;
 
-    /// Takes in one filtered block. Rows are ordered by thread, and by time within a thread; blocks follow
+    /// Takes in one filtered block. Rows are ordered by pid, tid and thread name, and by time within these; blocks follow
     /// each other in the order in which faults completed. The frame may be empty but has all columns.
     ///
     /// # Errors
