@@ -1,0 +1,110 @@
+//! The command line against itself, and what it makes of options.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use super::*;
+use clap::CommandFactory;
+
+fn request(arguments: &[&str]) -> Result<Request, String> {
+    let arguments = std::iter::once("pfanalyze").chain(arguments.iter().copied());
+    Cli::try_parse_from(arguments)
+        .map_err(|error| error.to_string())?
+        .into_request()
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn a_trace_alone_is_the_report_and_a_verb_is_a_verb() {
+    let report = request(&["trace.pfz", "--pid", "3,4", "--pid", "5"]).unwrap();
+    assert_eq!(report.verb, Verb::Report);
+    assert_eq!(report.filter.pids, [3, 4, 5]);
+    assert_eq!(report.filters, "--pid 3,4,5");
+    assert_eq!(request(&["threads", "trace.pfz"]).unwrap().verb, Verb::Threads);
+    assert_eq!(request(&["./threads"]).unwrap().verb, Verb::Report);
+    assert_eq!(request(&["threads", "-"]).unwrap().trace, PathBuf::from("-"));
+}
+
+#[test]
+fn times_and_latencies_have_their_own_bare_units() {
+    let filter = request(&["t", "--from", "1.5", "--to", "2000ms", "--min-latency", "10"])
+        .unwrap()
+        .filter;
+    assert_eq!(
+        (filter.from_ns, filter.to_ns),
+        (Some(1_500_000_000), Some(2_000_000_000))
+    );
+    assert_eq!(filter.min_latency_ns, Some(10_000));
+}
+
+#[test]
+fn a_table_of_stacks_hides_thin_branches_and_programs_get_all() {
+    let share = |arguments: &[&str]| {
+        let verb = request(&[&["stacks", "t"], arguments].concat()).unwrap().verb;
+        let Verb::Stacks(options) = verb else {
+            panic!("{verb:?}")
+        };
+        assert_eq!(options.weight, Weight::Wait);
+        options.limits.min_share
+    };
+    assert_eq!(share(&[]), 500);
+    assert_eq!(share(&["--format", "json"]), 0);
+    assert_eq!(share(&["--min-percent", "2.25", "--format", "csv"]), 2_250);
+    assert_eq!(share(&["--min-percent", "100"]), 100_000);
+    assert_eq!(share(&["--min-percent", ".0019"]), 1);
+}
+
+#[test]
+fn a_stall_is_half_of_the_threads_unless_something_else_is_said() {
+    let least = |arguments: &[&str]| {
+        let verb = request(&[&["timeline", "t"], arguments].concat()).unwrap().verb;
+        let Verb::Timeline(options) = verb else {
+            panic!("{verb:?}")
+        };
+        options.least
+    };
+    assert_eq!(least(&[]), Least::Percent(50));
+    assert_eq!(least(&["--share", "75"]), Least::Percent(75));
+    assert_eq!(least(&["--threads", "3"]), Least::Threads(3));
+}
+
+#[test]
+fn contradictions_are_usage_errors() {
+    for wrong in [
+        &["t", "--major", "--minor"][..],
+        &["t", "--failed", "--minor"],
+        &["t", "--from", "2", "--to", "1"],
+        &["t", "--min-latency", "2", "--max-latency", "1"],
+        &["t", "--format", "csv"],
+        &["t", "--from", "-1"],
+        &["t", "--pid", "x"],
+        &["heatmap", "t", "--address", "5-5"],
+        &["heatmap", "t", "--address", "1-2", "--file", "x"],
+        &["heatmap", "t", "--rows", "0"],
+        &["stacks", "t", "--folded", "--depth", "3"],
+        &["stacks", "t", "--folded", "--format", "json"],
+        &["stacks", "t", "--min-percent", "100.1"],
+        &["stacks", "t", "--min-percent", "+1"],
+        &["stacks", "t", "--min-percent", "."],
+        &["stacks", "t", "--depth", "0"],
+        &["--pid", "3", "threads", "t"],
+        &["timeline", "t", "--interval", "0"],
+        &["timeline", "t", "--threads", "0"],
+        &["timeline", "t", "--threads", "2", "--share", "50%"],
+        &["timeline", "t", "--share", "101%"],
+        &["memory", "t", "--memory", "much"],
+        &["verify", "t", "--format", "csv"],
+        &["verify", "t", "--pid", "3"],
+        &["repair", "t"],
+        &["repair", "t", "-o", "-"],
+        &["diff", "-", "-"],
+        &["diff", "t"],
+        &["sql"],
+        &["sql", "t", "SELECT 1", "--max-memory", "much"],
+        &["threads"],
+        &[],
+    ] {
+        assert!(request(wrong).is_err(), "{wrong:?}");
+    }
+}
