@@ -257,7 +257,13 @@ fn facts(
         let (from, to) = view.shown_ns();
         let (begin, end) = filter.window_ns(session);
         let whole = session.since_start_ns(end) - session.since_start_ns(begin);
-        let seconds = |ns: u64| fixed(ns, 1_000_000_000, 3);
+        // Enough to tell the two ends apart.
+        let decimals = match to.saturating_sub(from) {
+            100_000_000.. => 3,
+            100_000.. => 6,
+            _ => 9,
+        };
+        let seconds = |ns: u64| fixed(ns, 1_000_000_000, decimals);
         cuts.push(format!(
             "{} s to {} s of {} s",
             seconds(from),

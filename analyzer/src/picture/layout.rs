@@ -100,8 +100,11 @@ impl Page {
     }
 
     fn line(&mut self, text: &str, bold: bool, ink: Ink) {
-        // The dots of keep_end are not in every font.
-        let text = keep_end(text, self.letters() - 1).replace('…', "..");
+        let mut text = text.to_owned();
+        if text.chars().count() > self.letters() {
+            // The dots of keep_end are not in every font.
+            text = keep_end(&text, self.letters() - 1).replace('…', "..");
+        }
         self.text((EDGE, self.y), Anchor::Start, text, bold, ink);
         self.y += LINE;
     }
@@ -177,7 +180,7 @@ impl Page {
         let (from, to) = view.shown_places();
         let most = u64::from(height / (2 * LINE)).max(1);
         let ticks: Vec<Tick> = match view.rows {
-            Rows::Bytes { .. } => of_bytes(from, to, most, panel.is_address),
+            Rows::Bytes { step, .. } => of_bytes(from, to, most, step, panel.is_address),
             Rows::Latency { .. } => of_latency(from, to),
         };
         let mut last: Option<u32> = None;

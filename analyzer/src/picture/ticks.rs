@@ -1,6 +1,6 @@
 //! Round numbers for axes, as few as fit, with labels that all have the same unit.
 
-use crate::units::{fixed, grouped, short_duration};
+use crate::units::{fixed, grouped};
 
 /// A place on an axis and its label.
 pub type Tick = (u64, String);
@@ -28,11 +28,14 @@ pub fn of_time(from_ns: u64, to_ns: u64, most: u64) -> Vec<Tick> {
         .collect()
 }
 
-/// Multiples of a power of two, in bytes: sizes for offsets of a file, hexadecimal for addresses.
+/// Multiples of a power of two, at least `least`, in bytes: sizes for offsets of a file, hexadecimal for addresses.
 #[must_use]
-pub fn of_bytes(from: u64, to: u64, most: u64, is_address: bool) -> Vec<Tick> {
+pub fn of_bytes(from: u64, to: u64, most: u64, least: u64, is_address: bool) -> Vec<Tick> {
     let span = to.saturating_sub(from);
-    let steps = (0..64u32).map(|bits| 1u64 << bits);
+    let steps = (0..64u32)
+        .map(|bits| 1u64 << bits)
+        // Pages are not divided.
+        .skip_while(|&step| step < least);
     let Some(step) = steps.into_iter().find(|step| span / step < most.max(1)) else {
         return Vec::new();
     };
@@ -60,7 +63,13 @@ pub fn of_latency(from_ns: u64, to_ns: u64) -> Vec<Tick> {
     let digits: &[u64] = if decades < 4 { &[1, 2, 5] } else { &[1] };
     let powers = (0..20u32).map(|power| 10u64.saturating_pow(power));
     let marks = powers.flat_map(|power| digits.iter().map(move |digit| power.saturating_mul(*digit)));
-    let label = |ns: u64| short_duration(ns).replace(".0", "");
+    // Whole numbers, all of them.
+    let label = |ns: u64| match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{} us", ns / 1_000),
+        1_000_000..1_000_000_000 => format!("{} ms", ns / 1_000_000),
+        _ => format!("{} s", grouped(ns / 1_000_000_000)),
+    };
     marks
         .filter(|&ns| from_ns <= ns && ns <= to_ns)
         .map(|ns| (ns, label(ns)))
@@ -96,11 +105,11 @@ mod tests {
     fn bytes_are_multiples_of_powers_of_two() {
         let mib = 1 << 20;
         assert_eq!(
-            labels(&of_bytes(0, 16 * mib, 5, false)),
+            labels(&of_bytes(0, 16 * mib, 5, 1, false)),
             ["0 MiB", "4 MiB", "8 MiB", "12 MiB", "16 MiB"]
         );
         assert_eq!(
-            labels(&of_bytes(4096, 3 * 4096, 4, true)),
+            labels(&of_bytes(4096, 3 * 4096, 9, 4096, true)),
             ["0x1000", "0x2000", "0x3000"]
         );
     }
@@ -109,16 +118,16 @@ mod tests {
     fn latencies_have_powers_of_ten() {
         assert_eq!(
             labels(&of_latency(251, 15_849_000)),
-            ["1us", "10us", "100us", "1ms", "10ms"]
+            ["1 us", "10 us", "100 us", "1 ms", "10 ms"]
         );
-        assert_eq!(labels(&of_latency(400, 2_500)), ["500ns", "1us", "2us"]);
+        assert_eq!(labels(&of_latency(400, 2_500)), ["500 ns", "1 us", "2 us"]);
     }
 
     #[test]
     fn extremes_have_few_ticks() {
         for (from, to) in [(0, u64::MAX), (u64::MAX, u64::MAX), (5, 5), (9, 3), (0, 0)] {
             assert!(of_time(from, to, 8).len() <= 10);
-            assert!(of_bytes(from, to, 8, false).len() <= 10);
+            assert!(of_bytes(from, to, 8, 4096, false).len() <= 10);
             assert!(of_latency(from, to).len() <= 60);
         }
     }
