@@ -33,11 +33,7 @@ fn a_png_has_the_levels_of_its_cells_and_the_same_bytes_every_time() {
     // Four cells with one fault each, and a field of the colour bar; nothing is hotter.
     assert!(count(LEVELS[0]) > 0 && LEVELS[1..].iter().all(|&level| count(level) == 0));
     assert!(count([255; 3]) > pixels.len() / 2 && width > 400);
-    let ink = |y: usize| {
-        pixels[y * width..(y + 1) * width]
-            .iter()
-            .any(|pixel| *pixel == [0; 3])
-    };
+    let ink = |y: usize| pixels[y * width..(y + 1) * width].contains(&[0; 3]);
     assert!((16..36).any(ink), "a title");
 }
 
