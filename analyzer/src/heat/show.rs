@@ -259,8 +259,8 @@ fn facts(
         let whole = session.since_start_ns(end) - session.since_start_ns(begin);
         // Enough to tell the two ends apart.
         let decimals = match to.saturating_sub(from) {
-            100_000_000.. => 3,
-            100_000.. => 6,
+            10_000_000.. => 3,
+            10_000.. => 6,
             _ => 9,
         };
         let seconds = |ns: u64| fixed(ns, 1_000_000_000, decimals);
