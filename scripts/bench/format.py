@@ -51,9 +51,9 @@ class Bench:
 
 def measure_all(options, directory):
     busy = bench.load_average()
-    bench = Bench(options, directory)
-    mixes = [(title, *bench.mix(name)) for name, title in MIXES]
-    names, recorded, reasons, analyses = recordings.record_all(options, directory, bench.recording)
+    runner = Bench(options, directory)
+    mixes = [(title, *runner.mix(name)) for name, title in MIXES]
+    names, recorded, reasons, analyses = recordings.record_all(options, directory, runner.recording)
     if options.raw:
         with open(options.raw, "w", encoding="utf-8") as file:
             json.dump({"mixes": mixes, "recordings": [vars(each) for each in recorded], "analyses": analyses}, file,
