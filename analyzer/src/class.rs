@@ -90,6 +90,12 @@ pub fn counts(bits: &[u8]) -> [u64; 3] {
     [majors, rest, failed]
 }
 
+/// How many rows a column has that the kernel faulted in for itself (`gup`, `gup_remote`).
+#[must_use]
+pub fn taken_by_kernel(bits: &[u8]) -> u64 {
+    bytes::count(bits, 0x20, 0x20)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +112,12 @@ mod tests {
     #[test]
     fn rows_are_counted_by_class() {
         assert_eq!(counts(&[0, 1, 2, 3, 0b11_01_00, 0b01, 0]), [2, 3, 2]);
+        let of_kernel = |bits: &u8| matches!(ClassBits(*bits).origin(), Origin::Gup | Origin::GupRemote);
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(
+            taken_by_kernel(&all),
+            all.iter().filter(|bits| of_kernel(bits)).count() as u64
+        );
     }
 
     #[test]

@@ -62,8 +62,6 @@ pub struct Facts<'a> {
     pub length_ns: u64,
     /// Bytes of a page.
     pub page_size: u64,
-    /// What the user calls the trace, for commands that show more.
-    pub trace: &'a str,
 }
 
 /// One sentence, and how much of the wait it explains, in thousandths.
@@ -317,7 +315,6 @@ mod tests {
             burst: None,
             length_ns: 1_000_000_000,
             page_size: 4096,
-            trace: "t.pfz",
         }
     }
 

@@ -124,7 +124,9 @@ impl PageSet {
     /// As `insert`, but makes a new entry only where there is `room` for one. Returns whether the page is in.
     pub fn insert_within(&mut self, space: u32, page: u64, room: &mut usize) -> bool {
         let group = page / 64;
-        let is_known = self.dense.word(space, group).is_some()
+        let is_recent = self.recent.is_some_and(|(key, _)| key == (space, group));
+        let is_known = is_recent
+            || self.dense.word(space, group).is_some()
             || self.groups.contains_key(&(space, group))
             || !self.is_in_sample((space, group));
         if !is_known {

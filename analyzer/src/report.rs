@@ -125,7 +125,7 @@ impl Report {
             };
             return page.heading(why);
         }
-        let found = self.findings(&classes, session, filter, layout);
+        let found = self.findings(&classes, session, filter);
         if !found.is_empty() {
             page.heading("What matters most")?;
             page.numbered(&found)?;
@@ -163,13 +163,7 @@ impl Report {
     }
 
     /// Sentences about what was counted.
-    fn findings(
-        &self,
-        classes: &Classes,
-        session: &Session,
-        filter: &Filter,
-        layout: &Layout,
-    ) -> Vec<String> {
+    fn findings(&self, classes: &Classes, session: &Session, filter: &Filter) -> Vec<String> {
         let threads: Vec<ThreadFacts> = self
             .threads
             .sorted()
@@ -192,7 +186,6 @@ impl Report {
             burst: self.heat.burst(session),
             length_ns,
             page_size: session.page_size(),
-            trace: &layout.trace,
         }
         .findings()
     }

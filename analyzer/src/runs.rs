@@ -19,6 +19,12 @@ pub fn runs<'a>(first: &'a [u32], second: &'a [u32]) -> impl Iterator<Item = Ran
     })
 }
 
+/// The rows of a run in a column.
+#[must_use]
+pub fn part<'a, T>(column: &'a [T], run: &Range<usize>) -> &'a [T] {
+    column.get(run.clone()).unwrap_or_default()
+}
+
 /// How many rows from the first on are `head`.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 fn alike(a: &[u32], b: &[u32], head: (u32, u32)) -> usize {

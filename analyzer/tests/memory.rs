@@ -13,19 +13,7 @@ use pfanalyze::session::Session;
 use pfanalyze::table::Format;
 use std::collections::BTreeSet;
 use support::ask::read;
-use support::{START_NS, dicts, file_fault, heap_fault, meta, totals, trace, writer};
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
+use support::{Random, START_NS, dicts, file_fault, heap_fault, in_blocks, meta, trace};
 
 /// Faults of four threads on a file and of one on its heap, some at once on the same page, some failed.
 fn faults(count: u64, pages: u64) -> Vec<Event> {
@@ -54,16 +42,6 @@ fn faults(count: u64, pages: u64) -> Vec<Event> {
     events.sort_by_key(|event| event.ts_ns + event.latency_ns);
     events.dedup_by_key(|event| event.ts_ns + event.latency_ns);
     events
-}
-
-fn in_blocks(events: &[Event], block: usize) -> Vec<u8> {
-    let mut out = writer(&meta(), &dicts(), &[], &[]);
-    out.set_block_events(block);
-    for event in events {
-        out.push(event).unwrap();
-    }
-    out.flush_block().unwrap();
-    out.finish(totals(events)).unwrap()
 }
 
 fn look(bytes: &[u8], most_pages: usize) -> (Memory, Session) {
@@ -123,7 +101,7 @@ fn refaults_and_their_distances_are_those_of_a_plain_recomputation() {
     for (count, pages, block) in [(3_000, 300, 5_000), (3_000, 40, 97), (2_000, 2_000, 512)] {
         let events = faults(count, pages);
         let plain = plainly(&events);
-        let (memory, session) = look(&in_blocks(&events, block), 1 << 20);
+        let (memory, session) = look(&in_blocks(&events, block, &[]), 1 << 20);
         let all = memory.refaults.all();
         assert_eq!(memory.order.late, 0);
         assert_eq!(memory.refaults.one_in(), 1);
@@ -157,7 +135,7 @@ fn refaults_and_their_distances_are_those_of_a_plain_recomputation() {
 #[test]
 fn a_part_of_the_pages_gives_the_curve_within_the_stated_error() {
     let events = faults(120_000, 30_000);
-    let bytes = in_blocks(&events, 32_768);
+    let bytes = in_blocks(&events, 32_768, &[]);
     let (exact, _) = look(&bytes, 1 << 20);
     for most in [8_000, 2_000, 500] {
         let (part, _) = look(&bytes, most);
@@ -288,9 +266,9 @@ fn a_fault_that_stands_too_late_is_counted() {
     let mut events = passes(2);
     // It was done at the beginning.
     events.push(file_fault(1, 5_000, 900));
-    let (memory, _) = look(&in_blocks(&events, 800), 1 << 20);
+    let (memory, _) = look(&in_blocks(&events, 800, &[]), 1 << 20);
     assert_eq!((memory.order.late, memory.order.faults), (1, 801));
-    let (text, json) = words(&in_blocks(&events, 800), &Filter::default(), None);
+    let (text, json) = words(&in_blocks(&events, 800, &[]), &Filter::default(), None);
     assert!(text.contains("1 of 801 that stand up to"), "{text}");
     assert_eq!(json["summary"]["late_faults"], 1);
 }

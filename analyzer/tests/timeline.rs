@@ -14,21 +14,9 @@ use pfanalyze::stalls::first_look::FirstLook;
 use pfanalyze::table::Format;
 use std::collections::BTreeSet;
 use support::ask::read;
-use support::{MS, START_NS, dicts, file_fault, heap_fault, meta, object, small, totals, trace, writer};
+use support::{MS, Random, START_NS, dicts, file_fault, heap_fault, in_blocks, meta, object, small, trace};
 
 const THREADS: u32 = 6;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
 
 /// Faults of six threads, mostly short, some very long, some within others; in the order in which they were done.
 fn faults(count: u64) -> Vec<Event> {
@@ -100,17 +88,6 @@ fn lives(events: &[Event]) -> Vec<TimelineEntry> {
         entries.push(entry(last + 10, tid, exit));
     }
     entries
-}
-
-fn in_blocks(events: &[Event], block: usize) -> Vec<u8> {
-    let mut out = writer(&meta(), &dicts(), &[], &[]);
-    out.set_block_events(block);
-    for event in events {
-        out.push(event).unwrap();
-    }
-    out.flush_block().unwrap();
-    out.timeline(&lives(events)).unwrap();
-    out.finish(totals(events)).unwrap()
 }
 
 fn options(least: Least, interval_ns: Option<u64>, stalls: usize) -> TimelineOptions {
@@ -199,7 +176,7 @@ fn stalls_are_those_of_a_brute_force_in_any_blocks_and_with_any_memory_for_long_
         Least::Percent(90),
     ] {
         for (block, kept) in [(10_000, 100_000), (64, 100_000), (64, 20), (7, 3), (200, 1)] {
-            let bytes = in_blocks(&events, block);
+            let bytes = in_blocks(&events, block, &lives(&events));
             let (found, session) = look(
                 &bytes,
                 &Filter::default(),
@@ -230,7 +207,7 @@ fn stalls_are_those_of_a_brute_force_in_any_blocks_and_with_any_memory_for_long_
 fn intervals_are_those_of_a_brute_force() {
     let events = faults(150);
     for (block, kept, width_ns) in [(10_000, 100_000, 50_000), (50, 10, 7_000), (300, 2, 400_000)] {
-        let bytes = in_blocks(&events, block);
+        let bytes = in_blocks(&events, block, &lives(&events));
         let least = Least::Threads(3);
         let (found, session) = look(
             &bytes,
@@ -276,7 +253,7 @@ fn intervals_are_those_of_a_brute_force() {
 #[test]
 fn what_was_waited_on_is_what_lies_inside_the_stall() {
     let events = faults(120);
-    let bytes = in_blocks(&events, 64);
+    let bytes = in_blocks(&events, 64, &lives(&events));
     let (found, session) = look(
         &bytes,
         &Filter::default(),
@@ -391,7 +368,7 @@ fn a_trace_without_stalls_says_so() {
 #[test]
 fn a_sweep_without_memory_says_that_it_is_not_exact() {
     let events = faults(400);
-    let bytes = in_blocks(&events, 64);
+    let bytes = in_blocks(&events, 64, &lives(&events));
     let filter = Filter::default();
     let (found, session) = look(&bytes, &filter, options(Least::Threads(3), None, 10), 1, 10);
     let (text, json) = words(&found, &session, &filter);

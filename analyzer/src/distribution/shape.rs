@@ -54,15 +54,6 @@ impl Shape {
         }
     }
 
-    /// Adds what `other` has counted.
-    pub fn merge(&mut self, other: &Self) {
-        for (cells, others) in self.rows.iter_mut().zip(&other.rows) {
-            for (cell, other) in cells.iter_mut().zip(others) {
-                cell.merge(*other);
-            }
-        }
-    }
-
     fn total(&self) -> Cell {
         let mut total = Cell::default();
         self.rows.iter().flatten().for_each(|cell| total.merge(*cell));
@@ -288,8 +279,5 @@ each class has its own scale; CUM_% of faults, WAIT_% of time, from the top
         assert!(drawn(&all, false).lines().count() == 61);
         assert_eq!(drawn(&Shape::default(), false), "");
         assert!(Shape::default().table().rows.is_empty());
-        let mut twice = all.clone();
-        twice.merge(&shape(&[(3, Class::Minor, 2)]));
-        assert_eq!(twice.table().rows[2][3], Value::Count(2));
     }
 }

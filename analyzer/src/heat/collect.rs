@@ -8,12 +8,11 @@ use crate::heat::grid::Cell;
 use crate::heat::latency;
 use crate::heat::places::{Key, Places};
 use crate::query::classes::{self, faults};
-use crate::runs::runs;
+use crate::runs::{part, runs};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
 use polars::prelude::{DataFrame, PlHashMap};
-use std::ops::Range;
 
 /// Cells of all grids of a heatmap together: about 20 MB.
 const MAX_CELLS: usize = 1 << 18;
@@ -210,8 +209,4 @@ impl Query for Heat {
         self.places.fit();
         Ok(())
     }
-}
-
-fn part<'a, T>(column: &'a [T], run: &Range<usize>) -> &'a [T] {
-    column.get(run.clone()).unwrap_or_default()
 }

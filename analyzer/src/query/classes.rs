@@ -5,6 +5,7 @@ use crate::class::{self, Class, ClassBits};
 use crate::error::AnalyzeError;
 use crate::frame::{u8s, u64s};
 use crate::histogram::Histogram;
+use crate::runs::part;
 use crate::sampling::Sampling;
 use crate::schema::Column;
 use crate::session::Session;
@@ -129,8 +130,7 @@ impl Classes {
 
     /// Adds some rows of a block: faster than one by one.
     pub fn add_rows(&mut self, rows: &Rows<'_>, range: Range<usize>) {
-        let latencies_ns = rows.latencies_ns.get(range.clone()).unwrap_or_default();
-        let bits = rows.bits.get(range.clone()).unwrap_or_default();
+        let (latencies_ns, bits) = (part(rows.latencies_ns, &range), part(rows.bits, &range));
         for (latencies_ns, bits) in latencies_ns.chunks(CHUNK).zip(bits.chunks(CHUNK)) {
             let counts = class::counts(bits);
             let alone = Class::ALL.into_iter().zip(counts);

@@ -10,15 +10,13 @@ use crate::pages::PageSet;
 use crate::query::classes::{self, FAILED, Rows};
 
 use crate::query::files::{HEADS, pages_head};
-use crate::runs::runs;
+use crate::query::objects::Objects;
+use crate::runs::{part, runs};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
-use crate::slots::Slots;
 use crate::table::{Table, Value};
 use polars::prelude::DataFrame;
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 #[derive(Clone, Debug, Default)]
@@ -32,8 +30,7 @@ struct Sums {
 
 impl Sums {
     fn add(&mut self, rows: &Rows<'_>, run: Range<usize>) {
-        let latencies_ns = rows.latencies_ns.get(run.clone()).unwrap_or_default();
-        let bits = rows.bits.get(run).unwrap_or_default();
+        let (latencies_ns, bits) = (part(rows.latencies_ns, &run), part(rows.bits, &run));
         let mut sums = Self {
             counts: class::counts(bits),
             ..Self::default()
@@ -81,10 +78,8 @@ impl Sums {
     }
 }
 
-#[derive(Debug)]
-struct Object {
-    id: u32,
-    is_file: bool,
+#[derive(Clone, Debug, Default)]
+struct Counted {
     sums: Sums,
     pages: PageSet,
 }
@@ -92,8 +87,7 @@ struct Object {
 /// Sums by object.
 #[derive(Debug, Default)]
 pub struct FileSums {
-    slots: Slots,
-    objects: Vec<Object>,
+    objects: Objects<Counted>,
 }
 
 impl Query for FileSums {
@@ -113,27 +107,20 @@ impl Query for FileSums {
             let (Some(&pid), Some(&id)) = (pids.get(run.start), ids.get(run.start)) else {
                 continue;
             };
-            let slot = self.slots.of(id);
-            if slot >= self.objects.len() {
-                self.objects.push(Object {
-                    id,
-                    is_file: session.dicts.is_file_backed(id),
-                    sums: Sums::default(),
-                    pages: PageSet::default(),
-                });
-            }
+            let slot = self.objects.slot(id, session);
             let Some(object) = self.objects.get_mut(slot) else {
                 continue;
             };
-            object.sums.add(&rows, run.clone());
+            let (is_file, counted) = (object.is_file, &mut object.counted);
+            counted.sums.add(&rows, run.clone());
             // Nameless pages of two processes are different pages.
-            if object.is_file {
-                let pages = pages.get(run).unwrap_or_default();
-                pages.iter().for_each(|&page| object.pages.insert(0, page));
+            if is_file {
+                part(pages, &run)
+                    .iter()
+                    .for_each(|&page| counted.pages.insert(0, page));
             } else {
-                let addresses = addresses.get(run).unwrap_or_default();
-                let pages = addresses.iter().map(|&address| to_page(address));
-                pages.for_each(|page| object.pages.insert(pid, page));
+                let pages = part(addresses, &run).iter().map(|&address| to_page(address));
+                pages.for_each(|page| counted.pages.insert(pid, page));
             }
         }
         Ok(())
@@ -141,26 +128,20 @@ impl Query for FileSums {
 }
 
 impl FileSums {
-    /// The labels, longest wait first. Objects of one name (a file replaced while recording, the heaps of several
-    /// processes) are one, their pages added up.
     fn by_label(&self, session: &Session) -> Vec<(String, Sums)> {
-        let mut by_label: BTreeMap<String, Sums> = BTreeMap::new();
-        for object in &self.objects {
-            let mut sums = object.sums.clone();
-            sums.pages = object.pages.len();
-            let label = session.dicts.label(object.id).into_owned();
-            by_label.entry(label).or_default().merge(&sums);
-        }
-        let mut labels: Vec<_> = by_label.into_iter().collect();
-        // Stable: equal waits stay in the order of their names.
-        labels.sort_by_key(|(_, sums)| Reverse(sums.wait_ns));
-        labels
+        let add = |sums: &mut Sums, counted: &Counted| {
+            sums.merge(&counted.sums);
+            sums.pages = sums.pages.saturating_add(counted.pages.len());
+        };
+        self.objects.by_label(session, add, |sums| sums.wait_ns)
     }
 
     /// Whether numbers of pages are estimates.
     #[must_use]
     pub fn has_estimates(&self) -> bool {
-        self.objects.iter().any(|object| object.pages.is_estimate())
+        self.objects
+            .iter()
+            .any(|object| object.counted.pages.is_estimate())
     }
 
     /// What is told in words.

@@ -1,10 +1,12 @@
 //! `files`: which file or kind of memory was waited for, how many distinct pages of it, and in which order.
 
 use crate::breakdown;
-use crate::class::Class;
+use crate::class::{Class, ClassBits};
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
-use crate::query::classes::{self, Classes, Extras, faults_with_parts};
+use crate::query::classes::{self, Classes, Extras, Rows};
+use crate::query::objects::Objects;
+use crate::runs::{part, runs};
 use crate::sampling::Sampling;
 use crate::scan::Query;
 use crate::schema::Column;
@@ -12,8 +14,7 @@ use crate::sequence::{self, Steps, Streams};
 use crate::session::Session;
 use crate::table::{Head, Table, Value};
 use crate::touched::{Major, Recent, Touched};
-use polars::prelude::{DataFrame, PlHashMap};
-use std::collections::BTreeMap;
+use polars::prelude::DataFrame;
 
 /// The first columns of the table.
 pub(crate) const HEADS: [Head; 6] = [
@@ -92,19 +93,10 @@ struct ObjectFaults {
     steps: Steps,
 }
 
-impl ObjectFaults {
-    fn merge(&mut self, other: &Self) {
-        self.classes.merge(&other.classes);
-        self.touched.merge(&other.touched);
-        self.steps.merge(&other.steps);
-    }
-}
-
 /// Collects faults by object.
 #[derive(Debug)]
 pub struct Files {
-    slots: PlHashMap<u32, usize>,
-    objects: Vec<(u32, ObjectFaults)>,
+    objects: Objects<ObjectFaults>,
     streams: Streams,
     /// Slots and spaces of majors.
     recent: Recent<(usize, u32)>,
@@ -115,8 +107,7 @@ pub struct Files {
 impl Default for Files {
     fn default() -> Self {
         Self {
-            slots: PlHashMap::default(),
-            objects: Vec::new(),
+            objects: Objects::default(),
             streams: Streams::default(),
             recent: Recent::default(),
             page_room: PAGE_ENTRIES,
@@ -139,59 +130,60 @@ impl Query for Files {
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let threads = u32s(frame, Column::Pid)?
-            .iter()
-            .zip(u32s(frame, Column::Tid)?)
-            .zip(u64s(frame, Column::TsNs)?);
-        let places = u64s(frame, Column::Address)?
-            .iter()
-            .zip(u64s(frame, Column::ObjectPage)?);
-        let objects = u32s(frame, Column::ObjectId)?;
-        let page_size = session.page_size();
-        // Object, its slot, and whether it has pages of its own; the row before mostly had the same.
-        let mut last: Option<(u32, usize, bool)> = None;
-        let rows = threads
-            .zip(objects)
-            .zip(places)
-            .zip(faults_with_parts(frame, session)?);
-        for (((((&pid, &tid), &ts_ns), &id), (&address, &object_page)), fault) in rows {
-            let current = match last {
-                Some(current) if current.0 == id => current,
-                _ => (id, self.slot(id), session.dicts.is_file_backed(id)),
-            };
-            last = Some(current);
-            let (_, slot, is_file) = current;
-            let Some((_, object)) = self.objects.get_mut(slot) else {
+        let pids = u32s(frame, Column::Pid)?;
+        let ids = u32s(frame, Column::ObjectId)?;
+        let tids = u32s(frame, Column::Tid)?;
+        let times = u64s(frame, Column::TsNs)?;
+        let addresses = u64s(frame, Column::Address)?;
+        let object_pages = u64s(frame, Column::ObjectPage)?;
+        let rows = Rows::of(frame, session)?;
+        let (page_size, to_page) = (session.page_size(), session.to_page());
+        for run in runs(pids, ids) {
+            let (Some(&pid), Some(&id)) = (pids.get(run.start), ids.get(run.start)) else {
                 continue;
             };
-            object.classes.add(&fault);
-            let (space, page) = if is_file {
-                (0, object_page)
-            } else {
-                (pid, address / page_size)
+            let slot = self.objects.slot(id, session);
+            let Some(object) = self.objects.get_mut(slot) else {
+                continue;
             };
-            // Nameless pages of two processes are different pages.
-            self.has_left_pages_out |= !object.touched.add(space, page, &mut self.page_room);
-            if fault.class == Class::Major {
-                self.recent.add(Major {
-                    object: if is_file { id } else { !pid },
-                    page,
-                    begin_ns: ts_ns,
-                    end_ns: ts_ns.saturating_add(fault.latency_ns),
-                    of: (slot, space),
-                });
-            }
-            if is_file
-                && fault.class != Class::Failed
-                && let Some(step) = self.streams.step((pid, tid, id), page, page_size)
+            let (is_file, object) = (object.is_file, &mut object.counted);
+            object.classes.add_rows(&rows, run.clone());
+            let begins = part(tids, &run).iter().zip(part(times, &run));
+            let places = part(addresses, &run).iter().zip(part(object_pages, &run));
+            let ends = part(rows.latencies_ns, &run).iter().zip(part(rows.bits, &run));
+            for (((&tid, &ts_ns), (&address, &object_page)), (&latency_ns, &bits)) in
+                begins.zip(places).zip(ends)
             {
-                object.steps.add(step);
+                // Nameless pages of two processes are different pages.
+                let (space, page) = if is_file {
+                    (0, object_page)
+                } else {
+                    (pid, to_page(address))
+                };
+                self.has_left_pages_out |= !object.touched.add(space, page, &mut self.page_room);
+                let class = ClassBits(bits).class();
+                if class == Class::Major {
+                    self.recent.add(Major {
+                        object: if is_file { id } else { !pid },
+                        page,
+                        begin_ns: ts_ns,
+                        end_ns: ts_ns.saturating_add(latency_ns),
+                        of: (slot, space),
+                    });
+                }
+                if is_file
+                    && class != Class::Failed
+                    && let Some(step) = self.streams.step((pid, tid, id), page, page_size)
+                {
+                    object.steps.add(step);
+                }
             }
         }
         for read in self.recent.reads() {
             let (slot, space) = read.of;
-            if let Some((_, object)) = self.objects.get_mut(slot) {
-                let is_in = object.touched.add_read(space, read.page, &mut self.page_room);
+            if let Some(object) = self.objects.get_mut(slot) {
+                let touched = &mut object.counted.touched;
+                let is_in = touched.add_read(space, read.page, &mut self.page_room);
                 self.has_left_pages_out |= !is_in;
             }
         }
@@ -200,46 +192,22 @@ impl Query for Files {
 }
 
 impl Files {
-    fn slot(&mut self, id: u32) -> usize {
-        *self.slots.entry(id).or_insert_with(|| {
-            self.objects.push((id, ObjectFaults::default()));
-            self.objects.len() - 1
-        })
-    }
-
-    /// Adds what `other` collected from another part of the same trace. Steps across the border are not judged.
-    pub fn merge(&mut self, other: &Self) {
-        for (id, faults) in &other.objects {
-            let slot = self.slot(*id);
-            if let Some((_, object)) = self.objects.get_mut(slot) {
-                object.merge(faults);
-            }
-        }
-        self.has_left_pages_out |= other.has_left_pages_out;
-    }
-
     /// All objects together.
     #[must_use]
     pub fn classes(&self) -> Classes {
         let mut all = Classes::default();
         self.objects
             .iter()
-            .for_each(|(_, object)| all.merge(&object.classes));
+            .for_each(|object| all.merge(&object.counted.classes));
         all
     }
 
-    /// The table, longest wait first. Objects of one name (a file replaced while recording, the heaps of
-    /// several processes) are one row, their pages added up.
+    /// The table, longest wait first. Pages of objects with one name are added up.
     #[must_use]
     pub fn table(&self, session: &Session) -> Table {
-        let mut by_label: BTreeMap<String, Sums> = BTreeMap::new();
-        for (id, object) in &self.objects {
-            let sums = by_label.entry(session.dicts.label(*id).into_owned()).or_default();
-            sums.add(object);
-        }
-        let mut labels: Vec<_> = by_label.into_iter().collect();
-        // Stable: equal waits stay in the order of their names.
-        labels.sort_by_key(|(_, sums)| std::cmp::Reverse(sums.classes.wait_ns()));
+        let labels = self
+            .objects
+            .by_label(session, Sums::add, |sums: &Sums| sums.classes.wait_ns());
         let mut total = Sums::default();
         labels.iter().for_each(|(_, sums)| total.merge(sums));
         let extras = total.classes.extras();

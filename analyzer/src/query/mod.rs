@@ -9,6 +9,7 @@ pub mod lines;
 pub mod memory;
 pub mod memory_tables;
 pub mod memory_words;
+pub mod objects;
 pub mod origins;
 pub mod percentiles;
 pub mod queries;

@@ -1,7 +1,7 @@
 //! Faults out of the ordinary: those that the kernel retried, and those of `get_user_pages`. The report mentions them.
 
 use crate::bytes;
-use crate::class::ClassBits;
+use crate::class::{self, ClassBits};
 use crate::error::AnalyzeError;
 use crate::frame::u8s;
 use crate::query::classes::{self, faults};
@@ -33,8 +33,8 @@ impl Query for Origins {
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let retries = u8s(frame, Column::Retries)?;
         let bits = u8s(frame, Column::ClassBits)?;
-        // Rare, so that most blocks need a glance only: 2 and 3 are those of the kernel.
-        let of_kernel = bytes::count(bits, 0x20, 0x20);
+        // Rare, so that most blocks need a glance only.
+        let of_kernel = class::taken_by_kernel(bits);
         let retried = (retries.len() as u64).saturating_sub(bytes::count(retries, 0xff, 0));
         if of_kernel == 0 && (retried == 0 || !session.sampling().is_sampled()) {
             self.retried = self.retried.saturating_add(retried);

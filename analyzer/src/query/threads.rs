@@ -5,7 +5,7 @@ use crate::class;
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
 use crate::query::classes::{self, Classes, Extras, Rows};
-use crate::runs::runs;
+use crate::runs::{part, runs};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
@@ -115,15 +115,17 @@ impl Query for Threads {
             let (Some(&pid), Some(&tid)) = (pids.get(run.start), tids.get(run.start)) else {
                 continue;
             };
-            // A thread that took other names has its rows by name, and not in the order of time.
-            let begins = run.clone().zip(times.get(run.clone()).unwrap_or_default());
-            let last = begins.max_by_key(|&(_, ts_ns)| ts_ns);
+            // A thread that took other names has its rows by name, and only those of one name in the order of time.
+            let names = runs(part(comms, &run), part(tids, &run));
+            let lasts = names.filter_map(|of_name| (run.start + of_name.end).checked_sub(1));
+            let last = lasts
+                .filter_map(|row| Some((row, times.get(row)?)))
+                .max_by_key(|&(_, ts_ns)| ts_ns);
             let slot = self.slot(pid, tid);
             let Some(thread) = self.threads.get_mut(slot) else {
                 continue;
             };
-            let bits = rows.bits.get(run.clone()).unwrap_or_default();
-            let [majors, minors, _] = class::counts(bits);
+            let [majors, minors, _] = class::counts(part(rows.bits, &run));
             let counted = majors.saturating_add(minors);
             thread.rows_in_kernel_count = thread.rows_in_kernel_count.saturating_add(counted);
             thread.classes.add_rows(&rows, run);

@@ -182,6 +182,34 @@ pub fn writer(meta: &Meta, dicts: &[Dict], events: &[Event], losses: &[Loss]) ->
     writer
 }
 
+/// A trace in blocks of so many events, with lives of threads behind the usual ones.
+pub fn in_blocks(events: &[Event], block: usize, lives: &[TimelineEntry]) -> Vec<u8> {
+    let mut out = writer(&meta(), &dicts(), &[], &[]);
+    out.set_block_events(block);
+    for event in events {
+        out.push(event).unwrap();
+    }
+    out.flush_block().unwrap();
+    if !lives.is_empty() {
+        out.timeline(lives).unwrap();
+    }
+    out.finish(totals(events)).unwrap()
+}
+
+/// Numbers by chance, the same in every run.
+pub struct Random(pub u64);
+
+impl Random {
+    /// Below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
 pub fn timeline() -> Vec<TimelineEntry> {
     vec![
         TimelineEntry {
