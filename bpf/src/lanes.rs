@@ -2,6 +2,8 @@
 //! call or a lock on either side. Layout and protocol are those of `src/bpf/pf_output.h`.
 
 use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, binary_heap::PeekMut},
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
     ptr::{self, NonNull},
@@ -12,6 +14,9 @@ use crate::{
     ProbeError, Record,
     skel::types::{pf_fault, pf_lane_ends, pf_more},
 };
+
+/// The probes get their room back in such portions, while the rest is still being read.
+const ROOM_BACK: u64 = 1 << 10;
 
 /// The maps of the lanes.
 pub(crate) struct LaneMaps<'fd> {
@@ -43,33 +48,85 @@ impl Lanes {
         })
     }
 
-    /// Moves everything that is in the lanes to the end of `into`, lane after lane. Returns how many
-    /// records were not of the wire contract.
-    pub(crate) fn drain(&mut self, into: &mut Vec<Record>) -> u64 {
+    /// How far each lane is written now.
+    pub(crate) fn heads(&self) -> Vec<u64> {
+        // What is announced was written before.
+        let head = |lane| self.ends_of(lane).0.load(Ordering::Acquire);
+        (0..self.count).map(head).collect()
+    }
+
+    /// Moves what completed until `until_ns`, up to `heads`, to the end of `into`, in the order of completion. Returns
+    /// how many records were not of the wire contract.
+    pub(crate) fn drain(&mut self, heads: &[u64], until_ns: u64, into: &mut Vec<Record>) -> u64 {
         let mut malformed = 0;
-        for lane in 0..self.count {
-            let (head, tail) = self.ends_of(lane);
-            // Written before the head that announces it.
-            let end = head.load(Ordering::Acquire);
-            let start = tail.load(Ordering::Relaxed);
+        let mut room = 0;
+        let mut lanes = Vec::with_capacity(heads.len());
+        let mut next = BinaryHeap::with_capacity(heads.len());
+        for (lane, &head) in heads.iter().enumerate() {
+            let tail = self.ends_of(lane).1.load(Ordering::Relaxed);
             // The lane never holds more; anything else would be a bug of the probes.
-            let begin = start.max(end.saturating_sub(self.slots_per_lane));
-            malformed += begin - start;
-            for at in begin..end {
-                let slot = lane * self.slots_per_lane as usize + (at & (self.slots_per_lane - 1)) as usize;
-                // SAFETY: the slot is inside the mapping, pf_fault is made of integers, and the probes do
-                // not write to it until the tail has passed.
-                let raw = unsafe { self.slots.at(slot).read() };
-                // SAFETY: the same of the second half, which has as many slots.
-                let more = || unsafe { self.more.at(slot).read() };
-                match Record::from_lane(raw, more) {
-                    Some(record) => into.push(record),
-                    None => malformed += 1,
-                }
+            let from = tail.max(head.saturating_sub(self.slots_per_lane));
+            malformed += from - tail;
+            room += head - from;
+            lanes.push(from..head);
+            next.extend((from < head).then(|| Reverse((self.completed_ns(lane, from), lane))));
+        }
+        into.reserve(usize::try_from(room).unwrap_or(usize::MAX));
+        // Each lane is in order; the heap has the first of each.
+        while let Some(mut first) = next.peek_mut() {
+            let Reverse((at_ns, lane)) = *first;
+            if at_ns > until_ns {
+                break;
             }
-            tail.store(end, Ordering::Release);
+            let Some(at) = lanes.get_mut(lane).and_then(Iterator::next) else {
+                PeekMut::pop(first);
+                continue;
+            };
+            let slot = self.slot(lane, at);
+            // SAFETY: the slot is inside the mapping, pf_fault is made of integers, and the probes do not write to it
+            // until the tail has passed.
+            let raw = unsafe { self.slots.at(slot).read() };
+            // SAFETY: the same of the second half, which has as many slots.
+            let more = || unsafe { self.more.at(slot).read() };
+            match Record::from_lane(raw, more) {
+                Some(record) => into.push(record),
+                None => malformed += 1,
+            }
+            if (at + 1).is_multiple_of(ROOM_BACK) {
+                self.ends_of(lane).1.store(at + 1, Ordering::Release);
+            }
+            if at + 1 < heads[lane] {
+                *first = Reverse((self.completed_ns(lane, at + 1), lane));
+            } else {
+                PeekMut::pop(first);
+            }
+        }
+        for (lane, rest) in lanes.into_iter().enumerate() {
+            self.ends_of(lane).1.store(rest.start, Ordering::Release);
         }
         malformed
+    }
+
+    fn slot(&self, lane: usize, at: u64) -> usize {
+        lane * self.slots_per_lane as usize + (at & (self.slots_per_lane - 1)) as usize
+    }
+
+    /// When the fault at a place that is written completed.
+    fn completed_ns(&self, lane: usize, at: u64) -> u64 {
+        let fault = self.slots.at(self.slot(lane, at));
+        // SAFETY: as for the whole record.
+        let (ts_ns, latency_ns) = unsafe { ((*fault).ts_ns, (*fault).latency_ns) };
+        ts_ns.saturating_add(latency_ns)
+    }
+
+    /// Records in all lanes.
+    pub(crate) fn waiting(&self) -> u64 {
+        let in_lane = |lane| {
+            let (head, tail) = self.ends_of(lane);
+            head.load(Ordering::Relaxed)
+                .saturating_sub(tail.load(Ordering::Relaxed))
+        };
+        (0..self.count).map(in_lane).sum()
     }
 
     fn ends_of(&self, lane: usize) -> (&AtomicU64, &AtomicU64) {

@@ -15,7 +15,7 @@ pub struct Ring {
     ring: RingBuffer<'static>,
     lanes: Lanes,
     batch: Rc<RefCell<Batch>>,
-    /// Drained, and too young to be passed on.
+    /// From the ring, and too young to be passed on.
     young: Vec<Record>,
     malformed: u64,
 }
@@ -51,8 +51,9 @@ impl Ring {
         })
     }
 
-    /// Sleeps until a lane fills up, one of these files can be read, or `timeout` is over.
-    pub fn wait(&self, others: &[RawFd], timeout: Duration) -> Result<(), ProbeError> {
+    /// Sleeps until a lane fills up or one of these files can be read, and returns true, or until `timeout` is
+    /// over.
+    pub fn wait(&self, others: &[RawFd], timeout: Duration) -> Result<bool, ProbeError> {
         let files = [self.ring.epoll_fd()].into_iter().chain(others.iter().copied());
         let entry = |fd| libc::pollfd {
             fd,
@@ -65,28 +66,33 @@ impl Ring {
         let rc = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, timeout_ms) };
         let error = io::Error::last_os_error();
         if rc >= 0 || error.kind() == io::ErrorKind::Interrupted {
-            return Ok(());
+            return Ok(rc > 0);
         }
         Err(ProbeError::Lanes(error))
+    }
+
+    /// Faults in the lanes now.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.lanes.waiting()
     }
 
     /// Appends what was sent, in the order of completion, from call to call. What completed around `now_ns`
     /// (`CLOCK_MONOTONIC`, read before the call) or later is kept for the next one.
     pub fn drain(&mut self, now_ns: u64, into: &mut Vec<Record>) -> Result<(), ProbeError> {
-        self.malformed += self.lanes.drain(&mut self.young);
         // Stacks are in the ring before the faults that name them are in the lanes.
+        let heads = self.lanes.heads();
         self.ring.consume().map_err(ProbeError::Ring)?;
-        self.young.append(&mut self.batch.borrow_mut().records);
-        // Several runs in order, which is what this sort is fast at.
-        self.young.sort_by_key(Record::at_ns);
         let settled = now_ns.saturating_sub(SETTLE_NS);
-        let ready = self.young.partition_point(|record| record.at_ns() <= settled);
-        let still_young = self.young.split_off(ready);
-        if into.is_empty() {
-            *into = std::mem::replace(&mut self.young, still_young);
-        } else {
-            into.append(&mut self.young);
-            self.young = still_young;
+        let before = into.len();
+        self.malformed += self.lanes.drain(&heads, settled, into);
+        self.young.append(&mut self.batch.borrow_mut().records);
+        if !self.young.is_empty() {
+            self.young.sort_by_key(Record::at_ns);
+            let ready = self.young.partition_point(|record| record.at_ns() <= settled);
+            into.extend(self.young.drain(..ready));
+            // Two runs in order, which is what this sort is fast at.
+            into[before..].sort_by_key(Record::at_ns);
         }
         Ok(())
     }

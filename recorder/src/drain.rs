@@ -20,8 +20,18 @@ use crate::{
     sideband::{SidebandLoss, SidebandRings},
 };
 
-/// Longest sleep between two drains: what `kill -9` can cost besides the open block.
+/// Longest sleep between two looks at the rings.
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// A burst of faults waits in the lanes so long, nanoseconds, if there is room: what `kill -9` can cost besides the
+/// open block. Where there are not enough CPUs for both, the recorded program goes first.
+const PATIENCE_NS: u64 = 250_000_000;
+
+/// Fewer faults than this are no burst: draining them costs next to nothing.
+const FEW: u64 = 1 << 12;
+
+/// More faults than this do not wait.
+const MANY: u64 = 1 << 19;
 
 /// Niceness of this thread: it has little to do, and what it misses is lost. Without the right to it things
 /// stay as they are.
@@ -93,7 +103,17 @@ struct Progress {
     sideband_lost: u64,
     cpus_added: usize,
     probes_failed: u64,
+    /// Of side-band records read since the last pass.
+    sideband: SidebandLoss,
     last_ns: u64,
+}
+
+impl Progress {
+    /// Whether what is in the lanes can stay there until the next look.
+    fn can_wait(&self) -> bool {
+        (FEW..MANY).contains(&self.ring.waiting())
+            && monotonic_ns().saturating_sub(self.last_ns) < PATIENCE_NS
+    }
 }
 
 impl Drain {
@@ -109,15 +129,21 @@ impl Drain {
             sideband_lost: 0,
             cpus_added: 0,
             probes_failed: 0,
+            sideband: SidebandLoss::default(),
             last_ns: monotonic_ns(),
         };
         let mut encoder_alive = true;
         while encoder_alive && !self.stop.load(Relaxed) {
             self.probes.expect_wake_up();
-            progress.ring.wait(&self.sideband.files(), INTERVAL)?;
+            let called = progress.ring.wait(&self.sideband.files(), INTERVAL)?;
             progress.cpus_added += self.probes.follow_cpus()?;
             self.sideband.follow_cpus()?;
-            encoder_alive = self.pass(&mut progress, Reach::Settled)?;
+            if called || !progress.can_wait() {
+                encoder_alive = self.pass(&mut progress, Reach::Settled)?;
+            } else {
+                let sideband = self.read_sideband(&mut progress);
+                progress.sideband.add(sideband);
+            }
         }
         let end_ns = monotonic_ns();
         self.probes.stop(end_ns);
@@ -150,21 +176,20 @@ impl Drain {
             Reach::Settled => progress.ring.drain(now, &mut batch.records)?,
             Reach::Everything => progress.ring.drain_all(&mut batch.records)?,
         }
+        let mut faults = 0;
         for record in &batch.records[seen_before..] {
             match record {
-                Record::Fault(fault) => progress.ledger.fault(fault),
+                Record::Fault(fault) => {
+                    faults += 1;
+                    progress.ledger.fault(fault);
+                }
                 Record::Exit(exit) => progress.ledger.exit(exit),
                 Record::Stack(_) | Record::Query(_) | Record::QueryText(_) | Record::Wake => {}
             }
         }
-        let faults = count_faults(&batch.records[seen_before..]);
-        let sideband_before = batch.sideband.len();
         // After the faults: a mapping is always on record before the first fault on it.
-        let sideband = self.sideband.drain(&mut batch.sideband);
-        if let Some(later) = &mut self.later {
-            later.look_at(&batch.sideband[sideband_before..]);
-            progress.probes_failed += later.attach_found(&mut self.probes);
-        }
+        let mut sideband = self.read_sideband(progress);
+        sideband.add(std::mem::take(&mut progress.sideband));
         self.gauges.events.fetch_add(faults, Relaxed);
         self.note_losses(progress, sideband);
         let before = self.backlog.dropped;
@@ -173,6 +198,18 @@ impl Drain {
         let dropped = after.faults + after.failed - before.faults - before.failed;
         self.gauges.lost.fetch_add(dropped, Relaxed);
         Ok(encoder_alive)
+    }
+
+    /// Empties the side-band rings, and attaches what they tell of.
+    fn read_sideband(&mut self, progress: &mut Progress) -> SidebandLoss {
+        let sideband = &mut self.backlog.pending.sideband;
+        let before = sideband.len();
+        let loss = self.sideband.drain(sideband);
+        if let Some(later) = &mut self.later {
+            later.look_at(&sideband[before..]);
+            progress.probes_failed += later.attach_found(&mut self.probes);
+        }
+        loss
     }
 
     /// Turns the probes' counters into losses of the interval since the last pass.
@@ -233,11 +270,4 @@ impl Drain {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
-}
-
-fn count_faults(records: &[Record]) -> u64 {
-    records
-        .iter()
-        .filter(|record| matches!(record, Record::Fault(_)))
-        .count() as u64
 }

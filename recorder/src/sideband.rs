@@ -114,6 +114,14 @@ pub struct SidebandLoss {
     pub malformed: u64,
 }
 
+impl SidebandLoss {
+    /// Adds what another drain found.
+    pub fn add(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.malformed += other.malformed;
+    }
+}
+
 impl SidebandRings {
     /// Opens a ring on each CPU that is online and has none; closes those of CPUs that are gone.
     pub fn follow_cpus(&mut self) -> Result<()> {

@@ -57,7 +57,7 @@ static __always_inline void pf_publish(__u64 *head, __u64 value) {
 
 /*
  * A wake-up costs the faulting thread an irq_work, so the recorder polls by the clock and is woken
- * only once per drain, when a lane is half full.
+ * only once per drain, when three quarters of a lane are full.
  */
 static __always_inline void pf_wake(void) {
     __u8 wake = PF_WAKE;
@@ -154,7 +154,7 @@ static __always_inline void pf_end_fault(struct pf_room *room) {
         return;
     }
     pf_publish(&room->ends->head, room->ends->head + 1);
-    if (room->used >= pf_lane_slots / 2)
+    if (room->used >= pf_lane_slots / 4 * 3)
         pf_wake();
 }
 
