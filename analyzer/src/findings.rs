@@ -116,10 +116,11 @@ impl Facts<'_> {
         };
         let words = format!(
             "{} of the waiting is reading from disk: {} major faults of {} each on average, {of_file}; pfanalyze \
-             heatmap --file shows where in it",
+             heatmap --file {} shows where in it",
             self.share(majors.sum()),
             grouped(majors.count()),
             duration(majors.mean()),
+            as_argument(&file.label),
         );
         Some((weight, words))
     }
@@ -288,6 +289,17 @@ pub fn burst_of(bins: &[u64], bin_ns: u64) -> Option<Burst> {
     })
 }
 
+/// The end of a path, as it can be typed after `--file`.
+fn as_argument(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+:@".contains(c);
+    if name.is_empty() || name.starts_with('-') || !name.chars().all(plain) {
+        "NAME"
+    } else {
+        name
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -341,6 +353,8 @@ mod tests {
             found[0].starts_with("98.9 % of the waiting is reading from disk: 90 major faults of 1.00 ms")
         );
         assert!(found[0].contains("all in /data/x\\x1b;"), "{found:?}");
+        assert!(found[0].contains("heatmap --file NAME shows"), "{found:?}");
+        assert_eq!(as_argument("/data/idx.db"), "idx.db");
         assert!(
             found[1].contains("at least 60 of the 90 major faults"),
             "{found:?}"
