@@ -187,3 +187,106 @@ impl<T> Drop for Mapping<T> {
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.count * size_of::<T>()) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use std::{
+        fs::File,
+        os::{fd::FromRawFd, unix::fs::FileExt},
+    };
+
+    use super::*;
+
+    const SLOTS: u32 = 8;
+
+    /// Memory that both sides map, in place of a BPF array.
+    fn memory(bytes: usize) -> File {
+        // SAFETY: a new file of this process's own; nothing else refers to the descriptor.
+        let file = unsafe { File::from_raw_fd(libc::memfd_create(c"lanes".as_ptr(), 0)) };
+        file.set_len(bytes as u64).unwrap();
+        file
+    }
+
+    struct Probes {
+        slots: File,
+        more: File,
+        ends: File,
+    }
+
+    impl Probes {
+        fn new(lanes: usize) -> Self {
+            let slots = lanes * SLOTS as usize;
+            Self {
+                slots: memory(slots * size_of::<pf_fault>()),
+                more: memory(slots * size_of::<pf_more>()),
+                ends: memory(lanes * size_of::<pf_lane_ends>()),
+            }
+        }
+
+        fn lanes(&self, count: usize) -> Lanes {
+            let maps = LaneMaps {
+                slots: self.slots.as_fd(),
+                more: self.more.as_fd(),
+                ends: self.ends.as_fd(),
+            };
+            Lanes::map(&maps, count, SLOTS).unwrap()
+        }
+
+        /// Writes the record `at` of a lane, and announces it.
+        fn write(&self, lane: u64, at: u64, kind: u8, completed_ns: u64) {
+            let slot = lane * u64::from(SLOTS) + at % u64::from(SLOTS);
+            let start = slot * size_of::<pf_fault>() as u64;
+            self.slots.write_all_at(&[kind], start).unwrap();
+            // Entry and latency.
+            for (field, ns) in [(8, completed_ns - 3), (16, 3)] {
+                self.slots
+                    .write_all_at(&u64::to_ne_bytes(ns), start + field)
+                    .unwrap();
+            }
+            let end = lane * size_of::<pf_lane_ends>() as u64;
+            self.ends.write_all_at(&(at + 1).to_ne_bytes(), end).unwrap();
+        }
+    }
+
+    fn drain(lanes: &mut Lanes, until_ns: u64) -> (Vec<u64>, u64) {
+        let mut into = Vec::new();
+        let heads = lanes.heads();
+        let malformed = lanes.drain(&heads, until_ns, &mut into);
+        (into.iter().map(Record::at_ns).collect(), malformed)
+    }
+
+    #[test]
+    fn lanes_become_one_in_the_order_of_completion_and_what_is_young_stays() {
+        let probes = Probes::new(3);
+        let mut lanes = probes.lanes(3);
+        for (lane, times) in [(0, &[10, 40, 90][..]), (2, &[20, 30, 50, 100])] {
+            for (at, &time) in (0..).zip(times) {
+                probes.write(lane, at, 1, time);
+            }
+        }
+        assert_eq!(lanes.waiting(), 7);
+        assert_eq!(drain(&mut lanes, 50), (vec![10, 20, 30, 40, 50], 0));
+        assert_eq!(lanes.waiting(), 2);
+        assert_eq!(drain(&mut lanes, 50), (vec![], 0));
+        probes.write(1, 0, 1, 95);
+        assert_eq!(drain(&mut lanes, u64::MAX), (vec![90, 95, 100], 0));
+        assert_eq!(lanes.waiting(), 0);
+    }
+
+    #[test]
+    fn a_lane_goes_round_and_what_is_no_fault_is_counted() {
+        let probes = Probes::new(1);
+        let mut lanes = probes.lanes(1);
+        for at in 0..20 {
+            probes.write(0, at, if at % 5 == 4 { 77 } else { 1 }, 100 + at);
+            let expected = if at % 5 == 4 {
+                (vec![], 1)
+            } else {
+                (vec![100 + at], 0)
+            };
+            assert_eq!(drain(&mut lanes, u64::MAX), expected);
+        }
+    }
+}
