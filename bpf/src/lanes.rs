@@ -55,11 +55,10 @@ impl Lanes {
         (0..self.count).map(head).collect()
     }
 
-    /// Moves what completed until `until_ns`, up to `heads`, to the end of `into`, in the order of completion. Returns
-    /// how many records were not of the wire contract.
-    pub(crate) fn drain(&mut self, heads: &[u64], until_ns: u64, into: &mut Vec<Record>) -> u64 {
+    /// Takes what completed until `until_ns`, up to `heads`, in the order of completion. Returns how many records
+    /// were not of the wire contract.
+    pub(crate) fn drain(&mut self, heads: &[u64], until_ns: u64, mut take: impl FnMut(Record)) -> u64 {
         let mut malformed = 0;
-        let mut room = 0;
         let mut lanes = Vec::with_capacity(heads.len());
         let mut next = BinaryHeap::with_capacity(heads.len());
         for (lane, &head) in heads.iter().enumerate() {
@@ -67,11 +66,9 @@ impl Lanes {
             // The lane never holds more; anything else would be a bug of the probes.
             let from = tail.max(head.saturating_sub(self.slots_per_lane));
             malformed += from - tail;
-            room += head - from;
             lanes.push(from..head);
             next.extend((from < head).then(|| Reverse((self.completed_ns(lane, from), lane))));
         }
-        into.reserve(usize::try_from(room).unwrap_or(usize::MAX));
         // Each lane is in order; the heap has the first of each.
         while let Some(mut first) = next.peek_mut() {
             let Reverse((at_ns, lane)) = *first;
@@ -89,7 +86,7 @@ impl Lanes {
             // SAFETY: the same of the second half, which has as many slots.
             let more = || unsafe { self.more.at(slot).read() };
             match Record::from_lane(raw, more) {
-                Some(record) => into.push(record),
+                Some(record) => take(record),
                 None => malformed += 1,
             }
             if (at + 1).is_multiple_of(ROOM_BACK) {
@@ -253,8 +250,8 @@ mod tests {
     fn drain(lanes: &mut Lanes, until_ns: u64) -> (Vec<u64>, u64) {
         let mut into = Vec::new();
         let heads = lanes.heads();
-        let malformed = lanes.drain(&heads, until_ns, &mut into);
-        (into.iter().map(Record::at_ns).collect(), malformed)
+        let malformed = lanes.drain(&heads, until_ns, |record| into.push(record.at_ns()));
+        (into, malformed)
     }
 
     #[test]

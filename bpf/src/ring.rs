@@ -77,29 +77,30 @@ impl Ring {
         self.lanes.waiting()
     }
 
-    /// Appends what was sent, in the order of completion, from call to call. What completed around `now_ns`
+    /// Takes what was sent, in the order of completion, from call to call. What completed around `now_ns`
     /// (`CLOCK_MONOTONIC`, read before the call) or later is kept for the next one.
-    pub fn drain(&mut self, now_ns: u64, into: &mut Vec<Record>) -> Result<(), ProbeError> {
+    pub fn drain(&mut self, now_ns: u64, mut take: impl FnMut(Record)) -> Result<(), ProbeError> {
         // Stacks are in the ring before the faults that name them are in the lanes.
         let heads = self.lanes.heads();
         self.ring.consume().map_err(ProbeError::Ring)?;
-        let settled = now_ns.saturating_sub(SETTLE_NS);
-        let before = into.len();
-        self.malformed += self.lanes.drain(&heads, settled, into);
         self.young.append(&mut self.batch.borrow_mut().records);
-        if !self.young.is_empty() {
-            self.young.sort_by_key(Record::at_ns);
-            let ready = self.young.partition_point(|record| record.at_ns() <= settled);
-            into.extend(self.young.drain(..ready));
-            // Two runs in order, which is what this sort is fast at.
-            into[before..].sort_by_key(Record::at_ns);
-        }
+        self.young.sort_by_key(Record::at_ns);
+        let settled = now_ns.saturating_sub(SETTLE_NS);
+        let ready = self.young.partition_point(|record| record.at_ns() <= settled);
+        let mut rare = self.young.drain(..ready).peekable();
+        self.malformed += self.lanes.drain(&heads, settled, |fault| {
+            while let Some(earlier) = rare.next_if(|next| next.at_ns() <= fault.at_ns()) {
+                take(earlier);
+            }
+            take(fault);
+        });
+        rare.for_each(take);
         Ok(())
     }
 
-    /// Appends all there is: for the end, when the probes are silent.
-    pub fn drain_all(&mut self, into: &mut Vec<Record>) -> Result<(), ProbeError> {
-        self.drain(u64::MAX, into)
+    /// Takes all there is: for the end, when the probes are silent.
+    pub fn drain_all(&mut self, take: impl FnMut(Record)) -> Result<(), ProbeError> {
+        self.drain(u64::MAX, take)
     }
 
     /// Records that were not of the wire contract; anything but 0 is a bug.

@@ -24,6 +24,9 @@ const RECORDS: u64 = 1 << 20;
 /// Bytes of side-band records that may wait.
 const SIDEBAND_BYTES: u64 = 64 << 20;
 
+/// Memory for so many records is used again, rather than asked of the kernel for each batch of a long storm of faults.
+const KEPT: usize = 1 << 18;
+
 /// What one reason costs beyond this many windows is told in the last of them.
 const LOSSES: usize = 1 << 10;
 
@@ -54,6 +57,8 @@ pub struct Backlog {
     /// What had to be dropped so far.
     pub dropped: Dropped,
     queue: Sender<(Batch, Size)>,
+    /// Empty ones.
+    returned: Receiver<Vec<Record>>,
     waiting: Arc<Waiting>,
     limits: Size,
     /// When a batch last found its place.
@@ -80,6 +85,7 @@ pub struct Dropped {
 /// The encoder's end.
 pub struct Batches {
     queue: Receiver<(Batch, Size)>,
+    returned: Sender<Vec<Record>>,
     waiting: Arc<Waiting>,
     /// What the encoder works on.
     held: Size,
@@ -95,11 +101,13 @@ struct Size {
 #[must_use]
 pub fn backlog(now_ns: u64) -> (Backlog, Batches) {
     let (give, take) = bounded(QUEUE_BATCHES);
+    let (give_back, returned) = bounded(1);
     let waiting = Arc::new(Waiting::default());
     let backlog = Backlog {
         pending: Batch::default(),
         dropped: Dropped::default(),
         queue: give,
+        returned,
         waiting: Arc::clone(&waiting),
         limits: Size {
             records: RECORDS,
@@ -109,6 +117,7 @@ pub fn backlog(now_ns: u64) -> (Backlog, Batches) {
     };
     let batches = Batches {
         queue: take,
+        returned: give_back,
         waiting,
         held: Size::default(),
     };
@@ -152,6 +161,7 @@ impl Backlog {
         match self.queue.try_send((std::mem::take(&mut self.pending), size)) {
             Ok(()) => {
                 self.since_ns = now_ns;
+                self.pending.records = self.returned.try_recv().unwrap_or_default();
                 true
             }
             Err(TrySendError::Disconnected((batch, _))) => {
@@ -230,6 +240,14 @@ impl Batches {
         let (batch, size) = self.queue.recv_timeout(timeout)?;
         self.held = size;
         Ok((batch, self.waiting.records.load(Relaxed)))
+    }
+
+    /// What was worked through: its memory serves once more.
+    pub fn give_back(&self, mut batch: Batch) {
+        batch.records.clear();
+        if batch.records.capacity() <= KEPT {
+            self.returned.try_send(batch.records).ok();
+        }
     }
 }
 

@@ -171,21 +171,24 @@ impl Drain {
         let now = monotonic_ns();
         let batch = &mut self.backlog.pending;
         batch.horizon_ns = now.saturating_sub(SETTLE_NS);
-        let seen_before = batch.records.len();
-        match reach {
-            Reach::Settled => progress.ring.drain(now, &mut batch.records)?,
-            Reach::Everything => progress.ring.drain_all(&mut batch.records)?,
-        }
         let mut faults = 0;
-        for record in &batch.records[seen_before..] {
-            match record {
+        let ledger = &mut progress.ledger;
+        let records = &mut batch.records;
+        records.reserve(usize::try_from(progress.ring.waiting()).unwrap_or(0));
+        let take = |record: Record| {
+            match &record {
                 Record::Fault(fault) => {
                     faults += 1;
-                    progress.ledger.fault(fault);
+                    ledger.fault(fault);
                 }
-                Record::Exit(exit) => progress.ledger.exit(exit),
+                Record::Exit(exit) => ledger.exit(exit),
                 Record::Stack(_) | Record::Query(_) | Record::QueryText(_) | Record::Wake => {}
             }
+            records.push(record);
+        };
+        match reach {
+            Reach::Settled => progress.ring.drain(now, take)?,
+            Reach::Everything => progress.ring.drain_all(take)?,
         }
         // After the faults: a mapping is always on record before the first fault on it.
         let mut sideband = self.read_sideband(progress);

@@ -89,7 +89,8 @@ impl Encode {
 
     fn work(&mut self) -> Result<(), FormatError> {
         // What was there before belongs into the trace also if nothing ever faults.
-        self.session.process(Batch::default(), false, &mut self.outlet)?;
+        self.session
+            .process(&mut Batch::default(), false, &mut self.outlet)?;
         let mut flushed = Instant::now();
         loop {
             match self.batches.next(BLOCK_INTERVAL) {
@@ -105,7 +106,8 @@ impl Encode {
                 flushed = Instant::now();
             }
         }
-        self.session.process(Batch::default(), true, &mut self.outlet)?;
+        self.session
+            .process(&mut Batch::default(), true, &mut self.outlet)?;
         self.outlet.flush()?;
         self.name_stacks()
     }
@@ -131,7 +133,7 @@ impl Encode {
         }
     }
 
-    fn batch(&mut self, batch: Batch) -> Result<(), FormatError> {
+    fn batch(&mut self, mut batch: Batch) -> Result<(), FormatError> {
         if !batch.losses.is_empty() {
             self.outlet.loss(&batch.losses)?;
         }
@@ -142,7 +144,8 @@ impl Encode {
         {
             self.session.distrust_mappings();
         }
-        self.session.process(batch, false, &mut self.outlet)?;
+        self.session.process(&mut batch, false, &mut self.outlet)?;
+        self.batches.give_back(batch);
         self.outlet.end_batch()
     }
 }

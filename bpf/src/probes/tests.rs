@@ -78,13 +78,13 @@ fn record_a_tree(
         status = child.try_wait().unwrap();
         probes.expect_wake_up();
         ring.wait(&[], Duration::from_millis(20)).unwrap();
-        ring.drain(now_ns(), &mut records).unwrap();
+        ring.drain(now_ns(), |record| records.push(record)).unwrap();
     }
     // Reaped by try_wait already; clippy wants to see it.
     assert!(child.wait().unwrap().success());
     probes.stop(now_ns());
     assert_eq!(probes.in_flight().unwrap(), 0);
-    ring.drain_all(&mut records).unwrap();
+    ring.drain_all(|record| records.push(record)).unwrap();
     assert_eq!(ring.malformed(), 0);
     (records, probes.drops(), root)
 }

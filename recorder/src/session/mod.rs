@@ -190,7 +190,7 @@ impl Session {
     }
 
     /// Works through a batch in the order of time. `last` says that none follows.
-    pub fn process<S: Sink>(&mut self, mut batch: Batch, last: bool, sink: &mut S) -> Result<(), S::Error> {
+    pub fn process<S: Sink>(&mut self, batch: &mut Batch, last: bool, sink: &mut S) -> Result<(), S::Error> {
         self.pending.append(&mut batch.sideband);
         self.pending.sort_by_key(|record| record.ts_ns);
         self.execs_ahead = execs_of(&self.pending);

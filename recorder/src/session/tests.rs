@@ -80,13 +80,13 @@ fn session(awaiting_exec: Option<u32>) -> Session {
 
 fn run(session: &mut Session, records: Vec<Record>, sideband: Vec<Sideband>, horizon_ns: u64) -> Collected {
     let mut collected = Collected::default();
-    let batch = Batch {
+    let mut batch = Batch {
         records,
         sideband,
         horizon_ns,
         ..Batch::default()
     };
-    session.process(batch, false, &mut collected).unwrap();
+    session.process(&mut batch, false, &mut collected).unwrap();
     collected
 }
 

@@ -45,14 +45,14 @@ fn count_a_tree(backend: &'static dyn Backend, features: Features, room: u32, al
         status = child.try_wait().unwrap();
         probes.expect_wake_up();
         ring.wait(&[], Duration::from_millis(20)).unwrap();
-        ring.drain(now_ns(), &mut records).unwrap();
+        ring.drain(now_ns(), |record| records.push(record)).unwrap();
         live.take_ended(|thread| threads.push(thread));
     }
     // Reaped by try_wait already; clippy wants to see it.
     assert!(child.wait().unwrap().success());
     probes.stop(now_ns());
     assert_eq!(probes.in_flight().unwrap(), 0);
-    ring.drain_all(&mut records).unwrap();
+    ring.drain_all(|record| records.push(record)).unwrap();
     live.take_ended(|thread| threads.push(thread));
     live.for_each(|thread| panic!("{} has not ended", thread.tid));
     let drops = probes.drops();
