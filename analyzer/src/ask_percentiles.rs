@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::page::Page;
 use crate::queries::each_row;
 use crate::queries::select::without_queries;
-use crate::query::percentiles::{NARROW, Percentiles};
+use crate::query::percentiles::{By, NARROW, Percentiles};
 use crate::sampling;
 use crate::session::Session;
 use crate::table::{Format, Table};
@@ -74,12 +74,16 @@ pub fn look_at_latencies(
         let quality = precision(session.sampling()).to_owned();
         (percentiles.table(&session), quality)
     };
+    let mut remarks = percentiles.remarks();
+    if gives_buckets(request, options) {
+        remarks = left_out(options).into_iter().collect();
+    }
     Ok(Latencies {
         table,
         shape: percentiles.shape().cloned(),
         quality,
         is_exact,
-        remarks: percentiles.remarks(),
+        remarks,
         session,
     })
 }
@@ -107,6 +111,19 @@ fn gives_buckets(request: &Request, options: PercentileOptions) -> bool {
     options.histogram && is_for_programs(request.format)
 }
 
+/// What was asked for, and is not in the buckets.
+fn left_out(options: PercentileOptions) -> Option<String> {
+    let asked = match (options.by == By::default(), options.exact) {
+        (true, false) => return None,
+        (true, true) => "--exact is",
+        (false, false) => "--by is",
+        (false, true) => "--by and --exact are",
+    };
+    Some(format!(
+        "{asked} left out: for programs --histogram gives the buckets of all faults instead of the table"
+    ))
+}
+
 impl Latencies {
     /// Writes all of it.
     ///
@@ -117,7 +134,7 @@ impl Latencies {
         let sampled = sampling::remark(session);
         if let (Some(shape), true) = (&self.shape, is_for_programs(request.format)) {
             write_table(shape.table(), session, request, output)?;
-            say_remarks(sampled, request, output)?;
+            say_remarks(self.remarks.into_iter().chain(sampled), request, output)?;
             output.out.flush()?;
             return Ok(());
         }

@@ -454,7 +454,9 @@ fn the_histogram_is_drawn_under_the_table_and_programs_get_its_buckets() {
     let expected = "from_us,to_us,major,minor,failed,wait_ms,cumulative_percent,cumulative_wait_percent\n\
                     0.500,1.000,0,3,0,0.002100,42.857,0.105\n";
     assert_eq!(csv.stdout, expected);
+    assert!(!csv.stderr.contains("left out"), "{}", csv.stderr);
     let json = run(&small(), false, &["--histogram", "--format", "json", "--exact"]);
+    assert!(json.stderr.contains("--exact is left out"), "{}", json.stderr);
     let rows: Vec<serde_json::Value> = serde_json::from_str(&json.stdout).unwrap();
     let majors: u64 = rows.iter().map(|row| row["major"].as_u64().unwrap()).sum();
     assert_eq!((rows.len(), majors), (11, 4));
