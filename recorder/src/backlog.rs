@@ -13,7 +13,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 use pf_bpf::Record;
 use pf_formats::{Loss, LossReason};
 
-use crate::sideband::{Sideband, What};
+use crate::{
+    manners::Manners,
+    sideband::{Sideband, What},
+};
 
 /// Batches the queue holds; while it is full they grow into one.
 const QUEUE_BATCHES: usize = 8;
@@ -48,6 +51,8 @@ pub struct Batch {
 struct Waiting {
     records: AtomicU64,
     sideband_bytes: AtomicU64,
+    /// Those of the encoder's thread.
+    manners: Manners,
 }
 
 /// The drain's end.
@@ -158,6 +163,7 @@ impl Backlog {
         let size = self.pending.size();
         // Before the encoder can take it off again.
         self.waiting.add(size);
+        self.waiting.manners.see(self.waiting.records.load(Relaxed));
         match self.queue.try_send((std::mem::take(&mut self.pending), size)) {
             Ok(()) => {
                 self.since_ns = now_ns;
@@ -234,12 +240,18 @@ impl Backlog {
 }
 
 impl Batches {
-    /// The next batch, and how many records wait together with it. The one before no longer counts.
-    pub fn next(&mut self, timeout: Duration) -> Result<(Batch, u64), RecvTimeoutError> {
+    /// Says that the calling thread is the one that works through them.
+    pub fn adopt(&self) {
+        self.waiting.manners.adopt();
+    }
+
+    /// The next batch. The one before no longer counts.
+    pub fn next(&mut self, timeout: Duration) -> Result<Batch, RecvTimeoutError> {
         self.waiting.sub(std::mem::take(&mut self.held));
         let (batch, size) = self.queue.recv_timeout(timeout)?;
         self.held = size;
-        Ok((batch, self.waiting.records.load(Relaxed)))
+        self.waiting.manners.see(self.waiting.records.load(Relaxed));
+        Ok(batch)
     }
 
     /// What was worked through: its memory serves once more.

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
-use nix::unistd::Uid;
 use pf_formats::{FormatError, LossReason};
 
 use crate::{
@@ -15,18 +14,11 @@ use crate::{
 /// Longest time an event waits in the open block: with the drain's interval, what `kill -9` can cost.
 const BLOCK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// While fewer records than this wait, the recorded program goes first where there are not enough CPUs for both.
-const IN_NO_HURRY: u64 = 1 << 18;
-
-/// How far the program goes first: the niceness of this thread.
-const POLITE: i32 = 19;
-
 /// The second thread's work.
 pub struct Encode {
     batches: Batches,
     session: Session,
     outlet: Outlet,
-    polite: bool,
     notes: Vec<String>,
     stacks_dropped: u64,
 }
@@ -65,7 +57,6 @@ impl Encode {
             batches,
             session,
             outlet,
-            polite: false,
             notes: Vec::new(),
             stacks_dropped: 0,
         }
@@ -73,6 +64,7 @@ impl Encode {
 
     /// Runs until the drain closes the queue, or the file can take no more.
     pub fn run(mut self) -> Encoded {
+        self.batches.adopt();
         let outcome = self.work();
         self.outlet.finish_lines();
         Encoded {
@@ -94,10 +86,7 @@ impl Encode {
         let mut flushed = Instant::now();
         loop {
             match self.batches.next(BLOCK_INTERVAL) {
-                Ok((batch, waiting)) => {
-                    self.be_polite(waiting);
-                    self.batch(batch)?;
-                }
+                Ok(batch) => self.batch(batch)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -120,17 +109,6 @@ impl Encode {
         let symbols = stacks.symbolise(|| false);
         self.notes = symbols.notes;
         symbols.dicts.iter().try_for_each(|dict| self.outlet.dict(dict))
-    }
-
-    /// Takes no time from the recorded program that it could take later.
-    fn be_polite(&mut self, waiting: u64) {
-        // Without root a thread that stepped back could not come forward again.
-        let polite = waiting < IN_NO_HURRY && Uid::effective().is_root();
-        if polite != self.polite {
-            // SAFETY: changes the niceness of the calling thread only.
-            unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, if polite { POLITE } else { 0 }) };
-            self.polite = polite;
-        }
     }
 
     fn batch(&mut self, mut batch: Batch) -> Result<(), FormatError> {

@@ -13,6 +13,7 @@ mod identity;
 mod launch;
 mod ledger;
 mod live;
+mod manners;
 mod outlet;
 mod output;
 mod progress;

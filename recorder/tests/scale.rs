@@ -10,7 +10,7 @@ use common::{
     process::{Ended, start},
     programs::compile,
     text,
-    trace::{Fault, assert_books_balance, assert_offsets, assert_whole, faults},
+    trace::{Fault, assert_books_balance, assert_offsets, assert_whole, contents, faults},
     workload::{Worker, assert_equal_counts},
 };
 use tempfile::TempDir;
@@ -83,6 +83,29 @@ fn a_storm_of_threads_on_every_cpu_is_exact() {
     let cpus = std::thread::available_parallelism().unwrap().get();
     eprintln!("{cpus} CPUs");
     every_thread_keeps_its_faults(2 * cpus, 2 * cpus, 3_000);
+}
+
+/// More than may wait for the encoder, which has to take its share of the CPUs.
+#[test]
+#[ignore = "needs root"]
+fn a_long_storm_on_every_cpu_loses_nothing() {
+    let _alone = alone();
+    let folder = disk_folder();
+    let program = compile("fault_storm", folder.path());
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    let threads = cpus.min(64);
+    let rounds = 2_500_000 / 4096;
+    let [threads_text, rounds_text] = [threads, rounds].map(|number| number.to_string());
+    let ended = record(&folder, &[text(&program), &threads_text, &rounds_text, "4096"]);
+    let trace = folder.path().join("t.pfz");
+    assert_whole(&trace, &ended.stderr);
+    let expected = threads * rounds * 4096;
+    let contents = contents(&trace);
+    assert!(
+        contents.summary.events >= expected as u64,
+        "{} {expected}",
+        ended.stderr
+    );
 }
 
 #[test]
