@@ -4,20 +4,24 @@ use crate::class::ClassBits;
 use crate::error::AnalyzeError;
 use crate::findings::{Burst, burst_of};
 use crate::frame::{u8s, u32s, u64s};
-use crate::heat::grid::Cell;
 use crate::heat::latency;
 use crate::heat::places::{Key, Places};
-use crate::query::classes::{self, faults};
-use crate::runs::{part, runs};
+use crate::heat::window::Fault;
+use crate::query::classes;
+use crate::runs::{Groups, part, runs};
+use crate::sampling::Sampling;
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
 use polars::prelude::{DataFrame, PlHashMap};
+use std::ops::Range;
 
 /// Cells of all grids of a heatmap together: about 20 MB.
 const MAX_CELLS: usize = 1 << 18;
 /// Cells behind the small heatmap of the report.
 const FEW_CELLS: usize = 1 << 16;
+/// Faults that are gathered before they go into the grids: they stay in the nearest cache.
+const MANY: usize = 512;
 /// Parts of the time that a burst is made of.
 const BURST_BINS: u64 = 200;
 
@@ -42,6 +46,51 @@ pub struct Heat {
     /// By object and process; stale when `generation` is not that of the places.
     slots: PlHashMap<(u32, u32), (usize, bool)>,
     generation: u64,
+    groups: Groups,
+    /// Of one place, gathered from here and there.
+    faults: Vec<Fault>,
+}
+
+/// What faults of a heatmap are made of, of the rows of a block.
+struct Rows<'a> {
+    times: &'a [u64],
+    latencies_ns: &'a [u64],
+    bits: &'a [u8],
+    start_ns: u64,
+    sampling: Sampling,
+}
+
+impl<'a> Rows<'a> {
+    fn of(frame: &'a DataFrame, session: &Session) -> Result<Self, AnalyzeError> {
+        Ok(Self {
+            times: u64s(frame, Column::TsNs)?,
+            latencies_ns: u64s(frame, Column::LatencyNs)?,
+            bits: u8s(frame, Column::ClassBits)?,
+            start_ns: session.start_ns(),
+            sampling: session.sampling(),
+        })
+    }
+
+    /// The faults of a run, each at the place that it has in a column.
+    fn faults(&self, run: &Range<usize>, places: &'a [u64]) -> impl Iterator<Item = Fault> + use<'a> {
+        let (start_ns, sampling) = (self.start_ns, self.sampling);
+        let begins = part(self.times, run).iter().zip(part(places, run));
+        let ends = part(self.latencies_ns, run).iter().zip(part(self.bits, run));
+        let rows = begins.zip(ends);
+        rows.map(move |((&ts_ns, &page), (&latency_ns, &bits))| Fault {
+            since_start_ns: ts_ns.saturating_sub(start_ns),
+            page,
+            latency_ns,
+            weight: sampling.weight(ClassBits(bits).class()),
+        })
+    }
+}
+
+/// A run in pieces of at most [`MANY`] rows.
+fn pieces(run: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let end = run.end;
+    run.step_by(MANY)
+        .map(move |start| start..end.min(start.saturating_add(MANY)))
 }
 
 impl Heat {
@@ -52,6 +101,8 @@ impl Heat {
             zoom: true,
             slots: PlHashMap::default(),
             generation: 0,
+            groups: Groups::default(),
+            faults: Vec::new(),
         }
     }
 
@@ -109,66 +160,72 @@ impl Heat {
 
     fn add_latencies(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let slot = self.places.slot(Key::Latency);
-        let start_ns = session.start_ns();
-        let times = u64s(frame, Column::TsNs)?.iter();
-        let faults = times.zip(faults(frame, session)?).map(|(&ts_ns, fault)| {
-            let cell = Cell::of(fault.latency_ns, fault.weight);
-            let step = latency::step_of(fault.latency_ns);
-            (ts_ns.saturating_sub(start_ns), step, cell)
-        });
-        self.places.add_all(slot, faults);
+        let rows = Rows::of(frame, session)?;
+        for piece in pieces(0..frame.height()) {
+            let faults = rows.faults(&piece, rows.latencies_ns);
+            self.faults.extend(faults.map(|fault| Fault {
+                page: latency::step_of(fault.latency_ns),
+                ..fault
+            }));
+            self.hand_over(slot);
+        }
         Ok(())
     }
 
     fn add_places(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let by_file = self.axis == Axis::File;
-        let range = match self.axis {
-            Axis::Address(range) => range,
-            Axis::File | Axis::Latency => None,
-        };
-        let (low, high) = range.unwrap_or((0, u64::MAX));
-        let times = u64s(frame, Column::TsNs)?;
+        let rows = Rows::of(frame, session)?;
         let addresses = u64s(frame, Column::Address)?;
         let object_pages = u64s(frame, Column::ObjectPage)?;
         let (pids, tids) = (u32s(frame, Column::Pid)?, u32s(frame, Column::Tid)?);
         let objects = u32s(frame, Column::ObjectId)?;
         let comms = u32s(frame, Column::CommId)?;
-        let latencies_ns = u64s(frame, Column::LatencyNs)?;
-        let bits = u8s(frame, Column::ClassBits)?;
         let to_page = session.to_page();
-        let sampling = session.sampling();
-        let start_ns = session.start_ns();
-        for run in runs(objects, pids) {
-            let (Some(&object), Some(&pid)) = (objects.get(run.start), pids.get(run.start)) else {
-                continue;
-            };
+        let on_page = |fault: Fault| Fault {
+            page: to_page(fault.page),
+            ..fault
+        };
+        let mut groups = std::mem::take(&mut self.groups);
+        for group in groups.of(objects, pids) {
+            let (object, pid) = group.key;
             let (slot, is_file) = self.slot(object, pid, by_file, session);
-            let cells = part(latencies_ns, &run).iter().zip(part(bits, &run));
-            let cells = cells
-                .map(|(&latency_ns, &bits)| Cell::of(latency_ns, sampling.weight(ClassBits(bits).class())));
-            let times = part(times, &run)
-                .iter()
-                .map(|&ts_ns| ts_ns.saturating_sub(start_ns));
-            if is_file {
-                let pages = part(object_pages, &run).iter().copied();
-                let faults = times.zip(pages).zip(cells);
-                self.places
-                    .add_all(slot, faults.map(|((since, page), cell)| (since, page, cell)));
-                continue;
-            }
-            let addresses = part(addresses, &run);
-            let threads = part(tids, &run).iter().zip(part(comms, &run));
-            for ((since, (&tid, &comm_id)), address) in times.clone().zip(threads).zip(addresses) {
-                if (low..=high).contains(address) {
-                    self.places.name(slot, since, comm_id, pid == tid);
+            for piece in group.runs.iter().cloned().flat_map(pieces) {
+                if self.faults.len() + piece.len() > MANY {
+                    self.hand_over(slot);
+                }
+                if is_file {
+                    self.faults.extend(rows.faults(&piece, object_pages));
+                    continue;
+                }
+                for run in runs(part(tids, &piece), part(comms, &piece)) {
+                    let run = piece.start + run.start..piece.start + run.end;
+                    let known = self.faults.len();
+                    let faults = rows.faults(&run, addresses);
+                    match self.axis {
+                        Axis::Address(Some((low, high))) => {
+                            let faults = faults.filter(|fault| (low..=high).contains(&fault.page));
+                            self.faults.extend(faults.map(on_page));
+                        }
+                        _ => self.faults.extend(faults.map(on_page)),
+                    }
+                    let times = self.faults.iter().skip(known).map(|fault| fault.since_start_ns);
+                    if let (Some(last), Some(&tid), Some(&comm_id)) =
+                        (times.max(), tids.get(run.start), comms.get(run.start))
+                    {
+                        self.places.name(slot, last, comm_id, pid == tid);
+                    }
                 }
             }
-            let faults = times.zip(addresses).zip(cells);
-            let faults = faults.filter(|((_, address), _)| (low..=high).contains(*address));
-            let faults = faults.map(|((since, &address), cell)| (since, to_page(address), cell));
-            self.places.add_all(slot, faults);
+            self.hand_over(slot);
         }
+        self.groups = groups;
         Ok(())
+    }
+
+    /// The faults that were gathered belong to this place.
+    fn hand_over(&mut self, slot: usize) {
+        self.places.add_all(slot, &self.faults);
+        self.faults.clear();
     }
 
     /// The shortest time with most of the wait; to be asked when it has settled.

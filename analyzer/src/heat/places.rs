@@ -3,7 +3,7 @@
 //! coarser. It does not know how anything is shown.
 
 use crate::heat::grid::{Cell, GAP_PAGES, Grid};
-use crate::heat::window::Windows;
+use crate::heat::window::{Fault, Windows};
 use polars::prelude::PlHashMap;
 use std::cmp::Reverse;
 
@@ -128,30 +128,27 @@ impl Places {
         slot
     }
 
-    /// Adds faults of one place: when, since the start, on which page, and what.
-    pub fn add_all(&mut self, slot: usize, faults: impl Iterator<Item = (u64, u64, Cell)>) {
+    /// Adds faults of one place.
+    pub fn add_all(&mut self, slot: usize, faults: &[Fault]) {
         let mut faults = faults;
-        loop {
-            let Some(place) = self.places.get_mut(slot) else {
+        while let Some(place) = self.places.get_mut(slot) {
+            let added = place.windows.add_first(faults);
+            let Some((outside, rest)) = faults.get(added..).and_then(<[Fault]>::split_first) else {
                 return;
             };
-            let windows = &mut place.windows;
-            let outside =
-                faults.find(|&(since_start_ns, page, fault)| !windows.add(since_start_ns, page, fault));
-            match outside {
-                Some((since_start_ns, page, fault)) => self.add_outside(slot, since_start_ns, page, fault),
-                None => return,
-            }
+            self.add_outside(slot, outside);
+            faults = rest;
         }
     }
 
     /// The window moves to a fault once the grid has room for it.
     #[cold]
-    fn add_outside(&mut self, slot: usize, since_start_ns: u64, page: u64, fault: Cell) {
+    fn add_outside(&mut self, slot: usize, fault: &Fault) {
         let Some(place) = self.places.get_mut(slot) else {
             return;
         };
-        place.put(since_start_ns, page, fault);
+        let (since_start_ns, page) = (fault.since_start_ns, fault.page);
+        place.put(since_start_ns, page, fault.cell());
         place.outside = place.outside.wrapping_add(1);
         // A place that has only few faults needs no window.
         if !place.outside.is_multiple_of(OUTSIDE) {
@@ -255,14 +252,20 @@ mod tests {
     #[test]
     fn a_hot_file_that_comes_late_is_kept_and_no_fault_is_lost() {
         let mut places = Places::new(1 << 14, true);
+        let fault = |time: u64, page, latency_ns| Fault {
+            since_start_ns: time * 1_000,
+            page,
+            latency_ns,
+            weight: 1,
+        };
         for file in 0..5_000u64 {
             for page in 0..4 {
                 let slot = places.slot(Key::File(format!("/cold/{file}")));
-                places.add_all(slot, [(file * 1_000, page, Cell::of(10, 1))].into_iter());
+                places.add_all(slot, &[fault(file, page, 10)]);
             }
             if file > 3_000 {
                 let slot = places.slot(Key::File("/hot".into()));
-                places.add_all(slot, [(file * 1_000, file, Cell::of(1_000, 1))].into_iter());
+                places.add_all(slot, &[fault(file, file, 1_000)]);
             }
             places.fit();
         }

@@ -2,12 +2,13 @@
 //! almost every fault. What falls out of the window goes into the grid.
 
 use crate::heat::grid::Cell;
+use multiversion::multiversion;
 
 /// Time bins of a window.
 const TIMES: u64 = 8;
 
 /// Page bins of a window: those of a region at its widest.
-const PLACES: u64 = 512;
+const PLACES: u64 = 1024;
 
 /// Where the cells of a region are. Bins of one width nest in those of every greater one, so a window stays good when
 /// its grid gets coarser.
@@ -27,6 +28,65 @@ pub struct Bins {
     pub limit: u64,
 }
 
+/// A fault, or several that count as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// When, since the start.
+    pub since_start_ns: u64,
+    /// Where.
+    pub page: u64,
+    /// How long.
+    pub latency_ns: u64,
+    /// How many it stands for.
+    pub weight: u64,
+}
+
+impl Fault {
+    /// What it adds to its cell.
+    #[inline(always)]
+    #[must_use]
+    pub fn cell(&self) -> Cell {
+        Cell::of(self.latency_ns, self.weight)
+    }
+}
+
+/// Where the cells of a window are.
+struct Extent {
+    time_shift: u32,
+    page_shift: u32,
+    first_time: u64,
+    first_place: u64,
+    first_page: u64,
+    /// From the first page to the last one that belongs to it.
+    pages: u64,
+}
+
+/// Adds the first faults, as many as are within, and says how many, and what their last page is.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn add_within(extent: &Extent, faults: &[Fault], cells: &mut [Cell]) -> (usize, u64) {
+    let mut last_page = 0;
+    let outside = faults.iter().position(|fault| {
+        let time = fault
+            .since_start_ns
+            .wrapping_shr(extent.time_shift)
+            .wrapping_sub(extent.first_time);
+        let place = fault
+            .page
+            .wrapping_shr(extent.page_shift)
+            .wrapping_sub(extent.first_place);
+        if fault.page.wrapping_sub(extent.first_page) > extent.pages || time >= TIMES || place >= PLACES {
+            return true;
+        }
+        let Some(cell) = cells.get_mut((time * PLACES + place) as usize) else {
+            return true;
+        };
+        cell.merge(fault.cell());
+        last_page = last_page.max(fault.page);
+        false
+    });
+    (outside.unwrap_or(faults.len()), last_page)
+}
+
 /// The cells of a window.
 #[derive(Clone, Debug, Default)]
 pub struct Window {
@@ -40,27 +100,21 @@ pub struct Window {
 }
 
 impl Window {
-    /// Adds a fault; false when it is not in the window.
-    #[inline]
-    pub fn add(&mut self, since_start_ns: u64, page: u64, fault: Cell) -> bool {
-        let bins = &self.bins;
-        let time = (since_start_ns >> bins.time_shift).wrapping_sub(self.first_time);
-        let reach = self.last_page.saturating_add(bins.gap_pages).min(bins.limit);
-        if page < bins.first_page || page > reach || time >= TIMES {
-            return false;
-        }
-        let place = (page >> bins.page_shift) - (bins.first_page >> bins.page_shift);
-        if place >= PLACES {
-            return false;
-        }
-        match self.cells.get_mut((time * PLACES + place) as usize) {
-            Some(cell) => {
-                cell.merge(fault);
-                self.last_page = self.last_page.max(page);
-                true
-            }
-            None => false,
-        }
+    /// Adds the first faults, as many as are in the window without making it longer for others, and says how many.
+    fn add_first(&mut self, faults: &[Fault]) -> usize {
+        let reach = self.last_page.saturating_add(self.bins.gap_pages);
+        let first_place = self.bins.first_page >> self.bins.page_shift;
+        let extent = Extent {
+            time_shift: self.bins.time_shift,
+            page_shift: self.bins.page_shift,
+            first_time: self.first_time,
+            first_place,
+            first_page: self.bins.first_page,
+            pages: reach.min(self.bins.limit).saturating_sub(self.bins.first_page),
+        };
+        let (added, last_page) = add_within(&extent, faults, &mut self.cells);
+        self.last_page = self.last_page.max(last_page);
+        added
     }
 
     /// Whether it is nowhere.
@@ -110,19 +164,28 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Adds a fault; false when it is in none of the windows.
-    #[inline]
-    pub fn add(&mut self, since_start_ns: u64, page: u64, fault: Cell) -> bool {
-        let current = self.windows.get_mut(self.current);
-        if current.is_some_and(|window| window.add(since_start_ns, page, fault)) {
-            return true;
+    /// Adds the first faults, up to one that is in none of the windows, and says how many.
+    pub fn add_first(&mut self, faults: &[Fault]) -> usize {
+        let mut added = 0;
+        loop {
+            let rest = faults.get(added..).unwrap_or_default();
+            let current = self.windows.get_mut(self.current);
+            let more = current.map_or(0, |window| window.add_first(rest));
+            added += more;
+            if more == rest.len() {
+                return added;
+            }
+            let next = rest.get(more..=more).unwrap_or_default();
+            let found = self
+                .windows
+                .iter_mut()
+                .position(|window| window.add_first(next) > 0);
+            let Some(found) = found else {
+                return added;
+            };
+            self.current = found;
+            added += 1;
         }
-        let found = self
-            .windows
-            .iter_mut()
-            .position(|window| window.add(since_start_ns, page, fault));
-        self.current = found.unwrap_or(self.current);
-        found.is_some()
     }
 
     /// The window that should move next: one that is nowhere, or the one that is longest where it is.

@@ -1,23 +1,26 @@
 //! What the report says of files and kinds of memory: [`crate::query::files`] has more columns, and takes longer.
 
 use crate::breakdown;
-use crate::class::{self, Class, ClassBits};
+use crate::bytes;
+use crate::class::{Class, ClassBits};
 use crate::error::AnalyzeError;
 use crate::findings::FileFacts;
 use crate::frame::{u32s, u64s};
-use crate::histogram::extent_of;
+use crate::histogram::Extent;
 use crate::pages::PageSet;
 use crate::query::classes::{self, FAILED, Rows};
-
 use crate::query::files::{HEADS, pages_head};
 use crate::query::objects::Objects;
-use crate::runs::{part, runs};
+use crate::runs::{Group, Groups};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Table, Value};
+use multiversion::multiversion;
 use polars::prelude::DataFrame;
-use std::ops::Range;
+
+/// Rows from which on vectors pay.
+const SHORT: usize = 32;
 
 #[derive(Clone, Debug, Default)]
 struct Sums {
@@ -29,24 +32,22 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, rows: &Rows<'_>, run: Range<usize>) {
-        let (latencies_ns, bits) = (part(rows.latencies_ns, &run), part(rows.bits, &run));
-        let mut sums = Self {
-            counts: class::counts(bits),
-            ..Self::default()
-        };
+    fn add(&mut self, rows: &Rows<'_>, group: &Group) {
+        let mut sums = Self::default();
         if rows.is_sampled() {
-            for (&latency_ns, &bits) in latencies_ns.iter().zip(bits) {
-                let weight = rows.weight(ClassBits(bits).class());
+            let latencies_ns = group.parts(rows.latencies_ns).flatten();
+            for (&latency_ns, &bits) in latencies_ns.zip(group.parts(rows.bits).flatten()) {
+                let class = ClassBits(bits).class();
+                let weight = rows.weight(class);
                 let wait_ns = u128::from(latency_ns).wrapping_mul(u128::from(weight));
                 sums.wait_ns = sums.wait_ns.saturating_add(wait_ns);
                 sums.max_ns = sums.max_ns.max(latency_ns);
-            }
-            for (count, class) in sums.counts.iter_mut().zip(Class::ALL) {
-                *count = count.saturating_mul(rows.weight(class));
+                if let Some(count) = sums.counts.get_mut(class as usize) {
+                    *count = count.saturating_add(weight);
+                }
             }
         } else {
-            (_, sums.max_ns, sums.wait_ns) = extent_of(latencies_ns);
+            sums = sums_of(group, rows.latencies_ns, rows.bits);
         }
         self.merge(&sums);
     }
@@ -78,6 +79,33 @@ impl Sums {
     }
 }
 
+/// The sums of rows that stand for themselves. Short runs are added up by one loop, which needs no vectors.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn sums_of(group: &Group, latencies_ns: &[u64], bits: &[u8]) -> Sums {
+    let mut extent = Extent::default();
+    let (mut rows, mut majors, mut failed) = (0u64, 0u64, 0u64);
+    for (latencies_ns, bits) in group.parts(latencies_ns).zip(group.parts(bits)) {
+        rows = rows.wrapping_add(bits.len() as u64);
+        if bits.len() < SHORT {
+            for (&latency_ns, &bits) in latencies_ns.iter().zip(bits) {
+                extent.add(latency_ns);
+                majors = majors.wrapping_add(u64::from(bits & 3 == 1));
+                failed = failed.wrapping_add(u64::from(bits & 2 == 2));
+            }
+        } else {
+            latencies_ns.iter().for_each(|&latency_ns| extent.add(latency_ns));
+            majors = majors.wrapping_add(bytes::count_inline(bits, 3, 1));
+            failed = failed.wrapping_add(bytes::count_inline(bits, 2, 2));
+        }
+    }
+    Sums {
+        counts: [majors, rows.saturating_sub(majors).saturating_sub(failed), failed],
+        wait_ns: extent.sum(),
+        max_ns: extent.max,
+        pages: 0,
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Counted {
     sums: Sums,
@@ -88,6 +116,7 @@ struct Counted {
 #[derive(Debug, Default)]
 pub struct FileSums {
     objects: Objects<Counted>,
+    groups: Groups,
 }
 
 impl Query for FileSums {
@@ -103,24 +132,19 @@ impl Query for FileSums {
         let pages = u64s(frame, Column::ObjectPage)?;
         let rows = Rows::of(frame, session)?;
         let to_page = session.to_page();
-        for run in runs(pids, ids) {
-            let (Some(&pid), Some(&id)) = (pids.get(run.start), ids.get(run.start)) else {
-                continue;
-            };
+        for group in self.groups.of(ids, pids) {
+            let (id, pid) = group.key;
             let slot = self.objects.slot(id, session);
             let Some(object) = self.objects.get_mut(slot) else {
                 continue;
             };
             let (is_file, counted) = (object.is_file, &mut object.counted);
-            counted.sums.add(&rows, run.clone());
+            counted.sums.add(&rows, group);
             // Nameless pages of two processes are different pages.
             if is_file {
-                part(pages, &run)
-                    .iter()
-                    .for_each(|&page| counted.pages.insert(0, page));
+                counted.pages.insert_all(0, group.parts(pages), |page| page);
             } else {
-                let pages = part(addresses, &run).iter().map(|&address| to_page(address));
-                pages.for_each(|page| counted.pages.insert(pid, page));
+                counted.pages.insert_all(pid, group.parts(addresses), &to_page);
             }
         }
         Ok(())
