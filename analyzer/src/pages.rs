@@ -61,22 +61,14 @@ impl Dense {
 }
 
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn insert_all<'a, P: Iterator<Item = &'a [u64]>, F: Fn(u64) -> u64>(
-    set: &mut PageSet,
-    space: u32,
-    parts: P,
-    to_page: F,
-) {
+fn insert_all<P: Iterator<Item = u64>>(set: &mut PageSet, space: u32, pages: P) {
     let (mut group, mut bits) = (0, 0);
-    for part in parts {
-        for &place in part {
-            let page = to_page(place);
-            if page / 64 != group {
-                set.insert_bits(space, group, bits);
-                (group, bits) = (page / 64, 0);
-            }
-            bits |= 1 << (page % 64);
+    for page in pages {
+        if page / 64 != group {
+            set.insert_bits(space, group, bits);
+            (group, bits) = (page / 64, 0);
         }
+        bits |= 1 << (page % 64);
     }
     set.insert_bits(space, group, bits);
 }
@@ -95,14 +87,9 @@ impl PageSet {
         *word |= bit;
     }
 
-    /// Adds the pages of one space that some runs of rows have in a column: neighbours that follow each other at once.
-    pub fn insert_all<'a>(
-        &mut self,
-        space: u32,
-        parts: impl Iterator<Item = &'a [u64]>,
-        to_page: impl Fn(u64) -> u64,
-    ) {
-        insert_all(self, space, parts, to_page);
+    /// Adds pages of one space: neighbours that follow each other at once.
+    pub fn insert_all(&mut self, space: u32, pages: impl Iterator<Item = u64>) {
+        insert_all(self, space, pages);
     }
 
     /// The group that was last looked up goes back to the others.

@@ -27,6 +27,9 @@ pub fn part<'a, T>(column: &'a [T], run: &Range<usize>) -> &'a [T] {
     column.get(run.clone()).unwrap_or_default()
 }
 
+/// Rows of a group that are looked at together.
+pub const PIECE: usize = 512;
+
 /// Places of the keys of a block that are found without a hash map.
 const QUICK: usize = 256;
 
@@ -35,14 +38,19 @@ const QUICK: usize = 256;
 pub struct Group {
     /// What they have in the two columns.
     pub key: (u32, u32),
-    /// The rows, in order; never empty.
+    /// The rows, in order; never empty. No run has more than [`PIECE`] rows.
     pub runs: Vec<Range<usize>>,
 }
 
 impl Group {
-    /// Its rows in a column, run by run.
-    pub fn parts<'a, T>(&'a self, column: &'a [T]) -> impl Iterator<Item = &'a [T]> + Clone {
-        self.runs.iter().map(|run| part(column, run))
+    fn push(&mut self, run: Range<usize>) {
+        if run.len() <= PIECE {
+            return self.runs.push(run);
+        }
+        let end = run.end;
+        let starts = run.step_by(PIECE);
+        self.runs
+            .extend(starts.map(|start| start..end.min(start.saturating_add(PIECE))));
     }
 }
 
@@ -93,7 +101,7 @@ impl Groups {
         let quick = (mixed >> 56) as usize % QUICK;
         let known = self.quick.get(quick).and_then(|&slot| self.groups.get_mut(slot));
         if let Some(group) = known.filter(|group| group.key == key) {
-            group.runs.push(run);
+            group.push(run);
             return;
         }
         let slot = *self.index.entry(key).or_insert(self.len);
@@ -111,7 +119,7 @@ impl Groups {
             }
         }
         if let Some(group) = self.groups.get_mut(slot) {
-            group.runs.push(run);
+            group.push(run);
         }
     }
 }

@@ -1,27 +1,22 @@
 //! `heatmap`: the query that fills grids. What is worth showing, and how, is in `show`.
 
-use crate::class::ClassBits;
 use crate::error::AnalyzeError;
 use crate::findings::{Burst, burst_of};
-use crate::frame::{u8s, u32s, u64s};
+use crate::frame::{u32s, u64s};
+use crate::gather::{self, Fault, Gatherer, Piece};
 use crate::heat::latency;
 use crate::heat::places::{Key, Places};
-use crate::heat::window::Fault;
-use crate::query::classes;
-use crate::runs::{Groups, part, runs};
-use crate::sampling::Sampling;
+use crate::query::classes::{self, faults};
+use crate::runs::{part, runs};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
 use polars::prelude::{DataFrame, PlHashMap};
-use std::ops::Range;
 
 /// Cells of all grids of a heatmap together: about 20 MB.
 const MAX_CELLS: usize = 1 << 18;
 /// Cells behind the small heatmap of the report.
 const FEW_CELLS: usize = 1 << 16;
-/// Faults that are gathered before they go into the grids: they stay in the nearest cache.
-const MANY: usize = 512;
 /// Parts of the time that a burst is made of.
 const BURST_BINS: u64 = 200;
 
@@ -36,6 +31,46 @@ pub enum Axis {
     Latency,
 }
 
+/// What processes are called by.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    times: &'a [u64],
+    addresses: &'a [u64],
+    tids: &'a [u32],
+    comms: &'a [u32],
+}
+
+impl<'a> Names<'a> {
+    /// Of a frame.
+    ///
+    /// # Errors
+    /// When the query did not declare the columns of [`Heat`].
+    pub fn of(frame: &'a DataFrame) -> Result<Self, AnalyzeError> {
+        Ok(Self {
+            times: u64s(frame, Column::TsNs)?,
+            addresses: u64s(frame, Column::Address)?,
+            tids: u32s(frame, Column::Tid)?,
+            comms: u32s(frame, Column::CommId)?,
+        })
+    }
+
+    /// The last time of each thread and name, and whether it is the main thread.
+    fn each(&self, piece: &Piece<'_>, range: (u64, u64), mut see: impl FnMut(u64, u32, bool)) {
+        for of_place in piece.runs {
+            for run in runs(part(self.tids, of_place), part(self.comms, of_place)) {
+                let run = of_place.start + run.start..of_place.start + run.end;
+                let rows = part(self.times, &run).iter().zip(part(self.addresses, &run));
+                let rows = rows.filter(|(_, address)| (range.0..=range.1).contains(address));
+                let last_ns = rows.map(|(&ts_ns, _)| ts_ns).max();
+                let thread = self.tids.get(run.start).zip(self.comms.get(run.start));
+                if let (Some(last_ns), Some((&tid, &comm_id))) = (last_ns, thread) {
+                    see(last_ns, comm_id, tid == piece.pid);
+                }
+            }
+        }
+    }
+}
+
 /// Collects one grid of addresses per process, one grid of offsets per file, or one of latencies.
 #[derive(Debug)]
 pub struct Heat {
@@ -44,53 +79,9 @@ pub struct Heat {
     /// Whether mostly empty axes are cut where the result is a picture.
     pub(super) zoom: bool,
     /// By object and process; stale when `generation` is not that of the places.
-    slots: PlHashMap<(u32, u32), (usize, bool)>,
+    slots: PlHashMap<(u32, u32, bool), usize>,
     generation: u64,
-    groups: Groups,
-    /// Of one place, gathered from here and there.
-    faults: Vec<Fault>,
-}
-
-/// What faults of a heatmap are made of, of the rows of a block.
-struct Rows<'a> {
-    times: &'a [u64],
-    latencies_ns: &'a [u64],
-    bits: &'a [u8],
-    start_ns: u64,
-    sampling: Sampling,
-}
-
-impl<'a> Rows<'a> {
-    fn of(frame: &'a DataFrame, session: &Session) -> Result<Self, AnalyzeError> {
-        Ok(Self {
-            times: u64s(frame, Column::TsNs)?,
-            latencies_ns: u64s(frame, Column::LatencyNs)?,
-            bits: u8s(frame, Column::ClassBits)?,
-            start_ns: session.start_ns(),
-            sampling: session.sampling(),
-        })
-    }
-
-    /// The faults of a run, each at the place that it has in a column.
-    fn faults(&self, run: &Range<usize>, places: &'a [u64]) -> impl Iterator<Item = Fault> + use<'a> {
-        let (start_ns, sampling) = (self.start_ns, self.sampling);
-        let begins = part(self.times, run).iter().zip(part(places, run));
-        let ends = part(self.latencies_ns, run).iter().zip(part(self.bits, run));
-        let rows = begins.zip(ends);
-        rows.map(move |((&ts_ns, &page), (&latency_ns, &bits))| Fault {
-            since_start_ns: ts_ns.saturating_sub(start_ns),
-            page,
-            latency_ns,
-            weight: sampling.weight(ClassBits(bits).class()),
-        })
-    }
-}
-
-/// A run in pieces of at most [`MANY`] rows.
-fn pieces(run: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let end = run.end;
-    run.step_by(MANY)
-        .map(move |start| start..end.min(start.saturating_add(MANY)))
+    gatherer: Gatherer,
 }
 
 impl Heat {
@@ -101,8 +92,7 @@ impl Heat {
             zoom: true,
             slots: PlHashMap::default(),
             generation: 0,
-            groups: Groups::default(),
-            faults: Vec::new(),
+            gatherer: Gatherer::default(),
         }
     }
 
@@ -136,96 +126,75 @@ impl Heat {
         Self { zoom: false, ..self }
     }
 
-    /// The place of an object in a process, and whether it is a file.
-    fn slot(&mut self, object: u32, pid: u32, by_file: bool, session: &Session) -> (usize, bool) {
+    /// The slot of a place.
+    fn slot(&mut self, piece: &Piece<'_>, session: &Session) -> usize {
         if self.generation != self.places.generation() {
             self.slots.clear();
             self.generation = self.places.generation();
         }
-        if let Some(&slot) = self.slots.get(&(object, pid)) {
+        let of = (piece.object, piece.pid, piece.by_object);
+        if let Some(&slot) = self.slots.get(&of) {
             return slot;
         }
-        let is_file = by_file && session.dicts.is_file_backed(object);
-        let key = if is_file {
-            Key::File(session.dicts.label(object).into_owned())
+        let key = if piece.by_object {
+            Key::File(session.dicts.label(piece.object).into_owned())
         } else {
-            Key::Process(pid)
+            Key::Process(piece.pid)
         };
-        let slot = (self.places.slot(key), is_file);
+        let slot = self.places.slot(key);
         if self.generation == self.places.generation() {
-            self.slots.insert((object, pid), slot);
+            self.slots.insert(of, slot);
         }
         slot
     }
 
     fn add_latencies(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let slot = self.places.slot(Key::Latency);
-        let rows = Rows::of(frame, session)?;
-        for piece in pieces(0..frame.height()) {
-            let faults = rows.faults(&piece, rows.latencies_ns);
-            self.faults.extend(faults.map(|fault| Fault {
-                page: latency::step_of(fault.latency_ns),
-                ..fault
-            }));
-            self.hand_over(slot);
-        }
+        let start_ns = session.start_ns();
+        let times = u64s(frame, Column::TsNs)?.iter();
+        let rows = times.zip(faults(frame, session)?);
+        let faults = rows.map(|(&ts_ns, fault)| Fault {
+            since_start_ns: ts_ns.saturating_sub(start_ns),
+            page: latency::step_of(fault.latency_ns),
+            latency_ns: fault.latency_ns,
+            weight: fault.weight,
+            class: fault.class,
+        });
+        self.places.add_all(slot, &faults.collect::<Vec<_>>());
         Ok(())
     }
 
     fn add_places(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let mut gatherer = std::mem::take(&mut self.gatherer);
+        let names = Names::of(frame)?;
         let by_file = self.axis == Axis::File;
-        let rows = Rows::of(frame, session)?;
-        let addresses = u64s(frame, Column::Address)?;
-        let object_pages = u64s(frame, Column::ObjectPage)?;
-        let (pids, tids) = (u32s(frame, Column::Pid)?, u32s(frame, Column::Tid)?);
-        let objects = u32s(frame, Column::ObjectId)?;
-        let comms = u32s(frame, Column::CommId)?;
-        let to_page = session.to_page();
-        let on_page = |fault: Fault| Fault {
-            page: to_page(fault.page),
-            ..fault
-        };
-        let mut groups = std::mem::take(&mut self.groups);
-        for group in groups.of(objects, pids) {
-            let (object, pid) = group.key;
-            let (slot, is_file) = self.slot(object, pid, by_file, session);
-            for piece in group.runs.iter().cloned().flat_map(pieces) {
-                if self.faults.len() + piece.len() > MANY {
-                    self.hand_over(slot);
-                }
-                if is_file {
-                    self.faults.extend(rows.faults(&piece, object_pages));
-                    continue;
-                }
-                for run in runs(part(tids, &piece), part(comms, &piece)) {
-                    let run = piece.start + run.start..piece.start + run.end;
-                    let known = self.faults.len();
-                    let faults = rows.faults(&run, addresses);
-                    match self.axis {
-                        Axis::Address(Some((low, high))) => {
-                            let faults = faults.filter(|fault| (low..=high).contains(&fault.page));
-                            self.faults.extend(faults.map(on_page));
-                        }
-                        _ => self.faults.extend(faults.map(on_page)),
-                    }
-                    let times = self.faults.iter().skip(known).map(|fault| fault.since_start_ns);
-                    if let (Some(last), Some(&tid), Some(&comm_id)) =
-                        (times.max(), tids.get(run.start), comms.get(run.start))
-                    {
-                        self.places.name(slot, last, comm_id, pid == tid);
-                    }
-                }
-            }
-            self.hand_over(slot);
-        }
-        self.groups = groups;
-        Ok(())
+        let done = gatherer.each(frame, session, by_file, |piece| self.add(&piece, &names, session));
+        self.gatherer = gatherer;
+        done
     }
 
-    /// The faults that were gathered belong to this place.
-    fn hand_over(&mut self, slot: usize) {
-        self.places.add_all(slot, &self.faults);
-        self.faults.clear();
+    /// Adds faults of a file by its pages, and others by those of their process.
+    pub fn add(&mut self, piece: &Piece<'_>, names: &Names<'_>, session: &Session) {
+        let slot = self.slot(piece, session);
+        let range = match self.axis {
+            Axis::Address(Some(range)) => range,
+            _ => (0, u64::MAX),
+        };
+        if !piece.by_object {
+            names.each(piece, range, |last_ts_ns, comm_id, is_main| {
+                let since_start_ns = session.since_start_ns(last_ts_ns);
+                self.places.name(slot, since_start_ns, comm_id, is_main);
+            });
+        }
+        if range == (0, u64::MAX) {
+            self.places.add_all(slot, piece.faults);
+            return;
+        }
+        let addresses = piece.runs.iter().flat_map(|run| part(names.addresses, run));
+        let faults = piece.faults.iter().zip(addresses);
+        let faults = faults.filter(|(_, address)| (range.0..=range.1).contains(address));
+        let faults: Vec<Fault> = faults.map(|(fault, _)| *fault).collect();
+        self.places.add_all(slot, &faults);
     }
 
     /// The shortest time with most of the wait; to be asked when it has settled.
@@ -233,6 +202,11 @@ impl Heat {
     pub fn burst(&self, session: &Session) -> Option<Burst> {
         let (bins, bin_ns) = self.places.wait_by_time(session.duration_ns(), BURST_BINS);
         burst_of(&bins, bin_ns)
+    }
+
+    /// To be called after each block that was added by [`Heat::add`].
+    pub fn fit(&mut self) {
+        self.places.fit();
     }
 
     /// To be called once, after the last block.
@@ -243,19 +217,10 @@ impl Heat {
 
 impl Query for Heat {
     fn columns(&self) -> Vec<Column> {
-        let mut columns = classes::COLUMNS.to_vec();
-        columns.push(Column::TsNs);
-        if self.axis != Axis::Latency {
-            columns.extend([
-                Column::Address,
-                Column::Pid,
-                Column::Tid,
-                Column::CommId,
-                Column::ObjectId,
-                Column::ObjectPage,
-            ]);
+        if self.axis == Axis::Latency {
+            return [&classes::COLUMNS[..], &[Column::TsNs]].concat();
         }
-        columns
+        [&gather::COLUMNS[..], &[Column::Tid, Column::CommId]].concat()
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
@@ -263,7 +228,7 @@ impl Query for Heat {
             Axis::Latency => self.add_latencies(frame, session)?,
             Axis::Address(_) | Axis::File => self.add_places(frame, session)?,
         }
-        self.places.fit();
+        self.fit();
         Ok(())
     }
 }

@@ -2,8 +2,9 @@
 //! too many places the lighter half is forgotten but for its sum; when there are too many cells the finest grids get
 //! coarser. It does not know how anything is shown.
 
+use crate::gather::Fault;
 use crate::heat::grid::{Cell, GAP_PAGES, Grid};
-use crate::heat::window::{Fault, Windows};
+use crate::heat::window::Windows;
 use polars::prelude::PlHashMap;
 use std::cmp::Reverse;
 
@@ -51,9 +52,11 @@ impl Place {
     }
 
     fn empty_window(&mut self) {
-        for (since_start_ns, page, faults) in self.windows.take() {
-            self.put(since_start_ns, page, faults);
-        }
+        let (grid, total) = (&mut self.grid, &mut self.total);
+        self.windows.take(|since_start_ns, page, faults| {
+            grid.add(since_start_ns, page, faults);
+            total.merge(faults);
+        });
     }
 }
 
@@ -148,7 +151,7 @@ impl Places {
             return;
         };
         let (since_start_ns, page) = (fault.since_start_ns, fault.page);
-        place.put(since_start_ns, page, fault.cell());
+        place.put(since_start_ns, page, Cell::of(fault.latency_ns, fault.weight));
         place.outside = place.outside.wrapping_add(1);
         // A place that has only few faults needs no window.
         if !place.outside.is_multiple_of(OUTSIDE) {
@@ -161,9 +164,12 @@ impl Places {
                 return;
             }
             self.windows += usize::from(is_new);
-            let before = window.take();
+            let (grid, total) = (&mut place.grid, &mut place.total);
+            window.take(|since_start_ns, page, faults| {
+                grid.add(since_start_ns, page, faults);
+                total.merge(faults);
+            });
             window.move_to(bins, since_start_ns);
-            before.for_each(|(since_start_ns, page, faults)| place.put(since_start_ns, page, faults));
         }
     }
 
@@ -248,6 +254,7 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class::Class;
 
     #[test]
     fn a_hot_file_that_comes_late_is_kept_and_no_fault_is_lost() {
@@ -257,6 +264,7 @@ mod tests {
             page,
             latency_ns,
             weight: 1,
+            class: Class::Minor,
         };
         for file in 0..5_000u64 {
             for page in 0..4 {

@@ -1,6 +1,7 @@
 //! The cells of one region around the time of the last faults, side by side: an addition instead of a look-up for
 //! almost every fault. What falls out of the window goes into the grid.
 
+use crate::gather::Fault;
 use crate::heat::grid::Cell;
 use multiversion::multiversion;
 
@@ -9,6 +10,11 @@ const TIMES: u64 = 8;
 
 /// Page bins of a window: those of a region at its widest.
 const PLACES: u64 = 1024;
+
+/// Cells that are looked at together when a window moves, and one bit for each so many.
+const CHUNK: u64 = 16;
+const WORDS: usize = (TIMES * PLACES / CHUNK / 64) as usize;
+type Used = [u64; WORDS];
 
 /// Where the cells of a region are. Bins of one width nest in those of every greater one, so a window stays good when
 /// its grid gets coarser.
@@ -28,28 +34,6 @@ pub struct Bins {
     pub limit: u64,
 }
 
-/// A fault, or several that count as one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fault {
-    /// When, since the start.
-    pub since_start_ns: u64,
-    /// Where.
-    pub page: u64,
-    /// How long.
-    pub latency_ns: u64,
-    /// How many it stands for.
-    pub weight: u64,
-}
-
-impl Fault {
-    /// What it adds to its cell.
-    #[inline(always)]
-    #[must_use]
-    pub fn cell(&self) -> Cell {
-        Cell::of(self.latency_ns, self.weight)
-    }
-}
-
 /// Where the cells of a window are.
 struct Extent {
     time_shift: u32,
@@ -61,30 +45,41 @@ struct Extent {
     pages: u64,
 }
 
-/// Adds the first faults, as many as are within, and says how many, and what their last page is.
+/// Adds the first faults, as many as are within, and says how many, and what their last page is. Faults that follow each
+/// other in one cell are added to it at once.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn add_within(extent: &Extent, faults: &[Fault], cells: &mut [Cell]) -> (usize, u64) {
+fn add_within(extent: &Extent, faults: &[Fault], cells: &mut [Cell], used: &mut Used) -> (usize, u64) {
     let mut last_page = 0;
-    let outside = faults.iter().position(|fault| {
-        let time = fault
-            .since_start_ns
-            .wrapping_shr(extent.time_shift)
-            .wrapping_sub(extent.first_time);
-        let place = fault
-            .page
-            .wrapping_shr(extent.page_shift)
-            .wrapping_sub(extent.first_place);
-        if fault.page.wrapping_sub(extent.first_page) > extent.pages || time >= TIMES || place >= PLACES {
-            return true;
+    let (mut here, mut sum) = (0, Cell::default());
+    let mut add = |place: u64, sum: Cell| {
+        if let Some(cell) = cells.get_mut(place as usize) {
+            cell.merge(sum);
         }
-        let Some(cell) = cells.get_mut((time * PLACES + place) as usize) else {
-            return true;
-        };
-        cell.merge(fault.cell());
+        if let Some(used) = used.get_mut((place / CHUNK / 64) as usize) {
+            *used |= 1 << (place / CHUNK % 64);
+        }
+    };
+    let mut added = 0;
+    for fault in faults {
+        let since_first = fault.page.wrapping_sub(extent.first_page);
+        let time = fault.since_start_ns.wrapping_shr(extent.time_shift);
+        let time = time.wrapping_sub(extent.first_time);
+        let place = fault.page.wrapping_shr(extent.page_shift);
+        let place = place.wrapping_sub(extent.first_place);
+        if since_first > extent.pages || time >= TIMES || place >= PLACES {
+            break;
+        }
+        let place = time * PLACES + place;
+        if place != here {
+            add(here, sum);
+            (here, sum) = (place, Cell::default());
+        }
+        sum.merge(Cell::of(fault.latency_ns, fault.weight));
         last_page = last_page.max(fault.page);
-        false
-    });
-    (outside.unwrap_or(faults.len()), last_page)
+        added += 1;
+    }
+    add(here, sum);
+    (added, last_page)
 }
 
 /// The cells of a window.
@@ -97,6 +92,8 @@ pub struct Window {
     last_page: u64,
     /// Time after time; empty at first.
     cells: Vec<Cell>,
+    /// Which cells may have faults.
+    used: Used,
 }
 
 impl Window {
@@ -112,7 +109,10 @@ impl Window {
             first_page: self.bins.first_page,
             pages: reach.min(self.bins.limit).saturating_sub(self.bins.first_page),
         };
-        let (added, last_page) = add_within(&extent, faults, &mut self.cells);
+        if self.is_empty() {
+            return 0;
+        }
+        let (added, last_page) = add_within(&extent, faults, &mut self.cells, &mut self.used);
         self.last_page = self.last_page.max(last_page);
         added
     }
@@ -123,24 +123,31 @@ impl Window {
         self.cells.is_empty()
     }
 
-    /// Moves to another place, where `since_start_ns` is in the second time bin: threads are not in step.
+    /// Moves to another place, where `since_start_ns` is in the second time bin: threads are not in step. Nothing may be in
+    /// the window any more.
     pub fn move_to(&mut self, bins: Bins, since_start_ns: u64) {
         self.first_time = (since_start_ns >> bins.time_shift).saturating_sub(1);
         self.last_page = bins.last_page;
         self.bins = bins;
-        self.cells.clear();
         self.cells.resize((TIMES * PLACES) as usize, Cell::default());
     }
 
     /// Gives away what there is, as a time, a page and the faults: as if all faults of a cell had been at one moment
     /// on one page, which is the last one where that makes the region longer.
-    pub fn take(&mut self) -> impl Iterator<Item = (u64, u64, Cell)> + use<> {
+    pub fn take(&mut self, mut give: impl FnMut(u64, u64, Cell)) {
         let (bins, first_time, last_page) = (self.bins, self.first_time, self.last_page);
         let first_place = bins.first_page >> bins.page_shift;
-        let cells = std::mem::take(&mut self.cells).into_iter().zip(0u64..);
-        cells
-            .filter(|(cell, _)| cell.count > 0)
-            .map(move |(cell, index)| {
+        let chunks = self.cells.chunks_mut(CHUNK as usize).zip(0u64..);
+        for (chunk, number) in chunks {
+            let used = self.used.get((number / 64) as usize);
+            if used.is_none_or(|used| used >> (number % 64) & 1 == 0) {
+                continue;
+            }
+            for (cell, index) in chunk.iter_mut().zip(number * CHUNK..) {
+                let cell = std::mem::take(cell);
+                if cell.count == 0 {
+                    continue;
+                }
                 let time = first_time.wrapping_add(index / PLACES) << bins.time_shift;
                 let place = first_place.wrapping_add(index % PLACES);
                 let page = if place == last_page >> bins.page_shift {
@@ -148,8 +155,10 @@ impl Window {
                 } else {
                     (place << bins.page_shift).max(bins.first_page)
                 };
-                (time, page, cell)
-            })
+                give(time, page, cell);
+            }
+        }
+        self.used = Used::default();
     }
 }
 
@@ -199,9 +208,9 @@ impl Windows {
         }
     }
 
-    /// Gives away what there is in all of them.
-    pub fn take(&mut self) -> impl Iterator<Item = (u64, u64, Cell)> + use<> {
-        let windows = std::mem::take(self).windows;
-        windows.into_iter().flat_map(|mut window| window.take())
+    /// Gives away what there is in all of them, and gives them up.
+    pub fn take(&mut self, mut give: impl FnMut(u64, u64, Cell)) {
+        self.windows.iter_mut().for_each(|window| window.take(&mut give));
+        *self = Self::default();
     }
 }
