@@ -37,6 +37,15 @@ pub struct Fault {
     pub class: Class,
 }
 
+impl Fault {
+    /// How long those waited that it stands for.
+    #[inline]
+    #[must_use]
+    pub fn wait_ns(&self) -> u64 {
+        self.latency_ns.saturating_mul(self.weight)
+    }
+}
+
 /// Some faults at one place.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece<'a> {

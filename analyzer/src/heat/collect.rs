@@ -54,17 +54,20 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// The last time of each thread and name, and whether it is the main thread.
+    /// The last time of each thread and name, and whether it is the main thread: rows of both are in the order of time.
     fn each(&self, piece: &Piece<'_>, range: (u64, u64), mut see: impl FnMut(u64, u32, bool)) {
+        let is_in = |row: &usize| {
+            let address = self.addresses.get(*row);
+            address.is_some_and(|address| (range.0..=range.1).contains(address))
+        };
         for of_place in piece.runs {
             for run in runs(part(self.tids, of_place), part(self.comms, of_place)) {
-                let run = of_place.start + run.start..of_place.start + run.end;
-                let rows = part(self.times, &run).iter().zip(part(self.addresses, &run));
-                let rows = rows.filter(|(_, address)| (range.0..=range.1).contains(address));
-                let last_ns = rows.map(|(&ts_ns, _)| ts_ns).max();
-                let thread = self.tids.get(run.start).zip(self.comms.get(run.start));
-                if let (Some(last_ns), Some((&tid, &comm_id))) = (last_ns, thread) {
-                    see(last_ns, comm_id, tid == piece.pid);
+                let rows = of_place.start + run.start..of_place.start + run.end;
+                if let Some(last) = rows.rev().find(is_in)
+                    && let (Some(&ts_ns), Some(&tid), Some(&comm_id)) =
+                        (self.times.get(last), self.tids.get(last), self.comms.get(last))
+                {
+                    see(ts_ns, comm_id, tid == piece.pid);
                 }
             }
         }

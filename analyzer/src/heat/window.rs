@@ -16,6 +16,10 @@ const CHUNK: u64 = 16;
 const WORDS: usize = (TIMES * PLACES / CHUNK / 64) as usize;
 type Used = [u64; WORDS];
 
+/// Waits that are added without a look at the sum: those of a block, of 2^16 faults, fit 64 bits together. Longer ones, of
+/// more than 18 minutes, go into the grid.
+const LONG_NS: u64 = 1 << 40;
+
 /// Where the cells of a region are. Bins of one width nest in those of every greater one, so a window stays good when
 /// its grid gets coarser.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,27 +63,29 @@ fn add_within(extent: &Extent, faults: &[Fault], cells: &mut [Cell], used: &mut 
             *used |= 1 << (place / CHUNK % 64);
         }
     };
-    let mut added = 0;
-    for fault in faults {
-        let since_first = fault.page.wrapping_sub(extent.first_page);
+    let outside = faults.iter().position(|fault| {
         let time = fault.since_start_ns.wrapping_shr(extent.time_shift);
         let time = time.wrapping_sub(extent.first_time);
         let place = fault.page.wrapping_shr(extent.page_shift);
         let place = place.wrapping_sub(extent.first_place);
-        if since_first > extent.pages || time >= TIMES || place >= PLACES {
-            break;
+        let is_in = fault.page.wrapping_sub(extent.first_page) <= extent.pages;
+        let wait_ns = fault.wait_ns();
+        if !is_in || time >= TIMES || place >= PLACES || wait_ns >= LONG_NS {
+            return true;
         }
-        let place = time * PLACES + place;
+        let place = time.wrapping_mul(PLACES).wrapping_add(place);
         if place != here {
             add(here, sum);
             (here, sum) = (place, Cell::default());
         }
-        sum.merge(Cell::of(fault.latency_ns, fault.weight));
+        sum.count = sum.count.wrapping_add(fault.weight);
+        sum.wait_ns = sum.wait_ns.wrapping_add(wait_ns);
+        sum.max_ns = sum.max_ns.max(fault.latency_ns);
         last_page = last_page.max(fault.page);
-        added += 1;
-    }
+        false
+    });
     add(here, sum);
-    (added, last_page)
+    (outside.unwrap_or(faults.len()), last_page)
 }
 
 /// The cells of a window.

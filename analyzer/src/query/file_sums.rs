@@ -20,14 +20,35 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, faults: &[Fault]) {
+    /// Sums of a piece.
+    fn of(faults: &[Fault]) -> Self {
+        let (mut count, mut majors, mut failed) = (0u64, 0u64, 0u64);
+        let (mut wait_ns, mut max_ns, mut longest) = (0u64, 0, 0);
         for fault in faults {
-            if let Some(count) = self.counts.get_mut(fault.class as usize) {
-                *count = count.saturating_add(fault.weight);
-            }
-            let wait_ns = u128::from(fault.latency_ns) * u128::from(fault.weight);
-            self.wait_ns = self.wait_ns.saturating_add(wait_ns);
-            self.max_ns = self.max_ns.max(fault.latency_ns);
+            let only = |class| if fault.class == class { fault.weight } else { 0 };
+            count = count.wrapping_add(fault.weight);
+            majors = majors.wrapping_add(only(Class::Major));
+            failed = failed.wrapping_add(only(Class::Failed));
+            wait_ns = wait_ns.wrapping_add(fault.wait_ns());
+            max_ns = max_ns.max(fault.latency_ns);
+            longest = longest.max(fault.wait_ns());
+        }
+        let minors = count.wrapping_sub(majors).wrapping_sub(failed);
+        // Else the sum may not be one: it has been cut.
+        let fits = u128::from(longest) * (faults.len() as u128) < u128::from(u64::MAX);
+        let wait_ns = if fits {
+            u128::from(wait_ns)
+        } else {
+            let waits = faults
+                .iter()
+                .map(|fault| u128::from(fault.latency_ns) * u128::from(fault.weight));
+            waits.fold(0, u128::saturating_add)
+        };
+        Self {
+            counts: [majors, minors, failed],
+            wait_ns,
+            max_ns,
+            pages: 0,
         }
     }
 
@@ -80,7 +101,7 @@ impl FileSums {
         // Nameless pages of two processes are different pages.
         let space = if piece.by_object { 0 } else { piece.pid };
         let counted = &mut object.counted;
-        counted.sums.add(piece.faults);
+        counted.sums.merge(&Sums::of(piece.faults));
         counted
             .pages
             .insert_all(space, piece.faults.iter().map(|fault| fault.page));
