@@ -191,8 +191,9 @@ impl Extent {
     }
 }
 
+/// Of all values.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn extent_of(values: &[u64]) -> Extent {
+pub(crate) fn extent_of(values: &[u64]) -> Extent {
     let mut extent = Extent::default();
     values.iter().for_each(|&value| extent.add(value));
     extent

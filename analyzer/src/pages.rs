@@ -61,9 +61,9 @@ impl Dense {
 }
 
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn insert_all<P: Iterator<Item = u64>>(set: &mut PageSet, space: u32, pages: P) {
+fn insert_all(set: &mut PageSet, space: u32, pages: &[u64]) {
     let (mut group, mut bits) = (0, 0);
-    for page in pages {
+    for &page in pages {
         if page / 64 != group {
             set.insert_bits(space, group, bits);
             (group, bits) = (page / 64, 0);
@@ -88,7 +88,7 @@ impl PageSet {
     }
 
     /// Adds pages of one space: neighbours that follow each other at once.
-    pub fn insert_all(&mut self, space: u32, pages: impl Iterator<Item = u64>) {
+    pub fn insert_all(&mut self, space: u32, pages: &[u64]) {
         insert_all(self, space, pages);
     }
 

@@ -3,7 +3,7 @@
 use crate::error::AnalyzeError;
 use crate::findings::{Burst, burst_of};
 use crate::frame::{u32s, u64s};
-use crate::gather::{self, Fault, Gatherer, Piece};
+use crate::gather::{self, Faults, Gatherer, Piece};
 use crate::heat::latency;
 use crate::heat::places::{Key, Places};
 use crate::query::classes::{self, faults};
@@ -153,17 +153,21 @@ impl Heat {
 
     fn add_latencies(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let slot = self.places.slot(Key::Latency);
-        let start_ns = session.start_ns();
+        let latencies_ns = u64s(frame, Column::LatencyNs)?;
         let times = u64s(frame, Column::TsNs)?.iter();
-        let rows = times.zip(faults(frame, session)?);
-        let faults = rows.map(|(&ts_ns, fault)| Fault {
-            since_start_ns: ts_ns.saturating_sub(start_ns),
-            page: latency::step_of(fault.latency_ns),
-            latency_ns: fault.latency_ns,
-            weight: fault.weight,
-            class: fault.class,
-        });
-        self.places.add_all(slot, &faults.collect::<Vec<_>>());
+        let since_start_ns: Vec<u64> = times.map(|&ts_ns| session.since_start_ns(ts_ns)).collect();
+        let steps: Vec<u64> = latencies_ns.iter().map(|&ns| latency::step_of(ns)).collect();
+        let weighted = faults(frame, session)?
+            .map(|fault| (fault.weight, fault.latency_ns.saturating_mul(fault.weight)));
+        let (weights, waits_ns): (Vec<u64>, Vec<u64>) = weighted.unzip();
+        let all = Faults {
+            since_start_ns: &since_start_ns,
+            pages: &steps,
+            latencies_ns,
+            weights: &weights,
+            waits_ns: &waits_ns,
+        };
+        self.places.add_all(slot, &all);
         Ok(())
     }
 
@@ -190,14 +194,22 @@ impl Heat {
             });
         }
         if range == (0, u64::MAX) {
-            self.places.add_all(slot, piece.faults);
+            self.places.add_all(slot, &piece.faults);
             return;
         }
+        // In parts, of which all or none are in the range.
         let addresses = piece.runs.iter().flat_map(|run| part(names.addresses, run));
-        let faults = piece.faults.iter().zip(addresses);
-        let faults = faults.filter(|(_, address)| (range.0..=range.1).contains(address));
-        let faults: Vec<Fault> = faults.map(|(fault, _)| *fault).collect();
-        self.places.add_all(slot, &faults);
+        let is_in: Vec<bool> = addresses
+            .map(|address| (range.0..=range.1).contains(address))
+            .collect();
+        let mut start = 0;
+        for rows in is_in.chunk_by(|a, b| a == b) {
+            let end = start + rows.len();
+            if rows.first() == Some(&true) {
+                self.places.add_all(slot, &piece.faults.part(start..end));
+            }
+            start = end;
+        }
     }
 
     /// The shortest time with most of the wait; to be asked when it has settled.

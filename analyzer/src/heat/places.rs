@@ -2,7 +2,7 @@
 //! too many places the lighter half is forgotten but for its sum; when there are too many cells the finest grids get
 //! coarser. It does not know how anything is shown.
 
-use crate::gather::Fault;
+use crate::gather::Faults;
 use crate::heat::grid::{Cell, GAP_PAGES, Grid};
 use crate::heat::window::Windows;
 use polars::prelude::PlHashMap;
@@ -132,26 +132,26 @@ impl Places {
     }
 
     /// Adds faults of one place.
-    pub fn add_all(&mut self, slot: usize, faults: &[Fault]) {
-        let mut faults = faults;
+    pub fn add_all(&mut self, slot: usize, faults: &Faults<'_>) {
+        let mut rest = *faults;
         while let Some(place) = self.places.get_mut(slot) {
-            let added = place.windows.add_first(faults);
-            let Some((outside, rest)) = faults.get(added..).and_then(<[Fault]>::split_first) else {
+            let added = place.windows.add_first(&rest);
+            let outside = rest.part(added..rest.len());
+            let Some(first) = outside.first() else {
                 return;
             };
-            self.add_outside(slot, outside);
-            faults = rest;
+            self.add_outside(slot, first);
+            rest = outside.part(1..outside.len());
         }
     }
 
     /// The window moves to a fault once the grid has room for it.
     #[cold]
-    fn add_outside(&mut self, slot: usize, fault: &Fault) {
+    fn add_outside(&mut self, slot: usize, (since_start_ns, page, fault): (u64, u64, Cell)) {
         let Some(place) = self.places.get_mut(slot) else {
             return;
         };
-        let (since_start_ns, page) = (fault.since_start_ns, fault.page);
-        place.put(since_start_ns, page, Cell::of(fault.latency_ns, fault.weight));
+        place.put(since_start_ns, page, fault);
         place.outside = place.outside.wrapping_add(1);
         // A place that has only few faults needs no window.
         if !place.outside.is_multiple_of(OUTSIDE) {
@@ -254,26 +254,28 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::class::Class;
+
+    fn fault<'a>(since_start_ns: &'a [u64], pages: &'a [u64], latencies_ns: &'a [u64]) -> Faults<'a> {
+        Faults {
+            since_start_ns,
+            pages,
+            latencies_ns,
+            weights: &[1],
+            waits_ns: latencies_ns,
+        }
+    }
 
     #[test]
     fn a_hot_file_that_comes_late_is_kept_and_no_fault_is_lost() {
         let mut places = Places::new(1 << 14, true);
-        let fault = |time: u64, page, latency_ns| Fault {
-            since_start_ns: time * 1_000,
-            page,
-            latency_ns,
-            weight: 1,
-            class: Class::Minor,
-        };
         for file in 0..5_000u64 {
             for page in 0..4 {
                 let slot = places.slot(Key::File(format!("/cold/{file}")));
-                places.add_all(slot, &[fault(file, page, 10)]);
+                places.add_all(slot, &fault(&[file * 1_000], &[page], &[10]));
             }
             if file > 3_000 {
                 let slot = places.slot(Key::File("/hot".into()));
-                places.add_all(slot, &[fault(file, file, 1_000)]);
+                places.add_all(slot, &fault(&[file * 1_000], &[file], &[1_000]));
             }
             places.fit();
         }

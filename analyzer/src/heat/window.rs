@@ -1,8 +1,9 @@
 //! The cells of one region around the time of the last faults, side by side: an addition instead of a look-up for
 //! almost every fault. What falls out of the window goes into the grid.
 
-use crate::gather::Fault;
+use crate::gather::Faults;
 use crate::heat::grid::Cell;
+use crate::runs::PIECE;
 use multiversion::multiversion;
 
 /// Time bins of a window.
@@ -12,12 +13,15 @@ const TIMES: u64 = 8;
 const PLACES: u64 = 1024;
 
 /// Cells that are looked at together when a window moves, and one bit for each so many.
-const CHUNK: u64 = 16;
-const WORDS: usize = (TIMES * PLACES / CHUNK / 64) as usize;
+const CHUNK: usize = 16;
+const WORDS: usize = (TIMES * PLACES) as usize / CHUNK / 64;
 type Used = [u64; WORDS];
 
-/// Waits that are added without a look at the sum: those of a block, of 2^16 faults, fit 64 bits together. Longer ones, of
-/// more than 18 minutes, go into the grid.
+/// Of no cell.
+const NOWHERE: u32 = u32::MAX;
+
+/// Waits that are added without a look at the sum: those of a piece fit 64 bits together. Longer ones, of more than 18
+/// minutes, go into the grid.
 const LONG_NS: u64 = 1 << 40;
 
 /// Where the cells of a region are. Bins of one width nest in those of every greater one, so a window stays good when
@@ -49,43 +53,65 @@ struct Extent {
     pages: u64,
 }
 
+/// The cells of the first faults, [`NOWHERE`] for those that are not within: a loop of vectors.
+#[inline(always)]
+fn locate(extent: &Extent, faults: &Faults<'_>, places: &mut [u32]) {
+    let rows = faults
+        .since_start_ns
+        .iter()
+        .zip(faults.pages)
+        .zip(faults.waits_ns);
+    for (found, ((&since_start_ns, &page), &wait_ns)) in places.iter_mut().zip(rows) {
+        let time = since_start_ns.wrapping_shr(extent.time_shift);
+        let time = time.wrapping_sub(extent.first_time);
+        let place = page.wrapping_shr(extent.page_shift);
+        let place = place.wrapping_sub(extent.first_place);
+        let too_far = page.wrapping_sub(extent.first_page) > extent.pages;
+        let beyond = time / TIMES | place / PLACES | wait_ns / LONG_NS | u64::from(too_far);
+        let cell = time.wrapping_mul(PLACES).wrapping_add(place);
+        *found = if beyond == 0 { cell as u32 } else { NOWHERE };
+    }
+}
+
 /// Adds the first faults, as many as are within, and says how many, and what their last page is. Faults that follow each
 /// other in one cell are added to it at once.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn add_within(extent: &Extent, faults: &[Fault], cells: &mut [Cell], used: &mut Used) -> (usize, u64) {
+fn add_within(extent: &Extent, faults: &Faults<'_>, cells: &mut [Cell], used: &mut Used) -> (usize, u64) {
+    let mut places = [NOWHERE; PIECE];
+    locate(extent, faults, &mut places);
     let mut last_page = 0;
     let (mut here, mut sum) = (0, Cell::default());
-    let mut add = |place: u64, sum: Cell| {
+    let mut add = |place: u32, sum: Cell| {
         if let Some(cell) = cells.get_mut(place as usize) {
             cell.merge(sum);
         }
-        if let Some(used) = used.get_mut((place / CHUNK / 64) as usize) {
-            *used |= 1 << (place / CHUNK % 64);
+        let chunk = place as usize / CHUNK;
+        if let Some(used) = used.get_mut(chunk / 64) {
+            *used |= 1 << (chunk % 64);
         }
     };
-    let outside = faults.iter().position(|fault| {
-        let time = fault.since_start_ns.wrapping_shr(extent.time_shift);
-        let time = time.wrapping_sub(extent.first_time);
-        let place = fault.page.wrapping_shr(extent.page_shift);
-        let place = place.wrapping_sub(extent.first_place);
-        let is_in = fault.page.wrapping_sub(extent.first_page) <= extent.pages;
-        let wait_ns = fault.wait_ns();
-        if !is_in || time >= TIMES || place >= PLACES || wait_ns >= LONG_NS {
-            return true;
-        }
-        let place = time.wrapping_mul(PLACES).wrapping_add(place);
+    let cells = faults
+        .weights
+        .iter()
+        .zip(faults.waits_ns)
+        .zip(faults.latencies_ns);
+    let mut rows = places.iter().zip(cells.zip(faults.pages));
+    let outside = rows.position(|(&place, (((&weight, &wait_ns), &latency_ns), &page))| {
         if place != here {
+            if place == NOWHERE {
+                return true;
+            }
             add(here, sum);
             (here, sum) = (place, Cell::default());
         }
-        sum.count = sum.count.wrapping_add(fault.weight);
+        sum.count = sum.count.wrapping_add(weight);
         sum.wait_ns = sum.wait_ns.wrapping_add(wait_ns);
-        sum.max_ns = sum.max_ns.max(fault.latency_ns);
-        last_page = last_page.max(fault.page);
+        sum.max_ns = sum.max_ns.max(latency_ns);
+        last_page = last_page.max(page);
         false
     });
     add(here, sum);
-    (outside.unwrap_or(faults.len()), last_page)
+    (outside.unwrap_or(faults.len().min(PIECE)), last_page)
 }
 
 /// The cells of a window.
@@ -104,7 +130,7 @@ pub struct Window {
 
 impl Window {
     /// Adds the first faults, as many as are in the window without making it longer for others, and says how many.
-    fn add_first(&mut self, faults: &[Fault]) -> usize {
+    fn add_first(&mut self, faults: &Faults<'_>) -> usize {
         let reach = self.last_page.saturating_add(self.bins.gap_pages);
         let first_place = self.bins.first_page >> self.bins.page_shift;
         let extent = Extent {
@@ -143,13 +169,13 @@ impl Window {
     pub fn take(&mut self, mut give: impl FnMut(u64, u64, Cell)) {
         let (bins, first_time, last_page) = (self.bins, self.first_time, self.last_page);
         let first_place = bins.first_page >> bins.page_shift;
-        let chunks = self.cells.chunks_mut(CHUNK as usize).zip(0u64..);
+        let chunks = self.cells.chunks_mut(CHUNK).zip(0u64..);
         for (chunk, number) in chunks {
             let used = self.used.get((number / 64) as usize);
             if used.is_none_or(|used| used >> (number % 64) & 1 == 0) {
                 continue;
             }
-            for (cell, index) in chunk.iter_mut().zip(number * CHUNK..) {
+            for (cell, index) in chunk.iter_mut().zip(number * CHUNK as u64..) {
                 let cell = std::mem::take(cell);
                 if cell.count == 0 {
                     continue;
@@ -180,21 +206,21 @@ pub struct Windows {
 
 impl Windows {
     /// Adds the first faults, up to one that is in none of the windows, and says how many.
-    pub fn add_first(&mut self, faults: &[Fault]) -> usize {
+    pub fn add_first(&mut self, faults: &Faults<'_>) -> usize {
         let mut added = 0;
         loop {
-            let rest = faults.get(added..).unwrap_or_default();
+            let rest = faults.part(added..faults.len());
             let current = self.windows.get_mut(self.current);
-            let more = current.map_or(0, |window| window.add_first(rest));
+            let more = current.map_or(0, |window| window.add_first(&rest));
             added += more;
             if more == rest.len() {
                 return added;
             }
-            let next = rest.get(more..=more).unwrap_or_default();
+            let next = rest.part(more..more + 1);
             let found = self
                 .windows
                 .iter_mut()
-                .position(|window| window.add_first(next) > 0);
+                .position(|window| window.add_first(&next) > 0);
             let Some(found) = found else {
                 return added;
             };

@@ -1,12 +1,14 @@
 //! What the report says of files and kinds of memory: [`crate::query::files`] has more columns, and takes longer.
 
-use crate::class::Class;
+use crate::class::{self, Class};
 use crate::findings::FileFacts;
-use crate::gather::{Fault, Piece};
+use crate::gather::Piece;
+use crate::histogram::extent_of;
 use crate::pages::PageSet;
 use crate::query::classes::FAILED;
 use crate::query::files::{HEADS, pages_head};
 use crate::query::objects::Objects;
+use crate::sampling::Sampling;
 use crate::session::Session;
 use crate::table::{Table, Value};
 
@@ -21,33 +23,19 @@ struct Sums {
 
 impl Sums {
     /// Sums of a piece.
-    fn of(faults: &[Fault]) -> Self {
-        let (mut count, mut majors, mut failed) = (0u64, 0u64, 0u64);
-        let (mut wait_ns, mut max_ns, mut longest) = (0u64, 0, 0);
-        for fault in faults {
-            let only = |class| if fault.class == class { fault.weight } else { 0 };
-            count = count.wrapping_add(fault.weight);
-            majors = majors.wrapping_add(only(Class::Major));
-            failed = failed.wrapping_add(only(Class::Failed));
-            wait_ns = wait_ns.wrapping_add(fault.wait_ns());
-            max_ns = max_ns.max(fault.latency_ns);
-            longest = longest.max(fault.wait_ns());
+    fn of(piece: &Piece<'_>, sampling: Sampling) -> Self {
+        let waits = extent_of(piece.faults.waits_ns);
+        let mut counts = class::counts(piece.bits);
+        for (count, class) in counts.iter_mut().zip(Class::ALL) {
+            *count = count.saturating_mul(sampling.weight(class));
         }
-        let minors = count.wrapping_sub(majors).wrapping_sub(failed);
-        // Else the sum may not be one: it has been cut.
-        let fits = u128::from(longest) * (faults.len() as u128) < u128::from(u64::MAX);
-        let wait_ns = if fits {
-            u128::from(wait_ns)
-        } else {
-            let waits = faults
-                .iter()
-                .map(|fault| u128::from(fault.latency_ns) * u128::from(fault.weight));
-            waits.fold(0, u128::saturating_add)
-        };
         Self {
-            counts: [majors, minors, failed],
-            wait_ns,
-            max_ns,
+            counts,
+            wait_ns: waits.sum(),
+            max_ns: match sampling.is_sampled() {
+                true => extent_of(piece.faults.latencies_ns).max,
+                false => waits.max,
+            },
             pages: 0,
         }
     }
@@ -101,10 +89,8 @@ impl FileSums {
         // Nameless pages of two processes are different pages.
         let space = if piece.by_object { 0 } else { piece.pid };
         let counted = &mut object.counted;
-        counted.sums.merge(&Sums::of(piece.faults));
-        counted
-            .pages
-            .insert_all(space, piece.faults.iter().map(|fault| fault.page));
+        counted.sums.merge(&Sums::of(piece, session.sampling()));
+        counted.pages.insert_all(space, piece.faults.pages);
     }
 
     fn by_label(&self, session: &Session) -> Vec<(String, Sums)> {
