@@ -192,7 +192,10 @@ impl Extent {
 }
 
 /// Of all values.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+bmi1+bmi2+lzcnt+popcnt",
+    "x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"
+))]
 pub(crate) fn extent_of(values: &[u64]) -> Extent {
     let mut extent = Extent::default();
     values.iter().for_each(|&value| extent.add(value));

@@ -17,6 +17,19 @@ const CHUNK: usize = 16;
 const WORDS: usize = (TIMES * PLACES) as usize / CHUNK / 64;
 type Used = [u64; WORDS];
 
+/// Faults that are added at once where all are in one cell.
+const NEIGHBOURS: usize = 16;
+
+/// The cells of the faults of a piece: memory that is written before it is read, and kept.
+#[derive(Clone, Debug)]
+struct Located([u32; PIECE]);
+
+impl Default for Located {
+    fn default() -> Self {
+        Self([NOWHERE; PIECE])
+    }
+}
+
 /// Of no cell.
 const NOWHERE: u32 = u32::MAX;
 
@@ -75,43 +88,79 @@ fn locate(extent: &Extent, faults: &Faults<'_>, places: &mut [u32]) {
 
 /// Adds the first faults, as many as are within, and says how many, and what their last page is. Faults that follow each
 /// other in one cell are added to it at once.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn add_within(extent: &Extent, faults: &Faults<'_>, cells: &mut [Cell], used: &mut Used) -> (usize, u64) {
-    let mut places = [NOWHERE; PIECE];
-    locate(extent, faults, &mut places);
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+bmi1+bmi2+lzcnt+popcnt",
+    "x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"
+))]
+fn add_within(
+    extent: &Extent,
+    faults: &Faults<'_>,
+    places: &mut Located,
+    cells: &mut [Cell],
+    used: &mut Used,
+) -> (usize, u64) {
+    locate(extent, faults, &mut places.0);
+    let end = faults.len().min(PIECE);
     let mut last_page = 0;
-    let (mut here, mut sum) = (0, Cell::default());
-    let mut add = |place: u32, sum: Cell| {
-        if let Some(cell) = cells.get_mut(place as usize) {
-            cell.merge(sum);
-        }
-        let chunk = place as usize / CHUNK;
-        if let Some(used) = used.get_mut(chunk / 64) {
-            *used |= 1 << (chunk % 64);
-        }
-    };
-    let cells = faults
-        .weights
-        .iter()
-        .zip(faults.waits_ns)
-        .zip(faults.latencies_ns);
-    let mut rows = places.iter().zip(cells.zip(faults.pages));
-    let outside = rows.position(|(&place, (((&weight, &wait_ns), &latency_ns), &page))| {
-        if place != here {
-            if place == NOWHERE {
-                return true;
+    let mut added = 0;
+    while added < end {
+        let now = added..end.min(added + NEIGHBOURS);
+        let (places, faults) = (places.0.get(now.clone()).unwrap_or_default(), faults.part(now));
+        let Some(&first) = places.first() else {
+            break;
+        };
+        if first != NOWHERE && places.iter().fold(0, |all, place| all | (place ^ first)) == 0 {
+            let mut sum = Cell::default();
+            for ((&weight, &wait_ns), &latency_ns) in faults
+                .weights
+                .iter()
+                .zip(faults.waits_ns)
+                .zip(faults.latencies_ns)
+            {
+                sum.count = sum.count.wrapping_add(weight);
+                sum.wait_ns = sum.wait_ns.wrapping_add(wait_ns);
+                sum.max_ns = sum.max_ns.max(latency_ns);
             }
-            add(here, sum);
-            (here, sum) = (place, Cell::default());
+            add_at(first, sum, cells, used);
+            last_page = faults.pages.iter().fold(last_page, |last, &page| last.max(page));
+            added += places.len();
+            continue;
         }
-        sum.count = sum.count.wrapping_add(weight);
-        sum.wait_ns = sum.wait_ns.wrapping_add(wait_ns);
-        sum.max_ns = sum.max_ns.max(latency_ns);
-        last_page = last_page.max(page);
-        false
-    });
-    add(here, sum);
-    (outside.unwrap_or(faults.len().min(PIECE)), last_page)
+        let columns = faults
+            .weights
+            .iter()
+            .zip(faults.waits_ns)
+            .zip(faults.latencies_ns);
+        for ((&place, ((&count, &wait_ns), &max_ns)), &page) in places.iter().zip(columns).zip(faults.pages) {
+            if place == NOWHERE {
+                return (added, last_page);
+            }
+            let sum = Cell {
+                count,
+                wait_ns,
+                max_ns,
+            };
+            add_at(place, sum, cells, used);
+            last_page = last_page.max(page);
+            added += 1;
+        }
+    }
+    (added, last_page)
+}
+
+#[inline(always)]
+fn add_at(place: u32, sum: Cell, cells: &mut [Cell], used: &mut Used) {
+    if let Some(cell) = cells.get_mut(place as usize) {
+        cell.merge(sum);
+    }
+    let chunk = place as usize / CHUNK;
+    if let Some(used) = used.get_mut(chunk / 64) {
+        let bit = 1 << (chunk % 64);
+        // Seldom, so that nobody waits for the one before.
+        if *used & bit == 0 {
+            *used |= bit;
+        }
+    }
 }
 
 /// The cells of a window.
@@ -130,7 +179,7 @@ pub struct Window {
 
 impl Window {
     /// Adds the first faults, as many as are in the window without making it longer for others, and says how many.
-    fn add_first(&mut self, faults: &Faults<'_>) -> usize {
+    fn add_first(&mut self, faults: &Faults<'_>, places: &mut Located) -> usize {
         let reach = self.last_page.saturating_add(self.bins.gap_pages);
         let first_place = self.bins.first_page >> self.bins.page_shift;
         let extent = Extent {
@@ -144,7 +193,7 @@ impl Window {
         if self.is_empty() {
             return 0;
         }
-        let (added, last_page) = add_within(&extent, faults, &mut self.cells, &mut self.used);
+        let (added, last_page) = add_within(&extent, faults, places, &mut self.cells, &mut self.used);
         self.last_page = self.last_page.max(last_page);
         added
     }
@@ -202,6 +251,7 @@ const KEPT: usize = 8;
 pub struct Windows {
     windows: [Window; KEPT],
     current: usize,
+    located: Located,
 }
 
 impl Windows {
@@ -211,7 +261,7 @@ impl Windows {
         loop {
             let rest = faults.part(added..faults.len());
             let current = self.windows.get_mut(self.current);
-            let more = current.map_or(0, |window| window.add_first(&rest));
+            let more = current.map_or(0, |window| window.add_first(&rest, &mut self.located));
             added += more;
             if more == rest.len() {
                 return added;
@@ -220,7 +270,7 @@ impl Windows {
             let found = self
                 .windows
                 .iter_mut()
-                .position(|window| window.add_first(&next) > 0);
+                .position(|window| window.add_first(&next, &mut self.located) > 0);
             let Some(found) = found else {
                 return added;
             };
