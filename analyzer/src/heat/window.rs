@@ -80,7 +80,7 @@ fn locate(extent: &Extent, faults: &Faults<'_>, places: &mut [u32]) {
         let place = page.wrapping_shr(extent.page_shift);
         let place = place.wrapping_sub(extent.first_place);
         let too_far = page.wrapping_sub(extent.first_page) > extent.pages;
-        let beyond = time / TIMES | place / PLACES | wait_ns / LONG_NS | u64::from(too_far);
+        let beyond = (time / TIMES) | (place / PLACES) | (wait_ns / LONG_NS) | u64::from(too_far);
         let cell = time.wrapping_mul(PLACES).wrapping_add(place);
         *found = if beyond == 0 { cell as u32 } else { NOWHERE };
     }
