@@ -280,3 +280,46 @@ impl Gatherer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_runs_is_copied_in_order() {
+        let column: Vec<u64> = (0..1_000).collect();
+        let bits = vec![0u8; 1_000];
+        let rows = Rows {
+            times: &column,
+            latencies_ns: &column,
+            bits: &bits,
+        };
+        let mut gathered = Gathered::default();
+        // Short and long ones, and some at the very end of the column.
+        for runs in [
+            vec![0..1, 3..11, 20..29, 100..400],
+            vec![0..200, 200..PIECE],
+            vec![990..991, 993..1_000],
+            vec![998..999, 999..1_000],
+            vec![],
+        ] {
+            let plain: Vec<u64> = runs.iter().cloned().flatten().map(|row| row as u64).collect();
+            gathered.take(&rows, &runs, &column);
+            let (faults, bits) = gathered.faults(5, Sampling::one_in(3));
+            let times: Vec<u64> = plain.iter().map(|time| time.saturating_sub(5)).collect();
+            assert_eq!(faults.since_start_ns, times);
+            assert_eq!((faults.pages, faults.latencies_ns), (&plain[..], &plain[..]));
+            assert_eq!(
+                (bits.len(), faults.weights),
+                (plain.len(), &vec![3; plain.len()][..])
+            );
+            assert!(
+                faults
+                    .waits_ns
+                    .iter()
+                    .zip(&plain)
+                    .all(|(wait, latency)| *wait == latency * 3)
+            );
+        }
+    }
+}

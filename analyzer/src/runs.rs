@@ -34,7 +34,7 @@ pub const PIECE: usize = 512;
 const QUICK: usize = 256;
 
 /// Rows of a block that are alike in two columns, wherever they stand.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     /// What they have in the two columns.
     pub key: (u32, u32),
@@ -174,18 +174,19 @@ mod tests {
             for rows in [0, 1, 7, 8, 9, 5_000] {
                 let column = |by: u32| -> Vec<u32> { (0..rows).map(|row| row / by % keys).collect() };
                 let (a, b) = (column(3), column(2));
-                let mut plain: Vec<((u32, u32), Vec<Range<usize>>)> = Vec::new();
+                let mut plain: Vec<Group> = Vec::new();
                 for run in runs(&a, &b) {
                     let key = (a[run.start], b[run.start]);
-                    match plain.iter_mut().find(|(known, _)| *known == key) {
-                        Some((_, runs)) => runs.push(run),
-                        None => plain.push((key, vec![run])),
+                    match plain.iter_mut().find(|group| group.key == key) {
+                        Some(group) => group.runs.push(run),
+                        None => plain.push(Group { key, runs: vec![run] }),
                     }
                 }
-                let found = groups.of(&a, &b).iter();
-                let found: Vec<_> = found.map(|group| (group.key, group.runs.clone())).collect();
-                assert_eq!(found, plain);
+                assert_eq!(groups.of(&a, &b), plain);
             }
         }
+        let long = groups.of(&[1; PIECE + 1], &[2; PIECE + 1]);
+        assert_eq!(long.len(), 1);
+        assert_eq!(long[0].runs, [0..PIECE, PIECE..PIECE + 1]);
     }
 }
