@@ -6,9 +6,9 @@ use crate::schema::Column;
 use crate::session::Session;
 use pf_formats::{Access, Columns, Projection};
 use polars::prelude::{
-    BooleanChunked, ChunkTakeUnchecked, Column as PolarsColumn, DataFrame, IdxCa, IdxSize, IntoColumn,
-    NamedFrom, NewChunkedArray, PlHashMap, PlSmallStr, Series, StringChunked, UInt8Chunked, UInt16Chunked,
-    UInt32Chunked, UInt64Chunked,
+    BooleanChunked, ChunkTakeUnchecked, ChunkedArray, Column as PolarsColumn, DataFrame, IdxCa, IdxSize,
+    IntoColumn, NamedFrom, NewChunkedArray, PlHashMap, PlSmallStr, PolarsNumericType, PolarsResult, Series,
+    StringChunked, UInt8Chunked, UInt16Chunked, UInt32Chunked, UInt64Chunked,
 };
 use std::borrow::Cow;
 use std::mem::take;
@@ -39,6 +39,44 @@ pub fn build(columns: &mut Columns, wanted: &[Column], session: &Session) -> Res
     }
     columns.clear();
     Ok(DataFrame::new(height, out)?)
+}
+
+/// Gives the memory of columns that were moved into a frame of `wanted` back, for the next block.
+pub fn give_back(frame: DataFrame, wanted: &[Column], columns: &mut Columns) {
+    for (values, column) in frame.into_columns().into_iter().zip(wanted) {
+        match column {
+            Column::TsNs => restore(values, PolarsColumn::u64, &mut columns.ts_ns),
+            Column::LatencyNs => restore(values, PolarsColumn::u64, &mut columns.latency_ns),
+            Column::Pid => restore(values, PolarsColumn::u32, &mut columns.pid),
+            Column::Tid => restore(values, PolarsColumn::u32, &mut columns.tid),
+            Column::CommId => restore(values, PolarsColumn::u32, &mut columns.comm),
+            Column::Cpu => restore(values, PolarsColumn::u16, &mut columns.cpu),
+            Column::Address => restore(values, PolarsColumn::u64, &mut columns.address),
+            Column::Ip => restore(values, PolarsColumn::u64, &mut columns.ip),
+            Column::Retries => restore(values, PolarsColumn::u8, &mut columns.retries),
+            Column::ClassBits => restore(values, PolarsColumn::u8, &mut columns.class),
+            Column::ObjectId => restore(values, PolarsColumn::u32, &mut columns.object),
+            Column::ObjectPage => restore(values, PolarsColumn::u64, &mut columns.object_page),
+            _ => {}
+        }
+    }
+}
+
+/// The memory of a column, if nobody else has it.
+fn restore<T: PolarsNumericType>(
+    column: PolarsColumn,
+    of: impl Fn(&PolarsColumn) -> PolarsResult<&ChunkedArray<T>>,
+    to: &mut Vec<T::Native>,
+) {
+    let Ok(values) = of(&column).cloned() else {
+        return;
+    };
+    drop(column);
+    let array = values.downcast_into_iter().next();
+    if let Some(values) = array.and_then(|array| array.into_inner().1.into_mut().right()) {
+        *to = values;
+        to.clear();
+    }
 }
 
 /// Columns that are moved into the frame as they are.

@@ -17,6 +17,7 @@ pub mod error;
 pub mod filter;
 pub mod findings;
 pub mod frame;
+pub mod gather;
 pub mod heat;
 pub mod histogram;
 pub mod input;

@@ -3,6 +3,7 @@
 //! neighbours; beyond that one group in two, four, … stands for the others (adaptive sampling by hash, as Wegman had it:
 //! Flajolet, "On adaptive sampling", Computing 1990).
 
+use multiversion::multiversion;
 use polars::prelude::PlHashMap;
 
 /// Entries from which on bits may be less, and how many of them one entry takes as much memory as.
@@ -49,7 +50,7 @@ struct Cluster {
 }
 
 impl Dense {
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, space: u32, group: u64) -> Option<&mut u64> {
         if space != self.space {
             return None;
@@ -57,6 +58,19 @@ impl Dense {
         let index = usize::try_from(group.wrapping_sub(self.first)).ok()?;
         self.words.get_mut(index)
     }
+}
+
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn insert_all(set: &mut PageSet, space: u32, pages: &[u64]) {
+    let (mut group, mut bits) = (0, 0);
+    for &page in pages {
+        if page / 64 != group {
+            set.insert_bits(space, group, bits);
+            (group, bits) = (page / 64, 0);
+        }
+        bits |= 1 << (page % 64);
+    }
+    set.insert_bits(space, group, bits);
 }
 
 impl PageSet {
@@ -73,6 +87,11 @@ impl PageSet {
         *word |= bit;
     }
 
+    /// Adds pages of one space: neighbours that follow each other at once.
+    pub fn insert_all(&mut self, space: u32, pages: &[u64]) {
+        insert_all(self, space, pages);
+    }
+
     /// The group that was last looked up goes back to the others.
     fn put_back(&mut self) {
         if let Some((key, bits)) = self.recent.take() {
@@ -80,12 +99,19 @@ impl PageSet {
         }
     }
 
+    #[inline(always)]
     fn insert_bits(&mut self, space: u32, group: u64, more: u64) {
-        if let Some(word) = self.dense.word(space, group) {
-            self.len += u64::from((more & !*word).count_ones());
-            *word |= more;
-            return;
+        match self.dense.word(space, group) {
+            Some(word) => {
+                self.len += u64::from((more & !*word).count_ones());
+                *word |= more;
+            }
+            None if more == 0 => {}
+            None => self.insert_scattered(space, group, more),
         }
+    }
+
+    fn insert_scattered(&mut self, space: u32, group: u64, more: u64) {
         if !self.is_in_sample((space, group)) {
             return;
         }

@@ -5,7 +5,6 @@ use crate::class::Class;
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
 use crate::findings::{Facts, ThreadFacts};
-use crate::heat::collect::Heat;
 use crate::heat::draw::{MARGIN_COLUMNS, Style};
 use crate::heat::show::Extent;
 use crate::histogram::precision;
@@ -13,7 +12,6 @@ use crate::loss_words;
 use crate::notice;
 use crate::page::Page;
 use crate::query::classes::Classes;
-use crate::query::file_sums::FileSums;
 use crate::query::files::Files;
 use crate::query::info::{self, bytes_per_event, shell_words};
 use crate::query::origins::Origins;
@@ -21,6 +19,7 @@ use crate::query::percentiles::class_table;
 use crate::query::query_shares::QueryShares;
 use crate::query::spent;
 use crate::query::threads::Threads;
+use crate::query::where_waited::WhereWaited;
 use crate::sampling;
 use crate::scan::Query;
 use crate::session::Session;
@@ -40,10 +39,9 @@ const HEAT_ROWS: usize = 12;
 #[derive(Debug)]
 pub struct Report {
     threads: Threads,
-    files: FileSums,
+    places: WhereWaited,
     /// With all columns, for programs.
     all_files: Option<Files>,
-    heat: Heat,
     origins: Origins,
     queries: QueryShares,
 }
@@ -69,9 +67,8 @@ impl Report {
     pub fn new(is_text: bool) -> Self {
         Self {
             threads: Threads::default(),
-            files: FileSums::default(),
+            places: WhereWaited::default(),
             all_files: (!is_text).then(Files::default),
-            heat: Heat::by_place(),
             origins: Origins::default(),
             queries: QueryShares::default(),
         }
@@ -82,11 +79,7 @@ impl Report {
         let mut queries: Vec<&mut dyn Query> = vec![&mut self.threads, &mut self.queries];
         match &mut self.all_files {
             Some(files) => queries.push(files),
-            None => queries.extend([
-                &mut self.files as &mut dyn Query,
-                &mut self.heat,
-                &mut self.origins,
-            ]),
+            None => queries.extend([&mut self.places as &mut dyn Query, &mut self.origins]),
         }
         queries
     }
@@ -102,7 +95,7 @@ impl Report {
         layout: &Layout,
         out: &mut dyn Write,
     ) -> Result<(), AnalyzeError> {
-        self.heat.settle();
+        self.places.heat.settle();
         let mut page = Page::new(out, layout.width, layout.is_markdown);
         for warning in notice::warnings(session) {
             page.warning(&warning)?;
@@ -147,10 +140,10 @@ impl Report {
         }
         self.queries.write(filter, &layout.trace, &mut page)?;
         page.heading("Files and memory, longest wait first")?;
-        let mut files = self.files.table(session);
+        let mut files = self.places.files.table(session);
         files.keep_columns(7 + failed);
         write_top(files, FILES_SHOWN, "files", layout, &mut page)?;
-        if self.files.has_estimates() {
+        if self.places.files.has_estimates() {
             page.line("numbers of PAGES beyond some million are estimates, within 2 %")?;
         }
         page.heading("When and where")?;
@@ -159,7 +152,11 @@ impl Report {
             size: (HEAT_ROWS, columns),
             regions: 1,
         };
-        page.drawing(|out| self.heat.write_text(session, filter, extent, layout.style, out))
+        page.drawing(|out| {
+            self.places
+                .heat
+                .write_text(session, filter, extent, layout.style, out)
+        })
     }
 
     /// Sentences about what was counted.
@@ -182,8 +179,8 @@ impl Report {
         Facts {
             classes,
             threads: &threads,
-            files: &self.files.facts(session),
-            burst: self.heat.burst(session),
+            files: &self.places.files.facts(session),
+            burst: self.places.heat.burst(session),
             length_ns,
             page_size: session.page_size(),
         }
@@ -309,7 +306,7 @@ impl Report {
         write!(out, ",\"files\":")?;
         let files = self.all_files.as_ref().map(|files| files.table(session));
         files
-            .unwrap_or_else(|| self.files.table(session))
+            .unwrap_or_else(|| self.places.files.table(session))
             .write_json(out)?;
         if session.queries > 0 {
             write!(out, ",\"queries\":")?;

@@ -85,6 +85,7 @@ pub fn scan<R: Read>(
                         for query in queries.iter_mut() {
                             query.block(&frame, &session)?;
                         }
+                        frame::give_back(frame, &columns, &mut block.columns);
                     }
                     session.see_block(&block.info);
                 }

@@ -1,14 +1,14 @@
 //! Reads a trace and decodes its blocks on other threads, a few blocks ahead, and hands everything over in file
 //! order on the caller's thread.
 //!
-//! Blocks go to the workers in turn, and their columns are fetched in turn: that is the order of the file, so nothing
-//! is sorted and nobody waits for a block that was started later.
+//! Whoever has time takes the first block that nobody has taken yet. The caller's thread, too, decodes instead of waiting for
+//! the block that is next: with as many threads as cores all of them are busy, however long the caller looks at a block.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::panic;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::error::{FormatError, Result};
@@ -58,10 +58,12 @@ pub enum Step<'a> {
 /// Dropped early, it waits for the blocks that are being decoded at that moment and throws the others away.
 pub struct DecodeAhead<R: Read> {
     reader: TraceReader<R>,
+    /// That decode, the caller's among them; 0 without others.
     threads: usize,
-    workers: Vec<Worker>,
-    next_worker: usize,
-    /// For want of threads.
+    workers: Vec<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    next_number: u64,
+    /// Of the caller's thread.
     own: Option<BlockDecoder>,
     queue: VecDeque<Pending>,
     /// Who the trace is from was read and not handed over: what is wanted can depend on it.
@@ -73,13 +75,12 @@ pub struct DecodeAhead<R: Read> {
 
 #[allow(
     clippy::large_enum_variant,
-    reason = "there are few of them, and a box would be new memory for each block"
+    reason = "there are few of them, and a box would be new memory for each item"
 )]
 enum Pending {
     Item(Item),
-    /// With this worker.
-    Block(usize),
-    Done(Done),
+    /// The number of a job.
+    Block(u64),
 }
 
 enum End {
@@ -108,15 +109,15 @@ impl<R: Read> DecodeAhead<R> {
         Self::with_threads(reader, cores.min(MOST_THREADS))
     }
 
-    /// Reads on with so many threads besides the caller's; with 1 or 0 the caller's thread decodes, and nothing is
-    /// read ahead.
+    /// Reads on with so many threads, one of which is the caller's; with 1 or 0 nothing is read ahead.
     #[must_use]
     pub fn with_threads(reader: TraceReader<R>, threads: usize) -> Self {
         Self {
             reader,
             threads: if threads > 1 { threads } else { 0 },
             workers: Vec::new(),
-            next_worker: 0,
+            shared: Arc::default(),
+            next_number: 0,
             own: None,
             queue: VecDeque::new(),
             meta_waits: false,
@@ -161,8 +162,7 @@ impl<R: Read> DecodeAhead<R> {
                 self.meta_waits &= !matches!(item, Item::Meta(_));
                 return Ok(Some(Step::Item(item)));
             }
-            Some(Pending::Done(done)) => done,
-            Some(Pending::Block(worker)) => self.fetch(worker)?,
+            Some(Pending::Block(number)) => self.fetch(number)?,
         };
         let before = std::mem::replace(
             &mut self.handed_over,
@@ -194,14 +194,13 @@ impl<R: Read> DecodeAhead<R> {
         }
     }
 
-    fn first_is_ready(&mut self) -> bool {
-        if let Some(Pending::Block(worker)) = self.queue.front() {
-            let done = self.workers.get(*worker).and_then(Worker::try_fetch);
-            if let (Some(done), Some(first)) = (done, self.queue.front_mut()) {
-                *first = Pending::Done(done);
-            }
+    /// Whether nobody has to be waited for.
+    fn first_is_ready(&self) -> bool {
+        match self.queue.front() {
+            Some(Pending::Item(_)) => true,
+            Some(Pending::Block(number)) => self.shared.board().done.contains_key(number),
+            None => false,
         }
-        matches!(self.queue.front(), Some(Pending::Item(_) | Pending::Done(..)))
     }
 
     fn read_one(&mut self, wanted: &Wanted) -> Result<Option<Pending>> {
@@ -209,52 +208,68 @@ impl<R: Read> DecodeAhead<R> {
             Some(Item::Events(block)) => {
                 let columns = self.spare.pop().unwrap_or_default();
                 let want = wanted.columns;
-                Some(self.start(Job { block, want, columns })?)
+                self.employ();
+                let number = self.next_number;
+                self.next_number += 1;
+                self.shared.put(number, Job { block, want, columns });
+                Some(Pending::Block(number))
             }
             other => other.map(Pending::Item),
         })
     }
 
-    /// Gives a block to the next worker, or decodes it here when there are none.
-    fn start(&mut self, job: Job) -> Result<Pending> {
-        if self.workers.len() < self.threads {
-            match Worker::new(self.ahead()) {
+    /// One more worker for each block that is read, until there are enough.
+    fn employ(&mut self) {
+        if self.workers.len() + 1 < self.threads {
+            match work_on(Arc::clone(&self.shared)) {
                 Ok(worker) => self.workers.push(worker),
-                // Those that there are will do.
-                Err(_) => self.threads = self.workers.len(),
+                // Those that there are will do; alone, nobody reads ahead.
+                Err(_) if self.workers.is_empty() => self.threads = 0,
+                Err(_) => self.threads = self.workers.len() + 1,
             }
         }
-        let turn = self.next_worker % self.workers.len().max(1);
-        let Some(worker) = self.workers.get(turn) else {
+    }
+
+    /// The columns of a block; others are decoded while somebody is still at it.
+    fn fetch(&mut self, number: u64) -> Result<Done> {
+        loop {
+            let next = match self.shared.done_or_next(number) {
+                Next::Done(done) => return Ok(done),
+                Next::Job(next, job) => (next, job),
+                Next::Nobody => return Err(self.failed()),
+            };
             let decoder = match &mut self.own {
                 Some(decoder) => decoder,
                 none => none.insert(BlockDecoder::new()?),
             };
-            return Ok(Pending::Done(job.run(decoder)));
-        };
-        if !worker.give(job) {
-            return Err(self.failed(turn));
+            let done = next.1.run(decoder);
+            if next.0 == number {
+                return Ok(done);
+            }
+            self.shared.board().done.insert(next.0, done);
         }
-        self.next_worker = (turn + 1) % self.threads.max(1);
-        Ok(Pending::Block(turn))
-    }
-
-    fn fetch(&mut self, worker: usize) -> Result<Done> {
-        let done = self.workers.get(worker).and_then(Worker::fetch);
-        done.ok_or_else(|| self.failed(worker))
     }
 
     /// A worker ends early only by a panic, which goes on here as if its block had been decoded here.
-    fn failed(&mut self, worker: usize) -> FormatError {
+    fn failed(&mut self) -> FormatError {
         self.end = End::Reached;
-        let thread = self
-            .workers
-            .get_mut(worker)
-            .and_then(|worker| worker.thread.take());
-        if let Some(Err(panic)) = thread.map(JoinHandle::join) {
-            panic::resume_unwind(panic);
+        self.shared.close();
+        for worker in self.workers.drain(..) {
+            if let Err(panic) = worker.join() {
+                panic::resume_unwind(panic);
+            }
         }
         FormatError::Io(io::Error::other("a thread that decodes blocks has ended"))
+    }
+}
+
+impl<R: Read> Drop for DecodeAhead<R> {
+    fn drop(&mut self) {
+        self.shared.close();
+        for worker in self.workers.drain(..) {
+            // Its panic, if any, was printed; nobody waits for its block.
+            let _ = worker.join();
+        }
     }
 }
 
@@ -269,59 +284,108 @@ impl Job {
     }
 }
 
-/// A thread that decodes blocks in the order in which it gets them.
-struct Worker {
-    jobs: Option<SyncSender<Job>>,
-    done: Option<Receiver<Done>>,
-    thread: Option<JoinHandle<()>>,
+/// What the threads share. Nobody decodes with the lock.
+#[derive(Default)]
+struct Shared {
+    board: Mutex<Board>,
+    /// There is something to do, or nothing more ever.
+    todo: Condvar,
+    /// A worker did something, or ended.
+    done: Condvar,
 }
 
-impl Worker {
-    /// At most `room` blocks will be with it at once, so nobody ever waits for room.
-    fn new(room: usize) -> Result<Self> {
-        let mut decoder = BlockDecoder::new()?;
-        let (jobs, todo) = sync_channel::<Job>(room);
-        let (finished, done) = sync_channel(room);
-        let work = move || {
-            while let Ok(job) = todo.recv() {
-                // Nobody wants it any more.
-                if finished.send(job.run(&mut decoder)).is_err() {
-                    break;
-                }
+#[derive(Default)]
+struct Board {
+    todo: VecDeque<(u64, Job)>,
+    /// By the number of the job.
+    done: BTreeMap<u64, Done>,
+    /// Nobody wants anything any more.
+    is_closed: bool,
+    /// A worker has panicked.
+    has_failed: bool,
+}
+
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and a box would be new memory for each block"
+)]
+enum Next {
+    Done(Done),
+    Job(u64, Job),
+    Nobody,
+}
+
+impl Shared {
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, number: u64, job: Job) {
+        self.board().todo.push_back((number, job));
+        self.todo.notify_one();
+    }
+
+    /// The first job, for a worker; `None` at the end.
+    fn take(&self) -> Option<(u64, Job)> {
+        let mut board = self.board();
+        loop {
+            if board.is_closed {
+                return None;
             }
-        };
-        let thread = thread::Builder::new().name("pf-decode".into()).spawn(work)?;
-        Ok(Self {
-            jobs: Some(jobs),
-            done: Some(done),
-            thread: Some(thread),
-        })
-    }
-
-    /// False when the thread has ended.
-    fn give(&self, job: Job) -> bool {
-        self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok())
-    }
-
-    /// `None` when the thread has ended.
-    fn fetch(&self) -> Option<Done> {
-        self.done.as_ref()?.recv().ok()
-    }
-
-    /// `None` when nothing is ready.
-    fn try_fetch(&self) -> Option<Done> {
-        self.done.as_ref()?.try_recv().ok()
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // Without either the thread ends.
-        self.jobs = None;
-        self.done = None;
-        if let Some(thread) = self.thread.take() {
-            // Its panic, if any, was printed; nobody waits for its block.
-            let _ = thread.join();
+            if let Some(job) = board.todo.pop_front() {
+                return Some(job);
+            }
+            board = self.todo.wait(board).unwrap_or_else(PoisonError::into_inner);
         }
     }
+
+    /// What has been decoded, or what else there is to do meanwhile.
+    fn done_or_next(&self, number: u64) -> Next {
+        let mut board = self.board();
+        loop {
+            if let Some(done) = board.done.remove(&number) {
+                return Next::Done(done);
+            }
+            if let Some((number, job)) = board.todo.pop_front() {
+                return Next::Job(number, job);
+            }
+            if board.has_failed {
+                return Next::Nobody;
+            }
+            board = self.done.wait(board).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn close(&self) {
+        let mut board = self.board();
+        board.is_closed = true;
+        board.todo.clear();
+        self.todo.notify_all();
+    }
+}
+
+/// Says that a worker ended before its time.
+struct Watch(Arc<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.board().has_failed = true;
+            self.0.done.notify_all();
+        }
+    }
+}
+
+/// A thread that decodes blocks until the board is closed.
+fn work_on(shared: Arc<Shared>) -> Result<JoinHandle<()>> {
+    let mut decoder = BlockDecoder::new()?;
+    let work = move || {
+        let watch = Watch(shared);
+        while let Some((number, job)) = watch.0.take() {
+            let done = job.run(&mut decoder);
+            watch.0.board().done.insert(number, done);
+            watch.0.done.notify_one();
+        }
+    };
+    Ok(thread::Builder::new().name("pf-decode".into()).spawn(work)?)
 }

@@ -1,10 +1,9 @@
 //! `heatmap`: the query that fills grids. What is worth showing, and how, is in `show`.
 
-use crate::class::ClassBits;
 use crate::error::AnalyzeError;
 use crate::findings::{Burst, burst_of};
-use crate::frame::{u8s, u32s, u64s};
-use crate::heat::grid::Cell;
+use crate::frame::{u32s, u64s};
+use crate::gather::{self, Faults, Gatherer, Piece};
 use crate::heat::latency;
 use crate::heat::places::{Key, Places};
 use crate::query::classes::{self, faults};
@@ -32,6 +31,49 @@ pub enum Axis {
     Latency,
 }
 
+/// What processes are called by.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    times: &'a [u64],
+    addresses: &'a [u64],
+    tids: &'a [u32],
+    comms: &'a [u32],
+}
+
+impl<'a> Names<'a> {
+    /// Of a frame.
+    ///
+    /// # Errors
+    /// When the query did not declare the columns of [`Heat`].
+    pub fn of(frame: &'a DataFrame) -> Result<Self, AnalyzeError> {
+        Ok(Self {
+            times: u64s(frame, Column::TsNs)?,
+            addresses: u64s(frame, Column::Address)?,
+            tids: u32s(frame, Column::Tid)?,
+            comms: u32s(frame, Column::CommId)?,
+        })
+    }
+
+    /// The last time of each thread and name, and whether it is the main thread: rows of both are in the order of time.
+    fn each(&self, piece: &Piece<'_>, range: (u64, u64), mut see: impl FnMut(u64, u32, bool)) {
+        let is_in = |row: &usize| {
+            let address = self.addresses.get(*row);
+            address.is_some_and(|address| (range.0..=range.1).contains(address))
+        };
+        for of_place in piece.runs {
+            for run in runs(part(self.tids, of_place), part(self.comms, of_place)) {
+                let rows = of_place.start + run.start..of_place.start + run.end;
+                if let Some(last) = rows.rev().find(is_in)
+                    && let (Some(&ts_ns), Some(&tid), Some(&comm_id)) =
+                        (self.times.get(last), self.tids.get(last), self.comms.get(last))
+                {
+                    see(ts_ns, comm_id, tid == piece.pid);
+                }
+            }
+        }
+    }
+}
+
 /// Collects one grid of addresses per process, one grid of offsets per file, or one of latencies.
 #[derive(Debug)]
 pub struct Heat {
@@ -40,8 +82,9 @@ pub struct Heat {
     /// Whether mostly empty axes are cut where the result is a picture.
     pub(super) zoom: bool,
     /// By object and process; stale when `generation` is not that of the places.
-    slots: PlHashMap<(u32, u32), (usize, bool)>,
+    slots: PlHashMap<(u32, u32, bool), usize>,
     generation: u64,
+    gatherer: Gatherer,
 }
 
 impl Heat {
@@ -52,6 +95,7 @@ impl Heat {
             zoom: true,
             slots: PlHashMap::default(),
             generation: 0,
+            gatherer: Gatherer::default(),
         }
     }
 
@@ -85,90 +129,87 @@ impl Heat {
         Self { zoom: false, ..self }
     }
 
-    /// The place of an object in a process, and whether it is a file.
-    fn slot(&mut self, object: u32, pid: u32, by_file: bool, session: &Session) -> (usize, bool) {
+    /// The slot of a place.
+    fn slot(&mut self, piece: &Piece<'_>, session: &Session) -> usize {
         if self.generation != self.places.generation() {
             self.slots.clear();
             self.generation = self.places.generation();
         }
-        if let Some(&slot) = self.slots.get(&(object, pid)) {
+        let of = (piece.object, piece.pid, piece.by_object);
+        if let Some(&slot) = self.slots.get(&of) {
             return slot;
         }
-        let is_file = by_file && session.dicts.is_file_backed(object);
-        let key = if is_file {
-            Key::File(session.dicts.label(object).into_owned())
+        let key = if piece.by_object {
+            Key::File(session.dicts.label(piece.object).into_owned())
         } else {
-            Key::Process(pid)
+            Key::Process(piece.pid)
         };
-        let slot = (self.places.slot(key), is_file);
+        let slot = self.places.slot(key);
         if self.generation == self.places.generation() {
-            self.slots.insert((object, pid), slot);
+            self.slots.insert(of, slot);
         }
         slot
     }
 
     fn add_latencies(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let slot = self.places.slot(Key::Latency);
-        let start_ns = session.start_ns();
+        let latencies_ns = u64s(frame, Column::LatencyNs)?;
         let times = u64s(frame, Column::TsNs)?.iter();
-        let faults = times.zip(faults(frame, session)?).map(|(&ts_ns, fault)| {
-            let cell = Cell::of(fault.latency_ns, fault.weight);
-            let step = latency::step_of(fault.latency_ns);
-            (ts_ns.saturating_sub(start_ns), step, cell)
-        });
-        self.places.add_all(slot, faults);
+        let since_start_ns: Vec<u64> = times.map(|&ts_ns| session.since_start_ns(ts_ns)).collect();
+        let steps: Vec<u64> = latencies_ns.iter().map(|&ns| latency::step_of(ns)).collect();
+        let weighted = faults(frame, session)?
+            .map(|fault| (fault.weight, fault.latency_ns.saturating_mul(fault.weight)));
+        let (weights, waits_ns): (Vec<u64>, Vec<u64>) = weighted.unzip();
+        let all = Faults {
+            since_start_ns: &since_start_ns,
+            pages: &steps,
+            latencies_ns,
+            weights: &weights,
+            waits_ns: &waits_ns,
+        };
+        self.places.add_all(slot, &all);
         Ok(())
     }
 
     fn add_places(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let mut gatherer = std::mem::take(&mut self.gatherer);
+        let names = Names::of(frame)?;
         let by_file = self.axis == Axis::File;
+        let done = gatherer.each(frame, session, by_file, |piece| self.add(&piece, &names, session));
+        self.gatherer = gatherer;
+        done
+    }
+
+    /// Adds faults of a file by its pages, and others by those of their process.
+    pub fn add(&mut self, piece: &Piece<'_>, names: &Names<'_>, session: &Session) {
+        let slot = self.slot(piece, session);
         let range = match self.axis {
-            Axis::Address(range) => range,
-            Axis::File | Axis::Latency => None,
+            Axis::Address(Some(range)) => range,
+            _ => (0, u64::MAX),
         };
-        let (low, high) = range.unwrap_or((0, u64::MAX));
-        let times = u64s(frame, Column::TsNs)?;
-        let addresses = u64s(frame, Column::Address)?;
-        let object_pages = u64s(frame, Column::ObjectPage)?;
-        let (pids, tids) = (u32s(frame, Column::Pid)?, u32s(frame, Column::Tid)?);
-        let objects = u32s(frame, Column::ObjectId)?;
-        let comms = u32s(frame, Column::CommId)?;
-        let latencies_ns = u64s(frame, Column::LatencyNs)?;
-        let bits = u8s(frame, Column::ClassBits)?;
-        let to_page = session.to_page();
-        let sampling = session.sampling();
-        let start_ns = session.start_ns();
-        for run in runs(objects, pids) {
-            let (Some(&object), Some(&pid)) = (objects.get(run.start), pids.get(run.start)) else {
-                continue;
-            };
-            let (slot, is_file) = self.slot(object, pid, by_file, session);
-            let cells = part(latencies_ns, &run).iter().zip(part(bits, &run));
-            let cells = cells
-                .map(|(&latency_ns, &bits)| Cell::of(latency_ns, sampling.weight(ClassBits(bits).class())));
-            let times = part(times, &run)
-                .iter()
-                .map(|&ts_ns| ts_ns.saturating_sub(start_ns));
-            if is_file {
-                let pages = part(object_pages, &run).iter().copied();
-                let faults = times.zip(pages).zip(cells);
-                self.places
-                    .add_all(slot, faults.map(|((since, page), cell)| (since, page, cell)));
-                continue;
-            }
-            let addresses = part(addresses, &run);
-            let threads = part(tids, &run).iter().zip(part(comms, &run));
-            for ((since, (&tid, &comm_id)), address) in times.clone().zip(threads).zip(addresses) {
-                if (low..=high).contains(address) {
-                    self.places.name(slot, since, comm_id, pid == tid);
-                }
-            }
-            let faults = times.zip(addresses).zip(cells);
-            let faults = faults.filter(|((_, address), _)| (low..=high).contains(*address));
-            let faults = faults.map(|((since, &address), cell)| (since, to_page(address), cell));
-            self.places.add_all(slot, faults);
+        if !piece.by_object {
+            names.each(piece, range, |last_ts_ns, comm_id, is_main| {
+                let since_start_ns = session.since_start_ns(last_ts_ns);
+                self.places.name(slot, since_start_ns, comm_id, is_main);
+            });
         }
-        Ok(())
+        if range == (0, u64::MAX) {
+            self.places.add_all(slot, &piece.faults);
+            return;
+        }
+        // In parts, of which all or none are in the range.
+        let addresses = piece.runs.iter().flat_map(|run| part(names.addresses, run));
+        let is_in: Vec<bool> = addresses
+            .map(|address| (range.0..=range.1).contains(address))
+            .collect();
+        let mut start = 0;
+        for rows in is_in.chunk_by(|a, b| a == b) {
+            let end = start + rows.len();
+            if rows.first() == Some(&true) {
+                self.places.add_all(slot, &piece.faults.part(start..end));
+            }
+            start = end;
+        }
     }
 
     /// The shortest time with most of the wait; to be asked when it has settled.
@@ -176,6 +217,11 @@ impl Heat {
     pub fn burst(&self, session: &Session) -> Option<Burst> {
         let (bins, bin_ns) = self.places.wait_by_time(session.duration_ns(), BURST_BINS);
         burst_of(&bins, bin_ns)
+    }
+
+    /// To be called after each block that was added by [`Heat::add`].
+    pub fn fit(&mut self) {
+        self.places.fit();
     }
 
     /// To be called once, after the last block.
@@ -186,19 +232,10 @@ impl Heat {
 
 impl Query for Heat {
     fn columns(&self) -> Vec<Column> {
-        let mut columns = classes::COLUMNS.to_vec();
-        columns.push(Column::TsNs);
-        if self.axis != Axis::Latency {
-            columns.extend([
-                Column::Address,
-                Column::Pid,
-                Column::Tid,
-                Column::CommId,
-                Column::ObjectId,
-                Column::ObjectPage,
-            ]);
+        if self.axis == Axis::Latency {
+            return [&classes::COLUMNS[..], &[Column::TsNs]].concat();
         }
-        columns
+        [&gather::COLUMNS[..], &[Column::Tid, Column::CommId]].concat()
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
@@ -206,7 +243,7 @@ impl Query for Heat {
             Axis::Latency => self.add_latencies(frame, session)?,
             Axis::Address(_) | Axis::File => self.add_places(frame, session)?,
         }
-        self.places.fit();
+        self.fit();
         Ok(())
     }
 }

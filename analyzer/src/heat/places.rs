@@ -2,6 +2,7 @@
 //! too many places the lighter half is forgotten but for its sum; when there are too many cells the finest grids get
 //! coarser. It does not know how anything is shown.
 
+use crate::gather::Faults;
 use crate::heat::grid::{Cell, GAP_PAGES, Grid};
 use crate::heat::window::Windows;
 use polars::prelude::PlHashMap;
@@ -51,9 +52,11 @@ impl Place {
     }
 
     fn empty_window(&mut self) {
-        for (since_start_ns, page, faults) in self.windows.take() {
-            self.put(since_start_ns, page, faults);
-        }
+        let (grid, total) = (&mut self.grid, &mut self.total);
+        self.windows.take(|since_start_ns, page, faults| {
+            grid.add(since_start_ns, page, faults);
+            total.merge(faults);
+        });
     }
 }
 
@@ -128,26 +131,23 @@ impl Places {
         slot
     }
 
-    /// Adds faults of one place: when, since the start, on which page, and what.
-    pub fn add_all(&mut self, slot: usize, faults: impl Iterator<Item = (u64, u64, Cell)>) {
-        let mut faults = faults;
-        loop {
-            let Some(place) = self.places.get_mut(slot) else {
+    /// Adds faults of one place.
+    pub fn add_all(&mut self, slot: usize, faults: &Faults<'_>) {
+        let mut rest = *faults;
+        while let Some(place) = self.places.get_mut(slot) {
+            let added = place.windows.add_first(&rest);
+            let outside = rest.part(added..rest.len());
+            let Some(first) = outside.first() else {
                 return;
             };
-            let windows = &mut place.windows;
-            let outside =
-                faults.find(|&(since_start_ns, page, fault)| !windows.add(since_start_ns, page, fault));
-            match outside {
-                Some((since_start_ns, page, fault)) => self.add_outside(slot, since_start_ns, page, fault),
-                None => return,
-            }
+            self.add_outside(slot, first);
+            rest = outside.part(1..outside.len());
         }
     }
 
     /// The window moves to a fault once the grid has room for it.
     #[cold]
-    fn add_outside(&mut self, slot: usize, since_start_ns: u64, page: u64, fault: Cell) {
+    fn add_outside(&mut self, slot: usize, (since_start_ns, page, fault): (u64, u64, Cell)) {
         let Some(place) = self.places.get_mut(slot) else {
             return;
         };
@@ -164,9 +164,12 @@ impl Places {
                 return;
             }
             self.windows += usize::from(is_new);
-            let before = window.take();
+            let (grid, total) = (&mut place.grid, &mut place.total);
+            window.take(|since_start_ns, page, faults| {
+                grid.add(since_start_ns, page, faults);
+                total.merge(faults);
+            });
             window.move_to(bins, since_start_ns);
-            before.for_each(|(since_start_ns, page, faults)| place.put(since_start_ns, page, faults));
         }
     }
 
@@ -252,17 +255,27 @@ impl Places {
 mod tests {
     use super::*;
 
+    fn fault<'a>(since_start_ns: &'a [u64], pages: &'a [u64], latencies_ns: &'a [u64]) -> Faults<'a> {
+        Faults {
+            since_start_ns,
+            pages,
+            latencies_ns,
+            weights: &[1],
+            waits_ns: latencies_ns,
+        }
+    }
+
     #[test]
     fn a_hot_file_that_comes_late_is_kept_and_no_fault_is_lost() {
         let mut places = Places::new(1 << 14, true);
         for file in 0..5_000u64 {
             for page in 0..4 {
                 let slot = places.slot(Key::File(format!("/cold/{file}")));
-                places.add_all(slot, [(file * 1_000, page, Cell::of(10, 1))].into_iter());
+                places.add_all(slot, &fault(&[file * 1_000], &[page], &[10]));
             }
             if file > 3_000 {
                 let slot = places.slot(Key::File("/hot".into()));
-                places.add_all(slot, [(file * 1_000, file, Cell::of(1_000, 1))].into_iter());
+                places.add_all(slot, &fault(&[file * 1_000], &[file], &[1_000]));
             }
             places.fit();
         }

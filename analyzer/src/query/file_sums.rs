@@ -1,23 +1,16 @@
 //! What the report says of files and kinds of memory: [`crate::query::files`] has more columns, and takes longer.
 
-use crate::breakdown;
-use crate::class::{self, Class, ClassBits};
-use crate::error::AnalyzeError;
+use crate::class::{self, Class};
 use crate::findings::FileFacts;
-use crate::frame::{u32s, u64s};
+use crate::gather::Piece;
 use crate::histogram::extent_of;
 use crate::pages::PageSet;
-use crate::query::classes::{self, FAILED, Rows};
-
+use crate::query::classes::FAILED;
 use crate::query::files::{HEADS, pages_head};
 use crate::query::objects::Objects;
-use crate::runs::{part, runs};
-use crate::scan::Query;
-use crate::schema::Column;
+use crate::sampling::Sampling;
 use crate::session::Session;
 use crate::table::{Table, Value};
-use polars::prelude::DataFrame;
-use std::ops::Range;
 
 #[derive(Clone, Debug, Default)]
 struct Sums {
@@ -29,26 +22,22 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, rows: &Rows<'_>, run: Range<usize>) {
-        let (latencies_ns, bits) = (part(rows.latencies_ns, &run), part(rows.bits, &run));
-        let mut sums = Self {
-            counts: class::counts(bits),
-            ..Self::default()
-        };
-        if rows.is_sampled() {
-            for (&latency_ns, &bits) in latencies_ns.iter().zip(bits) {
-                let weight = rows.weight(ClassBits(bits).class());
-                let wait_ns = u128::from(latency_ns).wrapping_mul(u128::from(weight));
-                sums.wait_ns = sums.wait_ns.saturating_add(wait_ns);
-                sums.max_ns = sums.max_ns.max(latency_ns);
-            }
-            for (count, class) in sums.counts.iter_mut().zip(Class::ALL) {
-                *count = count.saturating_mul(rows.weight(class));
-            }
-        } else {
-            (_, sums.max_ns, sums.wait_ns) = extent_of(latencies_ns);
+    /// Sums of a piece.
+    fn of(piece: &Piece<'_>, sampling: Sampling) -> Self {
+        let waits = extent_of(piece.faults.waits_ns);
+        let mut counts = class::counts(piece.bits);
+        for (count, class) in counts.iter_mut().zip(Class::ALL) {
+            *count = count.saturating_mul(sampling.weight(class));
         }
-        self.merge(&sums);
+        Self {
+            counts,
+            wait_ns: waits.sum(),
+            max_ns: match sampling.is_sampled() {
+                true => extent_of(piece.faults.latencies_ns).max,
+                false => waits.max,
+            },
+            pages: 0,
+        }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -90,44 +79,20 @@ pub struct FileSums {
     objects: Objects<Counted>,
 }
 
-impl Query for FileSums {
-    fn columns(&self) -> Vec<Column> {
-        let own = [Column::Pid, Column::Address, Column::ObjectId, Column::ObjectPage];
-        [&own[..], &classes::COLUMNS, &breakdown::COLUMNS].concat()
-    }
-
-    fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let pids = u32s(frame, Column::Pid)?;
-        let ids = u32s(frame, Column::ObjectId)?;
-        let addresses = u64s(frame, Column::Address)?;
-        let pages = u64s(frame, Column::ObjectPage)?;
-        let rows = Rows::of(frame, session)?;
-        let to_page = session.to_page();
-        for run in runs(pids, ids) {
-            let (Some(&pid), Some(&id)) = (pids.get(run.start), ids.get(run.start)) else {
-                continue;
-            };
-            let slot = self.objects.slot(id, session);
-            let Some(object) = self.objects.get_mut(slot) else {
-                continue;
-            };
-            let (is_file, counted) = (object.is_file, &mut object.counted);
-            counted.sums.add(&rows, run.clone());
-            // Nameless pages of two processes are different pages.
-            if is_file {
-                part(pages, &run)
-                    .iter()
-                    .for_each(|&page| counted.pages.insert(0, page));
-            } else {
-                let pages = part(addresses, &run).iter().map(|&address| to_page(address));
-                pages.for_each(|page| counted.pages.insert(pid, page));
-            }
-        }
-        Ok(())
-    }
-}
-
 impl FileSums {
+    /// Adds faults of a file by its pages, and others by those of their process.
+    pub fn add(&mut self, piece: &Piece<'_>, session: &Session) {
+        let slot = self.objects.slot(piece.object, session);
+        let Some(object) = self.objects.get_mut(slot) else {
+            return;
+        };
+        // Nameless pages of two processes are different pages.
+        let space = if piece.by_object { 0 } else { piece.pid };
+        let counted = &mut object.counted;
+        counted.sums.merge(&Sums::of(piece, session.sampling()));
+        counted.pages.insert_all(space, piece.faults.pages);
+    }
+
     fn by_label(&self, session: &Session) -> Vec<(String, Sums)> {
         let add = |sums: &mut Sums, counted: &Counted| {
             sums.merge(&counted.sums);

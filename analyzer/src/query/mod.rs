@@ -23,3 +23,4 @@ pub mod threads;
 pub mod timeline_bars;
 pub mod timeline_tables;
 pub mod timeline_words;
+pub mod where_waited;
