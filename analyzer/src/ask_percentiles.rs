@@ -74,10 +74,11 @@ pub fn look_at_latencies(
         let quality = precision(session.sampling()).to_owned();
         (percentiles.table(&session), quality)
     };
-    let mut remarks = percentiles.remarks();
-    if gives_buckets(request, options) {
-        remarks = left_out(options).into_iter().collect();
-    }
+    let remarks = if gives_buckets(request, options) {
+        left_out(options).into_iter().collect()
+    } else {
+        percentiles.remarks()
+    };
     Ok(Latencies {
         table,
         shape: percentiles.shape().cloned(),

@@ -6,13 +6,6 @@ use multiversion::multiversion;
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 #[must_use]
 pub fn count(bytes: &[u8], mask: u8, value: u8) -> u64 {
-    count_inline(bytes, mask, value)
-}
-
-/// As [`count`], in the instructions of whoever calls it.
-#[inline(always)]
-#[must_use]
-pub fn count_inline(bytes: &[u8], mask: u8, value: u8) -> u64 {
     let mut count = 0;
     // A byte counts to 255.
     for chunk in bytes.chunks(255) {

@@ -152,54 +152,26 @@ fn count_all(values: &[u64], base: usize, times: u64, counts: &mut [u64]) {
     }
 }
 
-/// Smallest, largest and sum of fewer than 2^32 values. Their halves are summed apart, in words that cannot overflow.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Extent {
-    /// The smallest.
-    pub min: u64,
-    /// The largest.
-    pub max: u64,
-    low: u64,
-    high: u64,
-}
-
-impl Default for Extent {
-    fn default() -> Self {
-        Self {
-            min: u64::MAX,
-            max: 0,
-            low: 0,
-            high: 0,
-        }
-    }
-}
-
-impl Extent {
-    /// Adds a value; the compiler makes vectors of a loop over this.
-    #[inline(always)]
-    pub fn add(&mut self, value: u64) {
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
-        self.low = self.low.wrapping_add(value & u64::from(u32::MAX));
-        self.high = self.high.wrapping_add(value >> 32);
-    }
-
-    /// All values together.
-    #[must_use]
-    pub fn sum(&self) -> u128 {
-        (u128::from(self.high) << 32) + u128::from(self.low)
-    }
-}
-
-/// Of all values.
+/// Smallest, largest and sum; the halves of the values are summed apart, in words that cannot overflow.
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+bmi1+bmi2+lzcnt+popcnt",
     "x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"
 ))]
-pub(crate) fn extent_of(values: &[u64]) -> Extent {
-    let mut extent = Extent::default();
-    values.iter().for_each(|&value| extent.add(value));
-    extent
+pub(crate) fn extent_of(values: &[u64]) -> (u64, u64, u128) {
+    let (mut min, mut max) = (u64::MAX, 0);
+    let mut sum = 0u128;
+    // Shorter than 2^32 values.
+    for chunk in values.chunks(1 << 16) {
+        let (mut low, mut high) = (0u64, 0u64);
+        for &value in chunk {
+            min = min.min(value);
+            max = max.max(value);
+            low = low.wrapping_add(value & u64::from(u32::MAX));
+            high = high.wrapping_add(value >> 32);
+        }
+        sum = sum.saturating_add((u128::from(high) << 32) + u128::from(low));
+    }
+    (min, max, sum)
 }
 
 impl Histogram {
@@ -231,8 +203,7 @@ impl Histogram {
         if times == 0 || values.is_empty() {
             return;
         }
-        let extent = extent_of(values);
-        let (min, max, sum) = (extent.min, extent.max, extent.sum());
+        let (min, max, sum) = extent_of(values);
         self.buckets.add_all(values, (min, max), times);
         self.min = if self.count == 0 { min } else { self.min.min(min) };
         self.max = self.max.max(max);

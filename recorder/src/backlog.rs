@@ -14,7 +14,7 @@ use pf_bpf::Record;
 use pf_formats::{Loss, LossReason};
 
 use crate::{
-    manners::Manners,
+    niceness::EncoderNiceness,
     sideband::{Sideband, What},
 };
 
@@ -51,8 +51,7 @@ pub struct Batch {
 struct Waiting {
     records: AtomicU64,
     sideband_bytes: AtomicU64,
-    /// Those of the encoder's thread.
-    manners: Manners,
+    encoder: EncoderNiceness,
 }
 
 /// The drain's end.
@@ -163,7 +162,7 @@ impl Backlog {
         let size = self.pending.size();
         // Before the encoder can take it off again.
         self.waiting.add(size);
-        self.waiting.manners.see(self.waiting.records.load(Relaxed));
+        self.waiting.encoder.adjust(self.waiting.records.load(Relaxed));
         match self.queue.try_send((std::mem::take(&mut self.pending), size)) {
             Ok(()) => {
                 self.since_ns = now_ns;
@@ -242,7 +241,7 @@ impl Backlog {
 impl Batches {
     /// Says that the calling thread is the one that works through them.
     pub fn adopt(&self) {
-        self.waiting.manners.adopt();
+        self.waiting.encoder.adopt();
     }
 
     /// The next batch. The one before no longer counts.
@@ -250,7 +249,7 @@ impl Batches {
         self.waiting.sub(std::mem::take(&mut self.held));
         let (batch, size) = self.queue.recv_timeout(timeout)?;
         self.held = size;
-        self.waiting.manners.see(self.waiting.records.load(Relaxed));
+        self.waiting.encoder.adjust(self.waiting.records.load(Relaxed));
         Ok(batch)
     }
 

@@ -13,7 +13,7 @@ mod identity;
 mod launch;
 mod ledger;
 mod live;
-mod manners;
+mod niceness;
 mod outlet;
 mod output;
 mod progress;

@@ -33,7 +33,9 @@ fn record(folder: &TempDir, command: &[&str]) -> Ended {
     }
     eprintln!("pfrec took {} MiB at most", most >> 10);
     assert!(most < MEMORY_KIB, "{most} KiB");
-    recorder.wait().ok()
+    let ended = recorder.wait().ok();
+    eprintln!("{}", ended.stderr);
+    ended
 }
 
 /// The threads of many_threads, each with what the kernel counted for it while it touched its pages.

@@ -4,7 +4,7 @@
 
 use crate::gather::Faults;
 use crate::heat::grid::{Cell, GAP_PAGES, Grid};
-use crate::heat::window::Windows;
+use crate::heat::window::{Located, Windows};
 use polars::prelude::PlHashMap;
 use std::cmp::Reverse;
 
@@ -70,6 +70,7 @@ pub struct Places {
     forgotten: Cell,
     generation: u64,
     windows: usize,
+    located: Located,
 }
 
 impl Places {
@@ -84,6 +85,7 @@ impl Places {
             forgotten: Cell::default(),
             generation: 0,
             windows: 0,
+            located: Located::default(),
         }
     }
 
@@ -135,7 +137,7 @@ impl Places {
     pub fn add_all(&mut self, slot: usize, faults: &Faults<'_>) {
         let mut rest = *faults;
         while let Some(place) = self.places.get_mut(slot) {
-            let added = place.windows.add_first(&rest);
+            let added = place.windows.add_first(&rest, &mut self.located);
             let outside = rest.part(added..rest.len());
             let Some(first) = outside.first() else {
                 return;

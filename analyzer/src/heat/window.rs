@@ -20,9 +20,9 @@ type Used = [u64; WORDS];
 /// Faults that are added at once where all are in one cell.
 const NEIGHBOURS: usize = 16;
 
-/// The cells of the faults of a piece: memory that is written before it is read, and kept.
+/// The cells of the faults of a piece: memory that is written before it is read. One serves all windows.
 #[derive(Clone, Debug)]
-struct Located([u32; PIECE]);
+pub struct Located([u32; PIECE]);
 
 impl Default for Located {
     fn default() -> Self {
@@ -251,17 +251,16 @@ const KEPT: usize = 8;
 pub struct Windows {
     windows: [Window; KEPT],
     current: usize,
-    located: Located,
 }
 
 impl Windows {
     /// Adds the first faults, up to one that is in none of the windows, and says how many.
-    pub fn add_first(&mut self, faults: &Faults<'_>) -> usize {
+    pub fn add_first(&mut self, faults: &Faults<'_>, located: &mut Located) -> usize {
         let mut added = 0;
         loop {
             let rest = faults.part(added..faults.len());
             let current = self.windows.get_mut(self.current);
-            let more = current.map_or(0, |window| window.add_first(&rest, &mut self.located));
+            let more = current.map_or(0, |window| window.add_first(&rest, located));
             added += more;
             if more == rest.len() {
                 return added;
@@ -270,7 +269,7 @@ impl Windows {
             let found = self
                 .windows
                 .iter_mut()
-                .position(|window| window.add_first(&next, &mut self.located) > 0);
+                .position(|window| window.add_first(&next, located) > 0);
             let Some(found) = found else {
                 return added;
             };

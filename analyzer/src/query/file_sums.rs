@@ -24,18 +24,21 @@ struct Sums {
 impl Sums {
     /// Sums of a piece.
     fn of(piece: &Piece<'_>, sampling: Sampling) -> Self {
-        let waits = extent_of(piece.faults.waits_ns);
+        let (_, longest_ns, wait_ns) = extent_of(piece.faults.waits_ns);
         let mut counts = class::counts(piece.bits);
         for (count, class) in counts.iter_mut().zip(Class::ALL) {
             *count = count.saturating_mul(sampling.weight(class));
         }
+        // A wait is the latency of all faults that one stands for.
+        let max_ns = if sampling.is_sampled() {
+            extent_of(piece.faults.latencies_ns).1
+        } else {
+            longest_ns
+        };
         Self {
             counts,
-            wait_ns: waits.sum(),
-            max_ns: match sampling.is_sampled() {
-                true => extent_of(piece.faults.latencies_ns).max,
-                false => waits.max,
-            },
+            wait_ns,
+            max_ns,
             pages: 0,
         }
     }

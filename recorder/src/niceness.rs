@@ -13,20 +13,20 @@ const POLITE: i32 = 19;
 /// The niceness of one thread, which it and others can change. On a busy machine a thread that has stepped back hardly
 /// runs, so that it is for others to call it forward.
 #[derive(Debug, Default)]
-pub struct Manners {
+pub struct EncoderNiceness {
     /// 0: nobody yet.
     thread: AtomicI32,
     polite: AtomicBool,
 }
 
-impl Manners {
+impl EncoderNiceness {
     /// Says that it is the calling thread's.
     pub fn adopt(&self) {
         self.thread.store(gettid().as_raw(), Relaxed);
     }
 
     /// Lets the thread step back or come forward, by how many records wait for it.
-    pub fn see(&self, waiting: u64) {
+    pub fn adjust(&self, waiting: u64) {
         let thread = self.thread.load(Relaxed);
         // Without root a thread that stepped back could not come forward again.
         let polite = waiting < IN_NO_HURRY && Uid::effective().is_root();
@@ -51,27 +51,27 @@ mod tests {
 
     #[test]
     fn a_thread_that_stepped_back_is_called_forward_by_another() {
-        let manners = Manners::default();
-        manners.see(0);
+        let encoder = EncoderNiceness::default();
+        encoder.adjust(0);
         std::thread::scope(|scope| {
             let (give, take) = std::sync::mpsc::channel();
             let (end, until) = std::sync::mpsc::channel::<()>();
-            let manners = &manners;
+            let encoder = &encoder;
             scope.spawn(move || {
-                manners.adopt();
+                encoder.adopt();
                 give.send(gettid().as_raw()).unwrap();
                 until.recv().unwrap_err();
             });
             let thread = take.recv().unwrap();
             let before = niceness(thread);
-            manners.see(0);
+            encoder.adjust(0);
             let expected = if Uid::effective().is_root() {
                 POLITE
             } else {
                 before
             };
             assert_eq!(niceness(thread), expected);
-            manners.see(IN_NO_HURRY);
+            encoder.adjust(IN_NO_HURRY);
             assert_eq!(
                 niceness(thread),
                 if Uid::effective().is_root() { 0 } else { before }
