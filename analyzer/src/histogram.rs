@@ -25,9 +25,6 @@ const SPARSE: usize = 128;
 /// From so many values on it pays to count them in an array of all buckets before they go into a sorted list.
 const MANY: usize = 64;
 
-/// Buckets over all of u64.
-const BUCKETS: usize = 59 << SUB_BITS;
-
 /// Counts of values, nanoseconds in practice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
@@ -86,9 +83,9 @@ impl Buckets {
                 values.iter().for_each(|&value| self.add(bucket_of(value), times));
             }
             Self::Sparse(_) => {
-                let mut counts = [0u64; BUCKETS];
-                count_all(values, 0, times, &mut counts);
-                for (bucket, &n) in counts.iter().enumerate().take(last + 1).skip(first) {
+                let mut counts = vec![0u64; last + 1 - first];
+                count_all(values, first, times, &mut counts);
+                for (bucket, &n) in (first..).zip(&counts) {
                     if n > 0 {
                         self.add(bucket, n);
                     }
@@ -432,7 +429,7 @@ mod tests {
 
     #[test]
     fn buckets_rise_without_a_gap() {
-        assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
+        assert_eq!(bucket_of(u64::MAX), (59 << SUB_BITS) - 1);
         assert_eq!(
             [0, 63, 64, 65, 127, 128, 130].map(bucket_of),
             [0, 63, 64, 65, 127, 128, 129]

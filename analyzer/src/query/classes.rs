@@ -24,21 +24,37 @@ pub const FAILED: Head = Head {
     title: "FAILED",
 };
 
-/// Rows that are sorted by class at once: 8 KiB of latencies.
-const CHUNK: usize = 1024;
+/// Rows that are sorted by class at once: 4 KiB of latencies.
+const CHUNK: usize = 512;
 
-/// The latencies of one class of at most [`CHUNK`] rows, and how many they are. Every value is written, and the place
-/// moves on behind those that count: there is no branch to be mispredicted.
-fn only(class: Class, latencies_ns: &[u64], bits: &[u8]) -> ([u64; CHUNK], usize) {
-    let mut values = [0; CHUNK];
-    let mut count = 0usize;
-    for (&latency_ns, &bits) in latencies_ns.iter().zip(bits) {
-        if let Some(value) = values.get_mut(count) {
-            *value = latency_ns;
-        }
-        count = count.wrapping_add(usize::from(ClassBits(bits).class() == class));
+/// At most [`CHUNK`] latencies of two classes apart: those of the first from the front on, those of the second from the back.
+/// Every value is written to both ends, which move on where it counts: there is no branch to be mispredicted.
+struct Apart([u64; CHUNK]);
+
+impl Default for Apart {
+    fn default() -> Self {
+        Self([0; CHUNK])
     }
-    (values, count)
+}
+
+impl Apart {
+    /// The latencies of `class`, and the others.
+    fn by<'a>(&'a mut self, class: Class, latencies_ns: &[u64], bits: &[u8]) -> (&'a [u64], &'a [u64]) {
+        let room = latencies_ns.len().min(CHUNK);
+        let values = self.0.get_mut(..room).unwrap_or_default();
+        let (mut front, mut back) = (0usize, room);
+        for (&latency_ns, &bits) in latencies_ns.iter().zip(bits) {
+            let is_first = usize::from(ClassBits(bits).class() == class);
+            for place in [front, back.wrapping_sub(1)] {
+                if let Some(value) = values.get_mut(place) {
+                    *value = latency_ns;
+                }
+            }
+            front = front.wrapping_add(is_first);
+            back = back.wrapping_sub(1 - is_first);
+        }
+        values.split_at_checked(front).unwrap_or_default()
+    }
 }
 
 /// What summaries look at of the rows of a block.
@@ -128,20 +144,32 @@ impl Classes {
         }
     }
 
-    /// Adds some rows of a block: faster than one by one.
-    pub fn add_rows(&mut self, rows: &Rows<'_>, range: Range<usize>) {
+    /// Adds some rows of a block, faster than one by one, and says how many of each class they are.
+    pub fn add_rows(&mut self, rows: &Rows<'_>, range: Range<usize>) -> [u64; 3] {
         let (latencies_ns, bits) = (part(rows.latencies_ns, &range), part(rows.bits, &range));
+        let mut apart = None;
+        let mut all = [0u64; 3];
         for (latencies_ns, bits) in latencies_ns.chunks(CHUNK).zip(bits.chunks(CHUNK)) {
             let counts = class::counts(bits);
-            let alone = Class::ALL.into_iter().zip(counts);
-            if let Some((class, _)) = alone.into_iter().find(|&(_, count)| count == bits.len() as u64) {
-                self.of_mut(class).add_all(latencies_ns, rows.weight(class));
-                continue;
-            }
-            for class in Class::ALL {
-                let (values, count) = only(class, latencies_ns, bits);
-                let values = values.get(..count).unwrap_or_default();
-                self.of_mut(class).add_all(values, rows.weight(class));
+            all.iter_mut()
+                .zip(counts)
+                .for_each(|(sum, count)| *sum = sum.saturating_add(count));
+            let counts = Class::ALL.into_iter().zip(counts);
+            let mut present = counts.filter(|&(_, count)| count > 0).map(|(class, _)| class);
+            match (present.next(), present.next(), present.next()) {
+                (Some(class), None, _) => self.of_mut(class).add_all(latencies_ns, rows.weight(class)),
+                (Some(first), Some(second), None) => {
+                    let apart = apart.get_or_insert_with(Apart::default);
+                    let (values, others) = apart.by(first, latencies_ns, bits);
+                    self.of_mut(first).add_all(values, rows.weight(first));
+                    self.of_mut(second).add_all(others, rows.weight(second));
+                }
+                _ => {
+                    for (&latency_ns, &bits) in latencies_ns.iter().zip(bits) {
+                        let class = ClassBits(bits).class();
+                        self.of_mut(class).add_times(latency_ns, rows.weight(class));
+                    }
+                }
             }
         }
         let parts = range.filter_map(|row| Some((row, rows.parts.row(row)?)));
@@ -149,6 +177,7 @@ impl Classes {
             let latency_ns = rows.latencies_ns.get(row).copied().unwrap_or(0);
             self.parts.add(class, latency_ns, &parts, rows.weight(class));
         }
+        all
     }
 
     /// Adds what `other` has.

@@ -1,7 +1,6 @@
 //! `threads`: who waited, and how long. Also the totals of the report, which are sums over threads.
 
 use crate::breakdown;
-use crate::class;
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
 use crate::query::classes::{self, Classes, Extras, Rows};
@@ -116,7 +115,8 @@ impl Query for Threads {
                 continue;
             };
             // A thread that took other names has its rows by name, and only those of one name in the order of time.
-            let names = runs(part(comms, &run), part(tids, &run));
+            let own = part(comms, &run);
+            let names = runs(own, own);
             let lasts = names.filter_map(|of_name| (run.start + of_name.end).checked_sub(1));
             let last = lasts
                 .filter_map(|row| Some((row, times.get(row)?)))
@@ -125,10 +125,9 @@ impl Query for Threads {
             let Some(thread) = self.threads.get_mut(slot) else {
                 continue;
             };
-            let [majors, minors, _] = class::counts(part(rows.bits, &run));
+            let [majors, minors, _] = thread.classes.add_rows(&rows, run);
             let counted = majors.saturating_add(minors);
             thread.rows_in_kernel_count = thread.rows_in_kernel_count.saturating_add(counted);
-            thread.classes.add_rows(&rows, run);
             if let Some((row, &ts_ns)) = last
                 && let Some(&comm_id) = comms.get(row)
                 && ts_ns >= thread.comm_ts_ns
