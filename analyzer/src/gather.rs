@@ -1,15 +1,16 @@
 //! The faults of a block by where they were: those of one file, or of one kind of memory of one process, are put side by
 //! side, however threads go to and fro between places, so that whoever counts by place has long loops over little memory.
 
+mod buffers;
+
 use crate::class::ClassBits;
 use crate::error::AnalyzeError;
 use crate::frame::{u8s, u32s, u64s};
 use crate::heat::grid::Cell;
-use crate::runs::{Groups, PIECE};
 use crate::sampling::Sampling;
 use crate::schema::Column;
 use crate::session::Session;
-use multiversion::multiversion;
+use buffers::{Buffer, Buffers, Rows, Stop, gather, mark_borders};
 use polars::prelude::DataFrame;
 use std::ops::Range;
 
@@ -24,9 +25,8 @@ pub const COLUMNS: [Column; 7] = [
     Column::ObjectPage,
 ];
 
-/// Rows that are copied at once, whether all of them are wanted or not: a few vectors. Runs of threads that go to and fro
-/// are seldom longer.
-const STEP: usize = 8;
+/// Faults that are shown together.
+pub const PIECE: usize = 512;
 
 /// Faults, a slice for each column, all of one length.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,134 +94,21 @@ pub struct Piece<'a> {
     pub faults: Faults<'a>,
     /// How they ended, for [`ClassBits`].
     pub bits: &'a [u8],
-    /// The rows that they were.
+    /// The rows that they were, in order.
     pub runs: &'a [Range<usize>],
-}
-
-/// The columns of a block that faults are made of.
-struct Rows<'a> {
-    times: &'a [u64],
-    latencies_ns: &'a [u64],
-    bits: &'a [u8],
-}
-
-/// Columns of faults that have been put together; only the first `len` rows of each count.
-#[derive(Debug)]
-struct Gathered {
-    len: usize,
-    since_start_ns: Vec<u64>,
-    pages: Vec<u64>,
-    latencies_ns: Vec<u64>,
-    bits: Vec<u8>,
-    ones: Vec<u64>,
-    /// Filled for samples only.
-    weights: Vec<u64>,
-    waits_ns: Vec<u64>,
-}
-
-impl Default for Gathered {
-    fn default() -> Self {
-        let room = PIECE + STEP;
-        Self {
-            len: 0,
-            since_start_ns: vec![0; room],
-            pages: vec![0; room],
-            latencies_ns: vec![0; room],
-            bits: vec![0; room],
-            ones: vec![1; room],
-            weights: Vec::new(),
-            waits_ns: Vec::new(),
-        }
-    }
-}
-
-impl Gathered {
-    /// Takes some runs of at most [`PIECE`] rows together in place of what there was.
-    fn take(&mut self, rows: &Rows<'_>, runs: &[Range<usize>], places: &[u64]) {
-        self.len = copy_runs(self, rows, runs, places);
-    }
-
-    /// The faults, and how they ended.
-    fn faults(&mut self, start_ns: u64, sampling: Sampling) -> (Faults<'_>, &[u8]) {
-        let times = self.since_start_ns.iter_mut().take(self.len);
-        times.for_each(|time_ns| *time_ns = time_ns.saturating_sub(start_ns));
-        let is_sampled = sampling.is_sampled();
-        if is_sampled {
-            let bits = self.bits.iter().take(self.len);
-            let weights = bits.map(|&bits| sampling.weight(ClassBits(bits).class()));
-            self.weights.clear();
-            self.weights.extend(weights);
-            let weighted = self.latencies_ns.iter().zip(&self.weights);
-            self.waits_ns.clear();
-            self.waits_ns
-                .extend(weighted.map(|(latency_ns, &weight)| latency_ns.saturating_mul(weight)));
-        }
-        let all = Faults {
-            since_start_ns: &self.since_start_ns,
-            pages: &self.pages,
-            latencies_ns: &self.latencies_ns,
-            weights: if is_sampled { &self.weights } else { &self.ones },
-            waits_ns: if is_sampled {
-                &self.waits_ns
-            } else {
-                &self.latencies_ns
-            },
-        };
-        (
-            all.part(0..self.len),
-            self.bits.get(..self.len).unwrap_or_default(),
-        )
-    }
-}
-
-/// Returns the number of rows.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn copy_runs(to: &mut Gathered, rows: &Rows<'_>, runs: &[Range<usize>], places: &[u64]) -> usize {
-    let mut len = 0usize;
-    for run in runs {
-        copy(rows.times, run, &mut to.since_start_ns, len);
-        copy(places, run, &mut to.pages, len);
-        copy(rows.latencies_ns, run, &mut to.latencies_ns, len);
-        copy(rows.bits, run, &mut to.bits, len);
-        len = len.saturating_add(run.len()).min(PIECE);
-    }
-    len
-}
-
-/// Copies a run to `at`, and maybe rows behind it, which the next run replaces.
-#[inline(always)]
-fn copy<T: Copy>(from: &[T], run: &Range<usize>, to: &mut [T], at: usize) {
-    let (from, to) = (from.get(run.start..), to.get_mut(at..));
-    let (Some(from), Some(to)) = (from, to) else {
-        return;
-    };
-    let mut done = 0;
-    while done < run.len() {
-        let (from, to) = (from.get(done..), to.get_mut(done..));
-        let (Some(from), Some(to)) = (from, to) else {
-            return;
-        };
-        match (from.first_chunk::<STEP>(), to.first_chunk_mut::<STEP>()) {
-            (Some(from), Some(to)) => *to = *from,
-            _ => {
-                let rest = from.iter().zip(to);
-                rest.for_each(|(from, to)| *to = *from);
-                return;
-            }
-        }
-        done += STEP;
-    }
 }
 
 /// Gathers the faults of one block after the other.
 #[derive(Debug, Default)]
 pub struct Gatherer {
-    groups: Groups,
-    gathered: Gathered,
+    buffers: Buffers,
+    borders: Vec<u8>,
+    weighed: Weighed,
 }
 
 impl Gatherer {
-    /// Shows all faults of a block, one place after the other. Files count by their pages where `by_object` says so.
+    /// Shows all faults of a block in pieces of one place, those of each place in their order. Files count by their pages where
+    /// `by_object` says so.
     ///
     /// # Errors
     /// When the query did not declare [`COLUMNS`].
@@ -233,93 +120,170 @@ impl Gatherer {
         mut see: impl FnMut(Piece<'_>),
     ) -> Result<(), AnalyzeError> {
         let rows = Rows {
+            start_ns: session.start_ns(),
             times: u64s(frame, Column::TsNs)?,
             latencies_ns: u64s(frame, Column::LatencyNs)?,
             bits: u8s(frame, Column::ClassBits)?,
+            pages: [
+                (u64s(frame, Column::Address)?, session.page_shift()),
+                (u64s(frame, Column::ObjectPage)?, 0),
+            ],
+            objects: u32s(frame, Column::ObjectId)?,
+            pids: u32s(frame, Column::Pid)?,
         };
-        let addresses = u64s(frame, Column::Address)?;
-        let object_pages = u64s(frame, Column::ObjectPage)?;
-        let to_page = session.to_page();
-        let (start_ns, sampling) = (session.start_ns(), session.sampling());
-        let gathered = &mut self.gathered;
-        for group in self
-            .groups
-            .of(u32s(frame, Column::ObjectId)?, u32s(frame, Column::Pid)?)
-        {
-            let (object, pid) = group.key;
-            let by_object = by_object && session.dicts.is_file_backed(object);
-            let mut later = group.runs.as_slice();
-            while !later.is_empty() {
-                let mut room = PIECE;
-                let mut fits = |run: &Range<usize>| {
-                    let rest = room.checked_sub(run.len());
-                    room = rest.unwrap_or(0);
-                    rest.is_some()
-                };
-                let count = later.iter().take_while(|run| fits(run)).count().max(1);
-                let runs;
-                (runs, later) = later.split_at_checked(count).unwrap_or((later, &[]));
-                if by_object {
-                    gathered.take(&rows, runs, object_pages);
-                } else {
-                    gathered.take(&rows, runs, addresses);
-                    let pages = gathered.pages.iter_mut().take(gathered.len);
-                    pages.for_each(|place| *place = to_page(*place));
+        let by_object = |object| by_object && session.dicts.is_file_backed(object);
+        self.each_of(&rows, session.sampling(), by_object, &mut see);
+        Ok(())
+    }
+
+    fn each_of(
+        &mut self,
+        rows: &Rows<'_>,
+        sampling: Sampling,
+        by_object: impl Fn(u32) -> bool,
+        see: &mut impl FnMut(Piece<'_>),
+    ) {
+        mark_borders(rows, &mut self.borders);
+        let (buffers, weighed) = (&mut self.buffers, &mut self.weighed);
+        let mut next = 0;
+        loop {
+            match gather(buffers, rows, &self.borders, &mut next) {
+                Stop::Full(slot) => weighed.show(buffers.get_mut(slot), sampling, see),
+                Stop::Unknown(key) => {
+                    let slot = buffers.slot_for(key);
+                    weighed.show(buffers.get_mut(slot), sampling, see);
+                    buffers.give(slot, key, by_object(key.0));
                 }
-                let (faults, bits) = gathered.faults(start_ns, sampling);
-                see(Piece {
-                    object,
-                    pid,
-                    by_object,
-                    faults,
-                    bits,
-                    runs,
-                });
+                Stop::End => break,
             }
         }
-        Ok(())
+        // Rows and names are those of this block.
+        for slot in buffers.give_up() {
+            weighed.show(buffers.get_mut(slot), sampling, see);
+        }
+    }
+}
+
+/// How many faults each row of a piece stands for.
+#[derive(Debug)]
+struct Weighed {
+    ones: [u64; PIECE],
+    /// Filled for samples only.
+    weights: Vec<u64>,
+    waits_ns: Vec<u64>,
+}
+
+impl Default for Weighed {
+    fn default() -> Self {
+        Self {
+            ones: [1; PIECE],
+            weights: Vec::new(),
+            waits_ns: Vec::new(),
+        }
+    }
+}
+
+impl Weighed {
+    /// Shows what was put together, if anything, and makes room.
+    fn show(&mut self, buffer: Option<&mut Buffer>, sampling: Sampling, see: &mut impl FnMut(Piece<'_>)) {
+        let Some(buffer) = buffer.filter(|buffer| buffer.len > 0) else {
+            return;
+        };
+        let bits = buffer.bits.get(..buffer.len).unwrap_or_default();
+        let is_sampled = sampling.is_sampled();
+        if is_sampled {
+            let weights = bits.iter().map(|&bits| sampling.weight(ClassBits(bits).class()));
+            self.weights.clear();
+            self.weights.extend(weights);
+            let weighted = buffer.latencies_ns.iter().zip(&self.weights);
+            self.waits_ns.clear();
+            self.waits_ns
+                .extend(weighted.map(|(latency_ns, &weight)| latency_ns.saturating_mul(weight)));
+        }
+        let all = Faults {
+            since_start_ns: &buffer.since_start_ns,
+            pages: &buffer.pages,
+            latencies_ns: &buffer.latencies_ns,
+            weights: if is_sampled { &self.weights } else { &self.ones },
+            waits_ns: if is_sampled {
+                &self.waits_ns
+            } else {
+                &buffer.latencies_ns
+            },
+        };
+        let (object, pid) = buffer.key;
+        see(Piece {
+            object,
+            pid,
+            by_object: buffer.by_object,
+            faults: all.part(0..buffer.len),
+            bits,
+            runs: &buffer.runs,
+        });
+        buffer.len = 0;
+        buffer.runs.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
-    fn every_row_of_the_runs_is_copied_in_order() {
-        let column: Vec<u64> = (0..1_000).collect();
-        let bits = vec![0u8; 1_000];
-        let rows = Rows {
-            times: &column,
-            latencies_ns: &column,
-            bits: &bits,
-        };
-        let mut gathered = Gathered::default();
-        // Short and long ones, and some at the very end of the column.
-        for runs in [
-            vec![0..1, 3..11, 20..29, 100..400],
-            vec![0..200, 200..PIECE],
-            vec![990..991, 993..1_000],
-            vec![998..999, 999..1_000],
-            vec![],
+    fn every_row_is_shown_once_and_those_of_a_place_in_order() {
+        let mut gatherer = Gatherer::default();
+        // More places than there is room for; then few again.
+        for (places, height) in [
+            (3_000, 9_000),
+            (3, 5_000),
+            (1, PIECE * 2 + 3),
+            (7, 9),
+            (1, 1),
+            (1, 0),
         ] {
-            let plain: Vec<u64> = runs.iter().cloned().flatten().map(|row| row as u64).collect();
-            gathered.take(&rows, &runs, &column);
-            let (faults, bits) = gathered.faults(5, Sampling::one_in(3));
-            let times: Vec<u64> = plain.iter().map(|time| time.saturating_sub(5)).collect();
-            assert_eq!(faults.since_start_ns, times);
-            assert_eq!((faults.pages, faults.latencies_ns), (&plain[..], &plain[..]));
-            assert_eq!(
-                (bits.len(), faults.weights),
-                (plain.len(), &vec![3; plain.len()][..])
+            let numbers: Vec<u64> = (0..height as u64).map(|row| row * 10).collect();
+            let bits = vec![0; height];
+            let column = |by: u32| -> Vec<u32> { (0..height as u32).map(|row| row / by % places).collect() };
+            let (objects, pids) = (column(3), column(7));
+            let rows = Rows {
+                start_ns: 40,
+                times: &numbers,
+                latencies_ns: &numbers,
+                bits: &bits,
+                pages: [(&numbers, 2), (&numbers, 0)],
+                objects: &objects,
+                pids: &pids,
+            };
+            let mut shown: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
+            gatherer.each_of(
+                &rows,
+                Sampling::one_in(3),
+                |object| object % 2 == 1,
+                &mut |piece| {
+                    let rows: Vec<usize> = piece.runs.iter().cloned().flatten().collect();
+                    assert!(rows.len() <= PIECE && piece.bits.len() == rows.len());
+                    let of = |made: &dyn Fn(u64) -> u64| -> Vec<u64> {
+                        rows.iter().map(|&row| made(row as u64 * 10)).collect()
+                    };
+                    let faults = piece.faults;
+                    let shift = if piece.by_object { 0 } else { 2 };
+                    assert_eq!(piece.by_object, piece.object % 2 == 1);
+                    assert_eq!(faults.since_start_ns, of(&|time| time.saturating_sub(40)));
+                    assert_eq!(faults.pages, of(&|place| place >> shift));
+                    assert_eq!(faults.latencies_ns, of(&|ns| ns));
+                    assert_eq!(
+                        (faults.weights, faults.waits_ns),
+                        (&of(&|_| 3)[..], &of(&|ns| ns * 3)[..])
+                    );
+                    shown.entry((piece.object, piece.pid)).or_default().extend(rows);
+                },
             );
-            assert!(
-                faults
-                    .waits_ns
-                    .iter()
-                    .zip(&plain)
-                    .all(|(wait, latency)| *wait == latency * 3)
-            );
+            let mut plain: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
+            for (row, key) in objects.into_iter().zip(pids).enumerate() {
+                plain.entry(key).or_default().push(row);
+            }
+            assert_eq!(shown, plain);
         }
     }
 }

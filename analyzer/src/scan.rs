@@ -124,7 +124,7 @@ fn see(item: Item, filter: &Filter, queries: &mut [&mut dyn Query], session: &mu
         Item::Damage(damage) => session.see_damage(damage),
         Item::Skipped(info) => {
             session.announce_block(&info);
-            session.see_skipped(&info);
+            session.see_block(&info);
         }
         // They come decoded.
         Item::Events(_) => {}

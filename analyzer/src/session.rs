@@ -2,7 +2,7 @@
 //! It is filled while the trace streams by; queries read it, and never the other way round.
 
 use crate::breakdown;
-use crate::class::{self, Class};
+use crate::class::Class;
 use crate::dicts::Dicts;
 use crate::losses::Losses;
 use crate::sampling::Sampling;
@@ -132,21 +132,17 @@ impl Session {
         ts_ns.saturating_sub(self.start_ns())
     }
 
-    /// Page size of the recording machine; where its record is lost, the usual one.
+    /// Page size of the recording machine, a power of two; where its record is lost, or says something else, the usual one.
     #[must_use]
     pub fn page_size(&self) -> u64 {
         let recorded = self.meta.as_ref().map(|meta| u64::from(meta.host.page_size));
-        recorded.filter(|&size| size > 0).unwrap_or(4096)
+        recorded.filter(|size| size.is_power_of_two()).unwrap_or(4096)
     }
 
-    /// From an address to its page.
-    pub fn to_page(&self) -> impl Fn(u64) -> u64 + use<> {
-        let size = self.page_size();
-        let shift = size.is_power_of_two().then(|| size.ilog2());
-        move |address| match shift {
-            Some(shift) => address >> shift,
-            None => address / size,
-        }
+    /// Addresses of a page differ in so many low bits.
+    #[must_use]
+    pub fn page_shift(&self) -> u32 {
+        self.page_size().ilog2()
     }
 
     /// Events that the recorder knows it could not record.
@@ -230,14 +226,8 @@ impl Session {
         self.first_ns.get_or_insert(info.ts_min);
     }
 
+    /// A block that is whole, decoded or not: its statistics, which decoding checks, stand for its rows.
     pub(crate) fn see_block(&mut self, info: &BlockInfo) {
-        self.last_ns = self.last_ns.max(info.end_max);
-        self.events = self.events.saturating_add(u64::from(info.events));
-        self.blocks = self.blocks.saturating_add(1);
-    }
-
-    /// A block that was not decoded: its statistics stand for its rows.
-    pub(crate) fn see_skipped(&mut self, info: &BlockInfo) {
         for (class, count) in Class::ALL.iter().zip(&mut self.classes) {
             *count = count.saturating_add(u64::from(match class {
                 Class::Major => info.majors,
@@ -245,14 +235,13 @@ impl Session {
                 Class::Failed => info.failed,
             }));
         }
-        self.see_block(info);
+        self.last_ns = self.last_ns.max(info.end_max);
+        self.events = self.events.saturating_add(u64::from(info.events));
+        self.blocks = self.blocks.saturating_add(1);
     }
 
     /// What every decoded block is looked at for, whether its rows pass a filter or not.
     pub(crate) fn see_columns(&mut self, columns: &Columns) {
-        for (count, more) in self.classes.iter_mut().zip(class::counts(&columns.class)) {
-            *count = count.saturating_add(more);
-        }
         self.impossible_breakdowns = self
             .impossible_breakdowns
             .saturating_add(breakdown::impossible_rows(columns));

@@ -12,11 +12,12 @@ use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
 use polars::prelude::{DataFrame, PlHashMap};
+use std::ops::Range;
 
 /// Cells of all grids of a heatmap together: about 20 MB.
 const MAX_CELLS: usize = 1 << 18;
 /// Cells behind the small heatmap of the report.
-const FEW_CELLS: usize = 1 << 16;
+const FEW_CELLS: usize = 1 << 15;
 /// Parts of the time that a burst is made of.
 const BURST_BINS: u64 = 200;
 
@@ -32,12 +33,14 @@ pub enum Axis {
 }
 
 /// What processes are called by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Names<'a> {
     times: &'a [u64],
     addresses: &'a [u64],
     tids: &'a [u32],
     comms: &'a [u32],
+    /// Rows of one thread and name.
+    runs: Vec<Range<usize>>,
 }
 
 impl<'a> Names<'a> {
@@ -46,11 +49,13 @@ impl<'a> Names<'a> {
     /// # Errors
     /// When the query did not declare the columns of [`Heat`].
     pub fn of(frame: &'a DataFrame) -> Result<Self, AnalyzeError> {
+        let (tids, comms) = (u32s(frame, Column::Tid)?, u32s(frame, Column::CommId)?);
         Ok(Self {
             times: u64s(frame, Column::TsNs)?,
             addresses: u64s(frame, Column::Address)?,
-            tids: u32s(frame, Column::Tid)?,
-            comms: u32s(frame, Column::CommId)?,
+            tids,
+            comms,
+            runs: runs(tids, comms).collect(),
         })
     }
 
@@ -60,17 +65,29 @@ impl<'a> Names<'a> {
             let address = self.addresses.get(*row);
             address.is_some_and(|address| (range.0..=range.1).contains(address))
         };
+        let mut see_last = |last: Option<usize>| {
+            if let Some(last) = last
+                && let (Some(&ts_ns), Some(&tid), Some(&comm_id)) =
+                    (self.times.get(last), self.tids.get(last), self.comms.get(last))
+            {
+                see(ts_ns, comm_id, tid == piece.pid);
+            }
+        };
+        let (mut of_name, mut last) = (0..0, None);
         for of_place in piece.runs {
-            for run in runs(part(self.tids, of_place), part(self.comms, of_place)) {
-                let rows = of_place.start + run.start..of_place.start + run.end;
-                if let Some(last) = rows.rev().find(is_in)
-                    && let (Some(&ts_ns), Some(&tid), Some(&comm_id)) =
-                        (self.times.get(last), self.tids.get(last), self.comms.get(last))
-                {
-                    see(ts_ns, comm_id, tid == piece.pid);
+            let mut start = of_place.start;
+            while start < of_place.end {
+                if start >= of_name.end {
+                    see_last(last.take());
+                    let next = self.runs.partition_point(|run| run.end <= start);
+                    of_name = self.runs.get(next).cloned().unwrap_or(start..usize::MAX);
                 }
+                let end = of_place.end.min(of_name.end);
+                last = (start..end).rev().find(is_in).or(last);
+                start = end;
             }
         }
+        see_last(last);
     }
 }
 
@@ -111,10 +128,14 @@ impl Heat {
         Self::new(Axis::File, MAX_CELLS)
     }
 
-    /// As [`Heat::by_file`], but coarser, for a first look at anything.
+    /// As [`Heat::by_file`], but coarser and without the longest faults, for a first look at anything.
     #[must_use]
     pub fn by_place() -> Self {
-        Self::new(Axis::File, FEW_CELLS)
+        let heat = Self::new(Axis::File, FEW_CELLS);
+        Self {
+            places: heat.places.without_longest(),
+            ..heat
+        }
     }
 
     /// Time × latency, all places together.

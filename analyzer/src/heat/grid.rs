@@ -70,6 +70,8 @@ impl Region {
 
     fn rebin(&mut self, time_by: u32, page_by: u32) {
         let mut coarse = Cells::default();
+        // At least a half of a half.
+        coarse.reserve(self.cells.len() / 4);
         for ((time, page), cell) in self.cells.drain() {
             coarse
                 .entry((shr(time, time_by), shr(page, page_by)))

@@ -4,7 +4,7 @@
 
 use crate::gather::Faults;
 use crate::heat::grid::{Cell, GAP_PAGES, Grid};
-use crate::heat::window::{Located, Windows};
+use crate::heat::window::Windows;
 use polars::prelude::PlHashMap;
 use std::cmp::Reverse;
 
@@ -13,6 +13,12 @@ const MAX_PLACES: usize = 1024;
 
 /// So many faults outside of a window move it.
 const OUTSIDE: u32 = 64;
+
+/// A window that had fewer faults was not worth its moving.
+const FEW: u64 = 4 * OUTSIDE as u64;
+
+/// A grid may be too fine for windows yet: they are left alone for so many faults at most.
+const MOST_ALONE: u32 = 1 << 13;
 
 /// Windows of all places, each of which takes up to 200 KB.
 const MAX_WINDOWS: usize = 128;
@@ -41,14 +47,35 @@ pub struct Place {
     pub comm_id: u32,
     /// When it had that name, and whether it is the main thread: its last name is the best one.
     named: (bool, u64),
+    with_longest: bool,
     windows: Windows,
+    /// Faults outside of all windows since the last one moved.
     outside: u32,
+    /// How many go into the grid without a look at windows after a window had few faults, and how many of them are left.
+    alone: u32,
+    alone_left: u32,
 }
 
 impl Place {
-    fn put(&mut self, since_start_ns: u64, page: u64, faults: Cell) {
-        self.grid.add(since_start_ns, page, faults);
-        self.total.merge(faults);
+    fn put(&mut self, (since_start_ns, page, mut fault): (u64, u64, Cell)) {
+        if !self.with_longest {
+            fault.max_ns = 0;
+        }
+        self.grid.add(since_start_ns, page, fault);
+        self.total.merge(fault);
+    }
+
+    /// Puts the first faults into the grid while windows are left alone, and says how many.
+    fn put_alone(&mut self, faults: &Faults<'_>) -> usize {
+        let mut count = 0;
+        while self.alone_left > 0
+            && let Some(fault) = faults.part(count..faults.len()).first()
+        {
+            self.alone_left -= 1;
+            self.put(fault);
+            count += 1;
+        }
+        count
     }
 
     fn empty_window(&mut self) {
@@ -65,27 +92,36 @@ impl Place {
 pub struct Places {
     max_cells: usize,
     gap_pages: u64,
+    with_longest: bool,
     places: Vec<Place>,
     index: PlHashMap<Key, usize>,
     forgotten: Cell,
     generation: u64,
     windows: usize,
-    located: Located,
 }
 
 impl Places {
-    /// For at most about `max_cells` cells; `gap_pages` as in [`Grid::new`], for address spaces.
+    /// For at most about `max_cells` cells; address spaces are cut into regions where `split` says so.
     #[must_use]
     pub fn new(max_cells: usize, split: bool) -> Self {
         Self {
             max_cells,
             gap_pages: if split { GAP_PAGES } else { u64::MAX },
+            with_longest: true,
             places: Vec::new(),
             index: PlHashMap::default(),
             forgotten: Cell::default(),
             generation: 0,
             windows: 0,
-            located: Located::default(),
+        }
+    }
+
+    /// Does not look for the longest fault of each cell, which is 0 then.
+    #[must_use]
+    pub fn without_longest(self) -> Self {
+        Self {
+            with_longest: false,
+            ..self
         }
     }
 
@@ -127,8 +163,11 @@ impl Places {
             total: Cell::default(),
             comm_id: 0,
             named: (false, 0),
+            with_longest: self.with_longest,
             windows: Windows::default(),
             outside: 0,
+            alone: OUTSIDE,
+            alone_left: 0,
         });
         slot
     }
@@ -137,7 +176,8 @@ impl Places {
     pub fn add_all(&mut self, slot: usize, faults: &Faults<'_>) {
         let mut rest = *faults;
         while let Some(place) = self.places.get_mut(slot) {
-            let added = place.windows.add_first(&rest, &mut self.located);
+            let mut added = place.put_alone(&rest);
+            added += place.windows.add_first(&rest.part(added..rest.len()));
             let outside = rest.part(added..rest.len());
             let Some(first) = outside.first() else {
                 return;
@@ -149,16 +189,17 @@ impl Places {
 
     /// The window moves to a fault once the grid has room for it.
     #[cold]
-    fn add_outside(&mut self, slot: usize, (since_start_ns, page, fault): (u64, u64, Cell)) {
+    fn add_outside(&mut self, slot: usize, fault: (u64, u64, Cell)) {
         let Some(place) = self.places.get_mut(slot) else {
             return;
         };
-        place.put(since_start_ns, page, fault);
+        place.put(fault);
         place.outside = place.outside.wrapping_add(1);
         // A place that has only few faults needs no window.
         if !place.outside.is_multiple_of(OUTSIDE) {
             return;
         }
+        let (since_start_ns, page, _) = fault;
         if let Some(bins) = place.grid.bins_of(since_start_ns, page) {
             let window = place.windows.next_to_move();
             let is_new = window.is_empty();
@@ -166,12 +207,19 @@ impl Places {
                 return;
             }
             self.windows += usize::from(is_new);
-            let (grid, total) = (&mut place.grid, &mut place.total);
+            let (grid, total, mut taken) = (&mut place.grid, &mut place.total, 0u64);
             window.take(|since_start_ns, page, faults| {
                 grid.add(since_start_ns, page, faults);
                 total.merge(faults);
+                taken = taken.saturating_add(faults.count);
             });
-            window.move_to(bins, since_start_ns);
+            window.move_to(bins, since_start_ns, self.with_longest);
+            if taken >= FEW {
+                place.alone = OUTSIDE;
+            } else if !is_new {
+                place.alone = (place.alone * 2).min(MOST_ALONE);
+                place.alone_left = place.alone;
+            }
         }
     }
 
@@ -189,7 +237,11 @@ impl Places {
     /// Keeps to the budget; to be called now and then.
     pub fn fit(&mut self) {
         let mut cells: usize = self.places.iter().map(|place| place.grid.cell_count()).sum();
-        while cells > self.max_cells {
+        if cells <= self.max_cells {
+            return;
+        }
+        // A good deal at once: each time all cells of a grid are put into new ones.
+        while cells > self.max_cells / 2 {
             let Some(largest) = self.places.iter_mut().max_by_key(|place| place.grid.cell_count()) else {
                 return;
             };
@@ -197,6 +249,8 @@ impl Places {
             if !largest.grid.coarsen() {
                 return;
             }
+            // Windows last longer now.
+            largest.alone_left = 0;
             cells = cells.saturating_sub(before.saturating_sub(largest.grid.cell_count()));
         }
     }

@@ -3,37 +3,30 @@
 
 use crate::gather::Faults;
 use crate::heat::grid::Cell;
-use crate::runs::PIECE;
 use multiversion::multiversion;
 
-/// Time bins of a window.
-const TIMES: u64 = 8;
+/// Cells of a window, as a power of two.
+const CELL_BITS: u32 = 13;
+const CELLS: usize = 1 << CELL_BITS;
 
-/// Page bins of a window: those of a region at its widest.
-const PLACES: u64 = 1024;
+/// Of these at most so many beside each other, page bins of one time: those of a region at its widest. The fewer there are,
+/// the longer a window lasts.
+const MOST_PLACE_BITS: u32 = 10;
 
-/// Cells that are looked at together when a window moves, and one bit for each so many.
+/// Cells that are looked at together when a window moves.
 const CHUNK: usize = 16;
-const WORDS: usize = (TIMES * PLACES) as usize / CHUNK / 64;
-type Used = [u64; WORDS];
+type Used = [bool; CELLS / CHUNK];
 
-/// Faults that are added at once where all are in one cell.
-const NEIGHBOURS: usize = 16;
+/// Faults that are looked at together: some vectors.
+const LOOK: usize = 16;
 
-/// The cells of the faults of a piece: memory that is written before it is read. One serves all windows.
-#[derive(Clone, Debug)]
-pub struct Located([u32; PIECE]);
-
-impl Default for Located {
-    fn default() -> Self {
-        Self([NOWHERE; PIECE])
-    }
-}
+/// What is less than this leaves the highest bit of a difference for its sign.
+const MOST_PAGES: u64 = u64::MAX >> 1;
 
 /// Of no cell.
 const NOWHERE: u32 = u32::MAX;
 
-/// Waits that are added without a look at the sum: those of a piece fit 64 bits together. Longer ones, of more than 18
+/// Waits that are added without a look at the sum: 16 million of them fit 64 bits together. Longer ones, of more than 18
 /// minutes, go into the grid.
 const LONG_NS: u64 = 1 << 40;
 
@@ -55,182 +48,284 @@ pub struct Bins {
     pub limit: u64,
 }
 
+impl Bins {
+    fn first_place(&self) -> u64 {
+        self.first_page >> self.page_shift
+    }
+}
+
 /// Where the cells of a window are.
 struct Extent {
     time_shift: u32,
     page_shift: u32,
+    /// The places of one time are 2^this.
+    place_bits: u32,
     first_time: u64,
     first_place: u64,
     first_page: u64,
-    /// From the first page to the last one that belongs to it.
+    /// From the first page to the last one that belongs to it; at most [`MOST_PAGES`].
     pages: u64,
 }
 
-/// The cells of the first faults, [`NOWHERE`] for those that are not within: a loop of vectors.
-#[inline(always)]
-fn locate(extent: &Extent, faults: &Faults<'_>, places: &mut [u32]) {
-    let rows = faults
-        .since_start_ns
-        .iter()
-        .zip(faults.pages)
-        .zip(faults.waits_ns);
-    for (found, ((&since_start_ns, &page), &wait_ns)) in places.iter_mut().zip(rows) {
-        let time = since_start_ns.wrapping_shr(extent.time_shift);
-        let time = time.wrapping_sub(extent.first_time);
-        let place = page.wrapping_shr(extent.page_shift);
-        let place = place.wrapping_sub(extent.first_place);
-        let too_far = page.wrapping_sub(extent.first_page) > extent.pages;
-        let beyond = (time / TIMES) | (place / PLACES) | (wait_ns / LONG_NS) | u64::from(too_far);
-        let cell = time.wrapping_mul(PLACES).wrapping_add(place);
-        *found = if beyond == 0 { cell as u32 } else { NOWHERE };
+impl Extent {
+    #[inline(always)]
+    fn time_of(&self, since_start_ns: u64) -> u64 {
+        since_start_ns
+            .wrapping_shr(self.time_shift)
+            .wrapping_sub(self.first_time)
+    }
+
+    #[inline(always)]
+    fn place_of(&self, page: u64) -> u64 {
+        page.wrapping_shr(self.page_shift).wrapping_sub(self.first_place)
+    }
+
+    #[inline(always)]
+    fn cell_of(&self, time: u64, place: u64) -> u32 {
+        time.wrapping_shl(self.place_bits).wrapping_add(place) as u32
+    }
+
+    #[inline(always)]
+    fn is_beyond(&self, time: u64, place: u64, wait_ns: u64) -> bool {
+        let beyond = time.wrapping_shr(CELL_BITS - self.place_bits) | place.wrapping_shr(self.place_bits);
+        beyond | (wait_ns / LONG_NS) != 0
+    }
+
+    /// The cell of a fault, or [`NOWHERE`].
+    #[inline(always)]
+    fn locate(&self, since_start_ns: u64, page: u64, wait_ns: u64) -> u32 {
+        let (time, place) = (self.time_of(since_start_ns), self.place_of(page));
+        let is_too_far = page.wrapping_sub(self.first_page) > self.pages;
+        if is_too_far || self.is_beyond(time, place, wait_ns) {
+            return NOWHERE;
+        }
+        self.cell_of(time, place)
     }
 }
 
-/// Adds the first faults, as many as are within, and says how many, and what their last page is. Faults that follow each
+/// Faults of a cell and their wait.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    count: u64,
+    wait_ns: u64,
+}
+
+/// What happened in the cells of a window.
+#[derive(Clone, Debug)]
+struct Sums {
+    cells: [Sum; CELLS],
+    /// The longest fault of each, where that is asked for.
+    longest_ns: Option<Box<[u64; CELLS]>>,
+    used: Used,
+}
+
+impl Sums {
+    fn new(with_longest: bool) -> Box<Self> {
+        Box::new(Self {
+            cells: [Sum::default(); CELLS],
+            longest_ns: with_longest.then(|| Box::new([0; CELLS])),
+            used: [false; CELLS / CHUNK],
+        })
+    }
+
+    #[inline(always)]
+    fn add(&mut self, place: u32, count: u64, wait_ns: u64) {
+        if let Some(cell) = self.cells.get_mut(place as usize % CELLS) {
+            cell.count = cell.count.wrapping_add(count);
+            cell.wait_ns = cell.wait_ns.wrapping_add(wait_ns);
+        }
+        if let Some(used) = self.used.get_mut(place as usize % CELLS / CHUNK) {
+            *used = true;
+        }
+    }
+
+    #[inline(always)]
+    fn see_longest(&mut self, places: &[u32], latencies_ns: &[u64]) {
+        let Some(longest_ns) = &mut self.longest_ns else {
+            return;
+        };
+        for (&place, &latency_ns) in places.iter().zip(latencies_ns) {
+            if let Some(longest_ns) = longest_ns.get_mut(place as usize % CELLS) {
+                *longest_ns = latency_ns.max(*longest_ns);
+            }
+        }
+    }
+
+    /// Takes the sum of a cell away.
+    fn take(&mut self, index: usize) -> Cell {
+        let sum = self.cells.get_mut(index).map(std::mem::take).unwrap_or_default();
+        let longest_ns = self
+            .longest_ns
+            .as_mut()
+            .and_then(|longest_ns| longest_ns.get_mut(index));
+        Cell {
+            count: sum.count,
+            wait_ns: sum.wait_ns,
+            max_ns: longest_ns.map(std::mem::take).unwrap_or(0),
+        }
+    }
+}
+
+/// Adds the first faults, as many as are within, and says how many, and what the last page is now. Faults that follow each
 /// other in one cell are added to it at once.
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+bmi1+bmi2+lzcnt+popcnt",
     "x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"
 ))]
-fn add_within(
-    extent: &Extent,
-    faults: &Faults<'_>,
-    places: &mut Located,
-    cells: &mut [Cell],
-    used: &mut Used,
-) -> (usize, u64) {
-    locate(extent, faults, &mut places.0);
-    let end = faults.len().min(PIECE);
-    let mut last_page = 0;
+fn add_within(extent: &Extent, faults: &Faults<'_>, sums: &mut Sums, last_page: u64) -> (usize, u64) {
+    let times = faults.since_start_ns.as_chunks::<LOOK>().0;
+    let pages = faults.pages.as_chunks::<LOOK>().0;
+    let weights = faults.weights.as_chunks::<LOOK>().0;
+    let waits_ns = faults.waits_ns.as_chunks::<LOOK>().0;
+    let latencies_ns = faults.latencies_ns.as_chunks::<LOOK>().0;
+    let mut last_page = last_page;
     let mut added = 0;
-    while added < end {
-        let now = added..end.min(added + NEIGHBOURS);
-        let (places, faults) = (places.0.get(now.clone()).unwrap_or_default(), faults.part(now));
-        let Some(&first) = places.first() else {
+    for ((((times, pages), weights), waits_ns), latencies_ns) in times
+        .iter()
+        .zip(pages)
+        .zip(weights)
+        .zip(waits_ns)
+        .zip(latencies_ns)
+    {
+        let ([first_time, ..], [first_page, ..], [first_wait_ns, ..]) = (times, pages, waits_ns);
+        let first = extent.locate(*first_time, *first_page, *first_wait_ns);
+        let mut places = [NOWHERE; LOOK];
+        // What has no bit too many in any row has none in all of them together: one question for all.
+        let (mut all_times, mut all_places, mut all_waits_ns) = (0, 0, 0);
+        let (mut too_far, mut differing) = (0, 0);
+        let rows = times.iter().zip(pages).zip(waits_ns);
+        for (found, ((&since_start_ns, &page), &wait_ns)) in places.iter_mut().zip(rows) {
+            let (time, place) = (extent.time_of(since_start_ns), extent.place_of(page));
+            let cell = extent.cell_of(time, place);
+            all_times |= time;
+            all_places |= place;
+            all_waits_ns |= wait_ns;
+            let ahead = page.wrapping_sub(extent.first_page);
+            too_far |= ahead | extent.pages.wrapping_sub(ahead);
+            differing |= cell ^ first;
+            *found = cell;
+        }
+        if extent.is_beyond(all_times, all_places, all_waits_ns) || too_far > MOST_PAGES {
             break;
-        };
-        if first != NOWHERE && places.iter().fold(0, |all, place| all | (place ^ first)) == 0 {
-            let mut sum = Cell::default();
-            for ((&weight, &wait_ns), &latency_ns) in faults
-                .weights
-                .iter()
-                .zip(faults.waits_ns)
-                .zip(faults.latencies_ns)
-            {
-                sum.count = sum.count.wrapping_add(weight);
-                sum.wait_ns = sum.wait_ns.wrapping_add(wait_ns);
-                sum.max_ns = sum.max_ns.max(latency_ns);
-            }
-            add_at(first, sum, cells, used);
-            last_page = faults.pages.iter().fold(last_page, |last, &page| last.max(page));
-            added += places.len();
-            continue;
         }
-        let columns = faults
-            .weights
+        if differing == 0 {
+            let of = |column: &[u64; LOOK]| column.iter().fold(0u64, |sum, value| sum.wrapping_add(*value));
+            sums.add(first, of(weights), of(waits_ns));
+        } else {
+            let rows = weights.iter().zip(waits_ns);
+            for (place, (&count, &wait_ns)) in places.into_iter().zip(rows) {
+                sums.add(place, count, wait_ns);
+            }
+        }
+        sums.see_longest(&places, latencies_ns);
+        let ahead = pages
             .iter()
-            .zip(faults.waits_ns)
-            .zip(faults.latencies_ns);
-        for ((&place, ((&count, &wait_ns), &max_ns)), &page) in places.iter().zip(columns).zip(faults.pages) {
-            if place == NOWHERE {
-                return (added, last_page);
-            }
-            let sum = Cell {
-                count,
-                wait_ns,
-                max_ns,
-            };
-            add_at(place, sum, cells, used);
-            last_page = last_page.max(page);
-            added += 1;
+            .fold(0, |ahead, page| ahead | last_page.wrapping_sub(*page));
+        if ahead > MOST_PAGES {
+            last_page = pages.iter().fold(last_page, |last, &page| last.max(page));
         }
+        added += LOOK;
+    }
+    // Those that are too few, or not all within.
+    let mut rest = faults.part(added..faults.len());
+    while let Some((since_start_ns, page, fault)) = rest.first() {
+        let place = extent.locate(since_start_ns, page, fault.wait_ns);
+        if place == NOWHERE {
+            break;
+        }
+        sums.add(place, fault.count, fault.wait_ns);
+        sums.see_longest(&[place], &[fault.max_ns]);
+        last_page = last_page.max(page);
+        added += 1;
+        rest = rest.part(1..rest.len());
     }
     (added, last_page)
-}
-
-#[inline(always)]
-fn add_at(place: u32, sum: Cell, cells: &mut [Cell], used: &mut Used) {
-    if let Some(cell) = cells.get_mut(place as usize) {
-        cell.merge(sum);
-    }
-    let chunk = place as usize / CHUNK;
-    if let Some(used) = used.get_mut(chunk / 64) {
-        let bit = 1 << (chunk % 64);
-        // Seldom, so that nobody waits for the one before.
-        if *used & bit == 0 {
-            *used |= bit;
-        }
-    }
 }
 
 /// The cells of a window.
 #[derive(Clone, Debug, Default)]
 pub struct Window {
     bins: Bins,
+    /// As in [`Extent`].
+    place_bits: u32,
     /// First time bin.
     first_time: u64,
     /// Last page with a fault, of the region or in the window: memory is often filled from its begin to its end.
     last_page: u64,
-    /// Time after time; empty at first.
-    cells: Vec<Cell>,
-    /// Which cells may have faults.
-    used: Used,
+    /// Time after time; none at first.
+    sums: Option<Box<Sums>>,
 }
 
 impl Window {
-    /// Adds the first faults, as many as are in the window without making it longer for others, and says how many.
-    fn add_first(&mut self, faults: &Faults<'_>, places: &mut Located) -> usize {
+    fn extent(&self) -> Extent {
         let reach = self.last_page.saturating_add(self.bins.gap_pages);
-        let first_place = self.bins.first_page >> self.bins.page_shift;
-        let extent = Extent {
+        Extent {
             time_shift: self.bins.time_shift,
             page_shift: self.bins.page_shift,
+            place_bits: self.place_bits,
             first_time: self.first_time,
-            first_place,
+            first_place: self.bins.first_place(),
             first_page: self.bins.first_page,
-            pages: reach.min(self.bins.limit).saturating_sub(self.bins.first_page),
-        };
-        if self.is_empty() {
-            return 0;
+            pages: reach
+                .min(self.bins.limit)
+                .saturating_sub(self.bins.first_page)
+                .min(MOST_PAGES),
         }
-        let (added, last_page) = add_within(&extent, faults, places, &mut self.cells, &mut self.used);
-        self.last_page = self.last_page.max(last_page);
+    }
+
+    /// Adds the first faults, as many as are in the window without making it longer for others, and says how many.
+    fn add_first(&mut self, faults: &Faults<'_>) -> usize {
+        let extent = self.extent();
+        let Some(sums) = &mut self.sums else {
+            return 0;
+        };
+        let added;
+        (added, self.last_page) = add_within(&extent, faults, sums, self.last_page);
         added
+    }
+
+    /// Whether a fault is in the window.
+    fn holds(&self, (since_start_ns, page, fault): (u64, u64, Cell)) -> bool {
+        let place = || self.extent().locate(since_start_ns, page, fault.wait_ns);
+        self.sums.is_some() && place() != NOWHERE
     }
 
     /// Whether it is nowhere.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.sums.is_none()
     }
 
     /// Moves to another place, where `since_start_ns` is in the second time bin: threads are not in step. Nothing may be in
     /// the window any more.
-    pub fn move_to(&mut self, bins: Bins, since_start_ns: u64) {
+    pub fn move_to(&mut self, bins: Bins, since_start_ns: u64, with_longest: bool) {
         self.first_time = (since_start_ns >> bins.time_shift).saturating_sub(1);
         self.last_page = bins.last_page;
+        // Up to as many again may follow.
+        let places = (bins.last_page >> bins.page_shift).saturating_sub(bins.first_place()) + 1;
+        self.place_bits = (places.ilog2() + 1).min(MOST_PLACE_BITS);
         self.bins = bins;
-        self.cells.resize((TIMES * PLACES) as usize, Cell::default());
+        self.sums.get_or_insert_with(|| Sums::new(with_longest));
     }
 
     /// Gives away what there is, as a time, a page and the faults: as if all faults of a cell had been at one moment
     /// on one page, which is the last one where that makes the region longer.
     pub fn take(&mut self, mut give: impl FnMut(u64, u64, Cell)) {
         let (bins, first_time, last_page) = (self.bins, self.first_time, self.last_page);
-        let first_place = bins.first_page >> bins.page_shift;
-        let chunks = self.cells.chunks_mut(CHUNK).zip(0u64..);
-        for (chunk, number) in chunks {
-            let used = self.used.get((number / 64) as usize);
-            if used.is_none_or(|used| used >> (number % 64) & 1 == 0) {
-                continue;
-            }
-            for (cell, index) in chunk.iter_mut().zip(number * CHUNK as u64..) {
-                let cell = std::mem::take(cell);
+        let Some(sums) = &mut self.sums else {
+            return;
+        };
+        let used = std::mem::replace(&mut sums.used, [false; CELLS / CHUNK]);
+        for (_, chunk) in used.into_iter().zip(0..).filter(|(used, _)| *used) {
+            for index in chunk * CHUNK..(chunk + 1) * CHUNK {
+                let cell = sums.take(index);
                 if cell.count == 0 {
                     continue;
                 }
-                let time = first_time.wrapping_add(index / PLACES) << bins.time_shift;
-                let place = first_place.wrapping_add(index % PLACES);
+                let index = index as u64;
+                let time = first_time.wrapping_add(index >> self.place_bits) << bins.time_shift;
+                let place = index & ((1 << self.place_bits) - 1);
+                let place = bins.first_place().wrapping_add(place);
                 let page = if place == last_page >> bins.page_shift {
                     last_page
                 } else {
@@ -239,7 +334,6 @@ impl Window {
                 give(time, page, cell);
             }
         }
-        self.used = Used::default();
     }
 }
 
@@ -255,26 +349,20 @@ pub struct Windows {
 
 impl Windows {
     /// Adds the first faults, up to one that is in none of the windows, and says how many.
-    pub fn add_first(&mut self, faults: &Faults<'_>, located: &mut Located) -> usize {
+    pub fn add_first(&mut self, faults: &Faults<'_>) -> usize {
         let mut added = 0;
         loop {
             let rest = faults.part(added..faults.len());
             let current = self.windows.get_mut(self.current);
-            let more = current.map_or(0, |window| window.add_first(&rest, located));
+            let more = current.map_or(0, |window| window.add_first(&rest));
             added += more;
-            if more == rest.len() {
+            let Some(next) = rest.part(more..rest.len()).first() else {
                 return added;
-            }
-            let next = rest.part(more..more + 1);
-            let found = self
-                .windows
-                .iter_mut()
-                .position(|window| window.add_first(&next, located) > 0);
-            let Some(found) = found else {
+            };
+            let Some(found) = self.windows.iter().position(|window| window.holds(next)) else {
                 return added;
             };
             self.current = found;
-            added += 1;
         }
     }
 

@@ -137,7 +137,7 @@ impl Query for Files {
         let addresses = u64s(frame, Column::Address)?;
         let object_pages = u64s(frame, Column::ObjectPage)?;
         let rows = Rows::of(frame, session)?;
-        let (page_size, to_page) = (session.page_size(), session.to_page());
+        let (page_size, page_shift) = (session.page_size(), session.page_shift());
         for run in runs(pids, ids) {
             let (Some(&pid), Some(&id)) = (pids.get(run.start), ids.get(run.start)) else {
                 continue;
@@ -158,7 +158,7 @@ impl Query for Files {
                 let (space, page) = if is_file {
                     (0, object_page)
                 } else {
-                    (pid, to_page(address))
+                    (pid, address >> page_shift)
                 };
                 self.has_left_pages_out |= !object.touched.add(space, page, &mut self.page_room);
                 let class = ClassBits(bits).class();

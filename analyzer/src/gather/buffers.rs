@@ -1,0 +1,237 @@
+//! Rows of a block are copied to the buffer of their place, run by run: each row is looked at once, in order.
+
+use super::PIECE;
+use multiversion::multiversion;
+use std::ops::Range;
+
+/// Rows that are copied at once, whether all of them are wanted or not: a few vectors. Runs of threads that go to and fro
+/// are seldom longer.
+const STEP: usize = 8;
+
+/// Room for the rows of a piece, and for those that are copied needlessly behind the last one.
+const ROOM: usize = PIECE + STEP;
+
+/// Places that have a buffer at a time, of some 20 KiB each.
+const BUFFERS: usize = 256;
+
+/// Slots in which the buffer of a place can be, from where it should be on.
+const NEAR: usize = 8;
+
+/// The columns of a block, all of one length: what is asked of one need not be asked of the others.
+pub(super) struct Rows<'a> {
+    /// The start of the recording.
+    pub(super) start_ns: u64,
+    pub(super) times: &'a [u64],
+    pub(super) latencies_ns: &'a [u64],
+    pub(super) bits: &'a [u8],
+    /// In memory, and in the object: pages times 2^n.
+    pub(super) pages: [(&'a [u64], u32); 2],
+    pub(super) objects: &'a [u32],
+    pub(super) pids: &'a [u32],
+}
+
+impl Rows<'_> {
+    #[inline(always)]
+    fn key(&self, row: usize) -> Option<(u32, u32)> {
+        Some((*self.objects.get(row)?, *self.pids.get(row)?))
+    }
+}
+
+/// Where the run of a row ends.
+#[inline(always)]
+fn end_of_run(borders: &[u8], row: usize) -> usize {
+    let mut end = row + 1;
+    while let Some(next) = borders.get(end..).and_then(<[u8]>::first_chunk::<STEP>) {
+        let next = u64::from_le_bytes(*next);
+        if next != 0 {
+            return end + next.trailing_zeros() as usize / 8;
+        }
+        end += STEP;
+    }
+    end
+}
+
+/// Columns of faults that have been put together; only the first `len` rows of each count.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    pub(super) key: (u32, u32),
+    pub(super) by_object: bool,
+    pub(super) len: usize,
+    pub(super) runs: Vec<Range<usize>>,
+    pub(super) since_start_ns: [u64; ROOM],
+    pub(super) pages: [u64; ROOM],
+    pub(super) latencies_ns: [u64; ROOM],
+    pub(super) bits: [u8; ROOM],
+}
+
+impl Buffer {
+    fn new() -> Box<Self> {
+        Box::new(Self {
+            key: (0, 0),
+            by_object: false,
+            len: 0,
+            runs: Vec::new(),
+            since_start_ns: [0; ROOM],
+            pages: [0; ROOM],
+            latencies_ns: [0; ROOM],
+            bits: [0; ROOM],
+        })
+    }
+
+    /// Adds the first rows of a run, as many as there is room for, and says how many.
+    #[inline(always)]
+    fn add(&mut self, rows: &Rows<'_>, run: Range<usize>) -> usize {
+        let count = run.len().min(PIECE.saturating_sub(self.len));
+        let since_start_ns = |time_ns: u64| time_ns.saturating_sub(rows.start_ns);
+        // A look-up: a branch would be guessed wrong for many runs.
+        let [in_memory, _] = rows.pages;
+        let (pages, shift) = *rows.pages.get(usize::from(self.by_object)).unwrap_or(&in_memory);
+        for done in (0..count).step_by(STEP) {
+            let (from, to) = (run.start + done, self.len + done);
+            copy(rows.times, from, &mut self.since_start_ns, to, since_start_ns);
+            copy(pages, from, &mut self.pages, to, |page| page.wrapping_shr(shift));
+            copy(rows.latencies_ns, from, &mut self.latencies_ns, to, |ns| ns);
+            copy(rows.bits, from, &mut self.bits, to, |bits| bits);
+        }
+        self.runs.push(run.start..run.start + count);
+        self.len += count;
+        count
+    }
+}
+
+/// Copies [`STEP`] rows, some of which may be behind the run: the next run replaces them.
+#[inline(always)]
+fn copy<T: Copy>(column: &[T], from: usize, into: &mut [T; ROOM], to: usize, made: impl Fn(T) -> T) {
+    let chunk = column.get(from..from + STEP).and_then(<[T]>::first_chunk::<STEP>);
+    let place = into
+        .get_mut(to..to + STEP)
+        .and_then(<[T]>::first_chunk_mut::<STEP>);
+    match (chunk, place) {
+        (Some(chunk), Some(place)) => *place = chunk.map(made),
+        _ => copy_last(column, from, into, to, made),
+    }
+}
+
+/// The same at the end of a block.
+#[cold]
+#[inline(never)]
+fn copy_last<T: Copy>(column: &[T], from: usize, into: &mut [T; ROOM], to: usize, made: impl Fn(T) -> T) {
+    let rows = column.get(from..).unwrap_or_default().iter();
+    let room = into.get_mut(to..).unwrap_or_default();
+    room.iter_mut()
+        .zip(rows)
+        .for_each(|(place, row)| *place = made(*row));
+}
+
+/// Why gathering stopped.
+pub(super) enum Stop {
+    /// A buffer has a piece together.
+    Full(usize),
+    /// The next row is of a place without a buffer.
+    Unknown((u32, u32)),
+    /// There are no more rows.
+    End,
+}
+
+/// Goes on from row `next`.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+pub(super) fn gather(buffers: &mut Buffers, rows: &Rows<'_>, borders: &[u8], next: &mut usize) -> Stop {
+    while let Some(key) = rows.key(*next) {
+        let Some(slot) = buffers.find(key) else {
+            return Stop::Unknown(key);
+        };
+        let Some(buffer) = buffers.get_mut(slot) else {
+            return Stop::End;
+        };
+        *next += buffer.add(rows, *next..end_of_run(borders, *next));
+        if buffer.len >= PIECE {
+            return Stop::Full(slot);
+        }
+    }
+    Stop::End
+}
+
+/// Makes the borders of the runs: 1 where a row differs from the one before it, and behind the last one.
+pub(super) fn mark_borders(rows: &Rows<'_>, borders: &mut Vec<u8>) {
+    borders.clear();
+    borders.resize(rows.objects.len(), 0);
+    mark(rows.objects, rows.pids, borders);
+    borders.extend([1; STEP]);
+}
+
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn mark(a: &[u32], b: &[u32], borders: &mut [u8]) {
+    let next = |column| <[u32]>::get(column, 1..).unwrap_or_default();
+    let rows = a.iter().zip(next(a)).zip(b.iter().zip(next(b)));
+    let borders = borders.iter_mut().skip(1);
+    for (border, ((a, next_a), (b, next_b))) in borders.zip(rows) {
+        *border = u8::from((a ^ next_a) | (b ^ next_b) != 0);
+    }
+}
+
+/// The buffers of places, found by object and process.
+#[derive(Debug)]
+pub(super) struct Buffers {
+    slots: Vec<Option<Box<Buffer>>>,
+    /// What is in each slot, and whether it is.
+    keys: [((u32, u32), bool); BUFFERS],
+    /// Slots with a key.
+    used: Vec<usize>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self {
+            slots: std::iter::repeat_with(|| None).take(BUFFERS).collect(),
+            keys: [((0, 0), false); BUFFERS],
+            used: Vec::new(),
+        }
+    }
+}
+
+impl Buffers {
+    #[inline(always)]
+    fn near((object, pid): (u32, u32)) -> impl Iterator<Item = usize> {
+        let mixed = (u64::from(object) << 32 | u64::from(pid)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let first = (mixed >> 56) as usize;
+        (first..first + NEAR).map(|slot| slot % BUFFERS)
+    }
+
+    #[inline(always)]
+    fn find(&self, key: (u32, u32)) -> Option<usize> {
+        Self::near(key).find(|&slot| self.keys.get(slot) == Some(&(key, true)))
+    }
+
+    #[inline(always)]
+    pub(super) fn get_mut(&mut self, slot: usize) -> Option<&mut Buffer> {
+        self.slots.get_mut(slot)?.as_deref_mut()
+    }
+
+    /// A slot for a new place: one without a place, or else one whose faults must be shown first.
+    pub(super) fn slot_for(&self, key: (u32, u32)) -> usize {
+        let is_free = |slot: &usize| self.keys.get(*slot).is_some_and(|(_, is_used)| !is_used);
+        let free = Self::near(key).find(is_free);
+        free.or_else(|| Self::near(key).next()).unwrap_or(0)
+    }
+
+    /// Gives a slot, which must be empty, to a place.
+    pub(super) fn give(&mut self, slot: usize, key: (u32, u32), by_object: bool) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            let buffer = place.get_or_insert_with(Buffer::new);
+            (buffer.key, buffer.by_object) = (key, by_object);
+        }
+        if let Some(known) = self.keys.get_mut(slot) {
+            if !known.1 {
+                self.used.push(slot);
+            }
+            *known = (key, true);
+        }
+    }
+
+    /// Takes the places from all slots, and says which these were.
+    pub(super) fn give_up(&mut self) -> Vec<usize> {
+        let used = std::mem::take(&mut self.used);
+        self.keys.iter_mut().for_each(|known| known.1 = false);
+        used
+    }
+}
