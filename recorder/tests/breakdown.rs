@@ -154,11 +154,12 @@ fn time_in_the_run_queue_beside_a_cpu_hog_is_what_the_kernel_says() {
             "hogged: {hogged}: the kernel says {kernel} ns, recorded {recorded} ns, of {ready} ns not blocked"
         );
         // Whoever preempts the program between fault and question is in the kernel's number only, and the two do
-        // not read the clock at the same moment.
+        // not read the clock at the same moment: to leave an idle CPU the kernel does not look at it a second time
+        // (rq_clock_skip_update), so that its number lacks the way out, 9 us in a slow virtual machine.
         let (moment, on_average) = if emulated() {
             (200_000, 50_000)
         } else {
-            (20_000, 5_000)
+            (40_000, 20_000)
         };
         let apart = |pair: &&(u64, u64)| pair.0.abs_diff(pair.1) > (pair.0 / 10).max(moment);
         let differ = pairs.iter().filter(apart).count();
