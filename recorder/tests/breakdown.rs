@@ -154,8 +154,9 @@ fn time_in_the_run_queue_beside_a_cpu_hog_is_what_the_kernel_says() {
             "hogged: {hogged}: the kernel says {kernel} ns, recorded {recorded} ns, of {ready} ns not blocked"
         );
         // Whoever preempts the program between fault and question is in the kernel's number only, and the two do
-        // not read the clock at the same moment: to leave an idle CPU the kernel does not look at it a second time
-        // (rq_clock_skip_update), so that its number lacks the way out, 9 us in a slow virtual machine.
+        // not read the clock at the same moment: after a wake-up the kernel may not look at it a second time
+        // (rq_clock_skip_update in wakeup_preempt), which would leave out the way from idle to the task. In a slow
+        // virtual machine what was recorded is 5 to 9 us more for each fault.
         let (moment, on_average) = if emulated() {
             (200_000, 50_000)
         } else {
