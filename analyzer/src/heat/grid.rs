@@ -70,7 +70,7 @@ impl Region {
 
     fn rebin(&mut self, time_by: u32, page_by: u32) {
         let mut coarse = Cells::default();
-        // At least a half of a half.
+        // A start: halving time or places seldom leaves fewer.
         coarse.reserve(self.cells.len() / 4);
         for ((time, page), cell) in self.cells.drain() {
             coarse
