@@ -22,6 +22,7 @@ mod header;
 mod item;
 mod known;
 mod limits;
+mod look;
 mod loss;
 mod mapped;
 mod meta;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
+use crate::look::{LOOK, Look};
 use crate::payload::Payload;
 
 /// Looked at together where nobody asked for more: a window without an end would let a search for the
@@ -88,23 +89,32 @@ impl Deref for Map {
 /// A stretch of the map that moves forward.
 pub(crate) struct MapWindow {
     map: Arc<Map>,
+    file: File,
     start: usize,
     end: usize,
     /// Pages before this were given back, at least once.
     given_back: usize,
+    /// Blocks are being skipped: of those the map is left alone.
     skipping: bool,
+    here: Look,
+    behind: Look,
 }
 
 impl MapWindow {
-    pub(crate) fn new(file: &File) -> io::Result<Self> {
-        let map = Map::new(file)?;
+    pub(crate) fn new(file: File) -> Result<Self, File> {
+        let Ok(map) = Map::new(&file) else {
+            return Err(file);
+        };
         map.expect(false);
         Ok(Self {
             map: Arc::new(map),
+            file,
             start: 0,
             end: 0,
             given_back: 0,
             skipping: false,
+            here: Look::new(),
+            behind: Look::new(),
         })
     }
 
@@ -113,7 +123,8 @@ impl MapWindow {
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.map.get(self.start..self.end).unwrap_or_default()
+        let mapped = || self.map.get(self.start..self.end).unwrap_or_default();
+        self.here.from(self.start).unwrap_or_else(mapped)
     }
 
     pub(crate) fn consume(&mut self, count: usize) {
@@ -122,6 +133,15 @@ impl MapWindow {
     }
 
     pub(crate) fn want(&mut self, count: usize) -> &[u8] {
+        if self.skipping && count <= LOOK {
+            let at_hand = self.here.from(self.start).map_or(0, <[u8]>::len);
+            let is_here = at_hand >= count || self.here.read(&self.file, self.start, self.map.len());
+            if is_here {
+                self.end = self.start + self.bytes().len();
+                return self.bytes();
+            }
+        }
+        self.here.forget();
         let end = self.start.saturating_add(count.max(CHUNK)).min(self.map.len());
         if self.skipping && count > CHUNK {
             self.map.read_soon(self.start, end - self.start);
@@ -130,14 +150,21 @@ impl MapWindow {
         self.bytes()
     }
 
-    pub(crate) fn peek(&self, at: usize, count: usize) -> Option<&[u8]> {
+    pub(crate) fn peek(&mut self, at: usize, count: usize) -> Option<&[u8]> {
         let at = self.start.saturating_add(at);
         let end = at.saturating_add(count).min(self.map.len());
+        if self.skipping && at < end && self.behind.read(&self.file, at, self.map.len()) {
+            return self.behind.from(at)?.get(..end - at);
+        }
         self.map.get(at..end)
     }
 
     pub(crate) fn skip(&mut self, count: usize) {
         self.start = self.start.saturating_add(count).min(self.map.len());
+        if let Some(bytes) = self.behind.from(self.start) {
+            self.end = self.start + bytes.len();
+            std::mem::swap(&mut self.here, &mut self.behind);
+        }
         self.end = self.end.max(self.start);
         self.give_back();
     }

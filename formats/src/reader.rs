@@ -52,7 +52,7 @@ impl TraceReader<AnyStream> {
     ///
     /// As for [`new`](Self::new).
     pub fn open_via(file: File, via: Via) -> Result<Self> {
-        Self::begin(via.window(file)?)
+        Self::begin(via.window(file))
     }
 }
 

@@ -41,16 +41,12 @@ impl Via {
         })
     }
 
-    pub(crate) fn window(self, file: File) -> io::Result<Window<AnyStream>> {
-        Ok(match self {
-            Self::Map => match Window::mapped(&file) {
-                Ok(window) => window,
-                // Some file systems have no maps, and small machines no room for large ones.
-                Err(_) => Window::positioned(file),
-            },
+    pub(crate) fn window(self, file: File) -> Window<AnyStream> {
+        match self {
+            Self::Map => Window::mapped(file),
             Self::Position => Window::positioned(file),
             Self::Stream => Window::stream(Box::new(file)),
-        })
+        }
     }
 }
 

@@ -54,8 +54,10 @@ impl<R: Read> Window<R> {
         Self::Buffered(Buffered::new(Input::File(file)))
     }
 
-    pub(crate) fn mapped(file: &File) -> io::Result<Self> {
-        Ok(Self::Mapped(MapWindow::new(file)?))
+    /// Where there is no map, as [`positioned`](Self::positioned): some file systems have none, and small machines no room
+    /// for large ones.
+    pub(crate) fn mapped(file: File) -> Self {
+        MapWindow::new(file).map_or_else(Self::positioned, Self::Mapped)
     }
 
     /// Whether reading may have to wait for somebody to write.
