@@ -31,8 +31,8 @@ pub const PIECE: usize = 512;
 /// Faults, a slice for each column, all of one length.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults<'a> {
-    /// When, since the start of the recording.
-    pub since_start_ns: &'a [u64],
+    /// When, since the time that counts as 0.
+    pub since_begin_ns: &'a [u64],
     /// On which page.
     pub pages: &'a [u64],
     /// How long.
@@ -61,7 +61,7 @@ impl<'a> Faults<'a> {
     pub fn part(&self, rows: Range<usize>) -> Self {
         let of = |column: &'a [u64]| column.get(rows.clone()).unwrap_or_default();
         Self {
-            since_start_ns: of(self.since_start_ns),
+            since_begin_ns: of(self.since_begin_ns),
             pages: of(self.pages),
             latencies_ns: of(self.latencies_ns),
             weights: of(self.weights),
@@ -77,7 +77,7 @@ impl<'a> Faults<'a> {
             wait_ns: *self.waits_ns.first()?,
             max_ns: *self.latencies_ns.first()?,
         };
-        Some((*self.since_start_ns.first()?, *self.pages.first()?, cell))
+        Some((*self.since_begin_ns.first()?, *self.pages.first()?, cell))
     }
 }
 
@@ -107,8 +107,8 @@ pub struct Gatherer {
 }
 
 impl Gatherer {
-    /// Shows all faults of a block in pieces of one place, those of each place in their order. Files count by their pages where
-    /// `by_object` says so.
+    /// Shows all faults of a block in pieces of one place, those of each place in their order. Times count from `begin_ns`, files
+    /// by their pages where `by_object` says so.
     ///
     /// # Errors
     /// When the query did not declare [`COLUMNS`].
@@ -116,11 +116,12 @@ impl Gatherer {
         &mut self,
         frame: &DataFrame,
         session: &Session,
+        begin_ns: u64,
         by_object: bool,
         mut see: impl FnMut(Piece<'_>),
     ) -> Result<(), AnalyzeError> {
         let rows = Rows {
-            start_ns: session.start_ns(),
+            begin_ns,
             times: u64s(frame, Column::TsNs)?,
             latencies_ns: u64s(frame, Column::LatencyNs)?,
             bits: u8s(frame, Column::ClassBits)?,
@@ -201,7 +202,7 @@ impl Weighed {
                 .extend(weighted.map(|(latency_ns, &weight)| latency_ns.saturating_mul(weight)));
         }
         let all = Faults {
-            since_start_ns: &buffer.since_start_ns,
+            since_begin_ns: &buffer.since_begin_ns,
             pages: &buffer.pages,
             latencies_ns: &buffer.latencies_ns,
             weights: if is_sampled { &self.weights } else { &self.ones },
@@ -247,7 +248,7 @@ mod tests {
             let column = |by: u32| -> Vec<u32> { (0..height as u32).map(|row| row / by % places).collect() };
             let (objects, pids) = (column(3), column(7));
             let rows = Rows {
-                start_ns: 40,
+                begin_ns: 40,
                 times: &numbers,
                 latencies_ns: &numbers,
                 bits: &bits,
@@ -269,7 +270,7 @@ mod tests {
                     let faults = piece.faults;
                     let shift = if piece.by_object { 0 } else { 2 };
                     assert_eq!(piece.by_object, piece.object % 2 == 1);
-                    assert_eq!(faults.since_start_ns, of(&|time| time.saturating_sub(40)));
+                    assert_eq!(faults.since_begin_ns, of(&|time| time.saturating_sub(40)));
                     assert_eq!(faults.pages, of(&|place| place >> shift));
                     assert_eq!(faults.latencies_ns, of(&|ns| ns));
                     assert_eq!(

@@ -74,6 +74,11 @@ impl Report {
         }
     }
 
+    /// Nothing before this passes the filter.
+    pub fn begin_at(&mut self, from_ns: u64) {
+        self.places.heat.begin_at(from_ns);
+    }
+
     /// The queries to run.
     pub fn queries(&mut self) -> Vec<&mut dyn Query> {
         let mut queries: Vec<&mut dyn Query> = vec![&mut self.threads, &mut self.queries];
@@ -180,7 +185,7 @@ impl Report {
             classes,
             threads: &threads,
             files: &self.places.files.facts(session),
-            burst: self.places.heat.burst(session),
+            burst: self.places.heat.burst((begin_ns, end_ns)),
             length_ns,
             page_size: session.page_size(),
         }

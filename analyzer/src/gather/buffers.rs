@@ -19,8 +19,8 @@ const NEAR: usize = 8;
 
 /// The columns of a block, all of one length: what is asked of one need not be asked of the others.
 pub(super) struct Rows<'a> {
-    /// The start of the recording.
-    pub(super) start_ns: u64,
+    /// What times count from.
+    pub(super) begin_ns: u64,
     pub(super) times: &'a [u64],
     pub(super) latencies_ns: &'a [u64],
     pub(super) bits: &'a [u8],
@@ -58,7 +58,7 @@ pub(super) struct Buffer {
     pub(super) by_object: bool,
     pub(super) len: usize,
     pub(super) runs: Vec<Range<usize>>,
-    pub(super) since_start_ns: [u64; ROOM],
+    pub(super) since_begin_ns: [u64; ROOM],
     pub(super) pages: [u64; ROOM],
     pub(super) latencies_ns: [u64; ROOM],
     pub(super) bits: [u8; ROOM],
@@ -71,7 +71,7 @@ impl Buffer {
             by_object: false,
             len: 0,
             runs: Vec::new(),
-            since_start_ns: [0; ROOM],
+            since_begin_ns: [0; ROOM],
             pages: [0; ROOM],
             latencies_ns: [0; ROOM],
             bits: [0; ROOM],
@@ -82,13 +82,13 @@ impl Buffer {
     #[inline(always)]
     fn add(&mut self, rows: &Rows<'_>, run: Range<usize>) -> usize {
         let count = run.len().min(PIECE.saturating_sub(self.len));
-        let since_start_ns = |time_ns: u64| time_ns.saturating_sub(rows.start_ns);
+        let since_begin_ns = |time_ns: u64| time_ns.saturating_sub(rows.begin_ns);
         // A look-up: a branch would be guessed wrong for many runs.
         let [in_memory, _] = rows.pages;
         let (pages, shift) = *rows.pages.get(usize::from(self.by_object)).unwrap_or(&in_memory);
         for done in (0..count).step_by(STEP) {
             let (from, to) = (run.start + done, self.len + done);
-            copy(rows.times, from, &mut self.since_start_ns, to, since_start_ns);
+            copy(rows.times, from, &mut self.since_begin_ns, to, since_begin_ns);
             copy(pages, from, &mut self.pages, to, |page| page.wrapping_shr(shift));
             copy(rows.latencies_ns, from, &mut self.latencies_ns, to, |ns| ns);
             copy(rows.bits, from, &mut self.bits, to, |bits| bits);

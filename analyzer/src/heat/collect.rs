@@ -4,6 +4,7 @@ use crate::error::AnalyzeError;
 use crate::findings::{Burst, burst_of};
 use crate::frame::{u32s, u64s};
 use crate::gather::{self, Faults, Gatherer, Piece};
+use crate::heat::grid::Fineness;
 use crate::heat::latency;
 use crate::heat::places::{Key, Places};
 use crate::query::classes::{self, faults};
@@ -95,6 +96,8 @@ impl<'a> Names<'a> {
 #[derive(Debug)]
 pub struct Heat {
     pub(super) axis: Axis,
+    /// Where the time axis begins, from the start of the recording: a short part is shown as fine as a whole recording.
+    pub(super) from_ns: u64,
     pub(super) places: Places,
     /// Whether mostly empty axes are cut where the result is a picture.
     pub(super) zoom: bool,
@@ -105,10 +108,11 @@ pub struct Heat {
 }
 
 impl Heat {
-    fn new(axis: Axis, max_cells: usize) -> Self {
+    fn new(axis: Axis, max_cells: usize, fineness: Fineness) -> Self {
         Self {
             axis,
-            places: Places::new(max_cells, !matches!(axis, Axis::Address(Some(_)))),
+            from_ns: 0,
+            places: Places::new(max_cells, fineness, !matches!(axis, Axis::Address(Some(_)))),
             zoom: true,
             slots: PlHashMap::default(),
             generation: 0,
@@ -119,19 +123,19 @@ impl Heat {
     /// Time × address; `range` is a first and a last byte.
     #[must_use]
     pub fn by_address(range: Option<(u64, u64)>) -> Self {
-        Self::new(Axis::Address(range), MAX_CELLS)
+        Self::new(Axis::Address(range), MAX_CELLS, Fineness::MOST)
     }
 
     /// Time × file offset; faults on memory without a file still go by address.
     #[must_use]
     pub fn by_file() -> Self {
-        Self::new(Axis::File, MAX_CELLS)
+        Self::new(Axis::File, MAX_CELLS, Fineness::MOST)
     }
 
     /// As [`Heat::by_file`], but coarser and without the longest faults, for a first look at anything.
     #[must_use]
     pub fn by_place() -> Self {
-        let heat = Self::new(Axis::File, FEW_CELLS);
+        let heat = Self::new(Axis::File, FEW_CELLS, Fineness::SCREEN);
         Self {
             places: heat.places.without_longest(),
             ..heat
@@ -141,13 +145,24 @@ impl Heat {
     /// Time × latency, all places together.
     #[must_use]
     pub fn by_latency() -> Self {
-        Self::new(Axis::Latency, MAX_CELLS)
+        Self::new(Axis::Latency, MAX_CELLS, Fineness::MOST)
     }
 
     /// Shows all of both axes, however empty they are.
     #[must_use]
     pub fn without_zoom(self) -> Self {
         Self { zoom: false, ..self }
+    }
+
+    /// Nothing before this will be added, which counts from the start of the recording.
+    pub fn begin_at(&mut self, from_ns: u64) {
+        self.from_ns = from_ns;
+    }
+
+    /// The time that cells count from.
+    #[must_use]
+    pub fn begin_ns(&self, session: &Session) -> u64 {
+        session.start_ns().saturating_add(self.from_ns)
     }
 
     /// The slot of a place.
@@ -175,14 +190,14 @@ impl Heat {
     fn add_latencies(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let slot = self.places.slot(Key::Latency);
         let latencies_ns = u64s(frame, Column::LatencyNs)?;
-        let times = u64s(frame, Column::TsNs)?.iter();
-        let since_start_ns: Vec<u64> = times.map(|&ts_ns| session.since_start_ns(ts_ns)).collect();
+        let (times, begin_ns) = (u64s(frame, Column::TsNs)?.iter(), self.begin_ns(session));
+        let since_begin_ns: Vec<u64> = times.map(|ts_ns| ts_ns.saturating_sub(begin_ns)).collect();
         let steps: Vec<u64> = latencies_ns.iter().map(|&ns| latency::step_of(ns)).collect();
         let weighted = faults(frame, session)?
             .map(|fault| (fault.weight, fault.latency_ns.saturating_mul(fault.weight)));
         let (weights, waits_ns): (Vec<u64>, Vec<u64>) = weighted.unzip();
         let all = Faults {
-            since_start_ns: &since_start_ns,
+            since_begin_ns: &since_begin_ns,
             pages: &steps,
             latencies_ns,
             weights: &weights,
@@ -196,7 +211,10 @@ impl Heat {
         let mut gatherer = std::mem::take(&mut self.gatherer);
         let names = Names::of(frame)?;
         let by_file = self.axis == Axis::File;
-        let done = gatherer.each(frame, session, by_file, |piece| self.add(&piece, &names, session));
+        let begin_ns = self.begin_ns(session);
+        let done = gatherer.each(frame, session, begin_ns, by_file, |piece| {
+            self.add(&piece, &names, session);
+        });
         self.gatherer = gatherer;
         done
     }
@@ -210,8 +228,7 @@ impl Heat {
         };
         if !piece.by_object {
             names.each(piece, range, |last_ts_ns, comm_id, is_main| {
-                let since_start_ns = session.since_start_ns(last_ts_ns);
-                self.places.name(slot, since_start_ns, comm_id, is_main);
+                self.places.name(slot, last_ts_ns, comm_id, is_main);
             });
         }
         if range == (0, u64::MAX) {
@@ -233,11 +250,16 @@ impl Heat {
         }
     }
 
-    /// The shortest time with most of the wait; to be asked when it has settled.
+    /// The shortest time with most of the wait, of a time in `CLOCK_MONOTONIC`; to be asked when it has settled.
     #[must_use]
-    pub fn burst(&self, session: &Session) -> Option<Burst> {
-        let (bins, bin_ns) = self.places.wait_by_time(session.duration_ns(), BURST_BINS);
-        burst_of(&bins, bin_ns)
+    pub fn burst(&self, (begin_ns, end_ns): (u64, u64)) -> Option<Burst> {
+        let (bins, bin_ns) = self.places.wait_by_time(end_ns.saturating_sub(begin_ns), BURST_BINS);
+        let burst = burst_of(&bins, bin_ns)?;
+        Some(Burst {
+            from_ns: burst.from_ns.saturating_add(self.from_ns),
+            to_ns: burst.to_ns.saturating_add(self.from_ns),
+            ..burst
+        })
     }
 
     /// To be called after each block that was added by [`Heat::add`].

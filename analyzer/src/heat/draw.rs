@@ -135,11 +135,11 @@ fn time_axis(view: &View, columns: usize) -> (String, String) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::heat::grid::{Cell, Grid};
+    use crate::heat::grid::{Cell, Fineness, Grid};
     use crate::heat::view::{Ask, Unit, Zoom};
 
     fn drawn(colour: bool) -> String {
-        let mut grid = Grid::new(u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
         for i in 0..4u64 {
             for _ in 0..=i {
                 grid.add(i * 1_000_000_000, i, Cell::of(1_000, 1));

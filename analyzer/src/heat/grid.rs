@@ -5,10 +5,28 @@
 use crate::heat::window::Bins;
 use polars::prelude::PlHashMap;
 
-/// Time bins over the whole recording: a part that is zoomed into still has enough.
-const TIME_BINS: u64 = 4096;
-/// Page bins of one region.
-const PAGE_BINS: u64 = 1024;
+/// How fine a grid is at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fineness {
+    /// Time bins.
+    pub times: u64,
+    /// Page bins of one region.
+    pub pages: u64,
+}
+
+impl Fineness {
+    /// A part that is zoomed into still has enough.
+    pub const MOST: Self = Self {
+        times: 4096,
+        pages: 1024,
+    };
+    /// Enough for a screen.
+    pub const SCREEN: Self = Self {
+        times: 512,
+        pages: 256,
+    };
+}
+
 /// Time bins for one page bin, about what a picture has: what has more than its part becomes coarser first.
 const TIMES_PER_PAGE: u64 = 3;
 /// Cells of all regions together: about 20 MB.
@@ -82,16 +100,18 @@ impl Region {
         self.page_shift += page_by;
     }
 
-    fn fit_pages(&mut self) {
+    /// Whether that made it coarser.
+    fn fit_pages(&mut self, most: u64) -> bool {
         let mut by = 0;
         while shr(self.last_page, self.page_shift + by) - shr(self.first_page, self.page_shift + by)
-            >= PAGE_BINS
+            >= most
         {
             by += 1;
         }
         if by > 0 {
             self.rebin(0, by);
         }
+        by > 0
     }
 
     /// Everything in the region.
@@ -110,8 +130,11 @@ fn shr(value: u64, by: u32) -> u64 {
 /// The collector.
 #[derive(Clone, Debug)]
 pub struct Grid {
+    fineness: Fineness,
     gap_pages: u64,
     time_shift: u32,
+    /// The last time with a fault.
+    last_ns: u64,
     /// Sorted by place, never overlapping.
     regions: Vec<Region>,
     cells: usize,
@@ -121,10 +144,12 @@ pub struct Grid {
 impl Grid {
     /// A grid that splits where `gap_pages` pages in a row have no fault; `u64::MAX` never splits.
     #[must_use]
-    pub fn new(gap_pages: u64) -> Self {
+    pub fn new(fineness: Fineness, gap_pages: u64) -> Self {
         Self {
+            fineness,
             gap_pages,
             time_shift: 0,
+            last_ns: 0,
             regions: Vec::new(),
             cells: 0,
             recent: 0,
@@ -145,8 +170,8 @@ impl Grid {
 
     /// Where a fault would go, if nothing of the grid had to change for it.
     #[must_use]
-    pub fn bins_of(&self, since_start_ns: u64, page: u64) -> Option<Bins> {
-        if shr(since_start_ns, self.time_shift) >= TIME_BINS {
+    pub fn bins_of(&self, since_begin_ns: u64, page: u64) -> Option<Bins> {
+        if shr(since_begin_ns, self.time_shift) >= self.fineness.times {
             return None;
         }
         let next = self.regions.partition_point(|region| region.first_page <= page);
@@ -165,15 +190,16 @@ impl Grid {
     }
 
     /// Adds one fault, or several of one cell.
-    pub fn add(&mut self, since_start_ns: u64, page: u64, fault: Cell) {
-        if shr(since_start_ns, self.time_shift) >= TIME_BINS {
+    pub fn add(&mut self, since_begin_ns: u64, page: u64, fault: Cell) {
+        if shr(since_begin_ns, self.time_shift) >= self.fineness.times {
             let mut by = 1;
-            while shr(since_start_ns, self.time_shift + by) >= TIME_BINS {
+            while shr(since_begin_ns, self.time_shift + by) >= self.fineness.times {
                 by += 1;
             }
             self.coarsen_time(by);
         }
-        let time = shr(since_start_ns, self.time_shift);
+        self.last_ns = self.last_ns.max(since_begin_ns);
+        let time = shr(since_begin_ns, self.time_shift);
         let slot = self.region_of(page);
         self.recent = slot;
         let Some(region) = self.regions.get_mut(slot) else {
@@ -197,7 +223,7 @@ impl Grid {
             return self.recent;
         }
         let next = self.regions.partition_point(|region| region.first_page <= page);
-        let gap = self.gap_pages;
+        let (gap, most) = (self.gap_pages, self.fineness.pages);
         let touches_before = |region: &Region| page <= region.last_page.saturating_add(gap);
         if let Some(before) = next.checked_sub(1)
             && let Some(region) = self
@@ -207,17 +233,19 @@ impl Grid {
         {
             if page > region.last_page {
                 region.last_page = page;
-                region.fit_pages();
-                self.join_with_next(before, gap);
-                self.count_cells();
+                let is_coarser = region.fit_pages(most);
+                if self.join_with_next(before, gap) || is_coarser {
+                    self.count_cells();
+                }
             }
             return before;
         }
         let touches_after = |region: &Region| region.first_page <= page.saturating_add(gap);
         if let Some(region) = self.regions.get_mut(next).filter(|region| touches_after(region)) {
             region.first_page = page;
-            region.fit_pages();
-            self.count_cells();
+            if region.fit_pages(most) {
+                self.count_cells();
+            }
             return next;
         }
         let region = Region {
@@ -237,7 +265,8 @@ impl Grid {
         next
     }
 
-    fn join_with_next(&mut self, slot: usize, gap: u64) {
+    /// Whether they are close enough for that.
+    fn join_with_next(&mut self, slot: usize, gap: u64) -> bool {
         let close = match (self.regions.get(slot), self.regions.get(slot + 1)) {
             (Some(here), Some(next)) => next.first_page <= here.last_page.saturating_add(gap),
             _ => false,
@@ -245,6 +274,7 @@ impl Grid {
         if close {
             self.join(slot);
         }
+        close
     }
 
     /// Joins region `slot` with the one after it.
@@ -257,7 +287,7 @@ impl Grid {
             return;
         };
         here.last_page = next.last_page;
-        here.fit_pages();
+        here.fit_pages(self.fineness.pages);
         let shift = here.page_shift.max(next.page_shift);
         if shift > here.page_shift {
             here.rebin(0, shift - here.page_shift);
@@ -316,11 +346,7 @@ impl Grid {
 
     /// Makes the region with the most page bins half as fine, or time; false when nothing can become coarser.
     pub fn coarsen(&mut self) -> bool {
-        let times = self
-            .regions
-            .iter()
-            .flat_map(|region| region.cells.keys().map(|&(time, _)| time));
-        let times = times.max().map_or(0, |last| last.saturating_add(1));
+        let times = shr(self.last_ns, self.time_shift).saturating_add(1);
         let largest = self.regions.iter_mut().max_by_key(|region| region.page_bins());
         let pages = largest.as_ref().map_or(0, |region| region.page_bins());
         match largest.filter(|_| pages > 1) {
@@ -347,7 +373,7 @@ mod tests {
 
     #[test]
     fn far_apart_addresses_become_separate_regions() {
-        let mut grid = Grid::new(GAP_PAGES);
+        let mut grid = Grid::new(Fineness::MOST, GAP_PAGES);
         for i in 0..100 {
             grid.add(i, 0x5555_0000 + i, Cell::of(10, 1));
             grid.add(i, 0x7_f000_0000 + i * 64, Cell::of(20, 1));
@@ -370,7 +396,7 @@ mod tests {
 
     #[test]
     fn memory_stays_bounded_and_no_fault_is_lost() {
-        let mut grid = Grid::new(GAP_PAGES);
+        let mut grid = Grid::new(Fineness::MOST, GAP_PAGES);
         let mut state = 1u64;
         for i in 0..600_000u64 {
             state = state
@@ -392,7 +418,7 @@ mod tests {
     #[test]
     fn extreme_times_and_pages_do_not_overflow() {
         for gap in [GAP_PAGES, u64::MAX] {
-            let mut grid = Grid::new(gap);
+            let mut grid = Grid::new(Fineness::MOST, gap);
             for (time, page) in [
                 (0, u64::MAX),
                 (u64::MAX, 0),
@@ -409,7 +435,7 @@ mod tests {
 
     #[test]
     fn regions_that_grow_together_become_one() {
-        let mut grid = Grid::new(10);
+        let mut grid = Grid::new(Fineness::MOST, 10);
         for page in [100, 120, 110, 95, 130, 141] {
             grid.add(0, page, Cell::of(1, 1));
         }

@@ -3,7 +3,7 @@
 //! coarser. It does not know how anything is shown.
 
 use crate::gather::Faults;
-use crate::heat::grid::{Cell, GAP_PAGES, Grid};
+use crate::heat::grid::{Cell, Fineness, GAP_PAGES, Grid};
 use crate::heat::window::Windows;
 use polars::prelude::PlHashMap;
 use std::cmp::Reverse;
@@ -57,11 +57,11 @@ pub struct Place {
 }
 
 impl Place {
-    fn put(&mut self, (since_start_ns, page, mut fault): (u64, u64, Cell)) {
+    fn put(&mut self, (since_begin_ns, page, mut fault): (u64, u64, Cell)) {
         if !self.with_longest {
             fault.max_ns = 0;
         }
-        self.grid.add(since_start_ns, page, fault);
+        self.grid.add(since_begin_ns, page, fault);
         self.total.merge(fault);
     }
 
@@ -80,8 +80,8 @@ impl Place {
 
     fn empty_window(&mut self) {
         let (grid, total) = (&mut self.grid, &mut self.total);
-        self.windows.take(|since_start_ns, page, faults| {
-            grid.add(since_start_ns, page, faults);
+        self.windows.take(|since_begin_ns, page, faults| {
+            grid.add(since_begin_ns, page, faults);
             total.merge(faults);
         });
     }
@@ -91,6 +91,7 @@ impl Place {
 #[derive(Debug)]
 pub struct Places {
     max_cells: usize,
+    fineness: Fineness,
     gap_pages: u64,
     with_longest: bool,
     places: Vec<Place>,
@@ -103,9 +104,10 @@ pub struct Places {
 impl Places {
     /// For at most about `max_cells` cells; address spaces are cut into regions where `split` says so.
     #[must_use]
-    pub fn new(max_cells: usize, split: bool) -> Self {
+    pub fn new(max_cells: usize, fineness: Fineness, split: bool) -> Self {
         Self {
             max_cells,
+            fineness,
             gap_pages: if split { GAP_PAGES } else { u64::MAX },
             with_longest: true,
             places: Vec::new(),
@@ -159,7 +161,7 @@ impl Places {
         self.index.insert(key.clone(), slot);
         self.places.push(Place {
             key,
-            grid: Grid::new(gap_pages),
+            grid: Grid::new(self.fineness, gap_pages),
             total: Cell::default(),
             comm_id: 0,
             named: (false, 0),
@@ -199,8 +201,8 @@ impl Places {
         if !place.outside.is_multiple_of(OUTSIDE) {
             return;
         }
-        let (since_start_ns, page, _) = fault;
-        if let Some(bins) = place.grid.bins_of(since_start_ns, page) {
+        let (since_begin_ns, page, _) = fault;
+        if let Some(bins) = place.grid.bins_of(since_begin_ns, page) {
             let window = place.windows.next_to_move();
             let is_new = window.is_empty();
             if is_new && self.windows >= MAX_WINDOWS {
@@ -208,12 +210,12 @@ impl Places {
             }
             self.windows += usize::from(is_new);
             let (grid, total, mut taken) = (&mut place.grid, &mut place.total, 0u64);
-            window.take(|since_start_ns, page, faults| {
-                grid.add(since_start_ns, page, faults);
+            window.take(|since_begin_ns, page, faults| {
+                grid.add(since_begin_ns, page, faults);
                 total.merge(faults);
                 taken = taken.saturating_add(faults.count);
             });
-            window.move_to(bins, since_start_ns, self.with_longest);
+            window.move_to(bins, since_begin_ns, self.with_longest);
             if taken >= FEW {
                 place.alone = OUTSIDE;
             } else if !is_new {
@@ -224,12 +226,12 @@ impl Places {
     }
 
     /// Says which thread had a fault at a place, and whether it is the main one of its process.
-    pub fn name(&mut self, slot: usize, since_start_ns: u64, comm_id: u32, is_main: bool) {
+    pub fn name(&mut self, slot: usize, ts_ns: u64, comm_id: u32, is_main: bool) {
         // Rows come by thread, not by time.
         if let Some(place) = self.places.get_mut(slot)
-            && (is_main, since_start_ns) >= place.named
+            && (is_main, ts_ns) >= place.named
         {
-            place.named = (is_main, since_start_ns);
+            place.named = (is_main, ts_ns);
             place.comm_id = comm_id;
         }
     }
@@ -274,8 +276,8 @@ impl Places {
         let mut bins = vec![0u64; count];
         for grid in grids {
             for (&(time, _), cell) in grid.regions().iter().flat_map(|region| &region.cells) {
-                let since_start_ns = u128::from(time) << grid.time_shift();
-                let bin = usize::try_from(since_start_ns / u128::from(bin_ns)).unwrap_or(usize::MAX);
+                let since_begin_ns = u128::from(time) << grid.time_shift();
+                let bin = usize::try_from(since_begin_ns / u128::from(bin_ns)).unwrap_or(usize::MAX);
                 if let Some(sum) = bins.get_mut(bin.min(count - 1)) {
                     *sum = sum.saturating_add(cell.wait_ns);
                 }
@@ -311,9 +313,9 @@ impl Places {
 mod tests {
     use super::*;
 
-    fn fault<'a>(since_start_ns: &'a [u64], pages: &'a [u64], latencies_ns: &'a [u64]) -> Faults<'a> {
+    fn fault<'a>(since_begin_ns: &'a [u64], pages: &'a [u64], latencies_ns: &'a [u64]) -> Faults<'a> {
         Faults {
-            since_start_ns,
+            since_begin_ns,
             pages,
             latencies_ns,
             weights: &[1],
@@ -323,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_hot_file_that_comes_late_is_kept_and_no_fault_is_lost() {
-        let mut places = Places::new(1 << 14, true);
+        let mut places = Places::new(1 << 14, Fineness::MOST, true);
         for file in 0..5_000u64 {
             for page in 0..4 {
                 let slot = places.slot(Key::File(format!("/cold/{file}")));

@@ -84,6 +84,7 @@ impl Heat {
         filter: &Filter,
     ) -> View {
         let (begin, end) = filter.window_ns(session);
+        let since_begin_ns = |time_ns: u64| time_ns.saturating_sub(self.begin_ns(session));
         let page_size = session.page_size();
         let range = match self.axis {
             Axis::Address(range) => range,
@@ -99,7 +100,7 @@ impl Heat {
             None => Zoom::OFF,
         };
         let ask = Ask {
-            window_ns: (session.since_start_ns(begin), session.since_start_ns(end)),
+            window_ns: (since_begin_ns(begin), since_begin_ns(end)),
             pages: range.map(|(low, high)| (low / page_size, high / page_size)),
             size,
             unit: if self.axis == Axis::Latency {
@@ -109,7 +110,11 @@ impl Heat {
             },
             zoom,
         };
-        View::new(part.grid, part.region, &ask)
+        let view = View::new(part.grid, part.region, &ask);
+        View {
+            begin_ns: view.begin_ns.saturating_add(self.from_ns),
+            ..view
+        }
     }
 
     /// The heaviest parts, and one line for each of those that are left out and weigh something.

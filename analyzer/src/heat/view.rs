@@ -20,7 +20,7 @@ pub enum Unit {
 /// What is asked of a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// The time, from the start of the recording.
+    /// The time, from where that of the grid begins.
     pub window_ns: (u64, u64),
     /// A range of pages that the user asked for.
     pub pages: Option<(u64, u64)>,
@@ -74,7 +74,7 @@ pub enum Rows {
 /// Rows of places by columns of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// Start of the first column, from the start of the recording.
+    /// Start of the first column, from the start of the recording, or of the grid.
     pub begin_ns: u64,
     /// Width of a column.
     pub column_ns: u64,
@@ -292,6 +292,7 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heat::grid::Fineness;
 
     fn ask(window_ns: (u64, u64), size: (usize, usize)) -> Ask {
         Ask {
@@ -305,7 +306,7 @@ mod tests {
 
     #[test]
     fn cells_land_in_their_row_and_column() {
-        let mut grid = Grid::new(u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
         for i in 0..8u64 {
             grid.add(i * 100, i, Cell::of(7, 1));
         }
@@ -325,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_zoomed_to_and_what_is_outside_is_counted() {
-        let mut grid = Grid::new(u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
         grid.add(0, 900_000, Cell::of(5, 1));
         for i in 0..500u64 {
             grid.add(700_000 + i, 1_000 + i, Cell::of(7, 1));
@@ -350,7 +351,7 @@ mod tests {
 
     #[test]
     fn latency_rows_begin_at_round_numbers() {
-        let mut grid = Grid::new(u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
         for latency_ns in [300, 1_000, 9_999, 10_000, 2_000_000] {
             grid.add(0, latency::step_of(latency_ns), Cell::of(latency_ns, 1));
         }
@@ -373,7 +374,7 @@ mod tests {
 
     #[test]
     fn an_absurd_window_or_place_does_no_harm() {
-        let mut grid = Grid::new(u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
         grid.add(u64::MAX, u64::MAX, Cell::of(1, 1));
         grid.add(0, 0, Cell::of(1, 1));
         let region = &grid.regions()[0];

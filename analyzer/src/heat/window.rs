@@ -69,8 +69,8 @@ struct Extent {
 
 impl Extent {
     #[inline(always)]
-    fn time_of(&self, since_start_ns: u64) -> u64 {
-        since_start_ns
+    fn time_of(&self, since_begin_ns: u64) -> u64 {
+        since_begin_ns
             .wrapping_shr(self.time_shift)
             .wrapping_sub(self.first_time)
     }
@@ -93,8 +93,8 @@ impl Extent {
 
     /// The cell of a fault, or [`NOWHERE`].
     #[inline(always)]
-    fn locate(&self, since_start_ns: u64, page: u64, wait_ns: u64) -> u32 {
-        let (time, place) = (self.time_of(since_start_ns), self.place_of(page));
+    fn locate(&self, since_begin_ns: u64, page: u64, wait_ns: u64) -> u32 {
+        let (time, place) = (self.time_of(since_begin_ns), self.place_of(page));
         let is_too_far = page.wrapping_sub(self.first_page) > self.pages;
         if is_too_far || self.is_beyond(time, place, wait_ns) {
             return NOWHERE;
@@ -173,7 +173,7 @@ impl Sums {
     "x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"
 ))]
 fn add_within(extent: &Extent, faults: &Faults<'_>, sums: &mut Sums, last_page: u64) -> (usize, u64) {
-    let times = faults.since_start_ns.as_chunks::<LOOK>().0;
+    let times = faults.since_begin_ns.as_chunks::<LOOK>().0;
     let pages = faults.pages.as_chunks::<LOOK>().0;
     let weights = faults.weights.as_chunks::<LOOK>().0;
     let waits_ns = faults.waits_ns.as_chunks::<LOOK>().0;
@@ -194,8 +194,8 @@ fn add_within(extent: &Extent, faults: &Faults<'_>, sums: &mut Sums, last_page: 
         let (mut all_times, mut all_places, mut all_waits_ns) = (0, 0, 0);
         let (mut too_far, mut differing) = (0, 0);
         let rows = times.iter().zip(pages).zip(waits_ns);
-        for (found, ((&since_start_ns, &page), &wait_ns)) in places.iter_mut().zip(rows) {
-            let (time, place) = (extent.time_of(since_start_ns), extent.place_of(page));
+        for (found, ((&since_begin_ns, &page), &wait_ns)) in places.iter_mut().zip(rows) {
+            let (time, place) = (extent.time_of(since_begin_ns), extent.place_of(page));
             let cell = extent.cell_of(time, place);
             all_times |= time;
             all_places |= place;
@@ -228,8 +228,8 @@ fn add_within(extent: &Extent, faults: &Faults<'_>, sums: &mut Sums, last_page: 
     }
     // Those that are too few, or not all within.
     let mut rest = faults.part(added..faults.len());
-    while let Some((since_start_ns, page, fault)) = rest.first() {
-        let place = extent.locate(since_start_ns, page, fault.wait_ns);
+    while let Some((since_begin_ns, page, fault)) = rest.first() {
+        let place = extent.locate(since_begin_ns, page, fault.wait_ns);
         if place == NOWHERE {
             break;
         }
@@ -285,8 +285,8 @@ impl Window {
     }
 
     /// Whether a fault is in the window.
-    fn holds(&self, (since_start_ns, page, fault): (u64, u64, Cell)) -> bool {
-        let place = || self.extent().locate(since_start_ns, page, fault.wait_ns);
+    fn holds(&self, (since_begin_ns, page, fault): (u64, u64, Cell)) -> bool {
+        let place = || self.extent().locate(since_begin_ns, page, fault.wait_ns);
         self.sums.is_some() && place() != NOWHERE
     }
 
@@ -296,10 +296,10 @@ impl Window {
         self.sums.is_none()
     }
 
-    /// Moves to another place, where `since_start_ns` is in the second time bin: threads are not in step. Nothing may be in
+    /// Moves to another place, where `since_begin_ns` is in the second time bin: threads are not in step. Nothing may be in
     /// the window any more.
-    pub fn move_to(&mut self, bins: Bins, since_start_ns: u64, with_longest: bool) {
-        self.first_time = (since_start_ns >> bins.time_shift).saturating_sub(1);
+    pub fn move_to(&mut self, bins: Bins, since_begin_ns: u64, with_longest: bool) {
+        self.first_time = (since_begin_ns >> bins.time_shift).saturating_sub(1);
         self.last_page = bins.last_page;
         // Up to as many again may follow.
         let places = (bins.last_page >> bins.page_shift).saturating_sub(bins.first_place()) + 1;

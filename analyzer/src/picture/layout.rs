@@ -334,11 +334,11 @@ fn tip(view: &View, row: usize, column: usize) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::heat::grid::{Cell, Grid};
+    use crate::heat::grid::{Cell, Fineness, Grid};
     use crate::heat::view::{Ask, Unit, Zoom};
 
     fn panel(unit: Unit, size: (usize, usize)) -> Panel {
-        let mut grid = Grid::new(u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
         for i in 0..100u64 {
             let page = if unit == Unit::Latency {
                 latency::step_of(i * 1_000)

@@ -38,7 +38,8 @@ impl Query for WhereWaited {
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let names = Names::of(frame)?;
         let (files, heat) = (&mut self.files, &mut self.heat);
-        self.gatherer.each(frame, session, true, |piece| {
+        let begin_ns = heat.begin_ns(session);
+        self.gatherer.each(frame, session, begin_ns, true, |piece| {
             files.add(&piece, session);
             heat.add(&piece, &names, session);
         })?;
