@@ -109,7 +109,7 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
     match request.verb {
         Verb::Report => {
             let mut report = Report::new(matches!(request.format, Format::Table | Format::Markdown));
-            report.begin_at(request.filter.from_ns.unwrap_or(0));
+            report.within(&request.filter);
             let session = read(request, input, &mut report.queries())?;
             let style = Style {
                 weight: Weight::Wait,

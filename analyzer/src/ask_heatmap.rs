@@ -53,7 +53,7 @@ pub fn heatmap(
         Upright::Place => Heat::by_file(),
     };
     let mut heat = if options.whole { heat.without_zoom() } else { heat };
-    heat.begin_at(request.filter.from_ns.unwrap_or(0));
+    heat.within(&request.filter);
     let session = read(request, input, &mut [&mut heat])?;
     heat.settle();
     say_warnings(&session, request.format, output)?;

@@ -69,6 +69,17 @@ impl<'a> Faults<'a> {
         }
     }
 
+    /// What they come to.
+    #[must_use]
+    pub fn sum(&self) -> Cell {
+        let of = |column: &[u64]| column.iter().fold(0u64, |sum, value| sum.saturating_add(*value));
+        Cell {
+            count: of(self.weights),
+            wait_ns: of(self.waits_ns),
+            max_ns: self.latencies_ns.iter().copied().max().unwrap_or(0),
+        }
+    }
+
     /// When and where the first one was, and what it comes to.
     #[must_use]
     pub fn first(&self) -> Option<(u64, u64, Cell)> {

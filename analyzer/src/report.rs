@@ -74,9 +74,9 @@ impl Report {
         }
     }
 
-    /// Nothing before this passes the filter.
-    pub fn begin_at(&mut self, from_ns: u64) {
-        self.places.heat.begin_at(from_ns);
+    /// Nothing that does not pass the filter will be added.
+    pub fn within(&mut self, filter: &Filter) {
+        self.places.heat.within(filter);
     }
 
     /// The queries to run.

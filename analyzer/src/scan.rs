@@ -44,6 +44,7 @@ pub fn scan<R: Read>(
     tick: &mut dyn FnMut(u64),
 ) -> Result<Session, AnalyzeError> {
     let mut session = Session::new(reader.header().clone());
+    session.expected_end_ns = reader.totals_ahead().map(|totals| totals.end_ns);
     let mut columns: Vec<Column> = queries.iter().flat_map(|query| query.columns()).collect();
     let decode = !columns.is_empty();
     columns.extend(filter.columns());

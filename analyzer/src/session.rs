@@ -51,6 +51,8 @@ pub struct Session {
     pub events_missing: u64,
     /// What the recorder counted, when it finished.
     pub totals: Option<Totals>,
+    /// When the recording ended, of a finished file: known before anything else is read, and not to be relied on.
+    pub expected_end_ns: Option<u64>,
     /// Whether the recorder closed the file in good order; `None` without a footer.
     pub clean: Option<bool>,
     /// Whether the trailer was there and valid.
@@ -88,6 +90,7 @@ impl Session {
             damaged_bytes: 0,
             events_missing: 0,
             totals: None,
+            expected_end_ns: None,
             clean: None,
             finished: false,
             events: 0,

@@ -91,17 +91,19 @@ impl Footer {
         Ok(())
     }
 
-    pub(crate) fn decode(payload: &[u8], offset: u64) -> Result<Self> {
-        let cut = || FormatError::Undecodable {
-            offset,
-            what: "FOOTER",
-            detail: "it is too short".into(),
-        };
-        let mut cursor = Cursor(payload);
+    /// What a payload begins with, all else but the index: whether the recording is clean, the totals, and the number of blocks.
+    pub(crate) fn take_totals(cursor: &mut Cursor<'_>, offset: u64) -> Result<(bool, Totals, u32)> {
+        let cut = || too_short(offset);
         let totals_len = cursor.u32().ok_or_else(cut)?;
         let count = cursor.u32().ok_or_else(cut)?;
         let totals = cursor.take(totals_len as usize).ok_or_else(cut)?;
         let (clean, totals) = metadata::decode(totals, offset)?;
+        Ok((clean, totals, count))
+    }
+
+    pub(crate) fn decode(payload: &[u8], offset: u64) -> Result<Self> {
+        let mut cursor = Cursor(payload);
+        let (clean, totals, count) = Self::take_totals(&mut cursor, offset)?;
         let expected = u64::from(count) * ENTRY_LEN as u64;
         let actual = cursor.0.len() as u64;
         if actual != expected {
@@ -114,14 +116,22 @@ impl Footer {
         }
         let mut blocks = Vec::with_capacity(count as usize);
         while !cursor.0.is_empty() {
-            let at = cursor.u64().ok_or_else(cut)?;
-            blocks.push(BlockInfo::take_stats(&mut cursor, at).ok_or_else(cut)?);
+            let at = cursor.u64().ok_or_else(|| too_short(offset))?;
+            blocks.push(BlockInfo::take_stats(&mut cursor, at).ok_or_else(|| too_short(offset))?);
         }
         Ok(Self {
             blocks,
             totals,
             clean,
         })
+    }
+}
+
+fn too_short(offset: u64) -> FormatError {
+    FormatError::Undecodable {
+        offset,
+        what: "FOOTER",
+        detail: "it is too short".into(),
     }
 }
 

@@ -8,10 +8,10 @@ use crate::footer::{TRAILER_LEN, Trailer};
 use crate::frame::{CODEC, FRAME_LEN, Kind, RecordFrame, SYNC};
 use crate::header::HEADER_LEN;
 use crate::known::Known;
-use crate::source::{AnyStream, Via};
+use crate::source::{AnyStream, Via, totals_of};
 use crate::window::Window;
 use crate::{
-    BlockInfo, Damage, EventsBlock, Footer, Header, Item, Predicate, Summary, block, limits, metadata,
+    BlockInfo, Damage, EventsBlock, Footer, Header, Item, Predicate, Summary, Totals, block, limits, metadata,
     packed, query_record,
 };
 
@@ -26,6 +26,7 @@ pub struct TraceReader<R: Read> {
     known: Known,
     doubt: Doubt,
     summary: Summary,
+    totals_ahead: Option<Totals>,
 }
 
 /// The stretch claimed by records with wrong checksums, and how many there were in it.
@@ -52,7 +53,11 @@ impl TraceReader<AnyStream> {
     ///
     /// As for [`new`](Self::new).
     pub fn open_via(file: File, via: Via) -> Result<Self> {
-        Self::begin(via.window(file))
+        let totals_ahead = totals_of(&file);
+        Ok(Self {
+            totals_ahead,
+            ..Self::begin(via.window(file))?
+        })
     }
 }
 
@@ -78,6 +83,7 @@ impl<R: Read> TraceReader<R> {
             known: Known::default(),
             doubt: Doubt::default(),
             summary: Summary::default(),
+            totals_ahead: None,
         })
     }
 
@@ -85,6 +91,13 @@ impl<R: Read> TraceReader<R> {
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// What the footer says, of a finished file that was [opened](Self::open): a hint that comes before all else, and is not
+    /// checked as the footer is.
+    #[must_use]
+    pub fn totals_ahead(&self) -> Option<&Totals> {
+        self.totals_ahead.as_ref()
     }
 
     /// Bytes consumed so far.

@@ -3,10 +3,15 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 
-use crate::Header;
+use crate::bytes::Cursor;
 use crate::footer::{TRAILER_LEN, Trailer};
+use crate::frame::{CODEC, FRAME_LEN, Kind, RecordFrame};
 use crate::header::HEADER_LEN;
 use crate::window::{Window, read_at};
+use crate::{Footer, Header, Totals};
+
+/// Read of a footer for its totals, without the index behind them.
+const TOTALS_READ: usize = 4 << 10;
 
 /// Any stream.
 pub type AnyStream = Box<dyn Read + Send>;
@@ -34,7 +39,7 @@ impl Via {
         if !metadata.is_file() {
             return Ok(Self::Stream);
         }
-        Ok(if is_finished(file, metadata.len())? {
+        Ok(if ending(file, metadata.len())?.is_some() {
             Self::Map
         } else {
             Self::Position
@@ -50,16 +55,34 @@ impl Via {
     }
 }
 
-/// Whether it ends with the trailer of the trace that it begins with.
-fn is_finished(file: &File, len: u64) -> io::Result<bool> {
+/// Its header and its trailer, if it ends with that of the trace that it begins with.
+fn ending(file: &File, len: u64) -> io::Result<Option<(Header, Trailer)>> {
     let Some(trailer_at) = len.checked_sub(TRAILER_LEN as u64) else {
-        return Ok(false);
+        return Ok(None);
     };
     let (mut start, mut end) = ([0; HEADER_LEN], [0; TRAILER_LEN]);
     if !fill(file, &mut start, 0)? || !fill(file, &mut end, trailer_at)? {
-        return Ok(false);
+        return Ok(None);
     }
-    Ok(Header::parse(&start).is_ok_and(|header| Trailer::parse(&end, &header.trace_id).is_some()))
+    let Ok(header) = Header::parse(&start) else {
+        return Ok(None);
+    };
+    let trailer = Trailer::parse(&end, &header.trace_id);
+    Ok(trailer.map(|trailer| (header, trailer)))
+}
+
+/// The totals in the footer of a finished file; `None` also where they cannot be read, which the reader tells when it comes there.
+pub(crate) fn totals_of(file: &File) -> Option<Totals> {
+    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let (header, trailer) = ending(file, metadata.len()).ok()??;
+    let mut bytes = vec![0; TOTALS_READ.min(trailer.len as usize)];
+    let is_there = fill(file, &mut bytes, trailer.offset).ok()?;
+    let frame = RecordFrame::parse(&bytes, &header.trace_id).filter(|_| is_there)?;
+    let is_footer = Kind::from_code(frame.kind) == Some(Kind::Footer) && frame.codec == CODEC;
+    let mut payload = Cursor(bytes.get(FRAME_LEN..).filter(|_| is_footer)?);
+    Footer::take_totals(&mut payload, trailer.offset)
+        .ok()
+        .map(|(_, totals, _)| totals)
 }
 
 /// False when the file ends before.

@@ -1,6 +1,7 @@
 //! `heatmap`: the query that fills grids. What is worth showing, and how, is in `show`.
 
 use crate::error::AnalyzeError;
+use crate::filter::Filter;
 use crate::findings::{Burst, burst_of};
 use crate::frame::{u32s, u64s};
 use crate::gather::{self, Faults, Gatherer, Piece};
@@ -98,6 +99,7 @@ pub struct Heat {
     pub(super) axis: Axis,
     /// Where the time axis begins, from the start of the recording: a short part is shown as fine as a whole recording.
     pub(super) from_ns: u64,
+    to_ns: Option<u64>,
     pub(super) places: Places,
     /// Whether mostly empty axes are cut where the result is a picture.
     pub(super) zoom: bool,
@@ -112,6 +114,7 @@ impl Heat {
         Self {
             axis,
             from_ns: 0,
+            to_ns: None,
             places: Places::new(max_cells, fineness, !matches!(axis, Axis::Address(Some(_)))),
             zoom: true,
             slots: PlHashMap::default(),
@@ -154,15 +157,25 @@ impl Heat {
         Self { zoom: false, ..self }
     }
 
-    /// Nothing before this will be added, which counts from the start of the recording.
-    pub fn begin_at(&mut self, from_ns: u64) {
-        self.from_ns = from_ns;
+    /// Nothing outside of the time of the filter will be added.
+    pub fn within(&mut self, filter: &Filter) {
+        self.from_ns = filter.from_ns.unwrap_or(0);
+        self.to_ns = filter.to_ns;
     }
 
     /// The time that cells count from.
-    #[must_use]
-    pub fn begin_ns(&self, session: &Session) -> u64 {
+    pub(super) fn begin_ns(&self, session: &Session) -> u64 {
         session.start_ns().saturating_add(self.from_ns)
+    }
+
+    /// To be called before each block: the time that cells count from.
+    pub fn begin(&mut self, session: &Session) -> u64 {
+        if let Some(end_ns) = session.expected_end_ns {
+            let since_start_ns = session.since_start_ns(end_ns);
+            let end_ns = self.to_ns.map_or(since_start_ns, |to_ns| to_ns.min(since_start_ns));
+            self.places.expect(end_ns.saturating_sub(self.from_ns));
+        }
+        self.begin_ns(session)
     }
 
     /// The slot of a place.
@@ -190,7 +203,7 @@ impl Heat {
     fn add_latencies(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let slot = self.places.slot(Key::Latency);
         let latencies_ns = u64s(frame, Column::LatencyNs)?;
-        let (times, begin_ns) = (u64s(frame, Column::TsNs)?.iter(), self.begin_ns(session));
+        let (times, begin_ns) = (u64s(frame, Column::TsNs)?.iter(), self.begin(session));
         let since_begin_ns: Vec<u64> = times.map(|ts_ns| ts_ns.saturating_sub(begin_ns)).collect();
         let steps: Vec<u64> = latencies_ns.iter().map(|&ns| latency::step_of(ns)).collect();
         let weighted = faults(frame, session)?
@@ -211,7 +224,7 @@ impl Heat {
         let mut gatherer = std::mem::take(&mut self.gatherer);
         let names = Names::of(frame)?;
         let by_file = self.axis == Axis::File;
-        let begin_ns = self.begin_ns(session);
+        let begin_ns = self.begin(session);
         let done = gatherer.each(frame, session, begin_ns, by_file, |piece| {
             self.add(&piece, &names, session);
         });

@@ -139,7 +139,7 @@ mod tests {
     use crate::heat::view::{Ask, Unit, Zoom};
 
     fn drawn(colour: bool) -> String {
-        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX, 0);
         for i in 0..4u64 {
             for _ in 0..=i {
                 grid.add(i * 1_000_000_000, i, Cell::of(1_000, 1));

@@ -2,8 +2,10 @@
 //! number of cells outgrows its limit, neighbouring bins are joined in pairs. Addresses are sparse, so they are kept as
 //! regions with big gaps between them, each as fine as its own extent allows. Counts stay exact; only places get coarser.
 
+use crate::gather::Faults;
 use crate::heat::window::Bins;
 use polars::prelude::PlHashMap;
+use std::ops::RangeInclusive;
 
 /// How fine a grid is at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,14 @@ impl Fineness {
         times: 512,
         pages: 256,
     };
+
+    /// Bins of 2^this nanoseconds are enough for a time.
+    #[must_use]
+    pub fn time_shift(self, length_ns: u64) -> u32 {
+        (0..u64::BITS)
+            .find(|&shift| shr(length_ns, shift) < self.times)
+            .unwrap_or(0)
+    }
 }
 
 /// Time bins for one page bin, about what a picture has: what has more than its part becomes coarser first.
@@ -142,13 +152,14 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// A grid that splits where `gap_pages` pages in a row have no fault; `u64::MAX` never splits.
+    /// A grid that splits where `gap_pages` pages in a row have no fault; `u64::MAX` never splits. It is to last for `length_ns`, and
+    /// does so longer, but coarser.
     #[must_use]
-    pub fn new(fineness: Fineness, gap_pages: u64) -> Self {
+    pub fn new(fineness: Fineness, gap_pages: u64, length_ns: u64) -> Self {
         Self {
             fineness,
             gap_pages,
-            time_shift: 0,
+            time_shift: fineness.time_shift(length_ns),
             last_ns: 0,
             regions: Vec::new(),
             cells: 0,
@@ -191,17 +202,59 @@ impl Grid {
 
     /// Adds one fault, or several of one cell.
     pub fn add(&mut self, since_begin_ns: u64, page: u64, fault: Cell) {
+        let slot = self.slot_for(since_begin_ns, page);
+        self.put(slot, since_begin_ns, page, fault);
+    }
+
+    /// Adds the first fault, and those that follow it in the same cell, and says how many and what they come to: memory is often
+    /// filled page by page.
+    pub fn add_first(&mut self, faults: &Faults<'_>, with_longest: bool) -> (usize, Cell) {
+        let Some((since_begin_ns, page, _)) = faults.first() else {
+            return (0, Cell::default());
+        };
+        let slot = self.slot_for(since_begin_ns, page);
+        let (time, pages) = (shr(since_begin_ns, self.time_shift), self.pages_beside(slot, page));
+        let is_here =
+            |(ns, page): &(&u64, &u64)| shr(**ns, self.time_shift) == time && pages.contains(*page);
+        let rows = faults.since_begin_ns.iter().zip(faults.pages);
+        let count = rows.take_while(is_here).count().max(1);
+        let here = faults.part(0..count);
+        let mut sum = here.sum();
+        if !with_longest {
+            sum.max_ns = 0;
+        }
+        if let (Some(region), Some(&last_page)) = (self.regions.get_mut(slot), here.pages.iter().max()) {
+            region.last_page = region.last_page.max(last_page);
+        }
+        self.put(slot, since_begin_ns, page, sum);
+        (count, sum)
+    }
+
+    /// The pages of a cell that change nothing but the end of its region.
+    fn pages_beside(&self, slot: usize, page: u64) -> RangeInclusive<u64> {
+        let Some(region) = self.regions.get(slot) else {
+            return page..=page;
+        };
+        let mask = u64::MAX.checked_shl(region.page_shift).map_or(u64::MAX, |high| !high);
+        let (first, last) = (page & !mask, page | mask);
+        let next = self.regions.get(slot + 1).map_or(u64::MAX, |next| next.first_page);
+        let before_next = next.saturating_sub(self.gap_pages).saturating_sub(1);
+        let reach = region.last_page.saturating_add(self.gap_pages).min(before_next);
+        first.max(region.first_page)..=last.min(reach.max(region.last_page))
+    }
+
+    /// The region for a fault, when the grid has room for it.
+    fn slot_for(&mut self, since_begin_ns: u64, page: u64) -> usize {
         if shr(since_begin_ns, self.time_shift) >= self.fineness.times {
-            let mut by = 1;
-            while shr(since_begin_ns, self.time_shift + by) >= self.fineness.times {
-                by += 1;
-            }
-            self.coarsen_time(by);
+            self.coarsen_time(self.fineness.time_shift(since_begin_ns) - self.time_shift);
         }
         self.last_ns = self.last_ns.max(since_begin_ns);
+        self.recent = self.region_of(page);
+        self.recent
+    }
+
+    fn put(&mut self, slot: usize, since_begin_ns: u64, page: u64, fault: Cell) {
         let time = shr(since_begin_ns, self.time_shift);
-        let slot = self.region_of(page);
-        self.recent = slot;
         let Some(region) = self.regions.get_mut(slot) else {
             return;
         };
@@ -373,7 +426,7 @@ mod tests {
 
     #[test]
     fn far_apart_addresses_become_separate_regions() {
-        let mut grid = Grid::new(Fineness::MOST, GAP_PAGES);
+        let mut grid = Grid::new(Fineness::MOST, GAP_PAGES, 0);
         for i in 0..100 {
             grid.add(i, 0x5555_0000 + i, Cell::of(10, 1));
             grid.add(i, 0x7_f000_0000 + i * 64, Cell::of(20, 1));
@@ -396,7 +449,7 @@ mod tests {
 
     #[test]
     fn memory_stays_bounded_and_no_fault_is_lost() {
-        let mut grid = Grid::new(Fineness::MOST, GAP_PAGES);
+        let mut grid = Grid::new(Fineness::MOST, GAP_PAGES, 0);
         let mut state = 1u64;
         for i in 0..600_000u64 {
             state = state
@@ -418,7 +471,7 @@ mod tests {
     #[test]
     fn extreme_times_and_pages_do_not_overflow() {
         for gap in [GAP_PAGES, u64::MAX] {
-            let mut grid = Grid::new(Fineness::MOST, gap);
+            let mut grid = Grid::new(Fineness::MOST, gap, 0);
             for (time, page) in [
                 (0, u64::MAX),
                 (u64::MAX, 0),
@@ -435,7 +488,7 @@ mod tests {
 
     #[test]
     fn regions_that_grow_together_become_one() {
-        let mut grid = Grid::new(Fineness::MOST, 10);
+        let mut grid = Grid::new(Fineness::MOST, 10, 0);
         for page in [100, 120, 110, 95, 130, 141] {
             grid.add(0, page, Cell::of(1, 1));
         }

@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 /// Files and address spaces kept apart.
 const MAX_PLACES: usize = 1024;
 
-/// So many faults outside of a window move it.
+/// So many times outside of a window move it.
 const OUTSIDE: u32 = 64;
 
 /// A window that had fewer faults was not worth its moving.
@@ -57,25 +57,22 @@ pub struct Place {
 }
 
 impl Place {
-    fn put(&mut self, (since_begin_ns, page, mut fault): (u64, u64, Cell)) {
-        if !self.with_longest {
-            fault.max_ns = 0;
-        }
-        self.grid.add(since_begin_ns, page, fault);
-        self.total.merge(fault);
+    /// Puts the first faults, those of one cell, into the grid, and says how many.
+    fn put_first(&mut self, faults: &Faults<'_>) -> usize {
+        let (count, sum) = self.grid.add_first(faults, self.with_longest);
+        self.total.merge(sum);
+        count
     }
 
     /// Puts the first faults into the grid while windows are left alone, and says how many.
     fn put_alone(&mut self, faults: &Faults<'_>) -> usize {
-        let mut count = 0;
-        while self.alone_left > 0
-            && let Some(fault) = faults.part(count..faults.len()).first()
-        {
-            self.alone_left -= 1;
-            self.put(fault);
-            count += 1;
+        let mut added = 0;
+        while self.alone_left > 0 && added < faults.len() {
+            let count = self.put_first(&faults.part(added..faults.len()));
+            self.alone_left = self.alone_left.saturating_sub(count as u32);
+            added += count;
         }
-        count
+        added
     }
 
     fn empty_window(&mut self) {
@@ -93,6 +90,7 @@ pub struct Places {
     max_cells: usize,
     fineness: Fineness,
     gap_pages: u64,
+    length_ns: u64,
     with_longest: bool,
     places: Vec<Place>,
     index: PlHashMap<Key, usize>,
@@ -109,6 +107,7 @@ impl Places {
             max_cells,
             fineness,
             gap_pages: if split { GAP_PAGES } else { u64::MAX },
+            length_ns: 0,
             with_longest: true,
             places: Vec::new(),
             index: PlHashMap::default(),
@@ -125,6 +124,11 @@ impl Places {
             with_longest: false,
             ..self
         }
+    }
+
+    /// How long a time to expect, as far as that is known.
+    pub fn expect(&mut self, length_ns: u64) {
+        self.length_ns = length_ns;
     }
 
     /// The places, in no order.
@@ -161,7 +165,7 @@ impl Places {
         self.index.insert(key.clone(), slot);
         self.places.push(Place {
             key,
-            grid: Grid::new(self.fineness, gap_pages),
+            grid: Grid::new(self.fineness, gap_pages, self.length_ns),
             total: Cell::default(),
             comm_id: 0,
             named: (false, 0),
@@ -181,32 +185,31 @@ impl Places {
             let mut added = place.put_alone(&rest);
             added += place.windows.add_first(&rest.part(added..rest.len()));
             let outside = rest.part(added..rest.len());
-            let Some(first) = outside.first() else {
+            if outside.is_empty() {
                 return;
-            };
-            self.add_outside(slot, first);
-            rest = outside.part(1..outside.len());
+            }
+            added = self.add_outside(slot, &outside);
+            rest = outside.part(added..outside.len());
         }
     }
 
-    /// The window moves to a fault once the grid has room for it.
+    /// Adds the first faults, and says how many. A window moves to them once the grid has room.
     #[cold]
-    fn add_outside(&mut self, slot: usize, fault: (u64, u64, Cell)) {
-        let Some(place) = self.places.get_mut(slot) else {
-            return;
+    fn add_outside(&mut self, slot: usize, faults: &Faults<'_>) -> usize {
+        let (Some(place), Some((since_begin_ns, page, _))) = (self.places.get_mut(slot), faults.first()) else {
+            return faults.len();
         };
-        place.put(fault);
+        let count = place.put_first(faults);
         place.outside = place.outside.wrapping_add(1);
         // A place that has only few faults needs no window.
         if !place.outside.is_multiple_of(OUTSIDE) {
-            return;
+            return count;
         }
-        let (since_begin_ns, page, _) = fault;
         if let Some(bins) = place.grid.bins_of(since_begin_ns, page) {
             let window = place.windows.next_to_move();
             let is_new = window.is_empty();
             if is_new && self.windows >= MAX_WINDOWS {
-                return;
+                return count;
             }
             self.windows += usize::from(is_new);
             let (grid, total, mut taken) = (&mut place.grid, &mut place.total, 0u64);
@@ -223,6 +226,7 @@ impl Places {
                 place.alone_left = place.alone;
             }
         }
+        count
     }
 
     /// Says which thread had a fault at a place, and whether it is the main one of its process.

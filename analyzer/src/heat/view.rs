@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn cells_land_in_their_row_and_column() {
-        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX, 0);
         for i in 0..8u64 {
             grid.add(i * 100, i, Cell::of(7, 1));
         }
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_zoomed_to_and_what_is_outside_is_counted() {
-        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX, 0);
         grid.add(0, 900_000, Cell::of(5, 1));
         for i in 0..500u64 {
             grid.add(700_000 + i, 1_000 + i, Cell::of(7, 1));
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn latency_rows_begin_at_round_numbers() {
-        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX, 0);
         for latency_ns in [300, 1_000, 9_999, 10_000, 2_000_000] {
             grid.add(0, latency::step_of(latency_ns), Cell::of(latency_ns, 1));
         }
@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn an_absurd_window_or_place_does_no_harm() {
-        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX, 0);
         grid.add(u64::MAX, u64::MAX, Cell::of(1, 1));
         grid.add(0, 0, Cell::of(1, 1));
         let region = &grid.regions()[0];

@@ -338,7 +338,7 @@ mod tests {
     use crate::heat::view::{Ask, Unit, Zoom};
 
     fn panel(unit: Unit, size: (usize, usize)) -> Panel {
-        let mut grid = Grid::new(Fineness::MOST, u64::MAX);
+        let mut grid = Grid::new(Fineness::MOST, u64::MAX, 0);
         for i in 0..100u64 {
             let page = if unit == Unit::Latency {
                 latency::step_of(i * 1_000)
