@@ -78,7 +78,8 @@ pub fn scan<R: Read>(
                 if is_sound(block, &mut session) {
                     if decode {
                         let whole = frame::build(&mut block.columns, &columns, &session)?;
-                        let frame = match filter.mask(&whole, &session, &mut cache)? {
+                        let mask = filter.mask(&whole, &session, &mut cache)?;
+                        let frame = match mask.filter(|mask| !mask.all()) {
                             Some(mask) => whole.filter_seq(&mask)?,
                             None => whole,
                         };

@@ -104,26 +104,24 @@ impl Extent {
 }
 
 /// Faults of a cell and their wait.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sum {
-    count: u64,
-    wait_ns: u64,
-}
+type Sum = [u64; 2];
 
 /// What happened in the cells of a window.
 #[derive(Clone, Debug)]
 struct Sums {
-    cells: [Sum; CELLS],
+    cells: Box<[Sum; CELLS]>,
     /// The longest fault of each, where that is asked for.
     longest_ns: Option<Box<[u64; CELLS]>>,
     used: Used,
 }
 
 impl Sums {
-    fn new(with_longest: bool) -> Box<Self> {
-        Box::new(Self {
-            cells: [Sum::default(); CELLS],
-            longest_ns: with_longest.then(|| Box::new([0; CELLS])),
+    /// `None` never, but the types do not know.
+    fn new(with_longest: bool) -> Option<Self> {
+        let longest_ns = with_longest.then(|| vec![0; CELLS].try_into());
+        Some(Self {
+            cells: vec![Sum::default(); CELLS].try_into().ok()?,
+            longest_ns: longest_ns.transpose().ok()?,
             used: [false; CELLS / CHUNK],
         })
     }
@@ -131,8 +129,9 @@ impl Sums {
     #[inline(always)]
     fn add(&mut self, place: u32, count: u64, wait_ns: u64) {
         if let Some(cell) = self.cells.get_mut(place as usize % CELLS) {
-            cell.count = cell.count.wrapping_add(count);
-            cell.wait_ns = cell.wait_ns.wrapping_add(wait_ns);
+            let [counted, waited_ns] = cell;
+            *counted = counted.wrapping_add(count);
+            *waited_ns = waited_ns.wrapping_add(wait_ns);
         }
         if let Some(used) = self.used.get_mut(place as usize % CELLS / CHUNK) {
             *used = true;
@@ -153,14 +152,15 @@ impl Sums {
 
     /// Takes the sum of a cell away.
     fn take(&mut self, index: usize) -> Cell {
-        let sum = self.cells.get_mut(index).map(std::mem::take).unwrap_or_default();
+        let sum = self.cells.get_mut(index).map(std::mem::take);
+        let [count, wait_ns] = sum.unwrap_or_default();
         let longest_ns = self
             .longest_ns
             .as_mut()
             .and_then(|longest_ns| longest_ns.get_mut(index));
         Cell {
-            count: sum.count,
-            wait_ns: sum.wait_ns,
+            count,
+            wait_ns,
             max_ns: longest_ns.map(std::mem::take).unwrap_or(0),
         }
     }
@@ -253,7 +253,7 @@ pub struct Window {
     /// Last page with a fault, of the region or in the window: memory is often filled from its begin to its end.
     last_page: u64,
     /// Time after time; none at first.
-    sums: Option<Box<Sums>>,
+    sums: Option<Sums>,
 }
 
 impl Window {
@@ -305,7 +305,7 @@ impl Window {
         let places = (bins.last_page >> bins.page_shift).saturating_sub(bins.first_place()) + 1;
         self.place_bits = (places.ilog2() + 1).min(MOST_PLACE_BITS);
         self.bins = bins;
-        self.sums.get_or_insert_with(|| Sums::new(with_longest));
+        self.sums = self.sums.take().or_else(|| Sums::new(with_longest));
     }
 
     /// Gives away what there is, as a time, a page and the faults: as if all faults of a cell had been at one moment
