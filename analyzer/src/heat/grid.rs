@@ -3,8 +3,8 @@
 //! regions with big gaps between them, each as fine as its own extent allows. Counts stay exact; only places get coarser.
 
 use crate::gather::Faults;
+use crate::heat::cells::Cells;
 use crate::heat::window::Bins;
-use polars::prelude::PlHashMap;
 use std::ops::RangeInclusive;
 
 /// How fine a grid is at most.
@@ -76,10 +76,8 @@ impl Cell {
     }
 }
 
-type Cells = PlHashMap<(u64, u64), Cell>;
-
 /// A dense part of the address space, or a file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Region {
     /// First page with a fault.
     pub first_page: u64,
@@ -97,21 +95,11 @@ impl Region {
     }
 
     fn rebin(&mut self, time_by: u32, page_by: u32) {
-        let mut coarse = Cells::default();
-        // A start: halving time or places seldom leaves fewer.
-        coarse.reserve(self.cells.len() / 4);
-        for ((time, page), cell) in self.cells.drain() {
-            coarse
-                .entry((shr(time, time_by), shr(page, page_by)))
-                .or_default()
-                .merge(cell);
-        }
-        self.cells = coarse;
+        self.cells.coarsen(time_by, page_by);
         self.page_shift += page_by;
     }
 
-    /// Whether that made it coarser.
-    fn fit_pages(&mut self, most: u64) -> bool {
+    fn fit_pages(&mut self, most: u64) {
         let mut by = 0;
         while shr(self.last_page, self.page_shift + by) - shr(self.first_page, self.page_shift + by)
             >= most
@@ -121,19 +109,19 @@ impl Region {
         if by > 0 {
             self.rebin(0, by);
         }
-        by > 0
     }
 
     /// Everything in the region.
     #[must_use]
     pub fn total(&self) -> Cell {
         let mut total = Cell::default();
-        self.cells.values().for_each(|&cell| total.merge(cell));
+        self.cells.iter().for_each(|(_, cell)| total.merge(cell));
         total
     }
 }
 
-fn shr(value: u64, by: u32) -> u64 {
+/// 0 where nothing is left.
+pub(super) fn shr(value: u64, by: u32) -> u64 {
     value.checked_shr(by).unwrap_or(0)
 }
 
@@ -147,7 +135,6 @@ pub struct Grid {
     last_ns: u64,
     /// Sorted by place, never overlapping.
     regions: Vec<Region>,
-    cells: usize,
     recent: usize,
 }
 
@@ -162,7 +149,6 @@ impl Grid {
             time_shift: fineness.time_shift(length_ns),
             last_ns: 0,
             regions: Vec::new(),
-            cells: 0,
             recent: 0,
         }
     }
@@ -258,14 +244,8 @@ impl Grid {
         let Some(region) = self.regions.get_mut(slot) else {
             return;
         };
-        let before = region.cells.len();
-        region
-            .cells
-            .entry((time, shr(page, region.page_shift)))
-            .or_default()
-            .merge(fault);
-        self.cells += region.cells.len() - before;
-        if self.cells > MAX_CELLS {
+        let were_joined = region.cells.add(time, shr(page, region.page_shift), fault);
+        if were_joined && self.cell_count() > MAX_CELLS {
             self.shrink();
         }
     }
@@ -286,30 +266,26 @@ impl Grid {
         {
             if page > region.last_page {
                 region.last_page = page;
-                let is_coarser = region.fit_pages(most);
-                if self.join_with_next(before, gap) || is_coarser {
-                    self.count_cells();
-                }
+                region.fit_pages(most);
+                self.join_with_next(before, gap);
             }
             return before;
         }
         let touches_after = |region: &Region| region.first_page <= page.saturating_add(gap);
         if let Some(region) = self.regions.get_mut(next).filter(|region| touches_after(region)) {
             region.first_page = page;
-            if region.fit_pages(most) {
-                self.count_cells();
-            }
+            region.fit_pages(most);
             return next;
         }
         let region = Region {
             first_page: page,
             last_page: page,
-            ..Region::default()
+            page_shift: 0,
+            cells: Cells::around(page),
         };
         self.regions.insert(next, region);
         if self.regions.len() > MAX_REGIONS {
             self.join_nearest();
-            self.count_cells();
             return self
                 .regions
                 .partition_point(|region| region.first_page <= page)
@@ -318,8 +294,7 @@ impl Grid {
         next
     }
 
-    /// Whether they are close enough for that.
-    fn join_with_next(&mut self, slot: usize, gap: u64) -> bool {
+    fn join_with_next(&mut self, slot: usize, gap: u64) {
         let close = match (self.regions.get(slot), self.regions.get(slot + 1)) {
             (Some(here), Some(next)) => next.first_page <= here.last_page.saturating_add(gap),
             _ => false,
@@ -327,7 +302,6 @@ impl Grid {
         if close {
             self.join(slot);
         }
-        close
     }
 
     /// Joins region `slot` with the one after it.
@@ -348,9 +322,7 @@ impl Grid {
         if shift > next.page_shift {
             next.rebin(0, shift - next.page_shift);
         }
-        for (place, cell) in next.cells {
-            here.cells.entry(place).or_default().merge(cell);
-        }
+        here.cells.take(&next.cells);
     }
 
     fn join_nearest(&mut self) {
@@ -377,24 +349,23 @@ impl Grid {
                 slot += 1;
             }
         }
-        self.count_cells();
+        self.regions.iter_mut().for_each(|region| region.cells.join());
     }
 
     fn coarsen_time(&mut self, by: u32) {
         self.regions.iter_mut().for_each(|region| region.rebin(by, 0));
         self.time_shift += by;
-        self.count_cells();
     }
 
     /// Makes the grid coarser until there is room again.
     fn shrink(&mut self) {
-        while self.cells > MAX_CELLS / 4 * 3 && self.coarsen() {}
+        while self.cell_count() > MAX_CELLS / 4 * 3 && self.coarsen() {}
     }
 
-    /// Cells with faults.
+    /// Cells with faults, as far as they were joined.
     #[must_use]
     pub fn cell_count(&self) -> usize {
-        self.cells
+        self.regions.iter().map(|region| region.cells.different()).sum()
     }
 
     /// Makes the region with the most page bins half as fine, or time; false when nothing can become coarser.
@@ -407,13 +378,9 @@ impl Grid {
             _ if times > 1 => self.coarsen_time(1),
             _ => return false,
         }
-        self.count_cells();
         true
     }
 
-    fn count_cells(&mut self) {
-        self.cells = self.regions.iter().map(|region| region.cells.len()).sum();
-    }
 }
 
 #[cfg(test)]
@@ -462,7 +429,7 @@ mod tests {
             };
             grid.add(state >> 33, page, Cell::of(1, 1));
         }
-        assert!(grid.cells <= MAX_CELLS && grid.regions().len() <= MAX_REGIONS);
+        assert!(grid.cell_count() <= MAX_CELLS && grid.regions().len() <= MAX_REGIONS);
         assert_eq!(counted(&grid), 600_000);
         grid.settle();
         assert_eq!(counted(&grid), 600_000);

@@ -2,6 +2,7 @@
 //! out what is shown, `scale` turns values into levels, `draw` writes text, `data` numbers. The query itself is in `collect`,
 //! pictures are in [`crate::picture`].
 
+pub mod cells;
 pub mod collect;
 pub mod data;
 pub mod draw;

@@ -265,6 +265,7 @@ impl Places {
     pub fn settle(&mut self) {
         self.empty_windows();
         self.places.iter_mut().for_each(|place| place.grid.settle());
+        self.fit();
     }
 
     /// Waiting time by the time when faults began, in at most `most` bins over `length_ns`, and the length of a bin: no
@@ -279,7 +280,7 @@ impl Places {
         let count = usize::try_from(length_ns / bin_ns + 1).unwrap_or(1);
         let mut bins = vec![0u64; count];
         for grid in grids {
-            for (&(time, _), cell) in grid.regions().iter().flat_map(|region| &region.cells) {
+            for ((time, _), cell) in grid.regions().iter().flat_map(|region| region.cells.iter()) {
                 let since_begin_ns = u128::from(time) << grid.time_shift();
                 let bin = usize::try_from(since_begin_ns / u128::from(bin_ns)).unwrap_or(usize::MAX);
                 if let Some(sum) = bins.get_mut(bin.min(count - 1)) {

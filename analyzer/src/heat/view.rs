@@ -115,7 +115,7 @@ impl View {
         };
         let marginal = |axis: &dyn Fn((u64, u64)) -> Option<u64>| {
             let mut sums: PlHashMap<u64, u64> = PlHashMap::default();
-            for (&bins, &cell) in &region.cells {
+            for (bins, cell) in region.cells.iter() {
                 if let Some(bin) = axis(bins) {
                     let sum = sums.entry(bin).or_default();
                     *sum = sum.saturating_add(by(cell));
@@ -144,7 +144,7 @@ impl View {
         let mut cells = vec![vec![Cell::default(); times.count]; places.count];
         let mut row_totals = vec![Cell::default(); places.count];
         let (mut total, mut outside) = (Cell::default(), Cell::default());
-        for (&(time, page), &cell) in &region.cells {
+        for ((time, page), cell) in region.cells.iter() {
             if !holds(time_cut, clamped(time, all_times)) || !holds(place_cut, page) {
                 outside.merge(cell);
                 continue;
