@@ -6,7 +6,7 @@ use crate::heat::grid::Cell;
 use multiversion::multiversion;
 
 /// Cells of a window, as a power of two.
-const CELL_BITS: u32 = 13;
+const CELL_BITS: u32 = 12;
 const CELLS: usize = 1 << CELL_BITS;
 
 /// Of these at most so many beside each other, page bins of one time: those of a region at its widest. The fewer there are,
