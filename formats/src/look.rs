@@ -15,7 +15,7 @@ pub(crate) const LOOK: usize = FRAME_LEN + HEAD_MAX;
 pub(crate) struct Look {
     at: usize,
     len: usize,
-    bytes: [u8; LOOK],
+    bytes: Box<[u8; LOOK]>,
 }
 
 impl Look {
@@ -23,14 +23,16 @@ impl Look {
         Self {
             at: 0,
             len: 0,
-            bytes: [0; LOOK],
+            bytes: Box::new([0; LOOK]),
         }
     }
 
     /// What is at hand from an offset on, if anything.
     pub(crate) fn from(&self, at: usize) -> Option<&[u8]> {
         let bytes = self.bytes.get(..self.len)?;
-        bytes.get(at.checked_sub(self.at)?..).filter(|bytes| !bytes.is_empty())
+        bytes
+            .get(at.checked_sub(self.at)?..)
+            .filter(|bytes| !bytes.is_empty())
     }
 
     pub(crate) fn forget(&mut self) {

@@ -11,8 +11,8 @@ use crate::known::Known;
 use crate::source::{AnyStream, Via, totals_of};
 use crate::window::Window;
 use crate::{
-    BlockInfo, Damage, EventsBlock, Footer, Header, Item, Predicate, Summary, Totals, block, limits, metadata,
-    packed, query_record,
+    BlockInfo, Damage, EventsBlock, Footer, Header, Item, Predicate, Summary, Totals, block, limits,
+    metadata, packed, query_record,
 };
 
 /// Reads one trace. Holds at most one record in memory, and the buffers of blocks for the next ones.

@@ -172,7 +172,9 @@ impl Heat {
     pub fn begin(&mut self, session: &Session) -> u64 {
         if let Some(end_ns) = session.expected_end_ns {
             let since_start_ns = session.since_start_ns(end_ns);
-            let end_ns = self.to_ns.map_or(since_start_ns, |to_ns| to_ns.min(since_start_ns));
+            let end_ns = self
+                .to_ns
+                .map_or(since_start_ns, |to_ns| to_ns.min(since_start_ns));
             self.places.expect(end_ns.saturating_sub(self.from_ns));
         }
         self.begin_ns(session)
@@ -266,7 +268,9 @@ impl Heat {
     /// The shortest time with most of the wait, of a time in `CLOCK_MONOTONIC`; to be asked when it has settled.
     #[must_use]
     pub fn burst(&self, (begin_ns, end_ns): (u64, u64)) -> Option<Burst> {
-        let (bins, bin_ns) = self.places.wait_by_time(end_ns.saturating_sub(begin_ns), BURST_BINS);
+        let (bins, bin_ns) = self
+            .places
+            .wait_by_time(end_ns.saturating_sub(begin_ns), BURST_BINS);
         let burst = burst_of(&bins, bin_ns)?;
         Some(Burst {
             from_ns: burst.from_ns.saturating_add(self.from_ns),

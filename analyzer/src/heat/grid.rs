@@ -101,9 +101,7 @@ impl Region {
 
     fn fit_pages(&mut self, most: u64) {
         let mut by = 0;
-        while shr(self.last_page, self.page_shift + by) - shr(self.first_page, self.page_shift + by)
-            >= most
-        {
+        while shr(self.last_page, self.page_shift + by) - shr(self.first_page, self.page_shift + by) >= most {
             by += 1;
         }
         if by > 0 {
@@ -199,9 +197,11 @@ impl Grid {
             return (0, Cell::default());
         };
         let slot = self.slot_for(since_begin_ns, page);
-        let (time, pages) = (shr(since_begin_ns, self.time_shift), self.pages_beside(slot, page));
-        let is_here =
-            |(ns, page): &(&u64, &u64)| shr(**ns, self.time_shift) == time && pages.contains(*page);
+        let (time, pages) = (
+            shr(since_begin_ns, self.time_shift),
+            self.pages_beside(slot, page),
+        );
+        let is_here = |(ns, page): &(&u64, &u64)| shr(**ns, self.time_shift) == time && pages.contains(*page);
         let rows = faults.since_begin_ns.iter().zip(faults.pages);
         let count = rows.take_while(is_here).count().max(1);
         let here = faults.part(0..count);
@@ -221,9 +221,14 @@ impl Grid {
         let Some(region) = self.regions.get(slot) else {
             return page..=page;
         };
-        let mask = u64::MAX.checked_shl(region.page_shift).map_or(u64::MAX, |high| !high);
+        let mask = u64::MAX
+            .checked_shl(region.page_shift)
+            .map_or(u64::MAX, |high| !high);
         let (first, last) = (page & !mask, page | mask);
-        let next = self.regions.get(slot + 1).map_or(u64::MAX, |next| next.first_page);
+        let next = self
+            .regions
+            .get(slot + 1)
+            .map_or(u64::MAX, |next| next.first_page);
         let before_next = next.saturating_sub(self.gap_pages).saturating_sub(1);
         let reach = region.last_page.saturating_add(self.gap_pages).min(before_next);
         first.max(region.first_page)..=last.min(reach.max(region.last_page))
@@ -380,7 +385,6 @@ impl Grid {
         }
         true
     }
-
 }
 
 #[cfg(test)]

@@ -196,7 +196,8 @@ impl Places {
     /// Adds the first faults, and says how many. A window moves to them once the grid has room.
     #[cold]
     fn add_outside(&mut self, slot: usize, faults: &Faults<'_>) -> usize {
-        let (Some(place), Some((since_begin_ns, page, _))) = (self.places.get_mut(slot), faults.first()) else {
+        let (Some(place), Some((since_begin_ns, page, _))) = (self.places.get_mut(slot), faults.first())
+        else {
             return faults.len();
         };
         let count = place.put_first(faults);
