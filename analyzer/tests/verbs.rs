@@ -369,6 +369,29 @@ one cell: 5.01 ms x 4.0 KiB; blank: none; at least this many faults per cell:
 }
 
 #[test]
+fn a_heatmap_of_a_short_time_is_as_fine_as_that_of_a_long_one() {
+    let filter = Filter {
+        from_ns: Some(19_999_000),
+        to_ns: Some(20_003_000),
+        ..Filter::default()
+    };
+    let mut heat = Heat::by_file();
+    heat.within(&filter);
+    let session = read(&small(), &filter, &mut [&mut heat]);
+    heat.settle();
+    let data = text(
+        &heat.table(&session, &filter, (8, 40), Weight::Count),
+        Format::Csv,
+    );
+    let times: Vec<&str> = data
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').next())
+        .collect();
+    assert_eq!(times, ["0.020000000"], "{data}");
+}
+
+#[test]
 fn a_heatmap_of_addresses_finds_the_regions_and_names_the_rest() {
     let mut heat = Heat::by_address(None);
     let filter = Filter::default();

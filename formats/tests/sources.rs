@@ -105,6 +105,32 @@ fn records_that_claim_each_other_are_the_same_in_every_way() {
 }
 
 #[test]
+fn the_totals_of_a_finished_file_are_known_beforehand() {
+    let whole = small_trace();
+    let told = common::read(&whole).0.into_iter().find_map(|item| match item {
+        Item::Footer(footer) => Some(footer.totals),
+        _ => None,
+    });
+    assert!(told.is_some());
+    let ahead = |bytes: &[u8]| {
+        let reader = TraceReader::open(file(bytes)).unwrap();
+        reader.totals_ahead().cloned()
+    };
+    assert_eq!(ahead(&whole), told);
+    assert_eq!(ahead(&whole[..whole.len() - 1]), None);
+    let reader = TraceReader::new(&whole[..]).unwrap();
+    assert_eq!(reader.totals_ahead(), None);
+    // The footer is not where the trailer says, or it is damaged.
+    let (at, _) = *frames(&whole).last().unwrap();
+    for place in [at, at + 5, at + 33] {
+        let mut other = whole.clone();
+        other[place] ^= 0xff;
+        assert_eq!(ahead(&other), None);
+        same_in_every_way(&other);
+    }
+}
+
+#[test]
 fn a_finished_file_is_mapped_and_all_others_are_not() {
     let whole = small_trace();
     let best = |bytes: &[u8]| Via::best(&file(bytes)).unwrap();

@@ -105,3 +105,44 @@ impl Cells {
         self.join();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn sums(cells: &Cells) -> BTreeMap<(u64, u64), Cell> {
+        let mut sums: BTreeMap<(u64, u64), Cell> = BTreeMap::new();
+        for (place, cell) in cells.iter() {
+            sums.entry(place).or_default().merge(cell);
+        }
+        sums
+    }
+
+    #[test]
+    fn cells_are_those_of_a_table() {
+        // Page bins on both sides of the first one, at both ends of what there is.
+        for base in [0, 5_000, u64::MAX - 700] {
+            let mut cells = Cells::around(base);
+            let mut table: BTreeMap<(u64, u64), Cell> = BTreeMap::new();
+            for i in 0..20_000u64 {
+                let (time, page) = (i * 7 % 4096, base.saturating_sub(300) + i * 31 % 701);
+                let cell = Cell::of(i, 1 + i % 3);
+                cells.add(time, page, cell);
+                table.entry((time, page)).or_default().merge(cell);
+            }
+            assert_eq!(sums(&cells), table);
+            assert!(cells.iter().count() <= 2 * table.len() + ROOM);
+            cells.coarsen(2, 3);
+            let mut coarse: BTreeMap<(u64, u64), Cell> = BTreeMap::new();
+            for (&(time, page), &cell) in &table {
+                coarse.entry((time >> 2, page >> 3)).or_default().merge(cell);
+            }
+            assert_eq!(sums(&cells), coarse);
+            assert_eq!(cells.different(), coarse.len());
+            let mut all = Cells::around((base >> 3) + 1);
+            all.take(&cells);
+            assert_eq!(sums(&all), coarse);
+        }
+    }
+}

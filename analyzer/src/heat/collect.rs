@@ -16,7 +16,7 @@ use crate::session::Session;
 use polars::prelude::{DataFrame, PlHashMap};
 use std::ops::Range;
 
-/// Cells of all grids of a heatmap together: about 20 MB.
+/// Cells of all grids of a heatmap together: 8 MB, at most twice as much.
 const MAX_CELLS: usize = 1 << 18;
 /// Cells behind the small heatmap of the report.
 const FEW_CELLS: usize = 1 << 15;
@@ -203,9 +203,10 @@ impl Heat {
     }
 
     fn add_latencies(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let begin_ns = self.begin(session);
         let slot = self.places.slot(Key::Latency);
         let latencies_ns = u64s(frame, Column::LatencyNs)?;
-        let (times, begin_ns) = (u64s(frame, Column::TsNs)?.iter(), self.begin(session));
+        let times = u64s(frame, Column::TsNs)?.iter();
         let since_begin_ns: Vec<u64> = times.map(|ts_ns| ts_ns.saturating_sub(begin_ns)).collect();
         let steps: Vec<u64> = latencies_ns.iter().map(|&ns| latency::step_of(ns)).collect();
         let weighted = faults(frame, session)?

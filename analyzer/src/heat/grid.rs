@@ -24,7 +24,7 @@ impl Fineness {
     };
     /// Enough for a screen.
     pub const SCREEN: Self = Self {
-        times: 512,
+        times: 1024,
         pages: 256,
     };
 
@@ -39,7 +39,7 @@ impl Fineness {
 
 /// Time bins for one page bin, about what a picture has: what has more than its part becomes coarser first.
 const TIMES_PER_PAGE: u64 = 3;
-/// Cells of all regions together: about 20 MB.
+/// Cells of all regions together: 8 MB, at most twice as much.
 const MAX_CELLS: usize = 1 << 18;
 /// Regions; more are joined with their nearest neighbour.
 const MAX_REGIONS: usize = 32;
@@ -454,6 +454,53 @@ mod tests {
             }
             grid.settle();
             assert_eq!(counted(&grid), 5);
+        }
+    }
+
+    #[test]
+    fn faults_in_a_row_are_where_they_would_be_one_by_one() {
+        let mut state = 1u64;
+        let mut random = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for gap in [3, GAP_PAGES, u64::MAX] {
+            let (mut together, mut single) = (
+                Grid::new(Fineness::SCREEN, gap, 1 << 20),
+                Grid::new(Fineness::SCREEN, gap, 1 << 20),
+            );
+            for _ in 0..3_000 {
+                let (first, time) = (random(1 << 16), random(1 << 20));
+                let pages: Vec<u64> = (first..first + 1 + random(40)).collect();
+                let times = vec![time; pages.len()];
+                let ones = vec![1; pages.len()];
+                let faults = Faults {
+                    since_begin_ns: &times,
+                    pages: &pages,
+                    latencies_ns: &pages,
+                    weights: &ones,
+                    waits_ns: &pages,
+                };
+                let mut added = 0;
+                while added < faults.len() {
+                    added += together.add_first(&faults.part(added..faults.len()), true).0;
+                }
+                for page in pages {
+                    single.add(time, page, Cell::of(page, 1));
+                }
+            }
+            together.settle();
+            single.settle();
+            let all = |grid: &Grid| {
+                let of = |region: &Region| {
+                    let cells: Vec<_> = region.cells.iter().collect();
+                    (region.first_page, region.last_page, region.page_shift, cells)
+                };
+                grid.regions().iter().map(of).collect::<Vec<_>>()
+            };
+            assert_eq!(all(&together), all(&single));
         }
     }
 

@@ -20,7 +20,7 @@ const FEW: u64 = 4 * OUTSIDE as u64;
 /// A grid may be too fine for windows yet: they are left alone for so many faults at most.
 const MOST_ALONE: u32 = 1 << 13;
 
-/// Windows of all places, each of which takes up to 200 KB.
+/// Windows of all places, each of which takes up to 100 KB.
 const MAX_WINDOWS: usize = 128;
 
 /// What has a grid.
@@ -269,15 +269,15 @@ impl Places {
         self.places.iter_mut().for_each(|place| place.grid.settle());
     }
 
-    /// Waiting time by the time when faults began, in at most `most` bins over `length_ns`, and the length of a bin: no
-    /// finer than the grids are. To be called when it has settled.
+    /// Waiting time by the time when faults began, in about so many bins over `length_ns`, up to twice as many, and the length of
+    /// a bin: no finer than the grids are. To be called when it has settled.
     #[must_use]
-    pub fn wait_by_time(&self, length_ns: u64, most: u64) -> (Vec<u64>, u64) {
+    pub fn wait_by_time(&self, length_ns: u64, bins: u64) -> (Vec<u64>, u64) {
         let grids = self.places.iter().map(|place| &place.grid);
         let finest = grids.clone().map(Grid::time_shift).max().unwrap_or(0);
-        let bin_ns = length_ns
-            .div_ceil(most.max(1))
-            .max(1u64.checked_shl(finest).unwrap_or(u64::MAX));
+        // Whole cells: none is in two bins.
+        let cell_ns = 1u64.checked_shl(finest).unwrap_or(u64::MAX);
+        let bin_ns = (length_ns / bins.max(1) / cell_ns).max(1).saturating_mul(cell_ns);
         let count = usize::try_from(length_ns / bin_ns + 1).unwrap_or(1);
         let mut bins = vec![0u64; count];
         for grid in grids {
