@@ -1,5 +1,5 @@
 //! Where faults happen: one grid per file and one per address space, in bounded memory all together. When there are
-//! too many places the lighter half is forgotten but for its sum; when there are too many cells the finest grids get
+//! too many places the lighter half is forgotten but for its sum; when there are too many cells the coarsest grids get
 //! coarser. It does not know how anything is shown.
 
 use crate::gather::Faults;
@@ -274,9 +274,9 @@ impl Places {
     #[must_use]
     pub fn wait_by_time(&self, length_ns: u64, bins: u64) -> (Vec<u64>, u64) {
         let grids = self.places.iter().map(|place| &place.grid);
-        let finest = grids.clone().map(Grid::time_shift).max().unwrap_or(0);
+        let coarsest = grids.clone().map(Grid::time_shift).max().unwrap_or(0);
         // Whole cells: none is in two bins.
-        let cell_ns = 1u64.checked_shl(finest).unwrap_or(u64::MAX);
+        let cell_ns = 1u64.checked_shl(coarsest).unwrap_or(u64::MAX);
         let bin_ns = (length_ns / bins.max(1) / cell_ns).max(1).saturating_mul(cell_ns);
         let count = usize::try_from(length_ns / bin_ns + 1).unwrap_or(1);
         let mut bins = vec![0u64; count];
