@@ -1,5 +1,5 @@
 //! Where faults happen: one grid per file and one per address space, in bounded memory all together. When there are
-//! too many places the lighter half is forgotten but for its sum; when there are too many cells the coarsest grids get
+//! too many places the lighter half is forgotten but for its sum; when there are too many cells the finest grids get
 //! coarser. It does not know how anything is shown.
 
 use crate::gather::Faults;
