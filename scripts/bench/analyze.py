@@ -1,8 +1,8 @@
 """How fast pfanalyze answers, and in how much memory: beside decoding alone, perf on faults of the same kind, and DuckDB and
 polars on Parquet of the same columns.
 
-Started by scripts/bench.sh, as root, which only perf record needs. Everything is in the page cache and was run once before; in
-each round all of it runs once.
+Started by scripts/bench.sh, as root, which only perf record needs. Everything was run once before, and what a command reads is
+brought into the page cache right before it, which some machines empty by and by; in each round all of it runs once.
 """
 
 import json
@@ -38,6 +38,8 @@ class Case:
     question: str
     events: int
     command: list
+    # Its input.
+    reads: str
     # It tells its own time: what is measured is not all of the process.
     tells: bool = False
 
@@ -53,7 +55,15 @@ class Sample:
     peak_bytes: int
 
 
+def warm(path):
+    with open(path, "rb", buffering=0) as file:
+        while file.read(1 << 20):
+            pass
+
+
 def take(case, number):
+    for path in (shutil.which(case.command[0]), case.reads):
+        warm(path)
     start = time.perf_counter()
     with subprocess.Popen(case.command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           stdout=subprocess.PIPE if case.tells else subprocess.DEVNULL) as process:
@@ -89,16 +99,16 @@ class Bench:
             yield events, path
 
     def of_trace(self, events, path):
-        yield Case(report.DECODE, report.REPORT, events, [os.path.join(self.examples, "decode"), path])
-        yield Case(report.OURS, report.REPORT, events, [self.pfanalyze, path])
+        yield Case(report.DECODE, report.REPORT, events, [os.path.join(self.examples, "decode"), path], path)
+        yield Case(report.OURS, report.REPORT, events, [self.pfanalyze, path], path)
         for verb in self.verbs:
-            yield Case(report.OURS, verb, events, [self.pfanalyze, verb, path])
+            yield Case(report.OURS, verb, events, [self.pfanalyze, verb, path], path)
         if events <= EVENTS_AT_MOST:
-            yield Case(report.OURS, "events", events, [self.pfanalyze, "events", path, "--format", "csv"])
+            yield Case(report.OURS, "events", events, [self.pfanalyze, "events", path, "--format", "csv"], path)
         info = json.loads(output_of([self.pfanalyze, "info", path, "--format", "json"]))
         middle_ns, part_ns = round(info["duration_s"] * 5e8), round(info["duration_s"] * 5e6)
         window = ["--from", f"{middle_ns - part_ns}ns", "--to", f"{middle_ns + part_ns}ns"]
-        yield Case(report.OURS, report.WINDOW, events, [self.pfanalyze, path, *window])
+        yield Case(report.OURS, report.WINDOW, events, [self.pfanalyze, path, *window], path)
 
     def of_parquet(self, events):
         """The same columns, and the same questions."""
@@ -118,7 +128,8 @@ class Bench:
                 # It keeps all latencies for exact quantiles: gigabytes.
                 if (subject, question) == ("polars", "threads") and events > EVENTS_AT_MOST:
                     continue
-                yield Case(subject, question, events, [*engines, engine, question, path, str(CPUS)], tells=True)
+                yield Case(subject, question, events, [*engines, engine, question, path, str(CPUS)], path,
+                           tells=True)
 
     def of_perf(self):
         """perf on a recording of its own: it has no way to read these events."""
@@ -138,8 +149,8 @@ class Bench:
         events = tool.recording(outcome, output, faults, run).events
         if not events:
             raise RuntimeError("how many events perf recorded could not be read")
-        yield Case(report.PERF_REPORT, "its table", events, ["perf", "report", "--stdio", "-i", output])
-        yield Case(report.PERF_SCRIPT, "a line for each", events, ["perf", "script", "-i", output])
+        yield Case(report.PERF_REPORT, "its table", events, ["perf", "report", "--stdio", "-i", output], output)
+        yield Case(report.PERF_SCRIPT, "a line for each", events, ["perf", "script", "-i", output], output)
 
 
 def order(cases, number):

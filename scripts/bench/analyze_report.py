@@ -119,8 +119,8 @@ def print_all(samples, events, reasons):
 
 
 LEGEND = """
-Events of the mix of `bench.sh format`: 8 threads that read files and memory, as recorders meet them. All files are in the page
-cache; medians of the rounds, in each of which everything runs once.
+Events of the mix of `bench.sh format`: 8 threads that read files and memory, as recorders meet them. Each command runs once in
+each round, right after its input was read to its end, so that it is in the page cache; medians of the rounds.
 WALL_S        of the whole process, output to /dev/null; of DuckDB and polars only the question itself, without the start of
               Python and its imports
 CPU_S         user and system time of the process
