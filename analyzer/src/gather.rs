@@ -256,8 +256,10 @@ mod tests {
         ] {
             let numbers: Vec<u64> = (0..height as u64).map(|row| row * 10).collect();
             let bits = vec![0; height];
-            let column = |by: u32| -> Vec<u32> { (0..height as u32).map(|row| row / by % places).collect() };
-            let (objects, pids) = (column(3), column(7));
+
+            // Rows come by process.
+            let pids: Vec<u32> = (0..height).map(|row| (5 * row / height) as u32).collect();
+            let objects: Vec<u32> = (0..height as u32).map(|row| row / 3 % places).collect();
             let rows = Rows {
                 begin_ns: 40,
                 times: &numbers,

@@ -20,6 +20,40 @@ pub fn runs<'a>(first: &'a [u32], second: &'a [u32]) -> impl Iterator<Item = Ran
     })
 }
 
+/// Runs of rows that are alike in all these columns, in order. Equal rows must stand side by side, as those of a thread do in a
+/// block, and those of one of its names: so there is no need to look at all of them.
+pub fn sorted_runs<const N: usize>(columns: [&[u32]; N]) -> impl Iterator<Item = Range<usize>> + '_ {
+    let height = columns.iter().map(|column| column.len()).min().unwrap_or(0);
+    let mut end = 0;
+    std::iter::from_fn(move || {
+        let start = end;
+        (start < height).then(|| {
+            let is_alike = |row: usize| columns.iter().all(|column| column.get(row) == column.get(start));
+            end = end_of(start, height, is_alike);
+            start..end
+        })
+    })
+}
+
+/// The first row that is not alike, or the last one there is: found in steps that get longer, and then by halves.
+fn end_of(start: usize, height: usize, is_alike: impl Fn(usize) -> bool) -> usize {
+    let (mut inside, mut step) = (start, 1);
+    while inside + step < height && is_alike(inside + step) {
+        inside += step;
+        step *= 2;
+    }
+    let mut outside = height.min(inside + step);
+    while inside + 1 < outside {
+        let middle = inside.midpoint(outside);
+        if is_alike(middle) {
+            inside = middle;
+        } else {
+            outside = middle;
+        }
+    }
+    outside
+}
+
 /// The rows of a run in a column.
 #[must_use]
 pub fn part<'a, T>(column: &'a [T], run: &Range<usize>) -> &'a [T] {
@@ -55,5 +89,30 @@ mod tests {
         let long: Vec<u32> = (0..300).map(|row| row / 97).collect();
         let found: Vec<_> = runs(&long, &[7; 300]).collect();
         assert_eq!(found, [0..97, 97..194, 194..291, 291..300]);
+    }
+
+    #[test]
+    fn runs_of_sorted_rows_are_the_same() {
+        let none: [&[u32]; 0] = [];
+        assert_eq!(
+            (sorted_runs(none).count(), sorted_runs([&[], &[]]).count()),
+            (0, 0)
+        );
+        for lengths in [
+            vec![1],
+            vec![2, 1, 3],
+            vec![1000, 1, 1, 511, 512, 513, 64],
+            vec![65_536],
+        ] {
+            let rows = || lengths.iter().enumerate();
+            let of = |key: fn(usize) -> u32| -> Vec<u32> {
+                rows().flat_map(|(run, &length)| vec![key(run); length]).collect()
+            };
+            // Neither column tells all runs apart.
+            let (a, b) = (of(|run| run as u32 / 2), of(|run| run as u32 % 2));
+            let found: Vec<_> = sorted_runs([&a, &b]).collect();
+            assert_eq!(found, runs(&a, &b).collect::<Vec<_>>());
+            assert_eq!(found.len(), lengths.len());
+        }
     }
 }

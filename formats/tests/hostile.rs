@@ -324,6 +324,28 @@ fn a_column_whose_lengths_or_encoding_lie_is_refused() {
 }
 
 #[test]
+fn runs_that_are_not_in_order_are_refused() {
+    let good = block_payload();
+    let columns = u32::from_le_bytes(good[92..96].try_into().unwrap()) as usize;
+    let length = |entry: usize| {
+        let at = 96 + 8 * entry + 4;
+        u32::from_le_bytes(good[at..at + 4].try_into().unwrap()) as usize
+    };
+    // Of all that can be wrong in a byte of the run columns, some shows in nothing but the order.
+    let start = 96 + 8 * columns + 4;
+    let bytes = start..start + length(0) + length(1) + length(2);
+    let refused = bytes
+        .flat_map(|at| (1..=u8::MAX).map(move |by| (at, by)))
+        .filter(|&(at, by)| {
+            let mut payload = good.clone();
+            payload[at] = payload[at].wrapping_add(by);
+            let error = decode(&payload).err();
+            error.is_some_and(|error| error.contains("runs in order"))
+        });
+    assert!(refused.count() > 0);
+}
+
+#[test]
 fn statistics_that_contradict_the_events_are_refused_with_the_column() {
     let good = block_payload();
     // Where a statistic is, the step that keeps its range in order, and the columns that show the lie.

@@ -1,6 +1,7 @@
 //! Rows of a block are copied to the buffer of their place, run by run: each row is looked at once, in order.
 
 use super::PIECE;
+use crate::runs::sorted_runs;
 use multiversion::multiversion;
 use std::ops::Range;
 
@@ -155,17 +156,20 @@ pub(super) fn gather(buffers: &mut Buffers, rows: &Rows<'_>, borders: &[u8], nex
 pub(super) fn mark_borders(rows: &Rows<'_>, borders: &mut Vec<u8>) {
     borders.clear();
     borders.resize(rows.objects.len(), 0);
-    mark(rows.objects, rows.pids, borders);
+    mark(rows.objects, borders);
+    for of_process in sorted_runs([rows.pids]) {
+        if let Some(border) = borders.get_mut(of_process.start) {
+            *border = 1;
+        }
+    }
     borders.extend([1; STEP]);
 }
 
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-fn mark(a: &[u32], b: &[u32], borders: &mut [u8]) {
-    let next = |column| <[u32]>::get(column, 1..).unwrap_or_default();
-    let rows = a.iter().zip(next(a)).zip(b.iter().zip(next(b)));
-    let borders = borders.iter_mut().skip(1);
-    for (border, ((a, next_a), (b, next_b))) in borders.zip(rows) {
-        *border = u8::from((a ^ next_a) | (b ^ next_b) != 0);
+fn mark(objects: &[u32], borders: &mut [u8]) {
+    let rows = objects.iter().zip(objects.iter().skip(1));
+    for (border, (object, next)) in borders.iter_mut().skip(1).zip(rows) {
+        *border = u8::from(object != next);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::heat::grid::Fineness;
 use crate::heat::latency;
 use crate::heat::places::{Key, Places};
 use crate::query::classes::{self, faults};
-use crate::runs::{part, runs};
+use crate::runs::{part, sorted_runs};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
@@ -52,12 +52,13 @@ impl<'a> Names<'a> {
     /// When the query did not declare the columns of [`Heat`].
     pub fn of(frame: &'a DataFrame) -> Result<Self, AnalyzeError> {
         let (tids, comms) = (u32s(frame, Column::Tid)?, u32s(frame, Column::CommId)?);
+        let pids = u32s(frame, Column::Pid)?;
         Ok(Self {
             times: u64s(frame, Column::TsNs)?,
             addresses: u64s(frame, Column::Address)?,
             tids,
             comms,
-            runs: runs(tids, comms).collect(),
+            runs: sorted_runs([pids, tids, comms]).collect(),
         })
     }
 

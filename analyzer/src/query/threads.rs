@@ -4,7 +4,7 @@ use crate::breakdown;
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
 use crate::query::classes::{self, Classes, Extras, Rows};
-use crate::runs::{part, runs};
+use crate::runs::{part, sorted_runs};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
@@ -110,13 +110,13 @@ impl Query for Threads {
         let comms = u32s(frame, Column::CommId)?;
         let times = u64s(frame, Column::TsNs)?;
         let rows = Rows::of(frame, session)?;
-        for run in runs(pids, tids) {
+        for run in sorted_runs([pids, tids]) {
             let (Some(&pid), Some(&tid)) = (pids.get(run.start), tids.get(run.start)) else {
                 continue;
             };
             // A thread that took other names has its rows by name, and only those of one name in the order of time.
             let own = part(comms, &run);
-            let names = runs(own, own);
+            let names = sorted_runs([own]);
             let lasts = names.filter_map(|of_name| (run.start + of_name.end).checked_sub(1));
             let last = lasts
                 .filter_map(|row| Some((row, times.get(row)?)))

@@ -11,6 +11,7 @@ use crate::{Columns, Projection};
 /// Decodes blocks one after another.
 pub struct BlockDecoder {
     columns: ColumnReader,
+    runs: Vec<[u32; 3]>,
     lengths: Vec<u64>,
     latencies: Vec<u64>,
     pages: Vec<u64>,
@@ -26,6 +27,7 @@ impl BlockDecoder {
     pub fn new() -> Result<Self> {
         Ok(Self {
             columns: ColumnReader::new()?,
+            runs: Vec::new(),
             lengths: Vec::new(),
             latencies: Vec::new(),
             pages: Vec::new(),
@@ -217,18 +219,29 @@ impl<'a> Decoding<'a> {
 
     fn threads(&mut self, into: &mut Columns) -> Result<()> {
         let mut keys = std::mem::take(&mut self.scratch.values);
-        for (column, out) in [
+        let mut runs = std::mem::take(&mut self.scratch.runs);
+        runs.clear();
+        runs.resize(self.block.head.runs as usize, [0; 3]);
+        let columns = [
             (Column::RunPid, &mut into.pid),
             (Column::RunTid, &mut into.tid),
             (Column::RunComm, &mut into.comm),
-        ] {
+        ];
+        for (place, (column, out)) in columns.into_iter().enumerate() {
             self.run_column(column, &mut keys)?;
             statistics::check_threads(&self.block.info, column, &keys)?;
             for (key, length) in keys.iter().zip(&self.scratch.lengths) {
                 out.resize(out.len() + *length as usize, *key as u32);
             }
+            for (run, key) in runs.iter_mut().zip(&keys) {
+                run[place] = *key as u32;
+            }
+        }
+        if let Some(run) = (1..runs.len()).find(|run| runs[run - 1] >= runs[*run]) {
+            return Err(self.corrupt("runs in order", runs.len() as u64, run as u64));
         }
         self.scratch.values = keys;
+        self.scratch.runs = runs;
         Ok(())
     }
 

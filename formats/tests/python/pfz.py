@@ -677,8 +677,12 @@ def check_column(block: Block, id_: int) -> None:
 
 
 def check_block(block: Block) -> None:
-    """'Head': the statistics that take two columns."""
+    """'EVENTS' and 'Head': the order of runs, and the statistics that take two columns."""
     columns = block.columns
+    if columns.keys() >= {RUN_PID, RUN_TID, RUN_COMM}:
+        runs = list(zip(columns[RUN_PID], columns[RUN_TID], columns[RUN_COMM]))
+        if any(run >= behind for run, behind in zip(runs, runs[1:])):
+            raise Bad("has runs that are not in order")
     if RUN_PID in columns and RUN_TID in columns:
         block.statistics.compare(threads=len(set(zip(columns[RUN_PID], columns[RUN_TID]))))
     if TS in columns and LATENCY in columns:

@@ -185,8 +185,12 @@ def sample_columns(rng: random.Random, rows: int, extra: bool = True) -> dict[in
     def some(bits: int, count: int = rows) -> list[int]:
         return [rng.getrandbits(rng.randint(0, bits)) for _ in range(count)]
 
+    keys: set[tuple[int, int, int]] = set()
+    while len(keys) < runs:
+        keys.add((*some(32, 2), rng.randint(0, 3)))
+    pids, tids, comms = map(list, zip(*sorted(keys)))
     columns = {
-        1: sorted(some(32, runs)), 2: some(32, runs), 3: [rng.randint(0, 3) for _ in range(runs)], 4: lengths, 16: some(64), 17: some(64),
+        1: pids, 2: tids, 3: comms, 4: lengths, 16: some(64), 17: some(64),
         21: [rng.choice([0, 1, 2, 3, 257, 258]) for _ in range(rows)], 22: some(64), 18: some(52), 19: some(12), 20: some(64),
         23: some(16), 24: some(6), 25: some(8),
     }  # fmt: skip
