@@ -23,12 +23,8 @@ pub struct PageSet {
     dense: Dense,
     /// One group in 2^this is in `groups`.
     sampled: u32,
-    /// Pages in `groups`.
-    sampled_len: u64,
     /// A newer copy of one of the groups: neighbours come one after the other.
     recent: Option<((u32, u64), u64)>,
-    /// Pages in `dense`.
-    len: u64,
     /// Number of groups at which they may become dense.
     look_at: usize,
 }
@@ -78,12 +74,11 @@ impl PageSet {
     #[inline]
     pub fn insert(&mut self, space: u32, page: u64) {
         let (group, bit) = (page / 64, 1u64 << (page % 64));
-        let (word, len) = match (self.dense.word(space, group), &mut self.recent) {
-            (Some(word), _) => (word, &mut self.len),
-            (None, Some((key, word))) if *key == (space, group) => (word, &mut self.sampled_len),
+        let word = match (self.dense.word(space, group), &mut self.recent) {
+            (Some(word), _) => word,
+            (None, Some((key, word))) if *key == (space, group) => word,
             _ => return self.insert_bits(space, group, bit),
         };
-        *len += u64::from(*word & bit == 0);
         *word |= bit;
     }
 
@@ -102,10 +97,7 @@ impl PageSet {
     #[inline(always)]
     fn insert_bits(&mut self, space: u32, group: u64, more: u64) {
         match self.dense.word(space, group) {
-            Some(word) => {
-                self.len += u64::from((more & !*word).count_ones());
-                *word |= more;
-            }
+            Some(word) => *word |= more,
             None if more == 0 => {}
             None => self.insert_scattered(space, group, more),
         }
@@ -126,7 +118,6 @@ impl PageSet {
             self.recent = Some(((space, group), known));
         }
         if let Some((_, word)) = &mut self.recent {
-            self.sampled_len += u64::from((more & !*word).count_ones());
             *word |= more;
         }
     }
@@ -143,7 +134,6 @@ impl PageSet {
         self.sampled = sampled;
         let mut groups = std::mem::take(&mut self.groups);
         groups.retain(|&key, _| self.is_in_sample(key));
-        self.sampled_len = groups.values().map(|bits| u64::from(bits.count_ones())).sum();
         self.groups = groups;
     }
 
@@ -213,10 +203,6 @@ impl PageSet {
                     *word |= bits;
                 }
             }
-            let pages =
-                |words: &mut dyn Iterator<Item = u64>| words.map(|bits| u64::from(bits.count_ones())).sum();
-            self.len = pages(&mut dense.words.iter().copied());
-            self.sampled_len = pages(&mut self.groups.values().copied());
             self.dense = dense;
         }
     }
@@ -249,11 +235,16 @@ impl PageSet {
         }
     }
 
-    /// How many distinct pages were added.
+    /// How many distinct pages were added. They are counted now.
     #[must_use]
     pub fn len(&self) -> u64 {
-        let sampled = self.sampled_len.checked_shl(self.sampled).unwrap_or(u64::MAX);
-        self.len.saturating_add(sampled)
+        let pages = |bits: &u64| u64::from(bits.count_ones());
+        // The copy in `recent` is the newer one.
+        let recent = self.recent.iter();
+        let newer = recent.map(|(key, bits)| pages(bits) - self.groups.get(key).map_or(0, pages));
+        let sampled = self.groups.values().map(pages).chain(newer).sum::<u64>();
+        let dense = self.dense.words.iter().map(pages).sum::<u64>();
+        dense.saturating_add(sampled.checked_shl(self.sampled).unwrap_or(u64::MAX))
     }
 
     /// Whether that is an estimate.
@@ -265,7 +256,7 @@ impl PageSet {
     /// Whether nothing was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.groups.is_empty() && self.dense.words.is_empty()
     }
 }
 

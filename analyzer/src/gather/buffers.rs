@@ -173,12 +173,17 @@ fn mark(objects: &[u32], borders: &mut [u8]) {
     }
 }
 
+#[inline(always)]
+fn whole((object, pid): (u32, u32)) -> u64 {
+    u64::from(object) << 32 | u64::from(pid)
+}
+
 /// The buffers of places, found by object and process.
 #[derive(Debug)]
 pub(super) struct Buffers {
     slots: Vec<Option<Box<Buffer>>>,
     /// What is in each slot, and whether it is.
-    keys: [((u32, u32), bool); BUFFERS],
+    keys: [(u64, bool); BUFFERS],
     /// Slots with a key.
     used: Vec<usize>,
 }
@@ -187,7 +192,7 @@ impl Default for Buffers {
     fn default() -> Self {
         Self {
             slots: std::iter::repeat_with(|| None).take(BUFFERS).collect(),
-            keys: [((0, 0), false); BUFFERS],
+            keys: [(0, false); BUFFERS],
             used: Vec::new(),
         }
     }
@@ -195,14 +200,14 @@ impl Default for Buffers {
 
 impl Buffers {
     #[inline(always)]
-    fn near((object, pid): (u32, u32)) -> impl Iterator<Item = usize> {
-        let mixed = (u64::from(object) << 32 | u64::from(pid)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let first = (mixed >> 56) as usize;
+    fn near(key: u64) -> impl Iterator<Item = usize> {
+        let first = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize;
         (first..first + NEAR).map(|slot| slot % BUFFERS)
     }
 
     #[inline(always)]
     fn find(&self, key: (u32, u32)) -> Option<usize> {
+        let key = whole(key);
         Self::near(key).find(|&slot| self.keys.get(slot) == Some(&(key, true)))
     }
 
@@ -213,6 +218,7 @@ impl Buffers {
 
     /// A slot for a new place: one without a place, or else one whose faults must be shown first.
     pub(super) fn slot_for(&self, key: (u32, u32)) -> usize {
+        let key = whole(key);
         let is_free = |slot: &usize| self.keys.get(*slot).is_some_and(|(_, is_used)| !is_used);
         let free = Self::near(key).find(is_free);
         free.or_else(|| Self::near(key).next()).unwrap_or(0)
@@ -228,7 +234,7 @@ impl Buffers {
             if !known.1 {
                 self.used.push(slot);
             }
-            *known = (key, true);
+            *known = (whole(key), true);
         }
     }
 
