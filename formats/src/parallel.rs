@@ -70,7 +70,6 @@ pub struct DecodeAhead<R: Read> {
     meta_waits: bool,
     end: End,
     handed_over: DecodedBlock,
-    spare: Vec<Columns>,
 }
 
 #[allow(
@@ -92,7 +91,6 @@ enum End {
 struct Job {
     block: EventsBlock,
     want: Projection,
-    columns: Columns,
 }
 
 struct Done {
@@ -127,7 +125,6 @@ impl<R: Read> DecodeAhead<R> {
                 columns: Columns::default(),
                 error: None,
             },
-            spare: Vec::new(),
         }
     }
 
@@ -172,7 +169,7 @@ impl<R: Read> DecodeAhead<R> {
                 error: done.error,
             },
         );
-        self.spare.push(before.columns);
+        self.shared.board().spare.push(before.columns);
         self.reader.recycle(done.block);
         Ok(Some(Step::Block(&mut self.handed_over)))
     }
@@ -206,12 +203,11 @@ impl<R: Read> DecodeAhead<R> {
     fn read_one(&mut self, wanted: &Wanted) -> Result<Option<Pending>> {
         Ok(match self.reader.next_where(&wanted.predicate)? {
             Some(Item::Events(block)) => {
-                let columns = self.spare.pop().unwrap_or_default();
                 let want = wanted.columns;
                 self.employ();
                 let number = self.next_number;
                 self.next_number += 1;
-                self.shared.put(number, Job { block, want, columns });
+                self.shared.put(number, Job { block, want });
                 Some(Pending::Block(number))
             }
             other => other.map(Pending::Item),
@@ -235,14 +231,14 @@ impl<R: Read> DecodeAhead<R> {
         loop {
             let next = match self.shared.done_or_next(number) {
                 Next::Done(done) => return Ok(done),
-                Next::Job(next, job) => (next, job),
+                Next::Job(next, job, columns) => (next, job, columns),
                 Next::Nobody => return Err(self.failed()),
             };
             let decoder = match &mut self.own {
                 Some(decoder) => decoder,
                 none => none.insert(BlockDecoder::new()?),
             };
-            let done = next.1.run(decoder);
+            let done = next.1.run(decoder, next.2);
             if next.0 == number {
                 return Ok(done);
             }
@@ -274,11 +270,11 @@ impl<R: Read> Drop for DecodeAhead<R> {
 }
 
 impl Job {
-    fn run(mut self, decoder: &mut BlockDecoder) -> Done {
-        let error = decoder.decode(&self.block, self.want, &mut self.columns).err();
+    fn run(self, decoder: &mut BlockDecoder, mut columns: Columns) -> Done {
+        let error = decoder.decode(&self.block, self.want, &mut columns).err();
         Done {
             block: self.block,
-            columns: self.columns,
+            columns,
             error,
         }
     }
@@ -299,6 +295,8 @@ struct Board {
     todo: VecDeque<(u64, Job)>,
     /// By the number of the job.
     done: BTreeMap<u64, Done>,
+    /// Memory for columns, taken when a block is decoded and no sooner: what was used last may still be in a cache.
+    spare: Vec<Columns>,
     /// Nobody wants anything any more.
     is_closed: bool,
     /// A worker has panicked.
@@ -311,7 +309,7 @@ struct Board {
 )]
 enum Next {
     Done(Done),
-    Job(u64, Job),
+    Job(u64, Job, Columns),
     Nobody,
 }
 
@@ -326,14 +324,14 @@ impl Shared {
     }
 
     /// The first job, for a worker; `None` at the end.
-    fn take(&self) -> Option<(u64, Job)> {
+    fn take(&self) -> Option<(u64, Job, Columns)> {
         let mut board = self.board();
         loop {
             if board.is_closed {
                 return None;
             }
-            if let Some(job) = board.todo.pop_front() {
-                return Some(job);
+            if let Some((number, job)) = board.todo.pop_front() {
+                return Some((number, job, board.spare.pop().unwrap_or_default()));
             }
             board = self.todo.wait(board).unwrap_or_else(PoisonError::into_inner);
         }
@@ -347,7 +345,7 @@ impl Shared {
                 return Next::Done(done);
             }
             if let Some((number, job)) = board.todo.pop_front() {
-                return Next::Job(number, job);
+                return Next::Job(number, job, board.spare.pop().unwrap_or_default());
             }
             if board.has_failed {
                 return Next::Nobody;
@@ -381,8 +379,8 @@ fn work_on(shared: Arc<Shared>) -> Result<JoinHandle<()>> {
     let mut decoder = BlockDecoder::new()?;
     let work = move || {
         let watch = Watch(shared);
-        while let Some((number, job)) = watch.0.take() {
-            let done = job.run(&mut decoder);
+        while let Some((number, job, columns)) = watch.0.take() {
+            let done = job.run(&mut decoder, columns);
             watch.0.board().done.insert(number, done);
             watch.0.done.notify_one();
         }
