@@ -125,7 +125,8 @@ impl Sweep {
         while let Some(span) = self.long.pop_if(|span| span.begin_ns < until_ns) {
             self.push(span);
         }
-        self.pending.sort_unstable();
+        // Those of one thread are in order already, which this sort makes use of.
+        self.pending.sort();
         let ready = self.pending.partition_point(|&(time_ns, _)| time_ns < until_ns);
         let mut pending = std::mem::take(&mut self.pending);
         for (time_ns, code) in pending.drain(..ready) {
