@@ -373,6 +373,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_bucket_is_the_same_by_way_of_a_floating_point_number() {
+        for exponent in SUB_BITS..52 {
+            let octave = 1u64 << exponent;
+            let inside = (0..octave).step_by((octave as usize / 777).max(1));
+            for value in inside.map(|more| octave + more).chain([2 * octave - 1]) {
+                assert_eq!(bucket_of_float(value), bucket_of(value) as u64, "{value}");
+            }
+        }
+        // Whatever goes with them in one piece.
+        for odd in [SUB - 1, AS_FLOAT, u64::MAX] {
+            let values: Vec<u64> = (0..100).map(|i| 64 + i * i * 1_000).chain([odd]).collect();
+            let (mut one_by_one, mut together) = (Histogram::default(), Histogram::default());
+            values.iter().for_each(|&value| one_by_one.add(value));
+            together.add_all(&values, 1);
+            assert_eq!(one_by_one, together);
+        }
+    }
+
+    #[test]
     fn every_bucket_middle_is_within_one_percent_of_its_values() {
         let mut value = 1u64;
         while value < u64::MAX / 2 {
