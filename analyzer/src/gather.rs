@@ -256,7 +256,6 @@ mod tests {
         ] {
             let numbers: Vec<u64> = (0..height as u64).map(|row| row * 10).collect();
             let bits = vec![0; height];
-
             // Rows come by process.
             let pids: Vec<u32> = (0..height).map(|row| (5 * row / height) as u32).collect();
             let objects: Vec<u32> = (0..height as u32).map(|row| row / 3 % places).collect();

@@ -142,15 +142,13 @@ fn cover(base: &mut usize, counts: &mut Vec<u64>, (first, last): (usize, usize))
 /// The inner loop of every summary: counts values within `range`.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 fn count_all(values: &[u64], range: (u64, u64), base: usize, times: u64, counts: &mut [u64]) {
-    let (mut add, mut rest) = (
-        |bucket: u64| {
-            let index = usize::try_from(bucket).unwrap_or(usize::MAX).wrapping_sub(base);
-            if let Some(count) = counts.get_mut(index) {
-                *count = count.saturating_add(times);
-            }
-        },
-        values,
-    );
+    let mut add = |bucket: u64| {
+        let index = usize::try_from(bucket).unwrap_or(usize::MAX).wrapping_sub(base);
+        if let Some(count) = counts.get_mut(index) {
+            *count = count.saturating_add(times);
+        }
+    };
+    let mut rest = values;
     if range.0 >= SUB && range.1 < AS_FLOAT {
         let (whole, few) = values.as_chunks::<LOOK>();
         for values in whole {

@@ -229,7 +229,7 @@ impl<R: Read> DecodeAhead<R> {
     /// The columns of a block; others are decoded while somebody is still at it.
     fn fetch(&mut self, number: u64) -> Result<Done> {
         loop {
-            let next = match self.shared.done_or_next(number) {
+            let (next, job, columns) = match self.shared.done_or_next(number) {
                 Next::Done(done) => return Ok(done),
                 Next::Job(next, job, columns) => (next, job, columns),
                 Next::Nobody => return Err(self.failed()),
@@ -238,11 +238,11 @@ impl<R: Read> DecodeAhead<R> {
                 Some(decoder) => decoder,
                 none => none.insert(BlockDecoder::new()?),
             };
-            let done = next.1.run(decoder, next.2);
-            if next.0 == number {
+            let done = job.run(decoder, columns);
+            if next == number {
                 return Ok(done);
             }
-            self.shared.board().done.insert(next.0, done);
+            self.shared.board().done.insert(next, done);
         }
     }
 

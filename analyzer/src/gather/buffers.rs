@@ -1,4 +1,4 @@
-//! Rows of a block are copied to the buffer of their place, run by run: each row is looked at once, in order.
+//! Rows of a block are copied to the buffer of their place, some at a time: each row is looked at once, in order.
 
 use super::PIECE;
 use crate::runs::sorted_runs;
@@ -8,9 +8,6 @@ use std::ops::Range;
 /// Rows that are copied at once, whether all of them are wanted or not: a few vectors. Runs of threads that go to and fro
 /// are seldom longer.
 const STEP: usize = 8;
-
-/// Room for the rows of a piece, and for those that are copied needlessly behind the last one.
-const ROOM: usize = PIECE + STEP;
 
 /// Places that have a buffer at a time, of some 20 KiB each.
 const BUFFERS: usize = 256;
@@ -38,18 +35,14 @@ impl Rows<'_> {
     }
 }
 
-/// Where the run of a row ends.
+/// How many rows of one place there are from a row on, [`STEP`] at most; told without a branch, which would be guessed wrong.
 #[inline(always)]
-fn end_of_run(borders: &[u8], row: usize) -> usize {
-    let mut end = row + 1;
-    while let Some(next) = borders.get(end..).and_then(<[u8]>::first_chunk::<STEP>) {
-        let next = u64::from_le_bytes(*next);
-        if next != 0 {
-            return end + next.trailing_zeros() as usize / 8;
-        }
-        end += STEP;
-    }
-    end
+fn alike_from(borders: &[u8], row: usize) -> usize {
+    let next = borders.get(row + 1..).and_then(<[u8]>::first_chunk::<STEP>);
+    let next = next.map_or(1, |next| u64::from_le_bytes(*next));
+    // As if there were a border behind the last one.
+    let until_border = (next | 1 << (8 * (STEP - 1))).trailing_zeros() as usize / 8;
+    until_border + 1
 }
 
 /// Columns of faults that have been put together; only the first `len` rows of each count.
@@ -59,10 +52,10 @@ pub(super) struct Buffer {
     pub(super) by_object: bool,
     pub(super) len: usize,
     pub(super) runs: Vec<Range<usize>>,
-    pub(super) since_begin_ns: [u64; ROOM],
-    pub(super) pages: [u64; ROOM],
-    pub(super) latencies_ns: [u64; ROOM],
-    pub(super) bits: [u8; ROOM],
+    pub(super) since_begin_ns: [u64; PIECE],
+    pub(super) pages: [u64; PIECE],
+    pub(super) latencies_ns: [u64; PIECE],
+    pub(super) bits: [u8; PIECE],
 }
 
 impl Buffer {
@@ -72,37 +65,36 @@ impl Buffer {
             by_object: false,
             len: 0,
             runs: Vec::new(),
-            since_begin_ns: [0; ROOM],
-            pages: [0; ROOM],
-            latencies_ns: [0; ROOM],
-            bits: [0; ROOM],
+            since_begin_ns: [0; PIECE],
+            pages: [0; PIECE],
+            latencies_ns: [0; PIECE],
+            bits: [0; PIECE],
         })
     }
 
-    /// Adds the first rows of a run, as many as there is room for, and says how many.
+    /// Adds some rows, [`STEP`] at most, for which there must be room.
     #[inline(always)]
-    fn add(&mut self, rows: &Rows<'_>, run: Range<usize>) -> usize {
-        let count = run.len().min(PIECE.saturating_sub(self.len));
+    fn add(&mut self, rows: &Rows<'_>, from: usize, count: usize) {
         let since_begin_ns = |time_ns: u64| time_ns.saturating_sub(rows.begin_ns);
         // A look-up: a branch would be guessed wrong for many runs.
         let [in_memory, _] = rows.pages;
         let (pages, shift) = *rows.pages.get(usize::from(self.by_object)).unwrap_or(&in_memory);
-        for done in (0..count).step_by(STEP) {
-            let (from, to) = (run.start + done, self.len + done);
-            copy(rows.times, from, &mut self.since_begin_ns, to, since_begin_ns);
-            copy(pages, from, &mut self.pages, to, |page| page.wrapping_shr(shift));
-            copy(rows.latencies_ns, from, &mut self.latencies_ns, to, |ns| ns);
-            copy(rows.bits, from, &mut self.bits, to, |bits| bits);
-        }
-        self.runs.push(run.start..run.start + count);
+        let to = self.len;
+        copy(rows.times, from, &mut self.since_begin_ns, to, since_begin_ns);
+        copy(pages, from, &mut self.pages, to, |page| page.wrapping_shr(shift));
+        copy(rows.latencies_ns, from, &mut self.latencies_ns, to, |ns| ns);
+        copy(rows.bits, from, &mut self.bits, to, |bits| bits);
         self.len += count;
-        count
+        match self.runs.last_mut() {
+            Some(last) if last.end == from => last.end += count,
+            _ => self.runs.push(from..from + count),
+        }
     }
 }
 
 /// Copies [`STEP`] rows, some of which may be behind the run: the next run replaces them.
 #[inline(always)]
-fn copy<T: Copy>(column: &[T], from: usize, into: &mut [T; ROOM], to: usize, made: impl Fn(T) -> T) {
+fn copy<T: Copy>(column: &[T], from: usize, into: &mut [T; PIECE], to: usize, made: impl Fn(T) -> T) {
     let chunk = column.get(from..from + STEP).and_then(<[T]>::first_chunk::<STEP>);
     let place = into
         .get_mut(to..to + STEP)
@@ -116,7 +108,7 @@ fn copy<T: Copy>(column: &[T], from: usize, into: &mut [T; ROOM], to: usize, mad
 /// The same at the end of a block.
 #[cold]
 #[inline(never)]
-fn copy_last<T: Copy>(column: &[T], from: usize, into: &mut [T; ROOM], to: usize, made: impl Fn(T) -> T) {
+fn copy_last<T: Copy>(column: &[T], from: usize, into: &mut [T; PIECE], to: usize, made: impl Fn(T) -> T) {
     let rows = column.get(from..).unwrap_or_default().iter();
     let room = into.get_mut(to..).unwrap_or_default();
     room.iter_mut()
@@ -144,8 +136,10 @@ pub(super) fn gather(buffers: &mut Buffers, rows: &Rows<'_>, borders: &[u8], nex
         let Some(buffer) = buffers.get_mut(slot) else {
             return Stop::End;
         };
-        *next += buffer.add(rows, *next..end_of_run(borders, *next));
-        if buffer.len >= PIECE {
+        let count = alike_from(borders, *next);
+        buffer.add(rows, *next, count);
+        *next += count;
+        if buffer.len > PIECE - STEP {
             return Stop::Full(slot);
         }
     }
