@@ -165,6 +165,9 @@ const LOOK: usize = 16;
 /// Whole numbers below this are floating-point numbers of 64 bits exactly.
 const AS_FLOAT: u64 = 1 << 52;
 
+/// What a floating-point number of 64 bits adds to its exponent.
+const FLOAT_BIAS: u64 = 1023;
+
 /// As [`bucket_of`] for values from [`SUB`] to below [`AS_FLOAT`], in few instructions for several at once: a floating-point
 /// number has the octave and the part of it side by side.
 #[inline(always)]
@@ -172,7 +175,7 @@ fn bucket_of_float(value: u64) -> u64 {
     // 2^52 + value, whose last bits are the value.
     let above = f64::from_bits((AS_FLOAT as f64).to_bits() | value);
     let octave_and_part = (above - AS_FLOAT as f64).to_bits() >> (52 - SUB_BITS);
-    octave_and_part.wrapping_sub((1023 + u64::from(SUB_BITS) - 1) << SUB_BITS)
+    octave_and_part.wrapping_sub((FLOAT_BIAS + u64::from(SUB_BITS) - 1) << SUB_BITS)
 }
 
 /// Smallest, largest and sum; the halves of the values are summed apart, in words that cannot overflow.

@@ -303,6 +303,14 @@ struct Board {
     has_failed: bool,
 }
 
+impl Board {
+    /// The first job, and memory for its columns.
+    fn next(&mut self) -> Option<(u64, Job, Columns)> {
+        let (number, job) = self.todo.pop_front()?;
+        Some((number, job, self.spare.pop().unwrap_or_default()))
+    }
+}
+
 #[allow(
     clippy::large_enum_variant,
     reason = "there is one at a time, and a box would be new memory for each block"
@@ -330,8 +338,8 @@ impl Shared {
             if board.is_closed {
                 return None;
             }
-            if let Some((number, job)) = board.todo.pop_front() {
-                return Some((number, job, board.spare.pop().unwrap_or_default()));
+            if let Some(next) = board.next() {
+                return Some(next);
             }
             board = self.todo.wait(board).unwrap_or_else(PoisonError::into_inner);
         }
@@ -344,8 +352,8 @@ impl Shared {
             if let Some(done) = board.done.remove(&number) {
                 return Next::Done(done);
             }
-            if let Some((number, job)) = board.todo.pop_front() {
-                return Next::Job(number, job, board.spare.pop().unwrap_or_default());
+            if let Some((number, job, columns)) = board.next() {
+                return Next::Job(number, job, columns);
             }
             if board.has_failed {
                 return Next::Nobody;

@@ -167,8 +167,9 @@ fn mark(objects: &[u32], borders: &mut [u8]) {
     }
 }
 
+/// Both parts of a key in one word, which is compared and mixed at once.
 #[inline(always)]
-fn whole((object, pid): (u32, u32)) -> u64 {
+fn joined((object, pid): (u32, u32)) -> u64 {
     u64::from(object) << 32 | u64::from(pid)
 }
 
@@ -201,7 +202,7 @@ impl Buffers {
 
     #[inline(always)]
     fn find(&self, key: (u32, u32)) -> Option<usize> {
-        let key = whole(key);
+        let key = joined(key);
         Self::near(key).find(|&slot| self.keys.get(slot) == Some(&(key, true)))
     }
 
@@ -212,7 +213,7 @@ impl Buffers {
 
     /// A slot for a new place: one without a place, or else one whose faults must be shown first.
     pub(super) fn slot_for(&self, key: (u32, u32)) -> usize {
-        let key = whole(key);
+        let key = joined(key);
         let is_free = |slot: &usize| self.keys.get(*slot).is_some_and(|(_, is_used)| !is_used);
         let free = Self::near(key).find(is_free);
         free.or_else(|| Self::near(key).next()).unwrap_or(0)
@@ -228,7 +229,7 @@ impl Buffers {
             if !known.1 {
                 self.used.push(slot);
             }
-            *known = (whole(key), true);
+            *known = (joined(key), true);
         }
     }
 
