@@ -84,6 +84,8 @@ pub struct Drain {
     pub stop: Arc<AtomicBool>,
     /// For the spinner.
     pub gauges: Arc<Gauges>,
+    /// When the recording began, nanoseconds of `CLOCK_MONOTONIC`; this thread may run much later for the first time.
+    pub start_ns: u64,
 }
 
 /// What a drain takes.
@@ -130,7 +132,7 @@ impl Drain {
             cpus_added: 0,
             probes_failed: 0,
             sideband: SidebandLoss::default(),
-            last_ns: monotonic_ns(),
+            last_ns: self.start_ns,
         };
         let mut encoder_alive = true;
         while encoder_alive && !self.stop.load(Relaxed) {

@@ -380,6 +380,7 @@ impl Pipeline {
             later,
             stop: Arc::clone(&stop),
             gauges: Arc::clone(gauges),
+            start_ns,
         };
         let drain = spawn("pfrec-drain", alive.clone(), move || drain.run())?;
         let encode = Encode::new(batches, session, outlet);

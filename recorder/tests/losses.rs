@@ -135,7 +135,10 @@ fn what_is_rare_has_a_ring_of_its_own_and_its_losses_are_counted_too() {
         let count: u64 = of_it.iter().map(|loss| loss.count).sum();
         assert!(count > least, "{reason:?}: {losses:?}");
         for loss in of_it {
-            assert!(loss.from_ns < continued_ns && loss.to_ns > stopped_ns, "{loss:?}");
+            assert!(
+                loss.from_ns < continued_ns && loss.to_ns > stopped_ns,
+                "not within {stopped_ns} to {continued_ns}: {loss:?} of {losses:?}"
+            );
         }
     }
     assert!(
