@@ -41,7 +41,8 @@ pub fn build(columns: &mut Columns, wanted: &[Column], session: &Session) -> Res
     Ok(DataFrame::new(height, out)?)
 }
 
-/// Gives the memory of columns that were moved into a frame of `wanted` back, for the next block.
+/// Gives the memory of columns that were moved into a frame of `wanted` back, for the next block; what is in it does not
+/// matter.
 pub fn give_back(frame: DataFrame, wanted: &[Column], columns: &mut Columns) {
     for (values, column) in frame.into_columns().into_iter().zip(wanted) {
         match column {
@@ -75,7 +76,6 @@ fn restore<T: PolarsNumericType>(
     let array = values.downcast_into_iter().next();
     if let Some(values) = array.and_then(|array| array.into_inner().1.into_mut().right()) {
         *to = values;
-        to.clear();
     }
 }
 

@@ -44,12 +44,31 @@ impl BlockDecoder {
     /// A column that contradicts its directory, the statistics or its limits, or has an encoding of a later
     /// version. `into` is then empty.
     pub fn decode(&mut self, block: &EventsBlock, want: Projection, into: &mut Columns) -> Result<()> {
+        let mut kept = Columns::default();
+        swap_whole(want, into, &mut kept);
         into.clear();
+        swap_whole(want, into, &mut kept);
         let done = Decoding { scratch: self, block }.columns(want, into);
         if done.is_err() {
             into.clear();
         }
         done
+    }
+}
+
+/// Swaps the columns that will be written over from the first row to the last: zeros need not be there before.
+fn swap_whole(want: Projection, a: &mut Columns, b: &mut Columns) {
+    let whole = [
+        (Projection::TS, &mut a.ts_ns, &mut b.ts_ns),
+        (Projection::LATENCY, &mut a.latency_ns, &mut b.latency_ns),
+        (Projection::ADDRESS, &mut a.address, &mut b.address),
+        (Projection::OBJECT, &mut a.object_page, &mut b.object_page),
+        (Projection::IP, &mut a.ip, &mut b.ip),
+    ];
+    for (part, of_a, of_b) in whole {
+        if want.contains(part) {
+            std::mem::swap(of_a, of_b);
+        }
     }
 }
 
