@@ -25,13 +25,32 @@ pub const COLUMNS: [Column; 7] = [
     Column::ObjectPage,
 ];
 
+/// What is asked of times: in which bin each is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TimeBins {
+    /// The time that counts as 0.
+    pub begin_ns: u64,
+    /// A bin is 2^this nanoseconds, or any number of these.
+    pub shift: u32,
+}
+
+impl TimeBins {
+    /// A time that stands for all from the first to the last, if they are in one bin.
+    fn one_for(self, (first_ns, last_ns): (u64, u64)) -> Option<u64> {
+        let since_begin_ns = first_ns.saturating_sub(self.begin_ns);
+        let bin_of = |ns: u64| ns.checked_shr(self.shift);
+        let is_one = bin_of(since_begin_ns) == bin_of(last_ns.saturating_sub(self.begin_ns));
+        is_one.then_some(since_begin_ns)
+    }
+}
+
 /// Faults that are shown together.
 pub const PIECE: usize = 512;
 
 /// Faults, a slice for each column, all of one length.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults<'a> {
-    /// When, since the time that counts as 0.
+    /// When, since the time that counts as 0; or another time in the same bin, if a gatherer was asked for bins.
     pub since_begin_ns: &'a [u64],
     /// On which page.
     pub pages: &'a [u64],
@@ -118,8 +137,8 @@ pub struct Gatherer {
 }
 
 impl Gatherer {
-    /// Shows all faults of a block in pieces of one place, those of each place in their order. Times count from `begin_ns`, files
-    /// by their pages where `by_object` says so.
+    /// Shows all faults of a block in pieces of one place, those of each place in their order, files by their pages where
+    /// `by_object` says so.
     ///
     /// # Errors
     /// When the query did not declare [`COLUMNS`].
@@ -127,13 +146,20 @@ impl Gatherer {
         &mut self,
         frame: &DataFrame,
         session: &Session,
-        begin_ns: u64,
+        bins: TimeBins,
         by_object: bool,
         mut see: impl FnMut(Piece<'_>),
     ) -> Result<(), AnalyzeError> {
+        let one_time = bins.one_for(session.block_ns());
+        if let Some(since_begin_ns) = one_time {
+            self.weighed.one_time = [since_begin_ns; PIECE];
+        }
         let rows = Rows {
-            begin_ns,
-            times: u64s(frame, Column::TsNs)?,
+            begin_ns: bins.begin_ns,
+            times: match one_time {
+                Some(_) => None,
+                None => Some(u64s(frame, Column::TsNs)?),
+            },
             latencies_ns: u64s(frame, Column::LatencyNs)?,
             bits: u8s(frame, Column::ClassBits)?,
             pages: [
@@ -160,10 +186,10 @@ impl Gatherer {
         let mut next = 0;
         loop {
             match gather(buffers, rows, &self.borders, &mut next) {
-                Stop::Full(slot) => weighed.show(buffers.get_mut(slot), sampling, see),
+                Stop::Full(slot) => weighed.show(buffers.get_mut(slot), rows, sampling, see),
                 Stop::Unknown(key) => {
                     let slot = buffers.slot_for(key);
-                    weighed.show(buffers.get_mut(slot), sampling, see);
+                    weighed.show(buffers.get_mut(slot), rows, sampling, see);
                     buffers.give(slot, key, by_object(key.0));
                 }
                 Stop::End => break,
@@ -171,15 +197,17 @@ impl Gatherer {
         }
         // Rows and names are those of this block.
         for slot in buffers.give_up() {
-            weighed.show(buffers.get_mut(slot), sampling, see);
+            weighed.show(buffers.get_mut(slot), rows, sampling, see);
         }
     }
 }
 
-/// How many faults each row of a piece stands for.
+/// How many faults each row of a piece stands for, and what else is alike in many rows.
 #[derive(Debug)]
 struct Weighed {
     ones: [u64; PIECE],
+    /// The time of all rows of a block in one bin.
+    one_time: [u64; PIECE],
     /// Filled for samples only.
     weights: Vec<u64>,
     waits_ns: Vec<u64>,
@@ -189,6 +217,7 @@ impl Default for Weighed {
     fn default() -> Self {
         Self {
             ones: [1; PIECE],
+            one_time: [0; PIECE],
             weights: Vec::new(),
             waits_ns: Vec::new(),
         }
@@ -197,7 +226,13 @@ impl Default for Weighed {
 
 impl Weighed {
     /// Shows what was put together, if anything, and makes room.
-    fn show(&mut self, buffer: Option<&mut Buffer>, sampling: Sampling, see: &mut impl FnMut(Piece<'_>)) {
+    fn show(
+        &mut self,
+        buffer: Option<&mut Buffer>,
+        rows: &Rows<'_>,
+        sampling: Sampling,
+        see: &mut impl FnMut(Piece<'_>),
+    ) {
         let Some(buffer) = buffer.filter(|buffer| buffer.len > 0) else {
             return;
         };
@@ -213,7 +248,11 @@ impl Weighed {
                 .extend(weighted.map(|(latency_ns, &weight)| latency_ns.saturating_mul(weight)));
         }
         let all = Faults {
-            since_begin_ns: &buffer.since_begin_ns,
+            since_begin_ns: if rows.times.is_some() {
+                &buffer.since_begin_ns
+            } else {
+                &self.one_time
+            },
             pages: &buffer.pages,
             latencies_ns: &buffer.latencies_ns,
             weights: if is_sampled { &self.weights } else { &self.ones },
@@ -243,6 +282,38 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
+    fn times_of_one_bin_are_one() {
+        let bins = TimeBins {
+            begin_ns: 100,
+            shift: 4,
+        };
+        assert_eq!(bins.one_for((116, 131)), Some(16));
+        assert_eq!(bins.one_for((116, 132)), None);
+        // Before the begin it is 0.
+        assert_eq!(bins.one_for((7, 115)), Some(0));
+        assert_eq!(bins.one_for((0, u64::MAX)), None);
+        assert_eq!(TimeBins::default().one_for((5, 5)), Some(5));
+
+        let mut gatherer = Gatherer::default();
+        gatherer.weighed.one_time = [16; PIECE];
+        let rows = Rows {
+            begin_ns: 100,
+            times: None,
+            latencies_ns: &[1; 2_000],
+            bits: &[0; 2_000],
+            pages: [(&[1; 2_000], 2), (&[1; 2_000], 0)],
+            objects: &[1; 2_000],
+            pids: &[1; 2_000],
+        };
+        let mut count = 0;
+        gatherer.each_of(&rows, Sampling::default(), |_| true, &mut |piece| {
+            assert!(piece.faults.since_begin_ns.iter().all(|&ns| ns == 16));
+            count += piece.faults.since_begin_ns.len();
+        });
+        assert_eq!(count, 2_000);
+    }
+
+    #[test]
     fn every_row_is_shown_once_and_those_of_a_place_in_order() {
         let mut gatherer = Gatherer::default();
         // More places than there is room for; then few again.
@@ -261,7 +332,7 @@ mod tests {
             let objects: Vec<u32> = (0..height as u32).map(|row| row / 3 % places).collect();
             let rows = Rows {
                 begin_ns: 40,
-                times: &numbers,
+                times: Some(&numbers),
                 latencies_ns: &numbers,
                 bits: &bits,
                 pages: [(&numbers, 2), (&numbers, 0)],

@@ -73,6 +73,8 @@ pub struct Session {
     classes: [u64; 3],
     first_ns: Option<u64>,
     last_ns: u64,
+    /// When the first and the last fault of the block at hand began.
+    block_ns: (u64, u64),
 }
 
 impl Session {
@@ -101,6 +103,7 @@ impl Session {
             bytes: 0,
             classes: [0; 3],
             first_ns: None,
+            block_ns: (0, u64::MAX),
             last_ns: 0,
         }
     }
@@ -227,6 +230,12 @@ impl Session {
     /// Before a block is looked at: without a meta record, time starts with the first block.
     pub(crate) fn announce_block(&mut self, info: &BlockInfo) {
         self.first_ns.get_or_insert(info.ts_min);
+        self.block_ns = (info.ts_min, info.ts_max);
+    }
+
+    /// When the first and the last fault of the block at hand began, of all rows of it.
+    pub(crate) fn block_ns(&self) -> (u64, u64) {
+        self.block_ns
     }
 
     /// A block that is whole, decoded or not: its statistics, which decoding checks, stand for its rows.

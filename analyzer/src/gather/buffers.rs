@@ -19,7 +19,8 @@ const NEAR: usize = 8;
 pub(super) struct Rows<'a> {
     /// What times count from.
     pub(super) begin_ns: u64,
-    pub(super) times: &'a [u64],
+    /// None where one time stands for all.
+    pub(super) times: Option<&'a [u64]>,
     pub(super) latencies_ns: &'a [u64],
     pub(super) bits: &'a [u8],
     /// In memory, and in the object: pages times 2^n.
@@ -80,7 +81,9 @@ impl Buffer {
         let [in_memory, _] = rows.pages;
         let (pages, shift) = *rows.pages.get(usize::from(self.by_object)).unwrap_or(&in_memory);
         let to = self.len;
-        copy(rows.times, from, &mut self.since_begin_ns, to, since_begin_ns);
+        if let Some(times) = rows.times {
+            copy(times, from, &mut self.since_begin_ns, to, since_begin_ns);
+        }
         copy(pages, from, &mut self.pages, to, |page| page.wrapping_shr(shift));
         copy(rows.latencies_ns, from, &mut self.latencies_ns, to, |ns| ns);
         copy(rows.bits, from, &mut self.bits, to, |bits| bits);

@@ -4,7 +4,7 @@ use crate::error::AnalyzeError;
 use crate::filter::Filter;
 use crate::findings::{Burst, burst_of};
 use crate::frame::{u32s, u64s};
-use crate::gather::{self, Faults, Gatherer, Piece};
+use crate::gather::{self, Faults, Gatherer, Piece, TimeBins};
 use crate::heat::grid::Fineness;
 use crate::heat::latency;
 use crate::heat::places::{Key, Places};
@@ -169,8 +169,8 @@ impl Heat {
         session.start_ns().saturating_add(self.from_ns)
     }
 
-    /// To be called before each block: the time that cells count from.
-    pub fn begin(&mut self, session: &Session) -> u64 {
+    /// To be called before each block: the bins of time that cells are made of.
+    pub fn begin(&mut self, session: &Session) -> TimeBins {
         if let Some(end_ns) = session.expected_end_ns {
             let since_start_ns = session.since_start_ns(end_ns);
             let end_ns = self
@@ -178,7 +178,10 @@ impl Heat {
                 .map_or(since_start_ns, |to_ns| to_ns.min(since_start_ns));
             self.places.expect(end_ns.saturating_sub(self.from_ns));
         }
-        self.begin_ns(session)
+        TimeBins {
+            begin_ns: self.begin_ns(session),
+            shift: self.places.least_time_shift(),
+        }
     }
 
     /// The slot of a place.
@@ -204,7 +207,7 @@ impl Heat {
     }
 
     fn add_latencies(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let begin_ns = self.begin(session);
+        let begin_ns = self.begin(session).begin_ns;
         let slot = self.places.slot(Key::Latency);
         let latencies_ns = u64s(frame, Column::LatencyNs)?;
         let times = u64s(frame, Column::TsNs)?.iter();
@@ -228,8 +231,8 @@ impl Heat {
         let mut gatherer = std::mem::take(&mut self.gatherer);
         let names = Names::of(frame)?;
         let by_file = self.axis == Axis::File;
-        let begin_ns = self.begin(session);
-        let done = gatherer.each(frame, session, begin_ns, by_file, |piece| {
+        let bins = self.begin(session);
+        let done = gatherer.each(frame, session, bins, by_file, |piece| {
             self.add(&piece, &names, session);
         });
         self.gatherer = gatherer;

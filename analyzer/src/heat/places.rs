@@ -91,6 +91,8 @@ pub struct Places {
     fineness: Fineness,
     gap_pages: u64,
     length_ns: u64,
+    /// Of the grid that was finest at first: any becomes only coarser.
+    finest: Option<u32>,
     with_longest: bool,
     places: Vec<Place>,
     index: PlHashMap<Key, usize>,
@@ -108,6 +110,7 @@ impl Places {
             fineness,
             gap_pages: if split { GAP_PAGES } else { u64::MAX },
             length_ns: 0,
+            finest: None,
             with_longest: true,
             places: Vec::new(),
             index: PlHashMap::default(),
@@ -129,6 +132,13 @@ impl Places {
     /// How long a time to expect, as far as that is known.
     pub fn expect(&mut self, length_ns: u64) {
         self.length_ns = length_ns;
+    }
+
+    /// No grid, of now or later, has bins of less than 2^this nanoseconds.
+    #[must_use]
+    pub fn least_time_shift(&self) -> u32 {
+        let next = self.fineness.time_shift(self.length_ns);
+        self.finest.map_or(next, |finest| finest.min(next))
     }
 
     /// The places, in no order.
@@ -162,6 +172,7 @@ impl Places {
             Key::Process(_) => self.gap_pages,
         };
         let slot = self.places.len();
+        self.finest = Some(self.least_time_shift());
         self.index.insert(key.clone(), slot);
         self.places.push(Place {
             key,
@@ -327,6 +338,48 @@ mod tests {
             weights: &[1],
             waits_ns: latencies_ns,
         }
+    }
+
+    #[test]
+    fn a_time_is_as_good_as_any_other_in_the_least_bin() {
+        let mut both = [0; 2].map(|_| Places::new(1 << 14, Fineness::SCREEN, true));
+        let mut state = 1u64;
+        for block in 0..300u64 {
+            // What is expected is too long, then much too long, then too short.
+            let length_ns = [1 << 33, 1 << 36, 1 << 28][block as usize / 100];
+            both.iter_mut().for_each(|places| places.expect(length_ns));
+            let shift = both[0].least_time_shift();
+            assert!(shift > 10);
+            for _ in 0..200 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let (time, page) = ((block << 24) + (state >> 40), (state >> 24) % 2_000);
+                let key = match state >> 60 {
+                    0 => Key::File(format!("/{block}")),
+                    pid => Key::Process(pid as u32 % 3),
+                };
+                let in_same_bin = time >> shift << shift | state >> 32 & ((1 << shift) - 1);
+                for (places, time) in both.iter_mut().zip([time, in_same_bin]) {
+                    let slot = places.slot(key.clone());
+                    places.add_all(slot, &fault(&[time], &[page], &[page]));
+                }
+            }
+            both.iter_mut().for_each(Places::fit);
+        }
+        let [exact, rough] = both.map(|mut places| {
+            places.settle();
+            let of_place = |place: &Place| {
+                let regions = place.grid.regions().iter();
+                let cells = regions.map(|region| (region.first_page, region.cells.iter().collect()));
+                (place.key.clone(), place.grid.time_shift(), cells.collect())
+            };
+            places
+                .all()
+                .iter()
+                .map(of_place)
+                .collect::<Vec<(_, _, Vec<(_, Vec<_>)>)>>()
+        });
+        assert!(exact.len() > 10);
+        assert_eq!(exact, rough);
     }
 
     #[test]

@@ -38,8 +38,8 @@ impl Query for WhereWaited {
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let names = Names::of(frame)?;
         let (files, heat) = (&mut self.files, &mut self.heat);
-        let begin_ns = heat.begin(session);
-        self.gatherer.each(frame, session, begin_ns, true, |piece| {
+        let bins = heat.begin(session);
+        self.gatherer.each(frame, session, bins, true, |piece| {
             files.add(&piece, session);
             heat.add(&piece, &names, session);
         })?;
