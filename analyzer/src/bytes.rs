@@ -2,13 +2,15 @@
 
 use multiversion::multiversion;
 
+/// Bytes that are counted in a byte, in whole vectors.
+const CHUNK: usize = 224;
+
 /// How many bytes are `value` under `mask`.
 #[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
 #[must_use]
 pub fn count(bytes: &[u8], mask: u8, value: u8) -> u64 {
     let mut count = 0;
-    // A byte counts to 255.
-    for chunk in bytes.chunks(255) {
+    for chunk in bytes.chunks(CHUNK) {
         let found = chunk.iter().fold(0u8, |found, byte| {
             found.wrapping_add(u8::from(byte & mask == value))
         });

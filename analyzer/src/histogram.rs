@@ -178,7 +178,11 @@ fn bucket_of_float(value: u64) -> u64 {
     octave_and_part.wrapping_sub((FLOAT_BIAS + u64::from(SUB_BITS) - 1) << SUB_BITS)
 }
 
-/// Smallest, largest and sum; the halves of the values are summed apart, in words that cannot overflow.
+/// Values that are looked at together, and what they are less than if their sum is to fit 64 bits.
+const SUMMED: usize = 1 << 16;
+const SUMMABLE: u64 = 1 << 48;
+
+/// Smallest, largest and sum.
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+bmi1+bmi2+lzcnt+popcnt",
     "x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"
@@ -186,16 +190,27 @@ fn bucket_of_float(value: u64) -> u64 {
 pub(crate) fn extent_of(values: &[u64]) -> (u64, u64, u128) {
     let (mut min, mut max) = (u64::MAX, 0);
     let mut sum = 0u128;
-    // Shorter than 2^32 values.
-    for chunk in values.chunks(1 << 16) {
-        let (mut low, mut high) = (0u64, 0u64);
+    for chunk in values.chunks(SUMMED) {
+        let (mut bits, mut plain_sum) = (0u64, 0u64);
+        // Vectors compare numbers with a sign in fewer steps; these have none unless they are too large.
+        let (mut smallest, mut largest) = (i64::MAX, i64::MIN);
+        for &value in chunk {
+            bits |= value;
+            plain_sum = plain_sum.wrapping_add(value);
+            smallest = smallest.min(value.cast_signed());
+            largest = largest.max(value.cast_signed());
+        }
+        if bits < SUMMABLE {
+            min = min.min(smallest.cast_unsigned());
+            max = max.max(largest.cast_unsigned());
+            sum = sum.saturating_add(u128::from(plain_sum));
+            continue;
+        }
         for &value in chunk {
             min = min.min(value);
             max = max.max(value);
-            low = low.wrapping_add(value & u64::from(u32::MAX));
-            high = high.wrapping_add(value >> 32);
+            sum = sum.saturating_add(u128::from(value));
         }
-        sum = sum.saturating_add((u128::from(high) << 32) + u128::from(low));
     }
     (min, max, sum)
 }

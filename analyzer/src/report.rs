@@ -81,11 +81,12 @@ impl Report {
 
     /// The queries to run.
     pub fn queries(&mut self) -> Vec<&mut dyn Query> {
-        let mut queries: Vec<&mut dyn Query> = vec![&mut self.threads, &mut self.queries];
-        match &mut self.all_files {
-            Some(files) => queries.push(files),
-            None => queries.extend([&mut self.places as &mut dyn Query, &mut self.origins]),
-        }
+        // Places first: their columns were decoded last, and may still be in a cache.
+        let mut queries: Vec<&mut dyn Query> = match &mut self.all_files {
+            Some(files) => vec![files],
+            None => vec![&mut self.places, &mut self.origins],
+        };
+        queries.extend([&mut self.threads as &mut dyn Query, &mut self.queries]);
         queries
     }
 
