@@ -398,7 +398,7 @@ mod tests {
             }
         }
         // Whatever goes with them in one piece.
-        for odd in [SUB - 1, AS_FLOAT, u64::MAX] {
+        for odd in [SUB - 1, SUMMABLE - 1, SUMMABLE, AS_FLOAT, 1 << 63, u64::MAX] {
             let values: Vec<u64> = (0..100).map(|i| 64 + i * i * 1_000).chain([odd]).collect();
             let (mut one_by_one, mut together) = (Histogram::default(), Histogram::default());
             values.iter().for_each(|&value| one_by_one.add(value));

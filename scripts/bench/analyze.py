@@ -2,7 +2,8 @@
 polars on Parquet of the same columns.
 
 Started by scripts/bench.sh, as root, which only perf record needs. Everything was run once before, and what a command reads is
-brought into the page cache right before it, which some machines empty by and by; in each round all of it runs once.
+brought into the page cache right before it, which some machines empty by and by; in each round all of it runs once, and what is
+compared most closely several times, in turns.
 """
 
 import json
@@ -25,6 +26,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MIX = "blend"
 PAGE = os.sysconf("SC_PAGE_SIZE")
 CPUS = 2
+# A shared machine is a third faster or slower from one second to the next.
+TURNS = 8
 VERBS = ("threads", "files", "percentiles", "heatmap", "timeline")
 # For what would take too long, or too much memory, of more.
 EVENTS_AT_MOST = 10_000_000
@@ -50,6 +53,7 @@ class Sample:
     question: str
     events: int
     round: int
+    turn: int
     wall_s: float
     cpu_s: float
     peak_bytes: int
@@ -61,7 +65,7 @@ def warm(path):
             pass
 
 
-def take(case, number):
+def take(case, number, turn):
     for path in (shutil.which(case.command[0]), case.reads):
         warm(path)
     start = time.perf_counter()
@@ -75,7 +79,7 @@ def take(case, number):
         raise RuntimeError(f"{' '.join(case.command)}: {complaint.decode('utf-8', 'replace').strip()[-300:]}")
     if case.tells:
         wall_s = json.loads(said)["seconds"]
-    return Sample(case.subject, case.question, case.events, number, wall_s, usage.ru_utime + usage.ru_stime,
+    return Sample(case.subject, case.question, case.events, number, turn, wall_s, usage.ru_utime + usage.ru_stime,
                   usage.ru_maxrss * 1024)
 
 
@@ -99,16 +103,17 @@ class Bench:
             yield events, path
 
     def of_trace(self, events, path):
-        yield Case(report.DECODE, report.REPORT, events, [os.path.join(self.examples, "decode"), path], path)
-        yield Case(report.OURS, report.REPORT, events, [self.pfanalyze, path], path)
-        for verb in self.verbs:
-            yield Case(report.OURS, verb, events, [self.pfanalyze, verb, path], path)
-        if events <= EVENTS_AT_MOST:
-            yield Case(report.OURS, "events", events, [self.pfanalyze, "events", path, "--format", "csv"], path)
+        """Cases; those of one list are measured in turns."""
         info = json.loads(output_of([self.pfanalyze, "info", path, "--format", "json"]))
         middle_ns, part_ns = round(info["duration_s"] * 5e8), round(info["duration_s"] * 5e6)
         window = ["--from", f"{middle_ns - part_ns}ns", "--to", f"{middle_ns + part_ns}ns"]
-        yield Case(report.OURS, report.WINDOW, events, [self.pfanalyze, path, *window], path)
+        yield [Case(report.DECODE, report.REPORT, events, [os.path.join(self.examples, "decode"), path], path),
+               Case(report.OURS, report.REPORT, events, [self.pfanalyze, path], path),
+               Case(report.OURS, report.WINDOW, events, [self.pfanalyze, path, *window], path)]
+        for verb in self.verbs:
+            yield [Case(report.OURS, verb, events, [self.pfanalyze, verb, path], path)]
+        if events <= EVENTS_AT_MOST:
+            yield [Case(report.OURS, "events", events, [self.pfanalyze, "events", path, "--format", "csv"], path)]
 
     def of_parquet(self, events):
         """The same columns, and the same questions."""
@@ -128,8 +133,8 @@ class Bench:
                 # It keeps all latencies for exact quantiles: gigabytes.
                 if (subject, question) == ("polars", "threads") and events > EVENTS_AT_MOST:
                     continue
-                yield Case(subject, question, events, [*engines, engine, question, path, str(CPUS)], path,
-                           tells=True)
+                yield [Case(subject, question, events, [*engines, engine, question, path, str(CPUS)], path,
+                            tells=True)]
 
     def of_perf(self):
         """perf on a recording of its own: it has no way to read these events."""
@@ -149,8 +154,8 @@ class Bench:
         events = tool.recording(outcome, output, faults, run).events
         if not events:
             raise RuntimeError("how many events perf recorded could not be read")
-        yield Case(report.PERF_REPORT, "its table", events, ["perf", "report", "--stdio", "-i", output], output)
-        yield Case(report.PERF_SCRIPT, "a line for each", events, ["perf", "script", "-i", output], output)
+        yield [Case(report.PERF_REPORT, "its table", events, ["perf", "report", "--stdio", "-i", output], output)]
+        yield [Case(report.PERF_SCRIPT, "a line for each", events, ["perf", "script", "-i", output], output)]
 
 
 def order(cases, number):
@@ -158,6 +163,13 @@ def order(cases, number):
     start = number * 7 % len(cases)
     line = cases[start:] + cases[:start]
     return line[::-1] if number % 2 else line
+
+
+def in_turns(together, turns):
+    """(turn, case), to and fro."""
+    for turn in range(turns if len(together) > 1 else 1):
+        for case in together[::-1] if turn % 2 else together:
+            yield turn, case
 
 
 def measure_all(options, directory):
@@ -178,13 +190,14 @@ def measure_all(options, directory):
     samples = []
     for number in range(options.runs + 1):
         note(f"round {number} of {options.runs}" if number else "everything once, to fill the caches")
-        for case in order(cases, number):
-            sample = take(case, number)
-            # The first one only warms up.
-            if number:
-                samples.append(sample)
+        for together in order(cases, number):
+            for turn, case in in_turns(together, TURNS if number else 1):
+                sample = take(case, number, turn)
+                # The first one only warms up.
+                if number:
+                    samples.append(sample)
     # The tables have the order of the cases, and the rounds theirs.
-    places = [(case.subject, case.question, case.events) for case in cases]
+    places = [(case.subject, case.question, case.events) for together in cases for case in together]
     samples.sort(key=lambda sample: places.index((sample.subject, sample.question, sample.events)))
     if options.raw:
         with open(options.raw, "w", encoding="utf-8") as file:
