@@ -10,7 +10,7 @@ use crate::heat::grid::Cell;
 use crate::sampling::Sampling;
 use crate::schema::Column;
 use crate::session::Session;
-use buffers::{Buffer, Buffers, Rows, Stop, gather, mark_borders};
+use buffers::{Buffer, Buffers, Rows, Stop, Times, gather, mark_borders};
 use polars::prelude::DataFrame;
 use std::ops::Range;
 
@@ -150,15 +150,11 @@ impl Gatherer {
         by_object: bool,
         mut see: impl FnMut(Piece<'_>),
     ) -> Result<(), AnalyzeError> {
-        let one_time = bins.one_for(session.block_ns());
-        if let Some(since_begin_ns) = one_time {
-            self.weighed.one_time = [since_begin_ns; PIECE];
-        }
         let rows = Rows {
             begin_ns: bins.begin_ns,
-            times: match one_time {
-                Some(_) => None,
-                None => Some(u64s(frame, Column::TsNs)?),
+            times: match bins.one_for(session.block_ns()) {
+                Some(since_begin_ns) => Times::One(since_begin_ns),
+                None => Times::Each(u64s(frame, Column::TsNs)?),
             },
             latencies_ns: u64s(frame, Column::LatencyNs)?,
             bits: u8s(frame, Column::ClassBits)?,
@@ -183,6 +179,9 @@ impl Gatherer {
     ) {
         mark_borders(rows, &mut self.borders);
         let (buffers, weighed) = (&mut self.buffers, &mut self.weighed);
+        if let Times::One(since_begin_ns) = rows.times {
+            weighed.one_time = [since_begin_ns; PIECE];
+        }
         let mut next = 0;
         loop {
             match gather(buffers, rows, &self.borders, &mut next) {
@@ -248,10 +247,9 @@ impl Weighed {
                 .extend(weighted.map(|(latency_ns, &weight)| latency_ns.saturating_mul(weight)));
         }
         let all = Faults {
-            since_begin_ns: if rows.times.is_some() {
-                &buffer.since_begin_ns
-            } else {
-                &self.one_time
+            since_begin_ns: match rows.times {
+                Times::Each(_) => &buffer.since_begin_ns,
+                Times::One(_) => &self.one_time,
             },
             pages: &buffer.pages,
             latencies_ns: &buffer.latencies_ns,
@@ -295,10 +293,9 @@ mod tests {
         assert_eq!(TimeBins::default().one_for((5, 5)), Some(5));
 
         let mut gatherer = Gatherer::default();
-        gatherer.weighed.one_time = [16; PIECE];
         let rows = Rows {
             begin_ns: 100,
-            times: None,
+            times: Times::One(16),
             latencies_ns: &[1; 2_000],
             bits: &[0; 2_000],
             pages: [(&[1; 2_000], 2), (&[1; 2_000], 0)],
@@ -332,7 +329,7 @@ mod tests {
             let objects: Vec<u32> = (0..height as u32).map(|row| row / 3 % places).collect();
             let rows = Rows {
                 begin_ns: 40,
-                times: Some(&numbers),
+                times: Times::Each(&numbers),
                 latencies_ns: &numbers,
                 bits: &bits,
                 pages: [(&numbers, 2), (&numbers, 0)],

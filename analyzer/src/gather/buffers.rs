@@ -15,12 +15,19 @@ const BUFFERS: usize = 256;
 /// Slots in which the buffer of a place can be, from where it should be on.
 const NEAR: usize = 8;
 
+/// When the rows of a block were.
+pub(super) enum Times<'a> {
+    /// Of each row.
+    Each(&'a [u64]),
+    /// One that stands for all, since the time that counts as 0.
+    One(u64),
+}
+
 /// The columns of a block, all of one length: what is asked of one need not be asked of the others.
 pub(super) struct Rows<'a> {
     /// What times count from.
     pub(super) begin_ns: u64,
-    /// None where one time stands for all.
-    pub(super) times: Option<&'a [u64]>,
+    pub(super) times: Times<'a>,
     pub(super) latencies_ns: &'a [u64],
     pub(super) bits: &'a [u8],
     /// In memory, and in the object: pages times 2^n.
@@ -81,7 +88,7 @@ impl Buffer {
         let [in_memory, _] = rows.pages;
         let (pages, shift) = *rows.pages.get(usize::from(self.by_object)).unwrap_or(&in_memory);
         let to = self.len;
-        if let Some(times) = rows.times {
+        if let Times::Each(times) = rows.times {
             copy(times, from, &mut self.since_begin_ns, to, since_begin_ns);
         }
         copy(pages, from, &mut self.pages, to, |page| page.wrapping_shr(shift));

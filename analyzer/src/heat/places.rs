@@ -91,8 +91,8 @@ pub struct Places {
     fineness: Fineness,
     gap_pages: u64,
     length_ns: u64,
-    /// Of the grid that was finest at first: any becomes only coarser.
-    finest: Option<u32>,
+    /// That of the grid that was finest at first: any becomes only coarser.
+    finest_shift: Option<u32>,
     with_longest: bool,
     places: Vec<Place>,
     index: PlHashMap<Key, usize>,
@@ -110,7 +110,7 @@ impl Places {
             fineness,
             gap_pages: if split { GAP_PAGES } else { u64::MAX },
             length_ns: 0,
-            finest: None,
+            finest_shift: None,
             with_longest: true,
             places: Vec::new(),
             index: PlHashMap::default(),
@@ -138,7 +138,7 @@ impl Places {
     #[must_use]
     pub fn least_time_shift(&self) -> u32 {
         let next = self.fineness.time_shift(self.length_ns);
-        self.finest.map_or(next, |finest| finest.min(next))
+        self.finest_shift.map_or(next, |finest| finest.min(next))
     }
 
     /// The places, in no order.
@@ -172,7 +172,7 @@ impl Places {
             Key::Process(_) => self.gap_pages,
         };
         let slot = self.places.len();
-        self.finest = Some(self.least_time_shift());
+        self.finest_shift = Some(self.least_time_shift());
         self.index.insert(key.clone(), slot);
         self.places.push(Place {
             key,
