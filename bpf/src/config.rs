@@ -1,6 +1,6 @@
 //! What the probes are asked to record, and how.
 
-use std::ops::Range;
+use std::{ops::Range, path::PathBuf};
 
 use crate::{BackendChoice, LiveCounting};
 
@@ -27,6 +27,8 @@ pub struct Cgroup {
     pub id: u64,
     /// The controller whose hierarchy it is in, such as `memory`; `None` for version 2.
     pub controller: Option<String>,
+    /// Its folder.
+    pub folder: PathBuf,
 }
 
 /// A file as the kernel's mappings have it.
@@ -91,6 +93,24 @@ pub struct Config {
     pub live: Option<LiveCounting>,
     /// Whether queries will be attached.
     pub queries: bool,
+    /// The held child that is to become the command: it is in no fault when the recording begins.
+    pub held: Option<u32>,
+    /// What is made to go wrong, for tests.
+    pub faults: InjectedFaults,
+}
+
+/// Faults of our own making, by which tests see that the check of the counts can fail: every so many of these goes
+/// wrong without anybody being told; 0 for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InjectedFaults {
+    /// Runs of the completion programs.
+    pub completions: u32,
+    /// Runs of the entry programs.
+    pub entries: u32,
+    /// Records in a lane.
+    pub records: u32,
+    /// Records of thread ends.
+    pub exits: u32,
 }
 
 impl Config {
@@ -106,6 +126,8 @@ impl Config {
             breakdown: false,
             live: None,
             queries: false,
+            held: None,
+            faults: InjectedFaults::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, io, os::fd::AsRawFd};
 use libbpf_rs::{Link, ProgramMut};
 use perf_event::{Builder, Counter, SampleFlag, events::Software};
 
-use crate::ProbeError;
+use crate::{ProbeError, event_counts::sum};
 
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 
@@ -20,7 +20,10 @@ pub(crate) struct Attachment<'a, 'obj> {
 /// The open events of each online CPU. Dropping one detaches its program.
 #[derive(Default)]
 pub(crate) struct CpuEvents {
-    by_cpu: BTreeMap<usize, Vec<(Link, Counter)>>,
+    /// With whether the event completes a fault.
+    by_cpu: BTreeMap<usize, Vec<(bool, Link, Counter)>>,
+    /// Events of CPUs that are gone.
+    gone: u64,
 }
 
 impl CpuEvents {
@@ -28,7 +31,14 @@ impl CpuEvents {
     /// went away. Returns how many CPUs were added.
     pub(crate) fn follow(&mut self, attachments: &[Attachment<'_, '_>]) -> Result<usize, ProbeError> {
         let online = online_cpus()?;
-        self.by_cpu.retain(|cpu, _| online.contains(cpu));
+        let gone = &mut self.gone;
+        self.by_cpu.retain(|cpu, events| {
+            let stays = online.contains(cpu);
+            if !stays {
+                *gone += of_completions(events).unwrap_or(0);
+            }
+            stays
+        });
         let mut added = 0;
         for cpu in online {
             if self.by_cpu.contains_key(&cpu) {
@@ -52,8 +62,27 @@ impl CpuEvents {
     }
 }
 
+impl CpuEvents {
+    /// How many faults the events told of that complete them, as the kernel counts them, since they were opened.
+    pub(crate) fn completions(&mut self) -> io::Result<u64> {
+        let now: u64 = self
+            .by_cpu
+            .values_mut()
+            .map(|events| of_completions(events))
+            .sum::<io::Result<u64>>()?;
+        Ok(self.gone + now)
+    }
+}
+
+fn of_completions(events: &mut [(bool, Link, Counter)]) -> io::Result<u64> {
+    sum(events
+        .iter_mut()
+        .filter(|(completes, ..)| *completes)
+        .map(|(.., counter)| counter))
+}
+
 impl Attachment<'_, '_> {
-    fn open(&self, cpu: usize) -> Result<(Link, Counter), ProbeError> {
+    fn open(&self, cpu: usize) -> Result<(bool, Link, Counter), ProbeError> {
         let counter = Builder::new(self.event)
             .any_pid()
             .one_cpu(cpu)
@@ -75,7 +104,7 @@ impl Attachment<'_, '_> {
                 program: self.name,
                 source,
             })?;
-        Ok((link, counter))
+        Ok((self.event != Software::PAGE_FAULTS, link, counter))
     }
 }
 

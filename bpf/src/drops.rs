@@ -11,8 +11,10 @@ pub struct Drops {
     pub no_entry: u64,
     /// No memory for the state of a task.
     pub state: u64,
-    /// Entry without completion: restarted from user mode, or not a real fault.
+    /// Entry without completion, and without a signal that explains it.
     pub unfinished: u64,
+    /// Entry while page faults were disabled: the kernel gave up at once, which is no fault.
+    pub atomic: u64,
     /// The end of a thread was lost to a full ring.
     pub exits: u64,
     /// A user stack was lost to a full ring.

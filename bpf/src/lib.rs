@@ -4,10 +4,12 @@
 //! could not send. Nothing here knows files, mappings or the `.pfz` format.
 
 mod backend;
+mod check;
 mod config;
 mod cpus;
 mod drops;
 mod error;
+mod event_counts;
 mod features;
 mod lanes;
 mod libbpf_log;
@@ -32,14 +34,15 @@ mod skel {
 }
 
 pub use backend::{BackendChoice, EntryEvent};
-pub use config::{Cgroup, Config, Filters, MAX_RANGES, MappedFile, Target};
+pub use check::{Offset, Tally};
+pub use config::{Cgroup, Config, Filters, InjectedFaults, MAX_RANGES, MappedFile, Target};
 pub use cpus::{is_gone, online_cpus};
 pub use drops::Drops;
 pub use error::ProbeError;
 pub use features::can_tell_queries;
 pub use live::{LIVE_BUCKETS, Live, LiveCounting, LiveCounts, LiveThread, bucket_bounds};
-pub use probes::Probes;
+pub use probes::{EventCheck, Injected, LiveAside, Probes};
 pub use queries::{QueryArgs, QueryPoint, QueryProbe};
 pub use report::{Attempt, survey, try_query};
 pub use ring::{Ring, SETTLE_NS};
-pub use wire::{Counts, Exit, Fault, Query, QueryFaults, QueryText, Record, Stack, Times, Vma};
+pub use wire::{Counts, Exec, Exit, Fault, Query, QueryFaults, QueryText, Record, Stack, Times, Vma};

@@ -23,8 +23,6 @@ const CUT_BITS: u32 = pf_live_histogram::PF_LIVE_CUT_BITS.0;
 pub struct LiveCounting {
     /// Room for so many threads at a time; those beyond are counted together.
     pub threads: u32,
-    /// The held child that is to become the command: what it does before is not counted.
-    pub held: Option<u32>,
     /// Whether there are no records: no fault crosses into the recorder.
     pub alone: bool,
 }

@@ -17,9 +17,11 @@ use libbpf_rs::{
 use crate::{
     Config, Drops, ProbeError, Ring, Target,
     backend::{Backend, candidates},
+    check::{Offset, Tallies, Tally},
     cpus::CpuEvents,
+    event_counts::{EventCounts, sum},
     features::Features,
-    lanes::{LaneMaps, Lanes},
+    lanes::{LaneMaps, Lanes, Mapping},
     libbpf_log::{capture, load_error},
     live::{Live, LiveMaps},
     queries::QueryProbe,
@@ -36,6 +38,45 @@ pub struct Probes {
     backend: &'static dyn Backend,
     config: Config,
     lanes: LaneLayout,
+    tallies: Tallies,
+    /// The kernel's own counts, with how far they were from what was met when the recording began; or why there are
+    /// none.
+    counts: Result<(EventCounts, Offset), String>,
+}
+
+/// What the programs met, against the kernel's own count of the same events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventCheck {
+    /// What became of the completions that were met.
+    pub tally: Tally,
+    /// Events that were counted and not met since the recording began; or why nobody knows.
+    pub missed: Result<Offset, String>,
+    /// Whose events were counted: of the tasks that are recorded, or of the whole machine.
+    pub of_machine: bool,
+}
+
+/// What the counts in the kernel leave aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LiveAside {
+    /// Major and minor faults of the held child before it became the command: not counted.
+    pub before: (u64, u64),
+    /// Faults of which nobody could tell whether they were on the file asked for: not counted.
+    pub unplaced: u64,
+    /// Counted, or of the held child before, and no software event told of them.
+    pub without_event: u64,
+}
+
+/// How many faults of our own making there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Injected {
+    /// Completions that were skipped.
+    pub completions: u64,
+    /// Entries that were skipped.
+    pub entries: u64,
+    /// Records that vanished.
+    pub records: u64,
+    /// Thread ends that were not told.
+    pub exits: u64,
 }
 
 impl Probes {
@@ -79,6 +120,9 @@ impl Probes {
             attach(&skel.progs.pf_fork, "tp_btf/sched_process_fork")?,
             attach(&skel.progs.pf_fork_again, "tp_btf/sched_process_fork")?,
             attach(&skel.progs.pf_exit, "tp_btf/sched_process_exit")?,
+            attach(&skel.progs.pf_exec, "tp_btf/sched_process_exec")?,
+            attach(&skel.progs.pf_signal, "tp_btf/signal_deliver")?,
+            attach(&skel.progs.pf_stop, "tp_btf/sched_switch")?,
         ];
         let mut cpus = CpuEvents::default();
         cpus.follow(&backend.per_cpu(&skel, config))?;
@@ -88,6 +132,8 @@ impl Probes {
         if config.target != Target::All {
             for_each_task(&skel.progs.pf_mark)?;
         }
+        let lanes = settings.lanes.count as usize;
+        let tallies = Tallies::new(Mapping::new(skel.maps.pf_lane_ends.as_fd(), lanes)?, lanes);
         Ok(Self {
             cpus,
             links,
@@ -95,11 +141,17 @@ impl Probes {
             backend,
             config: config.clone(),
             lanes: settings.lanes,
+            tallies,
+            counts: Err("the recording did not begin".to_owned()),
         })
     }
 
     /// Begins to record: faults that enter from now on.
     pub fn start(&mut self) {
+        self.counts = EventCounts::open(&self.config).and_then(|mut counts| {
+            let offset = self.offset(&mut counts)?;
+            Ok((counts, offset))
+        });
         self.write_global(|bss| &raw mut bss.pf_recording, 1);
     }
 
@@ -108,6 +160,64 @@ impl Probes {
     pub fn stop(&mut self, now_ns: u64) {
         self.write_global(|bss| &raw mut bss.pf_stopped_ns, now_ns);
         self.write_global(|bss| &raw mut bss.pf_recording, 0);
+    }
+
+    /// Ends the check of the counts, and detaches the programs that complete faults: what is on its way does so unseen.
+    /// To be called after [`Probes::stop`].
+    pub fn finish_check(&mut self) -> EventCheck {
+        let counts = std::mem::replace(&mut self.counts, Err("it was ended before".to_owned()));
+        let mut of_machine = false;
+        let missed = counts.and_then(|(mut counts, start)| {
+            of_machine = matches!(counts, EventCounts::Machine);
+            Ok(self.offset(&mut counts)?.since(start))
+        });
+        self.cpus = CpuEvents::default();
+        EventCheck {
+            tally: self.tally(),
+            missed,
+            of_machine,
+        }
+    }
+
+    /// How many events are counted more than were met.
+    fn offset(&mut self, counts: &mut EventCounts) -> Result<Offset, String> {
+        let machine = matches!(counts, EventCounts::Machine);
+        let met = |tally: Tally| if machine { tally.runs() } else { tally.met };
+        let offset = Offset::measure(|| {
+            let before = met(self.tally());
+            let counted = match counts {
+                EventCounts::Tasks(counters) => sum(counters.iter_mut()),
+                EventCounts::Cgroup(counts) => counts.read(),
+                EventCounts::Machine => self.cpus.completions(),
+            }?;
+            Ok((before, counted, met(self.tally())))
+        });
+        offset.map_err(|e| format!("the counters cannot be read: {e}"))
+    }
+
+    /// What became of the completions so far.
+    fn tally(&self) -> Tally {
+        let Some(bss) = self.skel.maps.bss_data.as_deref() else {
+            return Tally::default();
+        };
+        // SAFETY: as in `drops`.
+        let beyond = unsafe { ptr::read_volatile(&raw const bss.pf_tally_beyond) };
+        self.tallies.read(&beyond)
+    }
+
+    /// What was made to go wrong so far.
+    #[must_use]
+    pub fn injected(&self) -> Injected {
+        self.skel
+            .maps
+            .bss_data
+            .as_deref()
+            .map_or_else(Injected::default, |bss| Injected {
+                completions: bss.pf_injected_completions.done,
+                entries: bss.pf_injected_entries.done,
+                records: bss.pf_injected_records.done,
+                exits: bss.pf_injected_exits.done,
+            })
     }
 
     /// The consumer's end. Call once.
@@ -137,21 +247,21 @@ impl Probes {
             .transpose()
     }
 
-    /// Of the counts in the kernel: major and minor faults of the held child before it became the command, and
-    /// those of which nobody could tell whether they were on the file asked for.
+    /// What the counts in the kernel leave aside.
     #[must_use]
-    pub fn live_aside(&self) -> (u64, u64, u64) {
-        self.skel.maps.bss_data.as_deref().map_or((0, 0, 0), |bss| {
-            // SAFETY: as in `drops`.
-            unsafe {
-                let before = ptr::read_volatile(&raw const bss.pf_live_before);
-                (
-                    before.majors,
-                    before.minors,
-                    ptr::read_volatile(&raw const bss.pf_live_unplaced),
-                )
+    pub fn live_aside(&self) -> LiveAside {
+        let Some(bss) = self.skel.maps.bss_data.as_deref() else {
+            return LiveAside::default();
+        };
+        // SAFETY: as in `drops`.
+        unsafe {
+            let before = ptr::read_volatile(&raw const bss.pf_live_before);
+            LiveAside {
+                before: (before.majors, before.minors),
+                unplaced: ptr::read_volatile(&raw const bss.pf_live_unplaced),
+                without_event: ptr::read_volatile(&raw const bss.pf_live_without_event),
             }
-        })
+        }
     }
 
     /// To be called before each drain: the probes wake the recorder at most once in between.
@@ -161,6 +271,9 @@ impl Probes {
 
     /// Attaches to CPUs that have come online; returns how many.
     pub fn follow_cpus(&mut self) -> Result<usize, ProbeError> {
+        if let Ok((counts, _)) = &mut self.counts {
+            counts.follow_cpus();
+        }
         let attachments = self.backend.per_cpu(&self.skel, &self.config);
         self.cpus.follow(&attachments)
     }
@@ -178,6 +291,7 @@ impl Probes {
             no_entry: raw.no_entry,
             state: raw.state,
             unfinished: raw.unfinished,
+            atomic: raw.atomic,
             exits: raw.exits,
             stacks: raw.stacks,
             queries: raw.queries,

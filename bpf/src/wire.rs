@@ -4,8 +4,8 @@
 use std::mem::{offset_of, size_of};
 
 use crate::skel::types::{
-    pf_exit, pf_fault, pf_flag, pf_kind, pf_more, pf_query, pf_query_faults, pf_query_flag, pf_query_text,
-    pf_ring_fault, pf_stack, pf_task_counts,
+    pf_exec, pf_exit, pf_fault, pf_flag, pf_interruptions, pf_kind, pf_more, pf_query, pf_query_faults,
+    pf_query_flag, pf_query_text, pf_ring_fault, pf_stack, pf_task_counts,
 };
 
 /// What one record says.
@@ -15,6 +15,8 @@ pub enum Record {
     Fault(Fault),
     /// A recorded thread ended.
     Exit(Exit),
+    /// A thread took over the number of the first one of its process.
+    Exec(Exec),
     /// A user stack was met for the first time.
     Stack(Box<Stack>),
     /// A query ended.
@@ -52,6 +54,14 @@ pub struct Fault {
     pub origin: u8,
     /// Attempts beyond the first.
     pub retries: u8,
+    /// The last signal that interrupted it, or that it ended in; 0: none.
+    pub signal: u8,
+    /// How often it was interrupted, and tried again.
+    pub interruptions: u32,
+    /// From the end of an attempt to the begin of the next one, in all, nanoseconds: not part of the latency.
+    pub between_ns: u64,
+    /// Failed: interrupted, and never completed. It has no counts.
+    pub abandoned: bool,
     /// The thread's own counters, this fault included.
     pub counts: Counts,
     /// The mapping, where the backend sees it.
@@ -62,6 +72,23 @@ pub struct Fault {
     pub stack: u64,
     /// When the innermost query of the thread began; 0: none.
     pub query: u64,
+}
+
+impl Fault {
+    /// When it completed, or was given up, nanoseconds of `CLOCK_MONOTONIC`.
+    #[must_use]
+    pub fn completed_ns(&self) -> u64 {
+        self.ts_ns
+            .saturating_add(self.latency_ns)
+            .saturating_add(self.between_ns)
+    }
+
+    /// Whether a software event told of its completion: of all that the kernel counts but those of
+    /// `get_user_pages`.
+    #[must_use]
+    pub fn is_event(&self) -> bool {
+        !self.failed && self.origin <= 1
+    }
 }
 
 /// The mapping a fault was in, as the kernel had it at that moment.
@@ -167,6 +194,19 @@ pub struct Exit {
     pub counts: Counts,
 }
 
+/// An exec from another thread than the first of its process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exec {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub ts_ns: u64,
+    /// Process, in the root pid namespace.
+    pub tgid: u32,
+    /// The number that it took over.
+    pub tid: u32,
+    /// The number that it had.
+    pub old_tid: u32,
+}
+
 /// A thread's counters as the kernel and the probes keep them. `majors` and `minors` wrap at 2³².
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -184,7 +224,8 @@ pub struct Counts {
 
 // The wire structs have no implicit padding, so every byte of a record is initialised by the probe.
 const _: () = assert!(size_of::<pf_fault>() == 64 && size_of::<pf_more>() == 64);
-const _: () = assert!(size_of::<pf_ring_fault>() == 128 && offset_of!(pf_ring_fault, more) == 64);
+const _: () = assert!(size_of::<pf_ring_fault>() == 144 && offset_of!(pf_ring_fault, more) == 64);
+const _: () = assert!(size_of::<pf_interruptions>() == 16 && size_of::<pf_exec>() == 32);
 const _: () = assert!(size_of::<pf_exit>() == 40 && offset_of!(pf_exit, counts) == 24);
 const STACK_HEADER: usize = offset_of!(pf_stack, address);
 const _: () = assert!(STACK_HEADER == 24);
@@ -201,9 +242,15 @@ impl Record {
         match pf_kind(u32::from(*bytes.first()?)) {
             pf_kind::PF_FAULT => {
                 let raw = read::<pf_ring_fault>(bytes)?;
-                Self::from_lane(raw.fault, || raw.more)
+                let mut record = Self::from_lane(raw.fault, || raw.more)?;
+                if let Self::Fault(fault) = &mut record {
+                    fault.interruptions = raw.interruptions.count;
+                    fault.between_ns = raw.interruptions.between_ns;
+                }
+                Some(record)
             }
             pf_kind::PF_EXIT => read::<pf_exit>(bytes).map(|raw| Self::Exit(raw.into())),
+            pf_kind::PF_EXEC => read::<pf_exec>(bytes).map(|raw| Self::Exec(raw.into())),
             pf_kind::PF_STACK => stack(bytes).map(|stack| Self::Stack(Box::new(stack))),
             pf_kind::PF_QUERY => read::<pf_query>(bytes).map(|raw| Self::Query(Box::new(raw.into()))),
             pf_kind::PF_TEXT => read::<pf_query_text>(bytes).map(|raw| Self::QueryText(Box::new(raw.into()))),
@@ -221,8 +268,9 @@ impl Record {
     #[must_use]
     pub fn at_ns(&self) -> u64 {
         match self {
-            Self::Fault(fault) => fault.ts_ns.saturating_add(fault.latency_ns),
+            Self::Fault(fault) => fault.completed_ns(),
             Self::Exit(exit) => exit.ts_ns,
+            Self::Exec(exec) => exec.ts_ns,
             Self::Stack(stack) => stack.ts_ns,
             Self::Query(query) => query.end_ns,
             Self::QueryText(text) => text.begin_ns,
@@ -235,6 +283,7 @@ impl Record {
 trait Plain: Copy {}
 impl Plain for pf_ring_fault {}
 impl Plain for pf_exit {}
+impl Plain for pf_exec {}
 impl Plain for pf_query {}
 impl Plain for pf_query_text {}
 
@@ -282,6 +331,10 @@ fn fault(raw: pf_fault, more: impl FnOnce() -> pf_more) -> Fault {
         access: raw.access,
         origin: raw.origin,
         retries: raw.retries,
+        signal: raw.signal,
+        interruptions: 0,
+        between_ns: 0,
+        abandoned: has(pf_flag::PF_ABANDONED),
         counts: counts(raw.counts, more.filtered),
         vma: has(pf_flag::PF_HAS_VMA).then_some(Vma {
             device: (more.dev >> 20, more.dev & 0xf_ffff),
@@ -361,6 +414,17 @@ impl From<pf_exit> for Exit {
             tgid: raw.tgid,
             tid: raw.tid,
             counts: counts(raw.counts, raw.filtered),
+        }
+    }
+}
+
+impl From<pf_exec> for Exec {
+    fn from(raw: pf_exec) -> Self {
+        Self {
+            ts_ns: raw.ts_ns,
+            tgid: raw.tgid,
+            tid: raw.tid,
+            old_tid: raw.old_tid,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{Access, Breakdown, CommId, Event, ObjectId, Origin, QueryId, StackId
 
 /// Events, one array per column. All filled columns have the same length.
 ///
-/// The last six are optional: they are empty when no event of the block has a value. In a block where
+/// The last eight are optional: they are empty when no event of the block has a value. In a block where
 /// some have, the others have zeros.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
@@ -30,7 +30,7 @@ pub struct Columns {
     pub object: Vec<u32>,
     /// Page within the object.
     pub object_page: Vec<u64>,
-    /// Bit 0 major, bit 1 failed, bits 2-3 access code (0 = not known), bits 4-5 origin code.
+    /// Bit 0 major, bit 1 failed, bits 2-3 access code (0 = not known), bits 4-5 origin code, bit 6 abandoned.
     pub class: Vec<u8>,
     /// Attempts beyond the first.
     pub retries: Vec<u8>,
@@ -46,6 +46,10 @@ pub struct Columns {
     pub stack: Vec<u32>,
     /// Innermost query of the thread, the id of a [`Query`](crate::Query), 0 = none.
     pub query: Vec<u64>,
+    /// Attempts that a signal ended.
+    pub interruptions: Vec<u8>,
+    /// The last of these signals, or the one that the fault ended in, 0 = none.
+    pub signal: Vec<u8>,
 }
 
 /// A set of columns.
@@ -79,8 +83,10 @@ impl Projection {
     pub const STACK: Self = Self(1 << 10);
     /// `query`, where the block holds it.
     pub const QUERY: Self = Self(1 << 11);
+    /// `interruptions`, `signal`, where the block holds them.
+    pub const SIGNAL: Self = Self(1 << 12);
     /// Every column.
-    pub const ALL: Self = Self((1 << 12) - 1);
+    pub const ALL: Self = Self((1 << 13) - 1);
 
     /// The columns of both.
     #[must_use]
@@ -124,6 +130,8 @@ impl Columns {
         self.lock_ns.clear();
         self.stack.clear();
         self.query.clear();
+        self.interruptions.clear();
+        self.signal.clear();
     }
 
     /// Appends rows to every column; to an optional one from the first row that has a value in it.
@@ -163,6 +171,15 @@ impl Columns {
         if !self.query.is_empty() || events.iter().any(|event| event.query != QueryId(0)) {
             extend_optional(&mut self.query, rows, events.iter().map(|event| event.query.0));
         }
+        let has_signal = |event: &Event| event.signal != 0 || event.interruptions != 0;
+        if !self.signal.is_empty() || events.iter().any(has_signal) {
+            extend_optional(
+                &mut self.interruptions,
+                rows,
+                events.iter().map(|event| event.interruptions),
+            );
+            extend_optional(&mut self.signal, rows, events.iter().map(|event| event.signal));
+        }
     }
 
     /// Rows in the filled columns.
@@ -181,6 +198,7 @@ impl Columns {
             self.blocked_ns.len(),
             self.stack.len(),
             self.query.len(),
+            self.signal.len(),
         ]
         .into_iter()
         .max()
@@ -194,7 +212,7 @@ impl Columns {
     }
 
     /// One row as an [`Event`]; `None` past the end, or when a column was not projected. Optional columns that are
-    /// empty give no breakdown, no stack and no query.
+    /// empty give no breakdown, no stack, no query and no signal.
     #[must_use]
     pub fn event(&self, row: usize) -> Option<Event> {
         let class = *self.class.get(row)?;
@@ -213,7 +231,10 @@ impl Columns {
             failed: class & 2 != 0,
             access: Access::from_code((class >> 2) & 3),
             origin: Origin::from_code((class >> 4) & 3),
+            abandoned: class & ABANDONED != 0,
             retries: *self.retries.get(row)?,
+            interruptions: self.interruptions.get(row).copied().unwrap_or(0),
+            signal: self.signal.get(row).copied().unwrap_or(0),
             breakdown: self.breakdown(row),
             stack: StackId(self.stack.get(row).copied().unwrap_or(0)),
             query: QueryId(self.query.get(row).copied().unwrap_or(0)),
@@ -236,8 +257,13 @@ fn extend_optional<T: Copy + Default>(column: &mut Vec<T>, rows: usize, values: 
     column.extend(values);
 }
 
-/// The four small fields in one byte, as stored in the class column.
+/// Bit 6 of the class.
+const ABANDONED: u8 = 1 << 6;
+
+/// The five small fields in one byte, as stored in the class column.
 pub(crate) fn pack_class(event: &Event) -> u8 {
     let access = event.access.map_or(0, |access| access as u8);
-    u8::from(event.major) | u8::from(event.failed) << 1 | access << 2 | (event.origin as u8) << 4
+    let flags = u8::from(event.major) | u8::from(event.failed) << 1;
+    let abandoned = if event.abandoned { ABANDONED } else { 0 };
+    flags | access << 2 | (event.origin as u8) << 4 | abandoned
 }

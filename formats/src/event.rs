@@ -38,14 +38,21 @@ pub struct Event {
     pub object_page: u64,
     /// The kernel's class, as `getrusage` counts it.
     pub major: bool,
-    /// Ended in SIGSEGV, SIGBUS or out of memory.
+    /// Did not complete: it ended in SIGSEGV, SIGBUS or out of memory, or was abandoned.
     pub failed: bool,
     /// What the instruction tried, where the backend can tell.
     pub access: Option<Access>,
     /// Who faulted.
     pub origin: Origin,
+    /// With `failed`: a signal interrupted it, and the thread never came back to it.
+    pub abandoned: bool,
     /// Attempts beyond the first.
     pub retries: u8,
+    /// Attempts that a signal ended, and that are not the last one. Their waits are part of the latency, the time between
+    /// them is not.
+    pub interruptions: u8,
+    /// The signal that interrupted it last, or that it ended in; 0 for none.
+    pub signal: u8,
     /// Where the latency went, when the recording asked for it.
     pub breakdown: Option<Breakdown>,
     /// The user stack that faulted.

@@ -2,7 +2,7 @@
 //!
 //! All of it is a hint that saves a walk over the frames; the blocks themselves stay the truth.
 
-use bincode::{Decode, Encode};
+use bincode::{Decode, Encode, de::Decoder, error::DecodeError};
 
 use crate::block::{BLOCK_STATS_LEN, BlockInfo};
 use crate::bytes::{Cursor, crc32c_of};
@@ -11,7 +11,7 @@ use crate::meta::shorten;
 use crate::{limits, metadata};
 
 /// Sums over the whole recording.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode)]
 pub struct Totals {
     /// Events in the trace.
     pub events: u64,
@@ -27,10 +27,62 @@ pub struct Totals {
     pub end_ns: u64,
     /// Comparison with the kernel's own counters, where they could be read.
     pub accounting: Option<Accounting>,
+    /// Whether that comparison was checked, and what came of it; none in traces before 1.1.
+    pub check: Option<Check>,
+}
+
+impl<C> Decode<C> for Totals {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> std::result::Result<Self, DecodeError> {
+        Ok(Self {
+            events: Decode::decode(decoder)?,
+            majors: Decode::decode(decoder)?,
+            minors: Decode::decode(decoder)?,
+            failed: Decode::decode(decoder)?,
+            lost: Decode::decode(decoder)?,
+            end_ns: Decode::decode(decoder)?,
+            accounting: Decode::decode(decoder)?,
+            // 1.0 ends here; what a checksum has found whole and is no check is of another version.
+            check: Decode::decode(decoder).unwrap_or_default(),
+        })
+    }
+}
+
+bincode::impl_borrow_decode!(Totals);
+
+/// The accounting against counts that do not rest on the recorder's probes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Check {
+    /// Faults of the recording that the kernel counted apart from the probes; none where it was not asked, or has no
+    /// such count.
+    pub events: Option<u64>,
+    /// By how much `events` may be wrong, because the recorded tasks ran while it was read.
+    pub uncertain: u64,
+    /// Faults that are in no other number: nobody saw them, or they vanished. 0 is what is expected.
+    pub unexplained: u64,
+    /// Completions that were met and belong to no recording: they entered before it began, or after it ended.
+    pub outside: u64,
+    /// Threads whose end was not told, though another source knows of it.
+    pub ends_missing: u64,
+    /// Faults of the command and the children that were waited for, as `wait4(2)` counts them; and what the tasks'
+    /// own counters say of all of them.
+    pub wait4: Option<(u64, u64)>,
+    /// What `events` counts, or why it is not there.
+    pub source: String,
+    /// What else was found, in words.
+    pub notes: Vec<String>,
+}
+
+impl Check {
+    /// Whether something is wrong that was not told elsewhere.
+    #[must_use]
+    pub fn is_alarming(&self) -> bool {
+        let above = self.wait4.is_some_and(|(wait4, tasks)| wait4 > tasks);
+        self.unexplained > 0 || self.ends_missing > 0 || above
+    }
 }
 
 /// The recording against the kernel's own counters:
-/// `kernel_majors + kernel_minors == recorded + lost + hidden + filtered`.
+/// `kernel_majors + kernel_minors == recorded + lost + hidden + filtered`, and what is unexplained besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Accounting {
     /// Major faults counted by the kernel.
@@ -63,14 +115,22 @@ pub struct Footer {
 /// Bytes of one block in the index: its offset and its statistics.
 const ENTRY_LEN: usize = 8 + BLOCK_STATS_LEN;
 
+/// Notes that a check may have.
+const CHECK_NOTES: usize = 16;
+
 /// Room for the totals within the footer's limit.
-const MAX_BLOCKS: usize = (limits::FOOTER - 2 * limits::STRING) / ENTRY_LEN;
+const MAX_BLOCKS: usize = (limits::FOOTER - (3 + CHECK_NOTES) * limits::STRING) / ENTRY_LEN;
 
 impl Footer {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
         let mut totals = self.totals.clone();
         if let Some(accounting) = &mut totals.accounting {
             shorten(&mut accounting.source);
+        }
+        if let Some(check) = &mut totals.check {
+            shorten(&mut check.source);
+            check.notes.truncate(CHECK_NOTES);
+            check.notes.iter_mut().for_each(shorten);
         }
         let record = (self.clean, totals);
         let mut totals = Vec::new();

@@ -51,7 +51,7 @@ pub use columns::{Columns, Projection};
 pub use dict::{Dict, Object};
 pub use error::FormatError;
 pub use event::{Access, Breakdown, CommId, Event, ObjectId, ObjectKind, Origin};
-pub use footer::{Accounting, Footer, Totals};
+pub use footer::{Accounting, Check, Footer, Totals};
 pub use header::{CLOCK_MONOTONIC, Header, MAJOR, MINOR};
 pub use item::{Damage, Item, Summary};
 pub use loss::{Loss, LossReason};

@@ -162,12 +162,17 @@ impl Record for (bool, Totals) {
     const MAY_GROW: bool = true;
 
     fn check(&self) -> Result<()> {
-        check_source(self.1.accounting.as_ref().map(|accounting| &accounting.source))
+        let accounting = self.1.accounting.as_ref().map(|accounting| &accounting.source);
+        let check = self.1.check.as_ref();
+        accounting
+            .into_iter()
+            .chain(
+                check
+                    .into_iter()
+                    .flat_map(|check| [&check.source].into_iter().chain(&check.notes)),
+            )
+            .try_for_each(|text| limits::check_string(text.len()))
     }
-}
-
-fn check_source(source: Option<&String>) -> Result<()> {
-    limits::check_string(source.map_or(0, String::len))
 }
 
 impl Encode for ObjectKind {

@@ -71,6 +71,7 @@ pub(crate) fn totals(input: &Verification) -> (Totals, Option<BooksDropped>) {
             .map_or(0, |totals| totals.end_ns)
             .max(input.last_ns.unwrap_or(0)),
         accounting,
+        check: old.and_then(|totals| totals.check.clone()),
     };
     (totals, dropped)
 }

@@ -90,6 +90,7 @@ fn a_projection_fills_its_columns_and_no_others() {
         Projection::BREAKDOWN,
         Projection::STACK,
         Projection::QUERY,
+        Projection::SIGNAL,
     ];
     for bits in 0..1u32 << parts.len() {
         let chosen = |part: usize| bits & (1 << part) != 0;

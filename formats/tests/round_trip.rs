@@ -57,6 +57,56 @@ fn the_footer_lists_the_blocks_as_the_reader_found_them() {
 }
 
 #[test]
+fn signals_come_back_and_cost_nothing_where_there_are_none() {
+    let plain: Vec<Event> = (0..200).map(common::event).collect();
+    let mut interrupted = plain.clone();
+    for (row, event) in interrupted
+        .iter_mut()
+        .enumerate()
+        .filter(|(row, _)| row % 50 == 7)
+    {
+        event.interruptions = row as u8;
+        event.signal = 14;
+        event.failed = row > 100;
+        event.abandoned = row > 100;
+        event.major &= !event.failed;
+    }
+    let write = |events: &[Event]| {
+        let mut writer = common::writer();
+        events.iter().for_each(|event| writer.push(event).unwrap());
+        writer.finish(Totals::default()).unwrap()
+    };
+    let (items, summary) = common::read(&write(&interrupted));
+    assert_eq!(summary.damages, 0);
+    assert!(blocks(&items) == [by_thread(&interrupted)]);
+    let (items, _) = common::read(&write(&plain));
+    assert!(items.iter().find_map(common::columns).unwrap().signal.is_empty());
+}
+
+#[test]
+fn the_check_of_the_counts_comes_back() {
+    let check = pf_formats::Check {
+        events: Some(7),
+        unexplained: 3,
+        wait4: Some((9, 8)),
+        source: "events of the same tasks".into(),
+        notes: vec!["n".into(); 99],
+        ..pf_formats::Check::default()
+    };
+    let totals = Totals {
+        check: Some(check.clone()),
+        ..Totals::default()
+    };
+    let (items, _) = common::read(&common::writer().finish(totals).unwrap());
+    let Some(Item::Footer(footer)) = items.last() else {
+        panic!("no footer")
+    };
+    let read = footer.totals.check.as_ref().unwrap();
+    assert!(read.is_alarming() && read.notes.len() == 16);
+    assert_eq!((read.events, read.wait4), (Some(7), Some((9, 8))));
+}
+
+#[test]
 fn a_block_is_written_as_soon_as_it_is_full() {
     let mut writer = common::writer();
     let empty = writer.bytes_written();

@@ -61,6 +61,7 @@ fn found(hierarchy: &Hierarchy, folder: PathBuf) -> Result<Found> {
     let cgroup = Cgroup {
         id: meta.ino(),
         controller: hierarchy.controller.clone(),
+        folder: folder.clone(),
     };
     Ok(Found { cgroup, folder })
 }

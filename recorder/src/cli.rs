@@ -22,7 +22,7 @@ pfrec -o FILE [OPTIONS] -- COMMAND [ARG]...
 
 const AFTER_HELP: &str = "\
 Exit status: that of COMMAND (128+N when signal N ended it), 0 without COMMAND,
-125 when pfrec itself fails, 126 when COMMAND cannot be executed, 127 when it does not exist.
+125 when pfrec itself fails, 3 with --strict and counts that are not exact, 126 when COMMAND cannot be executed, 127 when it does not exist.
 
 Examples:
   sudo pfrec -o trace.pfz -- mmap-workload     record a program and all it starts
@@ -117,6 +117,10 @@ struct RecordArgs {
     #[arg(long = "query", value_name = "SPEC", help_heading = "More per fault")]
     queries: Vec<QuerySpec>,
 
+    /// Exit with status 3 when a fault is unexplained, or the counts could not be checked.
+    #[arg(long)]
+    strict: bool,
+
     #[command(flatten)]
     watch: Watch,
 
@@ -172,6 +176,8 @@ pub struct Options {
     pub breakdown: bool,
     /// What begins and ends a query.
     pub queries: Vec<QuerySpec>,
+    /// Whether counts that are not exact are a failure.
+    pub strict: bool,
     /// What to show meanwhile.
     pub watch: Watch,
     /// What to leave out.
@@ -370,6 +376,7 @@ impl Cli {
             stacks: args.stacks,
             breakdown: args.breakdown,
             queries: args.queries,
+            strict: args.strict,
             watch: args.watch,
             filter: args.filter,
         })))

@@ -9,15 +9,16 @@ use std::{
 };
 
 use anyhow::Result;
-use pf_bpf::{Drops, Probes, Record, Ring, SETTLE_NS};
+use pf_bpf::{Drops, EventCheck, Injected, Probes, Record, Ring, SETTLE_NS};
 use pf_formats::LossReason;
 
 use crate::{
     backlog::{Backlog, Dropped},
     clock::monotonic_ns,
+    family::Family,
     ledger::{Balance, Ledger},
     queries::Later,
-    sideband::{SidebandLoss, SidebandRings},
+    sideband::{SidebandLoss, SidebandRings, What},
 };
 
 /// Longest sleep between two looks at the rings.
@@ -56,6 +57,14 @@ pub struct Gauges {
 pub struct Drained {
     /// The books.
     pub balance: Balance,
+    /// What the probes met, against the kernel's own count.
+    pub check: EventCheck,
+    /// What was made to go wrong, in tests.
+    pub injected: Injected,
+    /// Which processes nobody waited for, and what the kernel counted for them.
+    pub unwaited: Vec<(String, u64)>,
+    /// Records of the probes that could not be understood.
+    pub malformed: u64,
     /// Dropped because the encoder was too far behind.
     pub dropped: Dropped,
     /// When recording ended, nanoseconds of `CLOCK_MONOTONIC`.
@@ -80,6 +89,8 @@ pub struct Drain {
     pub backlog: Backlog,
     /// Looks for query probes in files that are mapped later.
     pub later: Option<Later>,
+    /// The launched command and its descendants.
+    pub family: Family,
     /// Set to stop.
     pub stop: Arc<AtomicBool>,
     /// For the spinner.
@@ -107,6 +118,8 @@ struct Progress {
     probes_failed: u64,
     /// Of side-band records read since the last pass.
     sideband: SidebandLoss,
+    /// Ends of threads by the side-band, with their times, until what the probes told before them was taken.
+    ends: Vec<(u64, u32)>,
     last_ns: u64,
 }
 
@@ -132,6 +145,7 @@ impl Drain {
             cpus_added: 0,
             probes_failed: 0,
             sideband: SidebandLoss::default(),
+            ends: Vec::new(),
             last_ns: self.start_ns,
         };
         let mut encoder_alive = true;
@@ -151,6 +165,7 @@ impl Drain {
         self.probes.stop(end_ns);
         let in_flight = self.settle();
         self.probes.tell_open_queries()?;
+        let check = self.probes.finish_check();
         self.pass(&mut progress, Reach::Everything)?;
         if in_flight > 0 {
             let pending = &mut self.backlog.pending;
@@ -159,6 +174,10 @@ impl Drain {
         let seen_lost = progress.drops.reserve + progress.drops.no_entry;
         Ok(Drained {
             balance: progress.ledger.balance().with_losses(seen_lost),
+            check,
+            injected: self.probes.injected(),
+            unwaited: self.family.unwaited(&progress.ledger.by_process()),
+            malformed: progress.malformed,
             dropped: self.backlog.finish(),
             end_ns,
             drops: progress.drops,
@@ -184,6 +203,7 @@ impl Drain {
                     ledger.fault(fault);
                 }
                 Record::Exit(exit) => ledger.exit(exit),
+                Record::Exec(exec) => ledger.exec(exec),
                 Record::Stack(_) | Record::Query(_) | Record::QueryText(_) | Record::Wake => {}
             }
             records.push(record);
@@ -193,7 +213,19 @@ impl Drain {
             Reach::Everything => progress.ring.drain_all(take)?,
         }
         // After the faults: a mapping is always on record before the first fault on it.
+        let settled = match reach {
+            Reach::Settled => now.saturating_sub(SETTLE_NS),
+            Reach::Everything => u64::MAX,
+        };
         let mut sideband = self.read_sideband(progress);
+        let ledger = &mut progress.ledger;
+        progress.ends.retain(|&(ts_ns, tid)| {
+            let is_over = ts_ns <= settled;
+            if is_over {
+                ledger.ended(tid);
+            }
+            !is_over
+        });
         sideband.add(std::mem::take(&mut progress.sideband));
         self.gauges.events.fetch_add(faults, Relaxed);
         self.note_losses(progress, sideband);
@@ -210,6 +242,12 @@ impl Drain {
         let sideband = &mut self.backlog.pending.sideband;
         let before = sideband.len();
         let loss = self.sideband.drain(sideband);
+        for record in &sideband[before..] {
+            self.family.look_at(record);
+            if record.what == What::Exit {
+                progress.ends.push((record.ts_ns, record.tid));
+            }
+        }
         if let Some(later) = &mut self.later {
             later.look_at(&sideband[before..]);
             progress.probes_failed += later.attach_found(&mut self.probes);

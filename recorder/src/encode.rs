@@ -33,6 +33,8 @@ pub struct Encoded {
     pub recorded: Faults,
     /// Faults of the held child, left out on purpose.
     pub before_exec: Faults,
+    /// Of these, those that software events told of.
+    pub before_exec_events: u64,
     /// Faults of other files than the one asked for.
     pub filtered: Faults,
     /// What has no names, and why.
@@ -73,6 +75,7 @@ impl Encode {
             outcome,
             recorded: self.session.recorded(),
             before_exec: self.session.before_exec(),
+            before_exec_events: self.session.before_exec_events(),
             filtered: self.session.filtered(),
             notes: self.notes,
             stacks_dropped: self.stacks_dropped,

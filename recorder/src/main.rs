@@ -1,5 +1,6 @@
 //! `pfrec`: records every page fault of a program, with its latency, into a `.pfz` trace.
 
+mod accounting;
 mod backlog;
 mod cgroup;
 mod cli;
@@ -7,6 +8,7 @@ mod clock;
 mod doctor;
 mod drain;
 mod encode;
+mod family;
 mod hints;
 mod host;
 mod identity;

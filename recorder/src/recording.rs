@@ -19,6 +19,7 @@ use crate::{
     clock::{monotonic_ns, utc_offset_ns},
     drain::{Drain, Drained, Gauges},
     encode::{Encode, Encoded},
+    family::Family,
     host,
     identity::Identity,
     launch::{self, Ended, Held, Running},
@@ -35,6 +36,9 @@ use crate::{
     target::{self, Resolved},
     write_queue::WriteQueue,
 };
+
+/// Exit status with `--strict`, as `pfanalyze verify` has it for a trace with losses.
+const NOT_EXACT: u8 = 3;
 
 /// How often the main thread looks around, and the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
@@ -104,7 +108,7 @@ pub fn record(options: &Options) -> Result<u8> {
     view.leave();
     let told = begun.and(engine.finish(stop, ended, before, options.output.as_ref()));
     let unprinted = view.finish();
-    if let Ok(lines) = &told {
+    if let Ok((lines, _)) = &told {
         lines.iter().chain(&unprinted).for_each(say);
     }
     // Problems of the recording must not cut the command short, so its end is awaited either way.
@@ -115,6 +119,7 @@ pub fn record(options: &Options) -> Result<u8> {
     };
     view.print_output();
     match told {
+        Ok((_, is_exact)) if options.strict && !is_exact => Ok(NOT_EXACT),
         Ok(_) => Ok(status),
         // As for any program in a pipe, that is no failure.
         Err(e) if e.downcast_ref::<CutShort>().is_some_and(|cut| cut.reader_gone) => Ok(status),
@@ -275,17 +280,23 @@ impl Engine {
         }
     }
 
-    /// Stops, and completes the trace if there is one. What is to be told of it.
+    /// Stops, and completes the trace if there is one. What is to be told of it, and whether the counts are exact.
     fn finish(
         self,
         stop: Stop,
         ended: Option<Ended>,
         before: Option<(u64, u64)>,
         output: Option<&Output>,
-    ) -> Result<Vec<String>> {
+    ) -> Result<(Vec<String>, bool)> {
         match self {
-            Self::Recording(pipeline) => Ok(pipeline.finish(ended, before, output)?.lines(stop)),
-            Self::Counting(counting) => Ok(counting.finish(ended.zip(before))?.lines(stop)),
+            Self::Recording(pipeline) => {
+                let summary = pipeline.finish(ended, before, output)?;
+                Ok((summary.lines(stop), summary.is_exact()))
+            }
+            Self::Counting(counting) => {
+                let closing = counting.finish(ended.zip(before))?;
+                Ok((closing.lines(stop), closing.is_exact()))
+            }
         }
     }
 
@@ -378,6 +389,7 @@ impl Pipeline {
             sideband,
             backlog,
             later,
+            family: Family::new(held.map(Held::pid)),
             stop: Arc::clone(&stop),
             gauges: Arc::clone(gauges),
             start_ns,

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use nix::unistd::{Uid, User};
-use pf_bpf::{Config, Filters, LiveCounting, MAX_RANGES, MappedFile, Target};
+use pf_bpf::{Config, Filters, InjectedFaults, LiveCounting, MAX_RANGES, MappedFile, Target};
 
 use crate::{
     cgroup,
@@ -50,7 +50,7 @@ pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
         Some(_) => queries::resolve(&options.queries, &files(options))?,
         None => queries::Resolved::default(),
     };
-    let live = live(options, held);
+    let live = live(options);
     let config = Config {
         target,
         filters: filters(&options.filter)?,
@@ -63,6 +63,8 @@ pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
         breakdown: options.breakdown,
         queries: !queries.is_empty(),
         live,
+        held: held.map(Held::pid),
+        faults: injected_faults()?,
     };
     Ok(Resolved {
         config,
@@ -73,12 +75,35 @@ pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
 }
 
 /// What is counted in the kernel.
-fn live(options: &Options, held: Option<&Held>) -> Option<LiveCounting> {
+fn live(options: &Options) -> Option<LiveCounting> {
     options.watch.interval.map(|_| LiveCounting {
         threads: options.watch.threads,
-        held: held.map(Held::pid),
         alone: !options.makes_records(),
     })
+}
+
+/// For tests: the environment says what is to go wrong, as `completions=7,exits=1`, to see that the check of the counts
+/// finds it.
+const INJECT: &str = "PFREC_TEST_INJECT";
+
+fn injected_faults() -> Result<InjectedFaults> {
+    let mut faults = InjectedFaults::default();
+    let Ok(text) = std::env::var(INJECT) else {
+        return Ok(faults);
+    };
+    for part in text.split(',') {
+        let wrong = || format!("{INJECT}: {part:?} is not NAME=EVERY");
+        let (name, every) = part.split_once('=').with_context(wrong)?;
+        let every = every.parse().with_context(wrong)?;
+        match name {
+            "completions" => faults.completions = every,
+            "entries" => faults.entries = every,
+            "records" => faults.records = every,
+            "exits" => faults.exits = every,
+            _ => bail!("{}", wrong()),
+        }
+    }
+    Ok(faults)
 }
 
 /// Checks what can be checked before a command is forked.

@@ -24,6 +24,7 @@ static __always_inline void pf_open_slot(struct pf_task *state, struct task_stru
     open->attempts = 0;
     open->retried = 0;
     open->has_vma = 0;
+    open->interrupted = 0;
     open->ts_ns = bpf_ktime_get_ns();
     if (slot != PF_SLOT_GUP && !pf_unrecorded && !pf_major_only)
         pf_load_ahead(open->cpu, pf_want_vma || pf_breakdown || pf_stacks || (pf_queries && state->queried));
@@ -36,7 +37,13 @@ static __always_inline void pf_open_slot(struct pf_task *state, struct task_stru
     }
 }
 
-static __always_inline void pf_enter(__u64 address, enum pf_slot slot, __u8 access) {
+/* The attempt before was given up without a signal, as for work that the kernel has for the task: nothing but
+ * the same instruction can enter while it is open. */
+static __always_inline bool pf_is_restart(const struct pf_open *open, enum pf_slot slot, __u64 address) {
+    return slot == PF_SLOT_USER && open->address == address && !pf_minor_unseen;
+}
+
+static __always_inline void pf_enter(__u64 address, enum pf_slot slot, __u8 access, __u64 ip) {
     struct task_struct *task;
     struct pf_task *state;
     struct pf_open *open;
@@ -47,12 +54,27 @@ static __always_inline void pf_enter(__u64 address, enum pf_slot slot, __u8 acce
     state = pf_recorded(task);
     if (!state || state->walking)
         return;
+    if (pf_inject(pf_skip_entries, &pf_injected_entries))
+        return;
     state->entered = 1;
     open = &state->open[slot];
-    if (open->state == PF_OPEN && !pf_minor_unseen)
-        pf_count_drop(&pf_drops.unfinished);
+    if (open->state == PF_OPEN) {
+        if (pf_is_restart(open, slot, address)) {
+            if (!open->interrupted) {
+                state->more[slot].between_ns = state->more[slot].charged_ns = 0;
+                state->more[slot].signal = 0;
+            }
+            if (open->interrupted < 255)
+                open->interrupted++;
+            return;
+        }
+        if (!pf_minor_unseen)
+            pf_count_drop(&pf_drops.unfinished);
+    }
     if (pf_entry_is_wanted(state, task, address)) {
         pf_open_slot(state, task, slot, address, access);
+        if (slot == PF_SLOT_USER && state->lefts)
+            pf_resume(state, ip);
     } else {
         open->address = address;
         open->state = PF_FILTERED;
@@ -117,26 +139,11 @@ static __always_inline __u8 pf_retries_of(const struct pf_open *open) {
     return begun > open->retried ? begun : open->retried;
 }
 
-static __always_inline __u64 pf_bounded_time(__u64 ns) {
-    return ns >> PF_TIME_BITS ? (1ULL << PF_TIME_BITS) - 1 : ns;
-}
-
-static __always_inline void pf_pack_times(struct pf_more *to, const struct pf_task *state,
-                                          const struct pf_open_more *more) {
-    __u64 blocked = pf_bounded_time(state->off.blocked_ns - more->before.blocked_ns);
-    __u64 runqueue = pf_bounded_time(state->off.runqueue_ns - more->before.runqueue_ns);
-    __u64 reclaim = pf_bounded_time(state->off.reclaim_ns - more->before.reclaim_ns);
-    __u64 lock = pf_bounded_time(more->lock_ns);
-
-    to->times[0] = blocked | runqueue << PF_TIME_BITS;
-    to->times[1] = runqueue >> (64 - PF_TIME_BITS) | reclaim << (2 * PF_TIME_BITS - 64);
-    to->times[2] = reclaim >> (128 - 2 * PF_TIME_BITS) | lock << (3 * PF_TIME_BITS - 128);
-}
-
 static __always_inline void pf_fill_more(struct pf_more *to, const struct pf_task *state, enum pf_slot slot,
                                          __u64 stack, __u64 query) {
     const struct pf_open_more *more = &state->more[slot];
     bool has_vma = state->open[slot].has_vma;
+    struct pf_times spent;
 
     to->filtered = state->filtered;
     to->dev = has_vma ? more->dev : 0;
@@ -144,8 +151,12 @@ static __always_inline void pf_fill_more(struct pf_more *to, const struct pf_tas
     to->file_page = has_vma ? more->file_page : 0;
     to->stack = stack;
     to->query = query;
-    if (pf_breakdown)
-        pf_pack_times(to, state, more);
+    if (pf_breakdown) {
+        spent.blocked_ns = state->off.blocked_ns - more->before.blocked_ns;
+        spent.runqueue_ns = state->off.runqueue_ns - more->before.runqueue_ns;
+        spent.reclaim_ns = state->off.reclaim_ns - more->before.reclaim_ns;
+        pf_pack_times(to, &spent, more->lock_ns);
+    }
 }
 
 /* How a fault ended. */
@@ -154,17 +165,21 @@ struct pf_end {
     bool major;
     bool failed;
     __u8 origin;
+    __u8 signal; /* that it ended in */
     struct pf_user_place at;
 };
 
-/* Constants: `by_event`, whether a software event told of the end; `resolve`, whether to ask for the mapping.
+/*
+ * Constants: `by_event`, whether a software event told of the end; `resolve`, whether to ask for the mapping.
+ * `here` is for completions by event.
  */
 static __always_inline void pf_complete(struct pf_task *state, struct task_struct *task, enum pf_slot slot,
-                                        const struct pf_end *end, bool by_event, bool resolve) {
+                                        const struct pf_end *end, struct pf_tally *here, bool by_event,
+                                        bool resolve) {
     struct pf_open *open = &state->open[slot];
     struct pf_fault *fault;
     struct pf_room room;
-    __u64 now, stack = 0, query = 0;
+    __u64 now, latency = 0, charged = 0, stack = 0, query = 0;
     __u8 flags = 0;
     bool wanted;
 
@@ -180,6 +195,10 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
         if (pf_recording && state->entered && !end->failed) {
             pf_count_drop(&pf_drops.no_entry);
             state->lost++;
+            if (by_event)
+                PF_TALLY(here, lost);
+        } else if (by_event) {
+            PF_TALLY(here, outside);
         }
         return;
     }
@@ -191,38 +210,62 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
         if (open->has_vma && !pf_is_wanted_file(more->inode, more->dev))
             now = 0;
     }
+    if (now) {
+        latency = now - open->ts_ns;
+        if (open->interrupted) {
+            latency -= state->more[slot].between_ns;
+            charged = state->more[slot].charged_ns;
+        }
+    }
     /* Before what leaves out faults by chance or by latency: a query is told how long it waited in all. */
     if (pf_queries && now && state->queried)
-        query = pf_charge_query(task, end->major, end->failed, now - open->ts_ns);
-    wanted = now && pf_completion_is_wanted(state, end->major, end->failed, now - open->ts_ns);
+        query = pf_charge_query(task, end->major, end->failed, latency - charged);
+    wanted = now && pf_completion_is_wanted(state, end->major, end->failed, latency);
     open->state = PF_CLOSED;
     if (!wanted) {
         if (!end->failed)
             state->filtered++;
+        if (by_event)
+            PF_TALLY(here, filtered);
         return;
     }
     if (pf_live) {
-        pf_live_count(state, task, end->major, end->failed, !pf_by_file || open->has_vma, open->ts_ns,
-                      now - open->ts_ns);
-        if (pf_unrecorded)
+        bool placed = !pf_by_file || open->has_vma;
+
+        pf_live_count(state, task, end->major, end->failed, placed, open->ts_ns, latency);
+        if (pf_unrecorded) {
+            if (by_event && !placed)
+                PF_TALLY(here, lost);
+            if (!by_event && !end->failed)
+                pf_count_drop(&pf_live_without_event);
             return;
+        }
     }
     if (pf_stacks) {
         state->walking = 1;
         stack = pf_stack_of(task, slot == PF_SLOT_USER, &end->at, open->ts_ns, by_event ? 0 : 1);
         state->walking = 0;
     }
-    if (!pf_begin_fault(&room, by_event)) {
+    if (!pf_begin_fault(&room, by_event && !open->interrupted)) {
         /* What nobody counted cannot be missing in the books. */
         pf_count_drop(end->failed ? &pf_drops.failed : &pf_drops.reserve);
         if (!end->failed) {
             state->lost++;
+            if (by_event)
+                PF_TALLY(here, lost);
             if (pf_live)
                 pf_live_keeps(state);
         }
         return;
     }
     fault = room.fault;
+    if (!room.ends) {
+        struct pf_interruptions *to = &((struct pf_ring_fault *)fault)->interruptions;
+
+        to->between_ns = open->interrupted ? state->more[slot].between_ns : 0;
+        to->count = open->interrupted;
+        to->pad = 0;
+    }
     if (pf_want_vma || resolve || pf_breakdown || stack || query || state->filtered) {
         struct pf_more *more = pf_more_room(&room);
 
@@ -238,9 +281,10 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     fault->access = open->access;
     fault->origin = end->origin;
     fault->retries = pf_retries_of(open);
+    fault->signal = open->interrupted && !end->signal ? state->more[slot].signal : end->signal;
     fault->cpu = open->cpu;
     fault->ts_ns = open->ts_ns;
-    fault->latency_ns = now - open->ts_ns;
+    fault->latency_ns = latency;
     fault->address = open->address;
     fault->ip = end->at.ip;
     fault->tgid = PF_TASK(task, tgid);

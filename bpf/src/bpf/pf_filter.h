@@ -85,13 +85,30 @@ static __always_inline bool pf_met_at_fault(void) {
     return pf_target == PF_TARGET_ALL || pf_target == PF_TARGET_CGROUP;
 }
 
+/*
+ * Threads that the kernel makes in a process for itself, as io_uring does: no fork tells of them. Their
+ * process is recorded if its first thread is.
+ */
+static __always_inline struct pf_task *pf_adopt_worker(struct task_struct *task) {
+    __u64 pid_tgid;
+
+    if (!(PF_TASK(task, flags) & (PF_TASK_IO_WORKER | PF_TASK_USER_WORKER)))
+        return NULL;
+    pid_tgid = bpf_get_current_pid_tgid();
+    if (!pf_state_of(PF_TASK(task, group_leader), pid_tgid >> 32))
+        return NULL;
+    return pf_adopt(task, pid_tgid);
+}
+
 /* The state of the current task if it is recorded; else NULL. */
 static __always_inline struct pf_task *pf_recorded(struct task_struct *task) {
     struct pf_task *state = pf_state_of_current(task);
     __u64 pid_tgid;
 
-    if (state || !pf_met_at_fault())
+    if (state)
         return state;
+    if (!pf_met_at_fault())
+        return pf_adopt_worker(task);
     pid_tgid = bpf_get_current_pid_tgid();
     /* The recorder itself must not even allocate here. */
     if ((__u32)(pid_tgid >> 32) == pf_self_tgid)

@@ -41,6 +41,10 @@ struct task_struct {
     unsigned int __state;
     unsigned long maj_flt;
     unsigned long min_flt;
+    unsigned int flags;
+    unsigned long jobctl;
+    int pagefault_disabled;
+    struct task_struct *group_leader;
     struct task_struct *real_parent;
     struct css_set *cgroups;
     const struct cred *cred;
@@ -83,6 +87,15 @@ struct bpf_iter__task {
 };
 
 #pragma clang attribute pop
+
+/* include/linux/sched.h and sched/jobctl.h. */
+enum {
+    PF_TASK_IO_WORKER = 0x10,       /* PF_IO_WORKER: a thread of io_uring (5.12) */
+    PF_TASK_USER_WORKER = 0x4000,   /* PF_USER_WORKER: likewise, and of vhost (6.4); before that PF_USED_ASYNC,
+                                       which is gone by then, so a wrong guess costs a look */
+    PF_TASK_STOPPED = 0x4 | 0x8,    /* __TASK_STOPPED, __TASK_TRACED */
+    PF_JOBCTL_STOP_SIGNAL = 0xffff, /* JOBCTL_STOP_SIGMASK */
+};
 
 /* include/linux/mm_types.h: the same since 5.9 at least. */
 enum {

@@ -138,12 +138,12 @@ const volatile __u8 pf_unrecorded;     /* and nothing but that: no record leaves
 const volatile __u32 pf_live_room = 1; /* slots of threads */
 const volatile __u32 pf_live_cpus = 1; /* slots of CPUs */
 const volatile __u32 pf_live_ring_slots = 1;
-const volatile __u32 pf_live_held; /* the child that is to become the command; 0: none */
 
 /* The recorder needs the type. */
 const enum pf_live_histogram *pf_unused_histogram __attribute__((unused));
 
 struct pf_live_before pf_live_before;
-__u64 pf_live_unplaced; /* with --file: in a mapping that could not be looked at */
+__u64 pf_live_without_event; /* counted, and no software event told of it */
+__u64 pf_live_unplaced;      /* with --file: in a mapping that could not be looked at */
 
 #endif

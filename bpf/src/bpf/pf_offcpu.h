@@ -42,6 +42,21 @@ static __always_inline void pf_take_cpu(struct task_struct *task, __u64 now) {
     state->off_since_ns = 0;
 }
 
+static __always_inline __u64 pf_bounded_time(__u64 ns) {
+    return ns >> PF_TIME_BITS ? (1ULL << PF_TIME_BITS) - 1 : ns;
+}
+
+static __always_inline void pf_pack_times(struct pf_more *to, const struct pf_times *spent, __u64 lock_ns) {
+    __u64 blocked = pf_bounded_time(spent->blocked_ns);
+    __u64 runqueue = pf_bounded_time(spent->runqueue_ns);
+    __u64 reclaim = pf_bounded_time(spent->reclaim_ns);
+    __u64 lock = pf_bounded_time(lock_ns);
+
+    to->times[0] = blocked | runqueue << PF_TIME_BITS;
+    to->times[1] = runqueue >> (64 - PF_TIME_BITS) | reclaim << (2 * PF_TIME_BITS - 64);
+    to->times[2] = reclaim >> (128 - 2 * PF_TIME_BITS) | lock << (3 * PF_TIME_BITS - 128);
+}
+
 /* Reclaim can nest: a global one inside that of a cgroup. */
 static __always_inline void pf_begin_reclaim(void) {
     struct task_struct *task = pf_current();

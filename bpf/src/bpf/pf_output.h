@@ -55,6 +55,8 @@ static __always_inline void pf_publish(__u64 *head, __u64 value) {
 #endif
 }
 
+#include "pf_tally.h"
+
 /*
  * A wake-up costs the faulting thread an irq_work, so the recorder polls by the clock and is woken
  * only once per drain, when three quarters of a lane are full.
@@ -153,6 +155,8 @@ static __always_inline void pf_end_fault(struct pf_room *room) {
         bpf_ringbuf_submit(room->fault, pf_ring_flags());
         return;
     }
+    if (pf_inject(pf_lose_records, &pf_injected_records))
+        return;
     pf_publish(&room->ends->head, room->ends->head + 1);
     if (room->used >= pf_lane_slots / 4 * 3)
         pf_wake();

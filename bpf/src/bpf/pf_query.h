@@ -83,6 +83,15 @@ static __always_inline __u64 pf_charge_query(struct task_struct *task, bool majo
     return query->begin_ns;
 }
 
+/* Charges the wait of an attempt that completes nothing. */
+static __always_inline void pf_charge_wait(struct task_struct *task, __u64 wait_ns) {
+    struct pf_query_stack *stack = bpf_task_storage_get(&pf_query_stacks, task, 0, 0);
+    struct pf_open_query *query = stack ? pf_query_at(stack, stack->depth) : NULL;
+
+    if (query)
+        query->own.wait_ns += wait_ns;
+}
+
 static __always_inline void pf_add_faults(struct pf_query_faults *to, const struct pf_query_faults *faults) {
     to->majors += faults->majors;
     to->minors += faults->minors;

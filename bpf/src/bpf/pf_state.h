@@ -29,7 +29,7 @@ struct pf_open {
     __u8 attempts; /* begun, as far as seen */
     __u8 retried;  /* ended with a retry, as far as seen */
     __u8 has_vma;
-    __u8 pad;
+    __u8 interrupted; /* how often, up to 255 */
 };
 
 /* And what only some do. */
@@ -42,6 +42,34 @@ struct pf_open_more {
     __u64 outside_ns; /* since when it is not in handle_mm_fault; 0: it is */
     struct pf_times before;
     __u64 counted; /* maj_flt + min_flt when it entered: tells one in flight from one that completed unseen */
+    /* Of an interrupted one. */
+    __u64 between_ns; /* from the end of an attempt to the begin of the next one, in all */
+    __u64 charged_ns; /* of its wait, charged to a query already */
+    __u32 signal;     /* the last one that interrupted it */
+    __u32 pad2;
+};
+
+#define PF_LEFTS 4
+
+/* An access whose attempt was interrupted, and which has not been tried again. */
+struct pf_left {
+    __u64 ts_ns; /* the first attempt entered; 0: not in use */
+    __u64 waited_ns;
+    __u64 address;
+    __u64 ip; /* 0: the kernel does not tell */
+    __u64 inode;
+    __u64 file_page;
+    __u64 lock_ns;
+    struct pf_times spent;
+    __u32 dev;
+    __u32 signal;
+    __u16 cpu;
+    __u8 access;
+    __u8 attempts;
+    __u8 retried;
+    __u8 has_vma;
+    __u8 interrupted;
+    __u8 pad;
 };
 
 /*
@@ -79,7 +107,7 @@ struct pf_task {
     __u8 entered; /* an entry was seen, or the task began during the recording */
     __u8 queried; /* a query began: there is a stack of queries to look at */
     __u8 walking; /* its stack is being walked: faults met there are not the task's */
-    __u8 pad;
+    __u8 lefts;   /* interrupted accesses in `left` */
     __u32 skip;      /* minors to leave out before the next one, with pf_sample */
     __u32 live_slot; /* its index + 1, or enum pf_live_special */
     struct pf_open open[PF_SLOTS];
@@ -95,6 +123,9 @@ struct pf_task {
     __u64 woken_ns;     /* when it became runnable; 0: not yet */
     struct pf_mapping mapping;
     __u64 reclaim_since_ns;
+    __u32 left_next; /* which to give up for another one */
+    __u32 pad;
+    struct pf_left left[PF_LEFTS];
 };
 
 _Static_assert(__builtin_offsetof(struct pf_task, open[PF_SLOT_KERNEL]) == 64 - 8,
@@ -127,6 +158,7 @@ struct {
 
 const volatile __u32 pf_target = PF_TARGET_ALL;
 const volatile __u32 pf_self_tgid;
+const volatile __u32 pf_held; /* the child that is to become the command; 0: none */
 const volatile __u8 pf_task_storage = true;
 const volatile __u8 pf_major_only;
 const volatile __u8 pf_breakdown;
@@ -185,13 +217,19 @@ static __always_inline void pf_begin_counts(struct pf_task *state, struct task_s
     state->counted = pf_count_of(task);
     if (pf_major_only)
         state->minors = PF_TASK(task, min_flt);
+    /* Until it is asked at the next entry: only who is in the cgroup, or is forked there, gets here. */
+    state->in_cgroup = pf_target == PF_TARGET_CGROUP;
     state->lost = 0;
     state->hidden = 0;
     state->filtered = 0;
-    /* Threads of the command have the number, too: the child itself is marked before the start. */
-    if (pf_live && pf_live_held && !pf_recording && (__u32)PF_TASK(task, tgid) == pf_live_held) {
-        state->live_slot = PF_LIVE_HELD;
-        state->live.held_exec_id = PF_TASK(task, self_exec_id);
+    /* Threads of the command have the number, too: the child itself is marked before the start. It sleeps in a
+     * read, so it is in no fault. */
+    if (pf_held && !pf_recording && (__u32)PF_TASK(task, tgid) == pf_held) {
+        state->entered = 1;
+        if (pf_live) {
+            state->live_slot = PF_LIVE_HELD;
+            state->live.held_exec_id = PF_TASK(task, self_exec_id);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ enum pf_kind {
     PF_WAKE = 4,  /* a single byte in the ring: a lane fills up */
     PF_QUERY = 5, /* struct pf_query: in the ring, when it has ended */
     PF_TEXT = 6,  /* struct pf_query_text: in the ring, before its query */
+    PF_EXEC = 7,  /* struct pf_exec: in the ring */
 };
 
 enum pf_flag {
@@ -23,6 +24,7 @@ enum pf_flag {
     PF_HAS_MORE = 4,         /* there is a pf_more */
     PF_HAS_VMA = 8,          /* its dev, inode and file_page are known */
     PF_HAS_BREAKDOWN = 0x10, /* its times are known */
+    PF_ABANDONED = 0x20,     /* with PF_FAILED: interrupted, and never completed; its counts are not set */
 };
 
 enum pf_access {
@@ -92,7 +94,7 @@ struct pf_fault {
     __u8 access;
     __u8 origin;
     __u8 retries;
-    __u8 pad;
+    __u8 signal; /* that interrupted it last, or ended it; 0: none */
     __u16 cpu;   /* where it entered */
     __u64 ts_ns; /* entry, CLOCK_MONOTONIC */
     __u64 latency_ns;
@@ -103,10 +105,18 @@ struct pf_fault {
     struct pf_task_counts counts;
 };
 
-/* A fault in the ring. In the lanes the two halves are apart. */
+/* What only an interrupted fault has. */
+struct pf_interruptions {
+    __u64 between_ns; /* from the end of an attempt to the begin of the next one, in all: not part of the latency */
+    __u32 count;
+    __u32 pad;
+};
+
+/* A fault in the ring. In the lanes the two halves are apart, and none was interrupted. */
 struct pf_ring_fault {
     struct pf_fault fault;
     struct pf_more more;
+    struct pf_interruptions interruptions;
 };
 
 /* The end of a recorded thread. */
@@ -118,6 +128,17 @@ struct pf_exit {
     __u32 tgid;
     __u32 tid;
     struct pf_task_counts counts;
+};
+
+/* A thread that is not the first of its process calls exec, and takes over the number of the first. */
+struct pf_exec {
+    __u8 kind; /* PF_EXEC */
+    __u8 pad[7];
+    __u64 ts_ns;
+    __u32 tgid;
+    __u32 tid;
+    __u32 old_tid;
+    __u32 pad2;
 };
 
 /* A user stack, sent when it is met for the first time. Only `frames` entries of it are sent. */
@@ -173,10 +194,25 @@ struct pf_query_text {
     char text[PF_TEXT_BYTES + 8]; /* the NUL too */
 };
 
+/*
+ * What became of the completions that software events told of, on one CPU, whether or not the recording was on:
+ *     met == written to the lane or the ring + lost + filtered + outside.
+ * All only grow.
+ */
+struct pf_tally {
+    __u64 met;      /* of recorded tasks */
+    __u64 lost;     /* no room, or no entry */
+    __u64 filtered; /* not asked for */
+    __u64 outside;  /* entered before the recording began, or after it ended */
+    __u64 own;      /* of the recorder, where all tasks are recorded: not among those met, as the next ones */
+    __u64 others;   /* of tasks that are not recorded */
+};
+
 /* The two ends of a lane, each on a cache line of its own. Both only grow. */
 struct pf_lane_ends {
     __u64 head; /* records written, by the probes */
-    __u64 pad1[7];
+    struct pf_tally tally;
+    __u64 pad1;
     __u64 tail; /* records read, by the recorder */
     __u64 pad2[7];
 };
@@ -187,8 +223,9 @@ struct pf_drops {
     __u64 failed;     /* the same, for a failed fault: in no count of the kernel's */
     __u64 no_entry;   /* completion without an entry: the latency would be unknown */
     __u64 state;      /* no memory for the state of a task */
-    __u64 unfinished; /* entry without completion: retried from user mode, or not a real fault */
-    __u64 exits;      /* the ring was full for a pf_exit */
+    __u64 unfinished; /* entry without completion, and without a signal that explains it */
+    __u64 atomic;     /* entry while page faults were disabled: the kernel gave up, no fault */
+    __u64 exits;      /* the ring was full for a pf_exit or a pf_exec */
     __u64 stacks;     /* the ring was full for a pf_stack */
     __u64 queries;    /* the ring was full for a pf_query */
     __u64 texts;      /* the ring was full for a pf_query_text, or the text could not be read */

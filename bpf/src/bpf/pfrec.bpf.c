@@ -24,6 +24,7 @@
 #include "pf_stack.h"
 #include "pf_offcpu.h"
 #include "pf_query.h"
+#include "pf_left.h"
 #include "pf_fault.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -31,6 +32,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 /* Types that only the recorder needs still have to reach its skeleton. */
 const struct pf_ring_fault *pf_unused_ring_fault __attribute__((unused));
 const struct pf_exit *pf_unused_exit __attribute__((unused));
+const struct pf_exec *pf_unused_exec __attribute__((unused));
 const enum pf_kind *pf_unused_kind __attribute__((unused));
 const enum pf_flag *pf_unused_flag __attribute__((unused));
 const enum pf_access *pf_unused_access __attribute__((unused));
@@ -78,14 +80,20 @@ static __always_inline __u8 pf_access_of_flags(unsigned int flags) {
 /* Where the architecture has these tracepoints. */
 
 SEC("tp_btf/page_fault_user")
-int BPF_PROG(pf_enter_user, unsigned long address, void *regs, unsigned long error_code) {
-    pf_enter(address, PF_SLOT_USER, pf_access_of(error_code));
+int BPF_PROG(pf_enter_user, unsigned long address, struct pt_regs *regs, unsigned long error_code) {
+    pf_enter(address, PF_SLOT_USER, pf_access_of(error_code), PT_REGS_IP(regs));
     return 0;
 }
 
 SEC("tp_btf/page_fault_kernel")
 int BPF_PROG(pf_enter_kernel, unsigned long address, void *regs, unsigned long error_code) {
-    pf_enter(address, PF_SLOT_KERNEL, pf_access_of(error_code));
+    /* The kernel does not handle such a fault, and often tries again in the open. */
+    if (PF_TASK(pf_current(), pagefault_disabled)) {
+        if (pf_recording && pf_state_of_current(pf_current()))
+            pf_count_drop(&pf_drops.atomic);
+        return 0;
+    }
+    pf_enter(address, PF_SLOT_KERNEL, pf_access_of(error_code), 0);
     return 0;
 }
 
@@ -93,7 +101,8 @@ int BPF_PROG(pf_enter_kernel, unsigned long address, void *regs, unsigned long e
 
 SEC("perf_event")
 int pf_enter_perf(struct bpf_perf_event_data *ctx) {
-    pf_enter(ctx->addr, PF_USER_MODE(&ctx->regs) ? PF_SLOT_USER : PF_SLOT_KERNEL, PF_ACCESS_UNKNOWN);
+    pf_enter(ctx->addr, PF_USER_MODE(&ctx->regs) ? PF_SLOT_USER : PF_SLOT_KERNEL, PF_ACCESS_UNKNOWN,
+             PT_REGS_IP(&ctx->regs));
     return 0;
 }
 
@@ -103,6 +112,7 @@ int pf_enter_perf(struct bpf_perf_event_data *ctx) {
 static __always_inline int pf_done(struct bpf_perf_event_data *ctx, bool major, bool resolve) {
     struct task_struct *task = pf_current();
     struct pf_task *state = pf_state_of_current(task);
+    struct pf_tally *here = pf_tally_here();
     bool user = PF_USER_MODE(&ctx->regs);
     struct pf_end end = {
         .address = ctx->addr,
@@ -113,8 +123,25 @@ static __always_inline int pf_done(struct bpf_perf_event_data *ctx, bool major, 
     };
 
     /* No state: not ours, or it entered before the recording began. */
-    if (state)
-        pf_complete(state, task, user ? PF_SLOT_USER : PF_SLOT_KERNEL, &end, true, resolve);
+    if (!state) {
+        if ((__u32)(bpf_get_current_pid_tgid() >> 32) == pf_self_tgid)
+            PF_TALLY(here, own);
+        else
+            PF_TALLY(here, others);
+        return 0;
+    }
+    /* Recorded until it left the cgroup, and perhaps again: what is counted there knows nothing of it. */
+    if (pf_target == PF_TARGET_CGROUP && !state->in_cgroup) {
+        PF_TALLY(here, others);
+        pf_catch_up(state, task, 1);
+        state->filtered++;
+        state->open[user ? PF_SLOT_USER : PF_SLOT_KERNEL].state = PF_CLOSED;
+        return 0;
+    }
+    PF_TALLY(here, met);
+    if (pf_inject(pf_skip_completions, &pf_injected_completions))
+        return 0;
+    pf_complete(state, task, user ? PF_SLOT_USER : PF_SLOT_KERNEL, &end, here, true, resolve);
     return 0;
 }
 
@@ -198,7 +225,7 @@ int BPF_PROG(pf_try_by_fentry, struct vm_area_struct *vma, unsigned long address
 
     /* get_user_pages has no entry event, so its first attempt is the entry. */
     if (slot == PF_SLOT_GUP && !(flags & FAULT_FLAG_TRIED))
-        pf_enter(address, slot, pf_access_of_flags(flags));
+        pf_enter(address, slot, pf_access_of_flags(flags), 0);
     state = pf_state_of_current(pf_current());
     if (!state)
         return 0;
@@ -241,7 +268,7 @@ int BPF_PROG(pf_tried_by_fexit, struct vm_area_struct *vma, unsigned long addres
         end.at.ip = PT_REGS_IP(regs);
         end.at.fp = PT_REGS_FP(regs);
     }
-    pf_complete(state, task, slot, &end, false, false);
+    pf_complete(state, task, slot, &end, NULL, false, false);
     return 0;
 }
 
@@ -293,11 +320,14 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
                 pf_count_drop(&pf_drops.unfinished);
             state->open[i].state = PF_CLOSED;
         }
+        pf_abandon_all(state, task);
         pf_catch_up(state, task, 0);
         if (pf_live)
             pf_live_end(state, task);
         record = pf_unrecorded ? NULL : bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
-        if (record) {
+        if (record && pf_inject(pf_lose_exits, &pf_injected_exits)) {
+            bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+        } else if (record) {
             __builtin_memset(record, 0, sizeof(*record));
             record->kind = PF_EXIT;
             record->filtered = state->filtered;
@@ -315,17 +345,122 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
     return 0;
 }
 
-/* By thread number only: an exec from a second thread takes over the number of the first. */
-
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(pf_exec, struct task_struct *task, int old_tid) {
-    struct pf_task *state = bpf_map_lookup_elem(&pf_tasks_by_tid, &old_tid);
     __u32 tid = task->pid;
+    struct pf_exec *record;
+    struct pf_task *state;
 
-    if (!state || tid == (__u32)old_tid)
+    /* By thread number, the state has to follow. */
+    if (!pf_task_storage && tid != (__u32)old_tid) {
+        state = bpf_map_lookup_elem(&pf_tasks_by_tid, &old_tid);
+        if (!state)
+            return 0;
+        bpf_map_update_elem(&pf_tasks_by_tid, &tid, state, BPF_ANY);
+        bpf_map_delete_elem(&pf_tasks_by_tid, &old_tid);
+    }
+    state = pf_state_of(task, tid);
+    if (!state || !pf_recording)
         return 0;
-    bpf_map_update_elem(&pf_tasks_by_tid, &tid, state, BPF_ANY);
-    bpf_map_delete_elem(&pf_tasks_by_tid, &old_tid);
+    pf_abandon_all(state, task);
+    if (tid == (__u32)old_tid || pf_unrecorded)
+        return 0;
+    record = bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
+    if (!record) {
+        pf_count_drop(&pf_drops.exits);
+        return 0;
+    }
+    __builtin_memset(record, 0, sizeof(*record));
+    record->kind = PF_EXEC;
+    record->ts_ns = bpf_ktime_get_ns();
+    record->tgid = task->tgid;
+    record->tid = tid;
+    record->old_tid = old_tid;
+    bpf_ringbuf_submit(record, pf_ring_flags());
+    return 0;
+}
+
+/* --- what ends an attempt of a fault without completing it ------------------------------------------- */
+
+/* The fault that the current task is in, if it is one. */
+static __always_inline bool pf_is_in_fault(struct pf_task *state, struct task_struct *task) {
+    struct pf_open *open = &state->open[PF_SLOT_USER];
+
+    if (open->state == PF_CLOSED)
+        return false;
+    if (open->state == PF_FILTERED ||
+        (pf_minor_unseen &&
+         state->more[PF_SLOT_USER].counted != PF_TASK(task, maj_flt) + PF_TASK(task, min_flt))) {
+        open->state = PF_CLOSED;
+        return false;
+    }
+    return true;
+}
+
+/* The beginning of struct kernel_siginfo for a fault, on all architectures of 64 bits. */
+struct pf_siginfo {
+    __s32 signo;
+    __s32 error;
+    __s32 code;
+    __s32 pad;
+    __u64 address;
+};
+
+enum {
+    PF_SIGBUS = 7,
+    PF_SIGSEGV = 11,
+};
+
+/* Whether the kernel sends this signal because of the fault in progress. */
+static __always_inline bool pf_is_verdict(const struct pf_open *open, int sig, const void *info) {
+    struct pf_siginfo fault;
+
+    if (sig != PF_SIGBUS && sig != PF_SIGSEGV)
+        return false;
+    /* SEND_SIG_NOINFO, SEND_SIG_PRIV. */
+    if ((unsigned long)info <= 1 || bpf_probe_read_kernel(&fault, sizeof(fault), info))
+        return false;
+    /* Codes of users are 0 and below. SI_KERNEL has no address. */
+    return fault.code > 0 && (fault.code == 0x80 || !((fault.address ^ open->address) & PF_PAGE_MASK));
+}
+
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(pf_signal, int sig, void *info, void *action) {
+    struct task_struct *task = pf_current();
+    struct pf_task *state = pf_state_of_current(task);
+    struct pf_open *open;
+
+    if (!state || !pf_recording || !pf_is_in_fault(state, task))
+        return 0;
+    open = &state->open[PF_SLOT_USER];
+    if (pf_is_verdict(open, sig, info)) {
+        struct pf_end end = {
+            .address = open->address, .failed = true, .origin = PF_ORIGIN_USER, .signal = (__u8)sig};
+
+        pf_user_place_of(task, &end.at);
+        pf_complete(state, task, PF_SLOT_USER, &end, NULL, false, false);
+    } else {
+        pf_interrupt(state, task, sig);
+    }
+    return 0;
+}
+
+/* A stop is no signal that is delivered to every thread; what a thread does before it goes on is not waiting
+ * for a page. */
+SEC("tp_btf/sched_switch")
+int BPF_PROG(pf_stop, bool preempt, struct task_struct *prev) {
+    struct pf_task *state;
+    long run_state;
+
+    if (bpf_core_field_exists(prev->__state))
+        run_state = prev->__state;
+    else
+        run_state = ((struct task_struct___old *)prev)->state;
+    if (!(run_state & PF_TASK_STOPPED) || !pf_recording)
+        return 0;
+    state = pf_state_of(prev, prev->pid);
+    if (state && pf_is_in_fault(state, prev))
+        pf_interrupt(state, prev, prev->jobctl & PF_JOBCTL_STOP_SIGNAL);
     return 0;
 }
 
@@ -352,6 +487,7 @@ int pf_count_open(struct bpf_iter__task *ctx) {
     state = pf_state_of(task, task->pid);
     if (!state)
         return 0;
+    pf_abandon_all(state, task);
     for (int i = 0; i < PF_SLOTS; i++) {
         if (state->open[i].state != PF_OPEN)
             continue;

@@ -34,8 +34,8 @@ impl LaneLayout {
         let highest = online_cpus()?.last().copied().unwrap_or(0);
         Ok(Self {
             count: u32::try_from(highest + 1).unwrap_or(1),
-            // Room for both halves of each.
-            slots: config.buffer_bytes / size_of::<types::pf_ring_fault>() as u32,
+            // Room for both halves of each: a power of two.
+            slots: config.buffer_bytes / (size_of::<types::pf_fault>() + size_of::<types::pf_more>()) as u32,
         })
     }
 }
@@ -58,9 +58,6 @@ impl<'a> Settings<'a> {
         features: Features,
     ) -> Result<Self, ProbeError> {
         let mut extras = Vec::new();
-        if !features.task_storage {
-            extras.push("pf_exec");
-        }
         if asks_for_vma(config, backend, features) {
             extras.push("pf_mmap_lock");
         }
@@ -122,6 +119,9 @@ impl<'a> Settings<'a> {
         open.progs.pf_fork.set_autoload(true);
         open.progs.pf_fork_again.set_autoload(true);
         open.progs.pf_exit.set_autoload(true);
+        open.progs.pf_exec.set_autoload(true);
+        open.progs.pf_signal.set_autoload(true);
+        open.progs.pf_stop.set_autoload(true);
         open.progs.pf_mark.set_autoload(true);
         open.progs.pf_count_open.set_autoload(true);
         if self.config.queries {
@@ -185,6 +185,11 @@ impl<'a> Settings<'a> {
         rodata.pf_target = target.0;
         rodata.pf_cgroup_subsys = self.cgroup_subsystem;
         rodata.pf_self_tgid = std::process::id();
+        rodata.pf_held = self.config.held.unwrap_or(0);
+        rodata.pf_skip_completions = self.config.faults.completions;
+        rodata.pf_skip_entries = self.config.faults.entries;
+        rodata.pf_lose_records = self.config.faults.records;
+        rodata.pf_lose_exits = self.config.faults.exits;
         rodata.pf_task_storage = self.features.task_storage.into();
         rodata.pf_task_pt_regs = self.features.task_pt_regs.into();
         rodata.pf_lane_count = self.lanes.count;
@@ -196,7 +201,6 @@ impl<'a> Settings<'a> {
             rodata.pf_live_room = live.threads.max(1);
             rodata.pf_live_cpus = self.lanes.count;
             rodata.pf_live_ring_slots = live.ring_slots();
-            rodata.pf_live_held = live.held.unwrap_or(0);
         }
         rodata.pf_page_shift = page_shift()?;
         rodata.pf_want_vma = self.backend.sees_vma().into();

@@ -5,7 +5,7 @@
 use super::*;
 
 fn fault_bytes(flags: u8) -> Vec<u8> {
-    let mut bytes = vec![1, flags, 2, 1, 3, 0];
+    let mut bytes = vec![1, flags, 2, 1, 3, 14];
     bytes.extend(7u16.to_ne_bytes());
     for value in [11u64, 22, 33, 44] {
         bytes.extend(value.to_ne_bytes());
@@ -20,6 +20,8 @@ fn fault_bytes(flags: u8) -> Vec<u8> {
     for value in TIMES {
         bytes.extend(&value.to_le_bytes()[..6]);
     }
+    bytes.extend(66u64.to_ne_bytes());
+    bytes.extend([5u32, 0].map(u32::to_ne_bytes).concat());
     bytes
 }
 
@@ -47,6 +49,10 @@ fn a_fault_is_read_field_by_field() {
         access: 2,
         origin: 1,
         retries: 3,
+        signal: 14,
+        interruptions: 5,
+        between_ns: 66,
+        abandoned: false,
         counts,
         vma: None,
         times: None,
@@ -77,6 +83,12 @@ fn a_fault_is_read_field_by_field() {
         ..plain
     };
     assert_eq!(Record::decode(&fault_bytes(0x1f)), Some(Record::Fault(full)));
+    assert_eq!(full.completed_ns(), 11 + 22 + 66);
+    let abandoned = Fault {
+        abandoned: true,
+        ..full
+    };
+    assert_eq!(Record::decode(&fault_bytes(0x3f)), Some(Record::Fault(abandoned)));
 }
 
 #[test]

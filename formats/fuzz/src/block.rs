@@ -7,7 +7,7 @@ use super::common::{blocks, by_thread, read, writer};
 use super::{seal, trace_with};
 
 /// Every column by itself, and what it leaves alone.
-const PARTS: [Projection; 12] = [
+const PARTS: [Projection; 13] = [
     Projection::TS,
     Projection::LATENCY,
     Projection::THREAD,
@@ -20,6 +20,7 @@ const PARTS: [Projection; 12] = [
     Projection::BREAKDOWN,
     Projection::STACK,
     Projection::QUERY,
+    Projection::SIGNAL,
 ];
 
 /// One for each statistic, and some more: one that is mended can put others in the wrong.

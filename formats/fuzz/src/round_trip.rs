@@ -263,6 +263,9 @@ fn event(columns: [u64; COLUMNS], optional: u8) -> Event {
         }),
         stack: StackId(if there(1) { stack as u32 } else { 0 }),
         query: QueryId(if there(2) { query } else { 0 }),
+        abandoned: class & 66 == 66,
+        interruptions: if there(2) { query as u8 } else { 0 },
+        signal: if there(2) { (query >> 8) as u8 } else { 0 },
     }
 }
 

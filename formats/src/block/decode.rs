@@ -123,6 +123,10 @@ impl<'a> Decoding<'a> {
         if wants(Projection::QUERY) && holds(Column::Query) {
             self.column(Column::Query, &mut into.query)?;
         }
+        if wants(Projection::SIGNAL) && [Column::Interruptions, Column::Signal].into_iter().any(holds) {
+            self.bytes(Column::Interruptions, &mut into.interruptions)?;
+            self.bytes(Column::Signal, &mut into.signal)?;
+        }
         Ok(())
     }
 

@@ -246,6 +246,12 @@ impl BlockEncoder {
             transform::delta(&mut self.values, Column::Query.width());
             self.store(Column::Query, Transform::Delta)?;
         }
+        if !events.signal.is_empty() {
+            self.load(&events.interruptions);
+            self.store(Column::Interruptions, Transform::Plain)?;
+            self.load(&events.signal);
+            self.store(Column::Signal, Transform::Plain)?;
+        }
         Ok(())
     }
 

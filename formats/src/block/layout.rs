@@ -43,6 +43,8 @@ pub(super) enum Column {
     Lock = 29,
     Stack = 30,
     Query = 31,
+    Interruptions = 32,
+    Signal = 33,
 }
 
 impl Column {
@@ -54,7 +56,7 @@ impl Column {
             Self::Page => 7,
             Self::RunPid | Self::RunTid | Self::RunComm | Self::RunLength | Self::Object | Self::Stack => 4,
             Self::Cpu | Self::PageOffset => 2,
-            Self::Class | Self::Retries => 1,
+            Self::Class | Self::Retries | Self::Interruptions | Self::Signal => 1,
         }
     }
 
@@ -80,6 +82,8 @@ impl Column {
             Self::Lock => "column lock",
             Self::Stack => "column stack",
             Self::Query => "column query",
+            Self::Interruptions => "column interruptions",
+            Self::Signal => "column signal",
         }
     }
 }

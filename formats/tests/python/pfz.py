@@ -395,7 +395,7 @@ class Column(NamedTuple):
 # 'EVENTS'
 RUN_PID, RUN_TID, RUN_COMM, RUN_LENGTH = range(1, 5)
 LATENCY, TS, PAGE, PAGE_OFFSET, IP, OBJECT, OBJECT_PAGE, CPU, CLASS, RETRIES = range(16, 26)
-BLOCKED, RUNQUEUE, RECLAIM, LOCK, STACK, QUERY = range(26, 32)
+BLOCKED, RUNQUEUE, RECLAIM, LOCK, STACK, QUERY, INTERRUPTIONS, SIGNAL = range(26, 34)
 # In an order in which each comes after those that its transform may need.
 EVENT_COLUMNS = {
     RUN_PID: Column("RUN_PID", 4), RUN_TID: Column("RUN_TID", 4), RUN_COMM: Column("RUN_COMM", 4),
@@ -404,9 +404,10 @@ EVENT_COLUMNS = {
     PAGE_OFFSET: Column("PAGE_OFFSET", 2), IP: Column("IP", 8), CPU: Column("CPU", 2), CLASS: Column("CLASS", 1),
     RETRIES: Column("RETRIES", 1), BLOCKED: Column("BLOCKED", 8, (0, 1, 4)), RUNQUEUE: Column("RUNQUEUE", 8),
     RECLAIM: Column("RECLAIM", 8), LOCK: Column("LOCK", 8), STACK: Column("STACK", 4), QUERY: Column("QUERY", 8),
+    INTERRUPTIONS: Column("INTERRUPTIONS", 1), SIGNAL: Column("SIGNAL", 1),
 }  # fmt: skip
 BREAKDOWN = {BLOCKED, RUNQUEUE, RECLAIM, LOCK}
-ALWAYS = EVENT_COLUMNS.keys() - BREAKDOWN - {STACK, QUERY}
+ALWAYS = EVENT_COLUMNS.keys() - BREAKDOWN - {STACK, QUERY, INTERRUPTIONS, SIGNAL}
 # 'QUERIES', in the order of the fields of Query
 QUERY_COLUMNS = {
     1: Column("ID", 8), 2: Column("PARENT", 8), 3: Column("PID", 4), 4: Column("TID", 4), 5: Column("NAME", 4),
@@ -757,13 +758,19 @@ Accounting = NamedTuple("Accounting", [
     ("source", str),
 ])  # fmt: skip
 
+# 'FOOTER and TRAILER', check.
+Check = NamedTuple("Check", [
+    ("events", int | None), ("uncertain", int), ("unexplained", int), ("outside", int), ("ends_missing", int),
+    ("wait4", tuple[int, int] | None), ("source", str), ("notes", list[str]),
+])  # fmt: skip
+
 # 'FOOTER and TRAILER': where a block is, and its statistics.
 IndexEntry = NamedTuple("IndexEntry", [("offset", int), ("statistics", Statistics)])
 
 # 'FOOTER and TRAILER'. All of it is a claim.
 Footer = NamedTuple("Footer", [
     ("clean", bool), ("events", int), ("majors", int), ("minors", int), ("failed", int), ("lost", int), ("end_ns", int),
-    ("accounting", Accounting | None), ("index", list[IndexEntry]),
+    ("accounting", Accounting | None), ("check", Check | None), ("index", list[IndexEntry]),
 ])  # fmt: skip
 
 
@@ -776,11 +783,21 @@ def decode_footer(payload: memoryview) -> Footer:
     def accounting() -> Accounting:
         return Accounting(t.u64(), t.u64(), t.u64(), t.u64(), t.u64(), t.u64(), t.string())
 
+    def check() -> Check:
+        return Check(
+            t.optional(t.u64), t.u64(), t.u64(), t.u64(), t.u64(), t.optional(lambda: (t.u64(), t.u64())), t.string(),
+            t.strings(),
+        )  # fmt: skip
+
     totals = (t.bool(), t.u64(), t.u64(), t.u64(), t.u64(), t.u64(), t.u64(), t.optional(accounting))
+    try:
+        checked = t.optional(check)  # 1.0 ends before it
+    except Bad:
+        checked = None
     entries = c.take(blocks * (8 + STATISTICS.size))
     c.end()
     index = [IndexEntry(at, Statistics(*rest)) for at, *rest in struct.iter_unpack("<Q" + STATISTICS.format[1:], entries)]
-    return Footer(*totals, index)
+    return Footer(*totals, checked, index)
 
 
 # --- The file -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 //! How side-band records change what is known: names, mappings, beginnings and ends.
 
-use pf_bpf::Exit;
+use pf_bpf::{Exec, Exit};
 use pf_formats::{CommId, Happening, TimelineEntry};
 
 use super::{Members, Process, Session, Thread, happening, to_mapping};
@@ -91,6 +91,14 @@ impl Session {
     pub(super) fn counters(&mut self, exit: &Exit) {
         if let Some(thread) = self.threads.get_mut(&exit.tid) {
             thread.counters = Some((exit.counts.majors, exit.counts.minors));
+        }
+    }
+
+    /// The side-band tells the end of the first thread, whose number this one has from now on, and nothing of the number
+    /// that it had.
+    pub(super) fn exec(&mut self, exec: &Exec) {
+        if self.threads.contains_key(&exec.old_tid) {
+            self.exit(exec.ts_ns, exec.tgid, exec.old_tid);
         }
     }
 

@@ -102,6 +102,7 @@ pub struct Session {
     /// The file whose faults are wanted.
     only: Option<FileIdentity>,
     before_exec: Faults,
+    before_exec_events: u64,
     recorded: Faults,
     filtered: Faults,
 }
@@ -143,6 +144,7 @@ impl Session {
             queries: Queries::default(),
             only: None,
             before_exec: Faults::default(),
+            before_exec_events: 0,
             recorded: Faults::default(),
             filtered: Faults::default(),
         }
@@ -210,6 +212,7 @@ impl Session {
             match record {
                 Record::Fault(fault) => self.fault(fault, sink)?,
                 Record::Exit(exit) => self.counters(exit),
+                Record::Exec(exec) => self.exec(exec),
                 Record::Stack(stack) => self.stack(stack),
                 Record::Query(query) => self.queries.end(query),
                 Record::QueryText(text) => self.queries.text(text),
@@ -231,6 +234,12 @@ impl Session {
     #[must_use]
     pub fn before_exec(&self) -> Faults {
         self.before_exec
+    }
+
+    /// Of these, those that software events told of.
+    #[must_use]
+    pub fn before_exec_events(&self) -> u64 {
+        self.before_exec_events
     }
 
     /// Faults that were not wanted, and that the probes could not tell.
@@ -257,6 +266,7 @@ impl Session {
     fn fault<S: Sink>(&mut self, fault: &Fault, sink: &mut S) -> Result<(), S::Error> {
         if self.awaiting_exec == Some(fault.tgid) {
             self.before_exec.add(fault);
+            self.before_exec_events += u64::from(fault.is_event());
             return Ok(());
         }
         let comm = self.comm_of(fault.tgid, fault.tid);
@@ -283,7 +293,10 @@ impl Session {
             failed: fault.failed,
             access: Access::from_code(fault.access),
             origin: Origin::from_code(fault.origin),
+            abandoned: fault.abandoned,
             retries: fault.retries,
+            interruptions: u8::try_from(fault.interruptions).unwrap_or(u8::MAX),
+            signal: fault.signal,
             breakdown: fault.times.map(|times| Breakdown {
                 blocked_ns: times.blocked_ns,
                 runqueue_ns: times.runqueue_ns,

@@ -27,11 +27,7 @@ fn count_a_tree(backend: &'static dyn Backend, features: Features, room: u32, al
         .spawn()
         .unwrap();
     let mut config = Config::new(Target::Tree(vec![child.id()]));
-    config.live = Some(LiveCounting {
-        threads: room,
-        held: None,
-        alone,
-    });
+    config.live = Some(LiveCounting { threads: room, alone });
     let mut probes = Probes::open_backend(&config, backend, features).unwrap();
     let mut live = probes.live().unwrap().unwrap();
     let mut ring = probes.ring().unwrap();

@@ -1,0 +1,193 @@
+//! The kernel's own count of the faults, apart from the programs that record them: the same software events
+//! once more, in counting mode, on the same tasks. What the programs met is held against it, so a run that
+//! the kernel skipped, or a task that was forgotten, shows as a number.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    path::Path,
+};
+
+use perf_event::{Builder, Counter, events::Software};
+
+use crate::{Config, Target, cpus::is_gone, cpus::online_cpus};
+
+/// Threads with a counter of their own; the threads and children that they make later need none.
+const THREADS: usize = 4096;
+
+/// How often the threads of a process are listed until nobody came or went meanwhile.
+const TRIES: usize = 20;
+
+/// Descriptors kept free for everything else.
+const SPARE_FILES: u64 = 256;
+
+/// Whose faults are counted apart.
+pub(crate) enum EventCounts {
+    /// Of threads, and of all that they make.
+    Tasks(Vec<Counter>),
+    /// Of a cgroup, on each CPU.
+    Cgroup(CgroupCounts),
+    /// Of the whole machine: the count of each event that a program is attached to.
+    Machine,
+}
+
+impl EventCounts {
+    /// Opens the counters for the target of `config`, or says why there are none.
+    pub(crate) fn open(config: &Config) -> Result<Self, String> {
+        let events = events(config);
+        match &config.target {
+            Target::All => Ok(Self::Machine),
+            Target::Tree(pids) => of_processes(pids, &events, true).map(Self::Tasks),
+            Target::Pids(pids) => of_processes(pids, &events, false).map(Self::Tasks),
+            // A cgroup of another hierarchy than that of perf_event is known to the probes only.
+            Target::Cgroup(cgroup) => {
+                let counts = CgroupCounts::open(&cgroup.folder, events);
+                Ok(counts.map_or(Self::Machine, Self::Cgroup))
+            }
+        }
+    }
+
+    /// Follows CPUs that come and go.
+    pub(crate) fn follow_cpus(&mut self) {
+        if let Self::Cgroup(counts) = self {
+            // Without a counter on it, its faults are in no count: the check tells.
+            counts.follow().ok();
+        }
+    }
+}
+
+/// The events that the programs complete faults by.
+fn events(config: &Config) -> Vec<Software> {
+    let minor = (!config.filters.major_only).then_some(Software::PAGE_FAULTS_MIN);
+    [Software::PAGE_FAULTS_MAJ].into_iter().chain(minor).collect()
+}
+
+/// The sum of counters.
+pub(crate) fn sum<'a>(counters: impl Iterator<Item = &'a mut Counter>) -> io::Result<u64> {
+    counters.map(Counter::read).sum()
+}
+
+fn counting(event: Software) -> Builder<'static> {
+    let mut builder = Builder::new(event);
+    builder.exclude_kernel(false).exclude_hv(false).enabled(true);
+    builder
+}
+
+fn of_processes(pids: &[u32], events: &[Software], children: bool) -> Result<Vec<Counter>, String> {
+    for _ in 0..TRIES {
+        let before = threads_of(pids);
+        if before.len() * events.len() > room_for_files().min(THREADS * 2) {
+            return Err(format!(
+                "the processes have {} threads, and at most {THREADS} are counted apart",
+                before.len()
+            ));
+        }
+        let counters = of_threads(&before, events, children);
+        // Whoever was made meanwhile may have a counter, by its maker, or none.
+        if threads_of(pids) == before {
+            return counters.map_err(|e| format!("the kernel gave no counters for its threads: {e}"));
+        }
+    }
+    Err("its threads come and go too fast to give each a counter".to_owned())
+}
+
+fn of_threads(tids: &[u32], events: &[Software], children: bool) -> io::Result<Vec<Counter>> {
+    let mut counters = Vec::with_capacity(tids.len() * events.len());
+    for &tid in tids {
+        for &event in events {
+            let mut builder = counting(event);
+            builder.observe_pid(tid.cast_signed()).any_cpu().inherit(true);
+            if !children {
+                builder.inherit_thread(true);
+            }
+            counters.push(builder.build()?);
+        }
+    }
+    Ok(counters)
+}
+
+/// In order; those of a process that is gone are none.
+fn threads_of(pids: &[u32]) -> Vec<u32> {
+    let mut threads: Vec<u32> = pids
+        .iter()
+        .filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok())
+        .flat_map(|tasks| tasks.flatten())
+        .filter_map(|task| task.file_name().to_str()?.parse().ok())
+        .collect();
+    threads.sort_unstable();
+    threads
+}
+
+/// Raises the limit as far as it goes: a descriptor for each thread and event.
+fn room_for_files() -> usize {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: both calls read or write the struct they are given, and nothing else.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) != 0 {
+            return 0;
+        }
+        if limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+            libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        }
+    }
+    usize::try_from(limit.rlim_cur.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX)
+}
+
+/// The counters of one cgroup.
+pub(crate) struct CgroupCounts {
+    folder: File,
+    events: Vec<Software>,
+    by_cpu: BTreeMap<usize, Vec<Counter>>,
+    /// Of CPUs that are gone.
+    gone: u64,
+}
+
+impl CgroupCounts {
+    fn open(folder: &Path, events: Vec<Software>) -> io::Result<Self> {
+        let mut counts = Self {
+            folder: File::open(folder)?,
+            events,
+            by_cpu: BTreeMap::new(),
+            gone: 0,
+        };
+        counts.follow()?;
+        Ok(counts)
+    }
+
+    fn follow(&mut self) -> io::Result<()> {
+        let online = online_cpus().map_err(io::Error::other)?;
+        let gone = &mut self.gone;
+        self.by_cpu.retain(|cpu, counters| {
+            let stays = online.contains(cpu);
+            if !stays {
+                *gone += sum(counters.iter_mut()).unwrap_or(0);
+            }
+            stays
+        });
+        for cpu in online {
+            if self.by_cpu.contains_key(&cpu) {
+                continue;
+            }
+            let open = |&event: &Software| counting(event).observe_cgroup(&self.folder).one_cpu(cpu).build();
+            match self.events.iter().map(open).collect() {
+                Ok(counters) => {
+                    self.by_cpu.insert(cpu, counters);
+                }
+                Err(e) if is_gone(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Events since the counters were opened.
+    pub(crate) fn read(&mut self) -> io::Result<u64> {
+        Ok(self.gone + sum(self.by_cpu.values_mut().flatten())?)
+    }
+}

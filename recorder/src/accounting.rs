@@ -1,0 +1,415 @@
+//! The fault accounting: what the kernel counted, in the tasks' own counters and as events, against what was recorded.
+//! The events are counted apart from the probes, so this can fail; nothing here is left over by construction.
+
+use indicatif::HumanCount;
+use pf_bpf::EventCheck;
+use pf_formats::{Accounting, Check};
+
+use crate::{launch::Ended, ledger::Balance};
+
+/// Where the tasks' counters come from.
+const SOURCE: &str =
+    "maj_flt and min_flt of every recorded thread, read by the probes at each fault and at its end";
+
+/// Processes that are named.
+const NAMED: usize = 3;
+
+/// What is known when a recording is over.
+pub struct Evidence<'a> {
+    /// By the records that arrived.
+    pub balance: &'a Balance,
+    /// By the kernel's own count of the events.
+    pub events: &'a EventCheck,
+    /// Of the held child before it was the command: major, minor, and how many of both are events.
+    pub before_exec: (u64, u64, u64),
+    /// Dropped or left out after they had arrived.
+    pub dropped: u64,
+    /// Likewise, because they were not asked for.
+    pub left_out: u64,
+    /// Ends of threads that were lost, and told so.
+    pub ends_lost: u64,
+    /// Of the command, as `wait4(2)` tells it, with its faults before the recording.
+    pub command: Option<(Ended, (u64, u64))>,
+    /// Processes that nobody waited for.
+    pub unwaited: &'a [(String, u64)],
+}
+
+/// The accounting, and its check.
+#[derive(Clone, Debug, Default)]
+pub struct Accounts {
+    /// For the trace.
+    pub accounting: Accounting,
+    /// Likewise.
+    pub check: Check,
+    /// Of what is unexplained: events that no probe saw.
+    missed: u64,
+}
+
+impl Accounts {
+    /// Weighs the evidence.
+    #[must_use]
+    pub fn new(evidence: &Evidence<'_>) -> Self {
+        let Evidence {
+            balance,
+            events,
+            before_exec: (majors, minors, before_events),
+            ..
+        } = *evidence;
+        let tally = events.tally;
+        let offset = events.missed.as_ref().ok();
+        let missed = offset.map_or(0, |offset| offset.least());
+        let explained = balance.events + tally.lost + tally.filtered + tally.outside;
+        let vanished = tally.met.abs_diff(explained);
+        let unexplained = missed.unsigned_abs() + vanished;
+        // Between two records of a thread they show as a gap; else they are in the difference of its counters, where all
+        // that is hidden is.
+        let elsewhere = unexplained.saturating_sub(balance.gaps);
+        let in_counters = elsewhere.min(balance.hidden);
+        let before = majors + minors;
+        let accounting = Accounting {
+            kernel_majors: balance.kernel_majors.saturating_sub(majors),
+            kernel_minors: balance.kernel_minors.saturating_sub(minors) + (elsewhere - in_counters),
+            recorded: balance
+                .arrived
+                .saturating_sub(before)
+                .saturating_sub(evidence.dropped)
+                .saturating_sub(evidence.left_out),
+            lost: balance.lost + evidence.dropped,
+            hidden: balance.hidden - in_counters,
+            filtered: balance.filtered + evidence.left_out,
+            source: SOURCE.to_owned(),
+        };
+        let counted = offset.map(|_| {
+            tally
+                .met
+                .saturating_add_signed(missed)
+                .saturating_sub(tally.outside + before_events)
+        });
+        let mut check = Check {
+            events: counted,
+            uncertain: offset.map_or(0, |offset| offset.high.abs_diff(offset.low)),
+            unexplained: unexplained.max(balance.gaps),
+            outside: tally.outside,
+            ends_missing: balance.ends_missing.saturating_sub(evidence.ends_lost),
+            wait4: second_witness(evidence, &accounting),
+            source: source(events),
+            notes: Vec::new(),
+        };
+        let accounts = Self {
+            accounting,
+            check: check.clone(),
+            missed: missed.unsigned_abs(),
+        };
+        check.notes = accounts.findings(evidence.unwaited);
+        Self { check, ..accounts }
+    }
+
+    /// What is told of it; the faults that arrived are called `kept`.
+    #[must_use]
+    pub fn lines(&self, kept: &str) -> Vec<String> {
+        let mut lines = vec![self.sum(kept)];
+        lines.extend(self.check.notes.iter().cloned());
+        lines
+    }
+
+    /// Whether every count is explained, and was checked.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        !self.check.is_alarming() && self.check.events.is_some()
+    }
+
+    fn sum(&self, kept: &str) -> String {
+        let Accounting {
+            kernel_majors,
+            kernel_minors,
+            recorded,
+            lost,
+            hidden,
+            filtered,
+            ..
+        } = &self.accounting;
+        let more = |count: u64, what: &str| match count {
+            0 => String::new(),
+            _ => format!(" + {} {what}", HumanCount(count)),
+        };
+        format!(
+            "the kernel counted {} major + {} minor = {} {kept} + {} lost{}{}{}: {}",
+            HumanCount(*kernel_majors),
+            HumanCount(*kernel_minors),
+            HumanCount(*recorded),
+            HumanCount(*lost),
+            more(*hidden, "hidden (taken by the kernel for itself, as in exec)"),
+            more(*filtered, "filtered"),
+            more(self.check.unexplained, "UNEXPLAINED"),
+            self.verdict()
+        )
+    }
+
+    fn verdict(&self) -> &'static str {
+        if self.check.is_alarming() {
+            "NOT BALANCED"
+        } else if self.check.events.is_some() {
+            "balanced"
+        } else {
+            "not checked"
+        }
+    }
+
+    /// The check in words.
+    fn findings(&self, unwaited: &[(String, u64)]) -> Vec<String> {
+        let Check {
+            events,
+            uncertain,
+            unexplained,
+            outside,
+            ends_missing,
+            source,
+            ..
+        } = &self.check;
+        let mut notes = Vec::new();
+        if self.missed > 0 {
+            notes.push(format!(
+                "UNEXPLAINED: {} page faults that the kernel counted and no probe saw: it skips a probe while another BPF \
+                 program, or bpf(2), has that CPU",
+                HumanCount(self.missed)
+            ));
+        }
+        if let Some(vanished) = unexplained.checked_sub(self.missed).filter(|count| *count > 0) {
+            notes.push(format!(
+                "UNEXPLAINED: {} page faults that a probe saw, and that neither arrived nor were counted as lost",
+                HumanCount(vanished)
+            ));
+        }
+        if *ends_missing > 0 {
+            notes.push(format!(
+                "UNEXPLAINED: the probes did not tell the end of {} threads",
+                HumanCount(*ends_missing)
+            ));
+        }
+        let aside = match outside {
+            0 => String::new(),
+            _ => format!(
+                "; {} more began before the recording or ended after it",
+                HumanCount(*outside)
+            ),
+        };
+        notes.push(match events {
+            None => format!("not checked against a count apart from the probes: {source}"),
+            Some(events) => {
+                let within = match uncertain {
+                    0 => String::new(),
+                    _ => format!(" (to within {}: they ran on)", HumanCount(*uncertain)),
+                };
+                format!("checked: {source}: {}{within}{aside}", HumanCount(*events))
+            }
+        });
+        notes.extend(self.witness(unwaited));
+        notes
+    }
+
+    fn witness(&self, unwaited: &[(String, u64)]) -> Option<String> {
+        let (wait4, tasks) = self.check.wait4?;
+        let Some(missing) = tasks.checked_sub(wait4) else {
+            return Some(format!(
+                "ALARM: wait4(2) counted {} faults of the command and its children, {} more than the probes read",
+                HumanCount(wait4),
+                HumanCount(wait4 - tasks)
+            ));
+        };
+        if missing == 0 {
+            return Some("wait4(2) agrees with that count for the command and its children".to_owned());
+        }
+        let named: u64 = unwaited.iter().map(|(_, count)| count).sum();
+        let names: Vec<&str> = unwaited
+            .iter()
+            .take(NAMED)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let more = match unwaited.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let whose = if names.is_empty() {
+            "are of children that nobody waited for".to_owned()
+        } else if named == missing {
+            format!("are of {}{more}, which nobody waited for", names.join(", "))
+        } else {
+            format!(
+                "are of children that nobody waited for, {} of them of {}{more}",
+                HumanCount(named),
+                names.join(", ")
+            )
+        };
+        Some(format!(
+            "wait4(2) counted {} of these; the other {} {whose}",
+            HumanCount(wait4),
+            HumanCount(missing)
+        ))
+    }
+}
+
+/// What is counted apart, or why nothing is.
+fn source(events: &EventCheck) -> String {
+    match &events.missed {
+        Err(reason) => reason.clone(),
+        Ok(_) if events.of_machine => {
+            "each page-fault event of this machine against the runs of its probe; page faults of what is recorded".to_owned()
+        }
+        Ok(_) => "page-fault events of the same tasks, counted by the kernel apart from the probes".to_owned(),
+    }
+}
+
+/// Both sides without what the child did before its exec.
+fn second_witness(evidence: &Evidence<'_>, accounting: &Accounting) -> Option<(u64, u64)> {
+    let (ended, (majors, minors)) = evidence.command.as_ref()?;
+    let (before_majors, before_minors, _) = evidence.before_exec;
+    let wait4 = (ended.majors + ended.minors).saturating_sub(majors + minors + before_majors + before_minors);
+    Some((wait4, accounting.kernel_majors + accounting.kernel_minors))
+}
+
+#[cfg(test)]
+mod tests {
+    use pf_bpf::{Offset, Tally};
+
+    use super::*;
+
+    fn balance() -> Balance {
+        Balance {
+            kernel_majors: 1000,
+            kernel_minors: 25,
+            arrived: 1024,
+            events: 1024,
+            hidden: 1,
+            ..Balance::default()
+        }
+    }
+
+    fn events(met: u64, missed: i64) -> EventCheck {
+        EventCheck {
+            tally: Tally {
+                met,
+                ..Tally::default()
+            },
+            missed: Ok(Offset {
+                low: missed,
+                high: missed,
+            }),
+            of_machine: false,
+        }
+    }
+
+    fn accounts(balance: &Balance, events: &EventCheck, wait4: Option<u64>) -> Accounts {
+        Accounts::new(&Evidence {
+            balance,
+            events,
+            before_exec: (0, 0, 0),
+            dropped: 0,
+            left_out: 0,
+            ends_lost: 0,
+            command: wait4.map(|minors| {
+                let ended = Ended {
+                    status: 0,
+                    majors: 0,
+                    minors,
+                };
+                (ended, (0, 0))
+            }),
+            unwaited: &[("7 (daemon)".to_owned(), 24)],
+        })
+    }
+
+    #[test]
+    fn what_two_counts_agree_on_is_balanced() {
+        let accounts = accounts(&balance(), &events(1024, 0), Some(1025));
+        let lines = accounts.lines("recorded");
+        assert_eq!(
+            lines[0],
+            "the kernel counted 1,000 major + 25 minor = 1,024 recorded + 0 lost + 1 hidden (taken by the kernel for \
+             itself, as in exec): balanced"
+        );
+        assert!(lines[1].ends_with("apart from the probes: 1,024"), "{}", lines[1]);
+        assert!(lines[2].starts_with("wait4(2) agrees"), "{}", lines[2]);
+        assert!(accounts.is_exact());
+    }
+
+    #[test]
+    fn what_no_probe_saw_is_not_called_hidden() {
+        // The tasks' counters tell of 10 more than arrived; one of them is no event.
+        let more = Balance {
+            kernel_minors: 34,
+            hidden: 10,
+            ..balance()
+        };
+        let accounts = accounts(&more, &events(1024, 9), None);
+        assert_eq!((accounts.check.unexplained, accounts.accounting.hidden), (9, 1));
+        let lines = accounts.lines("recorded");
+        assert!(
+            lines[0].contains(" + 9 UNEXPLAINED: NOT BALANCED"),
+            "{}",
+            lines[0]
+        );
+        assert!(lines[1].contains("9 page faults that the kernel counted and no probe saw"));
+        assert!(!accounts.is_exact());
+    }
+
+    #[test]
+    fn what_vanished_on_the_way_is_told_by_number_wherever_it_shows() {
+        // As a gap between two records, behind the last one, and as both.
+        for gaps in [5, 0, 3] {
+            let fewer = Balance {
+                kernel_minors: 20 + gaps,
+                arrived: 1019,
+                events: 1019,
+                gaps,
+                ..balance()
+            };
+            let accounts = accounts(&fewer, &events(1024, 0), None);
+            assert_eq!(accounts.check.unexplained, 5, "{gaps} gaps");
+            let Accounting {
+                kernel_majors,
+                kernel_minors,
+                recorded,
+                hidden,
+                ..
+            } = accounts.accounting;
+            assert_eq!(kernel_majors + kernel_minors, recorded + hidden + 5);
+        }
+    }
+
+    #[test]
+    fn without_a_count_apart_nothing_is_called_balanced() {
+        let unchecked = EventCheck {
+            missed: Err("the processes have too many threads".to_owned()),
+            ..events(1024, 0)
+        };
+        let accounts = accounts(&balance(), &unchecked, None);
+        let lines = accounts.lines("recorded");
+        assert!(lines[0].ends_with(": not checked"), "{}", lines[0]);
+        assert!(lines[1].ends_with("too many threads"), "{}", lines[1]);
+        assert!(!accounts.is_exact() && !accounts.check.is_alarming());
+    }
+
+    #[test]
+    fn a_count_that_was_read_while_it_grew_says_how_exact_it_is() {
+        let busy = EventCheck {
+            missed: Ok(Offset { low: -2, high: 3 }),
+            ..events(1024, 0)
+        };
+        let accounts = accounts(&balance(), &busy, None);
+        assert!(accounts.is_exact());
+        assert!(accounts.lines("recorded")[1].contains("to within 5"));
+    }
+
+    #[test]
+    fn more_faults_by_wait4_than_the_probes_read_are_an_alarm_and_fewer_have_names() {
+        let more = accounts(&balance(), &events(1024, 0), Some(1030));
+        assert!(more.lines("recorded")[2].starts_with("ALARM: wait4(2)"));
+        assert!(!more.is_exact());
+        let fewer = accounts(&balance(), &events(1024, 0), Some(1001));
+        assert_eq!(
+            fewer.lines("recorded")[2],
+            "wait4(2) counted 1,001 of these; the other 24 are of 7 (daemon), which nobody waited for"
+        );
+        assert!(fewer.is_exact());
+    }
+}
