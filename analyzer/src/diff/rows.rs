@@ -83,9 +83,9 @@ impl Numbers {
 
     fn of_queries(group: &Group) -> Self {
         Self {
-            majors: group.majors,
-            minors: group.minors,
-            wait_ns: group.wait.sum(),
+            majors: group.once.faults.majors,
+            minors: group.once.faults.minors,
+            wait_ns: group.once.faults.wait_ns,
             ..Self::quantiles(&group.wait)
         }
     }

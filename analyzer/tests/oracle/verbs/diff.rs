@@ -2,6 +2,7 @@
 //! is said of the two is counted anew, and no name may be missing.
 
 use super::Checks;
+use super::queries::once;
 use super::tables::passing;
 use crate::filters::Filter;
 use crate::sums::Sums;
@@ -145,14 +146,8 @@ fn sums(side: &Side<'_>, filter: &Filter, by: &str, name: &str) -> Sums {
             .iter()
             .map(|query| query.own.wait_ns + query.nested.wait_ns);
         let mut sums = Sums::of_values(waits);
-        sums.major = queries
-            .iter()
-            .map(|query| query.own.majors + query.nested.majors)
-            .sum();
-        sums.minor = queries
-            .iter()
-            .map(|query| query.own.minors + query.nested.minors)
-            .sum();
+        let once = once(side.trace, passes).get(name).copied().unwrap_or_default();
+        (sums.wait_ns, sums.major, sums.minor) = (once.wait_ns, once.major, once.minor);
         return sums;
     }
     let is_meant = |fault: &&&Fault| match by {
