@@ -2,8 +2,8 @@
 
 use crate::support::{FILE_BASE, HEAP_BASE, START_NS, header, loss, meta, object, totals};
 use pf_formats::{
-    Access, Breakdown, CommId, Dict, Event, Frame, FrameId, Inlined, LossReason, Meta, ObjectId, ObjectKind,
-    Origin, Query, QueryEnd, QueryFaults, QueryId, StackId, StackNode, Symbol, TraceWriter,
+    Access, Breakdown, CommId, Dict, Event, Frame, FrameId, Inlined, LossReason, Meta, Object, ObjectId,
+    ObjectKind, Origin, Query, QueryEnd, QueryFaults, QueryId, StackId, StackNode, Symbol, TraceWriter,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,10 @@ struct Shape {
     breakdowns: bool,
     stacks: bool,
     queries: u64,
+    /// Queries of a chain, one inside the other and of one name; 0 for a query with three inside it.
+    recursion: u64,
+    /// A path that stands for two files.
+    twice: bool,
     losses: bool,
     is_finished: bool,
     per_block: u64,
@@ -39,12 +43,14 @@ const PLAIN: Shape = Shape {
     breakdowns: false,
     stacks: false,
     queries: 0,
+    recursion: 0,
+    twice: false,
     losses: false,
     is_finished: true,
     per_block: 700,
 };
 
-const SHAPES: [Shape; 14] = [
+const SHAPES: [Shape; 16] = [
     PLAIN,
     Shape {
         name: "one block",
@@ -111,6 +117,19 @@ const SHAPES: [Shape; 14] = [
         ..PLAIN
     },
     Shape {
+        name: "recursion",
+        queries: 120,
+        recursion: 10,
+        failed: 4,
+        ..PLAIN
+    },
+    Shape {
+        name: TWICE,
+        twice: true,
+        per_block: 300,
+        ..PLAIN
+    },
+    Shape {
         name: "losses and large pages",
         losses: true,
         page_size: 16_384,
@@ -123,6 +142,9 @@ const SHAPES: [Shape; 14] = [
         ..PLAIN
     },
 ];
+
+/// In the CSV of events two files of one path cannot be told apart.
+pub const TWICE: &str = "two files of one path";
 
 /// Numbers that look random and are the same in every run.
 struct Random(u64);
@@ -160,7 +182,7 @@ pub fn all(folder: &Path) -> Vec<PathBuf> {
     traces
 }
 
-fn dicts() -> Vec<Dict> {
+fn dicts(shape: Shape) -> Vec<Dict> {
     let comms = [
         "main",
         "worker",
@@ -168,7 +190,7 @@ fn dicts() -> Vec<Dict> {
         "wörker\x1b[0m\n",
         "worker",
     ];
-    let objects = vec![
+    let mut objects = vec![
         object(ObjectKind::File, "/data/segments.bin"),
         object(ObjectKind::Heap, ""),
         object(ObjectKind::Anon, ""),
@@ -177,6 +199,12 @@ fn dicts() -> Vec<Dict> {
         object(ObjectKind::Shm, ""),
         object(ObjectKind::File, "/lib/libc \x07.so.6"),
     ];
+    if shape.twice {
+        objects[6] = Object {
+            inode: 43,
+            ..objects[0].clone()
+        };
+    }
     vec![
         Dict::Comms {
             first_id: 1,
@@ -234,7 +262,7 @@ fn make(shape: Shape) -> Vec<u8> {
     };
     meta.host.page_size = shape.page_size;
     let mut writer = TraceWriter::create(Vec::new(), &header(), &meta).unwrap();
-    dicts().iter().for_each(|dict| writer.dict(dict).unwrap());
+    dicts(shape).iter().for_each(|dict| writer.dict(dict).unwrap());
     if shape.stacks {
         stack_dicts().iter().for_each(|dict| writer.dict(dict).unwrap());
     }
@@ -366,5 +394,28 @@ fn queries(shape: Shape, random: &mut Random) -> Vec<Query> {
             ..Query::default()
         }
     };
-    (1..=shape.queries).map(row).collect()
+    let mut rows: Vec<Query> = (1..=shape.queries).map(row).collect();
+    if shape.recursion > 0 {
+        rows.iter_mut().for_each(|row| recursive(row, shape.recursion));
+        // As they end.
+        rows.reverse();
+    }
+    rows
+}
+
+/// The same as one call in a chain of so many, all of one thread and most of one name; each ends before the one around it.
+fn recursive(row: &mut Query, depth: u64) {
+    let at = (row.id.0 - 1) % depth;
+    row.parent = QueryId(if at == 0 { 0 } else { row.id.0 - 1 });
+    row.tid = 100 + ((row.id.0 - 1) / depth % 6) as u32;
+    row.text = None;
+    row.name = if at == 4 { "search" } else { "walk" }.to_owned();
+    row.end_ns = row.begin_ns.max(START_NS) + 40_000_000 - at * 400_000;
+    // Those inside it fault as it does.
+    let left = depth - 1 - at;
+    row.nested = QueryFaults {
+        majors: row.own.majors * left,
+        minors: row.own.minors * left,
+        wait_ns: row.own.wait_ns * left,
+    };
 }

@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod diff;
 mod generate;
 mod memory;
 #[path = "../support/mod.rs"]
