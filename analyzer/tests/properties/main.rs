@@ -12,6 +12,7 @@
 mod diff;
 mod generate;
 mod memory;
+mod queries;
 #[path = "../support/mod.rs"]
 mod support;
 
