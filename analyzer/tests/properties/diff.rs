@@ -1,6 +1,6 @@
 //! `diff`: each side says what the verbs say of that trace, whatever the other one is.
 
-use crate::generate::{Made, class_of, filters, traces};
+use crate::generate::{Made, filters, traces};
 use crate::support::ask::{percentiles, read};
 use crate::{config, count, files, is_share, ns, row_of, rows, sum};
 use pfanalyze::diff::Comparison;
@@ -141,49 +141,5 @@ proptest! {
         let words = fairness(&a, &b);
         prop_assert_eq!(words.contains("quantiles are weighted"), a.sample != b.sample, "{}", words);
         prop_assert!(!words.contains("quantiles are as recorded") && !words.contains("quantiles and pages are as recorded"));
-    }
-}
-
-#[test]
-fn the_made_traces_have_what_they_are_made_for() {
-    use proptest::strategy::ValueTree;
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let made: Vec<Made> = (0..60)
-        .map(|_| traces().new_tree(&mut runner).unwrap().current())
-        .collect();
-    let has = |what: &dyn Fn(&Made) -> bool| made.iter().filter(|made| what(made)).count();
-    let recursion = |made: &Made| {
-        made.queries.iter().any(|query| {
-            let outer = made.queries.iter().find(|outer| outer.id == query.parent);
-            outer.is_some_and(|outer| outer.name == query.name && query.total().majors > 0)
-        })
-    };
-    let two_inodes = |made: &Made| {
-        let pages = |object: u32| {
-            let events = made.events.iter().filter(move |event| event.object.0 == object);
-            events.map(|event| event.object_page).collect::<Vec<_>>()
-        };
-        pages(1).iter().any(|page| pages(2).contains(page))
-    };
-    let waits_at_once = |made: &Made| {
-        let end = |event: &pf_formats::Event| event.ts_ns + event.latency_ns;
-        made.events.iter().any(|major| {
-            let inside = |minor: &&pf_formats::Event| {
-                crate::generate::page_of(minor) == crate::generate::page_of(major)
-                    && class_of(minor) == pfanalyze::class::Class::Minor
-                    && (major.ts_ns + 1..end(major)).contains(&end(minor))
-            };
-            class_of(major) == pfanalyze::class::Class::Major
-                && made.events.iter().any(|minor| inside(&minor))
-        })
-    };
-    for (name, count) in [
-        ("recursion", has(&recursion)),
-        ("two inodes", has(&two_inodes)),
-        ("waits at once", has(&waits_at_once)),
-        ("samples", has(&|made| made.sample > 1)),
-        ("many blocks", has(&|made| made.block < made.events.len())),
-    ] {
-        assert!(count >= 10, "{name}: {count} of 60");
     }
 }

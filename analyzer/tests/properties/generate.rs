@@ -10,6 +10,7 @@ use pf_formats::{
 use pfanalyze::class::Class;
 use pfanalyze::filter::Filter;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// Paths by object, from 1; what has none is memory.
 pub const PATHS: [&str; 5] = ["/data/twice.bin", "/data/twice.bin", "/data/once.bin", "", ""];
@@ -178,6 +179,28 @@ pub fn traces() -> impl Strategy<Value = Made> {
 /// Traces without a sample.
 pub fn whole_traces() -> impl Strategy<Value = Made> {
     traces().prop_map(|made| Made { sample: 1, ..made })
+}
+
+/// Traces in which no two majors wait for one page together: who comes while it is read is a minor.
+pub fn traces_of_lone_reads() -> impl Strategy<Value = Made> {
+    traces().prop_map(|mut made| {
+        let mut reads: BTreeMap<_, u64> = BTreeMap::new();
+        let majors = made
+            .events
+            .iter_mut()
+            .filter(|event| class_of(event) == Class::Major);
+        let mut majors: Vec<&mut Event> = majors.collect();
+        majors.sort_by_key(|event| event.ts_ns);
+        for event in majors {
+            let until_ns = reads.entry(page_of(event)).or_default();
+            event.major = event.ts_ns >= *until_ns;
+            if event.major {
+                *until_ns = end_of(event);
+            }
+        }
+        count_queries(&mut made);
+        made
+    })
 }
 
 /// Everything, a window, some threads, one class, and some of these together.
@@ -351,6 +374,7 @@ impl Thread {
 fn count_queries(made: &mut Made) {
     let mut inner: Vec<(QueryId, QueryFaults)> = Vec::new();
     for query in &mut made.queries {
+        (query.own, query.nested) = (QueryFaults::default(), QueryFaults::default());
         for event in made.events.iter().filter(|event| event.query == query.id) {
             match class_of(event) {
                 Class::Failed => continue,

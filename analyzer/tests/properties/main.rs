@@ -11,6 +11,7 @@
 
 mod diff;
 mod generate;
+mod made;
 mod memory;
 mod queries;
 #[path = "../support/mod.rs"]
