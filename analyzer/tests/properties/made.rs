@@ -64,18 +64,13 @@ fn the_made_traces_have_what_they_are_made_for() {
         let count = made.iter().filter(|made| is_so(made)).count();
         assert!(count * 10 >= TRACES, "{name}: {count} of {TRACES}");
     };
-    let kinds: [(&str, &dyn Fn(&Made) -> bool); 5] = [
-        ("recursion", &recurses),
-        ("two inodes", &has_two_inodes),
-        ("a minor through first", &|made| {
-            minor_is_through_first(made, false)
-        }),
-        ("samples", &|made| made.sample > 1),
-        ("many blocks", &|made| made.block < made.events.len()),
-    ];
-    for (name, is_so) in kinds {
-        share(&made, name, is_so);
-    }
+    share(&made, "recursion", &recurses);
+    share(&made, "two inodes", &has_two_inodes);
+    share(&made, "a minor through first", &|made| {
+        minor_is_through_first(made, false)
+    });
+    share(&made, "samples", &|made| made.sample > 1);
+    share(&made, "many blocks", &|made| made.block < made.events.len());
     share(&lone, "reads alone", &reads_alone);
     share(&lone, "a minor through in the block before", &|made| {
         minor_is_through_first(made, true)
