@@ -10,6 +10,7 @@
 )]
 
 mod diff;
+mod files;
 mod generate;
 mod made;
 mod memory;
