@@ -65,6 +65,12 @@ impl Dicts {
         files
     }
 
+    /// What is known of an object.
+    #[must_use]
+    pub fn object(&self, id: u32) -> Option<&Object> {
+        self.objects.get(&id)
+    }
+
     /// Kind of memory.
     #[must_use]
     pub fn kind(&self, id: u32) -> ObjectKind {

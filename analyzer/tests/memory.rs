@@ -3,7 +3,7 @@
 
 mod support;
 
-use pf_formats::{Event, Meta};
+use pf_formats::{Event, Meta, ObjectId};
 use pfanalyze::filter::Filter;
 use pfanalyze::order::Order;
 use pfanalyze::query::memory::Memory;
@@ -11,7 +11,7 @@ use pfanalyze::query::memory_words::{Answer, Part};
 use pfanalyze::refaults::estimate::Estimate;
 use pfanalyze::session::Session;
 use pfanalyze::table::Format;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use support::ask::read;
 use support::{Random, START_NS, dicts, file_fault, heap_fault, in_blocks, meta, trace};
 
@@ -59,39 +59,107 @@ struct Plain {
     distances: Vec<(u64, u64)>,
 }
 
-/// For each fault, all faults since the last one on its page.
-fn plainly(events: &[Event]) -> Plain {
-    let mut plain = Plain::default();
-    let whole: Vec<&Event> = events.iter().filter(|event| !event.failed).collect();
-    let key = |event: &Event| (event.object, event.address / 4096);
-    let end = |event: &Event| event.ts_ns + event.latency_ns;
-    let mut known: Vec<Option<u64>> = Vec::new();
-    for (index, event) in whole.iter().enumerate() {
-        let before = (0..index).rev().find(|&other| key(whole[other]) == key(event));
-        let mut distance = None;
-        if let Some(before) = before {
-            let between: BTreeSet<_> = whole[before + 1..index].iter().map(|event| key(event)).collect();
-            // A fault in a run of faults at once may end before an earlier one of the run: the order is that of ends.
-            if event.ts_ns < end(whole[before]) {
-                distance = known[before];
-                plain.at_once += u64::from(event.major);
-            } else {
-                distance = Some(between.len() as u64);
-                if event.major {
-                    plain
-                        .again
-                        .push((event.ts_ns - end(whole[before]), event.latency_ns));
-                } else {
-                    plain.minor_again += 1;
+fn end(event: &Event) -> u64 {
+    event.ts_ns + event.latency_ns
+}
+
+fn key(event: &Event) -> (ObjectId, u64) {
+    (event.object, event.address / 4096)
+}
+
+/// A fault in the order in which pages came.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
+    event: &'a Event,
+    is_read: bool,
+    came_ns: u64,
+}
+
+/// Block by block: of the majors of a page that wait together the first reads it, and the page is there as soon as somebody who
+/// waited for it is through.
+fn turns(events: &[Event], block: usize) -> Vec<Turn<'_>> {
+    let mut turns = Vec::new();
+    // Begin and end of the latest read of each page.
+    let mut last: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+    for block in events.chunks(block) {
+        let mut of_block: Vec<Turn<'_>> = block
+            .iter()
+            .filter(|event| !event.failed)
+            .map(|event| Turn {
+                event,
+                is_read: false,
+                came_ns: end(event),
+            })
+            .collect();
+        of_block.sort_by_key(|turn| turn.event.ts_ns);
+        for turn in of_block.iter_mut().filter(|turn| turn.event.major) {
+            let (begin_ns, end_ns) = (turn.event.ts_ns, end(turn.event));
+            match last.get_mut(&key(turn.event)) {
+                Some(span) if span.0 < end_ns && begin_ns < span.1 => {
+                    *span = (span.0.min(begin_ns), span.1.max(end_ns));
+                }
+                _ => {
+                    turn.is_read = true;
+                    last.insert(key(turn.event), (begin_ns, end_ns));
                 }
             }
-        } else {
-            plain.first += u64::from(event.major);
         }
-        if let (Some(distance), true) = (distance, event.major) {
+        let all = of_block.clone();
+        for turn in of_block.iter_mut().filter(|turn| turn.is_read) {
+            let own = turn.event;
+            let others = all.iter().map(|other| other.event);
+            let others = others.filter(|other| key(other) == key(own) && own.ts_ns < end(other));
+            turn.came_ns = others.map(end).min().unwrap();
+        }
+        of_block.sort_by_key(|turn| (turn.came_ns, !turn.is_read));
+        turns.extend(of_block);
+    }
+    turns
+}
+
+/// For each fault, all faults since the last one on its page.
+fn plainly(events: &[Event], block: usize) -> Plain {
+    let mut plain = Plain::default();
+    let turns = turns(events, block);
+    let mut known: Vec<(Option<u64>, bool)> = Vec::new();
+    for (index, &Turn { event, is_read, .. }) in turns.iter().enumerate() {
+        let on_page = |other: &usize| key(turns[*other].event) == key(event);
+        let before: Vec<usize> = (0..index).filter(on_page).collect();
+        let Some(&last) = before.last() else {
+            plain.first += u64::from(event.major);
+            known.push((None, is_read));
+            continue;
+        };
+        let ends = before.iter().map(|&other| end(turns[other].event));
+        let (first_ns, last_ns) = (ends.clone().min().unwrap(), ends.max().unwrap());
+        let between = turns[last + 1..index].iter().map(|turn| key(turn.event));
+        let between = between.collect::<BTreeSet<_>>().len() as u64;
+        let is_at_once = event.ts_ns < last_ns;
+        if event.major && !is_read || !event.major && is_at_once {
+            plain.at_once += u64::from(event.major);
+            known.push(known[last]);
+        } else {
+            // It was told a block after those that waited for it.
+            let is_late = is_read && is_at_once && !known[last].1;
+            let was_read = before.iter().any(|&other| turns[other].is_read);
+            if is_late && !was_read && event.ts_ns < first_ns {
+                plain.first += 1;
+                known.push((None, true));
+                continue;
+            }
+            let distance = known[last].0.filter(|_| is_late).unwrap_or(between);
+            known.push((Some(distance), is_read));
+            if event.major {
+                plain
+                    .again
+                    .push((event.ts_ns.saturating_sub(last_ns), event.latency_ns));
+            } else {
+                plain.minor_again += 1;
+            }
+        }
+        if let (Some(distance), true) = (known[index].0, event.major) {
             plain.distances.push((distance, event.latency_ns));
         }
-        known.push(distance);
     }
     plain
 }
@@ -100,7 +168,7 @@ fn plainly(events: &[Event]) -> Plain {
 fn refaults_and_their_distances_are_those_of_a_plain_recomputation() {
     for (count, pages, block) in [(3_000, 300, 5_000), (3_000, 40, 97), (2_000, 2_000, 512)] {
         let events = faults(count, pages);
-        let plain = plainly(&events);
+        let plain = plainly(&events, block);
         let (memory, session) = look(&in_blocks(&events, block, &[]), 1 << 20);
         let all = memory.refaults.all();
         assert_eq!(memory.order.late, 0);
@@ -243,6 +311,84 @@ fn traces_without_majors_and_without_refaults_say_so() {
     assert_eq!(json["curve"].as_array().unwrap().len(), 0);
     let (text, _) = words(&trace(&meta(), &dicts(), &[], &[]), &Filter::default(), None);
     assert!(text.starts_with("There is no major fault here"), "{text}");
+}
+
+/// Three passes over 400 pages; another thread comes for each page while it is read, and is through first.
+fn passes_of_two() -> Vec<Event> {
+    let majors = passes(3).into_iter();
+    majors
+        .flat_map(|major| {
+            let minor = Event {
+                ts_ns: major.ts_ns + 20_000,
+                latency_ns: 79_000,
+                tid: 102,
+                major: false,
+                ..major
+            };
+            [minor, major]
+        })
+        .collect()
+}
+
+#[test]
+fn a_minor_that_is_through_before_the_major_it_waited_for_does_not_take_its_read() {
+    let events = passes_of_two();
+    // Together, in blocks of their own, and in blocks that divide some of them.
+    for block in [10_000, 1, 7] {
+        let bytes = in_blocks(&events, block, &[]);
+        let (text, json) = words(&bytes, &Filter::default(), None);
+        let file = &json["files"][0];
+        assert_eq!(
+            (&file["major"], &file["again"]),
+            (&1_200.into(), &800.into()),
+            "{block}"
+        );
+        assert_eq!(file["wait_again_ms"].as_f64(), Some(80.0));
+        assert_eq!(file["bytes_again"], 800 * 4096);
+        assert_eq!(json["summary"]["again"], 800);
+        assert!(
+            text.contains(
+                "66.7 % read a page again that had been in memory: 3.1 MiB and 80.00 ms of waiting"
+            ),
+            "{text}"
+        );
+        assert!(
+            !text.contains("waited for a page that another fault was reading"),
+            "{text}"
+        );
+        let files = support::ask::files(&bytes, Format::Csv);
+        assert!(files.contains(&format!(",{},", 800 * 4096)), "{files}");
+    }
+    let (memory, _) = look(&in_blocks(&events, 10_000, &[]), 1 << 20);
+    assert_eq!(memory.refaults.all().minor_again.count, 0);
+    assert_eq!(memory.refaults.curve().within(399).count, 0);
+    assert_eq!(memory.refaults.curve().within(400).count, 800);
+}
+
+#[test]
+fn majors_that_wait_for_one_read_are_told_apart_from_it_in_the_words_and_in_the_table() {
+    let mut events = passes(2);
+    let waiting = events.iter().skip(400).take(100).map(|major| Event {
+        ts_ns: major.ts_ns + 1_000,
+        tid: 102,
+        ..*major
+    });
+    events.extend(waiting.collect::<Vec<_>>());
+    events.sort_by_key(end);
+    let bytes = trace(&meta(), &dicts(), &events, &[]);
+    let (text, json) = words(&bytes, &Filter::default(), None);
+    assert_eq!(json["files"][0]["again"], 400);
+    assert!(
+        text.contains(
+            "44.4 % read a page again that had been in memory: 1.6 MiB; with 100 that waited for such a read 50.00 ms of \
+             waiting, all that memory can avoid."
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("100 majors waited for a page that another fault was reading"),
+        "{text}"
+    );
 }
 
 #[test]

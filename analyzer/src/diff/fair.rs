@@ -62,10 +62,16 @@ impl Fairness {
         };
         self.compare("filters", "left out", filters(in_a), filters(in_b), true);
         if in_a.sampling() != in_b.sampling() {
-            self.unfair.push(
-                "minor faults were sampled differently: counts are scaled, quantiles and pages are as recorded"
-                    .to_owned(),
-            );
+            let part = |session: &Session| match session.sampling().factor() {
+                1 => "all".to_owned(),
+                factor => format!("1 in {}", grouped(factor)),
+            };
+            self.unfair.push(format!(
+                "minor faults were sampled differently: A {}, B {}; counts, waits and quantiles are weighted, pages are \
+                 those of the faults that were recorded",
+                part(in_a),
+                part(in_b)
+            ));
         }
         let sees = |meta: &Meta| match meta.blind.is_empty() {
             true => meta.backend.clone(),

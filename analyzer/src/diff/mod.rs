@@ -2,6 +2,7 @@
 //! are read one after the other into small summaries; then it says what changed, and whether that can be said.
 
 pub mod fair;
+pub mod inodes;
 pub mod pages;
 pub mod pair;
 pub mod rows;
@@ -18,7 +19,7 @@ use crate::input::{self, Source};
 use crate::output::Output;
 use crate::page::Page;
 use crate::query::info::shell_words;
-use crate::sampling;
+use crate::sampling::{self, Sampling};
 use crate::session::Session;
 use crate::table::{Format, Table};
 use crate::text::{escape, json_text, keep_start, wrap};
@@ -212,6 +213,12 @@ impl<'a> Comparison<'a> {
         self.fair.iter().chain(&self.summary)
     }
 
+    /// Of that recording of which the numbers are less exact.
+    fn sampling(&self) -> Sampling {
+        let (a, b) = (self.sessions.0.sampling(), self.sessions.1.sampling());
+        if b.is_sampled() { b } else { a }
+    }
+
     /// The rows of all tables, `top` of each kind.
     #[must_use]
     pub fn rows(&self, top: usize) -> Vec<Row> {
@@ -262,8 +269,7 @@ impl<'a> Comparison<'a> {
         ] {
             say(name, &recording(path, session))?;
         }
-        let sampling = self.sessions.0.sampling();
-        writeln!(out, "\nBy class ({})", precision(sampling))?;
+        writeln!(out, "\nBy class ({})", precision(self.sampling()))?;
         self.write_rows(&self.classes, "CLASS", usize::MAX, cut, out)?;
         for (title, rows, head) in [
             ("Thread names", &self.threads, "THREAD"),

@@ -1,6 +1,7 @@
 //! What both recordings have under one name, side by side.
 
-use super::pages::{Overlap, Pages};
+use super::inodes::{File, overlap};
+use super::pages::Overlap;
 use super::pair::{Reason, pair};
 use super::side::{FileFaults, Side};
 use crate::class::Class;
@@ -83,9 +84,9 @@ impl Numbers {
 
     fn of_queries(group: &Group) -> Self {
         Self {
-            majors: group.majors,
-            minors: group.minors,
-            wait_ns: group.wait.sum(),
+            majors: group.once.faults.majors,
+            minors: group.once.faults.minors,
+            wait_ns: group.once.faults.wait_ns,
             ..Self::quantiles(&group.wait)
         }
     }
@@ -216,17 +217,14 @@ pub fn files(a: (&Side, &Session), b: (&Side, &Session)) -> Vec<Row> {
 
 fn file_row(name: &str, a: Option<&FileFaults>, b: Option<&FileFaults>) -> Row {
     let numbers = |file: Option<&FileFaults>| file.map(|file| Numbers::of(&file.classes)).unwrap_or_default();
-    let nothing = Pages::default();
-    let pages = |file: Option<&'_ FileFaults>| file.and_then(|file| file.pages.clone());
-    let (in_a, in_b) = (pages(a), pages(b));
-    let is_known = in_a.is_some() || in_b.is_some();
-    let overlap = is_known.then(|| {
-        in_a.as_ref()
-            .unwrap_or(&nothing)
-            .overlap(in_b.as_ref().unwrap_or(&nothing))
-    });
+    let files = |file: Option<&'_ FileFaults>| -> Vec<File> {
+        let files = file.map(|file| file.files.clone());
+        files.unwrap_or_default()
+    };
+    let (in_a, in_b) = (files(a), files(b));
+    let is_known = !in_a.is_empty() || !in_b.is_empty();
     Row {
-        pages: overlap,
+        pages: is_known.then(|| overlap(&in_a, &in_b)),
         ..Row::new(By::File, name, numbers(a), numbers(b))
     }
 }

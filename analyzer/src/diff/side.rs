@@ -1,5 +1,6 @@
 //! What is kept of one of the two recordings: summaries by the ids of names, which are resolved once all is read.
 
+use super::inodes::{File, Inode};
 use super::pages::{Pages, ROOM};
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
@@ -25,34 +26,30 @@ const FRAMES: usize = 3;
 /// What a stack is called that came when there was no more room.
 const OTHERS: &str = "[all other stacks]";
 
-/// The faults of one file or kind of memory.
+/// The faults of one path or kind of memory.
 #[derive(Clone, Debug, Default)]
 pub struct FileFaults {
     /// Latencies.
     pub classes: Classes,
-    /// Its pages, if it is a file and there was room.
-    pub pages: Option<Pages>,
+    /// The files of this path for whose pages there was room, in the order in which they were met.
+    pub files: Vec<File>,
     /// How much of it was mapped at least, bytes; 0 when no mapping was recorded.
     pub mapped: u64,
 }
 
-impl FileFaults {
-    fn merge(&mut self, other: &Self) {
-        self.classes.merge(&other.classes);
-        self.mapped = self.mapped.max(other.mapped);
-        match (&mut self.pages, &other.pages) {
-            (Some(pages), Some(others)) => pages.merge(others),
-            (pages @ None, Some(others)) => *pages = Some(others.clone()),
-            (_, None) => {}
-        }
-    }
+/// The faults of one object.
+#[derive(Debug, Default)]
+struct ObjectFaults {
+    classes: Classes,
+    /// Its pages, if it is a file and there was room.
+    pages: Option<Pages>,
 }
 
 /// Collects one recording.
 #[derive(Debug)]
 pub struct Side {
     comms: PlHashMap<u32, Classes>,
-    objects: PlHashMap<u32, FileFaults>,
+    objects: PlHashMap<u32, ObjectFaults>,
     stacks: PlHashMap<u32, Classes>,
     other_stacks: Classes,
     mapped: PlHashMap<u32, u64>,
@@ -100,9 +97,9 @@ impl Query for Side {
             let file = self.objects.entry(object).or_insert_with(|| {
                 let has_pages = *room_for_files > 0 && session.dicts.is_file_backed(object);
                 *room_for_files -= usize::from(has_pages);
-                FileFaults {
+                ObjectFaults {
                     pages: has_pages.then(Pages::default),
-                    ..FileFaults::default()
+                    ..ObjectFaults::default()
                 }
             });
             file.classes.add(&fault);
@@ -171,10 +168,19 @@ impl Side {
     #[must_use]
     pub fn files(&self, session: &Session) -> BTreeMap<String, FileFaults> {
         let mut files: BTreeMap<String, FileFaults> = BTreeMap::new();
-        for (&object, faults) in &self.objects {
-            let file = files.entry(session.dicts.label(object).into_owned()).or_default();
-            file.merge(faults);
-            let mapped = self.mapped.get(&object).copied().unwrap_or(0);
+        let mut objects: Vec<_> = self.objects.iter().collect();
+        // As they were met: the first object of a recording has the smallest id.
+        objects.sort_unstable_by_key(|&(id, _)| *id);
+        for (&id, faults) in objects {
+            let file = files.entry(session.dicts.label(id).into_owned()).or_default();
+            file.classes.merge(&faults.classes);
+            if let (Some(pages), Some(object)) = (&faults.pages, session.dicts.object(id)) {
+                file.files.push(File {
+                    inode: Inode::of(object),
+                    pages: pages.clone(),
+                });
+            }
+            let mapped = self.mapped.get(&id).copied().unwrap_or(0);
             file.mapped = file.mapped.max(mapped);
         }
         files

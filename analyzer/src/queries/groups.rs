@@ -2,6 +2,7 @@
 
 use crate::histogram::Histogram;
 use crate::queries::label;
+use crate::queries::once::{Nesting, Share};
 use crate::table::{Head, Table, Value};
 use crate::text::keep_start;
 use crate::units::{duration, grouped, percent};
@@ -26,28 +27,25 @@ pub struct Group {
     pub wall: Histogram,
     /// Waits of all, those of queries inside them included.
     pub wait: Histogram,
-    /// Wait of those with a known duration.
-    pub wait_in_wall_ns: u64,
-    /// Major faults, those of queries inside them included.
-    pub majors: u64,
-    /// Minor faults.
-    pub minors: u64,
+    /// What they have together: of those that run inside each other the outermost one has it all.
+    pub once: Share,
 }
 
 impl Group {
     fn add(&mut self, query: &Query) {
-        let total = query.total();
         self.count = self.count.saturating_add(1);
-        self.wait.add(total.wait_ns);
-        self.majors = self.majors.saturating_add(total.majors);
-        self.minors = self.minors.saturating_add(total.minors);
+        self.wait.add(query.total().wait_ns);
+        self.once.add(&Share::of(query));
         match query.wall_ns() {
-            Some(wall_ns) => {
-                self.wall.add(wall_ns);
-                self.wait_in_wall_ns = self.wait_in_wall_ns.saturating_add(total.wait_ns);
-            }
+            Some(wall_ns) => self.wall.add(wall_ns),
             None => self.incomplete = self.incomplete.saturating_add(1),
         }
+    }
+
+    /// Major and minor faults.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.once.faults.majors.saturating_add(self.once.faults.minors)
     }
 }
 
@@ -71,6 +69,7 @@ pub struct Sums {
 pub struct Groups {
     by_name: PlHashMap<String, u32>,
     groups: Vec<Group>,
+    nesting: Nesting,
     sums: Sums,
 }
 
@@ -85,6 +84,12 @@ impl Groups {
         if let Some(group) = self.groups.get_mut(number as usize) {
             group.add(query);
         }
+        let groups = &mut self.groups;
+        self.nesting.add(query, number, |number, twice| {
+            if let Some(group) = groups.get_mut(number as usize) {
+                group.once.take_away(twice);
+            }
+        });
         let sums = &mut self.sums;
         sums.queries = sums.queries.saturating_add(1);
         sums.begun_before += u64::from(query.begun_before);
@@ -124,7 +129,10 @@ impl Groups {
             .iter()
             .filter_map(|(name, &number)| Some((name.as_str(), number, self.groups.get(number as usize)?)))
             .collect();
-        sorted.sort_by_key(|&(name, _, group)| (Reverse(group.wait.sum()), Reverse(group.wall.sum()), name));
+        sorted.sort_by_key(|&(name, _, group)| {
+            let Share { faults, wall_ns, .. } = group.once;
+            (Reverse(faults.wait_ns), Reverse(wall_ns), name)
+        });
         sorted
     }
 
@@ -175,7 +183,9 @@ impl Groups {
     #[must_use]
     pub fn sentences(&self, count: usize, width: usize) -> Vec<String> {
         let sorted = self.sorted();
-        let waiting = sorted.iter().filter(|(_, _, group)| group.wait.sum() > 0);
+        let waiting = sorted
+            .iter()
+            .filter(|(_, _, group)| group.once.faults.wait_ns > 0);
         let waiting = waiting.take(count);
         waiting
             .map(|(name, _, group)| sentence(&keep_start(name, width), group))
@@ -196,19 +206,23 @@ impl Groups {
 }
 
 fn sentence(name: &str, group: &Group) -> String {
-    let wall_ns = group.wall.sum();
+    let Share {
+        faults,
+        wall_ns,
+        wait_in_wall_ns,
+    } = group.once;
     let times = match group.count {
         1 => String::new(),
         count => format!(", {} times", grouped(count)),
     };
     if wall_ns == 0 {
-        let wait = duration(group.wait.sum());
+        let wait = duration(faults.wait_ns);
         return format!("query {name} waited {wait} in page faults{times}; how long it took is not known");
     }
     format!(
         "{} of the time of query {name} was page-fault wait: {} of {}{times}",
-        percent(u128::from(group.wait_in_wall_ns), u128::from(wall_ns)),
-        duration(group.wait_in_wall_ns),
+        percent(u128::from(wait_in_wall_ns), u128::from(wall_ns)),
+        duration(wait_in_wall_ns),
         duration(wall_ns),
     )
 }
@@ -237,8 +251,8 @@ fn cells(name: &str, group: &Group) -> Vec<Value> {
     let known = group.wall.count() > 0;
     let wall = |value| if known { Value::Ms(value) } else { Value::Null };
     let share = Value::Percent {
-        part: group.wait_in_wall_ns,
-        whole: group.wall.sum(),
+        part: group.once.wait_in_wall_ns,
+        whole: group.once.wall_ns,
     };
     vec![
         Value::Prose(name.to_owned()),
@@ -246,12 +260,12 @@ fn cells(name: &str, group: &Group) -> Vec<Value> {
         wall(group.wall.quantile(50_000)),
         wall(group.wall.quantile(99_000)),
         wall(group.wall.max()),
-        Value::Ms(group.wait.sum()),
+        Value::Ms(group.once.faults.wait_ns),
         Value::Ms(group.wait.quantile(50_000)),
         Value::Ms(group.wait.quantile(99_000)),
         Value::Ms(group.wait.max()),
         if known { share } else { Value::Null },
-        Value::Count(group.majors),
-        Value::Count(group.minors),
+        Value::Count(group.once.faults.majors),
+        Value::Count(group.once.faults.minors),
     ]
 }

@@ -5,6 +5,7 @@
 pub mod groups;
 pub mod links;
 pub mod normal;
+pub mod once;
 pub mod select;
 
 use crate::error::AnalyzeError;

@@ -1,19 +1,21 @@
-//! `memory`: pages faulted again, and what more memory would have avoided. This brings the faults into the order in which
-//! they were done; the counting is in [`crate::refaults`], the words are in [`crate::query::memory_words`].
+//! `memory`: pages faulted again, and what more memory would have avoided. This brings the faults of each block to where they
+//! are put in order and counted, [`crate::refaults`]; the words are in [`crate::query::memory_words`].
 
+use crate::class::Class;
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
 use crate::query::classes::{self, faults};
 use crate::refaults::Refaults;
 use crate::refaults::pages::PageKey;
+use crate::refaults::turns::{Turn, Turns};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
 use polars::prelude::DataFrame;
 
-/// How far the order of the trace is from the order in which faults were done. A page comes into memory when its fault is
-/// done, so that is the order that distances are counted in. Blocks follow each other in it and are sorted by it here;
-/// only where a block begins can a few faults be late, for the recorder waits a moment for what other CPUs have to tell.
+/// How far the order of the trace is from the order in which faults were done. A page comes into memory when the first of those
+/// who waited for it is through, so that is the order that distances are counted in. Blocks follow each other in it and are sorted
+/// by it here; only where a block begins can a few faults be late, for the recorder waits a moment for what other CPUs have to tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Order {
     /// Faults looked at.
@@ -33,8 +35,9 @@ pub struct Memory {
     pub order: Order,
     /// End of the last fault of the blocks before.
     done_ns: u64,
-    /// Ends and rows of a block, kept for their room.
-    rows: Vec<(u64, u32)>,
+    order_of_pages: Turns,
+    /// Those of a block, kept for their room.
+    turns: Vec<Turn>,
 }
 
 impl Memory {
@@ -62,7 +65,6 @@ impl Query for Memory {
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let begins = u64s(frame, Column::TsNs)?;
-        let latencies = u64s(frame, Column::LatencyNs)?;
         let pids = u32s(frame, Column::Pid)?;
         let addresses = u64s(frame, Column::Address)?;
         let objects = u32s(frame, Column::ObjectId)?;
@@ -72,49 +74,44 @@ impl Query for Memory {
         // Of a sample of the minors only some are there: distances count majors alone.
         let is_sampled = session.sampling().is_sampled();
 
-        self.rows.clear();
-        let ends = begins
-            .iter()
-            .zip(latencies)
-            .map(|(begin, latency)| begin.saturating_add(*latency));
-        self.rows.extend(ends.zip(0u32..));
-        self.rows.sort_unstable();
+        self.turns.clear();
+        let mut done_ns = self.done_ns;
         let mut last: Option<(u32, bool)> = None;
-        for &(end_ns, row) in &self.rows {
-            let row = row as usize;
-            let place = (objects.get(row), object_pages.get(row), pids.get(row));
-            let (Some(&object), Some(&object_page), Some(&pid)) = place else {
-                continue;
-            };
-            let (Some(&address), Some(&begin_ns), Some(fault)) =
-                (addresses.get(row), begins.get(row), faults.get(row))
-            else {
-                continue;
-            };
+        let places = objects.iter().zip(object_pages).zip(pids.iter().zip(addresses));
+        let rows = places.zip(begins).zip(&faults).enumerate();
+        for (row, ((((&object, &object_page), (&pid, &address)), &begin_ns), fault)) in rows {
+            let end_ns = begin_ns.saturating_add(fault.latency_ns);
             self.order.faults += 1;
             if end_ns < self.done_ns {
                 self.order.late += 1;
                 self.order.latest_ns = self.order.latest_ns.max(self.done_ns - end_ns);
             }
+            done_ns = done_ns.max(end_ns);
             let is_file = match last {
                 Some((id, is_file)) if id == object => is_file,
                 _ => session.dicts.is_file_backed(object),
             };
             last = Some((object, is_file));
-            let key = if is_file {
-                PageKey::of_file(object, object_page)
-            } else {
-                PageKey::of_process(pid, address / page_size)
-            };
-            if is_sampled && fault.class == crate::class::Class::Minor {
-                self.refaults.count_minor(object, fault);
-            } else {
-                self.refaults.add(object, key, begin_ns, fault);
+            match fault.class {
+                // It brings no page.
+                Class::Failed => {}
+                Class::Minor if is_sampled => self.refaults.count_minor(object, fault),
+                class => {
+                    let key = match is_file {
+                        true => PageKey::of_file(object, object_page),
+                        false => PageKey::of_process(pid, address / page_size),
+                    };
+                    self.turns.push(Turn::new(row, key, (begin_ns, end_ns), class));
+                }
             }
         }
-        self.done_ns = self
-            .done_ns
-            .max(self.rows.last().map_or(0, |&(end_ns, _)| end_ns));
+        self.done_ns = done_ns;
+        self.order_of_pages.settle(&mut self.turns);
+        for turn in &self.turns {
+            if let (Some(&object), Some(fault)) = (objects.get(turn.row), faults.get(turn.row)) {
+                self.refaults.add(object, turn, fault);
+            }
+        }
         Ok(())
     }
 }

@@ -261,13 +261,20 @@ impl Answer<'_> {
         let first = format!(
             "{extra} more memory would have avoided {count} of the {majors} and {wait} of their {whole} of waiting."
         );
-        let rest = all.of_all(estimate.all());
-        format!(
-            "{first} {} read a page again that had been in memory: {} and {} of waiting, all that memory can avoid.",
-            percent(rest.count.into(), all.majors.count.into()),
-            size(rest.count),
-            duration(rest.wait_ns)
-        )
+        let (again, rest) = (all.of_all(all.again), all.of_all(estimate.all()));
+        let share = percent(again.count.into(), all.majors.count.into());
+        let read = format!(
+            "{share} read a page again that had been in memory: {}",
+            size(again.count)
+        );
+        let wait = duration(rest.wait_ns);
+        match rest.count.saturating_sub(again.count) {
+            0 => format!("{first} {read} and {wait} of waiting, all that memory can avoid."),
+            waited => format!(
+                "{first} {read}; with {} that waited for such a read {wait} of waiting, all that memory can avoid.",
+                grouped(waited)
+            ),
+        }
     }
 
     /// What the numbers cannot tell, and how exact they are.

@@ -67,8 +67,8 @@ struct Places {
 struct Last {
     id: u64,
     row: OwnRow,
-    /// The groups of it and of the queries around it, and how many of these each holds.
-    groups: Vec<(u32, u64)>,
+    /// The groups of it and of the queries around it, each once.
+    groups: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,9 +129,8 @@ impl Queries {
             let Some(group) = group.filter(|&group| group != NO_GROUP) else {
                 continue;
             };
-            match last.groups.iter_mut().find(|(known, _)| *known == group) {
-                Some((_, times)) => *times += 1,
-                None => last.groups.push((group, 1)),
+            if !last.groups.contains(&group) {
+                last.groups.push(group);
             }
         }
     }
@@ -148,7 +147,7 @@ impl Queries {
         let is_partial = is_data
             || groups
                 .iter()
-                .any(|&(_, number, group)| recorded(number) != group.majors.saturating_add(group.minors));
+                .any(|&(_, number, group)| recorded(number) != group.faults());
         for (row, &(_, number, group)) in table.rows.iter_mut().zip(&groups) {
             let pages = place(number).map_or(0, |place| place.files.len().saturating_add(place.memory.len()));
             row.push(Value::Count(pages));
@@ -279,11 +278,11 @@ impl Query for Queries {
                 OwnRow::Counted => self.known += u64::from(is_counted),
             }
             let is_file = session.dicts.is_file_backed(object);
-            for &(group, times) in &self.last.groups {
+            for &group in &self.last.groups {
                 let Some(place) = self.places.get_mut(group as usize) else {
                     continue;
                 };
-                place.rows = place.rows.saturating_add(if is_counted { times } else { 0 });
+                place.rows = place.rows.saturating_add(u64::from(is_counted));
                 let room = &mut self.page_room;
                 let is_in = if is_file {
                     place.files.insert_within(object, object_page, room)

@@ -6,16 +6,18 @@ pub mod estimate;
 pub mod groups;
 pub mod pages;
 pub mod positions;
+pub mod turns;
 
 use crate::class::Class;
 use crate::histogram::Histogram;
 use crate::query::classes::Fault;
 use curve::{Curve, Tally};
 use groups::Groups;
-use pages::{Before, PageKey, Pages};
+use pages::{Before, Pages};
 use polars::prelude::PlHashMap;
+use turns::Turn;
 
-/// Pages followed at a time, 7 GiB of them if they have 4 KiB; some 150 bytes each while a table grows. Seven eighths of a
+/// Pages followed at a time, 7 GiB of them if they have 4 KiB; some 180 bytes each while a table grows. Seven eighths of a
 /// power of two: what a hash table of that size holds.
 pub const MOST_PAGES: usize = 7 << 18;
 
@@ -120,11 +122,8 @@ impl Refaults {
         }
     }
 
-    /// Adds one fault, in the order in which they were done. A failed one brings no page.
-    pub fn add(&mut self, object: u32, key: PageKey, begin_ns: u64, fault: &Fault) {
-        if fault.class == Class::Failed {
-            return;
-        }
+    /// Adds one fault that was not failed, in the order in which pages came.
+    pub fn add(&mut self, object: u32, turn: &Turn, fault: &Fault) {
         let is_major = fault.class == Class::Major;
         let latency_ns = fault.latency_ns;
         let slot = self.slot(object);
@@ -136,9 +135,11 @@ impl Refaults {
         } else {
             faults.minors.add(latency_ns, fault.weight);
         }
-        let hash = key.hash();
-        let end_ns = begin_ns.saturating_add(latency_ns);
-        let Some(seen) = self.pages.fault(key, hash, begin_ns, end_ns) else {
+        let hash = turn.key.hash();
+        let Some(seen) = self
+            .pages
+            .fault(turn.key, hash, turn.role, (turn.begin_ns, turn.end_ns))
+        else {
             return;
         };
         let times = seen.stands_for;

@@ -3,6 +3,7 @@
 //! SHARDS", FAST 2015): all faults of a chosen page are seen, and distances among chosen pages are scaled up.
 
 use super::positions::Positions;
+use super::turns::Role;
 use polars::prelude::PlHashMap;
 
 /// A page of a file, or of the memory of a process.
@@ -33,6 +34,14 @@ impl PageKey {
         }
     }
 
+    /// The same in 32 bits, as [`crate::touched`] wants it.
+    pub(super) fn object(self) -> u32 {
+        match u32::try_from(self.space) {
+            Ok(object) => object,
+            Err(_) => !(self.space as u32),
+        }
+    }
+
     /// The finishing steps of SplitMix64, twice; the same for every run.
     pub(super) fn hash(self) -> u64 {
         let mix = |value: u64| {
@@ -49,7 +58,7 @@ impl PageKey {
 pub enum Before {
     /// The first fault of the page.
     Nothing,
-    /// It began before another fault of the page was done: both waited for the same.
+    /// It waited for the same as another fault of the page, which was there first.
     AtOnce {
         /// Distance of that other fault, if it was a refault.
         pages: Option<u64>,
@@ -58,7 +67,7 @@ pub enum Before {
     Fault {
         /// Distinct other pages faulted in between.
         pages: u64,
-        /// From the end of the fault before to the begin of this one, nanoseconds.
+        /// From the end of the fault before to the begin of this one, nanoseconds; 0 if that was the later one.
         since_ns: u64,
     },
 }
@@ -75,10 +84,56 @@ pub struct Seen {
 #[derive(Clone, Copy, Debug)]
 struct Page {
     key: PageKey,
+    /// When its first fault was done.
+    first_ns: u64,
+    /// When the last one was.
     end_ns: u64,
     position: u32,
     /// Distance of the last fault; `FIRST` if there was none before.
     distance: u32,
+    read: Read,
+}
+
+/// Whether a page was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    Never,
+    /// It was, and then there were minors that did not wait for that.
+    Before,
+    /// By the last of its faults, or by the one that these waited for.
+    Last,
+}
+
+impl Page {
+    /// What a fault of this page means that begins then; `behind` is how many others were faulted since the last one.
+    fn before(&mut self, role: Role, begin_ns: u64, behind: u64) -> Before {
+        let is_at_once = begin_ns < self.end_ns;
+        if role == Role::Waits || role == Role::Minor && is_at_once {
+            let pages = (self.distance != FIRST).then(|| u64::from(self.distance));
+            return Before::AtOnce { pages };
+        }
+        // Minors that waited for this read were through in a block before it.
+        let is_late = role == Role::Reads && is_at_once && self.read != Read::Last;
+        let is_first = self.read == Read::Never && begin_ns < self.first_ns;
+        self.read = match (role, self.read) {
+            (Role::Reads, _) => Read::Last,
+            (_, Read::Never) => Read::Never,
+            (_, Read::Before | Read::Last) => Read::Before,
+        };
+        if is_late && is_first {
+            self.distance = FIRST;
+            return Before::Nothing;
+        }
+        let pages = match self.distance {
+            distance if is_late && distance != FIRST => u64::from(distance),
+            _ => behind,
+        };
+        self.distance = u32::try_from(pages).unwrap_or(FIRST - 1).min(FIRST - 1);
+        Before::Fault {
+            pages,
+            since_ns: begin_ns.saturating_sub(self.end_ns),
+        }
+    }
 }
 
 const FIRST: u32 = u32::MAX;
@@ -125,8 +180,9 @@ impl Pages {
         self.pages.is_empty()
     }
 
-    /// Takes in a fault; faults come in the order in which they were done. `None` when the page is not followed.
-    pub fn fault(&mut self, key: PageKey, hash: u64, begin_ns: u64, end_ns: u64) -> Option<Seen> {
+    /// Takes in a fault with its begin and end; faults come in the order in which pages came. `None` when the page is not
+    /// followed.
+    pub fn fault(&mut self, key: PageKey, hash: u64, role: Role, span: (u64, u64)) -> Option<Seen> {
         if !self.follows(hash) {
             return None;
         }
@@ -134,26 +190,17 @@ impl Pages {
         if self.positions.is_full() {
             self.renumber();
         }
+        let (begin_ns, end_ns) = span;
         let Some(&slot) = self.index.get(&key) else {
-            self.add(key, hash, end_ns);
+            self.add(key, hash, role, end_ns);
             let before = Before::Nothing;
             return Some(Seen { before, stands_for });
         };
         let page = self.pages.get_mut(slot as usize)?;
-        let distance = u64::from(self.positions.behind(page.position)) << self.shift;
+        let behind = u64::from(self.positions.behind(page.position)) << self.shift;
         self.positions.clear(page.position);
         page.position = self.positions.take();
-        let before = if begin_ns < page.end_ns {
-            Before::AtOnce {
-                pages: (page.distance != FIRST).then(|| u64::from(page.distance)),
-            }
-        } else {
-            page.distance = u32::try_from(distance).unwrap_or(FIRST - 1).min(FIRST - 1);
-            Before::Fault {
-                pages: distance,
-                since_ns: begin_ns - page.end_ns,
-            }
-        };
+        let before = page.before(role, begin_ns, behind);
         page.end_ns = page.end_ns.max(end_ns);
         Some(Seen { before, stands_for })
     }
@@ -163,7 +210,7 @@ impl Pages {
         self.shift == 0 || hash >> (64 - self.shift) == 0
     }
 
-    fn add(&mut self, key: PageKey, hash: u64, end_ns: u64) {
+    fn add(&mut self, key: PageKey, hash: u64, role: Role, end_ns: u64) {
         while self.pages.len() >= self.most {
             // Only a forged trace has so many pages of one hash.
             if self.shift >= 40 {
@@ -182,9 +229,15 @@ impl Pages {
             .insert(key, u32::try_from(self.pages.len()).unwrap_or(u32::MAX));
         self.pages.push(Page {
             key,
+            first_ns: end_ns,
             end_ns,
             position,
             distance: FIRST,
+            read: if role == Role::Minor {
+                Read::Never
+            } else {
+                Read::Last
+            },
         });
     }
 
@@ -204,47 +257,65 @@ impl Pages {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use Role::{Minor, Reads, Waits};
 
-    fn fault(pages: &mut Pages, page: u64, begin_ns: u64, end_ns: u64) -> Option<Before> {
+    fn fault(pages: &mut Pages, role: Role, page: u64, span: (u64, u64)) -> Option<Before> {
         let key = PageKey::of_file(1, page);
-        pages
-            .fault(key, key.hash(), begin_ns, end_ns)
-            .map(|seen| seen.before)
+        pages.fault(key, key.hash(), role, span).map(|seen| seen.before)
     }
 
     #[test]
     fn a_page_that_comes_again_knows_how_many_others_came_between() {
         let mut pages = Pages::at_most(100);
         for (time, page) in [1, 2, 3, 2, 2].into_iter().enumerate() {
-            fault(&mut pages, page, time as u64 * 10, time as u64 * 10 + 4);
+            fault(&mut pages, Minor, page, (time as u64 * 10, time as u64 * 10 + 4));
         }
-        assert_eq!(
-            fault(&mut pages, 1, 70, 80),
-            Some(Before::Fault {
-                pages: 2,
-                since_ns: 66
-            })
-        );
-        assert_eq!(
-            fault(&mut pages, 1, 75, 81),
-            Some(Before::AtOnce { pages: Some(2) })
-        );
-        assert_eq!(fault(&mut pages, 9, 82, 90), Some(Before::Nothing));
-        assert_eq!(fault(&mut pages, 9, 85, 91), Some(Before::AtOnce { pages: None }));
+        let again = |pages, since_ns| Some(Before::Fault { pages, since_ns });
+        let at_once = |pages| Some(Before::AtOnce { pages });
+        assert_eq!(fault(&mut pages, Reads, 1, (70, 80)), again(2, 66));
+        assert_eq!(fault(&mut pages, Waits, 1, (75, 81)), at_once(Some(2)));
+        assert_eq!(fault(&mut pages, Minor, 1, (79, 82)), at_once(Some(2)));
+        assert_eq!(fault(&mut pages, Reads, 9, (82, 90)), Some(Before::Nothing));
+        assert_eq!(fault(&mut pages, Waits, 9, (85, 91)), at_once(None));
+        // The fault between the reads is no reason to take them for one.
+        assert_eq!(fault(&mut pages, Minor, 9, (90, 99)), at_once(None));
+        assert_eq!(fault(&mut pages, Reads, 9, (95, 100)), again(0, 0));
+    }
+
+    #[test]
+    fn a_read_that_is_told_a_block_after_who_waited_for_it_is_still_the_read() {
+        let mut pages = Pages::at_most(100);
+        // The first of its page, though two were through before it.
+        fault(&mut pages, Minor, 1, (20, 30));
+        fault(&mut pages, Minor, 1, (35, 40));
+        assert_eq!(fault(&mut pages, Reads, 1, (10, 50)), Some(Before::Nothing));
+        fault(&mut pages, Minor, 2, (60, 61));
+        let again = Some(Before::Fault {
+            pages: 1,
+            since_ns: 20,
+        });
+        assert_eq!(fault(&mut pages, Minor, 1, (70, 80)), again);
+        fault(&mut pages, Minor, 3, (80, 81));
+        // As far as the one that waited for it.
+        let again = Some(Before::Fault {
+            pages: 1,
+            since_ns: 0,
+        });
+        assert_eq!(fault(&mut pages, Reads, 1, (65, 90)), again);
     }
 
     #[test]
     fn no_more_pages_are_followed_than_was_said() {
         let mut pages = Pages::at_most(1_000);
         for page in 0..100_000 {
-            fault(&mut pages, page, page, page);
+            fault(&mut pages, Minor, page, (page, page));
             assert!(pages.len() <= 1_000);
         }
         assert!(pages.len() > 300 && pages.one_in() >= 128, "{}", pages.one_in());
         let again: u64 = (0..100_000)
             .filter_map(|page| {
                 let key = PageKey::of_file(1, page);
-                pages.fault(key, key.hash(), 200_000 + page, 200_000 + page)
+                pages.fault(key, key.hash(), Minor, (200_000 + page, 200_000 + page))
             })
             .map(|seen| seen.stands_for)
             .sum();

@@ -1,9 +1,11 @@
 //! Traces to ask: those of the repository, and made-up ones of many shapes, the same in every run.
 
+mod query_rows;
+
 use crate::support::{FILE_BASE, HEAP_BASE, START_NS, header, loss, meta, object, totals};
 use pf_formats::{
-    Access, Breakdown, CommId, Dict, Event, Frame, FrameId, Inlined, LossReason, Meta, ObjectId, ObjectKind,
-    Origin, Query, QueryEnd, QueryFaults, QueryId, StackId, StackNode, Symbol, TraceWriter,
+    Access, Breakdown, CommId, Dict, Event, Frame, FrameId, Inlined, LossReason, Meta, Object, ObjectId,
+    ObjectKind, Origin, QueryId, StackId, StackNode, Symbol, TraceWriter,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,10 @@ struct Shape {
     breakdowns: bool,
     stacks: bool,
     queries: u64,
+    /// Queries of a chain, one inside the other and of one name; 0 for a query with three inside it.
+    recursion: u64,
+    /// A path that stands for two files.
+    twice: bool,
     losses: bool,
     is_finished: bool,
     per_block: u64,
@@ -39,12 +45,14 @@ const PLAIN: Shape = Shape {
     breakdowns: false,
     stacks: false,
     queries: 0,
+    recursion: 0,
+    twice: false,
     losses: false,
     is_finished: true,
     per_block: 700,
 };
 
-const SHAPES: [Shape; 14] = [
+const SHAPES: [Shape; 16] = [
     PLAIN,
     Shape {
         name: "one block",
@@ -111,6 +119,19 @@ const SHAPES: [Shape; 14] = [
         ..PLAIN
     },
     Shape {
+        name: "recursion",
+        queries: 120,
+        recursion: 10,
+        failed: 4,
+        ..PLAIN
+    },
+    Shape {
+        name: TWICE,
+        twice: true,
+        per_block: 300,
+        ..PLAIN
+    },
+    Shape {
         name: "losses and large pages",
         losses: true,
         page_size: 16_384,
@@ -123,6 +144,9 @@ const SHAPES: [Shape; 14] = [
         ..PLAIN
     },
 ];
+
+/// In the CSV of events two files of one path cannot be told apart.
+pub const TWICE: &str = "two files of one path";
 
 /// Numbers that look random and are the same in every run.
 struct Random(u64);
@@ -160,7 +184,7 @@ pub fn all(folder: &Path) -> Vec<PathBuf> {
     traces
 }
 
-fn dicts() -> Vec<Dict> {
+fn dicts(shape: Shape) -> Vec<Dict> {
     let comms = [
         "main",
         "worker",
@@ -168,7 +192,7 @@ fn dicts() -> Vec<Dict> {
         "wörker\x1b[0m\n",
         "worker",
     ];
-    let objects = vec![
+    let mut objects = vec![
         object(ObjectKind::File, "/data/segments.bin"),
         object(ObjectKind::Heap, ""),
         object(ObjectKind::Anon, ""),
@@ -177,6 +201,12 @@ fn dicts() -> Vec<Dict> {
         object(ObjectKind::Shm, ""),
         object(ObjectKind::File, "/lib/libc \x07.so.6"),
     ];
+    if shape.twice {
+        objects[6] = Object {
+            inode: 43,
+            ..objects[0].clone()
+        };
+    }
     vec![
         Dict::Comms {
             first_id: 1,
@@ -234,7 +264,7 @@ fn make(shape: Shape) -> Vec<u8> {
     };
     meta.host.page_size = shape.page_size;
     let mut writer = TraceWriter::create(Vec::new(), &header(), &meta).unwrap();
-    dicts().iter().for_each(|dict| writer.dict(dict).unwrap());
+    dicts(shape).iter().for_each(|dict| writer.dict(dict).unwrap());
     if shape.stacks {
         stack_dicts().iter().for_each(|dict| writer.dict(dict).unwrap());
     }
@@ -248,7 +278,7 @@ fn make(shape: Shape) -> Vec<u8> {
         }
     }
     writer.flush_block().unwrap();
-    writer.queries(&queries(shape, &mut random)).unwrap();
+    writer.queries(&query_rows::queries(shape, &mut random)).unwrap();
     if shape.losses {
         let losses = [
             (LossReason::Reserve, 12),
@@ -332,39 +362,4 @@ fn event(shape: Shape, number: u64, random: &mut Random) -> Event {
             queries => (number * queries / shape.events + random.below(3)) % (queries + 2),
         }),
     }
-}
-
-/// Of every four the first has the others inside it; each has faults of its own.
-fn queries(shape: Shape, random: &mut Random) -> Vec<Query> {
-    let row = |id: u64| {
-        let outer = (id - 1) / 4 * 4 + 1;
-        let begin_ns = START_NS + id * 200_000;
-        let own = QueryFaults {
-            majors: random.below(3),
-            minors: random.below(9),
-            wait_ns: random.below(9_000_000),
-        };
-        Query {
-            id: QueryId(id),
-            parent: QueryId(if id == outer { 0 } else { outer }),
-            pid: 100,
-            tid: 100 + (id % 6) as u32,
-            name: ["postgresql:query", "sqlite3_step, \"x\""][(id % 2) as usize].into(),
-            text: (!id.is_multiple_of(3))
-                .then(|| format!("SELECT c FROM t{}", "abc".get(..1 + (id % 3) as usize).unwrap())),
-            key: id.is_multiple_of(5).then_some(id * 7),
-            begin_ns: if id == 9 { 0 } else { begin_ns },
-            end_ns: begin_ns + random.below(30_000_000),
-            begun_before: id == 9,
-            end: match id % 17 {
-                3 => QueryEnd::Open,
-                5 => QueryEnd::Abandoned,
-                _ => QueryEnd::Ended,
-            },
-            own,
-            nested: if id == outer { own } else { QueryFaults::default() },
-            ..Query::default()
-        }
-    };
-    (1..=shape.queries).map(row).collect()
 }

@@ -44,18 +44,29 @@ STALLS = f"""
 NOT_OF_STALLS = ("alive", "major", "minor", "failed", "max_ms", "max_tid", "max_comm", "max_class", "max_begin_s", "max_file",
                  "max_file_offset", "top_file", "top_file_begin", "top_file_end", "waiters", "waited_on", "who")
 
-# Faults in the order in which they were done, and what was done on their page before: all of one block, whose order is known.
+# Faults in the order in which their pages were there, and what was on their page before: all of one block, whose order is known.
+# Of majors that wait for a page together the first reads it, and the page is there as soon as another fault of it is done.
 AGAIN = f"""
     {ONCE},
     told AS (
-        SELECT *, ts_ns::HUGEINT + latency_ns AS done FROM once
-        WHERE class = 'major' OR class = 'minor' AND NOT (SELECT is_sampled FROM asked)),
-    placed AS (SELECT *, row_number() OVER (ORDER BY done, ord) AS place FROM told),
+        SELECT *, ts_ns::HUGEINT + latency_ns AS done, max(CASE WHEN class = 'major' THEN ts_ns::HUGEINT + latency_ns END) OVER (
+            PARTITION BY page ORDER BY ts_ns, ord ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS read_until
+        FROM once WHERE class = 'major' OR class = 'minor' AND NOT (SELECT is_sampled FROM asked)),
+    judged AS (SELECT *, class = 'major' AND (read_until IS NULL OR ts_ns >= read_until) AS is_read FROM told),
+    earliest AS (
+        SELECT r.ord AS ord, min(o.done) AS came FROM judged AS r JOIN judged AS o
+            ON r.page = o.page AND o.done > r.ts_ns AND o.done < r.done
+        WHERE r.is_read GROUP BY r.ord),
+    placed AS (
+        SELECT judged.*, row_number() OVER (ORDER BY coalesce(came, done), NOT is_read, judged.ord) AS place
+        FROM judged LEFT JOIN earliest ON judged.ord = earliest.ord),
     before AS (
         SELECT *, lag(place) OVER pages AS last, lead(place) OVER pages AS next,
             max(done) OVER (pages ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS page_done
         FROM placed WINDOW pages AS (PARTITION BY page ORDER BY place)),
-    again AS (SELECT *, ts_ns >= page_done AS is_back FROM before WHERE last IS NOT NULL)"""
+    again AS (
+        SELECT *, CASE WHEN class = 'major' THEN is_read ELSE ts_ns >= page_done END AS is_back FROM before
+        WHERE last IS NOT NULL)"""
 
 REFAULTS = f"""
     WITH {AGAIN},

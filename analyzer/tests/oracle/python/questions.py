@@ -5,7 +5,8 @@ The texts find these tables. Times are nanoseconds, whatever the unit in which p
     f        the faults that pass the filter, each as often as it counts: the columns of `pfanalyze events`, and `ord` (the
              order in which they came), `since` (from the start of the recording), `label` (file or kind of memory), `class`,
              `page`, and `part_blocked`, `part_runqueue`, `part_cpu`, `part_reclaim`, `part_lock` where they add up
-    q, p     the records of queries, and those that pass the filter, with `label`
+    q, p     the records of queries, and those that pass the filter, with `label`; `is_inside` in p: inside one of that label, and
+             `is_inside_known`: inside one of which it is known how long it took
     written  what pfanalyze wrote, as text
     asked    one row: `by_file`, `start_ns`, `page_size`, `is_sampled`
     passing  the faults that pass the filter, once each; `threads` is the table of `pfanalyze sql`
@@ -48,11 +49,13 @@ SPENT = f"""
 # What the records say of the queries of a name.
 OF_ROWS = """
     SELECT label AS name, count(*) AS count, pick(list(wall) FILTER (wall IS NOT NULL), 50000) AS wall_p50_ms, pick(list(wall) FILTER (wall IS NOT NULL), 99000) AS wall_p99_ms,
-        max(wall) AS wall_max_ms, sum(wait) AS wait_ms, pick(list(wait), 50000) AS wait_p50_ms,
+        max(wall) AS wall_max_ms, sum(wait) FILTER (NOT is_inside) AS wait_ms, pick(list(wait), 50000) AS wait_p50_ms,
         pick(list(wait), 99000) AS wait_p99_ms, max(wait) AS wait_max_ms,
-        share(sum(wait) FILTER (wall IS NOT NULL), sum(wall)) AS share_percent, sum(major) AS major, sum(minor) AS minor
+        share(sum(wait) FILTER (wall IS NOT NULL AND NOT is_inside_known), sum(wall) FILTER (NOT is_inside_known)) AS share_percent,
+        sum(major) FILTER (NOT is_inside) AS major, sum(minor) FILTER (NOT is_inside) AS minor
     FROM p GROUP BY label"""
-BY_WAIT = "ORDER BY wait_ms DESC, (SELECT coalesce(sum(wall), 0) FROM p WHERE label = name) DESC, name"
+BY_WAIT = """ORDER BY wait_ms DESC,
+    (SELECT coalesce(sum(wall) FILTER (NOT is_inside_known), 0) FROM p WHERE label = name) DESC, name"""
 
 NAMES = f"""
     WITH RECURSIVE inside AS (
@@ -60,9 +63,9 @@ NAMES = f"""
         UNION ALL
         SELECT ord, parent_id, depth + 1 FROM inside JOIN q ON outer_id = q.query_id
         WHERE parent_id IN (SELECT query_id FROM q) AND depth < 256),
-    named AS (SELECT p.label AS name, ord, count(*) AS times FROM inside JOIN p ON outer_id = p.query_id GROUP BY ALL),
+    named AS (SELECT DISTINCT p.label AS name, ord FROM inside JOIN p ON outer_id = p.query_id),
     of_faults AS (
-        SELECT name, count(DISTINCT page) AS pages, sum(times) FILTER (class <> 'failed') AS recorded
+        SELECT name, count(DISTINCT page) AS pages, count(*) FILTER (class <> 'failed') AS recorded
         FROM named JOIN (SELECT DISTINCT ON (ord) ord, page, class FROM f) USING (ord) GROUP BY name),
     waits AS (SELECT name, label, sum(latency_ns) AS wait FROM named JOIN f USING (ord) GROUP BY ALL),
     tops AS (SELECT name, first(label ORDER BY wait DESC, label) AS top_file FROM waits GROUP BY name),

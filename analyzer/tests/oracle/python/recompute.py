@@ -160,7 +160,7 @@ class Trace:
                         "$3::UBIGINT AS page_size, $4::BOOLEAN AS is_sampled, $5::VARCHAR AS busiest",
                         [by_file, self.info["start_monotonic_ns"], self.page_size, self.info["sample"] > 1, self.busiest])
         if "queries" in self.has and chosen.where_query:
-            self.db.execute(f"CREATE OR REPLACE TEMP TABLE p AS SELECT * FROM q WHERE {chosen.where_query}")
+            self.db.execute(f"CREATE OR REPLACE TEMP TABLE p AS {CHOSEN_QUERIES.format(where=chosen.where_query)}")
 
     def write(self, text):
         """What pfanalyze wrote, as a table of text; with a column `file` even where it has none."""
@@ -173,6 +173,21 @@ class Trace:
         heads = text.partition("\n")[0].split(",")
         missing = [f", NULL AS {name}" for name in ["pages", "pages_seen"] if name not in heads]
         self.db.execute(f"CREATE OR REPLACE TEMP VIEW spread AS SELECT *{''.join(missing)} FROM written")
+
+
+# With whether they run inside others of their name, and whether inside one of those whose length is known.
+CHOSEN_QUERIES = """
+    WITH RECURSIVE chosen AS (SELECT * FROM q WHERE {where}),
+    around AS (
+        SELECT query_id, label, parent_id AS outer_id, 1 AS depth FROM chosen WHERE parent_id IS NOT NULL
+        UNION ALL
+        SELECT around.query_id, around.label, q.parent_id, depth + 1 FROM around JOIN q ON q.query_id = outer_id
+        WHERE q.parent_id IS NOT NULL AND depth < 256),
+    inside AS (
+        SELECT around.query_id AS query_id, bool_or(chosen.wall IS NOT NULL) AS in_known
+        FROM around JOIN chosen ON chosen.query_id = outer_id AND chosen.label = around.label GROUP BY around.query_id)
+    SELECT chosen.*, in_known IS NOT NULL AS is_inside, coalesce(in_known, false) AS is_inside_known
+    FROM chosen LEFT JOIN inside USING (query_id)"""
 
 
 def all_text(path):

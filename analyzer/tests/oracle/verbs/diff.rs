@@ -2,12 +2,13 @@
 //! is said of the two is counted anew, and no name may be missing.
 
 use super::Checks;
+use super::queries::once;
 use super::tables::passing;
 use crate::filters::Filter;
 use crate::sums::Sums;
 use crate::table::{Cell, Expected, int, text};
 use crate::truth::{Fault, Trace};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 const HEADS: [&str; 24] = [
     "by",
@@ -145,14 +146,8 @@ fn sums(side: &Side<'_>, filter: &Filter, by: &str, name: &str) -> Sums {
             .iter()
             .map(|query| query.own.wait_ns + query.nested.wait_ns);
         let mut sums = Sums::of_values(waits);
-        sums.major = queries
-            .iter()
-            .map(|query| query.own.majors + query.nested.majors)
-            .sum();
-        sums.minor = queries
-            .iter()
-            .map(|query| query.own.minors + query.nested.minors)
-            .sum();
+        let once = once(side.trace, passes).get(name).copied().unwrap_or_default();
+        (sums.wait_ns, sums.major, sums.minor) = (once.wait_ns, once.major, once.minor);
         return sums;
     }
     let is_meant = |fault: &&&Fault| match by {
@@ -195,26 +190,49 @@ fn cells([a, b]: &[Sums; 2]) -> Vec<Cell> {
     cells
 }
 
-/// Of files: pages in one recording that are those of the other by their numbers.
+/// Pages of the files of one path, by device and inode in the order in which these were met.
+type ByInode = Vec<((u32, u32, u64), HashSet<u64>)>;
+
+fn by_inode(side: &Side<'_>, label: &str) -> ByInode {
+    let mut by_object: BTreeMap<u32, HashSet<u64>> = BTreeMap::new();
+    for fault in side
+        .faults
+        .iter()
+        .filter(|fault| fault.in_file && fault.label == label)
+    {
+        let pages = by_object.entry(fault.event.object.0).or_default();
+        pages.insert(fault.event.object_page);
+    }
+    let files = by_object.into_iter().map(|(id, pages)| {
+        let object = &side.trace.objects[&id];
+        ((object.dev_major, object.dev_minor, object.inode), pages)
+    });
+    files.collect()
+}
+
+/// Of files: pages in one recording that are those of the other by their file and number. A file without its like is that one of the
+/// other recording that is without its like, too, the first the first.
 fn page_cells(sides: &[Side<'_>; 2], by: &str, names: [&str; 2]) -> Vec<Cell> {
-    let pages = |side: usize| -> Option<HashSet<u64>> {
-        let of_file = sides[side]
-            .faults
-            .iter()
-            .filter(|fault| fault.in_file && fault.label == names[side]);
-        let pages: HashSet<u64> = of_file.map(|fault| fault.event.object_page).collect();
-        (by == "file" && !pages.is_empty()).then_some(pages)
-    };
-    let (a, b) = (pages(0), pages(1));
+    let files = [0, 1].map(|side: usize| by_inode(&sides[side], names[side]));
     let is_alike = sides[0].trace.page_size() == sides[1].trace.page_size();
-    if !is_alike || a.is_none() && b.is_none() {
+    if !is_alike || by != "file" || files.iter().all(Vec::is_empty) {
         return vec![Cell::Null; 7];
     }
-    let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
-    let both = a.intersection(&b).count() as u64;
-    let either = a.union(&b).count() as u64;
-    let (in_a, in_b) = (a.len() as u64, b.len() as u64);
-    let mut cells = [in_a, in_b, both, in_a - both, in_b - both].map(int).to_vec();
-    cells.extend([Cell::Percent(both.into(), either.into()), text("false")]);
+    let [in_a, in_b] =
+        [&files[0], &files[1]].map(|files| files.iter().map(|(_, pages)| pages.len()).sum::<usize>());
+    let [mut of_a, mut of_b] = files;
+    let mut pairs = Vec::new();
+    while let Some((at, other)) = of_a.iter().enumerate().find_map(|(at, (inode, _))| {
+        let other = of_b.iter().position(|(other, _)| other == inode)?;
+        Some((at, other))
+    }) {
+        pairs.push((of_a.remove(at).1, of_b.remove(other).1));
+    }
+    pairs.extend(of_a.into_iter().zip(of_b).map(|(a, b)| (a.1, b.1)));
+    let both: usize = pairs.iter().map(|(a, b)| a.intersection(b).count()).sum();
+    let either = in_a + in_b - both;
+    let counts = [in_a, in_b, both, in_a - both, in_b - both];
+    let mut cells = counts.map(|count| int(count as u64)).to_vec();
+    cells.extend([Cell::Percent(both as u128, either as u128), text("false")]);
     cells
 }

@@ -3,6 +3,7 @@
 
 use super::Checks;
 use super::tables::passing;
+use super::walks::reads;
 use crate::filters::Filter;
 use crate::table::{Cell, Expected, int, text};
 use crate::truth::{Fault, Trace};
@@ -17,7 +18,7 @@ struct Again<'a> {
     fault: &'a Fault,
     /// Other pages since; of one that waits for the same as the last fault of the page those of that fault.
     distance: Option<u64>,
-    /// Since the fault before was done; `None` for one that waits for the same.
+    /// Since the fault before was done; `None` for one that waits for the same, or is the first.
     since_ns: Option<u64>,
 }
 
@@ -48,36 +49,89 @@ pub fn memory(trace: &Trace, filter: &Filter, checks: &mut Checks) {
     checks.note(&curve, result.and_then(|expected| expected.compare_csv(&written)));
 }
 
-/// In the order in which faults were done, as far as the trace has them in it.
-fn refaults<'a>(trace: &Trace, faults: &[&'a Fault]) -> Vec<Again<'a>> {
-    struct Page {
-        done_ns: u64,
-        distance: Option<u64>,
-    }
-    let done_ns = |fault: &Fault| fault.event.ts_ns + fault.event.latency_ns;
-    let mut faults = faults.to_vec();
-    faults.retain(|fault| {
+/// A page whose faults so far are known.
+struct Page {
+    first_ns: u64,
+    done_ns: u64,
+    distance: Option<u64>,
+    was_read: bool,
+    /// By its last fault, or by what that waited for.
+    is_read: bool,
+}
+
+/// A fault with the time at which its page was there, and whether it reads it.
+#[derive(Clone, Copy)]
+struct Came<'a> {
+    fault: &'a Fault,
+    at_ns: u64,
+    is_read: bool,
+}
+
+fn done_ns(fault: &Fault) -> u64 {
+    fault.event.ts_ns + fault.event.latency_ns
+}
+
+/// Faults in the order in which their pages were there, block by block: a page that is being read is there as soon as another fault
+/// of it is done.
+fn came<'a>(trace: &Trace, faults: &[&'a Fault]) -> Vec<Came<'a>> {
+    let reads = reads(faults, trace);
+    let faults = faults.iter().zip(reads).filter(|(fault, _)| {
         // Of a sample of the minors distances cannot be told.
         fault.class() == "major" || fault.class() == "minor" && trace.one_in() == 1
     });
-    faults.sort_by_key(|fault| (fault.block, done_ns(fault)));
+    let mut came: Vec<Came<'_>> = faults
+        .map(|(&fault, is_read)| Came {
+            fault,
+            at_ns: done_ns(fault),
+            is_read,
+        })
+        .collect();
+    let mut of_page: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (index, came) in came.iter().enumerate() {
+        let page = (
+            came.fault.block,
+            came.fault.event.object,
+            came.fault.page(trace.page_size()),
+        );
+        of_page.entry(page).or_default().push(index);
+    }
+    for indices in of_page.values() {
+        let ends: Vec<u64> = indices.iter().map(|&index| done_ns(came[index].fault)).collect();
+        for &index in indices {
+            let read = &mut came[index];
+            let in_the_middle = read.fault.event.ts_ns + 1..read.at_ns;
+            let first = ends.iter().filter(|end| in_the_middle.contains(end)).min();
+            if let (true, Some(&first)) = (read.is_read, first) {
+                read.at_ns = first;
+            }
+        }
+    }
+    came.sort_by_key(|came| (came.fault.block, came.at_ns, !came.is_read));
+    came
+}
+
+fn refaults<'a>(trace: &Trace, faults: &[&'a Fault]) -> Vec<Again<'a>> {
     // Numbers for pages are faster to compare than names.
     let mut names = BTreeMap::new();
     let mut latest: Vec<usize> = Vec::new();
     let mut pages: Vec<Page> = Vec::new();
     let mut again = Vec::new();
-    for fault in faults {
+    for Came { fault, is_read, .. } in came(trace, faults) {
         let key = if fault.in_file {
             (0, fault.event.object.0, fault.event.object_page)
         } else {
             fault.page(trace.page_size())
         };
+        let begin_ns = fault.event.ts_ns;
         let number = *names.entry(key).or_insert(pages.len());
         if number == pages.len() {
             latest.push(number);
             pages.push(Page {
+                first_ns: done_ns(fault),
                 done_ns: done_ns(fault),
                 distance: None,
+                was_read: is_read,
+                is_read,
             });
             continue;
         }
@@ -85,9 +139,24 @@ fn refaults<'a>(trace: &Trace, faults: &[&'a Fault]) -> Vec<Again<'a>> {
         latest.remove(latest.len() - 1 - others);
         latest.push(number);
         let page = &mut pages[number];
-        let since_ns = fault.event.ts_ns.checked_sub(page.done_ns);
-        if since_ns.is_some() {
-            page.distance = Some(others as u64);
+        let is_at_once = begin_ns < page.done_ns;
+        let waits = match fault.class() {
+            "major" => !is_read,
+            _ => is_at_once,
+        };
+        // Who waited for it is in the block before.
+        let comes_late = is_read && is_at_once && !page.is_read;
+        let is_first = comes_late && !page.was_read && begin_ns < page.first_ns;
+        let mut since_ns = None;
+        if is_first {
+            page.distance = None;
+        } else if !waits {
+            since_ns = Some(begin_ns.saturating_sub(page.done_ns));
+            page.distance = page.distance.filter(|_| comes_late).or(Some(others as u64));
+        }
+        if !waits {
+            page.is_read = is_read;
+            page.was_read |= is_read;
         }
         page.done_ns = page.done_ns.max(done_ns(fault));
         again.push(Again {

@@ -7,7 +7,7 @@ use crate::table::{Cell, Expected, int, text};
 use crate::truth::{Fault, Trace};
 use pf_formats::{Query, QueryEnd};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 const FROM_ROWS: [&str; 12] = [
     "name",
@@ -37,11 +37,51 @@ pub fn queries(trace: &Trace, filter: &Filter, checks: &mut Checks) {
     }
 }
 
-/// Queries of one name with the faults in them, by how many of them each is in.
+/// Queries of one name with the faults in them, each once.
 #[derive(Default)]
 struct Group<'a> {
     queries: Vec<&'a Query>,
-    faults: Vec<(&'a Fault, u64)>,
+    once: Once,
+    faults: Vec<&'a Fault>,
+}
+
+/// What the queries of a name have together: what one has that runs inside another one of the name is in that one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Once {
+    pub wait_ns: u128,
+    pub major: u64,
+    pub minor: u64,
+    /// Of those that are known to have ended, and run in no other one of which that is known.
+    wall_ns: u128,
+    wait_in_wall_ns: u128,
+}
+
+/// By name, of those that pass.
+pub fn once(trace: &Trace, passes: impl Fn(&Query) -> bool) -> BTreeMap<String, Once> {
+    let name = |query: &Query| pfanalyze::queries::label(query).into_owned();
+    let mut by_id: HashMap<u64, &Query> = HashMap::new();
+    for query in &trace.queries {
+        by_id.entry(query.id.0).or_insert(query);
+    }
+    let mut names: BTreeMap<String, Once> = BTreeMap::new();
+    for query in trace.queries.iter().filter(|query| passes(query)) {
+        let around: Vec<&Query> = around(query.parent.0, &by_id)
+            .filter(|outer| passes(outer) && name(outer) == name(query))
+            .collect();
+        let once = names.entry(name(query)).or_default();
+        if around.is_empty() {
+            once.wait_ns += u128::from(wait_ns(query));
+            once.major += query.own.majors + query.nested.majors;
+            once.minor += query.own.minors + query.nested.minors;
+        }
+        if let Some(wall_ns) = wall_ns(query)
+            && around.iter().all(|outer| self::wall_ns(outer).is_none())
+        {
+            once.wall_ns += u128::from(wall_ns);
+            once.wait_in_wall_ns += u128::from(wait_ns(query));
+        }
+    }
+    names
 }
 
 /// What a query is called is no number: pfanalyze's own words.
@@ -63,15 +103,16 @@ fn groups<'a>(trace: &'a Trace, filter: &Filter) -> BTreeMap<String, Group<'a>> 
         .iter()
         .filter(|fault| (filter.passes_in_query)(fault))
     {
-        let mut times: BTreeMap<String, u64> = BTreeMap::new();
-        for query in around(fault.event.query.0, &by_id).filter(|query| passes(query)) {
-            *times
-                .entry(pfanalyze::queries::label(query).into_owned())
-                .or_default() += 1;
+        let around = around(fault.event.query.0, &by_id).filter(|query| passes(query));
+        let names: BTreeSet<String> = around
+            .map(|query| pfanalyze::queries::label(query).into_owned())
+            .collect();
+        for name in names {
+            groups.entry(name).or_default().faults.push(fault);
         }
-        for (name, times) in times {
-            groups.entry(name).or_default().faults.push((fault, times));
-        }
+    }
+    for (name, once) in once(trace, passes) {
+        groups.entry(name).or_default().once = once;
     }
     groups
 }
@@ -94,12 +135,10 @@ fn wait_ns(query: &Query) -> u64 {
 }
 
 /// What the rows say, with the wait and the wall time by which they are sorted.
-fn row_cells(name: &str, queries: &[&Query]) -> ((u128, u128), Vec<Cell>) {
+fn row_cells(name: &str, group: &Group<'_>) -> ((u128, u128), Vec<Cell>) {
+    let (queries, once) = (&group.queries, group.once);
     let walls = Sums::of_values(queries.iter().filter_map(|query| wall_ns(query)));
     let waits = Sums::of_values(queries.iter().map(|query| wait_ns(query)));
-    let known = queries.iter().filter(|query| wall_ns(query).is_some());
-    let in_wall: u128 = known.map(|query| u128::from(wait_ns(query))).sum();
-    let sum = |number: fn(&Query) -> u64| int(queries.iter().map(|query| number(query)).sum::<u64>());
     let wall = |cell| if walls.count() == 0 { Cell::Null } else { cell };
     let cells = vec![
         text(name),
@@ -107,15 +146,15 @@ fn row_cells(name: &str, queries: &[&Query]) -> ((u128, u128), Vec<Cell>) {
         wall(Cell::AboutMs(walls.quantile(50_000))),
         wall(Cell::AboutMs(walls.quantile(99_000))),
         wall(Cell::Ms(walls.max().into())),
-        Cell::Ms(waits.wait_ns),
+        Cell::Ms(once.wait_ns),
         Cell::AboutMs(waits.quantile(50_000)),
         Cell::AboutMs(waits.quantile(99_000)),
         Cell::Ms(waits.max().into()),
-        wall(Cell::Percent(in_wall, walls.wait_ns)),
-        sum(|query| query.own.majors + query.nested.majors),
-        sum(|query| query.own.minors + query.nested.minors),
+        wall(Cell::Percent(once.wait_in_wall_ns, once.wall_ns)),
+        int(once.major),
+        int(once.minor),
     ];
-    ((waits.wait_ns, walls.wait_ns), cells)
+    ((once.wait_ns, once.wall_ns), cells)
 }
 
 fn sorted(mut rows: Vec<((u128, u128), Vec<Cell>)>) -> Vec<Vec<Cell>> {
@@ -127,9 +166,7 @@ fn sorted(mut rows: Vec<((u128, u128), Vec<Cell>)>) -> Vec<Vec<Cell>> {
 pub fn report_table(trace: &Trace, filter: &Filter) -> Expected {
     let groups = groups(trace, filter);
     let groups = groups.iter().filter(|(_, group)| !group.queries.is_empty());
-    let rows = groups
-        .map(|(name, group)| row_cells(name, &group.queries))
-        .collect();
+    let rows = groups.map(|(name, group)| row_cells(name, group)).collect();
     Expected {
         heads: FROM_ROWS.to_vec(),
         rows: sorted(rows),
@@ -140,27 +177,27 @@ fn name_table(trace: &Trace, filter: &Filter) -> Expected {
     let pages = if trace.one_in() > 1 { "pages_seen" } else { "pages" };
     let mut rows = Vec::new();
     for (name, group) in groups(trace, filter) {
-        let (sums, mut cells) = row_cells(&name, &group.queries);
+        let (sums, mut cells) = row_cells(&name, &group);
         let pages: HashSet<_> = group
             .faults
             .iter()
-            .map(|(fault, _)| fault.page(trace.page_size()))
+            .map(|fault| fault.page(trace.page_size()))
             .collect();
-        let counted = group.faults.iter().filter(|(fault, _)| fault.class() != "failed");
+        let counted = group.faults.iter().filter(|fault| fault.class() != "failed");
         let incomplete = group
             .queries
             .iter()
             .filter(|query| wall_ns(query).is_none())
             .count();
         let mut waits: BTreeMap<&str, u128> = BTreeMap::new();
-        for (fault, _) in &group.faults {
+        for fault in &group.faults {
             *waits.entry(&fault.label).or_default() += fault.wait_ns();
         }
         // Of two with the same wait the first by name.
         let top = waits.iter().rev().max_by_key(|&(_, wait_ns)| wait_ns);
         cells.extend([
             int(pages.len() as u64),
-            int(counted.map(|(_, times)| times).sum::<u64>()),
+            int(counted.count() as u64),
             int(incomplete as u64),
             top.map_or(Cell::Null, |(label, _)| text(*label)),
         ]);
