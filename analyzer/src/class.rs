@@ -7,12 +7,12 @@ use pf_formats::{Access, FaultClass, Origin};
 /// How a fault ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
-    /// The kernel counted it in `maj_flt`: it needed I/O.
+    /// The kernel counted it in `maj_flt`.
     Major,
     /// The kernel counted it in `min_flt`.
     #[default]
     Minor,
-    /// Ended in SIGSEGV, SIGBUS or out of memory: the kernel counted it in neither.
+    /// Did not complete: it ended in SIGSEGV, SIGBUS or out of memory, or was abandoned. The kernel counted it in neither.
     Failed,
 }
 
@@ -62,10 +62,16 @@ impl ClassBits {
         self.class() == Class::Major
     }
 
-    /// Whether it ended in a signal.
+    /// Whether it did not complete.
     #[must_use]
     pub fn is_failed(self) -> bool {
         self.0 & 2 != 0
+    }
+
+    /// Whether it was interrupted, and the thread never came back to it.
+    #[must_use]
+    pub fn is_abandoned(self) -> bool {
+        self.0 & 0x40 != 0
     }
 
     /// What was tried; `None` where the backend cannot tell.

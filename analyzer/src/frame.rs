@@ -116,6 +116,11 @@ fn derived(columns: &Columns, column: Column, session: &Session, height: usize) 
     match column {
         Column::Major => flags(name, &columns.class, ClassBits::is_major),
         Column::Failed => flags(name, &columns.class, ClassBits::is_failed),
+        Column::Abandoned => flags(name, &columns.class, ClassBits::is_abandoned),
+        Column::Interruptions if !columns.interruptions.is_empty() => {
+            bytes_or_null(name, &columns.interruptions)
+        }
+        Column::Signal if !columns.signal.is_empty() => bytes_or_null(name, &columns.signal),
         Column::Access => strings(name, bits(columns).map(|bits| bits.access().map(Access::name))),
         Column::Origin => strings(name, bits(columns).map(|bits| Some(bits.origin().name()))),
         Column::Weight => {
@@ -165,6 +170,15 @@ fn derived(columns: &Columns, column: Column, session: &Session, height: usize) 
     }
 }
 
+/// A column of bytes in which 0 stands for none.
+fn bytes_or_null(name: &str, values: &[u8]) -> PolarsColumn {
+    let values = values.iter().map(|&value| (value != 0).then_some(value));
+    values
+        .collect::<UInt8Chunked>()
+        .with_name(name.into())
+        .into_column()
+}
+
 /// Columns that a block need not hold, or that nobody records yet.
 fn is_missing(columns: &Columns, column: Column) -> bool {
     match column {
@@ -174,6 +188,7 @@ fn is_missing(columns: &Columns, column: Column) -> bool {
         Column::LockNs => columns.lock_ns.is_empty(),
         Column::StackId => columns.stack.is_empty(),
         Column::QueryId => columns.query.is_empty(),
+        Column::Interruptions | Column::Signal => columns.signal.is_empty(),
         other => other.projection().is_none(),
     }
 }

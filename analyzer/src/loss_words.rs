@@ -110,12 +110,8 @@ pub fn notes(session: &Session) -> Vec<String> {
     let unfinished = session.losses.intervals(|each| each == LossReason::Unfinished);
     if !unfinished.is_empty() {
         let count = session.lost_to(LossReason::Unfinished);
-        let (whose, were) = match count {
-            1 => ("its thread was ended", "it was"),
-            _ => ("their threads were ended", "they were"),
-        };
         notes.push(format!(
-            "{} began and did not complete ({whose}, or {were} restarted), {}",
+            "{} began and did not complete (the kernel gave the access up, or the thread left it), {}",
             quantity(count, "fault"),
             spread(session, &unfinished),
         ));

@@ -6,6 +6,7 @@ use crate::loss_words;
 use crate::session::Session;
 use crate::text::escape;
 use crate::units::grouped;
+use pf_formats::Check;
 
 /// Of a trace with an end record that does not claim a good end: repairing writes it where there was none.
 pub(crate) const UNCLEAN: &str = "unfinished: the recording did not end as intended (the recorder was killed, or the end \
@@ -14,7 +15,7 @@ pub(crate) const UNCLEAN: &str = "unfinished: the recording did not end as inten
 /// Warnings, one line each; empty for a clean trace.
 #[must_use]
 pub fn warnings(session: &Session) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut lines = alarms(session.totals.as_ref().and_then(|totals| totals.check.as_ref()));
     if !session.finished {
         let events = grouped(session.events);
         lines.push(format!(
@@ -92,10 +93,18 @@ pub fn reconciliation(session: &Session) -> String {
         return "not possible: the recorder had no kernel counters to compare with".to_owned();
     };
     let kernel = u128::from(books.kernel_majors) + u128::from(books.kernel_minors);
-    let parts = [books.recorded, books.lost, books.hidden, books.filtered];
+    let check = totals.check.as_ref();
+    let unexplained = check.map_or(0, |check| check.unexplained);
+    let parts = [
+        books.recorded,
+        books.lost,
+        books.hidden,
+        books.filtered,
+        unexplained,
+    ];
     let ours: u128 = parts.into_iter().map(u128::from).sum();
     let verdict = if kernel == ours {
-        "exact".to_owned()
+        verdict(check)
     } else {
         let difference = u64::try_from(kernel.abs_diff(ours)).unwrap_or(u64::MAX);
         let direction = if ours < kernel { "unexplained" } else { "too many" };
@@ -114,13 +123,38 @@ pub fn reconciliation(session: &Session) -> String {
         (count, true) => format!(" + {} filtered", grouped(count)),
         (count, false) => format!(" + {} filtered ({})", grouped(count), escape(&listed(&filters))),
     };
+    let unexplained = match unexplained {
+        0 => String::new(),
+        count => format!(" + {} UNEXPLAINED", grouped(count)),
+    };
     format!(
-        "kernel counted {} faults = {} recorded + {} lost + {} hidden{filtered}: {verdict}{read}",
+        "kernel counted {} faults = {} recorded + {} lost + {} hidden{filtered}{unexplained}: {verdict}{read}",
         grouped(u64::try_from(kernel).unwrap_or(u64::MAX)),
         grouped(books.recorded),
         grouped(books.lost),
         grouped(books.hidden),
     )
+}
+
+/// What the check of the counts says, where the sum is right: it is by construction, before 1.1 and without a check.
+fn verdict(check: Option<&Check>) -> String {
+    let verdict = match check {
+        Some(check) if check.is_alarming() => "NOT EXACT",
+        Some(Check { events: Some(_), .. }) => "exact",
+        _ => "adds up, not checked against a count apart from the probes",
+    };
+    verdict.to_owned()
+}
+
+/// What the check of the counts found wrong, the worst news of a trace; nothing where it found nothing.
+#[must_use]
+pub fn alarms(check: Option<&Check>) -> Vec<String> {
+    let alarming = check.filter(|check| check.is_alarming());
+    let notes = alarming.into_iter().flat_map(|check| &check.notes);
+    notes
+        .filter(|note| note.starts_with("UNEXPLAINED") || note.starts_with("ALARM"))
+        .map(|note| escape(note))
+        .collect()
 }
 
 /// What the recorder was told to leave out, in its words; sampling is one of these even if it has no word for it.

@@ -35,6 +35,12 @@ pub enum Column {
     LockNs,
     QueryId,
     StackId,
+    /// Attempts that a signal ended; null for none.
+    Interruptions,
+    /// The signal that interrupted it last, or that it ended in; null for none.
+    Signal,
+    /// Interrupted, and never completed.
+    Abandoned,
     /// How many faults the row stands for; a column of exports only where minor faults were sampled.
     Weight,
     /// Class, access and origin in one byte; not part of the public table.
@@ -48,7 +54,7 @@ pub enum Column {
 }
 
 /// The public `faults` table, in order.
-pub const FAULTS: [Column; 22] = [
+pub const FAULTS: [Column; 25] = [
     Column::TsNs,
     Column::LatencyNs,
     Column::Pid,
@@ -71,6 +77,9 @@ pub const FAULTS: [Column; 22] = [
     Column::LockNs,
     Column::QueryId,
     Column::StackId,
+    Column::Interruptions,
+    Column::Signal,
+    Column::Abandoned,
 ];
 
 impl Column {
@@ -100,6 +109,9 @@ impl Column {
             Self::LockNs => "lock_ns",
             Self::QueryId => "query_id",
             Self::StackId => "stack_id",
+            Self::Interruptions => "interruptions",
+            Self::Signal => "signal",
+            Self::Abandoned => "abandoned",
             Self::Weight => "weight",
             Self::ClassBits => "class_bits",
             Self::CommId => "comm_id",
@@ -114,8 +126,8 @@ impl Column {
         match self {
             Self::Pid | Self::Tid | Self::StackId | Self::CommId | Self::ObjectId => DataType::UInt32,
             Self::Cpu => DataType::UInt16,
-            Self::Retries | Self::ClassBits => DataType::UInt8,
-            Self::Major | Self::Failed => DataType::Boolean,
+            Self::Retries | Self::Interruptions | Self::Signal | Self::ClassBits => DataType::UInt8,
+            Self::Major | Self::Failed | Self::Abandoned => DataType::Boolean,
             Self::Comm | Self::Access | Self::Origin | Self::Kind | Self::File => DataType::String,
             Self::TsNs
             | Self::LatencyNs
@@ -141,9 +153,14 @@ impl Column {
             Self::Pid | Self::Tid | Self::Comm | Self::CommId => Some(Projection::THREAD),
             Self::Cpu => Some(Projection::CPU),
             Self::Address => Some(Projection::ADDRESS),
-            Self::Major | Self::Access | Self::Origin | Self::Failed | Self::Weight | Self::ClassBits => {
-                Some(Projection::CLASS)
-            }
+            Self::Major
+            | Self::Access
+            | Self::Origin
+            | Self::Failed
+            | Self::Abandoned
+            | Self::Weight
+            | Self::ClassBits => Some(Projection::CLASS),
+            Self::Interruptions | Self::Signal => Some(Projection::SIGNAL),
             Self::Retries => Some(Projection::RETRIES),
             Self::Ip => Some(Projection::IP),
             Self::Kind | Self::File | Self::FileOffset | Self::ObjectId | Self::ObjectPage => {

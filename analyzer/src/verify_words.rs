@@ -1,10 +1,10 @@
 //! The findings about a whole trace in words and as JSON. It reads no trace.
 
 use crate::loss_words::{reason_in_words, span};
-use crate::notice::{UNCLEAN, quantity};
+use crate::notice::{UNCLEAN, alarms, quantity};
 use crate::text::escape;
 use crate::units::{bytes, fixed, grouped};
-use pf_formats::{LossReason, Place, Undefined, Verification};
+use pf_formats::{Check, LossReason, Place, Undefined, Verification};
 use serde_json::{Value, json};
 
 /// Damaged places told one by one.
@@ -13,7 +13,12 @@ const SHOWN: usize = 20;
 /// Whether the trace has everything that was recorded, and everything was.
 #[must_use]
 pub fn is_whole(found: &Verification) -> bool {
-    found.is_undamaged() && found.clean == Some(true) && found.undefined.is_none() && losses(found).is_empty()
+    let is_there = found.is_undamaged() && found.clean == Some(true) && found.undefined.is_none();
+    is_there && losses(found).is_empty() && !check(found).is_some_and(Check::is_alarming)
+}
+
+fn check(found: &Verification) -> Option<&Check> {
+    found.totals.as_ref()?.check.as_ref()
 }
 
 /// One line for a whole trace; else a summary first, then each finding.
@@ -36,6 +41,7 @@ pub fn lines(found: &Verification) -> Vec<String> {
     } else {
         lines.push(format!("undamaged: {there}; but not everything is in them"));
     }
+    lines.extend(alarms(check(found)));
     lines.extend(endings(found));
     lines.extend(places(found));
     lines.extend(found.contradictions.iter().map(|claim| {
@@ -222,6 +228,8 @@ pub fn json(found: &Verification) -> Value {
         "events_missing_exact": damage.is_exact(),
         "damage": damage.all().map(place).collect::<Vec<Value>>(),
         "contradictions": contradictions,
+        "unexplained": check(found).map(|check| check.unexplained),
+        "ends_missing": check(found).map(|check| check.ends_missing),
         "undefined": {
             "comms": undefined(&found.undefined.comms),
             "objects": undefined(&found.undefined.objects),

@@ -193,6 +193,9 @@ fn extreme_values_do_not_overflow() {
                     access: None,
                     origin: Origin::GupRemote,
                     retries: u8::MAX,
+                    abandoned: true,
+                    interruptions: u8::MAX,
+                    signal: u8::MAX,
                     breakdown: Some(Breakdown {
                         blocked_ns: big,
                         runqueue_ns: u64::MAX - big,

@@ -149,6 +149,9 @@ fn all_kinds() -> Vec<u8> {
                     access: Access::from_code(below(4) as u8),
                     origin: Origin::from_code(below(4) as u8),
                     retries: (below(10) == 0).into(),
+                    abandoned: false,
+                    interruptions: if block % 5 == 1 { below(3) as u8 } else { 0 },
+                    signal: if block % 5 == 1 { below(65) as u8 } else { 0 },
                     breakdown: (block % 4 == 1).then(|| Breakdown {
                         blocked_ns: latency_ns / 2,
                         runqueue_ns: latency_ns / 4,

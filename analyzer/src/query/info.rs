@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::table::{Format, Value};
 use crate::text::{escape, json_text};
 use crate::units::{bytes, duration, fixed, grouped, utc};
-use pf_formats::LossReason;
+use pf_formats::{Check, LossReason};
 use std::io::Write;
 
 /// One fact: a name for programs, a value for programs, and words for people where the value is not good reading.
@@ -236,6 +236,8 @@ fn facts(session: &Session) -> Vec<Fact> {
             count("filtered", books.filtered),
         ]);
     }
+    let check = session.totals.as_ref().and_then(|totals| totals.check.as_ref());
+    facts.extend(check.map(counted_apart));
     facts.push(count("damaged_places", session.damage_count));
     facts.push(count("damaged_bytes", session.damaged_bytes));
     facts.push(count("events_missing", session.events_missing));
@@ -254,6 +256,25 @@ fn sample_in_words(sampling: Sampling) -> String {
         format!("1 minor fault in {}", grouped(sampling.factor()))
     } else {
         "every fault".to_owned()
+    }
+}
+
+/// The check of the counts: what was counted apart from the probes, and what came of it.
+fn counted_apart(check: &Check) -> Fact {
+    let object = serde_json::json!({
+        "events": check.events,
+        "uncertain": check.uncertain,
+        "unexplained": check.unexplained,
+        "outside": check.outside,
+        "ends_missing": check.ends_missing,
+        "wait4": check.wait4.map(|(wait4, _)| wait4),
+        "source": check.source,
+        "notes": check.notes,
+    });
+    Fact {
+        name: "check",
+        value: FactValue::Json(json_text(&object)),
+        words: Some(check.notes.join("; ")),
     }
 }
 

@@ -74,6 +74,8 @@ impl<'a> Row<'a> {
 
     fn class(&self) -> &'static str {
         match (self.is(Column::Failed), self.is(Column::Major)) {
+            // Interrupted, and not completed.
+            (true, _) if self.is(Column::Abandoned) => "left",
             (true, _) => "failed",
             (false, true) => "major",
             (false, false) => "minor",

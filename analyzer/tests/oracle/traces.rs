@@ -347,6 +347,9 @@ fn event(shape: Shape, number: u64, random: &mut Random) -> Event {
             0
         }),
         retries: (random.below(10) == 0).into(),
+        abandoned: false,
+        interruptions: 0,
+        signal: 0,
         breakdown: (shape.breakdowns && number / shape.per_block % 3 != 1).then(|| Breakdown {
             // Now and then more than there is.
             blocked_ns: latency_ns / 2 + if random.below(40) == 0 { latency_ns } else { 0 },

@@ -11,7 +11,7 @@
 pub mod ask;
 
 use pf_formats::{
-    Access, Accounting, CommId, Dict, Event, Happening, Header, Host, Loss, LossReason, Meta, Object,
+    Access, Accounting, Check, CommId, Dict, Event, Happening, Header, Host, Loss, LossReason, Meta, Object,
     ObjectId, ObjectKind, Origin, QueryId, StackId, TimelineEntry, Totals, TraceWriter,
 };
 
@@ -93,6 +93,9 @@ pub fn file_fault(at_ms: u64, latency_ns: u64, page: u64) -> Event {
         access: Some(Access::Read),
         origin: Origin::User,
         retries: 1,
+        abandoned: false,
+        interruptions: 0,
+        signal: 0,
         breakdown: None,
         stack: StackId(0),
         query: QueryId(0),
@@ -148,6 +151,11 @@ pub fn totals(events: &[Event]) -> Totals {
             hidden: 0,
             filtered: 0,
             source: "maj_flt and min_flt".into(),
+        }),
+        check: Some(Check {
+            events: Some(majors + minors),
+            source: "events of the same tasks".into(),
+            ..Check::default()
         }),
     }
 }

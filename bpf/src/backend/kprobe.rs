@@ -31,7 +31,7 @@ impl Backend for Kprobe {
     fn blind(&self) -> &'static [&'static str] {
         &[
             "faults taken on behalf of get_user_pages (counted, not listed)",
-            "failed faults",
+            "failed faults that end without a signal",
         ]
     }
 

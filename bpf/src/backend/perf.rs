@@ -27,8 +27,9 @@ impl Backend for Perf {
     fn blind(&self) -> &'static [&'static str] {
         &[
             "faults taken on behalf of get_user_pages (counted, not listed)",
-            "failed faults",
+            "failed faults that end without a signal",
             "retries",
+            "lock waits (with --breakdown)",
         ]
     }
 

@@ -60,6 +60,7 @@ pub(crate) fn totals() -> Totals {
             filtered: 4,
             source: "maj_flt and min_flt".into(),
         }),
+        check: None,
     }
 }
 

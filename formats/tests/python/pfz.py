@@ -1058,7 +1058,7 @@ def read(path: str | os.PathLike[str]) -> Trace:
 
 CSV_COLUMNS = (
     "ts_ns,latency_ns,pid,tid,comm,cpu,address,major,access,origin,retries,failed,ip,kind,file,file_offset,"
-    "blocked_ns,runqueue_ns,reclaim_ns,lock_ns,stack_id,query_id"
+    "blocked_ns,runqueue_ns,reclaim_ns,lock_ns,stack_id,query_id,interruptions,signal,abandoned"
 ).split(",")  # fmt: skip
 PAGE_SIZE_ASSUMED = "the page size is not known: offsets in files are counted in pages of 4096 bytes"
 TRUTH = ("false", "true")
@@ -1108,7 +1108,8 @@ def rows(trace: Trace, block: Block) -> Iterator[tuple[int | str, ...]]:
         cells(OBJECT, lambda o: object_(o).kind),
         cells(OBJECT, file),
         both(OBJECT, OBJECT_PAGE, file_offset), cells(BLOCKED), cells(RUNQUEUE), cells(RECLAIM), cells(LOCK),
-        cells(STACK, lambda s: s or ""), cells(QUERY, lambda q: q or ""), range(block.statistics.events),
+        cells(STACK, lambda s: s or ""), cells(QUERY, lambda q: q or ""), cells(INTERRUPTIONS, lambda i: i or ""),
+        cells(SIGNAL, lambda s: s or ""), cells(CLASS, lambda c: TRUTH[c >> 6 & 1]), range(block.statistics.events),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
 
-use pf_formats::{Accounting, BlockDecoder, Columns, Item, Loss, Projection, Summary, TraceReader};
+use pf_formats::{Accounting, BlockDecoder, Check, Columns, Item, Loss, Projection, Summary, TraceReader};
 use serde_json::Value;
 
 use super::{pfanalyze, process::run, text, until};
@@ -114,6 +114,7 @@ pub struct Contents {
     pub summary: Summary,
     pub losses: Vec<Loss>,
     pub accounting: Option<Accounting>,
+    pub check: Option<Check>,
     pub last_ts_ns: u64,
 }
 
@@ -125,7 +126,10 @@ pub fn try_contents(trace: &Path) -> Option<Contents> {
         match item {
             Item::Events(block) => contents.last_ts_ns = contents.last_ts_ns.max(block.info.ts_max),
             Item::Loss(losses) => contents.losses.extend(losses),
-            Item::Footer(footer) => contents.accounting = footer.totals.accounting,
+            Item::Footer(footer) => {
+                contents.accounting = footer.totals.accounting;
+                contents.check = footer.totals.check;
+            }
             _ => {}
         }
     }
@@ -182,9 +186,18 @@ pub fn blocks(bytes: &[u8]) -> Vec<(u64, usize)> {
     blocks
 }
 
-/// Asserts what holds for every finished recording: the books balance, to the fault.
+/// Asserts what holds for every finished recording: the books balance, to the fault, with a count of the kernel's that
+/// knows nothing of the probes.
 pub fn assert_books_balance(trace: &Path, stderr: &str) -> Accounting {
-    let books = contents(trace).accounting.expect("accounting");
+    let read = contents(trace);
+    let (books, check) = (read.accounting.expect("accounting"), read.check.expect("check"));
+    assert!(!check.is_alarming(), "{check:?}\n{stderr}");
+    let events = check.events.expect("a count apart from the probes");
+    // Only fentry has rows that are no events.
+    if sight(trace).backend != "fentry" {
+        let told = books.recorded + books.lost + books.filtered;
+        assert!(events.abs_diff(told) <= check.uncertain, "{check:?} {books:?}");
+    }
     let kernel = books.kernel_majors + books.kernel_minors;
     assert_eq!(
         kernel,
