@@ -14,6 +14,7 @@ mod launch;
 mod ledger;
 mod live;
 mod niceness;
+mod open;
 mod outlet;
 mod output;
 mod progress;

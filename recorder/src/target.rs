@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
     os::fd::AsRawFd,
     path::{Path, PathBuf},
 };
@@ -16,6 +15,7 @@ use crate::{
     cgroup,
     cli::{Filter, Options, Scope},
     launch::{self, Held},
+    open,
     queries::{self, QuerySpec},
     session::{FileIdentity, Members, proc},
 };
@@ -184,13 +184,7 @@ fn uid(text: &str) -> Result<u32> {
 /// for a moment.
 fn identity(path: &Path) -> Result<FileIdentity> {
     let what = || format!("--file {}", path.display());
-    let file = File::open(path).with_context(what)?;
-    let meta = fs::metadata(path).with_context(what)?;
-    ensure!(
-        meta.is_file() || meta.len() == 0,
-        "{}: not a file that can be mapped",
-        what()
-    );
+    let file = open::mappable(path).with_context(what)?;
     // SAFETY: a new mapping at an address of the kernel's choice, never read, removed below.
     let start = unsafe {
         libc::mmap(

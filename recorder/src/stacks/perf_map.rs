@@ -10,8 +10,9 @@ use std::{
 
 use super::{
     elf::shortened,
-    same_file::{open_directory, open_regular_in, owner, owner_and_own_pid},
+    same_file::{owner, owner_and_own_pid},
 };
+use crate::open;
 
 /// Processes whose /tmp is remembered. The maps of more are looked for in our own.
 const PROCESSES: usize = 256;
@@ -65,7 +66,7 @@ impl PerfMaps {
     pub fn look_up(&self, pid: u32, addresses: &[u64]) -> Option<Vec<Named>> {
         let map = match self.by_pid.get(&pid) {
             Some(home) => home.open_map()?,
-            None => open_map(&open_directory("/tmp")?, pid, 0)?,
+            None => open_map(&open::folder("/tmp").ok()?, pid, 0)?,
         };
         Some(parse(BufReader::new(map).take(SIZE), addresses))
     }
@@ -74,7 +75,7 @@ impl PerfMaps {
 impl Home {
     fn of(pid: u32) -> Option<Self> {
         let (user, own_pid) = owner_and_own_pid(pid)?;
-        let tmp = open_directory(format!("/proc/{pid}/root/tmp"))?;
+        let tmp = open::folder(format!("/proc/{pid}/root/tmp")).ok()?;
         Some(Self { tmp, own_pid, user })
     }
 
@@ -85,7 +86,7 @@ impl Home {
 
 /// Anybody may put a file into /tmp: only the user's own, or root's, counts.
 fn open_map(tmp: &File, own_pid: u32, user: u32) -> Option<File> {
-    let file = open_regular_in(tmp, Path::new(&format!("perf-{own_pid}.map")))?;
+    let file = open::regular_in(tmp, Path::new(&format!("perf-{own_pid}.map"))).ok()?;
     let owner = owner(&file)?;
     (owner == 0 || owner == user).then_some(file)
 }
@@ -184,7 +185,7 @@ mod tests {
         let path = directory.path().join("perf-7.map");
         fs::write(&path, "1000 10 a\n").unwrap();
         let mut home = Home {
-            tmp: open_directory(directory.path()).unwrap(),
+            tmp: open::folder(directory.path()).unwrap(),
             own_pid: 7,
             user: nix::unistd::geteuid().as_raw(),
         };

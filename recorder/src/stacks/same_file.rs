@@ -1,59 +1,18 @@
-//! Opening the file behind a mapping: regular files only, and only the one that was mapped.
+//! Whether a file is the one that was mapped, and whose it is.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     num::NonZeroUsize,
-    os::{
-        fd::{AsFd, AsRawFd},
-        unix::fs::{MetadataExt, OpenOptionsExt},
-    },
-    path::Path,
+    os::unix::fs::MetadataExt,
 };
 
-use nix::{
-    fcntl::{OFlag, OpenHow, ResolveFlag, openat2},
-    sys::{
-        mman::{MapFlags, ProtFlags, mmap, munmap},
-        stat::{major, minor},
-        statfs::{OVERLAYFS_SUPER_MAGIC, fstatfs},
-    },
+use nix::sys::{
+    mman::{MapFlags, ProtFlags, mmap, munmap},
+    stat::{major, minor},
+    statfs::{OVERLAYFS_SUPER_MAGIC, fstatfs},
 };
 
 use crate::session::proc;
-
-/// Opens what `path` leads to if it is a regular file. Nothing else is ever opened: a FIFO would block,
-/// and opening a device may do things.
-pub fn open_regular(path: impl AsRef<Path>) -> Option<File> {
-    let found = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_PATH)
-        .open(path)
-        .ok()?;
-    readable(&found)
-}
-
-/// The same for a path as a process with the root directory `root` sees it, symbolic links included.
-pub fn open_regular_in(root: impl AsFd, path: &Path) -> Option<File> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    readable(&File::from(openat2(root, path, how).ok()?))
-}
-
-/// A directory as a place to start from.
-pub fn open_directory(path: impl AsRef<Path>) -> Option<File> {
-    let flags = libc::O_PATH | libc::O_DIRECTORY;
-    OpenOptions::new().read(true).custom_flags(flags).open(path).ok()
-}
-
-fn readable(found: &File) -> Option<File> {
-    if !found.metadata().ok()?.is_file() {
-        return None;
-    }
-    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    OpenOptions::new().read(true).custom_flags(flags).open(path).ok()
-}
 
 /// Whether `file` is the one with this device and inode in the kernel's records of mappings. `fresh` says
 /// that it was mapped just now: where the numbers cannot be compared that is good enough.
@@ -119,31 +78,11 @@ pub fn owner_and_own_pid(pid: u32) -> Option<(u32, u32)> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn only_regular_files_are_opened() {
-        assert!(open_regular("/proc/self/exe").is_some());
-        assert!(open_regular("/dev/zero").is_none());
-        assert!(open_regular("/tmp").is_none());
-        let directory = tempfile::tempdir().unwrap();
-        let fifo = directory.path().join("fifo");
-        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(open_regular(&fifo).is_none(), "and without waiting for a writer");
-    }
-
-    #[test]
-    fn a_link_does_not_lead_out_of_the_root_of_its_process() {
-        let root = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/inside", root.path().join("link")).unwrap();
-        fs::write(root.path().join("inside"), "here").unwrap();
-        let directory = open_directory(root.path()).unwrap();
-        let file = open_regular_in(&directory, Path::new("/link")).unwrap();
-        assert_eq!(std::io::read_to_string(file).unwrap(), "here");
-    }
+    use crate::open;
 
     #[test]
     fn a_mapped_file_is_the_same_as_itself_and_no_other() {
-        let exe = open_regular("/proc/self/exe").unwrap();
+        let exe = open::regular("/proc/self/exe").unwrap();
         let path = std::env::current_exe().unwrap().to_string_lossy().into_owned();
         let maps = proc::maps(std::process::id()).unwrap();
         let map = maps.iter().find(|map| map.path == path).unwrap();
