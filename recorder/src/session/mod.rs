@@ -4,6 +4,7 @@
 
 mod address_space;
 mod dictionary;
+mod held;
 mod lifecycle;
 mod locate;
 pub mod proc;
@@ -15,6 +16,7 @@ use std::collections::HashSet;
 use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
 pub use dictionary::FileIdentity;
+use held::HeldChild;
 use pf_bpf::{Fault, Record};
 use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, Query, TimelineEntry};
 
@@ -86,8 +88,7 @@ impl Faults {
 pub struct Session {
     members: Members,
     page_size: u64,
-    /// The held child: until its exec it is still pfrec.
-    awaiting_exec: Option<u32>,
+    held: HeldChild,
     processes: FxHashMap<u32, Process>,
     threads: FxHashMap<u32, Thread>,
     dictionary: Dictionary,
@@ -125,13 +126,13 @@ struct Thread {
 }
 
 impl Session {
-    /// `awaiting_exec` is the held child of a launched command.
+    /// `held` is the child that becomes the launched command.
     #[must_use]
-    pub fn new(members: Members, page_size: u64, awaiting_exec: Option<u32>) -> Self {
+    pub fn new(members: Members, page_size: u64, held: Option<u32>) -> Self {
         Self {
             members,
             page_size,
-            awaiting_exec,
+            held: HeldChild::new(held),
             processes: FxHashMap::default(),
             threads: FxHashMap::default(),
             dictionary: Dictionary::default(),
@@ -211,9 +212,9 @@ impl Session {
                 Record::Fault(fault) => self.fault(fault, sink)?,
                 Record::Exit(exit) => self.counters(exit),
                 Record::Stack(stack) => self.stack(stack),
-                Record::Query(query) => self.queries.end(query),
-                Record::QueryText(text) => self.queries.text(text),
-                Record::Wake => {}
+                Record::Query(query) if !self.held.began(query) => self.queries.end(query),
+                Record::QueryText(text) if !self.held.said(text) => self.queries.text(text),
+                Record::Query(_) | Record::QueryText(_) | Record::Wake => {}
             }
         }
         while let Some(earlier) = sideband.next_if(|next| next.ts_ns <= settled) {
@@ -255,7 +256,7 @@ impl Session {
     }
 
     fn fault<S: Sink>(&mut self, fault: &Fault, sink: &mut S) -> Result<(), S::Error> {
-        if self.awaiting_exec == Some(fault.tgid) {
+        if self.held.is(fault.tgid) {
             self.before_exec.add(fault);
             return Ok(());
         }
