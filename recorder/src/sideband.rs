@@ -93,6 +93,8 @@ pub struct Map {
     pub device: (u32, u32),
     /// Inode of the file; 0 for memory without one.
     pub inode: u64,
+    /// Of the inode: a number that is given again has another one. `None` where nobody tells.
+    pub generation: Option<u64>,
     /// Path, or a name such as `[heap]` or `//anon`.
     pub path: String,
 }
@@ -268,6 +270,8 @@ impl<'a> Visitor<'a> for ToSideband {
             flags: record.flags,
             device: (record.maj().unwrap_or(0), record.min().unwrap_or(0)),
             inode: record.ino().unwrap_or(0),
+            // File systems without it say 0.
+            generation: record.ino_generation().filter(|generation| *generation != 0),
             path: text(&record.filename),
         };
         Self::at(&metadata, record.pid, record.tid, What::Map(map))

@@ -117,7 +117,7 @@ impl Session {
     }
 
     pub(super) fn map(&mut self, ts_ns: u64, pid: u32, tid: u32, map: &Map) {
-        let mapping = to_mapping(&mut self.dictionary, map);
+        let mapping = to_mapping(&mut self.dictionary, pid, ts_ns, map);
         self.processes
             .entry(pid)
             .or_default()

@@ -4,9 +4,11 @@
 
 mod address_space;
 mod dictionary;
+mod files;
 mod held;
 mod lifecycle;
 mod locate;
+mod nameless;
 pub mod proc;
 mod queries;
 mod stack;
@@ -15,7 +17,8 @@ use std::collections::HashSet;
 
 use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
-pub use dictionary::FileIdentity;
+pub use files::FileIdentity;
+use files::Sighting;
 use held::HeldChild;
 use pf_bpf::{Fault, Record};
 use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, Query, TimelineEntry};
@@ -135,7 +138,7 @@ impl Session {
             held: HeldChild::new(held),
             processes: FxHashMap::default(),
             threads: FxHashMap::default(),
-            dictionary: Dictionary::default(),
+            dictionary: Dictionary::new(),
             aliases: FxHashMap::default(),
             pending: Vec::new(),
             execs_ahead: FxHashMap::default(),
@@ -352,7 +355,7 @@ impl Session {
         process.known_since_ns = now;
         process.space.clear();
         for map in maps {
-            let mapping = to_mapping(&mut self.dictionary, &map);
+            let mapping = to_mapping(&mut self.dictionary, pid, now, &map);
             process.space.insert(map.start, mapping);
         }
     }
@@ -369,8 +372,8 @@ fn happening(map: &Map, object: ObjectId) -> Happening {
     }
 }
 
-fn to_mapping(dictionary: &mut Dictionary, map: &Map) -> Mapping {
-    let (object, kind) = dictionary.object(map);
+fn to_mapping(dictionary: &mut Dictionary, pid: u32, at_ns: u64, map: &Map) -> Mapping {
+    let (object, kind) = dictionary.object(&Sighting { map, pid, at_ns });
     Mapping {
         end: map.start.saturating_add(map.len),
         offset: map.offset,
