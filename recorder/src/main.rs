@@ -13,6 +13,7 @@ mod identity;
 mod launch;
 mod ledger;
 mod live;
+mod mapped;
 mod niceness;
 mod open;
 mod outlet;

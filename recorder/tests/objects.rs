@@ -104,3 +104,102 @@ fn a_file_that_is_renamed_while_recording_stays_one_file_and_one_that_gets_its_n
     assert_eq!(of(&a), counted[0] + counted[1], "both names: {counted:?}");
     assert_eq!((of(&b), of(&c)), (0, counted[2]), "{counted:?}");
 }
+
+/// The overlay `merged` of `lower` and `upper`, in a mount namespace of its own, and `script` behind it, whose
+/// arguments are the folder, our workload and then `arguments`.
+fn overlaid(folder: &Path, script: &str, arguments: &[&str]) -> Vec<String> {
+    let script = format!(
+        "cd \"$0\" && mkdir -p lower upper work merged && mount -t overlay overlay \
+         -o \"lowerdir=$0/lower,upperdir=$0/upper,workdir=$0/work\" merged && {script}"
+    );
+    let workload = program("mmap-workload");
+    let front = [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        &script,
+        text(folder),
+        text(&workload),
+    ];
+    let words = front.iter().chain(arguments);
+    words.map(|word| (*word).to_owned()).collect()
+}
+
+const WALK: &str = r#""$1" -f "$0/merged/x" -p random -c 500 --evict --format json"#;
+
+#[test]
+#[ignore = "needs root"]
+fn a_file_under_an_overlay_is_found_by_the_path_of_its_layer() {
+    let folder = disk_folder();
+    let (lower, trace) = (folder.path().join("lower"), folder.path().join("t.pfz"));
+    std::fs::create_dir(&lower).unwrap();
+    let file = lower.join("x");
+    generate(&file, "8");
+    let command = overlaid(folder.path(), WALK, &[]);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let ended = run(pfrec(
+        &[&["-o", text(&trace), "--file", text(&file), "--"], &command[..]].concat(),
+    ))
+    .ok();
+    let books = assert_whole(&trace, &ended.stderr);
+    assert_eq!(
+        vec![books.recorded],
+        counted(&ended.stdout),
+        "{books:?} {}",
+        ended.stderr
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_file_on_an_overlay_is_found_by_its_own_path() {
+    let folder = disk_folder();
+    let (lower, trace) = (folder.path().join("lower"), folder.path().join("t.pfz"));
+    std::fs::create_dir(&lower).unwrap();
+    generate(&lower.join("x"), "8");
+    let merged = folder.path().join("merged/x");
+    let recorder = pfrec(&["-o", text(&trace), "--file", text(&merged), "--"]);
+    let words: Vec<&str> = std::iter::once(recorder.get_program())
+        .chain(recorder.get_args())
+        .map(|word| word.to_str().unwrap())
+        .collect();
+    let script = format!(
+        "shift && exec \"$@\" sh -c '{WALK}' \"$0\" {}",
+        text(&program("mmap-workload"))
+    );
+    let command = overlaid(folder.path(), &script, &words);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let ended = run(plain(Path::new(command[0]), &command[1..])).ok();
+    let books = assert_whole(&trace, &ended.stderr);
+    assert_eq!(
+        vec![books.recorded],
+        counted(&ended.stdout),
+        "{books:?} {}",
+        ended.stderr
+    );
+}
+
+/// Once written to, the overlay has a copy of its own.
+#[test]
+#[ignore = "needs root"]
+fn a_file_that_nobody_maps_any_more_is_told_with_the_one_that_was_meant() {
+    let folder = disk_folder();
+    let (lower, trace) = (folder.path().join("lower"), folder.path().join("t.pfz"));
+    std::fs::create_dir(&lower).unwrap();
+    let file = lower.join("x");
+    generate(&file, "8");
+    let script = format!("echo more >> \"$0/merged/x\" && {WALK}");
+    let command = overlaid(folder.path(), &script, &[]);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let ended = run(pfrec(
+        &[&["-o", text(&trace), "--file", text(&file), "--"], &command[..]].concat(),
+    ))
+    .ok();
+    let merged = folder.path().join("merged/x");
+    assert!(
+        ended.stderr.contains("no fault was on this file") && ended.stderr.contains(text(&merged)),
+        "{}",
+        ended.stderr
+    );
+}

@@ -96,6 +96,11 @@ impl Dictionary {
         self.by_id.get((object.0 as usize).checked_sub(1)?)
     }
 
+    /// All objects.
+    pub fn all(&self) -> impl Iterator<Item = &Object> {
+        self.by_id.iter()
+    }
+
     /// The object of a file.
     #[must_use]
     pub fn by_identity(&self, file: FileIdentity) -> Option<ObjectId> {

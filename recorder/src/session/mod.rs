@@ -9,6 +9,7 @@ mod held;
 mod lifecycle;
 mod locate;
 mod nameless;
+mod only;
 pub mod proc;
 mod queries;
 mod stack;
@@ -20,6 +21,7 @@ use dictionary::Dictionary;
 pub use files::FileIdentity;
 use files::Sighting;
 use held::HeldChild;
+pub use only::Only;
 use pf_bpf::{Fault, Record};
 use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, Query, TimelineEntry};
 
@@ -103,8 +105,7 @@ pub struct Session {
     timeline: Vec<TimelineEntry>,
     stacks: StackTable,
     queries: Queries,
-    /// The file whose faults are wanted.
-    only: Option<FileIdentity>,
+    only: Option<Only>,
     before_exec: Faults,
     recorded: Faults,
     filtered: Faults,
@@ -159,8 +160,14 @@ impl Session {
     }
 
     /// Leaves out the faults of all other files.
-    pub fn only(&mut self, file: Option<FileIdentity>) {
+    pub fn only(&mut self, file: Option<Only>) {
         self.only = file;
+    }
+
+    /// What is worth telling people at the end.
+    pub fn remark(&self) -> Option<String> {
+        let only = self.only.as_ref()?;
+        (self.recorded == Faults::default()).then(|| only.none_found(&self.dictionary))
     }
 
     /// Reads the processes that exist already. To be called after the side-band rings were opened.
@@ -265,9 +272,8 @@ impl Session {
         }
         let comm = self.comm_of(fault.tgid, fault.tid);
         let (object, object_page) = self.locate(fault);
-        if self
-            .only
-            .is_some_and(|file| self.dictionary.identity(object) != Some(file))
+        if let Some(only) = &mut self.only
+            && !only.wants(&self.dictionary, object, fault.vma)
         {
             self.filtered.add(fault);
             return Ok(());

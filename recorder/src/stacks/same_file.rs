@@ -2,17 +2,15 @@
 
 use std::{
     fs::{self, File},
-    num::NonZeroUsize,
     os::unix::fs::MetadataExt,
 };
 
 use nix::sys::{
-    mman::{MapFlags, ProtFlags, mmap, munmap},
     stat::{major, minor},
     statfs::{OVERLAYFS_SUPER_MAGIC, fstatfs},
 };
 
-use crate::session::proc;
+use crate::{mapped, session::FileIdentity};
 
 /// Whether `file` is the one with this device and inode in the kernel's records of mappings. `fresh` says
 /// that it was mapped just now: where the numbers cannot be compared that is good enough.
@@ -31,27 +29,11 @@ pub fn is_same(file: &File, device: (u32, u32), inode: u64, fresh: bool) -> bool
     }
     // btrfs and overlayfs tell stat(2) other numbers than /proc/PID/maps and the side-band; so the question is
     // what the kernel would say if this file were mapped.
-    if as_mapped(file) == Some(wanted) {
+    if mapped::in_maps(file).is_ok_and(|shown| shown == FileIdentity { device, inode }) {
         return true;
     }
     // Since 6.8 the side-band has the numbers of the file under the overlay, and maps those on top.
     fresh && fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == OVERLAYFS_SUPER_MAGIC)
-}
-
-/// Device and inode as our own /proc/self/maps shows them for a mapping of `file`.
-fn as_mapped(file: &File) -> Option<(u64, u64, u64)> {
-    let length = NonZeroUsize::MIN;
-    // SAFETY: a new mapping at an address of the kernel's choice, which nobody reads.
-    let address = unsafe { mmap(None, length, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE, file, 0) }.ok()?;
-    let maps = proc::maps(std::process::id());
-    // SAFETY: exactly the mapping made above, and nothing refers to it.
-    unsafe { munmap(address, length.get()) }.ok()?;
-    let start = address.addr().get() as u64;
-    // A neighbouring mapping of the same file may have become one with it.
-    let map = maps?
-        .into_iter()
-        .find(|map| map.start <= start && start - map.start < map.len)?;
-    Some((map.device.0.into(), map.device.1.into(), map.inode))
 }
 
 /// Soft limit of open files.
@@ -78,7 +60,7 @@ pub fn owner_and_own_pid(pid: u32) -> Option<(u32, u32)> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::open;
+    use crate::{open, session::proc};
 
     #[test]
     fn a_mapped_file_is_the_same_as_itself_and_no_other() {
@@ -87,10 +69,6 @@ mod tests {
         let maps = proc::maps(std::process::id()).unwrap();
         let map = maps.iter().find(|map| map.path == path).unwrap();
         assert!(is_same(&exe, map.device, map.inode, false));
-        assert_eq!(
-            as_mapped(&exe),
-            Some((map.device.0.into(), map.device.1.into(), map.inode))
-        );
         assert!(!is_same(&exe, map.device, map.inode + 1, false));
         assert!(!is_same(&exe, (0, 0), 0, false));
     }
