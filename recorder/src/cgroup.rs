@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashSet,
-    fs,
+    fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -11,6 +11,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use pf_bpf::Cgroup;
 use procfs::process::Process;
+
+use crate::open;
 
 /// A cgroup and its folder.
 #[derive(Debug)]
@@ -85,7 +87,8 @@ fn by_number(folder: &Path, id: u64) -> Option<PathBuf> {
 /// Processes in the cgroup and in those below it.
 #[must_use]
 pub fn processes(folder: &Path) -> HashSet<u32> {
-    let own = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    let own = open::regular(folder.join("cgroup.procs")).and_then(io::read_to_string);
+    let own = own.unwrap_or_default();
     let own = own.lines().filter_map(|line| line.parse().ok());
     own.chain(children(folder).flat_map(|child| processes(&child)))
         .collect()

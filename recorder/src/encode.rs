@@ -37,7 +37,7 @@ pub struct Encoded {
     pub before_exec_events: u64,
     /// Faults of other files than the one asked for.
     pub filtered: Faults,
-    /// What has no names, and why.
+    /// What is worth telling people: of a filter that nothing passed, and of what has no names.
     pub notes: Vec<String>,
     /// Stacks beyond what is remembered.
     pub stacks_dropped: u64,
@@ -101,6 +101,7 @@ impl Encode {
         self.session
             .process(&mut Batch::default(), true, &mut self.outlet)?;
         self.outlet.flush()?;
+        self.notes.extend(self.session.remark());
         self.name_stacks()
     }
 
@@ -110,7 +111,7 @@ impl Encode {
         self.stacks_dropped = stacks.dropped();
         // A second Ctrl-C ends pfrec: then the trace is complete but for the names.
         let symbols = stacks.symbolise(|| false);
-        self.notes = symbols.notes;
+        self.notes.extend(symbols.notes);
         symbols.dicts.iter().try_for_each(|dict| self.outlet.dict(dict))
     }
 

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::{cli::Output, identity::Identity, say::say};
+use crate::{cli::Output, identity::Identity, open, say::say};
 
 /// Where the bytes of the trace go.
 pub enum TraceFile {
@@ -154,13 +154,8 @@ fn lock(file: File, path: &Path) -> Result<Flock<File>> {
 
 /// What an interrupted recording left behind may be all there is of it: keep it under another name.
 fn set_aside(partial: &Path) -> Result<()> {
-    let left = match OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(partial)
-    {
-        Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => file,
-        Ok(_) => bail!("{} is in the way, and is no regular file", partial.display()),
+    let left = match open::regular_itself(partial) {
+        Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e).with_context(|| format!("{} is in the way", partial.display())),
     };

@@ -22,6 +22,9 @@ use pf_bpf::{is_gone, online_cpus};
 /// Ring of one CPU, bytes. A mapping takes about 120 bytes, and a CPU makes up to a million of them a second.
 const RING_BYTES: usize = 4 << 20;
 
+/// Ring for a few records of our own.
+const OWN_RING_BYTES: usize = 64 << 10;
+
 /// Bytes in a ring that wake whoever waits for it: the drain looks 20 times a second, which is too late for a million.
 const WAKE_BYTES: usize = RING_BYTES / 8;
 
@@ -93,6 +96,8 @@ pub struct Map {
     pub device: (u32, u32),
     /// Inode of the file; 0 for memory without one.
     pub inode: u64,
+    /// Of the inode: a number that is given again has another one. `None` where nobody tells.
+    pub generation: Option<u64>,
     /// Path, or a name such as `[heap]` or `//anon`.
     pub path: String,
 }
@@ -151,25 +156,57 @@ impl SidebandRings {
     pub fn drain(&mut self, into: &mut Vec<Sideband>) -> SidebandLoss {
         let mut loss = SidebandLoss::default();
         for ring in self.by_cpu.values_mut() {
-            let config = ring.as_counter().config().clone();
-            while let Some(record) = ring.next_record() {
-                with_header(&record, &mut self.bytes);
-                match parse(&self.bytes, &config) {
-                    Parsed::Record(record) => into.push(record),
-                    Parsed::Lost(count) => loss.lost += count,
-                    Parsed::Other => {}
-                    Parsed::Malformed => loss.malformed += 1,
-                }
-            }
+            loss.add(read(ring, &mut self.bytes, into));
         }
         loss
     }
 }
 
+/// What the kernel tells of the calling thread while it does something.
+///
+/// # Errors
+///
+/// When it may not be asked.
+pub fn of_this_thread<T>(work: impl FnOnce() -> T) -> io::Result<(T, Vec<Sideband>)> {
+    let mut ring = records()
+        .observe_self()
+        .any_cpu()
+        .build()?
+        .sampled(OWN_RING_BYTES)?;
+    let done = work();
+    let mut told = Vec::new();
+    read(&mut ring, &mut Vec::new(), &mut told);
+    Ok((done, told))
+}
+
+/// Appends what is in one ring. `bytes` are for the record that is looked at.
+fn read(ring: &mut Sampler, bytes: &mut Vec<u8>, into: &mut Vec<Sideband>) -> SidebandLoss {
+    let mut loss = SidebandLoss::default();
+    let config = ring.as_counter().config().clone();
+    while let Some(record) = ring.next_record() {
+        with_header(&record, bytes);
+        match parse(bytes, &config) {
+            Parsed::Record(record) => into.push(record),
+            Parsed::Lost(count) => loss.lost += count,
+            Parsed::Other => {}
+            Parsed::Malformed => loss.malformed += 1,
+        }
+    }
+    loss
+}
+
 fn open(cpu: usize) -> io::Result<Sampler> {
-    Builder::new(Software::DUMMY)
+    records()
         .any_pid()
         .one_cpu(cpu)
+        .wakeup_watermark(WAKE_BYTES)
+        .build()?
+        .sampled(RING_BYTES)
+}
+
+fn records() -> Builder<'static> {
+    let mut records = Builder::new(Software::DUMMY);
+    records
         .exclude_kernel(false)
         .exclude_hv(false)
         .mmap(true)
@@ -181,10 +218,8 @@ fn open(cpu: usize) -> io::Result<Sampler> {
         .sample_id_all(true)
         .sample(SampleFlag::TID | SampleFlag::TIME)
         .clockid(Clock::MONOTONIC)
-        .wakeup_watermark(WAKE_BYTES)
-        .enabled(true)
-        .build()?
-        .sampled(RING_BYTES)
+        .enabled(true);
+    records
 }
 
 /// The record as it stands in the ring: the parser wants the header in front.
@@ -268,6 +303,8 @@ impl<'a> Visitor<'a> for ToSideband {
             flags: record.flags,
             device: (record.maj().unwrap_or(0), record.min().unwrap_or(0)),
             inode: record.ino().unwrap_or(0),
+            // File systems without it say 0.
+            generation: record.ino_generation().filter(|generation| *generation != 0),
             path: text(&record.filename),
         };
         Self::at(&metadata, record.pid, record.tid, What::Map(map))

@@ -2,13 +2,12 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
-    os::fd::AsRawFd,
+    fs::File,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
+use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, fstatfs};
 use nix::unistd::{Uid, User};
 use pf_bpf::{Config, Filters, InjectedFaults, LiveCounting, MAX_RANGES, MappedFile, Target};
 
@@ -16,8 +15,9 @@ use crate::{
     cgroup,
     cli::{Filter, Options, Scope},
     launch::{self, Held},
+    mapped, open,
     queries::{self, QuerySpec},
-    session::{FileIdentity, Members, proc},
+    session::{FileIdentity, Members, Only, proc},
 };
 
 /// A thread's name in the kernel, without its NUL.
@@ -38,7 +38,7 @@ pub struct Resolved {
     /// For the session.
     pub members: Members,
     /// The one file that is asked for.
-    pub only: Option<FileIdentity>,
+    pub only: Option<Only>,
     /// The probes of queries.
     pub queries: queries::Resolved,
 }
@@ -69,7 +69,7 @@ pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
     Ok(Resolved {
         config,
         members,
-        only: options.filter.file.as_deref().map(identity).transpose()?,
+        only: options.filter.file.as_deref().map(only).transpose()?,
         queries,
     })
 }
@@ -111,8 +111,8 @@ pub fn check(options: &Options) -> Result<()> {
     let filters = filters(&options.filter)?;
     if let (Some(path), None, Some(_)) = (&options.filter.file, filters.file, options.watch.interval) {
         bail!(
-            "--file {}: on this file system (overlayfs) the probes cannot tell its faults from others: only a recording \
-             can (-o FILE, without -i)",
+            "--file {}: on this file system (overlayfs) the probes cannot tell its faults from others: name the file in the \
+             layer underneath (findmnt -T {0} shows the layers), or record (-o FILE, without -i)",
             path.display()
         );
     }
@@ -205,53 +205,32 @@ fn uid(text: &str) -> Result<u32> {
     }
 }
 
-/// The file as it shows in mappings, which on some file systems is not how stat(2) shows it: it is mapped
-/// for a moment.
-fn identity(path: &Path) -> Result<FileIdentity> {
-    let what = || format!("--file {}", path.display());
-    let file = File::open(path).with_context(what)?;
-    let meta = fs::metadata(path).with_context(what)?;
-    ensure!(
-        meta.is_file() || meta.len() == 0,
-        "{}: not a file that can be mapped",
-        what()
-    );
-    // SAFETY: a new mapping at an address of the kernel's choice, never read, removed below.
-    let start = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            1,
-            libc::PROT_READ,
-            libc::MAP_SHARED,
-            file.as_raw_fd(),
-            0,
-        )
-    };
-    ensure!(
-        start != libc::MAP_FAILED,
-        "{}: it cannot be mapped: {}",
-        what(),
-        std::io::Error::last_os_error()
-    );
-    let maps = proc::maps(std::process::id()).unwrap_or_default();
-    // SAFETY: removes the mapping made above.
-    unsafe { libc::munmap(start, 1) };
-    let map = maps.into_iter().find(|map| map.start == start as u64);
-    let map = map.with_context(|| format!("{}: its mapping does not show in /proc/self/maps", what()))?;
-    Ok(FileIdentity {
-        device: map.device,
-        inode: map.inode,
-    })
+/// The file, open, to be asked how the kernel shows it where it is mapped.
+fn mappable(path: &Path) -> Result<File> {
+    open::mappable(path).with_context(|| format!("--file {}", path.display()))
+}
+
+fn in_maps(path: &Path, file: &File) -> Result<FileIdentity> {
+    mapped::in_maps(file).with_context(|| format!("--file {}: it cannot be mapped", path.display()))
+}
+
+/// The file for the session.
+fn only(path: &Path) -> Result<Only> {
+    let file = mappable(path)?;
+    let mut shown = vec![in_maps(path, &file)?];
+    shown.extend(mapped::in_records(&file));
+    Ok(Only::new(path, shown))
 }
 
 /// The file for the probes. On overlayfs the kernel's mappings are of the file underneath, whose numbers do
 /// not show here: then the session alone filters.
 fn in_the_kernel(path: &Path) -> Result<Option<MappedFile>> {
-    let file = identity(path)?;
-    let overlay = statfs(path).is_ok_and(|system| system.filesystem_type() == OVERLAYFS_SUPER_MAGIC);
+    let file = mappable(path)?;
+    let shown = in_maps(path, &file)?;
+    let overlay = fstatfs(&file).is_ok_and(|system| system.filesystem_type() == OVERLAYFS_SUPER_MAGIC);
     Ok((!overlay).then_some(MappedFile {
-        device: file.device,
-        inode: file.inode,
+        device: shown.device,
+        inode: shown.inode,
     }))
 }
 
@@ -312,20 +291,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_known_by_the_numbers_of_its_mapping() {
-        let own = std::env::current_exe().unwrap();
-        let identity = identity(&own).unwrap();
-        let maps = proc::maps(std::process::id()).unwrap();
-        assert!(
-            maps.iter()
-                .any(|map| map.inode == identity.inode && map.device == identity.device)
-        );
-    }
-
-    #[test]
     fn a_file_that_cannot_be_mapped_is_named() {
         for path in ["/no/such/file", "/proc/self", "/proc/self/maps"] {
-            let error = format!("{:#}", identity(Path::new(path)).unwrap_err());
+            let error = format!("{:#}", only(Path::new(path)).unwrap_err());
             assert!(error.contains(path), "{error}");
         }
     }

@@ -113,3 +113,33 @@ fn a_trace_through_a_pipe_is_the_trace_of_a_file() {
     );
     assert!(ended.stderr.contains("wait4(2) agrees"), "{ended:#?}");
 }
+
+/// Every process, so the children are no less meant than their parents.
+#[test]
+#[ignore = "needs root"]
+fn process_0_is_every_process_and_without_children_too() {
+    let _alone = alone();
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let recorder = start(pfrec(&[
+        "-o",
+        text(&trace),
+        "-p",
+        "0",
+        "--no-children",
+        "--buffer-size",
+        "64M",
+    ]));
+    until_recording(&folder.path().join("t.pfz.partial"));
+    let script = r#""$0" --size 4 --count 500 --format json"#;
+    let mut shell = plain(
+        std::path::Path::new("sh"),
+        &["-c", &format!("{script}; true"), text(&program("mmap-workload"))],
+    );
+    shell.env("TMPDIR", folder.path());
+    let report = run(shell).ok().stdout;
+    recorder.signal(nix::sys::signal::Signal::SIGINT);
+    let ended = recorder.wait().ok();
+    assert!(ended.stderr.contains(": balanced\n"), "{ended:#?}");
+    assert_equal_counts(&workers(&report), &faults(&trace, &[]));
+}

@@ -4,17 +4,17 @@
 
 mod common;
 
-use std::path::Path;
+use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
 
 use common::{
-    disk_folder, pfrec,
+    disk_folder, pfanalyze, pfrec,
     process::run,
     programs::compile,
     queries::{Queries, queries, supported},
     text,
     trace::{assert_books_balance, assert_no_fault_lost},
 };
-use pf_formats::{Query, QueryEnd, QueryId};
+use pf_formats::{Happening, Item, Query, QueryEnd, QueryId, TraceReader};
 
 const FUNCTIONS: [&str; 8] = [
     "outer,id=arg0,text=arg1",
@@ -170,4 +170,45 @@ fn record_stopped(program: &Path, trace: &Path) -> Queries {
     let ended = run(pfrec(&command));
     assert_books_balance(trace, &ended.stderr);
     queries(trace)
+}
+
+/// When each process called exec for the first time.
+fn first_execs(trace: &Path) -> HashMap<u32, u64> {
+    let mut reader = TraceReader::new(BufReader::new(File::open(trace).unwrap())).unwrap();
+    let mut execs = HashMap::new();
+    while let Some(item) = reader.next().unwrap() {
+        let Item::Timeline(entries) = item else { continue };
+        for entry in entries {
+            if matches!(entry.what, Happening::Comm { exec: true, .. }) {
+                let first: &mut u64 = execs.entry(entry.pid).or_insert(entry.ts_ns);
+                *first = entry.ts_ns.min(*first);
+            }
+        }
+    }
+    execs
+}
+
+/// Until its exec the command is pfrec, which calls malloc, too.
+#[test]
+#[ignore = "needs root"]
+fn queries_count_from_the_exec_of_the_command_on() {
+    if !supported() {
+        return;
+    }
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let spec = "func:libc.so.6:malloc";
+    let ended = run(pfrec(&["-o", text(&trace), "--query", spec, "--", "ls", "/"])).ok();
+    assert_no_fault_lost(&trace, &ended.stderr);
+    // Their faults are those in the trace.
+    let queries = queries(&trace);
+    let execs = first_execs(&trace);
+    assert!(queries.rows.len() > 10, "{}", ended.stderr);
+    for query in &queries.rows {
+        assert!(query.begin_ns >= execs[&query.pid], "{query:?}: {execs:?}");
+    }
+    let said = format!("pfrec: {} queries\n", queries.rows.len());
+    assert!(ended.stderr.contains(&said), "{said}: {}", ended.stderr);
+    let table = run(pfanalyze(&["queries", text(&trace)])).ok();
+    assert!(!table.stdout.contains("not in the trace"), "{}", table.stdout);
 }

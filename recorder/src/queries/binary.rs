@@ -1,12 +1,6 @@
 //! What an ELF file offers to attach to: its functions and its USDT probes.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    fs::{File, OpenOptions},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{borrow::Cow, collections::BTreeMap, fs::File, path::Path};
 
 use anyhow::{Context, Result, bail};
 use object::{
@@ -16,6 +10,8 @@ use object::{
         elf::{ElfFile64, SectionHeader as _},
     },
 };
+
+use crate::open;
 
 /// Where systemtap's macros, and all that follow them, describe probes.
 const NOTES: &str = ".note.stapsdt";
@@ -55,12 +51,7 @@ impl Function {
 impl Binary {
     /// Opens a file; `shown` is how the user knows it.
     pub fn open(path: &Path, shown: &str) -> Result<Self> {
-        // A pipe in its place would make pfrec wait.
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)
-            .with_context(|| shown.to_owned())?;
+        let file = open::regular(path).with_context(|| shown.to_owned())?;
         let binary = Self {
             contents: ReadCache::new(file),
         };

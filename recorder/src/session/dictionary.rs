@@ -4,31 +4,35 @@ use std::collections::HashMap;
 
 use pf_formats::{CommId, Dict, Object, ObjectId, ObjectKind};
 
+use super::{
+    files::{FileIdentity, Files, Found, Sighting},
+    nameless::{DELETED, KernelMounts},
+};
 use crate::sideband::Map;
-
-/// A file as the kernel tells it apart, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FileIdentity {
-    /// Device, major and minor number.
-    pub device: (u32, u32),
-    /// Inode number.
-    pub inode: u64,
-}
 
 /// Everything named so far, and what the trace does not know yet.
 #[derive(Debug, Default)]
 pub struct Dictionary {
     comms: HashMap<String, CommId>,
+    mounts: KernelMounts,
     objects: HashMap<Object, ObjectId>,
     /// By id, from 1.
     by_id: Vec<Object>,
-    /// The latest object of each file.
-    files: HashMap<FileIdentity, ObjectId>,
+    files: Files,
     new_comms: Vec<String>,
     new_objects: Vec<Object>,
 }
 
 impl Dictionary {
+    /// An empty one for this kernel.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            mounts: KernelMounts::find(),
+            ..Self::default()
+        }
+    }
+
     /// The id of a thread name.
     pub fn comm(&mut self, comm: &str) -> CommId {
         if let Some(&id) = self.comms.get(comm) {
@@ -40,27 +44,44 @@ impl Dictionary {
         id
     }
 
-    /// The id and kind of what a mapping maps.
-    pub fn object(&mut self, map: &Map) -> (ObjectId, ObjectKind) {
-        let object = describe(map);
+    /// The id and kind of what a mapping maps. A file keeps the name that it had first.
+    pub fn object(&mut self, seen: &Sighting<'_>) -> (ObjectId, ObjectKind) {
+        let object = describe(seen.map, &self.mounts);
         let kind = object.kind;
-        (self.intern(object), kind)
+        let Some(file) = identity_of(&object) else {
+            return (self.intern(object), kind);
+        };
+        let path = object.path.clone();
+        let id = match self.files.find(file, seen, &path) {
+            Found::Known(id) => return (id, self.get(id).map_or(kind, |object| object.kind)),
+            Found::New => self.push(object),
+            Found::Unknown => self.intern(object),
+        };
+        self.files.set(file, id, &path, seen);
+        (id, kind)
     }
 
     /// Memory without a file and without a name.
     pub fn anonymous(&mut self) -> ObjectId {
-        self.object(&Map::default()).0
+        self.intern(describe(&Map::default(), &self.mounts))
     }
 
     /// A file that no record names.
     pub fn nameless(&mut self, file: FileIdentity) -> ObjectId {
-        self.intern(Object {
+        let id = self.intern(Object {
             kind: ObjectKind::File,
             dev_major: file.device.0,
             dev_minor: file.device.1,
             inode: file.inode,
             path: String::new(),
-        })
+        });
+        let unseen = Sighting {
+            map: &Map::default(),
+            pid: 0,
+            at_ns: 0,
+        };
+        self.files.set(file, id, "", &unseen);
+        id
     }
 
     /// Which file an object is, if it is one.
@@ -75,20 +96,26 @@ impl Dictionary {
         self.by_id.get((object.0 as usize).checked_sub(1)?)
     }
 
-    /// The object of a file, by its latest name.
+    /// All objects.
+    pub fn all(&self) -> impl Iterator<Item = &Object> {
+        self.by_id.iter()
+    }
+
+    /// The object of a file.
     #[must_use]
     pub fn by_identity(&self, file: FileIdentity) -> Option<ObjectId> {
-        self.files.get(&file).copied()
+        self.files.latest(file)
     }
 
     fn intern(&mut self, object: Object) -> ObjectId {
-        if let Some(&id) = self.objects.get(&object) {
-            return id;
+        match self.objects.get(&object) {
+            Some(&id) => id,
+            None => self.push(object),
         }
-        let id = ObjectId(self.objects.len() as u32 + 1);
-        if let Some(file) = identity_of(&object) {
-            self.files.insert(file, id);
-        }
+    }
+
+    fn push(&mut self, object: Object) -> ObjectId {
+        let id = ObjectId(self.by_id.len() as u32 + 1);
         self.by_id.push(object.clone());
         self.objects.insert(object.clone(), id);
         self.new_objects.push(object);
@@ -104,7 +131,7 @@ impl Dictionary {
             entries: comms,
         });
         let objects = (!objects.is_empty()).then(|| Dict::Objects {
-            first_id: (self.objects.len() - objects.len()) as u32 + 1,
+            first_id: (self.by_id.len() - objects.len()) as u32 + 1,
             entries: objects,
         });
         comms.into_iter().chain(objects)
@@ -124,22 +151,17 @@ fn identity_of(object: &Object) -> Option<FileIdentity> {
     })
 }
 
-/// Files are told apart by device, inode and path; memory without a file by kind and name.
-fn describe(map: &Map) -> Object {
-    let kind = kind_of(&map.path);
-    let (mut dev, mut inode, mut path) = (map.device, map.inode, map.path.clone());
-    if !matches!(kind, ObjectKind::File | ObjectKind::Shm) {
-        (dev, inode) = ((0, 0), 0);
-    }
-    // The same file before and after its name was removed.
-    if let Some(name) = path.strip_suffix(" (deleted)")
-        && kind == ObjectKind::File
-    {
-        path = name.to_owned();
-    }
-    if path == "//anon" || matches!(kind, ObjectKind::Heap | ObjectKind::Stack) {
-        path.clear();
-    }
+/// What a mapping maps. Memory without a file is told apart by kind and name.
+fn describe(map: &Map, mounts: &KernelMounts) -> Object {
+    let (kind, path) = mounts
+        .kind_of(map)
+        .unwrap_or_else(|| (kind_of(map), name_of(map)));
+    // Private memory may come from a device, and by its numbers the probes know it.
+    let (dev, inode) = match kind {
+        ObjectKind::File | ObjectKind::Shm => (map.device, map.inode),
+        ObjectKind::Anon if map.inode != 0 => (map.device, map.inode),
+        _ => ((0, 0), 0),
+    };
     Object {
         kind,
         dev_major: dev.0,
@@ -149,28 +171,31 @@ fn describe(map: &Map) -> Object {
     }
 }
 
-fn kind_of(path: &str) -> ObjectKind {
-    const SHARED: [&str; 6] = [
-        "/memfd:",
-        "/dev/shm/",
-        "/SYSV",
-        "/dev/zero",
-        "/anon_hugepage",
-        "[anon_shmem:",
-    ];
+fn kind_of(map: &Map) -> ObjectKind {
+    let path = map.path.as_str();
     if path.is_empty() || path == "//anon" || path.starts_with("[anon:") {
         ObjectKind::Anon
     } else if path == "[heap]" {
         ObjectKind::Heap
     } else if path.starts_with("[stack") {
         ObjectKind::Stack
-    } else if SHARED.iter().any(|prefix| path.starts_with(prefix)) {
+    } else if path.starts_with("[anon_shmem:") || (path.starts_with("/dev/shm/") && map.device.0 == 0) {
         ObjectKind::Shm
     } else if path.starts_with('/') {
         ObjectKind::File
     } else {
         // [vdso], [vvar], anon_inode:…: there is no file behind it.
         ObjectKind::Unknown
+    }
+}
+
+fn name_of(map: &Map) -> String {
+    match kind_of(map) {
+        ObjectKind::Heap | ObjectKind::Stack => String::new(),
+        _ if map.path == "//anon" => String::new(),
+        // The same file before and after its name was removed.
+        ObjectKind::File | ObjectKind::Shm => map.path.strip_suffix(DELETED).unwrap_or(&map.path).to_owned(),
+        _ => map.path.clone(),
     }
 }
 
@@ -186,13 +211,21 @@ mod tests {
         }
     }
 
+    fn object(dictionary: &mut Dictionary, map: &Map) -> (ObjectId, ObjectKind) {
+        dictionary.object(&Sighting {
+            map,
+            pid: 0x7000_0000,
+            at_ns: 0,
+        })
+    }
+
     #[test]
     fn the_same_thing_gets_the_same_id_and_is_written_once() {
         let mut dictionary = Dictionary::default();
-        let (a, _) = dictionary.object(&map("/data/a", 1));
-        let (b, _) = dictionary.object(&map("/data/a", 2));
+        let (a, _) = object(&mut dictionary, &map("/data/a", 1));
+        let (b, _) = object(&mut dictionary, &map("/data/a", 2));
         assert_ne!(a, b, "another inode is another file");
-        assert_eq!(dictionary.object(&map("/data/a", 1)).0, a);
+        assert_eq!(object(&mut dictionary, &map("/data/a", 1)).0, a);
         let written: Vec<Dict> = dictionary.take_new().collect();
         assert!(matches!(&written[..], [Dict::Objects { first_id: 1, entries }] if entries.len() == 2));
         assert_eq!(dictionary.comm("a"), CommId(1));
@@ -207,31 +240,88 @@ mod tests {
     #[test]
     fn a_file_stays_the_same_when_its_name_is_removed() {
         let mut dictionary = Dictionary::default();
-        let file = dictionary.object(&map("/tmp/x", 5));
-        assert_eq!(dictionary.object(&map("/tmp/x (deleted)", 5)), file);
+        let file = object(&mut dictionary, &map("/tmp/x", 5));
+        assert_eq!(object(&mut dictionary, &map("/tmp/x (deleted)", 5)), file);
+    }
+
+    #[test]
+    fn a_file_stays_the_same_when_it_is_renamed_and_keeps_its_first_name() {
+        let mut dictionary = Dictionary::default();
+        let of = |path, generation| Map {
+            generation: Some(generation),
+            ..map(path, 5)
+        };
+        let (file, _) = object(&mut dictionary, &of("/data/a", 77));
+        assert_eq!(object(&mut dictionary, &of("/data/b", 77)).0, file);
+        assert_eq!(
+            dictionary.get(file).map(|object| object.path.as_str()),
+            Some("/data/a")
+        );
+        let (second, _) = object(&mut dictionary, &of("/data/a", 78));
+        assert_ne!(second, file, "the inode was given to another file of that name");
+        assert_eq!(object(&mut dictionary, &of("/data/c", 78)).0, second);
+        let written: Vec<Dict> = dictionary.take_new().collect();
+        assert!(matches!(&written[..], [Dict::Objects { first_id: 1, entries }] if entries.len() == 2));
+    }
+
+    #[test]
+    fn names_of_one_file_that_cannot_be_compared_do_not_multiply() {
+        let mut dictionary = Dictionary::default();
+        let (a, _) = object(&mut dictionary, &map("/no/such/a", 5));
+        let (b, _) = object(&mut dictionary, &map("/no/such/b", 5));
+        assert_ne!(a, b);
+        assert_eq!(object(&mut dictionary, &map("/no/such/a", 5)).0, a);
+        assert_eq!(object(&mut dictionary, &map("/no/such/b", 5)).0, b);
     }
 
     #[test]
     fn nameless_memory_of_one_kind_is_one_object() {
         let mut dictionary = Dictionary::default();
-        let anon = dictionary.object(&map("//anon", 0));
-        assert_eq!(dictionary.object(&map("", 0)), anon);
+        let anon = object(&mut dictionary, &map("//anon", 0));
+        assert_eq!(object(&mut dictionary, &map("", 0)), anon);
+        assert_eq!(dictionary.anonymous(), anon.0);
         assert_eq!(anon.1, ObjectKind::Anon);
     }
 
     #[test]
-    fn kinds_follow_the_names_the_kernel_gives() {
-        for (path, kind) in [
-            ("/usr/lib/libc.so.6", ObjectKind::File),
-            ("/tmp/x (deleted)", ObjectKind::File),
-            ("[heap]", ObjectKind::Heap),
-            ("[stack]", ObjectKind::Stack),
-            ("/memfd:x (deleted)", ObjectKind::Shm),
-            ("/dev/shm/x", ObjectKind::Shm),
-            ("/dev/zero (deleted)", ObjectKind::Shm),
-            ("[vdso]", ObjectKind::Unknown),
+    fn kinds_and_names_follow_those_the_kernel_gives() {
+        let mounts = KernelMounts::default();
+        for (path, device, kind, name) in [
+            (
+                "/usr/lib/libc.so.6",
+                (254, 0),
+                ObjectKind::File,
+                "/usr/lib/libc.so.6",
+            ),
+            ("/tmp/x (deleted)", (0, 27), ObjectKind::File, "/tmp/x"),
+            ("[heap]", (0, 0), ObjectKind::Heap, ""),
+            ("[stack]", (0, 0), ObjectKind::Stack, ""),
+            ("[anon:malloc]", (0, 0), ObjectKind::Anon, "[anon:malloc]"),
+            ("[anon_shmem:x]", (0, 1), ObjectKind::Shm, "[anon_shmem:x]"),
+            ("/memfd:x (deleted)", (0, 1), ObjectKind::Shm, "/memfd:x"),
+            ("/dev/shm/x (deleted)", (0, 27), ObjectKind::Shm, "/dev/shm/x"),
+            ("/dev/shm/x", (254, 0), ObjectKind::File, "/dev/shm/x"),
+            ("/dev/zero (deleted)", (0, 1), ObjectKind::Shm, ""),
+            ("/dev/zero (deleted)", (254, 0), ObjectKind::File, "/dev/zero"),
+            (
+                "anon_inode:[io_uring]",
+                (0, 16),
+                ObjectKind::Unknown,
+                "anon_inode:[io_uring]",
+            ),
+            ("[vdso]", (0, 0), ObjectKind::Unknown, "[vdso]"),
         ] {
-            assert_eq!(kind_of(path), kind, "{path}");
+            let map = Map {
+                device,
+                flags: libc::MAP_SHARED.cast_unsigned(),
+                ..map(path, 5)
+            };
+            let object = describe(&map, &mounts);
+            assert_eq!(
+                (object.kind, object.path.as_str()),
+                (kind, name),
+                "{path} {device:?}"
+            );
         }
     }
 }

@@ -41,7 +41,7 @@ impl Session {
                     if ts_ns >= process.known_since_ns {
                         process.space.clear();
                     }
-                    self.awaiting_exec = self.awaiting_exec.filter(|&waiting| waiting != pid);
+                    self.held.exec(pid, ts_ns);
                 }
                 let comm = self.dictionary.comm(&comm);
                 self.add_thread(tid, pid, comm);
@@ -125,7 +125,7 @@ impl Session {
     }
 
     pub(super) fn map(&mut self, ts_ns: u64, pid: u32, tid: u32, map: &Map) {
-        let mapping = to_mapping(&mut self.dictionary, map);
+        let mapping = to_mapping(&mut self.dictionary, pid, ts_ns, map);
         self.processes
             .entry(pid)
             .or_default()
@@ -150,7 +150,7 @@ impl Session {
     }
 
     pub(super) fn note(&mut self, ts_ns: u64, pid: u32, tid: u32, what: Happening) {
-        if self.awaiting_exec != Some(pid) {
+        if !self.held.is(pid) {
             self.timeline.push(TimelineEntry {
                 ts_ns,
                 pid,

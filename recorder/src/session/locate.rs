@@ -4,7 +4,7 @@
 use pf_bpf::{Fault, Vma};
 use pf_formats::{ObjectId, ObjectKind, Origin};
 
-use super::{FileIdentity, Session, address_space::Mapping, happening, proc, to_mapping};
+use super::{FileIdentity, Session, Sighting, address_space::Mapping, happening, proc, to_mapping};
 use crate::{clock::monotonic_ns, sideband::Map};
 
 /// A process whose maps did not explain an address is read again no sooner than after this.
@@ -58,8 +58,12 @@ impl Session {
         if self.dictionary.by_identity(seen).is_none() && known.1 == vma.file_page {
             // Numbers that no record shows: the same page of the same mapping under two numbers.
             let now = proc::maps(fault.tgid).unwrap_or_default();
-            let now = holder(&now, fault.address);
-            if now.is_none_or(|map| self.dictionary.object(map).0 == known.0) {
+            let now = holder(&now, fault.address).map(|map| Sighting {
+                map,
+                pid: fault.tgid,
+                at_ns: fault.ts_ns,
+            });
+            if now.is_none_or(|now| self.dictionary.object(&now).0 == known.0) {
                 self.aliases.insert(seen, known.0);
                 return known;
             }
@@ -75,7 +79,10 @@ impl Session {
         let known = self.dictionary.by_identity(seen);
         let known = known.or_else(|| self.aliases.get(&seen).copied());
         let object = known.unwrap_or_else(|| self.dictionary.nameless(seen));
-        (object, vma.file_page)
+        let kind = self.dictionary.get(object).map(|object| object.kind);
+        // Private memory may come from a device, which has no pages.
+        let has_pages = kind != Some(ObjectKind::Anon);
+        (object, if has_pages { vma.file_page } else { 0 })
     }
 
     /// The mapping that holds an address, with its first address. `at_ns` is when somebody was there.
@@ -108,7 +115,7 @@ impl Session {
             process.seen = proc::maps(pid).unwrap_or_default();
         }
         if let Some(map) = holder(&process.seen, address) {
-            let mapping = to_mapping(&mut self.dictionary, map);
+            let mapping = to_mapping(&mut self.dictionary, pid, at_ns, map);
             process.space.fill_gap(address, map.start, mapping);
             let what = happening(map, mapping.object);
             self.note(at_ns, pid, pid, what);
@@ -124,7 +131,7 @@ fn holder(maps: &[Map], address: u64) -> Option<&Map> {
     (address - map.start < map.len).then_some(map)
 }
 
-fn identity_of(vma: Vma) -> Option<FileIdentity> {
+pub(super) fn identity_of(vma: Vma) -> Option<FileIdentity> {
     (vma.inode != 0).then_some(FileIdentity {
         device: vma.device,
         inode: vma.inode,

@@ -4,8 +4,12 @@
 
 mod address_space;
 mod dictionary;
+mod files;
+mod held;
 mod lifecycle;
 mod locate;
+mod nameless;
+mod only;
 pub mod proc;
 mod queries;
 mod stack;
@@ -14,7 +18,10 @@ use std::collections::HashSet;
 
 use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
-pub use dictionary::FileIdentity;
+pub use files::FileIdentity;
+use files::Sighting;
+use held::HeldChild;
+pub use only::Only;
 use pf_bpf::{Fault, Record};
 use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, Query, TimelineEntry};
 
@@ -86,8 +93,7 @@ impl Faults {
 pub struct Session {
     members: Members,
     page_size: u64,
-    /// The held child: until its exec it is still pfrec.
-    awaiting_exec: Option<u32>,
+    held: HeldChild,
     processes: FxHashMap<u32, Process>,
     threads: FxHashMap<u32, Thread>,
     dictionary: Dictionary,
@@ -99,8 +105,7 @@ pub struct Session {
     timeline: Vec<TimelineEntry>,
     stacks: StackTable,
     queries: Queries,
-    /// The file whose faults are wanted.
-    only: Option<FileIdentity>,
+    only: Option<Only>,
     before_exec: Faults,
     before_exec_events: u64,
     recorded: Faults,
@@ -126,16 +131,16 @@ struct Thread {
 }
 
 impl Session {
-    /// `awaiting_exec` is the held child of a launched command.
+    /// `held` is the child that becomes the launched command.
     #[must_use]
-    pub fn new(members: Members, page_size: u64, awaiting_exec: Option<u32>) -> Self {
+    pub fn new(members: Members, page_size: u64, held: Option<u32>) -> Self {
         Self {
             members,
             page_size,
-            awaiting_exec,
+            held: HeldChild::new(held),
             processes: FxHashMap::default(),
             threads: FxHashMap::default(),
-            dictionary: Dictionary::default(),
+            dictionary: Dictionary::new(),
             aliases: FxHashMap::default(),
             pending: Vec::new(),
             execs_ahead: FxHashMap::default(),
@@ -157,8 +162,14 @@ impl Session {
     }
 
     /// Leaves out the faults of all other files.
-    pub fn only(&mut self, file: Option<FileIdentity>) {
+    pub fn only(&mut self, file: Option<Only>) {
         self.only = file;
+    }
+
+    /// What is worth telling people at the end.
+    pub fn remark(&self) -> Option<String> {
+        let only = self.only.as_ref()?;
+        (self.recorded == Faults::default()).then(|| only.none_found(&self.dictionary))
     }
 
     /// Reads the processes that exist already. To be called after the side-band rings were opened.
@@ -214,9 +225,9 @@ impl Session {
                 Record::Exit(exit) => self.counters(exit),
                 Record::Exec(exec) => self.exec(exec),
                 Record::Stack(stack) => self.stack(stack),
-                Record::Query(query) => self.queries.end(query),
-                Record::QueryText(text) => self.queries.text(text),
-                Record::Wake => {}
+                Record::Query(query) if !self.held.began(query) => self.queries.end(query),
+                Record::QueryText(text) if !self.held.said(text) => self.queries.text(text),
+                Record::Query(_) | Record::QueryText(_) | Record::Wake => {}
             }
         }
         while let Some(earlier) = sideband.next_if(|next| next.ts_ns <= settled) {
@@ -264,16 +275,15 @@ impl Session {
     }
 
     fn fault<S: Sink>(&mut self, fault: &Fault, sink: &mut S) -> Result<(), S::Error> {
-        if self.awaiting_exec == Some(fault.tgid) {
+        if self.held.is(fault.tgid) {
             self.before_exec.add(fault);
             self.before_exec_events += u64::from(fault.is_event());
             return Ok(());
         }
         let comm = self.comm_of(fault.tgid, fault.tid);
         let (object, object_page) = self.locate(fault);
-        if self
-            .only
-            .is_some_and(|file| self.dictionary.identity(object) != Some(file))
+        if let Some(only) = &mut self.only
+            && !only.wants(&self.dictionary, object, fault.vma)
         {
             self.filtered.add(fault);
             return Ok(());
@@ -364,7 +374,7 @@ impl Session {
         process.known_since_ns = now;
         process.space.clear();
         for map in maps {
-            let mapping = to_mapping(&mut self.dictionary, &map);
+            let mapping = to_mapping(&mut self.dictionary, pid, now, &map);
             process.space.insert(map.start, mapping);
         }
     }
@@ -381,8 +391,8 @@ fn happening(map: &Map, object: ObjectId) -> Happening {
     }
 }
 
-fn to_mapping(dictionary: &mut Dictionary, map: &Map) -> Mapping {
-    let (object, kind) = dictionary.object(map);
+fn to_mapping(dictionary: &mut Dictionary, pid: u32, at_ns: u64, map: &Map) -> Mapping {
+    let (object, kind) = dictionary.object(&Sighting { map, pid, at_ns });
     Mapping {
         end: map.start.saturating_add(map.len),
         offset: map.offset,

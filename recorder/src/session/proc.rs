@@ -159,6 +159,7 @@ fn parse_line(line: &[u8]) -> Option<Map> {
         flags: flags.unsigned_abs(),
         device,
         inode,
+        generation: None,
         // A newline is the one character that the kernel escapes here.
         path: String::from_utf8_lossy(&rest[path_at..]).replace("\\012", "\n"),
     })

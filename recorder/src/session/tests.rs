@@ -19,6 +19,7 @@ struct Collected {
     objects: Vec<pf_formats::Object>,
     events: Vec<Event>,
     timeline: Vec<TimelineEntry>,
+    queries: Vec<Query>,
 }
 
 impl Sink for Collected {
@@ -39,7 +40,7 @@ impl Sink for Collected {
     }
 
     fn queries(&mut self, queries: &mut Vec<Query>) -> Result<(), Infallible> {
-        queries.clear();
+        self.queries.append(queries);
         Ok(())
     }
 
@@ -70,12 +71,12 @@ impl Collected {
     }
 }
 
-fn session(awaiting_exec: Option<u32>) -> Session {
+fn session(held: Option<u32>) -> Session {
     let members = Members::Some {
         pids: [PID].into(),
         children: true,
     };
-    Session::new(members, PAGE, awaiting_exec)
+    Session::new(members, PAGE, held)
 }
 
 fn run(session: &mut Session, records: Vec<Record>, sideband: Vec<Sideband>, horizon_ns: u64) -> Collected {
@@ -246,6 +247,49 @@ fn what_the_held_child_does_before_its_exec_is_counted_and_left_out() {
             ..Faults::default()
         }
     );
+}
+
+fn query(pid: u32, begin_ns: u64, end_ns: u64) -> Record {
+    Record::Query(Box::new(pf_bpf::Query {
+        tgid: pid,
+        tid: pid,
+        begin_ns,
+        end_ns,
+        ..pf_bpf::Query::default()
+    }))
+}
+
+#[test]
+fn queries_count_from_the_exec_of_the_command_on() {
+    let mut session = session(Some(PID));
+    let text = Record::QueryText(Box::new(pf_bpf::QueryText {
+        tid: PID,
+        begin_ns: 60,
+        text: b"of pfrec".to_vec(),
+        cut: false,
+    }));
+    // One has ended before, one is cut off by the exec, and one began before anything was seen.
+    let before = vec![
+        query(PID, 50, 60),
+        text,
+        query(PID, 60, 70),
+        query(PID, 190, 205),
+        query(PID, 0, 80),
+    ];
+    let fork = What::Fork {
+        parent_pid: PID,
+        parent_tid: PID,
+    };
+    let sideband = vec![
+        band(200, PID, comm("command", true)),
+        band(300, CHILD, fork),
+        band(500, PID, comm("another", true)),
+    ];
+    // Another exec is the command's own.
+    let after = vec![query(PID, 210, 220), query(CHILD, 310, 320), query(PID, 400, 505)];
+    let seen = run(&mut session, [before, after].concat(), sideband, 10_000_000);
+    let begins: Vec<u64> = seen.queries.iter().map(|query| query.begin_ns).collect();
+    assert_eq!(begins, [210, 310, 400]);
 }
 
 #[test]

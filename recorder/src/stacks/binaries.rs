@@ -1,17 +1,14 @@
 //! The files that code was mapped from, opened when first seen and kept open.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, fs::File, path::Path};
 
 use pf_formats::ObjectId;
 
 use super::{
     MappedFile,
-    same_file::{is_same, open_directory, open_files_limit, open_regular, open_regular_in},
+    same_file::{is_same, open_files_limit},
 };
+use crate::open;
 
 /// Files kept open at most, and never more than half of what the process may open. The others are
 /// looked for by path in the end.
@@ -81,7 +78,7 @@ impl Binary {
     /// The file: as it was kept, or what is under its path now, if that is still the same.
     pub fn into_file(self) -> Option<File> {
         self.file.or_else(|| {
-            let file = open_regular(&self.path)?;
+            let file = open::regular(&self.path).ok()?;
             is_same(&file, self.device, self.inode, false).then_some(file)
         })
     }
@@ -91,16 +88,17 @@ impl Binary {
 /// a process that changed its mappings or is gone.
 fn find(pid: u32, mapped: &MappedFile<'_>) -> Option<File> {
     let by_mapping = || {
-        open_regular(format!(
+        open::regular(format!(
             "/proc/{pid}/map_files/{:x}-{:x}",
             mapped.start, mapped.end
         ))
+        .ok()
     };
     let by_root = || {
-        let root = open_directory(PathBuf::from(format!("/proc/{pid}/root")))?;
-        open_regular_in(root, Path::new(mapped.path))
+        let root = open::folder(format!("/proc/{pid}/root")).ok()?;
+        open::regular_in(root, Path::new(mapped.path)).ok()
     };
-    let by_path = || open_regular(mapped.path);
+    let by_path = || open::regular(mapped.path).ok();
     let ways: [&dyn Fn() -> Option<File>; 3] = [&by_mapping, &by_root, &by_path];
     ways.into_iter()
         .filter_map(|way| way())

@@ -13,6 +13,7 @@
 mod binaries;
 mod confined;
 mod elf;
+mod jit;
 mod perf_map;
 mod same_file;
 mod symbols;

@@ -2,30 +2,39 @@
 //! start, size (both hexadecimal) and name, as tools/perf/Documentation/jit-interface.txt has it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{BufRead, BufReader, Read},
     path::Path,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     elf::shortened,
-    same_file::{open_directory, open_regular_in, owner, owner_and_own_pid},
+    same_file::{owner, owner_and_own_pid},
 };
+use crate::open;
 
-/// Processes whose /tmp is remembered. The maps of more are looked for in our own.
-const PROCESSES: usize = 256;
-/// Bytes of one map that are read.
-const SIZE: u64 = 64 << 20;
+/// Processes whose /tmp is remembered, the latest ones: each takes a descriptor. The maps of others are looked for in
+/// our own.
+const HOMES: usize = 256;
+/// Processes whose order is known.
+const PROCESSES: usize = 65_536;
 /// Bytes of one line.
 const LINE: u64 = 64 << 10;
 /// Names given, older ones for the same address included: a map may say every line of every address.
 const WORK: usize = 10_000_000;
+/// Bytes of all names of one process.
+const TEXT: usize = 32 << 20;
 
 /// Where to look for the maps of the processes in which such code was seen.
 #[derive(Debug, Default)]
 pub struct PerfMaps {
-    by_pid: HashMap<u32, Home>,
+    homes: HashMap<u32, Home>,
+    seen: HashSet<u32>,
+    /// The oldest first.
+    order: Vec<u32>,
 }
 
 /// What is needed when the process is gone.
@@ -39,8 +48,19 @@ struct Home {
     user: u32,
 }
 
+/// What a map tells.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Answer {
+    /// Names for the addresses asked for.
+    pub named: Vec<Named>,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// There would be more to read.
+    pub cut: bool,
+}
+
 /// A name for one of the addresses asked for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Named {
     /// Which of the addresses, counted from 0.
     pub at: usize,
@@ -53,28 +73,48 @@ pub struct Named {
 impl PerfMaps {
     /// Code without a file was seen in process `pid`.
     pub fn see(&mut self, pid: u32) {
-        if self.by_pid.len() < PROCESSES
-            && !self.by_pid.contains_key(&pid)
-            && let Some(home) = Home::of(pid)
-        {
-            self.by_pid.insert(pid, home);
+        if self.seen.len() < PROCESSES && self.seen.insert(pid) {
+            self.remember(pid, Home::of(pid));
         }
     }
 
-    /// Names for addresses in process `pid`, which must be in ascending order; `None` when it has no map.
-    pub fn look_up(&self, pid: u32, addresses: &[u64]) -> Option<Vec<Named>> {
-        let map = match self.by_pid.get(&pid) {
+    fn remember(&mut self, pid: u32, home: Option<Home>) {
+        self.order.push(pid);
+        if let Some(home) = home {
+            self.homes.insert(pid, home);
+        }
+        // Those that began later are more likely to be what somebody wants to know of.
+        if let Some(oldest) = self.order.len().checked_sub(HOMES + 1) {
+            self.homes.remove(&self.order[oldest]);
+        }
+    }
+
+    /// Processes in the order in which they were seen, the newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = u32> {
+        self.order.iter().rev().copied()
+    }
+
+    /// Names for addresses in process `pid`, which must be in ascending order, from the first `bytes` of its map; `None`
+    /// when it has none. It is a file of that process, so this may take any time.
+    pub fn look_up(&self, pid: u32, addresses: &[u64], bytes: u64) -> Option<Answer> {
+        let map = match self.homes.get(&pid) {
             Some(home) => home.open_map()?,
-            None => open_map(&open_directory("/tmp")?, pid, 0)?,
+            None => open_map(&open::folder("/tmp").ok()?, pid, 0)?,
         };
-        Some(parse(BufReader::new(map).take(SIZE), addresses))
+        let mut map = BufReader::new(map).take(bytes);
+        let named = parse(&mut map, addresses);
+        Some(Answer {
+            named,
+            bytes: bytes - map.limit(),
+            cut: map.limit() == 0 && map.into_inner().fill_buf().is_ok_and(|more| !more.is_empty()),
+        })
     }
 }
 
 impl Home {
     fn of(pid: u32) -> Option<Self> {
         let (user, own_pid) = owner_and_own_pid(pid)?;
-        let tmp = open_directory(format!("/proc/{pid}/root/tmp"))?;
+        let tmp = open::folder(format!("/proc/{pid}/root/tmp")).ok()?;
         Some(Self { tmp, own_pid, user })
     }
 
@@ -85,13 +125,13 @@ impl Home {
 
 /// Anybody may put a file into /tmp: only the user's own, or root's, counts.
 fn open_map(tmp: &File, own_pid: u32, user: u32) -> Option<File> {
-    let file = open_regular_in(tmp, Path::new(&format!("perf-{own_pid}.map")))?;
+    let file = open::regular_in(tmp, Path::new(&format!("perf-{own_pid}.map"))).ok()?;
     let owner = owner(&file)?;
     (owner == 0 || owner == user).then_some(file)
 }
 
 /// Ignores lines that make no sense. Code may be replaced at its address: the last name stands.
-fn parse(mut map: impl BufRead, addresses: &[u64]) -> Vec<Named> {
+fn parse(map: &mut impl BufRead, addresses: &[u64]) -> Vec<Named> {
     let mut names: Vec<Option<(String, u64)>> = vec![None; addresses.len()];
     let mut line = Vec::new();
     let mut work = 0;
@@ -105,39 +145,75 @@ fn parse(mut map: impl BufRead, addresses: &[u64]) -> Vec<Named> {
             continue;
         };
         let first = addresses.partition_point(|&address| address < start);
-        for (name_of, &address) in names[first..].iter_mut().zip(&addresses[first..]) {
-            if address - start >= size {
-                break;
-            }
-            *name_of = Some((name.clone(), address - start));
-            work += 1;
+        let inside = addresses[first..].partition_point(|&address| address - start < size);
+        if inside == 0 {
+            // As most: a name that nobody asks for is not made.
+            continue;
         }
+        let name = shortened(String::from_utf8_lossy(name).trim().to_owned());
+        let asked = names[first..].iter_mut().zip(&addresses[first..]);
+        for (name_of, &address) in asked.take(inside) {
+            *name_of = Some((name.clone(), address - start));
+        }
+        work += inside;
     }
+    let mut text = 0;
     let named = names.into_iter().enumerate();
     named
         .filter_map(|(at, name)| name.map(|(name, offset)| Named { at, name, offset }))
+        .take_while(|named| {
+            text += named.name.len();
+            text <= TEXT
+        })
         .collect()
 }
 
-fn parse_line(line: &[u8]) -> Option<(u64, u64, String)> {
-    let line = String::from_utf8_lossy(line);
-    let (start, rest) = line.trim_end().split_once(' ')?;
-    let (size, name) = rest.trim_start().split_once(' ')?;
-    let hex = |text: &str| u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok();
-    let name = name.trim();
-    (!name.is_empty()).then_some((hex(start)?, hex(size)?, shortened(name.to_owned())))
+/// Start, size and name.
+fn parse_line(line: &[u8]) -> Option<(u64, u64, &[u8])> {
+    let (start, rest) = split(line.trim_ascii_end())?;
+    let (size, name) = split(rest.trim_ascii_start())?;
+    let name = name.trim_ascii();
+    (!name.is_empty()).then_some((hex(start)?, hex(size)?, name))
+}
+
+fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = text.iter().position(|&byte| byte == b' ')?;
+    Some((&text[..space], &text[space + 1..]))
+}
+
+fn hex(digits: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(digits).ok()?;
+    u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::fs;
+    use std::{fs, path::Path};
 
     use super::*;
 
-    fn names(map: &[u8], addresses: &[u64]) -> Vec<(usize, String, u64)> {
-        let named = parse(map, addresses).into_iter();
+    fn names(mut map: &[u8], addresses: &[u64]) -> Vec<(usize, String, u64)> {
+        let named = parse(&mut map, addresses).into_iter();
         named.map(|named| (named.at, named.name, named.offset)).collect()
+    }
+
+    /// Processes that are made up, the first the oldest, with their maps in `folder`.
+    pub fn processes(folder: &Path, maps: &[(u32, &str)]) -> PerfMaps {
+        let mut found = PerfMaps::default();
+        for &(pid, map) in maps {
+            fs::write(folder.join(format!("perf-{pid}.map")), map).unwrap();
+            found.remember(pid, Some(home(folder, pid)));
+        }
+        found
+    }
+
+    fn home(folder: &Path, own_pid: u32) -> Home {
+        Home {
+            tmp: open::folder(folder).unwrap(),
+            own_pid,
+            user: nix::unistd::geteuid().as_raw(),
+        }
     }
 
     #[test]
@@ -183,18 +259,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("perf-7.map");
         fs::write(&path, "1000 10 a\n").unwrap();
-        let mut home = Home {
-            tmp: open_directory(directory.path()).unwrap(),
-            own_pid: 7,
-            user: nix::unistd::geteuid().as_raw(),
-        };
-        assert!(home.open_map().is_some());
-        home.own_pid = 8;
-        assert!(home.open_map().is_none());
+        assert!(home(directory.path(), 7).open_map().is_some());
+        assert!(home(directory.path(), 8).open_map().is_none());
         if nix::unistd::geteuid().is_root() {
             std::os::unix::fs::chown(&path, Some(1234), None).unwrap();
-            home.own_pid = 7;
-            assert!(home.open_map().is_none());
+            assert!(home(directory.path(), 7).open_map().is_none());
         }
     }
 
@@ -205,9 +274,31 @@ mod tests {
         fs::write(&path, "1000 10 jitted\n").unwrap();
         let mut maps = PerfMaps::default();
         maps.see(pid);
-        let named = maps.look_up(pid, &[0x1004]);
+        let answer = maps.look_up(pid, &[0x1004], 1000);
         fs::remove_file(&path).unwrap();
-        assert_eq!(named.unwrap()[0].name, "jitted");
-        assert!(maps.look_up(pid, &[0x1004]).is_none());
+        assert_eq!(answer.unwrap().named[0].name, "jitted");
+        assert!(maps.look_up(pid, &[0x1004], 1000).is_none());
+    }
+
+    #[test]
+    fn no_more_than_allowed_is_read_and_the_answer_says_how_much() {
+        let folder = tempfile::tempdir().unwrap();
+        let maps = processes(folder.path(), &[(7, "1000 10 a\n2000 10 b\n")]);
+        let look_up = |bytes| maps.look_up(7, &[0x1000, 0x2000], bytes).unwrap();
+        let whole = look_up(20);
+        assert_eq!((whole.named.len(), whole.bytes, whole.cut), (2, 20, false));
+        let cut = look_up(10);
+        assert_eq!((cut.named.len(), cut.bytes, cut.cut), (1, 10, true));
+    }
+
+    #[test]
+    fn the_latest_processes_are_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let last = HOMES as u32 + 1;
+        let all: Vec<(u32, &str)> = (0..=last).map(|pid| (pid, "")).collect();
+        let maps = processes(folder.path(), &all);
+        assert_eq!(maps.homes.len(), HOMES);
+        assert!(!maps.homes.contains_key(&1) && maps.homes.contains_key(&2));
+        assert_eq!(maps.newest_first().next(), Some(last));
     }
 }

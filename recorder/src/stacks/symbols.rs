@@ -17,6 +17,7 @@ use super::{
     binaries::{Binaries, Binary},
     confined::{self, Failure},
     elf::{self, Answer, Found, Function},
+    jit::Budget,
     perf_map::PerfMaps,
     trie::Target,
 };
@@ -44,19 +45,28 @@ pub struct Symbols {
 
 /// A frame and what to look up: an offset or an address, and how far behind it the frame is.
 #[derive(Clone, Copy)]
-struct Wanted {
-    at: u64,
-    frame: FrameId,
-    back: u64,
+pub struct Wanted {
+    /// The offset or address.
+    pub at: u64,
+    /// Whose name it is.
+    pub frame: FrameId,
+    /// Bytes that the frame is behind it.
+    pub back: u64,
 }
 
-struct Work<'a> {
+/// What was found so far, and how long it may go on.
+pub struct Work<'a> {
     until: Instant,
-    give_up: &'a mut dyn FnMut() -> bool,
-    symbols: Vec<Symbol>,
+    /// Asked now and then.
+    pub give_up: &'a mut dyn FnMut() -> bool,
+    /// Those found.
+    pub symbols: Vec<Symbol>,
     build_ids: Vec<BuildId>,
     notes: BTreeSet<String>,
-    given_up: bool,
+    /// What a limit left out: told before what has no names for a reason of its own.
+    limits: BTreeSet<String>,
+    /// The user does not want to wait.
+    pub given_up: bool,
 }
 
 /// Looks up every target.
@@ -66,14 +76,7 @@ pub fn symbolise(
     perf_maps: PerfMaps,
     mut give_up: impl FnMut() -> bool,
 ) -> Symbols {
-    let mut work = Work {
-        until: Instant::now() + TOTAL_TIME,
-        give_up: &mut give_up,
-        symbols: Vec::new(),
-        build_ids: Vec::new(),
-        notes: BTreeSet::new(),
-        given_up: false,
-    };
+    let mut work = Work::new(&mut give_up);
     let mut files: BTreeMap<ObjectId, Vec<Wanted>> = BTreeMap::new();
     let mut processes: BTreeMap<u32, Vec<Wanted>> = BTreeMap::new();
     let mut vdso = Vec::new();
@@ -95,13 +98,25 @@ pub fn symbolise(
         }
     }
     work.vdso(vdso);
-    for (pid, wanted) in processes {
-        work.process(pid, wanted, &perf_maps);
-    }
+    let budget = Budget::until(work.until);
+    work.processes(processes, &perf_maps, budget);
     work.finish()
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    /// Nothing is found yet.
+    pub fn new(give_up: &'a mut dyn FnMut() -> bool) -> Self {
+        Self {
+            until: Instant::now() + TOTAL_TIME,
+            give_up,
+            symbols: Vec::new(),
+            build_ids: Vec::new(),
+            notes: BTreeSet::new(),
+            limits: BTreeSet::new(),
+            given_up: false,
+        }
+    }
+
     fn file(&mut self, object: ObjectId, binary: Binary, wanted: Vec<Wanted>) {
         if self.given_up {
             return;
@@ -123,10 +138,7 @@ impl Work<'_> {
                     self.note(format!("few symbols: {path} ({found} of {of} frames; {reason})"));
                 }
             }
-            Err(Failure::GivenUp) => {
-                self.given_up = true;
-                self.note("symbols: interrupted, so some are missing".to_owned());
-            }
+            Err(Failure::GivenUp) => self.give_up(),
             Err(e) => self.note(format!("no symbols: {path} ({e})")),
         }
     }
@@ -169,26 +181,6 @@ impl Work<'_> {
         Ok((count.min(wanted.len()), wanted.len(), build_id, reason))
     }
 
-    fn process(&mut self, pid: u32, mut wanted: Vec<Wanted>, perf_maps: &PerfMaps) {
-        wanted.sort_unstable_by_key(|wanted| wanted.at);
-        let addresses: Vec<u64> = wanted.iter().map(|wanted| wanted.at).collect();
-        let Some(named) = perf_maps.look_up(pid, &addresses) else {
-            self.note(format!(
-                "no symbols: code that process {pid} made itself (there is no /tmp/perf-{pid}.map)"
-            ));
-            return;
-        };
-        for named in named {
-            let wanted = &wanted[named.at];
-            self.symbols.push(Symbol {
-                frame: wanted.frame,
-                name: named.name,
-                offset: named.offset.saturating_add(wanted.back),
-                ..Symbol::default()
-            });
-        }
-    }
-
     /// Every process of this machine's word size has the same one as this process.
     fn vdso(&mut self, wanted: Vec<Wanted>) {
         if !wanted.is_empty()
@@ -200,11 +192,24 @@ impl Work<'_> {
         }
     }
 
-    fn note(&mut self, note: String) {
+    /// Whoever asked does not want to wait.
+    pub fn give_up(&mut self) {
+        self.given_up = true;
+        self.limit("symbols: interrupted, so some are missing".to_owned());
+    }
+
+    /// Something has no names, and why.
+    pub fn note(&mut self, note: String) {
         self.notes.insert(note);
     }
 
-    fn finish(mut self) -> Symbols {
+    /// A limit left something out.
+    pub fn limit(&mut self, note: String) {
+        self.limits.insert(note);
+    }
+
+    /// All of it, as the trace takes it.
+    pub fn finish(mut self) -> Symbols {
         self.symbols.sort_by_key(|symbol| symbol.frame);
         let mut dicts = Vec::new();
         let (mut total, mut bytes) = (0, 0);
@@ -214,7 +219,7 @@ impl Work<'_> {
             let size = size_of_symbol(&symbol);
             total += size;
             if total > TEXT {
-                self.notes
+                self.limits
                     .insert(format!("symbols: only the first {} MiB are kept", TEXT >> 20));
                 break;
             }
@@ -237,7 +242,7 @@ impl Work<'_> {
         }
         Symbols {
             dicts,
-            notes: self.notes.into_iter().collect(),
+            notes: self.limits.into_iter().chain(self.notes).collect(),
         }
     }
 }
@@ -289,14 +294,9 @@ mod tests {
     use super::*;
 
     fn finished(symbols: Vec<Symbol>) -> Symbols {
-        let work = Work {
-            until: Instant::now(),
-            give_up: &mut || false,
-            symbols,
-            build_ids: Vec::new(),
-            notes: BTreeSet::new(),
-            given_up: false,
-        };
+        let mut never = || false;
+        let mut work = Work::new(&mut never);
+        work.symbols = symbols;
         work.finish()
     }
 
