@@ -68,7 +68,7 @@ impl ClassBits {
         self.0 & 2 != 0
     }
 
-    /// Whether it was interrupted, and the thread never came back to it.
+    /// Whether it was interrupted, and no later attempt completed it.
     #[must_use]
     pub fn is_abandoned(self) -> bool {
         self.0 & 0x40 != 0

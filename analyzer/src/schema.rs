@@ -39,7 +39,7 @@ pub enum Column {
     Interruptions,
     /// The signal that interrupted it last, or that it ended in; null for none.
     Signal,
-    /// Interrupted, and never completed.
+    /// Interrupted, and completed by no later attempt.
     Abandoned,
     /// How many faults the row stands for; a column of exports only where minor faults were sampled.
     Weight,

@@ -60,7 +60,7 @@ pub struct Fault {
     pub interruptions: u32,
     /// From the end of an attempt to the begin of the next one, in all, nanoseconds: not part of the latency.
     pub between_ns: u64,
-    /// Failed: interrupted, and never completed. It has no counts.
+    /// Failed: interrupted, and completed by no later attempt. It has no counts.
     pub abandoned: bool,
     /// The thread's own counters, this fault included.
     pub counts: Counts,

@@ -44,7 +44,8 @@ pub struct Event {
     pub access: Option<Access>,
     /// Who faulted.
     pub origin: Origin,
-    /// With `failed`: a signal interrupted it, and the thread never came back to it.
+    /// With `failed`: a signal interrupted it, and no later attempt completed it: the thread never came back, or found the
+    /// page there.
     pub abandoned: bool,
     /// Attempts beyond the first.
     pub retries: u8,

@@ -106,7 +106,9 @@ fn faults() -> Vec<Field> {
 fn meaning(column: Column) -> &'static str {
     match column {
         Column::TsNs => "entry, ns of CLOCK_MONOTONIC; host.start_ns is the start of the recording",
-        Column::LatencyNs => "entry to completion, ns; without the time between the attempts of one that a signal interrupted",
+        Column::LatencyNs => {
+            "entry to completion, ns; without the time between the attempts of one that a signal interrupted"
+        }
         Column::Pid => "process",
         Column::Tid => "thread",
         Column::Comm => "thread name at that time",
@@ -129,7 +131,7 @@ fn meaning(column: Column) -> &'static str {
         Column::StackId => "user stack (pfrec --stacks)",
         Column::Interruptions => "attempts that a signal ended; null for none",
         Column::Signal => "number of the signal that interrupted it last, or that it ended in; null for none",
-        Column::Abandoned => "interrupted, and never completed",
+        Column::Abandoned => "interrupted, and completed by no later attempt",
         Column::Weight => "faults that the row stands for: sum it to count a sampled trace",
         Column::ClassBits | Column::CommId | Column::ObjectId | Column::ObjectPage => "",
     }

@@ -90,10 +90,10 @@ struct bpf_iter__task {
 
 /* include/linux/sched.h and sched/jobctl.h. */
 enum {
-    PF_TASK_IO_WORKER = 0x10,       /* PF_IO_WORKER: a thread of io_uring (5.12) */
-    PF_TASK_USER_WORKER = 0x4000,   /* PF_USER_WORKER: likewise, and of vhost (6.4); before that PF_USED_ASYNC,
-                                       which is gone by then, so a wrong guess costs a look */
-    PF_TASK_STOPPED = 0x4 | 0x8,    /* __TASK_STOPPED, __TASK_TRACED */
+    PF_TASK_IO_WORKER = 0x10,     /* PF_IO_WORKER: a thread of io_uring (5.12) */
+    PF_TASK_USER_WORKER = 0x4000, /* PF_USER_WORKER: likewise, and of vhost (6.4); before that PF_USED_ASYNC,
+                                     which is gone by then, so a wrong guess costs a look */
+    PF_TASK_STOPPED = 0x4 | 0x8,  /* __TASK_STOPPED, __TASK_TRACED */
     PF_JOBCTL_STOP_SIGNAL = 0xffff, /* JOBCTL_STOP_SIGMASK */
 };
 

@@ -20,7 +20,8 @@ static __always_inline void pf_user_place_of(struct task_struct *task, struct pf
     place->fp = PT_REGS_FP(regs);
 }
 
-/* The access has not been tried again, and will not be: a row of its own, in no count of the kernel's. */
+/* No later attempt completes the access: the thread does not come back to it, or found the page there. A row
+ * of its own, in no count of the kernel's. */
 static __always_inline void pf_abandon(struct pf_task *state, struct task_struct *task, struct pf_left *left,
                                        __u64 now) {
     struct pf_ring_fault *room;

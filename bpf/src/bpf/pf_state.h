@@ -104,10 +104,10 @@ struct pf_task {
     __u32 lost;    /* not yet told, as the next two */
     __u32 hidden;
     __u32 filtered;
-    __u8 entered; /* an entry was seen, or the task began during the recording */
-    __u8 queried; /* a query began: there is a stack of queries to look at */
-    __u8 walking; /* its stack is being walked: faults met there are not the task's */
-    __u8 lefts;   /* interrupted accesses in `left` */
+    __u8 entered;    /* an entry was seen, or the task began during the recording */
+    __u8 queried;    /* a query began: there is a stack of queries to look at */
+    __u8 walking;    /* its stack is being walked: faults met there are not the task's */
+    __u8 lefts;      /* interrupted accesses in `left` */
     __u32 skip;      /* minors to leave out before the next one, with pf_sample */
     __u32 live_slot; /* its index + 1, or enum pf_live_special */
     struct pf_open open[PF_SLOTS];
@@ -222,8 +222,8 @@ static __always_inline void pf_begin_counts(struct pf_task *state, struct task_s
     state->lost = 0;
     state->hidden = 0;
     state->filtered = 0;
-    /* Threads of the command have the number, too: the child itself is marked before the start. It sleeps in a
-     * read, so it is in no fault. */
+    /* Threads of the command have the number, too: the child itself is marked before the start. It sleeps in
+     * a read, so it is in no fault. */
     if (pf_held && !pf_recording && (__u32)PF_TASK(task, tgid) == pf_held) {
         state->entered = 1;
         if (pf_live) {

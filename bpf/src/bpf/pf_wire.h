@@ -24,7 +24,7 @@ enum pf_flag {
     PF_HAS_MORE = 4,         /* there is a pf_more */
     PF_HAS_VMA = 8,          /* its dev, inode and file_page are known */
     PF_HAS_BREAKDOWN = 0x10, /* its times are known */
-    PF_ABANDONED = 0x20,     /* with PF_FAILED: interrupted, and never completed; its counts are not set */
+    PF_ABANDONED = 0x20,     /* with PF_FAILED: interrupted, and completed by no attempt; has no counts */
 };
 
 enum pf_access {
@@ -107,7 +107,8 @@ struct pf_fault {
 
 /* What only an interrupted fault has. */
 struct pf_interruptions {
-    __u64 between_ns; /* from the end of an attempt to the begin of the next one, in all: not part of the latency */
+    __u64 between_ns; /* from the end of an attempt to the begin of the next one, in all: not part of the
+                         latency */
     __u32 count;
     __u32 pad;
 };
@@ -195,9 +196,8 @@ struct pf_query_text {
 };
 
 /*
- * What became of the completions that software events told of, on one CPU, whether or not the recording was on:
- *     met == written to the lane or the ring + lost + filtered + outside.
- * All only grow.
+ * What became of the completions that software events told of, on one CPU, whether or not the recording was
+ * on: met == written to the lane or the ring + lost + filtered + outside. All only grow.
  */
 struct pf_tally {
     __u64 met;      /* of recorded tasks */

@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
 
-use pf_formats::{Accounting, BlockDecoder, Check, Columns, Item, Loss, Projection, Summary, TraceReader};
+use pf_formats::{
+    Accounting, BlockDecoder, Check, Columns, Event, Item, Loss, Projection, Summary, TraceReader,
+};
 use serde_json::Value;
 
 use super::{pfanalyze, process::run, text, until};
@@ -155,6 +157,21 @@ pub fn latencies(trace: &Path) -> Vec<(u64, u64, u64)> {
         }
     }
     latencies
+}
+
+/// Every fault, without pfanalyze.
+pub fn rows(trace: &Path) -> Vec<Event> {
+    let mut reader = TraceReader::new(BufReader::new(File::open(trace).unwrap())).unwrap();
+    let mut rows = Vec::new();
+    let mut decoder = BlockDecoder::new().unwrap();
+    let mut columns = Columns::default();
+    while let Some(item) = reader.next().unwrap() {
+        if let Item::Events(block) = item {
+            decoder.decode(&block, Projection::ALL, &mut columns).unwrap();
+            rows.extend((0..columns.len()).filter_map(|row| columns.event(row)));
+        }
+    }
+    rows
 }
 
 /// Reads a trace.

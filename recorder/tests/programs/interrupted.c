@@ -1,0 +1,172 @@
+/*
+ * Touches pages that come late, one after the other, while signals arrive, and adds up how long its loads
+ * took. Usage: interrupted COUNT SOURCE SIGNAL EVERY_US SOURCE  a delay in microseconds: pages that it serves
+ * itself; or STRIDE:PATH: pages of a file or device SIGNAL  timer: SIGALRM every EVERY_US microseconds, 0:
+ * none stop: SIGSTOP, and 50 ms later SIGCONT, by another process EVERY_US after each touch began kill: the
+ * process is killed EVERY_US after the last touch began jump: the timer's handler leaves by siglongjmp, and
+ * the page is not touched again Prints the nanoseconds in loads, the signals that arrived, and the address of
+ * the first page.
+ */
+#include "touch.h"
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+static int faults;
+static size_t page, delay_us;
+static sigjmp_buf back;
+static volatile sig_atomic_t arrived, jumps;
+
+static void sleep_us(size_t us) {
+    struct timespec left = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+
+    while (nanosleep(&left, &left))
+        ;
+}
+
+static void *serve(void *contents) {
+    struct uffd_msg message;
+    uint64_t last = 0;
+
+    while (read(faults, &message, sizeof(message)) == sizeof(message)) {
+        struct uffdio_copy copy = {
+            .dst = message.arg.pagefault.address & ~(page - 1), .src = (uintptr_t)contents, .len = page};
+
+        /* Asked for again after each interruption: it is on its way, or there already. */
+        if (copy.dst == last)
+            continue;
+        last = copy.dst;
+        sleep_us(delay_us);
+        if (ioctl(faults, UFFDIO_COPY, &copy))
+            die("UFFDIO_COPY");
+    }
+    die("userfaultfd");
+    return NULL;
+}
+
+static char *served_memory(size_t bytes) {
+    struct uffdio_api api = {.api = UFFD_API};
+    struct uffdio_register range = {.mode = UFFDIO_REGISTER_MODE_MISSING};
+    char *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *contents = aligned_alloc(page, page);
+    pthread_t server;
+
+    if (map == MAP_FAILED || madvise(map, bytes, MADV_NOHUGEPAGE))
+        die("mmap");
+    memset(contents, 1, page);
+    faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+    range.range.start = (uintptr_t)map;
+    range.range.len = bytes;
+    if (faults < 0 || ioctl(faults, UFFDIO_API, &api) || ioctl(faults, UFFDIO_REGISTER, &range) ||
+        pthread_create(&server, NULL, serve, contents))
+        die("userfaultfd");
+    return map;
+}
+
+static char *file_memory(const char *path, size_t bytes) {
+    int file = open(path, O_RDONLY);
+    char *map;
+
+    if (file < 0)
+        die(path);
+    posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file, 0);
+    if (map == MAP_FAILED || madvise(map, bytes, MADV_RANDOM))
+        die(path);
+    return map;
+}
+
+static void on_signal(int number) {
+    arrived++;
+    if (jumps)
+        siglongjmp(back, number);
+}
+
+static void tick(size_t every_us) {
+    struct itimerval timer = {{0, every_us}, {0, every_us}};
+
+    if (setitimer(ITIMER_REAL, &timer, NULL))
+        die("setitimer");
+}
+
+/* Another process does to this one what `how` says, each time a byte comes. */
+static int watcher(const char *how, size_t after_us) {
+    int pipe_ends[2];
+    char byte;
+
+    if (pipe(pipe_ends))
+        die("pipe");
+    if (!fork()) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(pipe_ends[1]);
+        while (read(pipe_ends[0], &byte, 1) == 1) {
+            sleep_us(after_us);
+            if (!strcmp(how, "kill"))
+                kill(getppid(), SIGKILL);
+            kill(getppid(), SIGSTOP);
+            sleep_us(50000);
+            kill(getppid(), SIGCONT);
+        }
+        _exit(0);
+    }
+    close(pipe_ends[0]);
+    return pipe_ends[1];
+}
+
+int main(int argc, char **argv) {
+    size_t count = strtoul(argv[1], NULL, 10), every_us = strtoul(argv[4], NULL, 10), stride = 1;
+    const char *how = argc == 5 ? argv[3] : "", *path = strchr(argv[2], ':');
+    struct sigaction action = {.sa_handler = on_signal};
+    sigset_t alarms;
+    uint64_t total = 0;
+    volatile char *map;
+    int watch = -1;
+
+    page = (size_t)sysconf(_SC_PAGESIZE);
+    sigaction(SIGALRM, &action, NULL);
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    /* The thread that serves is not interrupted. */
+    sigprocmask(SIG_BLOCK, &alarms, NULL);
+    if (!strcmp(how, "stop") || !strcmp(how, "kill"))
+        watch = watcher(how, every_us);
+    if (path) {
+        stride = strtoul(argv[2], NULL, 10);
+        map = file_memory(path + 1, (count + 1) * stride * page);
+    } else {
+        delay_us = strtoul(argv[2], NULL, 10);
+        map = served_memory((count + 1) * page);
+        /* The server's own first faults. */
+        touched += map[count * page];
+    }
+    sigprocmask(SIG_UNBLOCK, &alarms, NULL);
+    jumps = !strcmp(how, "jump");
+    if (watch < 0 && every_us)
+        tick(every_us);
+    for (volatile size_t i = 0; i < count; i++) {
+        uint64_t begin;
+
+        if (watch >= 0 && (strcmp(how, "kill") || i + 1 == count) && write(watch, "", 1) != 1)
+            die("write");
+        if (watch >= 0 && !strcmp(how, "kill") && i + 1 == count) {
+            printf("%lu,%d,%lu\n", total, arrived, (uintptr_t)map);
+            fflush(stdout);
+        }
+        begin = now_ns();
+        if (!jumps || !sigsetjmp(back, 1))
+            touched += map[i * stride * page];
+        total += now_ns() - begin;
+    }
+    jumps = 0;
+    if (watch < 0 && every_us)
+        tick(0);
+    printf("%lu,%d,%lu\n", total, arrived, (uintptr_t)map);
+    return 0;
+}
