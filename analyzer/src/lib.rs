@@ -56,3 +56,4 @@ pub mod touched;
 pub mod units;
 pub mod verify;
 pub mod verify_words;
+pub mod waits_over_time;
