@@ -52,6 +52,7 @@ pub mod stack_tree;
 pub mod stalls;
 pub mod table;
 pub mod text;
+pub mod thread_order;
 pub mod touched;
 pub mod units;
 pub mod verify;
