@@ -253,7 +253,7 @@ impl Facts<'_> {
                 "while the kernel reclaimed memory: memory is short",
             ),
             (
-                parts.lock_ns,
+                parts.lock_ns.unwrap_or(0),
                 "for locks of the address space, which mmap and munmap take, too",
             ),
         ];

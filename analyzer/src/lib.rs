@@ -45,6 +45,7 @@ pub mod schema;
 pub mod screen;
 pub mod sequence;
 pub mod session;
+pub mod sight;
 pub mod slots;
 pub mod sql;
 pub mod stack_dict;

@@ -123,11 +123,11 @@ impl Report {
         let classes = self.threads.classes();
         if classes.count() == 0 {
             let why = if filter.is_empty() {
-                "no page faults were recorded"
+                "no page faults were recorded".to_owned()
             } else {
-                "no faults pass the filter"
+                escape(&notice::nothing_passes(session, filter))
             };
-            return page.heading(why);
+            return page.heading(&why);
         }
         let found = self.findings(&classes, session, filter);
         if !found.is_empty() {
@@ -237,8 +237,9 @@ impl Report {
                 if !meta.filters.is_empty() {
                     line("filters", escape(&notice::listed(&meta.filters)))?;
                 }
-                if !meta.blind.is_empty() {
-                    line("blind to", escape(&meta.blind.join(", ")))?;
+                let blind = session.sight().blind();
+                if !blind.is_empty() {
+                    line("blind to", escape(&blind.join(", ")))?;
                 }
             }
             None => line("recorded", format!("not known (its record is damaged), {start}"))?,

@@ -6,6 +6,7 @@ use crate::class::Class;
 use crate::dicts::Dicts;
 use crate::losses::Losses;
 use crate::sampling::Sampling;
+use crate::sight::{Failed, Sight};
 use pf_formats::{
     BlockInfo, Columns, Damage, Footer, Happening, Header, Loss, LossReason, Meta, TimelineEntry, Totals,
 };
@@ -174,6 +175,18 @@ impl Session {
             .filter(|(each, _)| **each == class)
             .map(|(_, count)| count)
             .sum()
+    }
+
+    /// What the recording could see.
+    #[must_use]
+    pub fn sight(&self) -> Sight<'_> {
+        Sight::of(self.meta.as_ref())
+    }
+
+    /// Whether it had an eye for failed faults, so that none means that there were none.
+    #[must_use]
+    pub fn sees_failed(&self) -> bool {
+        self.sight().failed() != Failed::Unseen || self.of_class(Class::Failed) > 0
     }
 
     /// What one row stands for.

@@ -115,7 +115,7 @@ fn meaning(column: Column) -> &'static str {
         Column::Major => "the kernel's class: it needed I/O",
         Column::Access => "read, write, exec; null where the backend cannot tell",
         Column::Origin => "user, kernel, gup, gup_remote",
-        Column::Retries => "extra attempts",
+        Column::Retries => "extra attempts; null where the backend cannot tell",
         Column::Failed => "ended in SIGSEGV, SIGBUS or out of memory",
         Column::Ip => "instruction that faulted",
         Column::Kind => "file, anon, heap, stack, shm, unknown",
@@ -124,7 +124,9 @@ fn meaning(column: Column) -> &'static str {
         Column::BlockedNs => "asleep within it, ns (pfrec --breakdown)",
         Column::RunqueueNs => "runnable without a CPU within it, ns (pfrec --breakdown)",
         Column::ReclaimNs => "in direct reclaim within it, ns (pfrec --breakdown)",
-        Column::LockNs => "waiting for the mmap lock, ns (pfrec --breakdown)",
+        Column::LockNs => {
+            "waiting for the mmap lock, ns (pfrec --breakdown); null where the backend cannot tell"
+        }
         Column::QueryId => "innermost query of the thread (pfrec --query)",
         Column::StackId => "user stack (pfrec --stacks)",
         Column::Weight => "faults that the row stands for: sum it to count a sampled trace",
