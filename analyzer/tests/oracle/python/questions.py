@@ -7,7 +7,8 @@ The texts find these tables. Times are nanoseconds, whatever the unit in which p
              `page`, and `part_blocked`, `part_runqueue`, `part_cpu`, `part_reclaim`, `part_lock` where they add up
     q, p     the records of queries, and those that pass the filter, with `label`
     written  what pfanalyze wrote, as text
-    asked    one row: `by_file`, `start_ns`, `page_size`, `is_sampled`
+    asked    one row: `by_file`, `start_ns`, `page_size`, `is_sampled`, `begin_ns` and `end_ns` of the time that is asked for,
+             `sees_failed`
     passing  the faults that pass the filter, once each; `threads` is the table of `pfanalyze sql`
     g        as `f`, of the recording that this one is compared with
 """
@@ -188,6 +189,7 @@ VERBS = {
         Question(["percentiles", "--by", "comm"], percentiles("comm")),
         Question(["percentiles", "--by", "file"], percentiles("label AS file")),
         Question(["percentiles", "--by", "origin"], percentiles("origin")),
+        Question(["percentiles", "--by", "retries"], percentiles("retries")),
         Question(["percentiles", "--by", "access"], percentiles("coalesce(access, 'unknown') AS access")),
     ],
     "heatmap": [
@@ -229,7 +231,7 @@ VERBS = {
         FROM (SELECT DISTINCT ON (ord) * FROM f) ORDER BY ord""", "lines")],
     "info": [Question(["info"], """
         SELECT count(*) AS events, count(*) FILTER (class = 'major') AS major, count(*) FILTER (class = 'minor') AS minor,
-            count(*) FILTER (class = 'failed') AS failed
+            CASE WHEN (SELECT sees_failed FROM asked) THEN count(*) FILTER (class = 'failed') END AS failed
         FROM (SELECT DISTINCT ON (ord) * FROM f)""", "", whole=True)],
 }
 # Verbs without numbers about faults.
