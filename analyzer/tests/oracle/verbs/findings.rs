@@ -32,7 +32,8 @@ fn read_tenths(word: &str) -> Result<u128, String> {
 
 /// `thread NAME (TID) waited 1.00 s in faults, 31.4 % of its life`.
 fn of_life(words: &[&str], trace: &Trace, faults: &[&Fault], window: (u64, u64)) -> Result<(), String> {
-    let Some(at) = words.windows(3).position(|words| words == ["of", "its", "life"]) else {
+    let is_here = |words: &[&str]| words[..2] == ["of", "its"] && words[2].trim_end_matches(':') == "life";
+    let Some(at) = words.windows(3).position(is_here) else {
         return Ok(());
     };
     let told = read_tenths(words[at - 2])?;
