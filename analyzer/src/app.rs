@@ -323,7 +323,8 @@ pub(crate) fn read(
         && !request.filter.is_empty()
     {
         let trace = shell_words(&[request.trace.display().to_string()]);
-        let hint = format!("no faults pass the filter; pfanalyze files {trace} lists what there is");
+        let nothing = notice::nothing_passes(session, &request.filter);
+        let hint = format!("{nothing}; pfanalyze files {trace} lists what there is");
         // Nothing can be done about a closed stderr.
         let _ = writeln!(std::io::stderr(), "{}", escape(&hint));
     }

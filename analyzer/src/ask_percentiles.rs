@@ -14,6 +14,7 @@ use crate::queries::each_row;
 use crate::queries::select::without_queries;
 use crate::query::percentiles::{By, NARROW, Percentiles};
 use crate::sampling;
+use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Format, Table};
 use std::io::Write;
@@ -74,11 +75,17 @@ pub fn look_at_latencies(
         let quality = precision(session.sampling()).to_owned();
         (percentiles.table(&session), quality)
     };
-    let remarks = if gives_buckets(request, options) {
+    let mut remarks = if gives_buckets(request, options) {
         left_out(options).into_iter().collect()
     } else {
         percentiles.remarks()
     };
+    let about: &[Column] = match options.by {
+        By::Retries => &[Column::Retries],
+        By::Failed => &[Column::Failed],
+        _ => &[],
+    };
+    remarks.extend(session.sight().unseen_in_words(about));
     Ok(Latencies {
         table,
         shape: percentiles.shape().cloned(),

@@ -6,7 +6,7 @@ use crate::error::AnalyzeError;
 use crate::frame::optional_u64s;
 use crate::schema::Column;
 use crate::table::{Head, Value};
-use pf_formats::{Breakdown, Columns};
+use pf_formats::Columns;
 use polars::prelude::DataFrame;
 
 /// The columns that a query with a breakdown declares.
@@ -41,6 +41,19 @@ pub const HEADS: [Head; 5] = [
     },
 ];
 
+/// Where the time of one fault went, nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Asleep: I/O and locks.
+    pub blocked_ns: u64,
+    /// Runnable, without a CPU.
+    pub runqueue_ns: u64,
+    /// Of all that: reclaiming memory.
+    pub reclaim_ns: u64,
+    /// Of all that: before the kernel had the mapping; `None` where the recording could not see it.
+    pub lock_ns: Option<u64>,
+}
+
 /// Sums over faults that have a breakdown, nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
@@ -54,26 +67,26 @@ pub struct Parts {
     pub cpu_ns: u64,
     /// Of all that: reclaiming memory.
     pub reclaim_ns: u64,
-    /// Of all that: before the kernel had the mapping.
-    pub lock_ns: u64,
+    /// Of all that: before the kernel had the mapping; `None` where no recording could see it.
+    pub lock_ns: Option<u64>,
     /// Whether any fault had a breakdown.
     pub is_recorded: bool,
 }
 
 impl Parts {
     /// Adds one fault that stands for `weight` of its kind. A breakdown that exceeds the latency is left out.
-    pub fn add(&mut self, latency_ns: u64, breakdown: &Breakdown, weight: u64) {
-        let Some(cpu_ns) = cpu_ns(latency_ns, breakdown.blocked_ns, breakdown.runqueue_ns) else {
+    pub fn add(&mut self, latency_ns: u64, spent: &Spent, weight: u64) {
+        let Some(cpu_ns) = cpu_ns(latency_ns, spent.blocked_ns, spent.runqueue_ns) else {
             return;
         };
         let times = |ns: u64| ns.saturating_mul(weight);
         self.merge(&Self {
             wait_ns: times(latency_ns),
-            blocked_ns: times(breakdown.blocked_ns),
-            runqueue_ns: times(breakdown.runqueue_ns),
+            blocked_ns: times(spent.blocked_ns),
+            runqueue_ns: times(spent.runqueue_ns),
             cpu_ns: times(cpu_ns),
-            reclaim_ns: times(breakdown.reclaim_ns),
-            lock_ns: times(breakdown.lock_ns),
+            reclaim_ns: times(spent.reclaim_ns),
+            lock_ns: spent.lock_ns.map(times),
             is_recorded: true,
         });
     }
@@ -85,27 +98,24 @@ impl Parts {
         self.runqueue_ns = self.runqueue_ns.saturating_add(other.runqueue_ns);
         self.cpu_ns = self.cpu_ns.saturating_add(other.cpu_ns);
         self.reclaim_ns = self.reclaim_ns.saturating_add(other.reclaim_ns);
-        self.lock_ns = self.lock_ns.saturating_add(other.lock_ns);
+        self.lock_ns = match (self.lock_ns, other.lock_ns) {
+            (Some(ours), Some(theirs)) => Some(ours.saturating_add(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        };
         self.is_recorded |= other.is_recorded;
     }
 
-    /// The cells BLOCKED_MS RUNQUEUE_MS CPU_MS RECLAIM_MS LOCK_MS; nothing where nothing was recorded.
+    /// The cells BLOCKED_MS RUNQUEUE_MS CPU_MS RECLAIM_MS LOCK_MS; nothing where nothing was recorded, or could be seen.
     #[must_use]
     pub fn cells(&self) -> Vec<Value> {
         let parts = [
-            self.blocked_ns,
-            self.runqueue_ns,
-            self.cpu_ns,
-            self.reclaim_ns,
+            Some(self.blocked_ns),
+            Some(self.runqueue_ns),
+            Some(self.cpu_ns),
+            Some(self.reclaim_ns),
             self.lock_ns,
         ];
-        let cell = |ns| {
-            if self.is_recorded {
-                Value::Ms(ns)
-            } else {
-                Value::Null
-            }
-        };
+        let cell = |ns: Option<u64>| ns.filter(|_| self.is_recorded).map_or(Value::Null, Value::Ms);
         parts.map(cell).to_vec()
     }
 }
@@ -116,9 +126,9 @@ pub struct PartsByClass(Option<Box<[Parts; 3]>>);
 
 impl PartsByClass {
     /// Adds one fault.
-    pub fn add(&mut self, class: Class, latency_ns: u64, breakdown: &Breakdown, weight: u64) {
+    pub fn add(&mut self, class: Class, latency_ns: u64, spent: &Spent, weight: u64) {
         if let Some(parts) = self.of_mut(class) {
-            parts.add(latency_ns, breakdown, weight);
+            parts.add(latency_ns, spent, weight);
         }
     }
 
@@ -164,9 +174,14 @@ impl PartsByClass {
     }
 }
 
-/// The four columns of a block, if it holds them.
+/// The columns of a block, if it holds them.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PartColumns<'a>(Option<[&'a [u64]; 4]>);
+pub struct PartColumns<'a> {
+    /// Blocked, run queue, reclaim.
+    parts: Option<[&'a [u64]; 3]>,
+    /// Where it was seen.
+    lock: Option<&'a [u64]>,
+}
 
 impl<'a> PartColumns<'a> {
     /// Of a frame.
@@ -179,25 +194,24 @@ impl<'a> PartColumns<'a> {
             optional_u64s(frame, blocked)?,
             optional_u64s(frame, runqueue)?,
             optional_u64s(frame, reclaim)?,
-            optional_u64s(frame, lock)?,
         );
-        Ok(Self(match columns {
-            (Some(blocked), Some(runqueue), Some(reclaim), Some(lock)) => {
-                Some([blocked, runqueue, reclaim, lock])
-            }
+        let parts = match columns {
+            (Some(blocked), Some(runqueue), Some(reclaim)) => Some([blocked, runqueue, reclaim]),
             _ => None,
-        }))
+        };
+        let lock = optional_u64s(frame, lock)?;
+        Ok(Self { parts, lock })
     }
 
     /// Of one row.
     #[must_use]
-    pub fn row(&self, row: usize) -> Option<Breakdown> {
-        let [blocked, runqueue, reclaim, lock] = self.0?;
-        Some(Breakdown {
+    pub fn row(&self, row: usize) -> Option<Spent> {
+        let [blocked, runqueue, reclaim] = self.parts?;
+        Some(Spent {
             blocked_ns: *blocked.get(row)?,
             runqueue_ns: *runqueue.get(row)?,
             reclaim_ns: *reclaim.get(row)?,
-            lock_ns: *lock.get(row)?,
+            lock_ns: self.lock.and_then(|lock| lock.get(row).copied()),
         })
     }
 }
@@ -221,12 +235,12 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
-    fn breakdown(blocked_ns: u64, runqueue_ns: u64) -> Breakdown {
-        Breakdown {
+    fn breakdown(blocked_ns: u64, runqueue_ns: u64) -> Spent {
+        Spent {
             blocked_ns,
             runqueue_ns,
             reclaim_ns: 1,
-            lock_ns: 2,
+            lock_ns: Some(2),
         }
     }
 
@@ -237,7 +251,20 @@ mod tests {
         parts.add(50, &breakdown(0, 50), 8);
         assert_eq!((parts.blocked_ns, parts.runqueue_ns, parts.cpu_ns), (60, 430, 10));
         assert_eq!(parts.wait_ns, 500);
-        assert_eq!((parts.reclaim_ns, parts.lock_ns), (9, 18));
+        assert_eq!((parts.reclaim_ns, parts.lock_ns), (9, Some(18)));
+    }
+
+    #[test]
+    fn what_was_not_seen_has_no_sum() {
+        let mut parts = Parts::default();
+        let spent = Spent {
+            lock_ns: None,
+            ..breakdown(60, 30)
+        };
+        parts.add(100, &spent, 8);
+        parts.merge(&Parts::default());
+        assert_eq!(parts.lock_ns, None);
+        assert_eq!(parts.cells()[3..], [Value::Ms(8), Value::Null]);
     }
 
     #[test]

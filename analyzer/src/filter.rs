@@ -60,7 +60,7 @@ impl Filter {
                 columns.push(column);
             }
         };
-        want(self.from_ns.is_some() || self.to_ns.is_some(), Column::TsNs);
+        want(self.is_part(), Column::TsNs);
         want(
             self.min_latency_ns.is_some() || self.max_latency_ns.is_some(),
             Column::LatencyNs,
@@ -206,6 +206,12 @@ impl Filter {
             .into_iter()
             .find(|(is_given, _)| *is_given)
             .map(|(_, what)| what)
+    }
+
+    /// Whether a part of the time was asked for.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.from_ns.is_some() || self.to_ns.is_some()
     }
 
     /// The part of the recording that passes, as (begin, end) in `CLOCK_MONOTONIC`.

@@ -32,7 +32,9 @@ pub struct ThreadFacts {
     pub name: String,
     /// Time waited.
     pub wait_ns: u64,
-    /// How long it lived during the recording; 0 is not known.
+    /// The part of that in the time that was looked at.
+    pub within_ns: u64,
+    /// How long it lived in that time; 0 is not known.
     pub lived_ns: u64,
 }
 
@@ -43,7 +45,7 @@ pub struct Burst {
     pub from_ns: u64,
     /// Its end.
     pub to_ns: u64,
-    /// Time waited by faults that began in it.
+    /// Time waited in it.
     pub wait_ns: u64,
 }
 
@@ -60,6 +62,8 @@ pub struct Facts<'a> {
     pub burst: Option<Burst>,
     /// Length of what was looked at.
     pub length_ns: u64,
+    /// Whether that is a part of the recording.
+    pub is_part: bool,
     /// Bytes of a page.
     pub page_size: u64,
 }
@@ -186,11 +190,19 @@ impl Facts<'_> {
     fn thread(&self) -> Option<Finding> {
         let thread = self.threads.first()?;
         let weight = self.thousandths(thread.wait_ns);
-        let of_life = if thread.lived_ns > thread.wait_ns {
-            let share = percent(u128::from(thread.wait_ns), u128::from(thread.lived_ns));
-            format!(", {share} of its life")
-        } else {
-            String::new()
+        // A wait longer than the life means that a birth or an end was not seen.
+        let share = (thread.lived_ns >= thread.within_ns && thread.lived_ns > 0)
+            .then(|| percent(u128::from(thread.within_ns), u128::from(thread.lived_ns)));
+        let of_life = match share {
+            None => String::new(),
+            Some(share) if !self.is_part => format!(", {share} of its life"),
+            Some(share) if thread.within_ns == thread.wait_ns => {
+                format!(", {share} of its life in this time")
+            }
+            Some(share) => format!(
+                " ({} of it in this time, {share} of its life then)",
+                duration(thread.within_ns)
+            ),
         };
         let others = match self.threads.len() {
             1 => return None,
@@ -241,7 +253,7 @@ impl Facts<'_> {
                 "while the kernel reclaimed memory: memory is short",
             ),
             (
-                parts.lock_ns,
+                parts.lock_ns.unwrap_or(0),
                 "for locks of the address space, which mmap and munmap take, too",
             ),
         ];
@@ -326,6 +338,7 @@ mod tests {
             files,
             burst: None,
             length_ns: 1_000_000_000,
+            is_part: false,
             page_size: 4096,
         }
     }

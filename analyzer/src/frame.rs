@@ -32,8 +32,11 @@ pub fn build(columns: &mut Columns, wanted: &[Column], session: &Session) -> Res
     for &column in wanted {
         out.push(derived(columns, column, session, height));
     }
+    let sight = session.sight();
     for (slot, &column) in out.iter_mut().zip(wanted) {
-        if let Some(stored) = stored(columns, column) {
+        if sight.has(column)
+            && let Some(stored) = stored(columns, column)
+        {
             *slot = stored;
         }
     }
@@ -63,12 +66,15 @@ pub fn give_back(frame: DataFrame, wanted: &[Column], columns: &mut Columns) {
     }
 }
 
-/// The memory of a column, if nobody else has it.
+/// The memory of a column, if nobody else has it, and if it has any.
 fn restore<T: PolarsNumericType>(
     column: PolarsColumn,
     of: impl Fn(&PolarsColumn) -> PolarsResult<&ChunkedArray<T>>,
     to: &mut Vec<T::Native>,
 ) {
+    if column.null_count() > 0 {
+        return;
+    }
     let Ok(values) = of(&column).cloned() else {
         return;
     };
@@ -161,7 +167,7 @@ fn derived(columns: &Columns, column: Column, session: &Session, height: usize) 
                 .with_name(name.into())
                 .into_column()
         }
-        _ if height == 0 || is_missing(columns, column) => {
+        _ if height == 0 || is_missing(columns, column) || !session.sight().has(column) => {
             // Takes no memory per row.
             PolarsColumn::full_null(name.into(), height, &column.dtype())
         }
@@ -269,4 +275,15 @@ pub fn optional_u64s(frame: &DataFrame, column: Column) -> Result<Option<&[u64]>
         return Ok(None);
     }
     Ok(Some(column.u64()?.cont_slice()?))
+}
+
+/// As [`optional_u64s`], for bytes.
+///
+/// # Errors
+/// As [`u64s`].
+pub fn optional_u8s(frame: &DataFrame, column: Column) -> Result<Option<&[u8]>, AnalyzeError> {
+    if frame.column(column.name())?.null_count() > 0 {
+        return Ok(None);
+    }
+    u8s(frame, column).map(Some)
 }

@@ -146,7 +146,8 @@ pub fn affected_threads(session: &Session, threads: &Threads) -> Option<String> 
     let mut missing: Vec<(u64, u64, u32, u32)> = Vec::new();
     for (&(pid, tid), life) in &session.lifetimes {
         // Two lives under one number cannot be told apart, and counts from before the recording would not compare.
-        let (Some(_), Some(counted), 0) = (life.begin_ns, life.kernel_count, life.before_ns) else {
+        let came_again = session.came_again(&(pid, tid));
+        let (Some(_), Some(counted), false) = (life.begin_ns, life.kernel_count, came_again) else {
             continue;
         };
         let rows = threads.get(pid, tid).map_or(0, |t| t.rows_in_kernel_count);

@@ -2,8 +2,10 @@
 //! compare with the kernel's own. Every verb prints these first.
 
 use crate::class::Class;
+use crate::filter::Filter;
 use crate::loss_words;
 use crate::session::Session;
+use crate::sight::Failed;
 use crate::text::escape;
 use crate::units::grouped;
 use pf_formats::Check;
@@ -81,6 +83,25 @@ fn uncounted(session: &Session) -> String {
 
 pub(crate) fn quantity(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// What an answer without faults means: that none pass the filter, or that the recording could not see such faults.
+#[must_use]
+pub fn nothing_passes(session: &Session, filter: &Filter) -> String {
+    let nothing = "no faults pass the filter";
+    match failed_alone(session, filter) {
+        Some(words) if session.sight().failed() == Failed::Unseen => words,
+        Some(words) => format!("{nothing}; {words}"),
+        None => nothing.to_owned(),
+    }
+}
+
+/// What to know of an answer about failed faults alone: which of them the recording could not see.
+#[must_use]
+pub fn failed_alone(session: &Session, filter: &Filter) -> Option<String> {
+    (filter.class == Some(Class::Failed))
+        .then(|| session.sight().failed_in_words())
+        .flatten()
 }
 
 /// The recorder's books against the kernel's counters, in one line.

@@ -26,6 +26,7 @@ use crate::session::Session;
 use crate::table::Table;
 use crate::text::escape;
 use crate::units::{bytes, duration, grouped, percent, utc};
+use crate::waits_over_time::WaitsOverTime;
 use std::io::Write;
 
 /// Rows of the per-thread table before "… and N more".
@@ -40,6 +41,7 @@ const HEAT_ROWS: usize = 12;
 pub struct Report {
     threads: Threads,
     places: WhereWaited,
+    waits: WaitsOverTime,
     /// With all columns, for programs.
     all_files: Option<Files>,
     origins: Origins,
@@ -68,6 +70,7 @@ impl Report {
         Self {
             threads: Threads::default(),
             places: WhereWaited::default(),
+            waits: WaitsOverTime::default(),
             all_files: (!is_text).then(Files::default),
             origins: Origins::default(),
             queries: QueryShares::default(),
@@ -77,6 +80,8 @@ impl Report {
     /// Nothing that does not pass the filter will be added.
     pub fn within(&mut self, filter: &Filter) {
         self.places.heat.within(filter);
+        self.waits.within(filter);
+        self.threads.within(filter);
     }
 
     /// The queries to run.
@@ -84,7 +89,7 @@ impl Report {
         // Places first: their columns were decoded last, and may still be in a cache.
         let mut queries: Vec<&mut dyn Query> = match &mut self.all_files {
             Some(files) => vec![files],
-            None => vec![&mut self.places, &mut self.origins],
+            None => vec![&mut self.places, &mut self.origins, &mut self.waits],
         };
         queries.extend([&mut self.threads as &mut dyn Query, &mut self.queries]);
         queries
@@ -118,11 +123,11 @@ impl Report {
         let classes = self.threads.classes();
         if classes.count() == 0 {
             let why = if filter.is_empty() {
-                "no page faults were recorded"
+                "no page faults were recorded".to_owned()
             } else {
-                "no faults pass the filter"
+                escape(&notice::nothing_passes(session, filter))
             };
-            return page.heading(why);
+            return page.heading(&why);
         }
         let found = self.findings(&classes, session, filter);
         if !found.is_empty() {
@@ -167,6 +172,7 @@ impl Report {
 
     /// Sentences about what was counted.
     fn findings(&self, classes: &Classes, session: &Session, filter: &Filter) -> Vec<String> {
+        let window_ns = filter.window_ns(session);
         let threads: Vec<ThreadFacts> = self
             .threads
             .sorted()
@@ -176,18 +182,18 @@ impl Report {
                 ThreadFacts {
                     name: format!("thread {comm} ({})", thread.tid),
                     wait_ns: thread.classes.wait_ns(),
-                    lived_ns: session.lived_ns(thread.pid, thread.tid),
+                    within_ns: thread.wait_within_ns(),
+                    lived_ns: session.lived_within_ns(thread.pid, thread.tid, window_ns),
                 }
             })
             .collect();
-        let (begin_ns, end_ns) = filter.window_ns(session);
-        let length_ns = end_ns.saturating_sub(begin_ns);
         Facts {
             classes,
             threads: &threads,
             files: &self.places.files.facts(session),
-            burst: self.places.heat.burst((begin_ns, end_ns)),
-            length_ns,
+            burst: self.waits.burst(window_ns),
+            length_ns: window_ns.1.saturating_sub(window_ns.0),
+            is_part: filter.is_part(),
             page_size: session.page_size(),
         }
         .findings()
@@ -231,8 +237,9 @@ impl Report {
                 if !meta.filters.is_empty() {
                     line("filters", escape(&notice::listed(&meta.filters)))?;
                 }
-                if !meta.blind.is_empty() {
-                    line("blind to", escape(&meta.blind.join(", ")))?;
+                let blind = session.sight().blind();
+                if !blind.is_empty() {
+                    line("blind to", escape(&blind.join(", ")))?;
                 }
             }
             None => line("recorded", format!("not known (its record is damaged), {start}"))?,
@@ -260,32 +267,41 @@ impl Report {
         Ok(())
     }
 
-    /// Wait against the summed lifetime of the threads with faults. A part of the time has no share: a fault that began
-    /// in it may have waited beyond its end.
+    /// Wait against the summed lifetime of the threads with faults, both as far as they lie in the time that was asked for: a
+    /// fault that began in it may have waited beyond its end.
     fn wait_in_words(&self, session: &Session, filter: &Filter) -> String {
-        let mut wait_ns = 0u64;
-        let mut lived_ns = 0u64;
+        let window_ns = filter.window_ns(session);
+        let (mut wait_ns, mut within_ns, mut lived_ns) = (0u64, 0u64, 0u64);
         let threads = self.threads.sorted();
         for thread in &threads {
-            lived_ns = lived_ns.saturating_add(session.lived_ns(thread.pid, thread.tid));
+            let of_thread_ns = session.lived_within_ns(thread.pid, thread.tid, window_ns);
+            lived_ns = lived_ns.saturating_add(of_thread_ns);
             wait_ns = wait_ns.saturating_add(thread.classes.wait_ns());
+            within_ns = within_ns.saturating_add(thread.wait_within_ns());
         }
-        let of_whom = match threads.len() {
-            1 => "thread".to_owned(),
-            more => format!("{} threads", grouped(more as u64)),
+        let (of_whom, they) = match threads.len() {
+            1 => ("thread".to_owned(), "it"),
+            more => (format!("{} threads", grouped(more as u64)), "they"),
         };
-        let wait = duration(wait_ns);
-        if filter.from_ns.is_some() || filter.to_ns.is_some() {
-            return format!("{wait} in faults of the {of_whom} that faulted");
-        }
         // A wait longer than the life means that a birth or an end was not seen.
         let share = match lived_ns {
             0 => "-".to_owned(),
-            lived if lived < wait_ns => "-".to_owned(),
-            lived => percent(u128::from(wait_ns), u128::from(lived)),
+            lived if lived < within_ns => "-".to_owned(),
+            lived => percent(u128::from(within_ns), u128::from(lived)),
         };
-        let lived = duration(lived_ns);
-        format!("{wait} in faults = {share} of the {lived} lifetime of the {of_whom} that faulted")
+        let (wait, lived) = (duration(wait_ns), duration(lived_ns));
+        if !filter.is_part() {
+            return format!(
+                "{wait} in faults = {share} of the {lived} lifetime of the {of_whom} that faulted"
+            );
+        }
+        let within = match within_ns == wait_ns {
+            true => String::new(),
+            false => format!(", {} of it in this time", duration(within_ns)),
+        };
+        format!(
+            "{wait} in faults of the {of_whom} that faulted{within} = {share} of the {lived} that {they} lived in it"
+        )
     }
 
     /// The report as one JSON object: info, threads, percentiles, files.

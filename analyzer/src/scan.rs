@@ -19,8 +19,9 @@ pub trait Query {
     /// The columns it looks at.
     fn columns(&self) -> Vec<Column>;
 
-    /// Takes in one filtered block. Rows are ordered by pid, tid and thread name, and by time within these; blocks follow
-    /// each other in the order in which faults completed. The frame may be empty but has all columns.
+    /// Takes in one filtered block. Rows are ordered by pid, tid and thread name, and within these by the time when they were
+    /// recorded; blocks follow each other in the order in which faults completed. [`crate::thread_order`] has what a thread did in
+    /// its order. The frame may be empty but has all columns.
     ///
     /// # Errors
     /// When a result cannot be written, or a column is missing.

@@ -112,7 +112,8 @@ impl Default for Streams {
 }
 
 impl Streams {
-    /// Judges a fault of thread `key` (pid, tid, object) at `page` of the object. Faults of a thread must come in their order.
+    /// Judges a fault of thread `key` (pid, tid, object) at `page` of the object. Faults of a thread must come in the order in
+    /// which they began, whatever its name was.
     pub fn step(&mut self, key: StreamKey, page: u64, page_size: u64) -> Option<Step> {
         let slot = match self.last {
             Some((last, slot)) if last == key => slot,

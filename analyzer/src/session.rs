@@ -6,6 +6,7 @@ use crate::class::Class;
 use crate::dicts::Dicts;
 use crate::losses::Losses;
 use crate::sampling::Sampling;
+use crate::sight::{Failed, Sight};
 use pf_formats::{
     BlockInfo, Columns, Damage, Footer, Happening, Header, Loss, LossReason, Meta, TimelineEntry, Totals,
 };
@@ -22,8 +23,6 @@ pub struct Lifetime {
     pub begin_ns: Option<u64>,
     /// Its end, when that was during the recording.
     pub end_ns: Option<u64>,
-    /// What all threads lived that had this pid and tid before.
-    pub before_ns: u64,
     /// The kernel's count of the faults of its whole life, major and minor, where its end told.
     pub kernel_count: Option<u64>,
 }
@@ -39,6 +38,8 @@ pub struct Session {
     pub dicts: Dicts,
     /// By (pid, tid).
     pub lifetimes: BTreeMap<(u32, u32), Lifetime>,
+    /// By (pid, tid): begins and ends of the threads that had it before the one in `lifetimes`.
+    earlier: BTreeMap<(u32, u32), Vec<(u64, u64)>>,
     /// What the recorder knows it does not have.
     pub losses: Losses,
     /// The first places of damage.
@@ -73,8 +74,9 @@ pub struct Session {
     classes: [u64; 3],
     first_ns: Option<u64>,
     last_ns: u64,
-    /// When the first and the last fault of the block at hand began.
+    /// When the first and the last fault of the block at hand began, and when the last one ended.
     block_ns: (u64, u64),
+    block_end_ns: u64,
 }
 
 impl Session {
@@ -86,6 +88,7 @@ impl Session {
             meta: None,
             dicts: Dicts::default(),
             lifetimes: BTreeMap::new(),
+            earlier: BTreeMap::new(),
             losses: Losses::default(),
             damages: Vec::new(),
             damage_count: 0,
@@ -104,6 +107,7 @@ impl Session {
             classes: [0; 3],
             first_ns: None,
             block_ns: (0, u64::MAX),
+            block_end_ns: u64::MAX,
             last_ns: 0,
         }
     }
@@ -173,6 +177,18 @@ impl Session {
             .sum()
     }
 
+    /// What the recording could see.
+    #[must_use]
+    pub fn sight(&self) -> Sight<'_> {
+        Sight::of(self.meta.as_ref())
+    }
+
+    /// Whether it had an eye for failed faults, so that none means that there were none.
+    #[must_use]
+    pub fn sees_failed(&self) -> bool {
+        self.sight().failed() != Failed::Unseen || self.of_class(Class::Failed) > 0
+    }
+
     /// What one row stands for.
     #[must_use]
     pub fn sampling(&self) -> Sampling {
@@ -184,15 +200,27 @@ impl Session {
     /// How long the threads with this pid and tid lived during the recording.
     #[must_use]
     pub fn lived_ns(&self, pid: u32, tid: u32) -> u64 {
-        let life = self.lifetimes.get(&(pid, tid)).copied().unwrap_or_default();
-        life.before_ns
-            .saturating_add(self.lived_between(life.begin_ns, life.end_ns))
+        self.lived_within_ns(pid, tid, (self.start_ns(), self.end_ns()))
     }
 
-    fn lived_between(&self, begin_ns: Option<u64>, end_ns: Option<u64>) -> u64 {
-        let begin = begin_ns.unwrap_or(0).max(self.start_ns());
-        let end = end_ns.unwrap_or(u64::MAX).min(self.end_ns());
-        end.saturating_sub(begin)
+    /// How long they lived in a part of it, a time in `CLOCK_MONOTONIC`.
+    #[must_use]
+    pub fn lived_within_ns(&self, pid: u32, tid: u32, (from_ns, to_ns): (u64, u64)) -> u64 {
+        let key = (pid, tid);
+        let life = self.lifetimes.get(&key).copied().unwrap_or_default();
+        let last = (life.begin_ns.unwrap_or(0), life.end_ns.unwrap_or(u64::MAX));
+        let lives = self.earlier.get(&key).into_iter().flatten().copied();
+        let (from_ns, to_ns) = (from_ns.max(self.start_ns()), to_ns.min(self.end_ns()));
+        lives
+            .chain([last])
+            .map(|(begin_ns, end_ns)| end_ns.min(to_ns).saturating_sub(begin_ns.max(from_ns)))
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Whether a thread had this pid and tid before the one in `lifetimes`.
+    #[must_use]
+    pub fn came_again(&self, key: &(u32, u32)) -> bool {
+        self.earlier.contains_key(key)
     }
 
     /// A birth closes the life before it.
@@ -211,12 +239,12 @@ impl Session {
         let next = if is_new {
             // The end may have been lost, but then the next birth is the latest that it can have been.
             let end = life.end_ns.unwrap_or(ts_ns);
-            let begin = life.begin_ns.unwrap_or(0).max(self.start_ns());
+            let earlier = self.earlier.entry(key).or_default();
+            earlier.push((life.begin_ns.unwrap_or(0), end));
             Lifetime {
                 begin_ns: Some(ts_ns),
                 end_ns: None,
                 kernel_count: None,
-                before_ns: life.before_ns.saturating_add(end.saturating_sub(begin)),
             }
         } else {
             Lifetime {
@@ -231,11 +259,17 @@ impl Session {
     pub(crate) fn announce_block(&mut self, info: &BlockInfo) {
         self.first_ns.get_or_insert(info.ts_min);
         self.block_ns = (info.ts_min, info.ts_max);
+        self.block_end_ns = info.end_max;
     }
 
     /// When the first and the last fault of the block at hand began, of all rows of it.
     pub(crate) fn block_ns(&self) -> (u64, u64) {
         self.block_ns
+    }
+
+    /// When the first fault of the block at hand began, and when the last one ended, of all rows of it.
+    pub(crate) fn block_span_ns(&self) -> (u64, u64) {
+        (self.block_ns.0, self.block_end_ns)
     }
 
     /// A block that is whole, decoded or not: its statistics, which decoding checks, stand for its rows.

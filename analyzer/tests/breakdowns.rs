@@ -11,7 +11,16 @@ use pfanalyze::table::Format;
 use support::ask::{
     event_rows, events_text, files, flat_report, read, report, report_json, session, threads,
 };
-use support::{dicts, events, meta, small, totals, trace, writer};
+use support::{dicts, events, small, totals, trace, writer};
+
+/// Of a backend that sees everything.
+fn meta() -> Meta {
+    Meta {
+        backend: "fentry".into(),
+        blind: Vec::new(),
+        ..support::meta()
+    }
+}
 
 fn parts(latency_ns: u64) -> Breakdown {
     Breakdown {

@@ -58,7 +58,10 @@ fn without_failed_faults_nothing_tells_of_them() {
         report(&small(), &Filter::default()),
     ] {
         let words = shown.to_lowercase();
-        let words = words.replace("blind to  gup faults, failed faults", "");
+        let words = words.replace(
+            "blind to  gup faults, failed faults, lock waits (with --breakdown)",
+            "",
+        );
         assert!(!words.contains("failed"), "{shown}");
     }
     assert_eq!(percentiles(&small(), By::Class).as_array().unwrap().len(), 3);

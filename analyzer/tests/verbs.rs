@@ -451,7 +451,7 @@ fn info_says_what_the_trace_says_about_itself() {
     info::write(&session, Format::Table, &mut out).unwrap();
     let shown = String::from_utf8(out).unwrap();
     assert!(
-        shown.contains("\ncannot_see          GUP faults, failed faults\n"),
+        shown.contains("\ncannot_see          GUP faults, failed faults, lock waits (with --breakdown)\n"),
         "{shown}"
     );
     assert!(
@@ -469,7 +469,7 @@ host      box (Linux 6.12.0, x86_64, 8 CPUs, 16.0 GiB)
 when      2026-11-22 20:00:00 UTC, 100.00 ms
 by        pfrec 0.1.0, backend perf: page_fault_user+page_fault_kernel
           tracepoints
-blind to  GUP faults, failed faults
+blind to  GUP faults, failed faults, lock waits (with --breakdown)
 ";
     assert!(shown.starts_with(expected), "{shown}");
     // Thread 100 lived all 100 ms, thread 101 from 5 to 95 ms.
@@ -560,14 +560,31 @@ fn names_from_a_hostile_trace_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn a_part_of_the_time_has_no_share_of_the_lifetime() {
-    let filter = Filter {
-        to_ns: Some(91_000_000),
-        ..Filter::default()
+fn a_part_of_the_time_is_held_against_the_life_in_it() {
+    let words = |to_ns| {
+        let filter = Filter {
+            to_ns: Some(to_ns),
+            ..Filter::default()
+        };
+        let shown = report(&small(), &filter);
+        shown.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let shown = report(&small(), &filter);
+    // Thread 100 lives from the start on, thread 101 from 5 ms on.
+    let shown = words(92_000_000);
     assert!(
-        shown.contains("\nwait      2.00 ms in faults of the 2 threads that faulted\n"),
+        shown.contains("wait 2.00 ms in faults of the 2 threads that faulted = 1.1 % of the 179.00 ms that they lived in it"),
+        "{shown}"
+    );
+    // The last fault takes 1.4 ms from 90 ms on.
+    let shown = words(90_400_000);
+    assert!(
+        shown.contains(
+            "that faulted, 1.00 ms of it in this time = 0.6 % of the 175.80 ms that they lived in it"
+        ),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("thread worker (101) waited 2.00 ms in faults (1.00 ms of it in this time, 1.2 % of its life then)"),
         "{shown}"
     );
 }

@@ -3,9 +3,11 @@
 use crate::notice;
 use crate::query::info::shell_words;
 use crate::session::Session;
+use crate::sight::Sight;
 use crate::text::escape;
 use crate::units::{bytes, duration, grouped};
 use pf_formats::Meta;
+use std::borrow::Cow;
 
 /// Recordings whose lengths differ by more, in percent of the shorter one, are compared per second, too.
 const SAME_LENGTH_PERCENT: u128 = 25;
@@ -73,11 +75,13 @@ impl Fairness {
                 part(in_b)
             ));
         }
-        let sees = |meta: &Meta| match meta.blind.is_empty() {
+        let [blind_in_a, blind_in_b] = [a, b].map(|meta| Sight::of(Some(meta)).blind());
+        let sees = |meta: &Meta, blind: &[Cow<'_, str>]| match blind.is_empty() {
             true => meta.backend.clone(),
-            false => format!("{}, blind to {}", meta.backend, meta.blind.join(", ")),
+            false => format!("{}, blind to {}", meta.backend, blind.join(", ")),
         };
-        self.compare("backend", "backend", sees(a), sees(b), a.blind != b.blind);
+        let (sees_a, sees_b) = (sees(a, &blind_in_a), sees(b, &blind_in_b));
+        self.compare("backend", "backend", sees_a, sees_b, blind_in_a != blind_in_b);
         let given = |meta: &Meta| {
             let own = meta.options.iter().take_while(|option| *option != "--");
             let has = |option: &&&str| {

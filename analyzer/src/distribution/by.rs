@@ -3,7 +3,7 @@
 use crate::class::ClassBits;
 use crate::distribution::names::{QueryNames, stack_in_words};
 use crate::error::AnalyzeError;
-use crate::frame::{u8s, u32s};
+use crate::frame::{optional_u8s, u8s, u32s};
 use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Head, Value};
@@ -44,6 +44,9 @@ pub enum By {
     /// One row per user stack, innermost function first.
     Stack,
 }
+
+/// The key of what the recording could not see.
+const UNSEEN: u64 = u64::MAX;
 
 /// A cell of a name, in the order of the rows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,8 +165,10 @@ impl By {
                     .collect())
             }
             Self::Retries => {
-                let retries = u8s(frame, Column::Retries)?.iter();
-                Ok(retries.map(|&count| u64::from(count)).collect())
+                let Some(retries) = optional_u8s(frame, Column::Retries)? else {
+                    return Ok(vec![UNSEEN; frame.height()]);
+                };
+                Ok(retries.iter().map(|&count| u64::from(count)).collect())
             }
             Self::Cpu => {
                 let cpus = frame.column(Column::Cpu.name())?.u16()?.cont_slice()?.iter();
@@ -205,6 +210,7 @@ impl By {
                     .find(|&class| class as u64 == key);
                 text(class.map_or("unknown", crate::class::Class::name))
             }
+            Self::Retries if key == UNSEEN => vec![Name::None],
             Self::Pid | Self::Cpu | Self::Retries => vec![Name::Id(key)],
             Self::Tid => vec![Name::Id(key >> 32), Name::Id(key & u64::from(u32::MAX))],
             Self::Comm => text(&session.dicts.comm(id)),

@@ -2,7 +2,6 @@
 
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
-use crate::findings::{Burst, burst_of};
 use crate::frame::{u32s, u64s};
 use crate::gather::{self, Faults, Gatherer, Piece, TimeBins};
 use crate::heat::grid::Fineness;
@@ -20,8 +19,6 @@ use std::ops::Range;
 const MAX_CELLS: usize = 1 << 18;
 /// Cells behind the small heatmap of the report.
 const FEW_CELLS: usize = 1 << 15;
-/// Parts of the time that a burst is made of.
-const BURST_BINS: u64 = 200;
 
 /// What goes upwards or downwards in a heatmap; time always goes to the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,20 +265,6 @@ impl Heat {
             }
             start = end;
         }
-    }
-
-    /// The shortest time with most of the wait, of a time in `CLOCK_MONOTONIC`; to be asked when it has settled.
-    #[must_use]
-    pub fn burst(&self, (begin_ns, end_ns): (u64, u64)) -> Option<Burst> {
-        let (bins, bin_ns) = self
-            .places
-            .wait_by_time(end_ns.saturating_sub(begin_ns), BURST_BINS);
-        let burst = burst_of(&bins, bin_ns)?;
-        Some(Burst {
-            from_ns: burst.from_ns.saturating_add(self.from_ns),
-            to_ns: burst.to_ns.saturating_add(self.from_ns),
-            ..burst
-        })
     }
 
     /// To be called after each block that was added by [`Heat::add`].

@@ -280,29 +280,6 @@ impl Places {
         self.places.iter_mut().for_each(|place| place.grid.settle());
     }
 
-    /// Waiting time by the time when faults began, in about so many bins over `length_ns`, up to twice as many, and the length of
-    /// a bin: no finer than the grids are. To be called when it has settled.
-    #[must_use]
-    pub fn wait_by_time(&self, length_ns: u64, bins: u64) -> (Vec<u64>, u64) {
-        let grids = self.places.iter().map(|place| &place.grid);
-        let coarsest = grids.clone().map(Grid::time_shift).max().unwrap_or(0);
-        // Whole cells: none is in two bins.
-        let cell_ns = 1u64.checked_shl(coarsest).unwrap_or(u64::MAX);
-        let bin_ns = (length_ns / bins.max(1) / cell_ns).max(1).saturating_mul(cell_ns);
-        let count = usize::try_from(length_ns / bin_ns + 1).unwrap_or(1);
-        let mut bins = vec![0u64; count];
-        for grid in grids {
-            for ((time, _), cell) in grid.regions().iter().flat_map(|region| region.cells.iter()) {
-                let since_begin_ns = u128::from(time) << grid.time_shift();
-                let bin = usize::try_from(since_begin_ns / u128::from(bin_ns)).unwrap_or(usize::MAX);
-                if let Some(sum) = bins.get_mut(bin.min(count - 1)) {
-                    *sum = sum.saturating_add(cell.wait_ns);
-                }
-            }
-        }
-        (bins, bin_ns)
-    }
-
     fn empty_windows(&mut self) {
         self.places.iter_mut().for_each(Place::empty_window);
         self.windows = 0;

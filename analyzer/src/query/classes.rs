@@ -1,6 +1,6 @@
 //! Latency by class, the summary that several verbs share.
 
-use crate::breakdown::{self, PartColumns, Parts, PartsByClass};
+use crate::breakdown::{self, PartColumns, Parts, PartsByClass, Spent};
 use crate::class::{self, Class, ClassBits};
 use crate::error::AnalyzeError;
 use crate::frame::{u8s, u64s};
@@ -11,7 +11,6 @@ use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Head, Value};
 use crate::units::grouped;
-use pf_formats::Breakdown;
 use polars::prelude::DataFrame;
 use std::ops::Range;
 
@@ -118,7 +117,7 @@ pub struct Fault {
     /// How many faults the row stands for.
     pub weight: u64,
     /// Where the latency went, if that was recorded and asked for.
-    pub breakdown: Option<Breakdown>,
+    pub breakdown: Option<Spent>,
 }
 
 /// Latencies of major, minor and failed faults, by weight.

@@ -3,7 +3,7 @@
 use crate::breakdown;
 use crate::class::{Class, ClassBits};
 use crate::error::AnalyzeError;
-use crate::frame::{u32s, u64s};
+use crate::frame::{u8s, u32s, u64s};
 use crate::query::classes::{self, Classes, Extras, Rows};
 use crate::query::objects::Objects;
 use crate::runs::{part, runs};
@@ -13,6 +13,7 @@ use crate::schema::Column;
 use crate::sequence::{self, Steps, Streams};
 use crate::session::Session;
 use crate::table::{Head, Table, Value};
+use crate::thread_order::each_row;
 use crate::touched::{Major, Recent, Touched};
 use polars::prelude::DataFrame;
 
@@ -132,12 +133,11 @@ impl Query for Files {
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let pids = u32s(frame, Column::Pid)?;
         let ids = u32s(frame, Column::ObjectId)?;
-        let tids = u32s(frame, Column::Tid)?;
         let times = u64s(frame, Column::TsNs)?;
         let addresses = u64s(frame, Column::Address)?;
         let object_pages = u64s(frame, Column::ObjectPage)?;
         let rows = Rows::of(frame, session)?;
-        let (page_size, page_shift) = (session.page_size(), session.page_shift());
+        let page_shift = session.page_shift();
         for run in runs(pids, ids) {
             let (Some(&pid), Some(&id)) = (pids.get(run.start), ids.get(run.start)) else {
                 continue;
@@ -148,12 +148,10 @@ impl Query for Files {
             };
             let (is_file, object) = (object.is_file, &mut object.counted);
             object.classes.add_rows(&rows, run.clone());
-            let begins = part(tids, &run).iter().zip(part(times, &run));
+            let begins = part(times, &run).iter();
             let places = part(addresses, &run).iter().zip(part(object_pages, &run));
             let ends = part(rows.latencies_ns, &run).iter().zip(part(rows.bits, &run));
-            for (((&tid, &ts_ns), (&address, &object_page)), (&latency_ns, &bits)) in
-                begins.zip(places).zip(ends)
-            {
+            for ((&ts_ns, (&address, &object_page)), (&latency_ns, &bits)) in begins.zip(places).zip(ends) {
                 // Nameless pages of two processes are different pages.
                 let (space, page) = if is_file {
                     (0, object_page)
@@ -161,8 +159,7 @@ impl Query for Files {
                     (pid, address >> page_shift)
                 };
                 self.has_left_pages_out |= !object.touched.add(space, page, &mut self.page_room);
-                let class = ClassBits(bits).class();
-                if class == Class::Major {
+                if ClassBits(bits).class() == Class::Major {
                     self.recent.add(Major {
                         object: if is_file { id } else { !pid },
                         page,
@@ -170,12 +167,6 @@ impl Query for Files {
                         end_ns: ts_ns.saturating_add(latency_ns),
                         of: (slot, space),
                     });
-                }
-                if is_file
-                    && class != Class::Failed
-                    && let Some(step) = self.streams.step((pid, tid, id), page, page_size)
-                {
-                    object.steps.add(step);
                 }
             }
         }
@@ -187,11 +178,42 @@ impl Query for Files {
                 self.has_left_pages_out |= !is_in;
             }
         }
-        Ok(())
+        self.walk(frame, session)
     }
 }
 
 impl Files {
+    /// Judges the steps of a block.
+    fn walk(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let threads = (u32s(frame, Column::Pid)?, u32s(frame, Column::Tid)?);
+        let places = (u32s(frame, Column::ObjectId)?, u64s(frame, Column::ObjectPage)?);
+        let bits = u8s(frame, Column::ClassBits)?;
+        let page_size = session.page_size();
+        let (objects, streams) = (&mut self.objects, &mut self.streams);
+        let mut last: Option<(u32, usize)> = None;
+        each_row(frame, |row| {
+            let (Some(&pid), Some(&tid)) = (threads.0.get(row), threads.1.get(row)) else {
+                return;
+            };
+            let (Some(&id), Some(&page)) = (places.0.get(row), places.1.get(row)) else {
+                return;
+            };
+            let is_failed = bits.get(row).is_some_and(|&bits| ClassBits(bits).is_failed());
+            let slot = match last {
+                Some((object, slot)) if object == id => slot,
+                _ => objects.slot(id, session),
+            };
+            last = Some((id, slot));
+            if let Some(object) = objects.get_mut(slot)
+                && object.is_file
+                && !is_failed
+                && let Some(step) = streams.step((pid, tid, id), page, page_size)
+            {
+                object.counted.steps.add(step);
+            }
+        })
+    }
+
     /// All objects together.
     #[must_use]
     pub fn classes(&self) -> Classes {

@@ -12,6 +12,7 @@ use crate::table::{Format, Value};
 use crate::text::{escape, json_text};
 use crate::units::{bytes, duration, fixed, grouped, utc};
 use pf_formats::{Check, LossReason};
+use std::borrow::Cow;
 use std::io::Write;
 
 /// One fact: a name for programs, a value for programs, and words for people where the value is not good reading.
@@ -181,8 +182,9 @@ fn facts(session: &Session) -> Vec<Fact> {
                 Value::Count(session.sampling().factor()),
                 sample_in_words(session.sampling()),
             ),
-            list("cannot_see", &meta.blind, Some(or_dash(meta.blind.join(", ")))),
         ]);
+        let blind: Vec<String> = session.sight().blind().into_iter().map(Cow::into_owned).collect();
+        facts.push(list("cannot_see", &blind, Some(or_dash(blind.join(", ")))));
     }
     let start = utc(header.utc_of(session.start_ns()));
     facts.extend([
@@ -196,7 +198,11 @@ fn facts(session: &Session) -> Vec<Fact> {
         count("events", session.events),
         count("major", session.of_class(Class::Major)),
         count("minor", session.of_class(Class::Minor)),
-        count("failed", session.of_class(Class::Failed)),
+        if session.sees_failed() {
+            count("failed", session.of_class(Class::Failed))
+        } else {
+            said("failed", Value::Null, "not seen".to_owned())
+        },
         count("queries", session.queries),
         count("blocks", session.blocks),
         said("bytes", Value::Count(session.bytes), bytes(session.bytes)),

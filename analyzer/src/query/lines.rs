@@ -153,7 +153,7 @@ impl Layout {
                 row.class(),
                 row.text(Column::Access),
                 row.text(Column::Origin),
-                row.number(Column::Retries),
+                row.id_or_dash(Column::Retries),
             ),
             [
                 &format!("{:>6}", row.number(Column::Weight)),

@@ -3,7 +3,7 @@
 use crate::bytes;
 use crate::class::{self, ClassBits};
 use crate::error::AnalyzeError;
-use crate::frame::u8s;
+use crate::frame::{optional_u8s, u8s};
 use crate::query::classes::{self, faults};
 use crate::scan::Query;
 use crate::schema::Column;
@@ -31,7 +31,7 @@ impl Query for Origins {
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let retries = u8s(frame, Column::Retries)?;
+        let retries = optional_u8s(frame, Column::Retries)?.unwrap_or_default();
         let bits = u8s(frame, Column::ClassBits)?;
         // Rare, so that most blocks need a glance only.
         let of_kernel = class::taken_by_kernel(bits);
@@ -40,7 +40,8 @@ impl Query for Origins {
             self.retried = self.retried.saturating_add(retried);
             return Ok(());
         }
-        for ((&retries, &bits), fault) in retries.iter().zip(bits).zip(faults(frame, session)?) {
+        let retries = retries.iter().copied().chain(std::iter::repeat(0));
+        for ((retries, &bits), fault) in retries.zip(bits).zip(faults(frame, session)?) {
             let weight = if retries > 0 { fault.weight } else { 0 };
             self.retried = self.retried.saturating_add(weight);
             match ClassBits(bits).origin() {

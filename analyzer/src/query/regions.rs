@@ -1,9 +1,9 @@
 //! `regions`: which named part of a file was waited for. A fault counts for the region of the byte that was accessed: the
 //! place in the page comes from the faulting address, and is the page's first byte where the kernel faulted for itself.
 
-use crate::class::Class;
+use crate::class::{Class, ClassBits};
 use crate::error::AnalyzeError;
-use crate::frame::{u32s, u64s};
+use crate::frame::{u8s, u32s, u64s};
 use crate::notice::quantity;
 use crate::query::classes::{self, FAILED, Fault, faults};
 use crate::query::files::{PAGE_ENTRIES, REREAD, limits_in_words, pages_head};
@@ -11,10 +11,11 @@ use crate::regions::source::{Plan, Source};
 use crate::regions::{Owner, Region};
 use crate::scan::Query;
 use crate::schema::Column;
-use crate::sequence::{self, Step, Steps, Streams};
+use crate::sequence::{self, Steps, Streams};
 use crate::session::Session;
 use crate::table::{Head, Table, Value};
 use crate::text::escape;
+use crate::thread_order::each_row;
 use crate::touched::{Major, Recent, Touched};
 use crate::units::{bytes, grouped};
 use polars::prelude::{DataFrame, PlHashMap};
@@ -245,7 +246,6 @@ impl Query for Regions {
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let threads = u32s(frame, Column::Pid)?.iter().zip(u32s(frame, Column::Tid)?);
         let places = u64s(frame, Column::Address)?
             .iter()
             .zip(u64s(frame, Column::ObjectPage)?);
@@ -253,13 +253,8 @@ impl Query for Regions {
         let objects = u32s(frame, Column::ObjectId)?;
         let page_size = session.page_size();
         let mut last: Option<(u32, bool)> = None;
-        let rows = objects
-            .iter()
-            .zip(threads)
-            .zip(times)
-            .zip(places)
-            .zip(faults(frame, session)?);
-        for ((((&id, (&pid, &tid)), &ts_ns), (&address, &page)), fault) in rows {
+        let rows = objects.iter().zip(times).zip(places).zip(faults(frame, session)?);
+        for (((&id, &ts_ns), (&address, &page)), fault) in rows {
             let is_chosen = match last {
                 Some((object, is_chosen)) if object == id => is_chosen,
                 _ if !session.dicts.is_file_backed(id) => false,
@@ -279,12 +274,8 @@ impl Query for Regions {
                     of: byte,
                 });
             }
-            let step = match fault.class {
-                Class::Failed => None,
-                Class::Major | Class::Minor => self.streams.step((pid, tid, id), page, page_size),
-            };
             if let Some(stats) = chosen.stats(byte, page) {
-                stats.add(&fault, step);
+                stats.add(&fault);
                 let is_in = stats.touched.add(id, page, &mut self.page_room);
                 self.has_left_pages_out |= !is_in;
             }
@@ -302,7 +293,47 @@ impl Query for Regions {
                 }
             }
         }
-        Ok(())
+        self.walk(frame, session)
+    }
+}
+
+impl Regions {
+    /// Judges the steps of a block in the file that is chosen by now.
+    fn walk(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let Some(chosen) = self.chosen.as_mut() else {
+            return Ok(());
+        };
+        let threads = (u32s(frame, Column::Pid)?, u32s(frame, Column::Tid)?);
+        let places = (u32s(frame, Column::ObjectId)?, u64s(frame, Column::ObjectPage)?);
+        let (addresses, bits) = (u64s(frame, Column::Address)?, u8s(frame, Column::ClassBits)?);
+        let page_size = session.page_size();
+        let streams = &mut self.streams;
+        let mut last: Option<(u32, bool)> = None;
+        each_row(frame, |row| {
+            let (Some(&pid), Some(&tid)) = (threads.0.get(row), threads.1.get(row)) else {
+                return;
+            };
+            let (Some(&id), Some(&page)) = (places.0.get(row), places.1.get(row)) else {
+                return;
+            };
+            let (Some(&address), Some(&bits)) = (addresses.get(row), bits.get(row)) else {
+                return;
+            };
+            let is_chosen = match last {
+                Some((object, is_chosen)) if object == id => is_chosen,
+                _ => session.dicts.is_file_backed(id) && session.dicts.label(id) == chosen.path,
+            };
+            last = Some((id, is_chosen));
+            if !is_chosen || ClassBits(bits).is_failed() {
+                return;
+            }
+            let byte = page.saturating_mul(page_size).saturating_add(address % page_size);
+            if let Some(step) = streams.step((pid, tid, id), page, page_size)
+                && let Some(stats) = chosen.stats(byte, page)
+            {
+                stats.steps.add(step);
+            }
+        })
     }
 }
 
@@ -391,7 +422,7 @@ impl Equal {
 }
 
 impl Stats {
-    fn add(&mut self, fault: &Fault, step: Option<Step>) {
+    fn add(&mut self, fault: &Fault) {
         let count = match fault.class {
             Class::Major => &mut self.major,
             Class::Minor => &mut self.minor,
@@ -401,9 +432,6 @@ impl Stats {
         let wait_ns = fault.latency_ns.saturating_mul(fault.weight);
         self.wait_ns = self.wait_ns.saturating_add(wait_ns);
         self.max_ns = self.max_ns.max(fault.latency_ns);
-        if let Some(step) = step {
-            self.steps.add(step);
-        }
     }
 
     fn merge(&mut self, other: &Self) {

@@ -9,14 +9,14 @@ use crate::units::percent;
 /// The heading of the section.
 pub const TITLE: &str = "Where the time went (blocked: I/O and locks; \"of which\" overlaps the others)";
 
-/// A line of the table: what it is called, and its sum.
-type Line = (&'static str, fn(&Parts) -> u64);
+/// A line of the table: what it is called, and its sum, if it was seen.
+type Line = (&'static str, fn(&Parts) -> Option<u64>);
 
 const LINES: [Line; 5] = [
-    ("blocked", |parts| parts.blocked_ns),
-    ("run queue", |parts| parts.runqueue_ns),
-    ("CPU", |parts| parts.cpu_ns),
-    ("of which reclaim", |parts| parts.reclaim_ns),
+    ("blocked", |parts| Some(parts.blocked_ns)),
+    ("run queue", |parts| Some(parts.runqueue_ns)),
+    ("CPU", |parts| Some(parts.cpu_ns)),
+    ("of which reclaim", |parts| Some(parts.reclaim_ns)),
     ("of which lock", |parts| parts.lock_ns),
 ];
 
@@ -48,14 +48,10 @@ pub fn by_part(classes: &Classes) -> Table {
     columns.push(classes.parts.all());
     let row = |&(name, of): &Line| {
         let cells = columns.iter().flat_map(|parts| {
-            let part = of(parts);
-            [
-                Value::Ms(part),
-                Value::Percent {
-                    part,
-                    whole: parts.wait_ns,
-                },
-            ]
+            let whole = parts.wait_ns;
+            of(parts).map_or([Value::Null, Value::Null], |part| {
+                [Value::Ms(part), Value::Percent { part, whole }]
+            })
         });
         std::iter::once(Value::Text(name.to_owned()))
             .chain(cells)
@@ -115,8 +111,12 @@ pub fn remarks(classes: &Classes) -> Vec<String> {
             "{share} of the wait has no breakdown and is not in this table"
         ));
     }
-    if all.lock_ns == 0 {
-        remarks.push("no lock wait was recorded; a backend that cannot tell records none".to_owned());
+    match all.lock_ns {
+        None => remarks.push(
+            "waits for locks are not known: the backend of this recording could not see them; fentry and kprobe do".to_owned(),
+        ),
+        Some(0) => remarks.push("no wait for a lock was recorded".to_owned()),
+        Some(_) => {}
     }
     remarks
 }

@@ -1,7 +1,9 @@
 //! `threads`: who waited, and how long. Also the totals of the report, which are sums over threads.
 
 use crate::breakdown;
+use crate::class::ClassBits;
 use crate::error::AnalyzeError;
+use crate::filter::Filter;
 use crate::frame::{u32s, u64s};
 use crate::query::classes::{self, Classes, Extras, Rows};
 use crate::runs::{part, sorted_runs};
@@ -10,6 +12,7 @@ use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Head, Table, Value};
 use polars::prelude::{DataFrame, PlHashMap};
+use std::ops::Range;
 
 /// The first columns of the table: a contract. FAILED follows when there is any.
 pub const HEADS: [Head; 9] = [
@@ -86,6 +89,8 @@ pub struct ThreadFaults {
     pub classes: Classes,
     /// Its rows that the kernel counted, unweighted.
     pub rows_in_kernel_count: u64,
+    /// The part of its wait before the begin or behind the end of the time that was asked for.
+    outside_ns: u64,
     /// The name in its last fault, and when that was.
     comm_id: u32,
     comm_ts_ns: u64,
@@ -96,6 +101,7 @@ pub struct ThreadFaults {
 pub struct Threads {
     index: PlHashMap<(u32, u32), usize>,
     threads: Vec<ThreadFaults>,
+    to_ns: Option<u64>,
 }
 
 impl Query for Threads {
@@ -110,6 +116,10 @@ impl Query for Threads {
         let comms = u32s(frame, Column::CommId)?;
         let times = u64s(frame, Column::TsNs)?;
         let rows = Rows::of(frame, session)?;
+        let window_ns = self.window_ns(session);
+        let (first_ns, last_ns) = session.block_span_ns();
+        // No other block has faults that are cut.
+        let cut_by = (first_ns < window_ns.0 || window_ns.1 < last_ns).then_some(window_ns);
         for run in sorted_runs([pids, tids]) {
             let (Some(&pid), Some(&tid)) = (pids.get(run.start), tids.get(run.start)) else {
                 continue;
@@ -125,6 +135,9 @@ impl Query for Threads {
             let Some(thread) = self.threads.get_mut(slot) else {
                 continue;
             };
+            if let Some(window_ns) = cut_by {
+                thread.add_outside(part(times, &run), &rows, &run, window_ns);
+            }
             let [majors, minors, _] = thread.classes.add_rows(&rows, run);
             let counted = majors.saturating_add(minors);
             thread.rows_in_kernel_count = thread.rows_in_kernel_count.saturating_add(counted);
@@ -146,9 +159,46 @@ impl ThreadFaults {
     pub fn comm_id(&self) -> u32 {
         self.comm_id
     }
+
+    /// The part of its wait that lies in the time that was asked for: of what counts in `classes`, by weight.
+    #[must_use]
+    pub fn wait_within_ns(&self) -> u64 {
+        self.classes.wait_ns().saturating_sub(self.outside_ns)
+    }
+
+    fn add_outside(
+        &mut self,
+        begins_ns: &[u64],
+        rows: &Rows<'_>,
+        run: &Range<usize>,
+        (from_ns, to_ns): (u64, u64),
+    ) {
+        let ends = part(rows.latencies_ns, run).iter().zip(part(rows.bits, run));
+        for (&begin_ns, (&latency_ns, &bits)) in begins_ns.iter().zip(ends) {
+            let end_ns = begin_ns.saturating_add(latency_ns);
+            let inside_ns = end_ns.min(to_ns).saturating_sub(begin_ns.max(from_ns));
+            let outside_ns = latency_ns.saturating_sub(inside_ns);
+            let weight = rows.weight(ClassBits(bits).class());
+            self.outside_ns = self.outside_ns.saturating_add(outside_ns.saturating_mul(weight));
+        }
+    }
 }
 
 impl Threads {
+    /// Tells waits apart by whether they lie in the time of the filter.
+    pub fn within(&mut self, filter: &Filter) {
+        self.to_ns = filter.to_ns;
+    }
+
+    /// Faults that pass began before its end; what is older than the recording passes where nothing is cut at the begin.
+    fn window_ns(&self, session: &Session) -> (u64, u64) {
+        let start_ns = session.start_ns();
+        let to_ns = self
+            .to_ns
+            .map_or(u64::MAX, |to_ns| start_ns.saturating_add(to_ns));
+        (start_ns, to_ns)
+    }
+
     fn slot(&mut self, pid: u32, tid: u32) -> usize {
         *self.index.entry((pid, tid)).or_insert_with(|| {
             self.threads.push(ThreadFaults {

@@ -25,6 +25,11 @@ fn per_second(count: u64, time_ns: u64) -> Value {
     Value::Decimal(u64::try_from(thousandths).unwrap_or(u64::MAX))
 }
 
+/// What the recording could not see is empty.
+fn if_seen(value: Value, is_seen: bool) -> Value {
+    if is_seen { value } else { Value::Null }
+}
+
 /// How many threads waited on average, in thousandths.
 #[must_use]
 pub fn waiting(row: &Interval) -> u64 {
@@ -35,6 +40,7 @@ pub fn waiting(row: &Interval) -> u64 {
 /// For programs: counts and rates.
 #[must_use]
 pub fn intervals_table(rows: &[Interval], session: &Session) -> Table {
+    let sees_failed = session.sees_failed();
     let cells = |row: &Interval| {
         let time_ns = row.end_ns - row.begin_ns;
         let [major, minor, failed] = row.counts;
@@ -43,10 +49,10 @@ pub fn intervals_table(rows: &[Interval], session: &Session) -> Table {
             Value::Seconds(session.since_start_ns(row.end_ns)),
             Value::Count(major),
             Value::Count(minor),
-            Value::Count(failed),
+            if_seen(Value::Count(failed), sees_failed),
             per_second(major, time_ns),
             per_second(minor, time_ns),
-            per_second(failed, time_ns),
+            if_seen(per_second(failed, time_ns), sees_failed),
             Value::Ms(row.wait_ns),
             Value::Decimal(waiting(row)),
             Value::Count(row.threads),
@@ -198,7 +204,7 @@ pub fn stalls_table(stalls: &[(Window, Inside)], session: &Session, for_programs
             Value::Ms(window.wait_ns),
             Value::Count(major),
             Value::Count(minor),
-            Value::Count(failed),
+            if_seen(Value::Count(failed), session.sees_failed()),
             Value::Ms(longest.latency_ns),
         ];
         if for_programs {

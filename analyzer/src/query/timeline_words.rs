@@ -283,9 +283,10 @@ impl Answer<'_> {
                     .to_owned(),
             );
         }
-        if self.filter.from_ns.is_some() || self.filter.to_ns.is_some() {
+        if self.filter.is_part() {
             remarks.push(
-                "faults that began outside of --from and --to are left out, even where they last into it"
+                "faults that began outside of --from and --to are left out, even where they last into it; stalls and waits \
+                 count as far as they lie between them"
                     .to_owned(),
             );
         }

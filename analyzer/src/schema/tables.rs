@@ -117,7 +117,7 @@ fn meaning(column: Column) -> &'static str {
         Column::Major => "the kernel's class, as getrusage counts it",
         Column::Access => "read, write, exec; null where the backend cannot tell",
         Column::Origin => "user, kernel, gup, gup_remote",
-        Column::Retries => "extra attempts",
+        Column::Retries => "extra attempts; null where the backend cannot tell",
         Column::Failed => "did not complete: it ended in SIGSEGV, SIGBUS or out of memory, or was abandoned",
         Column::Ip => "instruction that faulted",
         Column::Kind => "file, anon, heap, stack, shm, unknown",
@@ -126,7 +126,9 @@ fn meaning(column: Column) -> &'static str {
         Column::BlockedNs => "asleep within it, ns (pfrec --breakdown)",
         Column::RunqueueNs => "runnable without a CPU within it, ns (pfrec --breakdown)",
         Column::ReclaimNs => "in direct reclaim within it, ns (pfrec --breakdown)",
-        Column::LockNs => "waiting for the mmap lock, ns (pfrec --breakdown)",
+        Column::LockNs => {
+            "waiting for the mmap lock, ns (pfrec --breakdown); null where the backend cannot tell"
+        }
         Column::QueryId => "innermost query of the thread (pfrec --query)",
         Column::StackId => "user stack (pfrec --stacks)",
         Column::Interruptions => "attempts that a signal ended; null for none",

@@ -10,13 +10,15 @@ pub mod words;
 
 use crate::app::{Outcome, read_all, say_remarks, say_warnings};
 use crate::ask_queries::with_queries;
+use crate::class::Class;
 use crate::cli::Request;
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
 use crate::input::Source;
 use crate::output::Output;
 use crate::sampling;
-use crate::schema::tables::TableName;
+use crate::schema::Column;
+use crate::schema::tables::{TableName, faults_columns};
 use crate::session::Session;
 use crate::table::Format;
 use budget::Budget;
@@ -77,7 +79,10 @@ pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
         takes_conditions: AtomicBool::new(true),
     });
     let answer = ask(query, &tables, &faults, &frames)?;
-    finish(write(&answer, &tables, &session, request, &mut output), output)
+    finish(
+        write(&answer, query, &tables, &session, request, &mut output),
+        output,
+    )
 }
 
 /// The tables that a question names, those that there are.
@@ -152,6 +157,7 @@ fn without_panic(answer: impl FnOnce() -> PolarsResult<DataFrame>) -> PolarsResu
 
 fn write(
     answer: &DataFrame,
+    query: &str,
     tables: &[TableName],
     session: &Session,
     request: &Request,
@@ -167,7 +173,28 @@ fn write(
             sampling::Sampling::factor(session.sampling())
         )
     });
-    say_remarks(cut.into_iter().chain(sampled), request, output)
+    let unseen = unseen_in_words(request, query, session, tables);
+    say_remarks(cut.into_iter().chain(sampled).chain(unseen), request, output)
+}
+
+/// What the recording could not see of what was asked for.
+fn unseen_in_words(request: &Request, query: &str, session: &Session, tables: &[TableName]) -> Vec<String> {
+    if !tables.contains(&TableName::Faults) {
+        return Vec::new();
+    }
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words: Vec<&str> = query.split(|c| !is_word(c)).collect();
+    let names = |column: &Column| words.iter().any(|word| word.eq_ignore_ascii_case(column.name()));
+    let mut named: Vec<Column> = faults_columns().filter(names).collect();
+    if request.filter.class == Some(Class::Failed) {
+        named.push(Column::Failed);
+    }
+    let sight = session.sight();
+    let mut unseen = sight.unseen_in_words(&named);
+    if named.iter().any(|column| !sight.has(*column)) {
+        unseen.push("the SUM of an empty column is 0 here".to_owned());
+    }
+    unseen
 }
 
 fn finish(done: Result<(), AnalyzeError>, mut output: Output) -> anyhow::Result<Outcome> {

@@ -117,7 +117,7 @@ impl FirstLook {
             };
             let life = session.lifetimes.get(&(pid, tid)).copied().unwrap_or_default();
             // Of a number that came again only the last life is known.
-            let born = if life.before_ns > 0 {
+            let born = if session.came_again(&(pid, tid)) {
                 Some(first_ns)
             } else {
                 life.begin_ns
@@ -134,8 +134,7 @@ impl FirstLook {
     #[must_use]
     pub fn numbers_used_again(&self, session: &Session) -> usize {
         let keys = self.threads.numbers.keys();
-        let lives = keys.filter_map(|key| session.lifetimes.get(key));
-        lives.filter(|life| life.before_ns > 0).count()
+        keys.filter(|key| session.came_again(key)).count()
     }
 }
 

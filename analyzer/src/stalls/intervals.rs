@@ -94,6 +94,12 @@ impl Intervals {
         self.width_ns
     }
 
+    /// The begin of the first and the end of the last one.
+    #[must_use]
+    pub fn window_ns(&self) -> (u64, u64) {
+        (self.begin_ns, self.end_ns)
+    }
+
     /// Where a time lies; what is outside belongs to the nearest interval.
     fn index(&self, time_ns: u64) -> usize {
         let index = time_ns.saturating_sub(self.begin_ns) / self.width_ns;

@@ -104,13 +104,16 @@ impl Sweep {
         self
     }
 
+    /// Of what lasts beyond the time that was asked for, or into it, the part inside.
     fn push(&mut self, span: Span) {
-        let begin_ns = span.begin_ns.max(self.now_ns);
-        self.late += u64::from(begin_ns > span.begin_ns);
-        if begin_ns < span.end_ns {
+        let (from_ns, to_ns) = self.intervals.window_ns();
+        let (inside_ns, end_ns) = (span.begin_ns.max(from_ns), span.end_ns.min(to_ns));
+        let begin_ns = inside_ns.max(self.now_ns);
+        self.late += u64::from(begin_ns > inside_ns && inside_ns <= end_ns);
+        if begin_ns < end_ns {
             let code = span.thread.saturating_mul(2);
             self.pending
-                .extend([(begin_ns, code.saturating_add(1)), (span.end_ns, code)]);
+                .extend([(begin_ns, code.saturating_add(1)), (end_ns, code)]);
         }
     }
 

@@ -12,6 +12,7 @@
 
 mod duckdb;
 mod filters;
+mod renamed;
 mod sums;
 #[path = "../support/mod.rs"]
 mod support;

@@ -14,6 +14,7 @@ pub struct Sums {
     latencies: Vec<(u64, u64)>,
     /// Wait, blocked, run queue, CPU, reclaim, lock.
     pub parts: Option<[u128; 6]>,
+    sees_lock: bool,
 }
 
 impl Sums {
@@ -44,6 +45,7 @@ impl Sums {
         if let Some([blocked, runqueue, cpu, reclaim, lock]) = fault.parts() {
             let parts = [fault.event.latency_ns, blocked, runqueue, cpu, reclaim, lock];
             let sums = self.parts.get_or_insert_default();
+            self.sees_lock = fault.sees_lock;
             for (sum, part) in sums.iter_mut().zip(parts) {
                 *sum += u128::from(part) * u128::from(fault.weight);
             }
@@ -96,7 +98,15 @@ impl Sums {
     /// BLOCKED_MS RUNQUEUE_MS CPU_MS RECLAIM_MS LOCK_MS.
     pub fn part_cells(&self) -> Vec<Cell> {
         match self.parts {
-            Some([_, parts @ ..]) => parts.map(Cell::Ms).to_vec(),
+            Some([_, parts @ .., lock]) => {
+                let mut cells = parts.map(Cell::Ms).to_vec();
+                cells.push(if self.sees_lock {
+                    Cell::Ms(lock)
+                } else {
+                    Cell::Null
+                });
+                cells
+            }
             None => vec![Cell::Null; 5],
         }
     }

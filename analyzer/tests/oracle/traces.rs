@@ -32,6 +32,7 @@ struct Shape {
     losses: bool,
     is_finished: bool,
     per_block: u64,
+    backend: &'static str,
 }
 
 const PLAIN: Shape = Shape {
@@ -50,6 +51,7 @@ const PLAIN: Shape = Shape {
     losses: false,
     is_finished: true,
     per_block: 700,
+    backend: "fentry",
 };
 
 const SHAPES: [Shape; 16] = [
@@ -98,6 +100,18 @@ const SHAPES: [Shape; 16] = [
         name: "sampled breakdown",
         breakdowns: true,
         sample: 7,
+        ..PLAIN
+    },
+    Shape {
+        name: "breakdown without locks",
+        breakdowns: true,
+        backend: "perf",
+        ..PLAIN
+    },
+    Shape {
+        name: "by kprobe",
+        breakdowns: true,
+        backend: "kprobe",
         ..PLAIN
     },
     Shape {
@@ -169,6 +183,11 @@ pub fn all(folder: &Path) -> Vec<PathBuf> {
         fs::write(&path, make(shape)).unwrap();
         traces.push(path);
     }
+    for backend in ["perf", "fentry"] {
+        let path = folder.join(format!("renamed by {backend}.pfz"));
+        fs::write(&path, crate::renamed::make(backend)).unwrap();
+        traces.push(path);
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let listed = |folder: &str| {
         fs::read_dir(root.join(folder))
@@ -182,6 +201,23 @@ pub fn all(folder: &Path) -> Vec<PathBuf> {
     traces.extend(golden.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("1.")));
     traces.sort();
     traces
+}
+
+/// What the record of a backend says of what it cannot see: that of perf has not always named the locks.
+pub fn blind(backend: &str) -> Vec<String> {
+    let blind: &[&str] = match backend {
+        "fentry" => &[],
+        "kprobe" => &[
+            "faults taken on behalf of get_user_pages (counted, not listed)",
+            "failed faults",
+        ],
+        _ => &[
+            "faults taken on behalf of get_user_pages (counted, not listed)",
+            "failed faults",
+            "retries",
+        ],
+    };
+    blind.iter().map(|&what| what.to_owned()).collect()
 }
 
 fn dicts(shape: Shape) -> Vec<Dict> {
@@ -260,6 +296,8 @@ fn make(shape: Shape) -> Vec<u8> {
     let mut random = Random(shape.name.len() as u64);
     let mut meta = Meta {
         sample: shape.sample,
+        backend: shape.backend.to_owned(),
+        blind: blind(shape.backend),
         ..meta()
     };
     meta.host.page_size = shape.page_size;

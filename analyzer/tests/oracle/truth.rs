@@ -25,6 +25,8 @@ pub struct Fault {
     pub in_file: bool,
     /// How many faults it stands for.
     pub weight: u64,
+    /// Whether the backend could tell how long it waited for the lock.
+    pub sees_lock: bool,
 }
 
 impl Fault {
@@ -165,6 +167,7 @@ impl Trace {
             in_file: object.is_some() && file.is_some(),
             file,
             weight: if is_minor { self.one_in() } else { 1 },
+            sees_lock: self.sees_lock(),
         }
     }
 
@@ -182,6 +185,27 @@ impl Trace {
 
     pub fn one_in(&self) -> u64 {
         self.meta.as_ref().map_or(1, |meta| u64::from(meta.sample.max(1)))
+    }
+
+    fn is_blind_to(&self, what: &str) -> bool {
+        let blind = self.meta.iter().flat_map(|meta| &meta.blind);
+        blind.into_iter().any(|blind| blind == what)
+    }
+
+    /// Whether the number of retries says anything.
+    pub fn sees_retries(&self) -> bool {
+        !self.is_blind_to("retries")
+    }
+
+    /// Whether the backend looks at failed faults, or some are there all the same.
+    pub fn sees_failed(&self) -> bool {
+        !self.is_blind_to("failed faults") || self.faults.iter().any(|fault| fault.event.failed)
+    }
+
+    /// The perf backend never could, whether it says so or not.
+    pub fn sees_lock(&self) -> bool {
+        let is_perf = self.meta.as_ref().is_some_and(|meta| meta.backend == "perf");
+        !is_perf && !self.is_blind_to("lock waits (with --breakdown)")
     }
 
     pub fn page_size(&self) -> u64 {

@@ -12,11 +12,15 @@
 mod diff;
 mod files;
 mod generate;
+mod histories;
 mod made;
 mod memory;
 mod queries;
+mod report;
 #[path = "../support/mod.rs"]
 mod support;
+mod timeline;
+mod walks;
 
 use pfanalyze::filter::Filter;
 use pfanalyze::query::files::Files;

@@ -83,6 +83,7 @@ pub fn info_text(bytes: &[u8]) -> String {
 
 pub fn report(bytes: &[u8], filter: &Filter) -> String {
     let mut report = Report::new(true);
+    report.within(filter);
     let session = read(bytes, filter, &mut report.queries());
     let layout = Layout {
         width: 80,

@@ -7,7 +7,7 @@ ONCE = "once AS (SELECT DISTINCT ON (ord) * FROM f)"
 INTERVALS = """
     WITH w AS (
         SELECT plain(begin_s) AS b, plain(end_s) AS e, major::HUGEINT AS major, minor::HUGEINT AS minor,
-            failed::HUGEINT AS failed, plain(wait_ms) AS wait, threads::HUGEINT AS threads, plain(max_ms) AS longest
+            coalesce(nullif(failed, '')::HUGEINT, 0) AS failed, plain(wait_ms) AS wait, threads::HUGEINT AS threads, plain(max_ms) AS longest
         FROM written),
     placed AS (SELECT *, least(since, (SELECT max(e) - 1 FROM w)) AS moment FROM f),
     began AS (
@@ -25,7 +25,8 @@ INTERVALS = """
 # Three threads or more inside a fault at once. Faults of a thread that overlap are one stay.
 STALLS = f"""
     WITH {ONCE},
-    spans AS (SELECT pid, tid, ts_ns::HUGEINT AS b, ts_ns::HUGEINT + latency_ns AS e FROM once WHERE latency_ns > 0),
+    spans AS (SELECT pid, tid, greatest(ts_ns::HUGEINT, begin_ns) AS b, least(ts_ns::HUGEINT + latency_ns, end_ns) AS e
+        FROM once, asked WHERE e > b),
     behind AS (
         SELECT *, max(e) OVER (PARTITION BY pid, tid ORDER BY b, e ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS done
         FROM spans),

@@ -8,7 +8,8 @@ The texts find these tables. Times are nanoseconds, whatever the unit in which p
     q, p     the records of queries, and those that pass the filter, with `label`; `is_inside` in p: inside one of that label, and
              `is_inside_known`: inside one of which it is known how long it took
     written  what pfanalyze wrote, as text
-    asked    one row: `by_file`, `start_ns`, `page_size`, `is_sampled`
+    asked    one row: `by_file`, `start_ns`, `page_size`, `is_sampled`, `begin_ns` and `end_ns` of the time that is asked for,
+             `sees_failed`
     passing  the faults that pass the filter, once each; `threads` is the table of `pfanalyze sql`
     g        as `f`, of the recording that this one is compared with
 """
@@ -191,6 +192,7 @@ VERBS = {
         Question(["percentiles", "--by", "comm"], percentiles("comm")),
         Question(["percentiles", "--by", "file"], percentiles("label AS file")),
         Question(["percentiles", "--by", "origin"], percentiles("origin")),
+        Question(["percentiles", "--by", "retries"], percentiles("retries")),
         Question(["percentiles", "--by", "access"], percentiles("coalesce(access, 'unknown') AS access")),
     ],
     "heatmap": [
@@ -232,7 +234,7 @@ VERBS = {
         FROM (SELECT DISTINCT ON (ord) * FROM f) ORDER BY ord""", "lines")],
     "info": [Question(["info"], """
         SELECT count(*) AS events, count(*) FILTER (class = 'major') AS major, count(*) FILTER (class = 'minor') AS minor,
-            count(*) FILTER (class = 'failed') AS failed
+            CASE WHEN (SELECT sees_failed FROM asked) THEN count(*) FILTER (class = 'failed') END AS failed
         FROM (SELECT DISTINCT ON (ord) * FROM f)""", "", whole=True)],
 }
 # Verbs without numbers about faults.

@@ -157,10 +157,25 @@ class Trace:
         self.db.execute(f"CREATE OR REPLACE TEMP TABLE g AS SELECT others.* FROM others, range(weight::BIGINT) WHERE {where}")
         self.db.execute(f"CREATE OR REPLACE TEMP TABLE passing AS SELECT * FROM faults WHERE {where}")
         self.db.execute("CREATE OR REPLACE TEMP TABLE asked AS SELECT $1::BOOLEAN AS by_file, $2::UBIGINT AS start_ns, "
-                        "$3::UBIGINT AS page_size, $4::BOOLEAN AS is_sampled, $5::VARCHAR AS busiest",
-                        [by_file, self.info["start_monotonic_ns"], self.page_size, self.info["sample"] > 1, self.busiest])
+                        "$3::UBIGINT AS page_size, $4::BOOLEAN AS is_sampled, $5::VARCHAR AS busiest, $6::HUGEINT AS begin_ns, "
+                        "$7::HUGEINT AS end_ns, $8::BOOLEAN AS sees_failed",
+                        [by_file, self.info["start_monotonic_ns"], self.page_size, self.info["sample"] > 1, self.busiest,
+                         *self.window(chosen.arguments), self.sees_failed()])
         if "queries" in self.has and chosen.where_query:
             self.db.execute(f"CREATE OR REPLACE TEMP TABLE p AS {CHOSEN_QUERIES.format(where=chosen.where_query)}")
+
+    def window(self, arguments):
+        """From when on, and until when."""
+        start = self.info["start_monotonic_ns"]
+
+        def given(name, default):
+            return start + int(arguments[arguments.index(name) + 1].removesuffix("ns")) if name in arguments else default
+
+        return given("--from", start), given("--to", 1 << 70)
+
+    def sees_failed(self):
+        blind = "failed faults" in self.info.get("cannot_see", [])
+        return not blind or self.db.execute("SELECT count(*) FROM faults WHERE failed").fetchone()[0] > 0
 
     def write(self, text):
         """What pfanalyze wrote, as a table of text; with a column `file` even where it has none."""

@@ -64,10 +64,14 @@ fn row(fault: &Fault, trace: &Trace) -> Vec<Cell> {
     let or_null = |number: u64| if number == 0 { Cell::Null } else { int(number) };
     let parts = event.breakdown.map(|parts| {
         [
-            parts.blocked_ns,
-            parts.runqueue_ns,
-            parts.reclaim_ns,
-            parts.lock_ns,
+            int(parts.blocked_ns),
+            int(parts.runqueue_ns),
+            int(parts.reclaim_ns),
+            if trace.sees_lock() {
+                int(parts.lock_ns)
+            } else {
+                Cell::Null
+            },
         ]
     });
     let mut row = vec![
@@ -81,7 +85,11 @@ fn row(fault: &Fault, trace: &Trace) -> Vec<Cell> {
         flag(fault.class() == "major"),
         event.access.map_or(Cell::Null, |access| text(access.name())),
         text(event.origin.name()),
-        int(event.retries),
+        if trace.sees_retries() {
+            int(event.retries)
+        } else {
+            Cell::Null
+        },
         flag(event.failed),
         int(event.ip),
         text(fault.kind),
@@ -92,7 +100,7 @@ fn row(fault: &Fault, trace: &Trace) -> Vec<Cell> {
             Cell::Null
         },
     ];
-    row.extend(parts.map_or(vec![Cell::Null; 4], |parts| parts.map(int).to_vec()));
+    row.extend(parts.map_or(vec![Cell::Null; 4], |parts| parts.to_vec()));
     row.extend([or_null(event.query.0), or_null(event.stack.0.into())]);
     row
 }

@@ -3,6 +3,7 @@
 mod diff;
 mod events;
 mod files;
+mod findings;
 mod heatmap;
 mod info;
 mod memory;

@@ -30,6 +30,32 @@ pub fn sql(trace: &Trace, filter: &Filter, checks: &mut Checks) {
         rows: vec![vec![int(faults.iter().filter(is_like).count() as u64)]],
     };
     checks.table(&["sql", query], &expected);
+    let query = "SELECT COUNT(retries) AS retries, MAX(retries) AS most, COUNT(lock_ns) AS locks, MAX(lock_ns) AS longest \
+                 FROM faults";
+    checks.table(&["sql", query], &if_seen(trace, &faults));
+}
+
+/// What a backend cannot see is counted by nobody.
+fn if_seen(trace: &Trace, faults: &[&Fault]) -> Expected {
+    let retries: Vec<u64> = match trace.sees_retries() {
+        true => faults.iter().map(|fault| fault.event.retries.into()).collect(),
+        false => Vec::new(),
+    };
+    let parts = faults.iter().filter_map(|fault| fault.event.breakdown);
+    let locks: Vec<u64> = match trace.sees_lock() {
+        true => parts.map(|parts| parts.lock_ns).collect(),
+        false => Vec::new(),
+    };
+    let most = |values: &[u64]| values.iter().max().map_or(Cell::Null, |&most| int(most));
+    Expected {
+        heads: vec!["retries", "most", "locks", "longest"],
+        rows: vec![vec![
+            int(retries.len() as u64),
+            most(&retries),
+            int(locks.len() as u64),
+            most(&locks),
+        ]],
+    }
 }
 
 fn names(faults: &[&Fault]) -> Expected {

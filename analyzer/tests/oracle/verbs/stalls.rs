@@ -19,8 +19,13 @@ impl Stall {
     }
 }
 
-/// The longest first. `least` is how many threads make a stall when so many are alive.
-pub fn stalls(trace: &Trace, faults: &[&Fault], least: impl Fn(i64) -> i64) -> Vec<Stall> {
+/// The longest first, of each no more than what lies in the window. `least` is how many threads make a stall when so many are alive.
+pub fn stalls(
+    trace: &Trace,
+    faults: &[&Fault],
+    window: (u64, u64),
+    least: impl Fn(i64) -> i64,
+) -> Vec<Stall> {
     // By time, changes of the threads inside a fault and of those alive.
     let mut changes: BTreeMap<u64, (i64, i64)> = BTreeMap::new();
     let mut by_thread: HashMap<(u32, u32), Vec<(u64, u64)>> = HashMap::new();
@@ -38,7 +43,10 @@ pub fn stalls(trace: &Trace, faults: &[&Fault], least: impl Fn(i64) -> i64) -> V
         changes.entry(end_ns.max(last_ns)).or_default().1 -= 1;
         // Faults within faults are one stay.
         let mut stays: Vec<(u64, u64)> = Vec::new();
-        for (begin, end) in spans {
+        let inside = spans
+            .into_iter()
+            .map(|span| (span.0.max(window.0), span.1.min(window.1)));
+        for (begin, end) in inside.filter(|span| span.0 <= span.1) {
             match stays.last_mut() {
                 Some(stay) if begin <= stay.1 => stay.1 = stay.1.max(end),
                 _ => stays.push((begin, end)),
@@ -81,7 +89,7 @@ pub fn stalls(trace: &Trace, faults: &[&Fault], least: impl Fn(i64) -> i64) -> V
 }
 
 /// Birth and end of a thread, or of the recording where these were not seen.
-fn life(trace: &Trace, thread: (u32, u32)) -> (u64, u64) {
+pub fn life(trace: &Trace, thread: (u32, u32)) -> (u64, u64) {
     let of_thread = trace.lives.iter().filter(|life| (life.0, life.1) == thread);
     let of_thread: Vec<_> = of_thread.collect();
     assert!(

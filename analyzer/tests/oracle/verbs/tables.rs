@@ -86,7 +86,8 @@ pub fn percentiles(trace: &Trace, filter: &Filter, checks: &mut Checks) {
             "class" => class_table(&faults),
             "pid" => number("pid", |fault| fault.event.pid),
             "cpu" => number("cpu", |fault| fault.event.cpu.into()),
-            "retries" => number("retries", |fault| fault.event.retries.into()),
+            "retries" if trace.sees_retries() => number("retries", |fault| fault.event.retries.into()),
+            "retries" => group_table(&["retries"], &faults, |_| (), |()| vec![Cell::Null]),
             "failed" => group_table(
                 &["failed"],
                 &faults,
@@ -241,7 +242,9 @@ pub fn report(trace: &Trace, filter: &Filter, checks: &mut Checks) {
     }
     checks.note(&asked, super::info::compare(trace, &report["info"]));
     let text = checks.output(&[]);
-    checks.note(&[], total_line(&text, &Sums::of(faults)));
+    let sums = Sums::of(faults.iter().copied());
+    checks.note(&[], total_line(&text, &sums));
+    checks.note(&[], super::findings::compare(&text, trace, filter, &faults));
 }
 
 /// The first line of sums, under the threads.

@@ -53,7 +53,7 @@ pub fn timeline(trace: &Trace, filter: &Filter, checks: &mut Checks) {
     let faults = passing(trace, filter);
     let (begin_ns, end_ns) = window(trace, filter);
     let half = |alive: i64| ((alive * 50 + 99) / 100).max(2);
-    let all = stalls(trace, &faults, half);
+    let all = stalls(trace, &faults, (begin_ns, end_ns), half);
     let time_ns = (end_ns - begin_ns).max(1);
     for count in [7, 100] {
         let width_ns = (time_ns / count).max(1);
@@ -63,13 +63,13 @@ pub fn timeline(trace: &Trace, filter: &Filter, checks: &mut Checks) {
     }
     let asked = ["timeline", "--part", "stalls", "--stalls", "40"];
     checks.csv(&asked, &stall_table(trace, &faults, &all, 40));
-    let three = stalls(trace, &faults, |_| 3);
+    let three = stalls(trace, &faults, (begin_ns, end_ns), |_| 3);
     let asked = ["timeline", "--part", "stalls", "--threads", "3"];
     checks.csv(&asked, &stall_table(trace, &faults, &three, 5));
 }
 
 /// The time that the filter leaves.
-fn window(trace: &Trace, filter: &Filter) -> (u64, u64) {
+pub fn window(trace: &Trace, filter: &Filter) -> (u64, u64) {
     let given = |name: &str| {
         let at = filter.arguments.iter().position(|argument| argument == name)?;
         let ns: u64 = filter.arguments[at + 1].trim_end_matches("ns").parse().unwrap();
@@ -81,11 +81,11 @@ fn window(trace: &Trace, filter: &Filter) -> (u64, u64) {
 }
 
 /// Nanoseconds that two spans have in common.
-fn common(a: (u64, u64), b: (u64, u64)) -> u64 {
+pub fn common(a: (u64, u64), b: (u64, u64)) -> u64 {
     a.1.min(b.1).saturating_sub(a.0.max(b.0))
 }
 
-fn span(fault: &Fault) -> (u64, u64) {
+pub fn span(fault: &Fault) -> (u64, u64) {
     (fault.event.ts_ns, fault.event.ts_ns + fault.event.latency_ns)
 }
 
@@ -122,15 +122,16 @@ fn interval_table(
             .map(|stall| common((stall.begin_ns, stall.end_ns), (from, to)));
         let time_ns = u128::from(to - from);
         let per_second = |count: u64| Cell::Decimal(u128::from(count) * 1_000_000_000_000 / time_ns);
+        let if_seen = |cell: Cell| if trace.sees_failed() { cell } else { Cell::Null };
         rows.push(vec![
             Cell::Seconds(trace.since_ns(from).into()),
             Cell::Seconds(trace.since_ns(to).into()),
             int(sums.major),
             int(sums.minor),
-            int(sums.failed),
+            if_seen(int(sums.failed)),
             per_second(sums.major),
             per_second(sums.minor),
-            per_second(sums.failed),
+            if_seen(per_second(sums.failed)),
             Cell::Ms(wait_ns),
             Cell::Decimal(wait_ns * 1_000 / time_ns),
             int(threads.len() as u64),
@@ -185,7 +186,11 @@ fn stall_table(trace: &Trace, faults: &[&Fault], stalls: &[Stall], count: usize)
             Cell::Ms(stall.wait_ns.into()),
             of_class("major"),
             of_class("minor"),
-            of_class("failed"),
+            if trace.sees_failed() {
+                of_class("failed")
+            } else {
+                Cell::Null
+            },
             Cell::Ms(longest.event.latency_ns.into()),
             int(longest.event.tid),
             text(&longest.comm),

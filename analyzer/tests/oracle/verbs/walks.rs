@@ -12,7 +12,8 @@ pub enum Step {
     Other,
 }
 
-/// Steps of faults on files, which come in the order of the trace; `None` for a fault that is no step.
+/// Steps of faults on files, which come in the order of the trace; `None` for a fault that is no step. Of what is in one block,
+/// a thread did first what began first, whatever it was called then.
 pub fn steps(faults: &[&Fault], trace: &Trace) -> Vec<Option<Step>> {
     #[derive(Default)]
     struct Walk {
@@ -57,7 +58,13 @@ pub fn steps(faults: &[&Fault], trace: &Trace) -> Vec<Option<Step>> {
             None => Step::Other,
         })
     };
-    faults.iter().map(|fault| step(fault)).collect()
+    let mut order: Vec<usize> = (0..faults.len()).collect();
+    order.sort_by_key(|&index| (faults[index].block, faults[index].event.ts_ns));
+    let mut steps = vec![None; faults.len()];
+    for index in order {
+        steps[index] = step(faults[index]);
+    }
+    steps
 }
 
 /// SEQ_% and STRIDE_%.
