@@ -62,6 +62,8 @@ pub struct Drained {
     pub end_ns: u64,
     /// The probes' own counts of what they dropped.
     pub drops: Drops,
+    /// What came from the probes and was no record.
+    pub malformed: u64,
     /// Side-band records that the kernel lost.
     pub sideband_lost: u64,
     /// CPUs that came online while recording.
@@ -162,6 +164,7 @@ impl Drain {
             dropped: self.backlog.finish(),
             end_ns,
             drops: progress.drops,
+            malformed: progress.malformed,
             sideband_lost: progress.sideband_lost,
             cpus_added: progress.cpus_added,
             probes_failed: progress.probes_failed,

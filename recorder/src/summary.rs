@@ -105,7 +105,7 @@ impl Summary {
             minors: recorded.minors,
             failed: recorded.failed,
             // Tasks without state are in no account, nor are failed faults.
-            lost: accounting.lost + drained.drops.state + drained.drops.failed,
+            lost: accounting.lost + drained.drops.state + drained.drops.failed + drained.malformed,
             end_ns: drained.end_ns,
             accounting: Some(accounting.clone()),
         };
@@ -183,6 +183,7 @@ impl Summary {
         let Drained {
             drops,
             dropped,
+            malformed,
             sideband_lost,
             ..
         } = &self.drained;
@@ -196,6 +197,10 @@ impl Summary {
                 "faults: the recorder could not keep up: is the disk slow?",
             ),
             (drops.no_entry, "faults: completed without a recorded entry"),
+            (
+                *malformed,
+                "faults: what the probes wrote is no record, which is a defect of pfrec: please report it",
+            ),
             (
                 drops.failed,
                 "failed faults: the kernel's ring buffer was full: try a larger --buffer-size",
@@ -359,6 +364,7 @@ mod tests {
             dropped: Dropped::default(),
             end_ns: 0,
             drops,
+            malformed: 0,
             sideband_lost: 0,
             probes_failed: 0,
             cpus_added: 0,
@@ -431,6 +437,21 @@ mod tests {
             "LOST 2 ends of threads: the kernel's ring buffer was full"
         );
         assert!(lines[3].contains(" + 7 lost + ") && lines[3].ends_with("balanced"));
+    }
+
+    #[test]
+    fn a_record_that_nobody_can_read_is_a_loss_on_the_terminal_as_in_the_trace() {
+        let mut torn = summary(balance(0), Drops::default(), Wait4::Unknown);
+        torn.drained.malformed = 3;
+        let lines = torn.lines(Stop::Duration);
+        assert!(
+            lines[1].starts_with("LOST 3 faults: what the probes wrote"),
+            "{lines:#?}"
+        );
+        assert!(
+            !lines.iter().any(|line| line.contains("nothing lost")),
+            "{lines:#?}"
+        );
     }
 
     #[test]
