@@ -43,7 +43,7 @@ HELP
 each_backend=(touches exact_counts awkward_programs losses known_waits cold_device hidden_faults failed_faults queries_own
     queries_shapes)
 # What does not record, or goes through the backends itself.
-once=(medians pf-bpf pfrec data_generator doctor)
+once=(medians pf-bpf pfrec data_generator doctor thread_limit)
 limit=1200
 limit_of_all=14400
 # mke2fs is not in the PATH of all users.
