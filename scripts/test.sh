@@ -237,11 +237,11 @@ duckdb_tests() {
     fi
 }
 
-# The oldest and the newest kernel of those that users have most; `scripts/vm.sh all` has more of both. What
-# depends on the kernel, for each backend.
+# The oldest and the newest kernel of those that users have most; `scripts/vm.sh --all all` has more of both. What
+# depends on the kernel, for each backend, and whatever tells here that it wants another backend (`backend/…`).
 other_kernel() {
-    limited 1800 scripts/vm.sh "$1" touches known_waits cold_device hidden_faults failed_faults awkward_programs \
-        queries_own queries_shapes medians
+    limited 1800 scripts/vm.sh "$1" doctor medians thread_limit pf-bpf touches known_waits cold_device hidden_faults \
+        failed_faults awkward_programs filters breakdown::waiting_for_the_lock queries_own queries_shapes
 }
 
 demo() {

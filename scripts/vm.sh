@@ -44,7 +44,7 @@ each_backend=(touches exact_counts awkward_programs losses known_waits cold_devi
     queries_shapes)
 # What does not record, or goes through the backends itself.
 once=(medians pf-bpf pfrec data_generator doctor thread_limit)
-limit=1200
+limit=1500
 limit_of_all=14400
 # mke2fs is not in the PATH of all users.
 mke2fs="$(PATH="$PATH:/usr/sbin:/sbin" command -v mke2fs)"
