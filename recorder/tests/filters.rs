@@ -6,7 +6,7 @@ mod common;
 use std::{os::unix::fs::symlink, path::Path};
 
 use common::{
-    disk_folder,
+    disk_folder, emulated,
     eviction::page_size,
     pfanalyze, pfrec,
     process::{Ended, run},
@@ -144,7 +144,9 @@ fn only_faults_that_took_long_enough_are_recorded() {
         "reading a page from a disk takes longer: {majors} of {}",
         worker.majors
     );
-    assert!(recorded.filtered > 100, "{}", recorded.filtered);
+    // An emulated CPU takes longer than that for most minor faults, too.
+    let least = if emulated() { 0 } else { 100 };
+    assert!(recorded.filtered > least, "{}", recorded.filtered);
 }
 
 #[test]
