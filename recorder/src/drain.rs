@@ -63,14 +63,14 @@ pub struct Drained {
     pub injected: Injected,
     /// Which processes nobody waited for, and what the kernel counted for them.
     pub unwaited: Vec<(String, u64)>,
-    /// Records of the probes that could not be understood.
-    pub malformed: u64,
     /// Dropped because the encoder was too far behind.
     pub dropped: Dropped,
     /// When recording ended, nanoseconds of `CLOCK_MONOTONIC`.
     pub end_ns: u64,
     /// The probes' own counts of what they dropped.
     pub drops: Drops,
+    /// What came from the probes and was no record.
+    pub malformed: u64,
     /// Side-band records that the kernel lost.
     pub sideband_lost: u64,
     /// CPUs that came online while recording.
@@ -177,10 +177,10 @@ impl Drain {
             check,
             injected: self.probes.injected(),
             unwaited: self.family.unwaited(&progress.ledger.by_process()),
-            malformed: progress.malformed,
             dropped: self.backlog.finish(),
             end_ns,
             drops: progress.drops,
+            malformed: progress.malformed,
             sideband_lost: progress.sideband_lost,
             cpus_added: progress.cpus_added,
             probes_failed: progress.probes_failed,

@@ -109,7 +109,7 @@ impl Summary {
             minors: recorded.minors,
             failed: recorded.failed,
             // Tasks without state are in no account, nor are failed faults.
-            lost: accounting.lost + drained.drops.state + drained.drops.failed,
+            lost: accounting.lost + drained.drops.state + drained.drops.failed + drained.malformed,
             end_ns: drained.end_ns,
             accounting: Some(accounting.clone()),
             check: Some(accounts.check.clone()),
@@ -193,6 +193,7 @@ impl Summary {
         let Drained {
             drops,
             dropped,
+            malformed,
             sideband_lost,
             ..
         } = &self.drained;
@@ -207,6 +208,10 @@ impl Summary {
             ),
             (drops.no_entry, "faults: completed without a recorded entry"),
             (
+                *malformed,
+                "faults: what the probes wrote is no record, which is a defect of pfrec: please report it",
+            ),
+            (
                 drops.failed,
                 "failed faults: the kernel's ring buffer was full: try a larger --buffer-size",
             ),
@@ -215,10 +220,6 @@ impl Summary {
                 "failed faults: the recorder could not keep up: is the disk slow?",
             ),
             (drops.state, "faults: the kernel had no memory for a task's state"),
-            (
-                self.drained.malformed,
-                "records of the probes: they could not be understood",
-            ),
         ];
         let others = [
             (
@@ -394,7 +395,7 @@ mod tests {
         summary.drained.malformed = 3;
         let lines = summary.lines(Stop::CommandEnded);
         assert!(
-            lines[1].starts_with("LOST 3 records of the probes"),
+            lines[1].starts_with("LOST 3 faults: what the probes wrote"),
             "{}",
             lines[1]
         );

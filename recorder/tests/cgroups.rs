@@ -18,6 +18,7 @@ use common::{
     workload::workers,
 };
 use nix::sys::signal::Signal;
+use pf_checks::not_run;
 use tempfile::TempDir;
 
 /// Two cgroups, one in the other, removed at the end with the mount they are in.
@@ -139,7 +140,7 @@ fn only_what_is_in_a_cgroup_of_version_1_is_recorded() {
     .into_iter()
     .find_map(|controller| Groups::new(&["-t", "cgroup", "-o", controller]));
     let Some(groups) = found else {
-        println!("NOT RUN here: no controller can be mounted as cgroup version 1");
+        not_run("cgroup-v1", "no controller can be mounted as cgroup version 1");
         return;
     };
     records_what_is_inside(&groups, text(&groups.outer));

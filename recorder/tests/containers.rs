@@ -42,7 +42,10 @@ fn can_unshare() -> bool {
 #[ignore = "needs root"]
 fn a_program_in_namespaces_of_its_own_is_recorded_as_the_host_sees_it() {
     if !can_unshare() {
-        println!("NOT RUN here: this machine does not let users make namespaces");
+        pf_checks::not_run(
+            "user-namespaces",
+            "this machine does not let users make namespaces",
+        );
         return;
     }
     let (folder, programs) = (folder_of_nobody(), public_folder());

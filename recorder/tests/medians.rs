@@ -16,6 +16,7 @@ use common::{
     touched::{HEADER, Touched, file_of_pages, touches},
     trace::latencies,
 };
+use pf_checks::not_run;
 
 /// Backends take turns: what else the machine does hits all of them.
 const ROUNDS: usize = 5;
@@ -107,6 +108,13 @@ fn the_backends_agree_on_the_medians_of_the_same_loads() {
     let loads = Loads::in_folder(folder.path());
     let backends = usable_backends();
     assert!(!backends.is_empty());
+    if let [only] = backends[..] {
+        not_run(
+            "backend/medians",
+            &format!("only {only} works here: with nothing to compare"),
+        );
+        return;
+    }
     let mut of_rounds: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
     for round in 0..ROUNDS {
         for turn in 0..backends.len() {

@@ -28,7 +28,16 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 CPUS = 2
 # A shared machine is a third faster or slower from one second to the next.
 TURNS = 8
-VERBS = ("threads", "files", "percentiles", "heatmap", "timeline")
+# What each verb is asked. A verb that is in neither list, or that pfanalyze does not have, is an error: a list that
+# nobody minds leaves out what was renamed.
+VERBS = {
+    "threads": [], "files": [], "percentiles": [], "heatmap": [], "regions": [], "timeline": [], "memory": [],
+    "sql": ["SELECT tid, count(*), sum(latency_ns) FROM faults GROUP BY tid"],
+    # Asked otherwise, or of traces that have them.
+    "diff": None, "events": None, "queries": None, "stacks": None,
+}
+# They count nothing.
+NOT_MEASURED = {"info", "verify", "repair", "help"}
 # For what would take too long, or too much memory, of more.
 EVENTS_AT_MOST = 10_000_000
 
@@ -83,6 +92,13 @@ def take(case, number, turn):
                   usage.ru_maxrss * 1024)
 
 
+def check_verbs(help_text):
+    listed = help_text.partition("Commands:\n")[2].partition("\n\n")[0]
+    known = set(re.findall(r"^  (\w+)", listed, re.MULTILINE))
+    if astray := known ^ (set(VERBS) | NOT_MEASURED):
+        raise RuntimeError(f"verbs of pfanalyze that are not measured, or measured and not there: {', '.join(sorted(astray))}")
+
+
 class Bench:
     def __init__(self, options, directory):
         self.options = options
@@ -90,8 +106,7 @@ class Bench:
         self.pfanalyze = os.path.join(options.bin, "pfanalyze")
         self.examples = os.path.join(options.bin, "examples")
         help_text = output_of([self.pfanalyze, "--help"])
-        known = re.findall(r"^  (\w+)", help_text.partition("Commands:")[2], re.MULTILINE)
-        self.verbs = [verb for verb in VERBS if verb in known]
+        check_verbs(help_text)
         self.reasons = {}
 
     def traces(self):
@@ -110,8 +125,10 @@ class Bench:
         yield [Case(report.DECODE, report.REPORT, events, [os.path.join(self.examples, "decode"), path], path),
                Case(report.OURS, report.REPORT, events, [self.pfanalyze, path], path),
                Case(report.OURS, report.WINDOW, events, [self.pfanalyze, path, *window], path)]
-        for verb in self.verbs:
-            yield [Case(report.OURS, verb, events, [self.pfanalyze, verb, path], path)]
+        for verb, arguments in VERBS.items():
+            if arguments is not None:
+                yield [Case(report.OURS, verb, events, [self.pfanalyze, verb, path, *arguments], path)]
+        yield [Case(report.OURS, "diff", events, [self.pfanalyze, "diff", path, path], path)]
         if events <= EVENTS_AT_MOST:
             yield [Case(report.OURS, "events", events, [self.pfanalyze, "events", path, "--format", "csv"], path)]
 
@@ -136,26 +153,49 @@ class Bench:
                 yield [Case(subject, question, events, [*engines, engine, question, path, str(CPUS)], path,
                             tells=True)]
 
-    def of_perf(self):
-        """perf on a recording of its own: it has no way to read these events."""
-        tool, output = tools.PerfRecord(), os.path.join(self.directory, "perf.data")
-        faults = self.options.perf_faults
-        size = str(faults * PAGE >> 20)
-        program = [os.path.join(self.options.bin, "mmap-workload"), "--anon", "-p", "seq", "--size", size, "-c",
-                   str(faults), "--format", "json"]
-        note(f"perf record of {faults:,} faults")
+    def of_queries(self):
+        """The mix has none: a trace with one for each hundred faults."""
+        events, path = min(max(self.options.events), EVENTS_AT_MOST), os.path.join(self.directory, "queries.pfz")
+        note(f"a trace of {events:,} events in queries")
+        output_of([os.path.join(self.examples, "synthetic"), path, str(events), "16", str(events // 100)])
+        yield [Case(report.OURS, "queries", events, [self.pfanalyze, "queries", path], path)]
+
+    def record(self, tool, program, output):
+        """How many faults `tool` says it recorded of `program`, or None; then self.reasons has why."""
+        note(f"{tool.name} of {self.options.perf_faults:,} faults")
         reason = tool.missing()
         if not reason:
             outcome = run(tool.command(program, output), self.directory)
             reason = tool.refusal(outcome)
         if reason:
-            self.reasons[report.PERF_SCRIPT] = self.reasons[report.PERF_REPORT] = reason
-            return
-        events = tool.recording(outcome, output, faults, run).events
-        if not events:
-            raise RuntimeError("how many events perf recorded could not be read")
-        yield [Case(report.PERF_REPORT, "its table", events, ["perf", "report", "--stdio", "-i", output], output)]
-        yield [Case(report.PERF_SCRIPT, "a line for each", events, ["perf", "script", "-i", output], output)]
+            self.reasons[tool.name] = reason
+            return None
+        recording = tool.recording(outcome, output, self.options.perf_faults, run)
+        if not recording.events or recording.lost != "0":
+            raise RuntimeError(f"{tool.name} recorded {recording.events} faults and lost {recording.lost}")
+        return recording.events
+
+    def of_perf(self):
+        """The same program under perf and under pfrec, the same questions: a line for each fault without names of
+        functions, since pfanalyze prints none there; and the table of each, with names where it has them."""
+        faults = self.options.perf_faults
+        program = [os.path.join(self.options.bin, "mmap-workload"), "--anon", "-p", "seq", "--size",
+                   str(faults * PAGE >> 20), "-c", str(faults), "--format", "json"]
+        pfrec = os.path.join(self.options.bin, "pfrec")
+        data, trace, stacks = (os.path.join(self.directory, name) for name in ("perf.data", "perf.pfz", "stacks.pfz"))
+        ours = self.record(tools.Pfrec(pfrec, ["--query", "none"]), program, trace)
+        theirs = self.record(tools.PerfRecord(), program, data)
+        if ours and theirs:
+            yield [Case(report.OURS, report.TABLE, ours, [self.pfanalyze, trace], trace),
+                   Case(report.PERF_REPORT, report.TABLE, theirs, ["perf", "report", "--stdio", "-i", data], data)]
+            fields = "comm,pid,tid,time,event,addr,ip"
+            yield [Case(report.OURS, report.LINES, ours, [self.pfanalyze, "events", trace, "--format", "csv"],
+                        trace),
+                   Case(report.PERF_SCRIPT, report.LINES, theirs,
+                        ["perf", "script", "-F", fields, "-i", data], data)]
+        with_stacks = self.record(tools.Pfrec(pfrec, ["--stacks", "--query", "none"]), program, stacks)
+        if with_stacks:
+            yield [Case(report.OURS, "stacks", with_stacks, [self.pfanalyze, "stacks", stacks], stacks)]
 
 
 def order(cases, number):
@@ -184,6 +224,7 @@ def measure_all(options, directory):
         cases += measuring.of_trace(events, path)
     for events in options.parquet:
         cases += measuring.of_parquet(events)
+    cases += measuring.of_queries()
     cases += measuring.of_perf()
     # What is claimed is claimed of two CPUs.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CPUS])

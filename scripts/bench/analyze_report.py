@@ -2,14 +2,15 @@
 
 from statistics import median
 
-from report import table, verdict
+from report import status, table, verdict
 
 DECODE, OURS, PERF_REPORT, PERF_SCRIPT = "decoding alone", "pfanalyze", "perf report --stdio", "perf script"
+TABLE, LINES = "the table of one program", "a line for each of its faults"
 REPORT, WINDOW, PLAIN_THREADS = "report", "report, 1 % of the time", "threads without quantiles"
 MIB = 1 << 20
 OF_DECODING, OF_FULL, GROWTH = 1.6, 0.05, 1.1
 PEAK_MIB = 512
-TIMES_REPORT, TIMES_SCRIPT = 15, 30
+TIMES_REPORT, TIMES_SCRIPT = 15, 1
 
 
 class Rounds:
@@ -76,17 +77,19 @@ def claims(rounds, events, reasons):
                 full, rounds.largest(DECODE, REPORT, most), OF_DECODING)
     yield ratio(f"{most:,} events: 1 % of the time costs at most {100 * OF_FULL:.0f} % of all",
                 rounds.largest(OURS, WINDOW, most), full, OF_FULL)
-    peaks = {what: max(sample.peak_bytes for sample in samples)
-             for (subject, what, number), samples in rounds.by_place.items() if (subject, number) == (OURS, most)}
+    peaks = {}
+    for (subject, what, _), samples in rounds.by_place.items():
+        if subject == OURS:
+            peaks[what] = max(peaks.get(what, 0), *(sample.peak_bytes for sample in samples))
     worst = max(peaks, key=peaks.get)
-    yield [f"{most:,} events: no question needs more than {PEAK_MIB} MiB", f"{peaks[worst] / MIB:.0f} ({worst})",
+    yield [f"up to {most:,} events: no question needs more than {PEAK_MIB} MiB", f"{peaks[worst] / MIB:.0f} ({worst})",
            "PASS" if peaks[worst] <= PEAK_MIB * MIB else "FAIL"]
     yield growth(rounds, events)
     yield beside_engine(rounds, reasons)
-    for subject, times in ((PERF_REPORT, TIMES_REPORT), (PERF_SCRIPT, TIMES_SCRIPT)):
-        claim = f"per event the report is at least {times} x as fast as {subject}"
-        theirs = rounds.largest(subject)
-        yield faster(claim, full, theirs, times) if theirs else [claim, reasons[subject], "NOT RUN"]
+    for subject, question, times in ((PERF_REPORT, TABLE, TIMES_REPORT), (PERF_SCRIPT, LINES, TIMES_SCRIPT)):
+        claim = f"{question}: per fault at least {times} x as fast as {subject}"
+        ours, theirs = rounds.largest(OURS, question), rounds.largest(subject, question)
+        yield faster(claim, ours, theirs, times) if ours and theirs else [claim, "; ".join(reasons.values()), "NOT RUN"]
 
 
 def growth(rounds, events):
@@ -119,7 +122,7 @@ def print_all(samples, events, reasons):
     print("\nClaims (UNCLEAR: too much noise for so few rounds)")
     rows = list(claims(rounds, events, reasons))
     table(["CLAIM", "MEASURED", "VERDICT"], rows)
-    return 1 if any(row[2].startswith("FAIL") for row in rows) else 0
+    return status(row[2] for row in rows)
 
 
 LEGEND = """

@@ -3,7 +3,7 @@
 from statistics import median
 
 from recordings import PERF, PERF_Z, PFREC
-from report import table
+from report import status, table
 
 PFZ, FEW, ENTROPY = "pfz", "pfz: tid, latency, class", "order-0 entropy"
 RAW, RAW_FAST, PARQUET = "struct + zstd 3", "struct + zstd 1", "Parquet, zstd 3"
@@ -122,7 +122,7 @@ def print_claims(rows):
     table(["CLAIM", "MEASURED", "VERDICT"], rows)
     verdicts = [row[2] for row in rows]
     print(", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in ("PASS", "FAIL", "NOT RUN")))
-    return 1 if "FAIL" in verdicts else 0
+    return status(verdicts)
 
 
 LEGEND = """

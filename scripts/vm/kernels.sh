@@ -59,14 +59,19 @@ newest_package() {
     apt-cache pkgnames "$1" | grep -E '^linux-(image|binary)-[0-9][^-]*(-[0-9]+)?-cloud-amd64$' | sort -V | tail -n 1
 }
 
+can_use_apt() {
+    local command
+    for command in apt-get apt-cache apt-config dpkg-deb; do
+        have "$command" || not_here "$command is not installed: Debian's packages come through it" || return
+    done
+    [ -r "$keyring" ] || not_here "$keyring is missing: install debian-archive-keyring"
+}
+
 # download KERNEL FOLDER: puts the kernel of the newest package into FOLDER, under the package's name.
 download() {
-    local kernel="$1" folder="$2" apt="$work/apt" suite prefix mirror package command
+    local kernel="$1" folder="$2" apt="$work/apt" suite prefix mirror package
     read -r suite prefix < <(matrix | sed -n "s/^$kernel //p")
-    for command in apt-get apt-cache apt-config dpkg-deb; do
-        have "$command" || not_here "$command is not installed: Debian's kernels come through it" || return
-    done
-    [ -r "$keyring" ] || not_here "$keyring is missing: install debian-archive-keyring" || return
+    can_use_apt || return
     export APT_CONFIG="$apt/apt.conf"
     for mirror in "${mirrors[@]}"; do
         rm -rf -- "$apt"

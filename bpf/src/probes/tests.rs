@@ -25,14 +25,19 @@ fn now_ns() -> u64 {
 
 const PAGES: usize = 2048;
 
-/// Not a test: the load of the others, which run this one in another process. Pages of 4 KiB whatever the
-/// machine's settings.
-#[test]
-#[ignore = "needs root: it is run by the other tests"]
-fn touch_pages() {
-    if std::env::var_os("PFREC_TEST_TOUCH").is_none() {
-        return;
+/// Faults of this thread that the kernel has counted.
+fn faults_of_this_thread() -> i64 {
+    // SAFETY: a struct of numbers, and getrusage fills the one it is given.
+    unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage);
+        usage.ru_minflt + usage.ru_majflt
     }
+}
+
+/// The load of the others, which run this one in another process. Pages of 4 KiB whatever the machine's settings.
+#[test]
+fn touch_pages() {
     let len = PAGES * 4096;
     // SAFETY: new memory, used by nobody else, inside its bounds.
     unsafe {
@@ -42,10 +47,21 @@ fn touch_pages() {
         );
         let start = libc::mmap(ptr::null_mut(), len, prot, flags, -1, 0).cast::<u8>();
         libc::madvise(start.cast(), len, libc::MADV_NOHUGEPAGE);
+        let before = faults_of_this_thread();
         for page in 0..PAGES {
             start.add(page * 4096).write_volatile(1);
         }
+        let took = faults_of_this_thread() - before;
+        libc::munmap(start.cast(), len);
+        // The stack and the code of this test may add a few.
+        let expected = i64::try_from(PAGES * 4096 / page_size()).unwrap();
+        assert!((expected..expected + 16).contains(&took), "{took}");
     }
+}
+
+fn page_size() -> usize {
+    // SAFETY: only asks.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap()
 }
 
 /// Records a shell that starts a program with a few thousand faults.
@@ -55,9 +71,11 @@ fn record_a_tree(
     change: impl FnOnce(&mut Config),
 ) -> (Vec<Record>, Drops, u32) {
     let mut child = Command::new("sh")
-        .args(["-c", "read go; \"$0\" --ignored touch_pages > /dev/null; exit 0"])
+        .args([
+            "-c",
+            "read go; \"$0\" --exact probes::tests::touch_pages > /dev/null",
+        ])
         .arg(std::env::current_exe().unwrap())
-        .env("PFREC_TEST_TOUCH", "1")
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
@@ -143,21 +161,18 @@ fn has_access(faults: &[Fault], access: types::pf_access) -> bool {
     faults.iter().any(|fault| u32::from(fault.access) == access.0)
 }
 
-/// Those that this kernel takes. Which ones those are is told, so that nobody takes one for tested that
-/// was not.
+/// Those that this kernel takes. The others are told, so that nobody takes one for tested that was not.
 fn usable() -> Vec<&'static dyn Backend> {
     let config = Config::new(Target::Pids(Vec::new()));
-    let (usable, others): (Vec<&'static dyn Backend>, Vec<&'static dyn Backend>) =
-        candidates(BackendChoice::Auto)
-            .iter()
-            .copied()
-            .partition(|backend| Probes::open_backend(&config, *backend, Features::of_this_kernel()).is_ok());
-    for backend in others {
-        println!(
-            "NOT RUN here: {}, entry by {}",
-            backend.name(),
-            backend.entry().name()
-        );
+    let mut usable = Vec::new();
+    for backend in candidates(BackendChoice::Auto).iter().copied() {
+        match Probes::open_backend(&config, backend, Features::of_this_kernel()) {
+            Ok(_) => usable.push(backend),
+            Err(problem) => pf_checks::not_run(
+                &format!("backend/{}", backend.name()),
+                &format!("entry by {}: {problem}", backend.entry().name()),
+            ),
+        }
     }
     assert!(!usable.is_empty(), "no backend loads here");
     usable

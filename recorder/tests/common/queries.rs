@@ -27,7 +27,7 @@ pub fn supported() -> bool {
         return true;
     }
     assert!(ended.stderr.contains("--query needs Linux 5.15"), "{ended:#?}");
-    eprintln!("NOT RUN: queries need Linux 5.15, as pfrec says: this is {release}");
+    pf_checks::not_run("queries", &format!("they need Linux 5.15, and this is {release}"));
     false
 }
 

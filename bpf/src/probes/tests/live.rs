@@ -19,10 +19,9 @@ fn count_a_tree(backend: &'static dyn Backend, features: Features, room: u32, al
     let mut child = Command::new("sh")
         .args([
             "-c",
-            "read go; for i in 1 2 3; do \"$0\" --ignored touch_pages > /dev/null; done; exit 0",
+            "read go; for i in 1 2 3; do \"$0\" --exact probes::tests::touch_pages > /dev/null; done",
         ])
         .arg(std::env::current_exe().unwrap())
-        .env("PFREC_TEST_TOUCH", "1")
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
