@@ -24,7 +24,6 @@ use held::HeldChild;
 pub use only::Only;
 use pf_bpf::{Fault, Record};
 use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, Query, TimelineEntry};
-
 use queries::Queries;
 use rustc_hash::FxHashMap;
 
