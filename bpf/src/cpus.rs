@@ -1,6 +1,10 @@
 //! BPF programs on per-CPU software events, kept in step with the CPUs that are online.
 
-use std::{collections::BTreeMap, fs, io, os::fd::{AsFd, AsRawFd, IntoRawFd}};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::fd::{AsRawFd, BorrowedFd, IntoRawFd},
+};
 
 use libbpf_rs::{Link, ProgramMut};
 use perf_event::{Builder, Counter, SampleFlag, events::Software};
@@ -99,7 +103,9 @@ impl Attachment<'_, '_> {
             .build()
             .map_err(failed)?;
         // The link closes the descriptor that it is given, if it takes it.
-        let own = counter.as_fd().try_clone_to_owned().map_err(failed)?;
+        // SAFETY: the counter is open, and outlives the borrow.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(counter.as_raw_fd()) };
+        let own = borrowed.try_clone_to_owned().map_err(failed)?;
         let link = self
             .program
             .attach_perf_event(own.as_raw_fd())

@@ -112,7 +112,7 @@ fn threads_of(pids: &[u32]) -> Vec<u32> {
     let mut threads: Vec<u32> = pids
         .iter()
         .filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok())
-        .flat_map(|tasks| tasks.flatten())
+        .flat_map(Iterator::flatten)
         .filter_map(|task| task.file_name().to_str()?.parse().ok())
         .collect();
     threads.sort_unstable();

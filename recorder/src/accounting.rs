@@ -2,7 +2,7 @@
 //! The events are counted apart from the probes, so this can fail; nothing here is left over by construction.
 
 use indicatif::HumanCount;
-use pf_bpf::EventCheck;
+use pf_bpf::{EventCheck, Offset};
 use pf_formats::{Accounting, Check};
 
 use crate::{launch::Ended, ledger::Balance};
@@ -57,7 +57,7 @@ impl Accounts {
         } = *evidence;
         let tally = events.tally;
         let offset = events.missed.as_ref().ok();
-        let missed = offset.map_or(0, |offset| offset.least());
+        let missed = offset.map_or(0, Offset::least);
         let explained = balance.events + tally.lost + tally.filtered + tally.outside;
         let vanished = tally.met.abs_diff(explained);
         let unexplained = missed.unsigned_abs() + vanished;
@@ -269,7 +269,7 @@ fn second_witness(evidence: &Evidence<'_>, accounting: &Accounting) -> Option<(u
 
 #[cfg(test)]
 mod tests {
-    use pf_bpf::{Offset, Tally};
+    use pf_bpf::Tally;
 
     use super::*;
 

@@ -195,7 +195,7 @@ mod tests {
             };
             change(group, &|sum| sum.add(&Share::of(&query)));
             nesting.add(&query, group, |group, twice| {
-                change(group, &|sum| sum.take_away(twice))
+                change(group, &|sum| sum.take_away(twice));
             });
         }
         let sum = sums.get(group as usize).copied().unwrap_or_default();

@@ -54,7 +54,7 @@ const PLAIN: Shape = Shape {
     backend: "fentry",
 };
 
-const SHAPES: [Shape; 16] = [
+const SHAPES: [Shape; 18] = [
     PLAIN,
     Shape {
         name: "one block",
