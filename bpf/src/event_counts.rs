@@ -76,7 +76,14 @@ fn counting(event: Software) -> Builder<'static> {
 
 fn of_processes(pids: &[u32], events: &[Software], children: bool) -> Result<Vec<Counter>, String> {
     for _ in 0..TRIES {
-        let before = threads_of(pids);
+        let list = || {
+            if children {
+                threads_of(&with_descendants(pids))
+            } else {
+                threads_of(pids)
+            }
+        };
+        let before = list();
         if before.len() * events.len() > room_for_files().min(THREADS * 2) {
             return Err(format!(
                 "the processes have {} threads, and at most {THREADS} are counted apart",
@@ -85,7 +92,7 @@ fn of_processes(pids: &[u32], events: &[Software], children: bool) -> Result<Vec
         }
         let counters = of_threads(&before, events, children);
         // Whoever was made meanwhile may have a counter, by its maker, or none.
-        if threads_of(pids) == before {
+        if list() == before {
             return counters.map_err(|e| format!("the kernel gave no counters for its threads: {e}"));
         }
     }
@@ -105,6 +112,32 @@ fn of_threads(tids: &[u32], events: &[Software], children: bool) -> io::Result<V
         }
     }
     Ok(counters)
+}
+
+/// The processes and all that descend from them now: whoever was forked before its parent had a counter needs its own.
+fn with_descendants(pids: &[u32]) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let parents: Vec<(u32, u32)> = processes
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, parent_of(pid)?)))
+        .collect();
+    let mut known = pids.to_vec();
+    let mut at = 0;
+    while let Some(&parent) = known.get(at) {
+        for (child, _) in parents.iter().filter(|(_, of)| *of == parent) {
+            if !known.contains(child) {
+                known.push(*child);
+            }
+        }
+        at += 1;
+    }
+    known
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name is in parentheses, and may hold some.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// In order; those of a process that is gone are none.

@@ -63,7 +63,7 @@ fn an_unknown_incompatible_feature_and_another_major_version_are_refused_by_name
     let features = error(header_with(12, &4u32.to_le_bytes()));
     assert!(matches!(features, FormatError::Newer { .. }));
     assert!(features.to_string().contains("0x4"), "{features}");
-    let newer = error(header_with(8, &2u16.to_le_bytes()));
+    let newer = error(header_with(8, &[2, 0, 0, 0]));
     assert!(newer.to_string().contains("format 2.0"), "{newer}");
     let older = error(header_with(8, &[0, 0, 3, 0]));
     assert!(matches!(older, FormatError::Older { .. }));

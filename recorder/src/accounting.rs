@@ -41,8 +41,8 @@ pub struct Accounts {
     pub accounting: Accounting,
     /// Likewise.
     pub check: Check,
-    /// Of what is unexplained: events that no probe saw.
-    missed: u64,
+    /// Of what is unexplained: events that no probe saw; below 0 where the probes saw more than was counted.
+    missed: i64,
 }
 
 impl Accounts {
@@ -98,7 +98,7 @@ impl Accounts {
         let accounts = Self {
             accounting,
             check: check.clone(),
-            missed: missed.unsigned_abs(),
+            missed,
         };
         check.notes = accounts.findings(evidence.unwaited);
         Self { check, ..accounts }
@@ -167,14 +167,21 @@ impl Accounts {
             ..
         } = &self.check;
         let mut notes = Vec::new();
-        if self.missed > 0 {
-            notes.push(format!(
-                "UNEXPLAINED: {} page faults that the kernel counted and no probe saw: it skips a probe while another BPF \
-                 program, or bpf(2), has that CPU",
-                HumanCount(self.missed)
-            ));
+        let missed = HumanCount(self.missed.unsigned_abs());
+        match self.missed {
+            0 => {}
+            1.. => notes.push(format!(
+                "UNEXPLAINED: {missed} page faults that the kernel counted and no probe saw: it skips a probe while another \
+                 BPF program, or bpf(2), has that CPU"
+            )),
+            _ => notes.push(format!(
+                "UNEXPLAINED: {missed} page faults that the probes saw, and that were not counted apart from them"
+            )),
         }
-        if let Some(vanished) = unexplained.checked_sub(self.missed).filter(|count| *count > 0) {
+        if let Some(vanished) = unexplained
+            .checked_sub(self.missed.unsigned_abs())
+            .filter(|count| *count > 0)
+        {
             notes.push(format!(
                 "UNEXPLAINED: {} page faults that a probe saw, and that neither arrived nor were counted as lost",
                 HumanCount(vanished)

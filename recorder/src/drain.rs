@@ -103,8 +103,8 @@ pub struct Drain {
 enum Reach {
     /// What no record still on its way can precede.
     Settled,
-    /// All there is.
-    Everything,
+    /// All there is; the recording ended at this time, nanoseconds of `CLOCK_MONOTONIC`.
+    Everything(u64),
 }
 
 /// State from one drain to the next.
@@ -166,7 +166,7 @@ impl Drain {
         let in_flight = self.settle();
         self.probes.tell_open_queries()?;
         let check = self.probes.finish_check();
-        self.pass(&mut progress, Reach::Everything)?;
+        self.pass(&mut progress, Reach::Everything(end_ns))?;
         if in_flight > 0 {
             let pending = &mut self.backlog.pending;
             pending.lose(LossReason::InFlight, in_flight, end_ns, monotonic_ns());
@@ -210,18 +210,19 @@ impl Drain {
         };
         match reach {
             Reach::Settled => progress.ring.drain(now, take)?,
-            Reach::Everything => progress.ring.drain_all(take)?,
+            Reach::Everything(_) => progress.ring.drain_all(take)?,
         }
         // After the faults: a mapping is always on record before the first fault on it.
-        let settled = match reach {
-            Reach::Settled => now.saturating_sub(SETTLE_NS),
-            Reach::Everything => u64::MAX,
+        let (settled, stopped) = match reach {
+            Reach::Settled => (now.saturating_sub(SETTLE_NS), u64::MAX),
+            // An end after the recording is told by nobody else.
+            Reach::Everything(end_ns) => (u64::MAX, end_ns),
         };
         let mut sideband = self.read_sideband(progress);
         let ledger = &mut progress.ledger;
         progress.ends.retain(|&(ts_ns, tid)| {
             let is_over = ts_ns <= settled;
-            if is_over {
+            if is_over && ts_ns < stopped {
                 ledger.ended(tid);
             }
             !is_over

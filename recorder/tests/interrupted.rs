@@ -4,7 +4,7 @@
 mod common;
 
 use common::{
-    alone, disk_folder, pfrec,
+    alone, disk_folder, emulated, pfrec,
     process::run,
     programs::compile,
     text,
@@ -38,8 +38,10 @@ impl Seen {
     /// All that it measured but what lies around its faults.
     fn assert_complete(&self) {
         let (waited, measured) = (self.waited_ns(), self.measured_ns);
+        // What delivering a signal takes is in what the program measures; where the CPU is emulated, that is much.
+        let percent = if emulated() { 70 } else { 99 };
         assert!(
-            waited * 100 >= measured * 99 && waited <= measured,
+            waited * 100 >= measured * percent && waited <= measured,
             "{waited} of {measured} ns\n{}",
             self.stderr
         );
@@ -156,9 +158,11 @@ fn a_stopped_process_does_not_wait_for_a_page() {
     // The stops of 50 ms are in what it measured.
     assert!(seen.measured_ns > 500_000_000, "{}", seen.measured_ns);
     assert!(
-        (40_000_000..150_000_000).contains(&seen.waited_ns()),
-        "{}",
-        seen.waited_ns()
+        seen.waited_ns() >= 40_000_000 && seen.measured_ns - seen.waited_ns() >= 450_000_000,
+        "{} of {}: {:#?}",
+        seen.waited_ns(),
+        seen.measured_ns,
+        seen.rows
     );
     assert_eq!(seen.rows.len(), 10);
     assert!(
@@ -178,11 +182,12 @@ fn an_access_that_a_killed_thread_was_in_is_a_row_of_its_own() {
         panic!("{abandoned:?} {}", seen.stderr)
     };
     assert!(row.failed && row.signal == SIGKILL, "{row:?}");
-    assert!((5_000_000..40_000_000).contains(&row.latency_ns), "{row:?}");
+    let most = if emulated() { 200_000_000 } else { 40_000_000 };
+    assert!((5_000_000..most).contains(&row.latency_ns), "{row:?}");
     // What it measured is told before the last touch.
     let completed = seen.waited_ns() - row.latency_ns;
     assert!(
-        completed * 100 >= seen.measured_ns * 99,
+        completed * 100 >= seen.measured_ns * if emulated() { 70 } else { 99 },
         "{completed} of {}",
         seen.measured_ns
     );

@@ -169,6 +169,15 @@ struct pf_end {
     struct pf_user_place at;
 };
 
+/* It was not asked for. */
+static __always_inline void pf_leave_out(struct pf_task *state, const struct pf_end *end,
+                                         struct pf_tally *here, bool by_event) {
+    if (!end->failed)
+        state->filtered++;
+    if (by_event)
+        PF_TALLY(here, filtered);
+}
+
 /*
  * Constants: `by_event`, whether a software event told of the end; `resolve`, whether to ask for the mapping.
  * `here` is for completions by event.
@@ -179,9 +188,8 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     struct pf_open *open = &state->open[slot];
     struct pf_fault *fault;
     struct pf_room room;
-    __u64 now, latency = 0, charged = 0, stack = 0, query = 0;
+    __u64 now, latency, charged = 0, stack = 0, query = 0;
     __u8 flags = 0;
-    bool wanted;
 
     /* A failed fault is counted by nobody. */
     pf_catch_up(state, task, end->failed ? 0 : 1);
@@ -210,23 +218,21 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
         if (open->has_vma && !pf_is_wanted_file(more->inode, more->dev))
             now = 0;
     }
-    if (now) {
-        latency = now - open->ts_ns;
-        if (open->interrupted) {
-            latency -= state->more[slot].between_ns;
-            charged = state->more[slot].charged_ns;
-        }
+    open->state = PF_CLOSED;
+    if (!now) {
+        pf_leave_out(state, end, here, by_event);
+        return;
+    }
+    latency = now - open->ts_ns;
+    if (open->interrupted) {
+        latency -= state->more[slot].between_ns;
+        charged = state->more[slot].charged_ns;
     }
     /* Before what leaves out faults by chance or by latency: a query is told how long it waited in all. */
-    if (pf_queries && now && state->queried)
+    if (pf_queries && state->queried)
         query = pf_charge_query(task, end->major, end->failed, latency - charged);
-    wanted = now && pf_completion_is_wanted(state, end->major, end->failed, latency);
-    open->state = PF_CLOSED;
-    if (!wanted) {
-        if (!end->failed)
-            state->filtered++;
-        if (by_event)
-            PF_TALLY(here, filtered);
+    if (!pf_completion_is_wanted(state, end->major, end->failed, latency)) {
+        pf_leave_out(state, end, here, by_event);
         return;
     }
     if (pf_live) {

@@ -123,6 +123,9 @@ static __always_inline bool pf_begin_fault(struct pf_room *room, bool by_event) 
     __u32 key;
 
     room->ends = NULL;
+    /* For verifiers that know no value on the stack that is not set on every way: up to 6.2. */
+    room->used = 0;
+    room->key = 0;
     if (!by_event || cpu >= pf_lane_count) {
         room->fault = bpf_ringbuf_reserve(&pf_ring, sizeof(struct pf_ring_fault), 0);
         return room->fault != NULL;

@@ -105,6 +105,8 @@ fn take(into: &mut Columns, from: &mut Columns) {
     column(&mut into.lock_ns, &mut from.lock_ns);
     column(&mut into.stack, &mut from.stack);
     column(&mut into.query, &mut from.query);
+    column(&mut into.interruptions, &mut from.interruptions);
+    column(&mut into.signal, &mut from.signal);
 }
 
 fn rows(columns: &Columns) -> Vec<Event> {
