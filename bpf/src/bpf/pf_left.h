@@ -13,7 +13,7 @@ static __always_inline void pf_user_place_of(struct task_struct *task, struct pf
     struct pt_regs *regs;
 
     place->ip = place->fp = 0;
-    if (!pf_task_pt_regs)
+    if (!pf_task_pt_regs || !pf_task_storage)
         return;
     regs = (struct pt_regs *)bpf_task_pt_regs(task);
     place->ip = PT_REGS_IP(regs);

@@ -1098,16 +1098,21 @@ def rows(trace: Trace, block: Block) -> Iterator[tuple[int | str, ...]]:
             trace.notes.append(PAGE_SIZE_ASSUMED)
         return page * (page_size or 4096)
 
+    def seen(id_: int, what: str) -> Iterable[int | str]:
+        """Empty where the recorder could not tell: the trace says so, and the backend perf never sees locks."""
+        blind = trace.meta and (what in trace.meta.blind or id_ == LOCK and trace.meta.backend == "perf")
+        return empty if blind else cells(id_)
+
     nowhere = Object("unknown", 0, 0, 0, "")
     page_size = trace.meta.page_size if trace.meta else 0
     return zip(
         cells(TS), cells(LATENCY), run_cells(RUN_PID), run_cells(RUN_TID), run_cells(RUN_COMM, comm), cells(CPU),
         both(PAGE, PAGE_OFFSET, lambda page, offset: page << 12 | offset),
         cells(CLASS, lambda c: TRUTH[c & 3 == 1]), cells(CLASS, lambda c: ACCESS[c >> 2 & 3]),
-        cells(CLASS, lambda c: ORIGIN[c >> 4 & 3]), cells(RETRIES), cells(CLASS, lambda c: TRUTH[c >> 1 & 1]), cells(IP),
+        cells(CLASS, lambda c: ORIGIN[c >> 4 & 3]), seen(RETRIES, "retries"), cells(CLASS, lambda c: TRUTH[c >> 1 & 1]), cells(IP),
         cells(OBJECT, lambda o: object_(o).kind),
         cells(OBJECT, file),
-        both(OBJECT, OBJECT_PAGE, file_offset), cells(BLOCKED), cells(RUNQUEUE), cells(RECLAIM), cells(LOCK),
+        both(OBJECT, OBJECT_PAGE, file_offset), cells(BLOCKED), cells(RUNQUEUE), cells(RECLAIM), seen(LOCK, "lock waits (with --breakdown)"),
         cells(STACK, lambda s: s or ""), cells(QUERY, lambda q: q or ""), cells(INTERRUPTIONS, lambda i: i or ""),
         cells(SIGNAL, lambda s: s or ""), cells(CLASS, lambda c: TRUTH[c >> 6 & 1]), range(block.statistics.events),
     )  # fmt: skip

@@ -41,7 +41,8 @@ fn fault(line: &str) -> Fault {
         address: number("address"),
         major: row["major"].as_bool().unwrap(),
         origin: row["origin"].as_str().unwrap().to_owned(),
-        retries: number("retries"),
+        // Empty where the backend does not see them.
+        retries: row["retries"].as_u64().unwrap_or(0),
         failed: row["failed"].as_bool().unwrap(),
     }
 }

@@ -230,7 +230,8 @@ VERBS = {
     # The CSV of the same is where all comes from.
     "events": [Question(["events"], """
         SELECT ts_ns, latency_ns, pid, tid, comm, cpu, address, major, access, origin, retries, failed, ip, kind, file,
-            file_offset, blocked_ns, runqueue_ns, reclaim_ns, lock_ns, query_id, stack_id, weight
+            file_offset, blocked_ns, runqueue_ns, reclaim_ns, lock_ns, query_id, stack_id, interruptions, signal, abandoned,
+            weight
         FROM (SELECT DISTINCT ON (ord) * FROM f) ORDER BY ord""", "lines")],
     "info": [Question(["info"], """
         SELECT count(*) AS events, count(*) FILTER (class = 'major') AS major, count(*) FILTER (class = 'minor') AS minor,

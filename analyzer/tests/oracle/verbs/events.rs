@@ -5,7 +5,7 @@ use crate::filters::Filter;
 use crate::table::{Cell, Expected, int, text};
 use crate::truth::{Fault, Trace};
 
-const HEADS: [&str; 22] = [
+const HEADS: [&str; 25] = [
     "ts_ns",
     "latency_ns",
     "pid",
@@ -28,6 +28,9 @@ const HEADS: [&str; 22] = [
     "lock_ns",
     "query_id",
     "stack_id",
+    "interruptions",
+    "signal",
+    "abandoned",
 ];
 
 pub fn events(trace: &Trace, filter: &Filter, checks: &mut Checks) {
@@ -102,6 +105,8 @@ fn row(fault: &Fault, trace: &Trace) -> Vec<Cell> {
     ];
     row.extend(parts.map_or(vec![Cell::Null; 4], |parts| parts.to_vec()));
     row.extend([or_null(event.query.0), or_null(event.stack.0.into())]);
+    row.extend([or_null(event.interruptions.into()), or_null(event.signal.into())]);
+    row.push(flag(event.abandoned));
     row
 }
 
