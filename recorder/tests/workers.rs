@@ -39,5 +39,9 @@ fn faults_of_the_workers_of_io_uring_are_those_of_the_command() {
         .filter(|row| row.tid != row.pid && (start..start + PAGES * 4096).contains(&row.address));
     let count = of_workers.count() as u64;
     // Kernels before 5.12 have workers that belong to nobody.
-    assert!(count >= PAGES / 16 || common::emulated(), "{count}\n{}", ended.stderr);
+    assert!(
+        count >= PAGES / 16 || common::emulated(),
+        "{count}\n{}",
+        ended.stderr
+    );
 }

@@ -213,8 +213,13 @@ pub fn assert_books_balance(trace: &Path, stderr: &str) -> Accounting {
     let events = check.events.expect("a count apart from the probes");
     // Only fentry has rows that are no events.
     if sight(trace).backend != "fentry" {
-        let told = books.recorded + books.lost + books.filtered;
-        assert!(events.abs_diff(told) <= check.uncertain, "{check:?} {books:?}");
+        // Without minor faults, those that were left out are in no event that is counted.
+        let (least, most) = (
+            books.recorded + books.lost,
+            books.recorded + books.lost + books.filtered,
+        );
+        let is_right = events == most || events == least;
+        assert!(is_right || check.uncertain > 0, "{check:?} {books:?}");
     }
     let kernel = books.kernel_majors + books.kernel_minors;
     assert_eq!(
