@@ -89,8 +89,8 @@ SEC("tp_btf/page_fault_kernel")
 int BPF_PROG(pf_enter_kernel, unsigned long address, void *regs, unsigned long error_code) {
     struct task_struct *task = pf_current();
 
-    /* The kernel does not handle such a fault, and often tries again in the open. A read by helper disables page
-     * faults itself. */
+    /* The kernel does not handle such a fault, and often tries again in the open. A read by helper disables
+     * page faults itself. */
     if (PF_TASK(task, pagefault_disabled) > (pf_task_storage ? 0 : 1)) {
         if (pf_recording && pf_state_of_current(task))
             pf_count_drop(&pf_drops.atomic);
