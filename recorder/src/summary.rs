@@ -98,7 +98,8 @@ impl Summary {
             before_exec: (before_exec.majors, before_exec.minors, before_exec_events),
             dropped: drained.dropped.faults,
             left_out: filtered.majors + filtered.minors,
-            ends_lost: drained.drops.exits + drained.dropped.exits,
+            // A run of the probe that the kernel skipped, and says so.
+            ends_lost: drained.drops.exits + drained.dropped.exits + drained.drops.recursion,
             command,
             unwaited: &drained.unwaited,
         });
@@ -166,7 +167,7 @@ impl Summary {
         lines.extend(injected(&self.drained.injected));
         if self.drained.drops.recursion > 0 {
             lines.push(format!(
-                "the kernel skipped {} runs of a probe that a preempted task was in: some faults lack their retries",
+                "the kernel skipped {} runs of a probe that a preempted task was in: some faults lack their retries, or threads their end",
                 HumanCount(self.drained.drops.recursion)
             ));
         }

@@ -6,8 +6,6 @@
 #ifndef PF_FAULT_H
 #define PF_FAULT_H
 
-#define PF_PAGE_MASK (~4095ULL)
-
 const volatile __u8 pf_want_vma;
 
 static __always_inline void pf_open_slot(struct pf_task *state, struct task_struct *task, enum pf_slot slot,

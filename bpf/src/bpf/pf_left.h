@@ -172,4 +172,46 @@ static __always_inline void pf_resume(struct pf_task *state, __u64 ip) {
     }
 }
 
+/* The fault that the current task is in, if it is one. */
+static __always_inline bool pf_is_in_fault(struct pf_task *state, struct task_struct *task) {
+    struct pf_open *open = &state->open[PF_SLOT_USER];
+
+    if (open->state == PF_CLOSED)
+        return false;
+    if (open->state == PF_FILTERED ||
+        (pf_minor_unseen &&
+         state->more[PF_SLOT_USER].counted != PF_TASK(task, maj_flt) + PF_TASK(task, min_flt))) {
+        open->state = PF_CLOSED;
+        return false;
+    }
+    return true;
+}
+
+/* The beginning of struct kernel_siginfo for a fault, on all architectures of 64 bits. */
+struct pf_siginfo {
+    __s32 signo;
+    __s32 error;
+    __s32 code;
+    __s32 pad;
+    __u64 address;
+};
+
+enum {
+    PF_SIGBUS = 7,
+    PF_SIGSEGV = 11,
+};
+
+/* Whether the kernel sends this signal because of the fault in progress. */
+static __always_inline bool pf_is_verdict(const struct pf_open *open, int sig, const void *info) {
+    struct pf_siginfo fault;
+
+    if (sig != PF_SIGBUS && sig != PF_SIGSEGV)
+        return false;
+    /* SEND_SIG_NOINFO, SEND_SIG_PRIV. */
+    if ((unsigned long)info <= 1 || bpf_probe_read_kernel(&fault, sizeof(fault), info))
+        return false;
+    /* Codes of users are 0 and below. SI_KERNEL has no address. */
+    return fault.code > 0 && (fault.code == 0x80 || !((fault.address ^ open->address) & PF_PAGE_MASK));
+}
+
 #endif

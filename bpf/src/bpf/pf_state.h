@@ -49,6 +49,8 @@ struct pf_open_more {
     __u32 pad2;
 };
 
+#define PF_PAGE_MASK (~4095ULL)
+
 #define PF_LEFTS 4
 
 /* An access whose attempt was interrupted, and which has not been tried again. */
@@ -124,7 +126,7 @@ struct pf_task {
     struct pf_mapping mapping;
     __u64 reclaim_since_ns;
     __u32 left_next; /* which to give up for another one */
-    __u32 pad;
+    __u32 ended;     /* its end was told */
     struct pf_left left[PF_LEFTS];
 };
 

@@ -309,14 +309,14 @@ int BPF_PROG(pf_fork_again, struct task_struct *parent, struct task_struct *chil
     return pf_forked(parent, child);
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(pf_exit, struct task_struct *task) {
+static __always_inline int pf_ended(struct task_struct *task) {
     struct pf_task *state = pf_state_of(task, task->pid);
     struct pf_exit *record;
     __u32 tid = task->pid;
 
-    if (!state)
+    if (!state || state->ended)
         return 0;
+    state->ended = 1;
     if (pf_recording) {
         for (int i = 0; i < PF_SLOTS; i++) {
             if (state->open[i].state == PF_OPEN && !pf_minor_unseen)
@@ -346,6 +346,18 @@ int BPF_PROG(pf_exit, struct task_struct *task) {
     if (!pf_task_storage)
         bpf_map_delete_elem(&pf_tasks_by_tid, &tid);
     return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(pf_exit, struct task_struct *task) {
+    return pf_ended(task);
+}
+
+/* Twice, as the fork: else the account of the thread stays open. */
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(pf_exit_again, struct task_struct *task) {
+    return pf_ended(task);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -384,48 +396,6 @@ int BPF_PROG(pf_exec, struct task_struct *task, int old_tid) {
 }
 
 /* --- what ends an attempt of a fault without completing it ------------------------------------------- */
-
-/* The fault that the current task is in, if it is one. */
-static __always_inline bool pf_is_in_fault(struct pf_task *state, struct task_struct *task) {
-    struct pf_open *open = &state->open[PF_SLOT_USER];
-
-    if (open->state == PF_CLOSED)
-        return false;
-    if (open->state == PF_FILTERED ||
-        (pf_minor_unseen &&
-         state->more[PF_SLOT_USER].counted != PF_TASK(task, maj_flt) + PF_TASK(task, min_flt))) {
-        open->state = PF_CLOSED;
-        return false;
-    }
-    return true;
-}
-
-/* The beginning of struct kernel_siginfo for a fault, on all architectures of 64 bits. */
-struct pf_siginfo {
-    __s32 signo;
-    __s32 error;
-    __s32 code;
-    __s32 pad;
-    __u64 address;
-};
-
-enum {
-    PF_SIGBUS = 7,
-    PF_SIGSEGV = 11,
-};
-
-/* Whether the kernel sends this signal because of the fault in progress. */
-static __always_inline bool pf_is_verdict(const struct pf_open *open, int sig, const void *info) {
-    struct pf_siginfo fault;
-
-    if (sig != PF_SIGBUS && sig != PF_SIGSEGV)
-        return false;
-    /* SEND_SIG_NOINFO, SEND_SIG_PRIV. */
-    if ((unsigned long)info <= 1 || bpf_probe_read_kernel(&fault, sizeof(fault), info))
-        return false;
-    /* Codes of users are 0 and below. SI_KERNEL has no address. */
-    return fault.code > 0 && (fault.code == 0x80 || !((fault.address ^ open->address) & PF_PAGE_MASK));
-}
 
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(pf_signal, int sig, void *info, void *action) {
