@@ -1,7 +1,7 @@
 /*
- * Memory that the kernel shows as a file though none has a name, and a file with the name of such memory: one page of
- * each is touched. Prints the kind and the file that belong to each address: `kind file address`, - for no file.
- * Arguments: a folder on a disk, where the file is made.
+ * Memory that the kernel shows as a file though none has a name, and a file with the name of such memory: one
+ * page of each is touched. Prints the kind and the file that belong to each address: `kind file address`, -
+ * for no file. Arguments: a folder on a disk, where the file is made.
  */
 #include "touch.h"
 
