@@ -66,6 +66,8 @@ pub struct Facts<'a> {
     pub is_part: bool,
     /// Bytes of a page.
     pub page_size: u64,
+    /// Major faults of the whole recording that are in none of these numbers, see [`pf_formats::Totals`].
+    pub hidden_majors: u64,
 }
 
 /// One sentence, and how much of the wait it explains, in thousandths.
@@ -84,6 +86,8 @@ impl Facts<'_> {
             self.burst(),
             self.breakdown(),
             self.failed(),
+            self.left(),
+            self.hidden(),
         ];
         let mut found: Vec<Finding> = all.into_iter().flatten().collect();
         found.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
@@ -156,8 +160,8 @@ impl Facts<'_> {
         let (count, wait_ns) = minors.above(SLOW_MINOR_NS);
         let weight = self.thousandths(wait_ns);
         let words = format!(
-            "{} minor faults took {} or longer, {} of the waiting: they had to wait for a page that another thread \
-             was reading, for free memory or for a lock; pfrec --breakdown tells which",
+            "{} minor faults took {} or longer, {} of the waiting: they waited for a page that was being read already (for \
+             another thread, or by an attempt of their own that a signal ended), for free memory or for a lock",
             grouped(count),
             duration(SLOW_MINOR_NS),
             self.share(wait_ns),
@@ -263,8 +267,34 @@ impl Facts<'_> {
         (parts.is_recorded && weight >= 100).then_some((weight, words))
     }
 
+    /// Major faults that the recording knows the number of, and nothing else.
+    fn hidden(&self) -> Option<Finding> {
+        let hidden = u128::from(self.hidden_majors);
+        let seen = u128::from(self.classes.of(Class::Major).count());
+        let weight = u64::try_from(hidden * 1000 / (hidden + seen).max(1)).unwrap_or(u64::MAX);
+        let words = format!(
+            "{} major faults are not listed, nor is what they waited: the kernel took them for itself, as for \
+             process_vm_readv or O_DIRECT, and told of no event; pfrec lists them where its backend is fentry",
+            grouped(self.hidden_majors),
+        );
+        (weight >= 10).then_some((weight, words))
+    }
+
+    /// Waits of accesses that their thread did not complete, as those of goroutines that are moved to another one.
+    fn left(&self) -> Option<Finding> {
+        let left = self.classes.left;
+        let weight = self.thousandths(left.wait_ns);
+        let words = format!(
+            "{} waits, {} of the waiting, ended in a signal and not in a page: their thread went on elsewhere, as where a \
+             runtime moves work to another one; pfanalyze events --failed lists them as left",
+            grouped(left.count),
+            self.share(left.wait_ns),
+        );
+        (weight >= 50).then_some((weight, words))
+    }
+
     fn failed(&self) -> Option<Finding> {
-        let failed = self.classes.of(Class::Failed).count();
+        let failed = self.classes.failed_count();
         let words = format!(
             "{} faults failed: SIGSEGV, SIGBUS or out of memory; pfanalyze events --failed lists them",
             grouped(failed)
@@ -325,6 +355,7 @@ mod tests {
                 latency_ns,
                 class,
                 weight: times,
+                is_left: false,
                 breakdown: None,
             });
         }
@@ -340,6 +371,7 @@ mod tests {
             length_ns: 1_000_000_000,
             is_part: false,
             page_size: 4096,
+            hidden_majors: 0,
         }
     }
 
@@ -389,5 +421,29 @@ mod tests {
     #[test]
     fn nothing_is_found_where_nothing_was_waited_for() {
         assert!(facts(&Classes::default(), &[], &[]).findings().is_empty());
+    }
+
+    #[test]
+    fn major_faults_that_are_not_listed_are_told_by_number_unless_they_are_few() {
+        let classes = classes(&[(Class::Major, 1_000_000, 1_000)]);
+        let with = |hidden_majors| {
+            let facts = Facts {
+                hidden_majors,
+                ..facts(&classes, &[], &[])
+            };
+            facts.findings().join("\n")
+        };
+        assert!(
+            with(256).contains("256 major faults are not listed"),
+            "{}",
+            with(256)
+        );
+        assert!(!with(10).contains("not listed"), "{}", with(10));
+        let nothing = Classes::default();
+        let alone = Facts {
+            hidden_majors: 1,
+            ..facts(&nothing, &[], &[])
+        };
+        assert_eq!(alone.findings().len(), 1);
     }
 }

@@ -148,8 +148,12 @@ pub fn reconciliation(session: &Session) -> String {
         0 => String::new(),
         count => format!(" + {} UNEXPLAINED", grouped(count)),
     };
+    let majors = match totals.hidden_majors.unwrap_or(0) {
+        0 => String::new(),
+        majors => format!(" ({} of them MAJOR)", grouped(majors)),
+    };
     format!(
-        "kernel counted {} faults = {} recorded + {} lost + {} hidden{filtered}{unexplained}: {verdict}{read}",
+        "kernel counted {} faults = {} recorded + {} lost + {} hidden{majors}{filtered}{unexplained}: {verdict}{read}",
         grouped(u64::try_from(kernel).unwrap_or(u64::MAX)),
         grouped(books.recorded),
         grouped(books.lost),

@@ -195,6 +195,11 @@ impl Report {
             length_ns: window_ns.1.saturating_sub(window_ns.0),
             is_part: filter.is_part(),
             page_size: session.page_size(),
+            hidden_majors: session
+                .totals
+                .as_ref()
+                .and_then(|totals| totals.hidden_majors)
+                .unwrap_or(0),
         }
         .findings()
     }
@@ -244,7 +249,10 @@ impl Report {
             }
             None => line("recorded", format!("not known (its record is damaged), {start}"))?,
         }
-        line("faults", faults_in_words(session))?;
+        line(
+            "faults",
+            faults_in_words(session, self.threads.classes().left.count > 0),
+        )?;
         if let Some(remark) = sampling::remark(session) {
             line("sampled", remark)?;
         }
@@ -340,7 +348,7 @@ impl Report {
 }
 
 /// What was recorded: rows, as they are in the file.
-fn faults_in_words(session: &Session) -> String {
+fn faults_in_words(session: &Session, some_left: bool) -> String {
     let of = |class| grouped(session.of_class(class));
     let recorded = if session.sampling().is_sampled() {
         " recorded"
@@ -349,6 +357,7 @@ fn faults_in_words(session: &Session) -> String {
     };
     let failed = match session.of_class(Class::Failed) {
         0 => String::new(),
+        failed if some_left => format!(", {} failed or left", grouped(failed)),
         failed => format!(", {} failed", grouped(failed)),
     };
     format!(

@@ -53,6 +53,8 @@ pub struct EventCheck {
     pub missed: Result<Offset, String>,
     /// Whose events were counted: of the tasks that are recorded, or of the whole machine.
     pub of_machine: bool,
+    /// Major faults that the tasks counted and no event told of.
+    pub hidden_majors: u64,
 }
 
 /// What the counts in the kernel leave aside.
@@ -177,6 +179,7 @@ impl Probes {
             tally: self.tally(),
             missed,
             of_machine,
+            hidden_majors: self.hidden_majors(),
         }
     }
 
@@ -204,6 +207,14 @@ impl Probes {
         // SAFETY: as in `drops`.
         let beyond = unsafe { ptr::read_volatile(&raw const bss.pf_tally_beyond) };
         self.tallies.read(&beyond)
+    }
+
+    fn hidden_majors(&self) -> u64 {
+        let bss = self.skel.maps.bss_data.as_deref();
+        // SAFETY: as in `drops`.
+        bss.map_or(0, |bss| unsafe {
+            ptr::read_volatile(&raw const bss.pf_hidden_majors)
+        })
     }
 
     /// What was made to go wrong so far.

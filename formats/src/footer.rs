@@ -29,6 +29,8 @@ pub struct Totals {
     pub accounting: Option<Accounting>,
     /// Whether that comparison was checked, and what came of it; none in traces before 1.1.
     pub check: Option<Check>,
+    /// Major faults among the hidden ones of the accounting; none in traces before 1.1.
+    pub hidden_majors: Option<u64>,
 }
 
 impl<C> Decode<C> for Totals {
@@ -43,6 +45,7 @@ impl<C> Decode<C> for Totals {
             accounting: Decode::decode(decoder)?,
             // 1.0 ends here; what a checksum has found whole and is no check is of another version.
             check: Decode::decode(decoder).unwrap_or_default(),
+            hidden_majors: Decode::decode(decoder).unwrap_or_default(),
         })
     }
 }

@@ -72,6 +72,7 @@ pub(crate) fn totals(input: &Verification) -> (Totals, Option<BooksDropped>) {
             .max(input.last_ns.unwrap_or(0)),
         accounting,
         check: old.and_then(|totals| totals.check.clone()),
+        hidden_majors: old.and_then(|totals| totals.hidden_majors),
     };
     (totals, dropped)
 }

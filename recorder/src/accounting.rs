@@ -41,6 +41,8 @@ pub struct Accounts {
     pub accounting: Accounting,
     /// Likewise.
     pub check: Check,
+    /// Of the hidden ones; none where that is not certain.
+    pub hidden_majors: Option<u64>,
     /// Of what is unexplained: events that no probe saw; below 0 where the probes saw more than was counted.
     missed: i64,
 }
@@ -65,17 +67,30 @@ impl Accounts {
         // that is hidden is.
         let elsewhere = unexplained.saturating_sub(balance.gaps);
         let in_counters = elsewhere.min(balance.hidden);
+        // A record that vanished may have been the one to tell what was hidden before it.
+        let untold = match vanished {
+            0 => 0,
+            _ => balance.gaps.saturating_sub(unexplained),
+        };
         let before = majors + minors;
+        let hidden = balance.hidden - in_counters + untold;
+        // What no probe saw is in the tasks' counters as what is hidden is.
+        let hidden_majors = (unexplained == 0).then(|| events.hidden_majors.min(hidden));
+        // Those before the first record of a thread had no class there.
+        let of_minors = (balance.arrived_majors + hidden_majors.unwrap_or(0))
+            .saturating_sub(balance.kernel_majors)
+            .min(balance.kernel_minors);
         let accounting = Accounting {
-            kernel_majors: balance.kernel_majors.saturating_sub(majors),
-            kernel_minors: balance.kernel_minors.saturating_sub(minors) + (elsewhere - in_counters),
+            kernel_majors: (balance.kernel_majors + of_minors).saturating_sub(majors),
+            kernel_minors: (balance.kernel_minors - of_minors).saturating_sub(minors)
+                + (elsewhere - in_counters),
             recorded: balance
                 .arrived
                 .saturating_sub(before)
                 .saturating_sub(evidence.dropped)
                 .saturating_sub(evidence.left_out),
             lost: balance.lost + evidence.dropped,
-            hidden: balance.hidden - in_counters,
+            hidden,
             filtered: balance.filtered + evidence.left_out,
             source: SOURCE.to_owned(),
         };
@@ -88,7 +103,7 @@ impl Accounts {
         let mut check = Check {
             events: counted,
             uncertain: offset.map_or(0, |offset| offset.high.abs_diff(offset.low)),
-            unexplained: unexplained.max(balance.gaps),
+            unexplained: unexplained.max(balance.gaps - untold),
             outside: tally.outside,
             ends_missing: balance.ends_missing.saturating_sub(evidence.ends_lost),
             wait4: second_witness(evidence, &accounting),
@@ -98,6 +113,7 @@ impl Accounts {
         let accounts = Self {
             accounting,
             check: check.clone(),
+            hidden_majors,
             missed,
         };
         check.notes = accounts.findings(evidence.unwaited);
@@ -138,7 +154,7 @@ impl Accounts {
             HumanCount(*kernel_minors),
             HumanCount(*recorded),
             HumanCount(*lost),
-            more(*hidden, "hidden (taken by the kernel for itself, as in exec)"),
+            more(*hidden, &hidden_in_words(self.hidden_majors)),
             more(*filtered, "filtered"),
             more(self.check.unexplained, "UNEXPLAINED"),
             self.verdict()
@@ -255,6 +271,16 @@ impl Accounts {
     }
 }
 
+fn hidden_in_words(majors: Option<u64>) -> String {
+    match majors.unwrap_or(0) {
+        0 => "hidden (taken by the kernel for itself, as in exec)".to_owned(),
+        majors => format!(
+            "hidden (taken by the kernel for itself, as for process_vm_readv; {} of them MAJOR, their waits are in no number)",
+            HumanCount(majors)
+        ),
+    }
+}
+
 /// What is counted apart, or why nothing is.
 fn source(events: &EventCheck) -> String {
     match &events.missed {
@@ -285,6 +311,7 @@ mod tests {
             kernel_majors: 1000,
             kernel_minors: 25,
             arrived: 1024,
+            arrived_majors: 1000,
             events: 1024,
             hidden: 1,
             ..Balance::default()
@@ -302,6 +329,7 @@ mod tests {
                 high: missed,
             }),
             of_machine: false,
+            hidden_majors: 0,
         }
     }
 
@@ -360,6 +388,37 @@ mod tests {
     }
 
     #[test]
+    fn major_faults_that_are_hidden_are_told_apart_whatever_was_taken_for_minor_before() {
+        // The first record of a thread that ran before: 256 of its 259 hidden ones were taken as minor.
+        let taken = Balance {
+            kernel_minors: 25 + 258,
+            hidden: 259,
+            ..balance()
+        };
+        let told = EventCheck {
+            hidden_majors: 256,
+            ..events(1024, 0)
+        };
+        let hidden = accounts(&taken, &told, None);
+        assert_eq!(
+            (hidden.accounting.kernel_majors, hidden.accounting.kernel_minors),
+            (1256, 27)
+        );
+        let line = &hidden.lines("recorded")[0];
+        assert!(
+            line.contains("259 hidden") && line.contains("256 of them MAJOR"),
+            "{line}"
+        );
+        assert!(hidden.is_exact());
+        // A probe that missed one cannot know what is hidden.
+        let missed = EventCheck {
+            hidden_majors: 256,
+            ..events(1024, 9)
+        };
+        assert_eq!(accounts(&taken, &missed, None).hidden_majors, None);
+    }
+
+    #[test]
     fn what_vanished_on_the_way_is_told_by_number_wherever_it_shows() {
         // As a gap between two records, behind the last one, and as both.
         for gaps in [5, 0, 3] {
@@ -381,6 +440,19 @@ mod tests {
             } = accounts.accounting;
             assert_eq!(kernel_majors + kernel_minors, recorded + hidden + 5);
         }
+    }
+
+    #[test]
+    fn what_was_hidden_before_a_record_that_vanished_did_not_vanish_too() {
+        let fewer = Balance {
+            arrived: 1019,
+            events: 1019,
+            gaps: 6,
+            hidden: 0,
+            ..balance()
+        };
+        let accounts = accounts(&fewer, &events(1024, 0), None);
+        assert_eq!((accounts.check.unexplained, accounts.accounting.hidden), (5, 1));
     }
 
     #[test]

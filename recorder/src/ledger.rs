@@ -17,7 +17,9 @@ pub struct Balance {
     pub kernel_minors: u64,
     /// Faults that arrived from the probes.
     pub arrived: u64,
-    /// Of these, those that a software event told of.
+    /// Of these, the major ones.
+    pub arrived_majors: u64,
+    /// Of those that arrived, what a software event told of.
     pub events: u64,
     /// Faults the probes saw and could not pass on.
     pub lost: u64,
@@ -100,6 +102,7 @@ impl Ledger {
             (false, false) => (0, 1),
         };
         self.told.arrived += u64::from(!fault.failed);
+        self.told.arrived_majors += u64::from(own.0);
         self.told.events += u64::from(fault.is_event());
         self.enter(fault.tgid, fault.tid, fault.counts, own);
     }

@@ -106,6 +106,8 @@ pub struct Map {
 #[derive(Default)]
 pub struct SidebandRings {
     by_cpu: BTreeMap<usize, Sampler>,
+    /// What was in the rings of CPUs that are gone, and not yet drained.
+    rest: (Vec<Sideband>, SidebandLoss),
     /// The record that is looked at.
     bytes: Vec<u8>,
 }
@@ -128,10 +130,13 @@ impl SidebandLoss {
 }
 
 impl SidebandRings {
-    /// Opens a ring on each CPU that is online and has none; closes those of CPUs that are gone.
+    /// Opens a ring on each CPU that is online and has none; closes those of CPUs that are gone, when they are read.
     pub fn follow_cpus(&mut self) -> Result<()> {
         let online = online_cpus()?;
-        self.by_cpu.retain(|cpu, _| online.contains(cpu));
+        for (_, mut ring) in self.by_cpu.extract_if(.., |cpu, _| !online.contains(cpu)) {
+            let loss = read(&mut ring, &mut self.bytes, &mut self.rest.0);
+            self.rest.1.add(loss);
+        }
         for cpu in online {
             if let Entry::Vacant(vacant) = self.by_cpu.entry(cpu) {
                 match open(cpu) {
@@ -154,7 +159,8 @@ impl SidebandRings {
 
     /// Appends everything that is in the rings now, CPU after CPU: not in time order.
     pub fn drain(&mut self, into: &mut Vec<Sideband>) -> SidebandLoss {
-        let mut loss = SidebandLoss::default();
+        let (rest, mut loss) = std::mem::take(&mut self.rest);
+        into.extend(rest);
         for ring in self.by_cpu.values_mut() {
             loss.add(read(ring, &mut self.bytes, into));
         }

@@ -114,6 +114,7 @@ impl Summary {
             end_ns: drained.end_ns,
             accounting: Some(accounting.clone()),
             check: Some(accounts.check.clone()),
+            hidden_majors: accounts.hidden_majors,
         };
         let (file, bytes) = outlet.finish(totals)?.unzip();
         let bytes = bytes.unwrap_or(0);
@@ -145,25 +146,29 @@ impl Summary {
             majors,
             minors,
             failed,
+            left,
         } = self.recorded;
+        let some = |count: u64, what: &str| match count {
+            0 => String::new(),
+            _ => format!(", {} {what}", HumanCount(count)),
+        };
         let events = majors + minors + failed;
         let how = stop.in_words();
         let mut lines = vec![format!(
-            "{} page faults in {:.2} s{how}: {} major, {} minor{}",
+            "{} page faults in {:.2} s{how}: {} major, {} minor{}{}",
             HumanCount(events),
             self.seconds,
             HumanCount(majors),
             HumanCount(minors),
-            match failed {
-                0 => String::new(),
-                _ => format!(", {} failed", HumanCount(failed)),
-            }
+            some(failed - left, "failed"),
+            some(left, "left at a signal"),
         )];
         if self.queries > 0 {
             lines.push(format!("{} queries", HumanCount(self.queries)));
         }
         lines.extend(self.losses());
         lines.extend(self.accounts.lines("recorded"));
+        lines.extend(self.gave_up());
         lines.extend(injected(&self.drained.injected));
         if self.drained.drops.recursion > 0 {
             lines.push(format!(
@@ -173,7 +178,7 @@ impl Summary {
         }
         if self.drained.cpus_added > 0 {
             lines.push(format!(
-                "a CPU came online {} times: its faults before the probes were there are among the hidden ones",
+                "a CPU came online {} times: its faults before the probes were there are the unexplained ones, if there are any",
                 self.drained.cpus_added
             ));
         }
@@ -188,6 +193,17 @@ impl Summary {
             (Some(name), _) => format!("{name}: {}, {each:.2} bytes per fault", HumanBytes(self.bytes)),
         });
         lines
+    }
+
+    fn gave_up(&self) -> Option<String> {
+        let atomic = self.drained.drops.atomic;
+        (atomic > 0).then(|| {
+            format!(
+                "{} times the kernel met a page that is not there while it may not wait, and gave up: no faults, it takes \
+                 them in the open afterwards",
+                HumanCount(atomic)
+            )
+        })
     }
 
     fn losses(&self) -> Vec<String> {
@@ -301,6 +317,7 @@ mod tests {
             kernel_majors: 1000,
             kernel_minors: 25 + lost,
             arrived: 1024,
+            arrived_majors: 1000,
             events: 1024,
             lost,
             hidden: 1,
@@ -314,6 +331,7 @@ mod tests {
             },
             missed: Ok(Offset::default()),
             of_machine: false,
+            hidden_majors: 0,
         };
         let accounts = Accounts::new(&Evidence {
             balance: &balance,

@@ -5,8 +5,12 @@
 mod common;
 
 use common::{
-    disk_folder, text,
-    touched::{Recorded, record},
+    disk_folder, pfanalyze, pfrec,
+    process::run,
+    programs::compile,
+    text,
+    touched::{Recorded, file_of_pages, record},
+    trace::{assert_whole, contents, faults, sight},
 };
 
 const PAGES: u64 = 64;
@@ -64,5 +68,47 @@ fn faults_the_kernel_takes_for_itself_are_rows_of_their_origin_or_counted_as_hid
     if !recorded.sight.gup {
         let expected = acts.len() as u64 * PAGES;
         assert!(recorded.hidden >= expected, "{} of {expected}", recorded.hidden);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn major_faults_that_no_event_tells_of_are_told_by_number() {
+    let folder = disk_folder();
+    let (cold, trace) = (folder.path().join("cold"), folder.path().join("t.pfz"));
+    let program = compile("cold_remote", folder.path());
+    file_of_pages(&cold, PAGES as usize);
+    let ended = run(pfrec(&["-o", text(&trace), "--", text(&program), text(&cold)])).ok();
+    let majors: u64 = ended.stdout.trim().parse().unwrap();
+    assert!(majors >= PAGES / 2, "{majors}: the file was not cold");
+    assert_whole(&trace, &ended.stderr);
+    let hidden = contents(&trace).hidden_majors.unwrap();
+    let report = run(pfanalyze(&[text(&trace)])).ok().stdout;
+    if sight(&trace).gup {
+        let rows = faults(&trace, &[]);
+        let remote = rows
+            .iter()
+            .filter(|fault| fault.origin == "gup_remote" && fault.major);
+        assert_eq!(remote.count() as u64, majors);
+        assert!(
+            hidden < majors && !report.contains("not listed"),
+            "{hidden}: {report}"
+        );
+    } else {
+        // Others are of the exec, and not more than a few.
+        assert!((majors..majors + 8).contains(&hidden), "{hidden} of {majors}");
+        assert!(
+            ended.stderr.contains(&format!("{hidden} of them MAJOR")),
+            "{}",
+            ended.stderr
+        );
+        assert!(
+            report.contains(&format!("{hidden} major faults are not listed")),
+            "{report}"
+        );
+        assert!(
+            report.contains(&format!("hidden ({hidden} of them MAJOR)")),
+            "{report}"
+        );
     }
 }

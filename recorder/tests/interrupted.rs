@@ -257,6 +257,13 @@ fn copies_with_page_faults_disabled_are_no_faults() {
     ];
     let ended = run(pfrec(&own)).ok();
     assert_books_balance(&trace, &ended.stderr);
+    // One attempt for each page, or for what was read ahead of it.
+    let told = ended
+        .stderr
+        .lines()
+        .find_map(|line| line.split_once(" times the kernel met a page"));
+    let told = told.unwrap_or_else(|| panic!("{}", ended.stderr)).0;
+    assert_ne!(told.trim_start_matches("pfrec: "), "0");
     let losses = common::trace::contents(&trace).losses;
     let unfinished = losses
         .iter()

@@ -234,6 +234,7 @@ mod tests {
                 latency_ns,
                 class,
                 weight,
+                is_left: false,
                 breakdown: None,
             });
         }

@@ -10,7 +10,7 @@ use crate::sampling::Sampling;
 use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Head, Value};
-use crate::units::grouped;
+use crate::units::{duration, grouped};
 use polars::prelude::DataFrame;
 use std::ops::Range;
 
@@ -116,8 +116,26 @@ pub struct Fault {
     pub class: Class,
     /// How many faults the row stands for.
     pub weight: u64,
+    /// Failed in nothing, see [`Left`].
+    pub is_left: bool,
     /// Where the latency went, if that was recorded and asked for.
     pub breakdown: Option<Spent>,
+}
+
+/// Accesses that were interrupted, and not tried again by their thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// How many.
+    pub count: u64,
+    /// What they waited.
+    pub wait_ns: u64,
+}
+
+impl Left {
+    fn add(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.wait_ns = self.wait_ns.saturating_add(other.wait_ns);
+    }
 }
 
 /// Latencies of major, minor and failed faults, by weight.
@@ -127,8 +145,10 @@ pub struct Classes {
     pub major: Histogram,
     /// Faults that did not.
     pub minor: Histogram,
-    /// Faults that ended in a signal.
+    /// Faults that did not complete.
     pub failed: Histogram,
+    /// Those among them that failed in nothing: a signal took the thread elsewhere.
+    pub left: Left,
     /// Where the time went.
     pub parts: PartsByClass,
 }
@@ -137,6 +157,12 @@ impl Classes {
     /// Adds one row.
     pub fn add(&mut self, fault: &Fault) {
         self.of_mut(fault.class).add_times(fault.latency_ns, fault.weight);
+        if fault.is_left {
+            self.left.add(Left {
+                count: fault.weight,
+                wait_ns: fault.latency_ns.saturating_mul(fault.weight),
+            });
+        }
         if let Some(breakdown) = &fault.breakdown {
             self.parts
                 .add(fault.class, fault.latency_ns, breakdown, fault.weight);
@@ -153,6 +179,12 @@ impl Classes {
             all.iter_mut()
                 .zip(counts)
                 .for_each(|(sum, count)| *sum = sum.saturating_add(count));
+            let [.., failed] = counts;
+            if failed > 0 {
+                let rows = latencies_ns.iter().zip(bits);
+                let left = rows.filter(|(_, bits)| ClassBits(**bits).is_abandoned());
+                left.for_each(|(&wait_ns, _)| self.left.add(Left { count: 1, wait_ns }));
+            }
             let counts = Class::ALL.into_iter().zip(counts);
             let mut present = counts.filter(|&(_, count)| count > 0).map(|(class, _)| class);
             match (present.next(), present.next(), present.next()) {
@@ -184,6 +216,7 @@ impl Classes {
         self.major.merge(&other.major);
         self.minor.merge(&other.minor);
         self.failed.merge(&other.failed);
+        self.left.add(other.left);
         self.parts.merge(&other.parts);
     }
 
@@ -241,17 +274,32 @@ impl Classes {
         ]
     }
 
+    /// Those that failed, without those that were left.
+    #[must_use]
+    pub fn failed_count(&self) -> u64 {
+        self.failed.count().saturating_sub(self.left.count)
+    }
+
     /// What a table with failed faults says of them.
     #[must_use]
-    pub fn failed_in_words(&self) -> Option<String> {
-        match self.failed.count() {
+    pub fn failed_in_words(&self) -> Vec<String> {
+        let failed = match self.failed_count() {
             0 => None,
             1 => Some("1 fault failed; it is neither major nor minor, and its wait counts".to_owned()),
             count => Some(format!(
                 "{} faults failed; they are neither major nor minor, and their waits count",
                 grouped(count)
             )),
-        }
+        };
+        let left = (self.left.count > 0).then(|| {
+            format!(
+                "{} waits ended in a signal, and their thread did not try again: no fault failed, but they are listed with \
+                 those, and their {} count",
+                grouped(self.left.count),
+                duration(self.left.wait_ns)
+            )
+        });
+        failed.into_iter().chain(left).collect()
     }
 
     /// Which further columns a table about these faults has.
@@ -320,6 +368,7 @@ pub fn faults<'a>(
             latency_ns,
             class,
             weight: sampling.weight(class),
+            is_left: ClassBits(bits).is_abandoned(),
             breakdown: None,
         }
     }))

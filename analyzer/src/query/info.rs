@@ -239,8 +239,10 @@ fn facts(session: &Session) -> Vec<Fact> {
             count("kernel_minors", books.kernel_minors),
             count("recorded", books.recorded),
             count("hidden", books.hidden),
-            count("filtered", books.filtered),
         ]);
+        let majors = session.totals.as_ref().and_then(|totals| totals.hidden_majors);
+        facts.extend(majors.map(|majors| count("hidden_majors", majors)));
+        facts.push(count("filtered", books.filtered));
     }
     let check = session.totals.as_ref().and_then(|totals| totals.check.as_ref());
     facts.extend(check.map(counted_apart));

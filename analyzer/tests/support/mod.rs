@@ -157,6 +157,7 @@ pub fn totals(events: &[Event]) -> Totals {
             source: "events of the same tasks".into(),
             ..Check::default()
         }),
+        hidden_majors: None,
     }
 }
 

@@ -52,7 +52,9 @@ static __always_inline void pf_enter(__u64 address, enum pf_slot slot, __u8 acce
     state = pf_recorded(task);
     if (!state || state->walking)
         return;
-    if (pf_inject(pf_skip_entries, &pf_injected_entries))
+    /* Not the first one of a task that ran before: nobody can tell that from an entry before the recording.
+     */
+    if (state->entered && pf_inject(pf_skip_entries, &pf_injected_entries))
         return;
     state->entered = 1;
     open = &state->open[slot];
@@ -190,11 +192,13 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     __u8 flags = 0;
 
     /* A failed fault is counted by nobody. */
-    pf_catch_up(state, task, end->failed ? 0 : 1);
+    pf_catch_up(state, task, !end->failed, end->major);
     if (!pf_is_at(open, end->address)) {
         /* No entry was missed where there is none: as if the kernel had not told. */
         if (slot == PF_SLOT_GUP) {
             state->hidden += end->failed ? 0 : 1;
+            if (!end->failed && end->major)
+                __sync_fetch_and_add(&pf_hidden_majors, 1);
             return;
         }
         /* The first one of a task that was there before may have entered before the recording did. */

@@ -139,7 +139,7 @@ static __always_inline __u64 pf_live_bucket(__u64 ns) {
 /* A fault of the command before its exec is none of the command's. */
 static __always_inline bool pf_live_is_before(struct pf_task *state, struct task_struct *task, bool major,
                                               bool failed) {
-    if (PF_TASK(task, self_exec_id) != state->live.held_exec_id) {
+    if (PF_TASK(task, self_exec_id) != pf_held_exec_id) {
         state->live_slot = PF_LIVE_NONE;
         return false;
     }

@@ -98,7 +98,6 @@ struct pf_live_account {
     __u32 pad;
     __u64 majors; /* maj_flt up to which a slot was told */
     __u64 minors;
-    __u64 held_exec_id; /* self_exec_id of a PF_LIVE_HELD */
 };
 
 struct {

@@ -235,6 +235,9 @@ static __noinline struct pf_query_stack *pf_queries_of(struct task_struct *task,
     *state = pf_recorded(task);
     if (!*state)
         return NULL;
+    /* Still pfrec itself. */
+    if (pf_held && (__u32)task->tgid == pf_held && task->self_exec_id == pf_held_exec_id)
+        return NULL;
     stack = bpf_task_storage_get(&pf_query_stacks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
     if (!stack) {
         pf_count_drop(&pf_drops.queries);

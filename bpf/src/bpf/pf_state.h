@@ -102,7 +102,8 @@ struct pf_mapping {
  * user fault touches no other one; the next one is that of kernel faults, and then comes what is counted.
  */
 struct pf_task {
-    __u64 counted; /* pf_count_of up to which hidden is known */
+    __u32 counted; /* low half of pf_count_of up to which hidden is known */
+    __u32 majors;  /* likewise, of maj_flt */
     __u32 lost;    /* not yet told, as the next two */
     __u32 hidden;
     __u32 filtered;
@@ -174,7 +175,9 @@ const volatile __u32 pf_page_shift = 12;
  */
 __u32 pf_recording;
 struct pf_drops pf_drops;
-__u64 pf_in_flight; /* filled by the task iterator at the end */
+__u64 pf_hidden_majors; /* of what is hidden */
+__u64 pf_held_exec_id;  /* self_exec_id of pf_held before it became the command */
+__u64 pf_in_flight;     /* filled by the task iterator at the end */
 
 static __always_inline void pf_count_drop(__u64 *drop) {
     __sync_fetch_and_add(drop, 1);
@@ -217,6 +220,7 @@ static __always_inline struct pf_task *pf_create_state(struct task_struct *task,
 /* What the task did before is none of the recording's business. */
 static __always_inline void pf_begin_counts(struct pf_task *state, struct task_struct *task) {
     state->counted = pf_count_of(task);
+    state->majors = PF_TASK(task, maj_flt);
     if (pf_major_only)
         state->minors = PF_TASK(task, min_flt);
     /* Until it is asked at the next entry: only who is in the cgroup, or is forked there, gets here. */
@@ -228,10 +232,9 @@ static __always_inline void pf_begin_counts(struct pf_task *state, struct task_s
      * a read, so it is in no fault. */
     if (pf_held && !pf_recording && (__u32)PF_TASK(task, tgid) == pf_held) {
         state->entered = 1;
-        if (pf_live) {
+        pf_held_exec_id = PF_TASK(task, self_exec_id);
+        if (pf_live)
             state->live_slot = PF_LIVE_HELD;
-            state->live.held_exec_id = PF_TASK(task, self_exec_id);
-        }
     }
 }
 
@@ -248,12 +251,18 @@ static __always_inline struct pf_task *pf_adopt(struct task_struct *task, __u32 
     return state;
 }
 
-/* Enters what the kernel counted since the last completion; `own` of it is told or counted elsewhere. */
-static __always_inline void pf_catch_up(struct pf_task *state, struct task_struct *task, __u32 own) {
-    __u64 counted = pf_count_of(task);
+/* Enters what the kernel counted since the last completion; that, if there is one, is told or counted
+ * elsewhere. */
+static __always_inline void pf_catch_up(struct pf_task *state, struct task_struct *task, bool own,
+                                        bool major) {
+    __u32 counted = pf_count_of(task), majors = PF_TASK(task, maj_flt);
+    __u32 hidden = majors - state->majors - (own && major);
 
+    if (hidden)
+        __sync_fetch_and_add(&pf_hidden_majors, (__u64)hidden);
     state->hidden += counted - state->counted - own;
     state->counted = counted;
+    state->majors = majors;
     if (pf_major_only) {
         __u64 minors = PF_TASK(task, min_flt);
 

@@ -136,7 +136,7 @@ static __always_inline int pf_done(struct bpf_perf_event_data *ctx, bool major, 
     /* Recorded until it left the cgroup, and perhaps again: what is counted there knows nothing of it. */
     if (pf_target == PF_TARGET_CGROUP && !state->in_cgroup) {
         PF_TALLY(here, others);
-        pf_catch_up(state, task, 1);
+        pf_catch_up(state, task, true, major);
         state->filtered++;
         state->open[user ? PF_SLOT_USER : PF_SLOT_KERNEL].state = PF_CLOSED;
         return 0;
@@ -324,7 +324,7 @@ static __always_inline int pf_ended(struct task_struct *task) {
             state->open[i].state = PF_CLOSED;
         }
         pf_abandon_all(state, task);
-        pf_catch_up(state, task, 0);
+        pf_catch_up(state, task, false, false);
         if (pf_live)
             pf_live_end(state, task);
         record = pf_unrecorded ? NULL : bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);

@@ -61,6 +61,7 @@ pub(crate) fn totals() -> Totals {
             source: "maj_flt and min_flt".into(),
         }),
         check: None,
+        hidden_majors: None,
     }
 }
 

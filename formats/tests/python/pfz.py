@@ -770,7 +770,7 @@ IndexEntry = NamedTuple("IndexEntry", [("offset", int), ("statistics", Statistic
 # 'FOOTER and TRAILER'. All of it is a claim.
 Footer = NamedTuple("Footer", [
     ("clean", bool), ("events", int), ("majors", int), ("minors", int), ("failed", int), ("lost", int), ("end_ns", int),
-    ("accounting", Accounting | None), ("check", Check | None), ("index", list[IndexEntry]),
+    ("accounting", Accounting | None), ("check", Check | None), ("hidden_majors", int | None), ("index", list[IndexEntry]),
 ])  # fmt: skip
 
 
@@ -791,13 +791,13 @@ def decode_footer(payload: memoryview) -> Footer:
 
     totals = (t.bool(), t.u64(), t.u64(), t.u64(), t.u64(), t.u64(), t.u64(), t.optional(accounting))
     try:
-        checked = t.optional(check)  # 1.0 ends before it
+        checked, hidden_majors = t.optional(check), t.optional(t.u64)  # 1.0 ends before them
     except Bad:
-        checked = None
+        checked = hidden_majors = None
     entries = c.take(blocks * (8 + STATISTICS.size))
     c.end()
     index = [IndexEntry(at, Statistics(*rest)) for at, *rest in struct.iter_unpack("<Q" + STATISTICS.format[1:], entries)]
-    return Footer(*totals, checked, index)
+    return Footer(*totals, checked, hidden_majors, index)
 
 
 # --- The file -------------------------------------------------------------------------------------------------------

@@ -199,7 +199,7 @@ impl Closing {
             HumanCount(minors),
             match failed {
                 0 => String::new(),
-                _ => format!(", {} failed", HumanCount(failed)),
+                _ => format!(", {} failed or left", HumanCount(failed)),
             }
         )];
         lines.extend(self.losses());
@@ -221,7 +221,7 @@ impl Closing {
         }
         if self.counted.cpus_added > 0 {
             lines.push(format!(
-                "a CPU came online {} times: its faults before the probes were there are among the hidden ones",
+                "a CPU came online {} times: its faults before the probes were there are the unexplained ones, if there are any",
                 self.counted.cpus_added
             ));
         }
@@ -279,6 +279,7 @@ mod tests {
                 },
                 missed: Ok(Offset::default()),
                 of_machine: false,
+                hidden_majors: 0,
             },
             injected: Injected::default(),
             before_exec: (0, 0),

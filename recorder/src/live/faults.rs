@@ -68,6 +68,7 @@ impl FaultLines {
         let CommId(comm) = fault.comm;
         let comm = get(&self.comms, comm).map_or("?", String::as_str);
         let class = match (fault.failed, fault.major) {
+            (true, _) if fault.abandoned => "left",
             (true, _) => "failed",
             (false, true) => "major",
             (false, false) => "minor",

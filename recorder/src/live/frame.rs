@@ -168,7 +168,7 @@ impl Frame {
         let time = time.get(11..19).unwrap_or_default();
         let failed = match failed {
             0 => String::new(),
-            _ => format!(", {} failed", HumanCount(failed)),
+            _ => format!(", {} failed or left", HumanCount(failed)),
         };
         let mut threads = format!(
             "threads  {}, {} of {} slots in use",

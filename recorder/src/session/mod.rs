@@ -73,8 +73,10 @@ pub struct Faults {
     pub majors: u64,
     /// Minor ones.
     pub minors: u64,
-    /// Those that ended in a signal, which the kernel counts as neither.
+    /// Those that did not complete, which the kernel counts as neither.
     pub failed: u64,
+    /// Of these: interrupted, and not tried again.
+    pub left: u64,
 }
 
 impl Faults {
@@ -84,6 +86,7 @@ impl Faults {
             (false, true) => &mut self.majors,
             (false, false) => &mut self.minors,
         } += 1;
+        self.left += u64::from(fault.abandoned);
     }
 }
 

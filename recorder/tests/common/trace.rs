@@ -118,6 +118,7 @@ pub struct Contents {
     pub losses: Vec<Loss>,
     pub accounting: Option<Accounting>,
     pub check: Option<Check>,
+    pub hidden_majors: Option<u64>,
     pub last_ts_ns: u64,
 }
 
@@ -132,6 +133,7 @@ pub fn try_contents(trace: &Path) -> Option<Contents> {
             Item::Footer(footer) => {
                 contents.accounting = footer.totals.accounting;
                 contents.check = footer.totals.check;
+                contents.hidden_majors = footer.totals.hidden_majors;
             }
             _ => {}
         }
