@@ -6,8 +6,8 @@ set -euo pipefail
 
 usage() {
     cat <<'HELP'
-Usage: scripts/bench.sh overhead [--runs N] [--quick] [--load TEXT] [--tool TEXT] [--dir DIR] [--raw FILE]
-                                 [--no-build]
+Usage: scripts/bench.sh overhead [--runs N] [--quick] [--load TEXT] [--tool TEXT] [--before PFREC] [--dir DIR]
+                                 [--raw FILE] [--no-build]
        scripts/bench.sh queries [--no-build]
        scripts/bench.sh format [--runs N] [--quick] [--dir DIR] [--raw FILE] [--no-build]
        scripts/bench.sh analyze [--runs N] [--quick] [--dir DIR] [--raw FILE] [--no-build]
@@ -19,7 +19,9 @@ root (through sudo if need be), perf and bpftrace; what is missing or cannot wor
   --runs N     rounds: in each, every tool runs once on every load [default: 7]
   --quick      3 rounds (unless --runs is given) of a quarter of the faults: to see that it works
   --load TEXT  only loads whose name contains TEXT; may be given several times
-  --tool TEXT  only tools whose name contains TEXT, and the untraced run; may be given several times
+  --tool TEXT  only the tool of that name, or tools whose name contains TEXT, and the untraced run; may be given several times
+  --before PFREC
+               an older pfrec, measured as "pfrec before" in the same rounds
   --dir DIR    where 300 MB of files go: a disk, not memory [default: $TMPDIR or /var/tmp]
   --raw FILE   write every single measurement to FILE as JSON
   --no-build   take the release binaries as they are in $CARGO_TARGET_DIR (default ~/.cache/pfrec/target)
@@ -104,7 +106,7 @@ engine() {
 }
 
 overhead() {
-    parse '--load|--tool|--dir|--raw' "$@"
+    parse '--load|--tool|--before|--dir|--raw' "$@"
     refuse_borrowed_home
     require_root
     if $must_build; then

@@ -182,7 +182,7 @@ struct FilterArgs {
     /// Only faults that the kernel counts as minor; they may have waited for another thread's I/O
     #[arg(long)]
     minor: bool,
-    /// Only faults that failed: SIGSEGV, SIGBUS, out of memory; the kernel counts them as neither
+    /// Only failed and abandoned faults; the kernel counts them as neither
     #[arg(long)]
     failed: bool,
     /// Only faults of at least TIME: microseconds, or with ns, us, ms, s

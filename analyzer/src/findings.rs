@@ -86,7 +86,7 @@ impl Facts<'_> {
             self.burst(),
             self.breakdown(),
             self.failed(),
-            self.left(),
+            self.abandoned(),
             self.hidden(),
         ];
         let mut found: Vec<Finding> = all.into_iter().flatten().collect();
@@ -122,13 +122,18 @@ impl Facts<'_> {
         } else {
             format!("{} of them in {}", grouped(file.majors), escape(&file.label))
         };
+        let shows = match file.label.starts_with('[') {
+            true => String::new(),
+            false => format!(
+                "; pfanalyze heatmap --file {} shows where in it",
+                as_argument(&file.label)
+            ),
+        };
         let words = format!(
-            "{} of the waiting is reading from disk: {} major faults of {} each on average, {of_file}; pfanalyze \
-             heatmap --file {} shows where in it",
+            "{} of the waiting is in major faults (reads from disk or swap): {} of {} each on average, {of_file}{shows}",
             self.share(majors.sum()),
             grouped(majors.count()),
             duration(majors.mean()),
-            as_argument(&file.label),
         );
         Some((weight, words))
     }
@@ -140,8 +145,8 @@ impl Facts<'_> {
         let again = again(file).filter(|&again| again > 0 && again.saturating_mul(10) > file.majors)?;
         let of_majors = percent(u128::from(again), u128::from(file.majors));
         let words = format!(
-            "memory is short: at least {} of the {} major faults in {} ({of_majors}) read a page that had been read \
-             before, {} twice; pfanalyze memory says what more memory would avoid",
+            "pages are read more than once: at least {} of the {} major faults in {} ({of_majors}) read a page that had been read \
+             before, {} twice; short memory is the usual cause, and pfanalyze memory says what more would avoid",
             grouped(again),
             grouped(file.majors),
             escape(&file.label),
@@ -160,8 +165,8 @@ impl Facts<'_> {
         let (count, wait_ns) = minors.above(SLOW_MINOR_NS);
         let weight = self.thousandths(wait_ns);
         let words = format!(
-            "{} minor faults took {} or longer, {} of the waiting: they waited for a page that was being read already (for \
-             another thread, or by an attempt of their own that a signal ended), for free memory or for a lock",
+            "{} minor faults took {} or longer, {} of the waiting: typically for a page that was already being read, for free \
+             memory, a lock or a CPU; pfrec --breakdown tells these apart",
             grouped(count),
             duration(SLOW_MINOR_NS),
             self.share(wait_ns),
@@ -250,15 +255,15 @@ impl Facts<'_> {
         let causes = [
             (
                 parts.runqueue_ns,
-                "for a CPU: there were more runnable threads than CPUs",
+                "waiting for a CPU: too few of them, a quota or an affinity mask",
             ),
             (
                 parts.reclaim_ns,
-                "while the kernel reclaimed memory: memory is short",
+                "in direct reclaim: the kernel made room in memory first",
             ),
             (
                 parts.lock_ns.unwrap_or(0),
-                "for locks of the address space, which mmap and munmap take, too",
+                "before or between attempts in handle_mm_fault: mostly waiting for mmap_lock",
             ),
         ];
         let (ns, cause) = causes.into_iter().max_by_key(|&(ns, _)| ns)?;
@@ -273,22 +278,22 @@ impl Facts<'_> {
         let seen = u128::from(self.classes.of(Class::Major).count());
         let weight = u64::try_from(hidden * 1000 / (hidden + seen).max(1)).unwrap_or(u64::MAX);
         let words = format!(
-            "{} major faults are not listed, nor is what they waited: the kernel took them for itself, as for \
-             process_vm_readv or O_DIRECT, and told of no event; pfrec lists them where its backend is fentry",
+            "{} more major faults were only counted, without latency: the kernel resolved them inside get_user_pages (as for \
+             process_vm_readv or O_DIRECT); where pfrec --backend fentry works, it lists them",
             grouped(self.hidden_majors),
         );
         (weight >= 10).then_some((weight, words))
     }
 
     /// Waits of accesses that their thread did not complete, as those of goroutines that are moved to another one.
-    fn left(&self) -> Option<Finding> {
-        let left = self.classes.left;
-        let weight = self.thousandths(left.wait_ns);
+    fn abandoned(&self) -> Option<Finding> {
+        let abandoned = self.classes.abandoned;
+        let weight = self.thousandths(abandoned.wait_ns);
         let words = format!(
-            "{} waits, {} of the waiting, ended in a signal and not in a page: their thread went on elsewhere, as where a \
-             runtime moves work to another one; pfanalyze events --failed lists them as left",
-            grouped(left.count),
-            self.share(left.wait_ns),
+            "{} interrupted accesses with {} of the waiting were not completed by their thread: it did not return, or the page was \
+             there by then; pfanalyze events --failed lists them as abandoned",
+            grouped(abandoned.count),
+            self.share(abandoned.wait_ns),
         );
         (weight >= 50).then_some((weight, words))
     }
@@ -296,7 +301,7 @@ impl Facts<'_> {
     fn failed(&self) -> Option<Finding> {
         let failed = self.classes.failed_count();
         let words = format!(
-            "{} faults failed: SIGSEGV, SIGBUS or out of memory; pfanalyze events --failed lists them",
+            "{} faults failed (a bad address, behind the end of a file, out of memory); pfanalyze events --failed lists them",
             grouped(failed)
         );
         (failed > 0).then_some((300, words))
@@ -355,7 +360,7 @@ mod tests {
                 latency_ns,
                 class,
                 weight: times,
-                is_left: false,
+                is_abandoned: false,
                 breakdown: None,
             });
         }
@@ -394,9 +399,9 @@ mod tests {
             pages: Some(30),
         }];
         let found = facts(&classes, &[], &files).findings();
-        assert!(
-            found[0].starts_with("98.9 % of the waiting is reading from disk: 90 major faults of 1.00 ms")
-        );
+        assert!(found[0].starts_with(
+            "98.9 % of the waiting is in major faults (reads from disk or swap): 90 of 1.00 ms"
+        ));
         assert!(found[0].contains("all in /data/x\\x1b;"), "{found:?}");
         assert!(found[0].contains("heatmap --file NAME shows"), "{found:?}");
         assert_eq!(as_argument("/data/idx.db"), "idx.db");
@@ -434,11 +439,11 @@ mod tests {
             facts.findings().join("\n")
         };
         assert!(
-            with(256).contains("256 major faults are not listed"),
+            with(256).contains("256 more major faults were only counted"),
             "{}",
             with(256)
         );
-        assert!(!with(10).contains("not listed"), "{}", with(10));
+        assert!(!with(10).contains("only counted"), "{}", with(10));
         let nothing = Classes::default();
         let alone = Facts {
             hidden_majors: 1,

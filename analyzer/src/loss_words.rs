@@ -111,7 +111,7 @@ pub fn notes(session: &Session) -> Vec<String> {
     if !unfinished.is_empty() {
         let count = session.lost_to(LossReason::Unfinished);
         notes.push(format!(
-            "{} began and did not complete (the kernel gave the access up, or the thread left it), {}",
+            "{} began and did not complete (the kernel gave up, or the thread moved on), {}",
             quantity(count, "fault"),
             spread(session, &unfinished),
         ));
@@ -184,11 +184,11 @@ pub fn affected_threads(session: &Session, threads: &Threads) -> Option<String> 
 #[must_use]
 pub fn reason_in_words(reason: LossReason) -> &'static str {
     match reason {
-        LossReason::Reserve => "the kernel's ring buffer was full",
+        LossReason::Reserve => "the kernel's ring buffer was full: a larger pfrec --buffer-size helps",
         LossReason::Recursion => "the kernel skipped a probe that was already running on that CPU",
         LossReason::Unfinished => "a fault began and did not complete",
         LossReason::NoEntry => "only the end of a fault was seen",
-        LossReason::Queue => "the recorder's own queue was full",
+        LossReason::Queue => "the recorder could not keep up, as with a slow disk",
         LossReason::Sideband => "records of mappings and threads came too fast",
         LossReason::State => "there was no room to remember open faults",
         LossReason::InFlight => "faults were still open when the recording ended",

@@ -128,7 +128,11 @@ pub fn reconciliation(session: &Session) -> String {
         verdict(check)
     } else {
         let difference = u64::try_from(kernel.abs_diff(ours)).unwrap_or(u64::MAX);
-        let direction = if ours < kernel { "unexplained" } else { "too many" };
+        let direction = if ours < kernel {
+            "unexplained"
+        } else {
+            "more accounted for than the kernel counted"
+        };
         format!("{} {direction}", grouped(difference))
     };
     // The kernel counts no failed fault.
@@ -163,12 +167,20 @@ pub fn reconciliation(session: &Session) -> String {
 
 /// What the check of the counts says, where the sum is right: it is by construction, before 1.1 and without a check.
 fn verdict(check: Option<&Check>) -> String {
-    let verdict = match check {
-        Some(check) if check.is_alarming() => "NOT EXACT",
-        Some(Check { events: Some(_), .. }) => "exact",
-        _ => "adds up, not checked against a count apart from the probes",
-    };
-    verdict.to_owned()
+    match check {
+        Some(check) if check.is_alarming() => "NOT BALANCED".to_owned(),
+        Some(Check {
+            events: Some(_),
+            uncertain: 0,
+            ..
+        }) => "balanced".to_owned(),
+        Some(Check {
+            events: Some(_),
+            uncertain,
+            ..
+        }) => format!("balanced to within {}", grouped(*uncertain)),
+        _ => "not checked".to_owned(),
+    }
 }
 
 /// What the check of the counts found wrong, the worst news of a trace; nothing where it found nothing.

@@ -187,6 +187,9 @@ impl Report {
                 }
             })
             .collect();
+        // Of the whole recording, so they say nothing of a part of it.
+        let hidden_majors = session.totals.as_ref().filter(|_| filter.is_empty());
+        let hidden_majors = hidden_majors.and_then(|totals| totals.hidden_majors).unwrap_or(0);
         Facts {
             classes,
             threads: &threads,
@@ -195,11 +198,7 @@ impl Report {
             length_ns: window_ns.1.saturating_sub(window_ns.0),
             is_part: filter.is_part(),
             page_size: session.page_size(),
-            hidden_majors: session
-                .totals
-                .as_ref()
-                .and_then(|totals| totals.hidden_majors)
-                .unwrap_or(0),
+            hidden_majors,
         }
         .findings()
     }
@@ -251,7 +250,7 @@ impl Report {
         }
         line(
             "faults",
-            faults_in_words(session, self.threads.classes().left.count > 0),
+            faults_in_words(session, self.threads.classes().abandoned.count > 0),
         )?;
         if let Some(remark) = sampling::remark(session) {
             line("sampled", remark)?;
@@ -348,7 +347,7 @@ impl Report {
 }
 
 /// What was recorded: rows, as they are in the file.
-fn faults_in_words(session: &Session, some_left: bool) -> String {
+fn faults_in_words(session: &Session, some_abandoned: bool) -> String {
     let of = |class| grouped(session.of_class(class));
     let recorded = if session.sampling().is_sampled() {
         " recorded"
@@ -357,7 +356,7 @@ fn faults_in_words(session: &Session, some_left: bool) -> String {
     };
     let failed = match session.of_class(Class::Failed) {
         0 => String::new(),
-        failed if some_left => format!(", {} failed or left", grouped(failed)),
+        failed if some_abandoned => format!(", {} failed or abandoned", grouped(failed)),
         failed => format!(", {} failed", grouped(failed)),
     };
     format!(

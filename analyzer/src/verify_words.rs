@@ -71,7 +71,7 @@ fn damaged(found: &Verification, there: &str) -> String {
     let unknown = !damage.is_exact();
     let events = match (gone, unknown) {
         (0, false) => "no event is gone".to_owned(),
-        (0, true) => "events may be gone, nobody knows how many".to_owned(),
+        (0, true) => "events may be gone, how many is not known".to_owned(),
         (1, _) => format!("{}1 event is gone", if unknown { "at least " } else { "" }),
         (_, false) => format!("{} events are gone", grouped(gone)),
         (_, true) => format!("at least {} events are gone", grouped(gone)),
@@ -145,7 +145,7 @@ fn cost(place: &Place, found: &Verification) -> String {
     let events = match (place.events_missing, place.is_exact) {
         (0, true) if place.records_missing == 0 => return "nothing of the trace is gone".to_owned(),
         (0, true) => return "no event is gone".to_owned(),
-        (0, false) => "events may be gone, nobody knows how many".to_owned(),
+        (0, false) => "events may be gone, how many is not known".to_owned(),
         (count, true) => format!("{} gone", quantity(count, "event")),
         (count, false) => format!("at least {} gone", quantity(count, "event")),
     };

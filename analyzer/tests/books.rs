@@ -77,7 +77,7 @@ fn what_filters_left_out_is_in_the_books_by_the_name_of_the_filters() {
     let bytes = filtered(&["--major-only", "--uid 1000"], 5_000);
     let shown = support::ask::flat_report(&bytes);
     let check = "check kernel counted 5,009 faults = 7 recorded + 0 lost + 2 hidden + 5,000 filtered (--major-only; \
-                 --uid 1000): exact wait";
+                 --uid 1000): balanced wait";
     assert!(shown.contains(check), "{shown}");
     assert!(
         shown.contains(" filters --major-only; --uid 1000 blind to "),
@@ -85,11 +85,11 @@ fn what_filters_left_out_is_in_the_books_by_the_name_of_the_filters() {
     );
     let info = support::ask::info_json(&bytes);
     assert_eq!((&info["filtered"], &info["recorded"]), (&5_000.into(), &7.into()));
-    assert!(support::ask::info_text(&bytes).contains("5,000 filtered (--major-only; --uid 1000): exact"));
+    assert!(support::ask::info_text(&bytes).contains("5,000 filtered (--major-only; --uid 1000): balanced"));
     // A filter that nothing met is still told.
     let shown = support::ask::flat_report(&filtered(&["--major-only"], 0));
     assert!(
-        shown.contains("+ 2 hidden + 0 filtered (--major-only): exact"),
+        shown.contains("+ 2 hidden + 0 filtered (--major-only): balanced"),
         "{shown}"
     );
 }

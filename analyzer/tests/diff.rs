@@ -356,11 +356,18 @@ fn recordings_of_different_length_are_compared_per_second_too() {
     let mut of_b = totals(&events());
     of_b.end_ns = START_NS + 1_000 * MS;
     let b = writer(&meta(), &dicts(), &events(), &[]).finish(of_b).unwrap();
-    let text = Place::new(&small(), &b).flat(&[]);
+    let place = Place::new(&small(), &b);
+    let text = place.flat(&[]);
     assert!(text.contains("length: A 100.00 ms, B 1.00 s"), "{text}");
     assert!(
         text.contains("per second of recording B waited 2.00 ms instead of 20.02 ms")
             || text.contains("per second of recording B waited 2.00 ms instead of 20.0"),
+        "{text}"
+    );
+    // Parts of the same length are not.
+    let text = place.flat(&["--to", "100ms"]);
+    assert!(
+        !text.contains("length: ") && !text.contains("per second"),
         "{text}"
     );
 }

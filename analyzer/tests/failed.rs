@@ -128,7 +128,7 @@ fn the_report_tells_them_apart_and_the_books_balance_without_them() {
     let shown = flat_report(&with_failed());
     assert!(shown.contains("faults 9: 4 major, 3 minor, 2 failed;"), "{shown}");
     assert!(
-        shown.contains("check kernel counted 7 faults = 7 recorded + 0 lost + 0 hidden: exact wait"),
+        shown.contains("check kernel counted 7 faults = 7 recorded + 0 lost + 0 hidden: balanced wait"),
         "{shown}"
     );
     assert!(

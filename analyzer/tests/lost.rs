@@ -40,10 +40,10 @@ fn the_worst_interval_comes_first_and_neighbours_are_one() {
     assert_eq!(
         first_lines(&losses),
         [
-            "! lost: 1,000 faults between 0.50 s and 0.70 s (the kernel's ring buffer was full), of 1,014 in 3 \
+            "! lost: 1,000 faults between 0.50 s and 0.70 s (the kernel's ring buffer was full: a larger pfrec --buffer-size helps), of 1,014 in 3 \
              intervals; counts and waits are too low there",
-            "! lost: 7 faults between 0.00 s and 0.10 s (the kernel's ring buffer was full)",
-            "! lost: 7 faults between 0.30 s and 0.42 s (the recorder's own queue was full)",
+            "! lost: 7 faults between 0.00 s and 0.10 s (the kernel's ring buffer was full: a larger pfrec --buffer-size helps)",
+            "! lost: 7 faults between 0.30 s and 0.42 s (the recorder could not keep up, as with a slow disk)",
         ]
     );
 }

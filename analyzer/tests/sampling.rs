@@ -227,7 +227,7 @@ fn the_report_says_once_that_it_is_scaled_and_what_the_kernel_counted() {
     let wait = format!("wait {} in faults", pfanalyze::units::duration(expected.wait_ns));
     assert!(shown.contains(&wait), "{wait}: {shown}");
     assert!(
-        shown.contains("filtered (one minor fault in 16, by chance): exact"),
+        shown.contains("filtered (one minor fault in 16, by chance): balanced"),
         "the books know what sampling left out: {shown}"
     );
     assert!(!flat_report(&small()).contains("sampled"));

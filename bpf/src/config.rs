@@ -95,6 +95,8 @@ pub struct Config {
     pub queries: bool,
     /// The held child that is to become the command: it is in no fault when the recording begins.
     pub held: Option<u32>,
+    /// Whether the events of the recorded tasks are counted by counters of their own; else those of the whole machine are.
+    pub strict: bool,
     /// What is made to go wrong, for tests.
     pub faults: InjectedFaults,
 }
@@ -127,6 +129,7 @@ impl Config {
             live: None,
             queries: false,
             held: None,
+            strict: false,
             faults: InjectedFaults::default(),
         }
     }

@@ -41,7 +41,7 @@ pub use drops::Drops;
 pub use error::ProbeError;
 pub use features::can_tell_queries;
 pub use live::{LIVE_BUCKETS, Live, LiveCounting, LiveCounts, LiveThread, bucket_bounds};
-pub use probes::{EventCheck, Injected, LiveAside, Probes};
+pub use probes::{CountScope, EventCheck, Injected, LiveAside, Probes};
 pub use queries::{QueryArgs, QueryPoint, QueryProbe};
 pub use report::{Attempt, survey, try_query};
 pub use ring::{Ring, SETTLE_NS};

@@ -44,6 +44,17 @@ pub struct Probes {
     counts: Result<(EventCounts, Offset), String>,
 }
 
+/// Whose events are counted apart from the programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountScope {
+    /// Those of the tasks that are recorded.
+    Tasks,
+    /// Those of the whole machine, and all of it is recorded.
+    Everything,
+    /// Those of the whole machine, of which a part is recorded: whose a missed one is, the count does not tell.
+    Machine,
+}
+
 /// What the programs met, against the kernel's own count of the same events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventCheck {
@@ -51,8 +62,10 @@ pub struct EventCheck {
     pub tally: Tally,
     /// Events that were counted and not met since the recording began; or why nobody knows.
     pub missed: Result<Offset, String>,
-    /// Whose events were counted: of the tasks that are recorded, or of the whole machine.
-    pub of_machine: bool,
+    /// Whose events were counted.
+    pub scope: CountScope,
+    /// Faults of recorded tasks of which the programs themselves know that no program met the completion.
+    pub missed_seen: u64,
     /// Major faults that the tasks counted and no event told of.
     pub hidden_majors: u64,
 }
@@ -169,16 +182,21 @@ impl Probes {
     /// To be called after [`Probes::stop`].
     pub fn finish_check(&mut self) -> EventCheck {
         let counts = std::mem::replace(&mut self.counts, Err("it was ended before".to_owned()));
-        let mut of_machine = false;
+        let mut scope = CountScope::Tasks;
         let missed = counts.and_then(|(mut counts, start)| {
-            of_machine = matches!(counts, EventCounts::Machine);
+            scope = match (&counts, &self.config.target) {
+                (EventCounts::Machine, Target::All) => CountScope::Everything,
+                (EventCounts::Machine, _) => CountScope::Machine,
+                _ => CountScope::Tasks,
+            };
             Ok(self.offset(&mut counts)?.since(start))
         });
         self.cpus = CpuEvents::default();
         EventCheck {
             tally: self.tally(),
             missed,
-            of_machine,
+            scope,
+            missed_seen: self.missed_seen(),
             hidden_majors: self.hidden_majors(),
         }
     }
@@ -207,6 +225,14 @@ impl Probes {
         // SAFETY: as in `drops`.
         let beyond = unsafe { ptr::read_volatile(&raw const bss.pf_tally_beyond) };
         self.tallies.read(&beyond)
+    }
+
+    fn missed_seen(&self) -> u64 {
+        let bss = self.skel.maps.bss_data.as_deref();
+        // SAFETY: as in `drops`.
+        bss.map_or(0, |bss| unsafe {
+            ptr::read_volatile(&raw const bss.pf_missed) + ptr::read_volatile(&raw const bss.pf_missed_open)
+        })
     }
 
     fn hidden_majors(&self) -> u64 {
@@ -317,6 +343,7 @@ impl Probes {
     /// How many recorded faults have entered and not completed; asks the kernel to look at every task.
     pub fn in_flight(&mut self) -> Result<u64, ProbeError> {
         self.write_global(|bss| &raw mut bss.pf_in_flight, 0);
+        self.write_global(|bss| &raw mut bss.pf_missed_open, 0);
         for_each_task(&self.skel.progs.pf_count_open)?;
         Ok(self.skel.maps.bss_data.as_deref().map_or(0, |bss| {
             // SAFETY: as in `drops`.

@@ -38,7 +38,7 @@ pub struct Event {
     pub object_page: u64,
     /// The kernel's class, as `getrusage` counts it.
     pub major: bool,
-    /// Did not complete: it ended in SIGSEGV, SIGBUS or out of memory, or was abandoned.
+    /// Did not complete: it got no page (a bad address, behind the end of a file, out of memory), or was abandoned.
     pub failed: bool,
     /// What the instruction tried, where the backend can tell.
     pub access: Option<Access>,

@@ -2,7 +2,7 @@
 //! The events are counted apart from the probes, so this can fail; nothing here is left over by construction.
 
 use indicatif::HumanCount;
-use pf_bpf::{EventCheck, Offset};
+use pf_bpf::{CountScope, EventCheck};
 use pf_formats::{Accounting, Check};
 
 use crate::{launch::Ended, ledger::Balance};
@@ -32,6 +32,36 @@ pub struct Evidence<'a> {
     pub command: Option<(Ended, (u64, u64))>,
     /// Processes that nobody waited for.
     pub unwaited: &'a [(String, u64)],
+    /// CPUs came online: what was there before the probes were is in no count of the events.
+    pub cpus_added: bool,
+}
+
+/// Events that no program met, and by how much that can be wrong.
+fn missed(evidence: &Evidence<'_>) -> (i64, u64) {
+    let Evidence {
+        events,
+        balance,
+        cpus_added,
+        ..
+    } = *evidence;
+    let Ok(offset) = &events.missed else {
+        return (0, 0);
+    };
+    let least = offset.least();
+    if events.scope != CountScope::Machine || least < 0 {
+        return (least, offset.high.abs_diff(offset.low));
+    }
+    // Of any task. Those of the recorded ones the programs saw themselves, by faults that stayed open; of the others each
+    // can be one of what is hidden.
+    let seen = events.missed_seen;
+    let ours = if cpus_added {
+        seen
+    } else {
+        seen.min(least.unsigned_abs())
+    };
+    let most = u64::try_from(offset.high).unwrap_or(0);
+    let doubt = most.saturating_sub(ours).min(balance.hidden.saturating_sub(ours));
+    (i64::try_from(ours).unwrap_or(i64::MAX), doubt)
 }
 
 /// The accounting, and its check.
@@ -45,6 +75,8 @@ pub struct Accounts {
     pub hidden_majors: Option<u64>,
     /// Of what is unexplained: events that no probe saw; below 0 where the probes saw more than was counted.
     missed: i64,
+    /// Why the check is uncertain, if it is.
+    doubt: &'static str,
 }
 
 impl Accounts {
@@ -59,7 +91,7 @@ impl Accounts {
         } = *evidence;
         let tally = events.tally;
         let offset = events.missed.as_ref().ok();
-        let missed = offset.map_or(0, Offset::least);
+        let (missed, uncertain) = missed(evidence);
         let explained = balance.events + tally.lost + tally.filtered + tally.outside;
         let vanished = tally.met.abs_diff(explained);
         let unexplained = missed.unsigned_abs() + vanished;
@@ -102,7 +134,7 @@ impl Accounts {
         });
         let mut check = Check {
             events: counted,
-            uncertain: offset.map_or(0, |offset| offset.high.abs_diff(offset.low)),
+            uncertain,
             unexplained: unexplained.max(balance.gaps - untold),
             outside: tally.outside,
             ends_missing: balance.ends_missing.saturating_sub(evidence.ends_lost),
@@ -115,6 +147,13 @@ impl Accounts {
             check: check.clone(),
             hidden_majors,
             missed,
+            doubt: match events.scope {
+                CountScope::Machine => {
+                    "the kernel skipped so many runs of the probes on this machine, for whichever task; --strict counts the \
+                     recorded ones"
+                }
+                _ => "the tasks kept running while their counters were read",
+            },
         };
         check.notes = accounts.findings(evidence.unwaited);
         Self { check, ..accounts }
@@ -183,15 +222,15 @@ impl Accounts {
             ..
         } = &self.check;
         let mut notes = Vec::new();
-        let missed = HumanCount(self.missed.unsigned_abs());
+        let missed = some(self.missed.unsigned_abs(), "page fault");
         match self.missed {
             0 => {}
             1.. => notes.push(format!(
-                "UNEXPLAINED: {missed} page faults that the kernel counted and no probe saw: it skips a probe while another \
-                 BPF program, or bpf(2), has that CPU"
+                "UNEXPLAINED: {missed} that the kernel counted and no probe saw (it skips probes while another BPF program, or \
+                 a call of bpf(2), runs on that CPU): stop other BPF tools and record again"
             )),
             _ => notes.push(format!(
-                "UNEXPLAINED: {missed} page faults that the probes saw, and that were not counted apart from them"
+                "UNEXPLAINED: the probes saw {missed} more than the kernel's event counters; please report it"
             )),
         }
         if let Some(vanished) = unexplained
@@ -199,14 +238,14 @@ impl Accounts {
             .filter(|count| *count > 0)
         {
             notes.push(format!(
-                "UNEXPLAINED: {} page faults that a probe saw, and that neither arrived nor were counted as lost",
-                HumanCount(vanished)
+                "UNEXPLAINED: {} that a probe saw, and that neither arrived nor were counted as lost; please report it",
+                some(vanished, "page fault")
             ));
         }
         if *ends_missing > 0 {
             notes.push(format!(
-                "UNEXPLAINED: the probes did not tell the end of {} threads",
-                HumanCount(*ends_missing)
+                "UNEXPLAINED: the end of {} was not seen; their last faults may be missing from the counts",
+                some(*ends_missing, "thread")
             ));
         }
         let aside = match outside {
@@ -221,7 +260,7 @@ impl Accounts {
             Some(events) => {
                 let within = match uncertain {
                     0 => String::new(),
-                    _ => format!(" (to within {}: they ran on)", HumanCount(*uncertain)),
+                    _ => format!(" (to within {}: {})", HumanCount(*uncertain), self.doubt),
                 };
                 format!("checked: {source}: {}{within}{aside}", HumanCount(*events))
             }
@@ -240,7 +279,10 @@ impl Accounts {
             ));
         };
         if missing == 0 {
-            return Some("wait4(2) agrees with that count for the command and its children".to_owned());
+            return Some(format!(
+                "wait4(2) agrees: {} faults, of the command and the children that were waited for",
+                HumanCount(tasks)
+            ));
         }
         let named: u64 = unwaited.iter().map(|(_, count)| count).sum();
         let names: Vec<&str> = unwaited
@@ -264,29 +306,36 @@ impl Accounts {
             )
         };
         Some(format!(
-            "wait4(2) counted {} of these; the other {} {whose}",
+            "wait4(2) counted {} of the {} faults in the tasks' counters; the other {} {whose}",
             HumanCount(wait4),
+            HumanCount(tasks),
             HumanCount(missing)
         ))
     }
 }
 
+/// A number of things.
+fn some(count: u64, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", HumanCount(count))
+}
+
 fn hidden_in_words(majors: Option<u64>) -> String {
-    match majors.unwrap_or(0) {
-        0 => "hidden (taken by the kernel for itself, as in exec)".to_owned(),
-        majors => format!(
-            "hidden (taken by the kernel for itself, as for process_vm_readv; {} of them MAJOR, their waits are in no number)",
-            HumanCount(majors)
-        ),
-    }
+    let majors = match majors {
+        Some(0) => "counted, not listed".to_owned(),
+        Some(majors) => format!("{} of them MAJOR, latencies not measured", HumanCount(majors)),
+        None => "how many of them are major is not known".to_owned(),
+    };
+    format!("hidden (resolved inside get_user_pages, as in exec; {majors})")
 }
 
 /// What is counted apart, or why nothing is.
 fn source(events: &EventCheck) -> String {
     match &events.missed {
         Err(reason) => reason.clone(),
-        Ok(_) if events.of_machine => {
-            "each page-fault event of this machine against the runs of its probe; page faults of what is recorded".to_owned()
+        Ok(_) if events.scope != CountScope::Tasks => {
+            "every page-fault event of this machine, against the runs of the probe attached to it; those of the recorded tasks"
+                .to_owned()
         }
         Ok(_) => "page-fault events of the same tasks, counted by the kernel apart from the probes".to_owned(),
     }
@@ -302,7 +351,7 @@ fn second_witness(evidence: &Evidence<'_>, accounting: &Accounting) -> Option<(u
 
 #[cfg(test)]
 mod tests {
-    use pf_bpf::Tally;
+    use pf_bpf::{Offset, Tally};
 
     use super::*;
 
@@ -328,7 +377,8 @@ mod tests {
                 low: missed,
                 high: missed,
             }),
-            of_machine: false,
+            scope: CountScope::Tasks,
+            missed_seen: 0,
             hidden_majors: 0,
         }
     }
@@ -350,6 +400,7 @@ mod tests {
                 (ended, (0, 0))
             }),
             unwaited: &[("7 (daemon)".to_owned(), 24)],
+            cpus_added: false,
         })
     }
 
@@ -359,8 +410,8 @@ mod tests {
         let lines = accounts.lines("recorded");
         assert_eq!(
             lines[0],
-            "the kernel counted 1,000 major + 25 minor = 1,024 recorded + 0 lost + 1 hidden (taken by the kernel for \
-             itself, as in exec): balanced"
+            "the kernel counted 1,000 major + 25 minor = 1,024 recorded + 0 lost + 1 hidden (resolved inside get_user_pages, \
+             as in exec; counted, not listed): balanced"
         );
         assert!(lines[1].ends_with("apart from the probes: 1,024"), "{}", lines[1]);
         assert!(lines[2].starts_with("wait4(2) agrees"), "{}", lines[2]);
@@ -480,6 +531,35 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_missed_on_the_machine_only_that_of_the_recorded_tasks_is_unexplained() {
+        let more = Balance {
+            kernel_minors: 34,
+            hidden: 10,
+            ..balance()
+        };
+        let of_machine = |low, high, seen| EventCheck {
+            missed: Ok(Offset { low, high }),
+            scope: CountScope::Machine,
+            missed_seen: seen,
+            ..events(1024, 0)
+        };
+        let told = |check| {
+            let accounts = accounts(&more, &check, None);
+            (
+                accounts.check.unexplained,
+                accounts.check.uncertain,
+                accounts.accounting.hidden,
+            )
+        };
+        assert_eq!(told(of_machine(9, 9, 9)), (9, 0, 1));
+        // Of others, or of ours without a trace of it.
+        assert_eq!(told(of_machine(12, 12, 9)), (9, 1, 1));
+        assert_eq!(told(of_machine(0, 4, 0)), (0, 4, 10));
+        // An open fault alone proves nothing.
+        assert_eq!(told(of_machine(0, 0, 9)), (0, 0, 10));
+    }
+
+    #[test]
     fn more_faults_by_wait4_than_the_probes_read_are_an_alarm_and_fewer_have_names() {
         let more = accounts(&balance(), &events(1024, 0), Some(1030));
         assert!(more.lines("recorded")[2].starts_with("ALARM: wait4(2)"));
@@ -487,7 +567,8 @@ mod tests {
         let fewer = accounts(&balance(), &events(1024, 0), Some(1001));
         assert_eq!(
             fewer.lines("recorded")[2],
-            "wait4(2) counted 1,001 of these; the other 24 are of 7 (daemon), which nobody waited for"
+            "wait4(2) counted 1,001 of the 1,025 faults in the tasks' counters; the other 24 are of 7 (daemon), which nobody \
+             waited for"
         );
         assert!(fewer.is_exact());
     }

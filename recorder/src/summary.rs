@@ -102,6 +102,7 @@ impl Summary {
             ends_lost: drained.drops.exits + drained.dropped.exits + drained.drops.recursion,
             command,
             unwaited: &drained.unwaited,
+            cpus_added: drained.cpus_added > 0,
         });
         let accounting = &accounts.accounting;
         let totals = Totals {
@@ -146,7 +147,7 @@ impl Summary {
             majors,
             minors,
             failed,
-            left,
+            abandoned,
         } = self.recorded;
         let some = |count: u64, what: &str| match count {
             0 => String::new(),
@@ -160,8 +161,8 @@ impl Summary {
             self.seconds,
             HumanCount(majors),
             HumanCount(minors),
-            some(failed - left, "failed"),
-            some(left, "left at a signal"),
+            some(failed - abandoned, "failed"),
+            some(abandoned, "abandoned"),
         )];
         if self.queries > 0 {
             lines.push(format!("{} queries", HumanCount(self.queries)));
@@ -178,13 +179,14 @@ impl Summary {
         }
         if self.drained.cpus_added > 0 {
             lines.push(format!(
-                "a CPU came online {} times: its faults before the probes were there are the unexplained ones, if there are any",
+                "a CPU came online {} time(s) during the recording: faults there before the probes were attached may be \
+                 unexplained",
                 self.drained.cpus_added
             ));
         }
         lines.extend(self.notes.iter().take(NOTES).cloned());
         if let Some(more) = self.notes.len().checked_sub(NOTES).filter(|more| *more > 0) {
-            lines.push(format!("and {more} more files without symbols"));
+            lines.push(format!("and {more} more notes"));
         }
         let each = self.bytes as f64 / events.max(1) as f64;
         lines.push(match (&self.name, events) {
@@ -199,8 +201,7 @@ impl Summary {
         let atomic = self.drained.drops.atomic;
         (atomic > 0).then(|| {
             format!(
-                "{} times the kernel met a page that is not there while it may not wait, and gave up: no faults, it takes \
-                 them in the open afterwards",
+                "{} times the kernel touched a missing page with page faults disabled and gave up at once: no faults, and no loss",
                 HumanCount(atomic)
             )
         })
@@ -310,7 +311,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 mod tests {
     use super::*;
     use crate::{backlog::Dropped, ledger::Balance};
-    use pf_bpf::{Drops, EventCheck, Offset, Tally};
+    use pf_bpf::{CountScope, Drops, EventCheck, Offset, Tally};
 
     fn summary(lost: u64, drops: Drops) -> Summary {
         let balance = Balance {
@@ -330,7 +331,8 @@ mod tests {
                 ..Tally::default()
             },
             missed: Ok(Offset::default()),
-            of_machine: false,
+            scope: CountScope::Tasks,
+            missed_seen: 0,
             hidden_majors: 0,
         };
         let accounts = Accounts::new(&Evidence {
@@ -342,6 +344,7 @@ mod tests {
             ends_lost: drops.exits,
             command: None,
             unwaited: &[],
+            cpus_added: false,
         });
         Summary {
             name: Some("t.pfz".to_owned()),
@@ -350,6 +353,7 @@ mod tests {
                 majors: 1000,
                 minors: 24,
                 failed: 0,
+                abandoned: 0,
             },
             drained: Drained {
                 balance,

@@ -64,6 +64,7 @@ pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
         queries: !queries.is_empty(),
         live,
         held: held.map(Held::pid),
+        strict: options.strict,
         faults: injected_faults()?,
     };
     Ok(Resolved {

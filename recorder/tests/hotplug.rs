@@ -56,7 +56,8 @@ fn what_a_cpu_told_before_it_went_offline_is_read_and_what_it_hid_when_it_came_b
     // The mapping was told on the CPU that was gone before anybody looked.
     assert!(!ended.stderr.contains("mapping records"), "{}", ended.stderr);
     let of_file = faults(&trace, &["--file", "mapped"]);
-    assert_eq!(of_file.len(), PAGES, "{}", ended.stderr);
+    // One fault maps what is cached around it.
+    assert!((PAGES / 16..=PAGES).contains(&of_file.len()), "{of_file:?}");
 
     // Every touch is in the trace, or said to be missing: by its number, and why.
     let touches: u64 = ended.stdout.trim().parse().unwrap();
@@ -72,7 +73,7 @@ fn what_a_cpu_told_before_it_went_offline_is_read_and_what_it_hid_when_it_came_b
     );
     assert!(check.unexplained < 512 + 64, "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("a CPU came online 1 times"),
+        ended.stderr.contains("a CPU came online 1 time(s)"),
         "{}",
         ended.stderr
     );

@@ -261,7 +261,7 @@ fn copies_with_page_faults_disabled_are_no_faults() {
     let told = ended
         .stderr
         .lines()
-        .find_map(|line| line.split_once(" times the kernel met a page"));
+        .find_map(|line| line.split_once(" times the kernel touched a missing page"));
     let told = told.unwrap_or_else(|| panic!("{}", ended.stderr)).0;
     assert_ne!(told.trim_start_matches("pfrec: "), "0");
     let losses = common::trace::contents(&trace).losses;

@@ -372,7 +372,7 @@ fn a_reader_of_the_lines_that_stalls_costs_the_trace_nothing() {
         .lines()
         .find_map(|line| {
             line.strip_prefix("pfrec: LOST ")?
-                .strip_suffix(" lines of -v: whoever read them was too slow")
+                .strip_suffix(" lines of -v, the reader was too slow: counts and trace have these faults")
         })
         .expect("it is told")
         .parse()

@@ -100,7 +100,7 @@ def measure_all(options, directory):
     busy = bench.load_average()
     note("prepare the files, and try every tool")
     all_loads = wanted(loads.prepare(directory, workload, run, options.quick), options.load)
-    candidates = tools.all_tools(pfrec)
+    candidates = tools.all_tools(pfrec, options.before and os.path.abspath(options.before))
     chosen = [tool for tool in candidates if tool.kind == "untraced"]
     chosen += wanted([tool for tool in candidates if tool.kind != "untraced"], options.tool)
     good, reasons = usable(chosen, workload, directory)
@@ -126,7 +126,13 @@ def measure_all(options, directory):
 
 
 def wanted(things, texts):
-    chosen = [thing for thing in things if not texts or any(text in thing.name for text in texts)]
+    names = {thing.name for thing in things}
+
+    def is_wanted(name):
+        # A whole name is that one only.
+        return not texts or any(name == text or (text in name and text not in names) for text in texts)
+
+    chosen = [thing for thing in things if is_wanted(thing.name)]
     if not chosen:
         raise RuntimeError(f"no name contains {' or '.join(texts)}; there are: {', '.join(t.name for t in things)}")
     return chosen
@@ -136,6 +142,7 @@ def main():
     parser = bench.parser()
     parser.add_argument("--load", action="append")
     parser.add_argument("--tool", action="append")
+    parser.add_argument("--before")
     return bench.main(parser.parse_args(), runs=7, quick_runs=3, measure=measure_all)
 
 

@@ -37,10 +37,11 @@ class Untraced:
 class Pfrec(Untraced):
     binary: str
     flags: list = field(default_factory=list)
+    called: str = "pfrec"
     kind = "pfrec"
 
     def __post_init__(self):
-        self.name = " ".join(["pfrec", *self.flags])
+        self.name = " ".join([self.called, *self.flags])
         self.majors_only = "--major-only" in self.flags
 
     def command(self, program, output):
@@ -58,8 +59,9 @@ class Pfrec(Untraced):
         if lost is None:
             losses = re.findall(r"LOST ([\d,]+) ", outcome.stderr)
             lost = sum(map(plain, losses)) if losses or "nothing lost" in outcome.stderr else None
-        unbalanced = re.search(r"OFF BY \S+", outcome.stderr)
-        return Recording(events, ("?" if lost is None else str(lost)) + (f" {unbalanced[0]}" if unbalanced else ""))
+        unbalanced = ("NOT BALANCED", "not checked")
+        found = "".join(f" {words}" for words in unbalanced if f": {words}\n" in outcome.stderr)
+        return Recording(events, ("?" if lost is None else str(lost)) + found)
 
 
 @dataclass
@@ -150,11 +152,12 @@ class Bpftrace(Untraced):
         return Recording(events, str(lost))
 
 
-def all_tools(pfrec):
+def all_tools(pfrec, before):
     histogram, line = "@ns = hist(nsecs - @start[tid]);", 'printf("F %d %d\\n", tid, nsecs - @start[tid]);'
     return [
         Untraced(),
         Pfrec(pfrec),
+        *([Pfrec(before, called="pfrec before")] if before else []),
         PfrecLive(pfrec),
         Pfrec(pfrec, ["--major-only"]),
         Pfrec(pfrec, ["--stacks"]),

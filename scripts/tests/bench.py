@@ -26,6 +26,12 @@ class Verdicts(unittest.TestCase):
     def test_what_is_unclear_or_was_not_run_is_none(self):
         self.assertEqual(report.status(["PASS", "UNCLEAR", "NOT RUN", "UNCLEAR; by CPU time PASS"]), 0)
 
+    def test_what_the_clock_cannot_tell_is_judged_by_cpu_time(self):
+        unclear, more, less = [-1, 1, -2, 2, -3, 3], [0.5] * 6, [-0.5] * 6
+        self.assertEqual(report.judged(unclear, less), "UNCLEAR; by CPU time PASS")
+        self.assertEqual(report.judged(unclear, more), "UNCLEAR; by CPU time FAIL")
+        self.assertEqual(report.judged(more, less), "FAIL")
+
     def test_a_verb_that_was_renamed_is_an_error(self):
         analyze.check_verbs(HELP)
         with self.assertRaisesRegex(RuntimeError, "memory, ram"):

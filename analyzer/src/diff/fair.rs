@@ -28,9 +28,9 @@ pub struct Fairness {
     pub by_rate: bool,
 }
 
-/// Looks at both.
+/// Looks at both, of which so much is compared.
 #[must_use]
-pub fn judge(a: &Session, b: &Session) -> Fairness {
+pub fn judge(a: &Session, b: &Session, lengths_ns: (u64, u64)) -> Fairness {
     let mut fair = Fairness::default();
     for (side, session) in [("A", a), ("B", b)] {
         let warnings = notice::warnings(session).into_iter();
@@ -40,17 +40,17 @@ pub fn judge(a: &Session, b: &Session) -> Fairness {
     let (Some(of_a), Some(of_b)) = (&a.meta, &b.meta) else {
         let text = "whether options and machines agree is not known: the record of one of them is damaged";
         fair.unfair.push(text.to_owned());
-        fair.by_rate = lengths_differ(a, b);
+        fair.by_rate = lengths_differ(lengths_ns);
         return fair;
     };
     fair.recorder(of_a, of_b, a, b);
     fair.machine(of_a, of_b);
-    fair.by_rate = lengths_differ(a, b);
+    fair.by_rate = lengths_differ(lengths_ns);
     if fair.by_rate {
         fair.differs.push(format!(
             "length: A {}, B {}",
-            duration(a.duration_ns()),
-            duration(b.duration_ns())
+            duration(lengths_ns.0),
+            duration(lengths_ns.1)
         ));
     }
     fair
@@ -170,8 +170,8 @@ fn differing(a: &[String], b: &[String]) -> (String, String) {
     (part(a), part(b))
 }
 
-fn lengths_differ(a: &Session, b: &Session) -> bool {
-    let (a, b) = (u128::from(a.duration_ns()), u128::from(b.duration_ns()));
+fn lengths_differ((a, b): (u64, u64)) -> bool {
+    let (a, b) = (u128::from(a), u128::from(b));
     let (shorter, longer) = (a.min(b), a.max(b));
     longer * 100 > shorter * (100 + SAME_LENGTH_PERCENT)
 }

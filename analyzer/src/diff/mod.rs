@@ -14,6 +14,7 @@ use crate::app::{Outcome, read_all};
 use crate::ask_queries::with_queries;
 use crate::cli::Request;
 use crate::error::AnalyzeError;
+use crate::filter::Filter;
 use crate::histogram::precision;
 use crate::input::{self, Source};
 use crate::output::Output;
@@ -59,7 +60,7 @@ pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
     output.suit(request.format);
     let a = read(request, &of_a).context("A")?;
     let b = read(request, &of_b).context("B")?;
-    let comparison = Comparison::new((&a.0, &a.1), (&b.0, &b.1), request.filter.is_about_faults());
+    let comparison = Comparison::new((&a.0, &a.1), (&b.0, &b.1), &request.filter);
     let top = match (options.top, request.format) {
         (Some(0), _) | (None, Format::Csv | Format::Json) => usize::MAX,
         (Some(top), _) => top,
@@ -138,13 +139,10 @@ pub struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// Of two recordings read with the same filters; `about_faults` is a filter that asks for single faults.
+    /// Of two recordings read with the same filter.
     #[must_use]
-    pub fn new(
-        a: (&'a Side, &'a Session),
-        b: (&'a Side, &'a Session),
-        about_faults: Option<&'static str>,
-    ) -> Self {
+    pub fn new(a: (&'a Side, &'a Session), b: (&'a Side, &'a Session), filter: &Filter) -> Self {
+        let about_faults = filter.is_about_faults();
         let classes = rows::classes(a.0, b.0);
         let threads = rows::named(By::Thread, &a.0.threads(a.1), &b.0.threads(b.1));
         let mut files = rows::files(a, b);
@@ -193,10 +191,15 @@ impl<'a> Comparison<'a> {
         for (side, session) in [("A", a.1), ("B", b.1)] {
             remarks.extend(sampling::remark(session).map(|remark| format!("{side}: {remark}")));
         }
-        let fair = fair::judge(a.1, b.1);
+        let length_ns = |session| {
+            let (begin_ns, end_ns) = filter.window_ns(session);
+            end_ns.saturating_sub(begin_ns)
+        };
+        let lengths_ns = (length_ns(a.1), length_ns(b.1));
+        let fair = fair::judge(a.1, b.1, lengths_ns);
         Self {
             sessions: (a.1, b.1),
-            summary: words::summary(&classes, &files, &threads, &fair, (a.1, b.1)),
+            summary: words::summary(&classes, &files, &threads, &fair, lengths_ns),
             is_fair: fair.unfair.is_empty(),
             fair: words::fairness(&fair),
             remarks,

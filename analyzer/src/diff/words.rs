@@ -2,7 +2,6 @@
 
 use super::fair::Fairness;
 use super::rows::{Numbers, Row};
-use crate::session::Session;
 use crate::text::escape;
 use crate::units::{duration, fixed, grouped, percent};
 
@@ -45,7 +44,7 @@ pub fn summary(
     files: &[Row],
     threads: &[Row],
     fair: &Fairness,
-    lengths: (&Session, &Session),
+    lengths_ns: (u64, u64),
 ) -> Vec<Line> {
     let Some(all) = classes.last() else {
         return Vec::new();
@@ -57,7 +56,7 @@ pub fn summary(
     lines.extend(classes.first().and_then(single).map(|text| ("latency", text)));
     lines.extend(pages(files).map(|text| ("pages", text)));
     if fair.by_rate {
-        lines.push(("rate", rate(&all.a, &all.b, lengths)));
+        lines.push(("rate", rate(&all.a, &all.b, lengths_ns)));
     }
     for row in files {
         if let Some((other, reason)) = &row.paired {
@@ -213,10 +212,10 @@ fn about(is_estimated: bool) -> &'static str {
     if is_estimated { "about " } else { "" }
 }
 
-/// Per second of recording.
-fn rate(a: &Numbers, b: &Numbers, (of_a, of_b): (&Session, &Session)) -> String {
-    let per_second = |value: u64, session: &Session| {
-        let length = u128::from(session.duration_ns().max(1));
+/// Per second of what is compared.
+fn rate(a: &Numbers, b: &Numbers, (of_a, of_b): (u64, u64)) -> String {
+    let per_second = |value: u64, length_ns: u64| {
+        let length = u128::from(length_ns.max(1));
         u64::try_from(u128::from(value) * 1_000_000_000 / length).unwrap_or(u64::MAX)
     };
     let wait = (per_second(a.wait_ns, of_a), per_second(b.wait_ns, of_b));

@@ -234,7 +234,7 @@ mod tests {
                 latency_ns,
                 class,
                 weight,
-                is_left: false,
+                is_abandoned: false,
                 breakdown: None,
             });
         }

@@ -116,22 +116,22 @@ pub struct Fault {
     pub class: Class,
     /// How many faults the row stands for.
     pub weight: u64,
-    /// Failed in nothing, see [`Left`].
-    pub is_left: bool,
+    /// Failed in nothing, see [`Abandoned`].
+    pub is_abandoned: bool,
     /// Where the latency went, if that was recorded and asked for.
     pub breakdown: Option<Spent>,
 }
 
 /// Accesses that were interrupted, and not tried again by their thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Left {
+pub struct Abandoned {
     /// How many.
     pub count: u64,
     /// What they waited.
     pub wait_ns: u64,
 }
 
-impl Left {
+impl Abandoned {
     fn add(&mut self, other: Self) {
         self.count = self.count.saturating_add(other.count);
         self.wait_ns = self.wait_ns.saturating_add(other.wait_ns);
@@ -147,8 +147,8 @@ pub struct Classes {
     pub minor: Histogram,
     /// Faults that did not complete.
     pub failed: Histogram,
-    /// Those among them that failed in nothing: a signal took the thread elsewhere.
-    pub left: Left,
+    /// Those among them that failed in nothing: they were interrupted, and no later attempt of their thread completed them.
+    pub abandoned: Abandoned,
     /// Where the time went.
     pub parts: PartsByClass,
 }
@@ -157,8 +157,8 @@ impl Classes {
     /// Adds one row.
     pub fn add(&mut self, fault: &Fault) {
         self.of_mut(fault.class).add_times(fault.latency_ns, fault.weight);
-        if fault.is_left {
-            self.left.add(Left {
+        if fault.is_abandoned {
+            self.abandoned.add(Abandoned {
                 count: fault.weight,
                 wait_ns: fault.latency_ns.saturating_mul(fault.weight),
             });
@@ -182,8 +182,8 @@ impl Classes {
             let [.., failed] = counts;
             if failed > 0 {
                 let rows = latencies_ns.iter().zip(bits);
-                let left = rows.filter(|(_, bits)| ClassBits(**bits).is_abandoned());
-                left.for_each(|(&wait_ns, _)| self.left.add(Left { count: 1, wait_ns }));
+                let abandoned = rows.filter(|(_, bits)| ClassBits(**bits).is_abandoned());
+                abandoned.for_each(|(&wait_ns, _)| self.abandoned.add(Abandoned { count: 1, wait_ns }));
             }
             let counts = Class::ALL.into_iter().zip(counts);
             let mut present = counts.filter(|&(_, count)| count > 0).map(|(class, _)| class);
@@ -216,7 +216,7 @@ impl Classes {
         self.major.merge(&other.major);
         self.minor.merge(&other.minor);
         self.failed.merge(&other.failed);
-        self.left.add(other.left);
+        self.abandoned.add(other.abandoned);
         self.parts.merge(&other.parts);
     }
 
@@ -274,10 +274,10 @@ impl Classes {
         ]
     }
 
-    /// Those that failed, without those that were left.
+    /// Those that failed, without those that were abandoned.
     #[must_use]
     pub fn failed_count(&self) -> u64 {
-        self.failed.count().saturating_sub(self.left.count)
+        self.failed.count().saturating_sub(self.abandoned.count)
     }
 
     /// What a table with failed faults says of them.
@@ -291,15 +291,18 @@ impl Classes {
                 grouped(count)
             )),
         };
-        let left = (self.left.count > 0).then(|| {
+        let abandoned = (self.abandoned.count > 0).then(|| {
             format!(
-                "{} waits ended in a signal, and their thread did not try again: no fault failed, but they are listed with \
-                 those, and their {} count",
-                grouped(self.left.count),
-                duration(self.left.wait_ns)
+                "{} interrupted by a signal and completed by no later attempt of its thread, which did not return to the access, \
+                 or found the page there: listed with the failed faults, and {} waited in all",
+                match self.abandoned.count {
+                    1 => "1 access was".to_owned(),
+                    count => format!("{} accesses were each", grouped(count)),
+                },
+                duration(self.abandoned.wait_ns)
             )
         });
-        failed.into_iter().chain(left).collect()
+        failed.into_iter().chain(abandoned).collect()
     }
 
     /// Which further columns a table about these faults has.
@@ -368,7 +371,7 @@ pub fn faults<'a>(
             latency_ns,
             class,
             weight: sampling.weight(class),
-            is_left: ClassBits(bits).is_abandoned(),
+            is_abandoned: ClassBits(bits).is_abandoned(),
             breakdown: None,
         }
     }))

@@ -75,7 +75,7 @@ impl<'a> Row<'a> {
     fn class(&self) -> &'static str {
         match (self.is(Column::Failed), self.is(Column::Major)) {
             // Interrupted, and not completed.
-            (true, _) if self.is(Column::Abandoned) => "left",
+            (true, _) if self.is(Column::Abandoned) => "abandoned",
             (true, _) => "failed",
             (false, true) => "major",
             (false, false) => "minor",
@@ -106,7 +106,7 @@ impl Layout {
         if self.compact().is_some() {
             let times = format!("{:>13}  {:>11}", "TIME_S", "LATENCY_US");
             return format!(
-                "{times}  {:>7}  {:<15}  {:<6}  FILE+OFFSET",
+                "{times}  {:>7}  {:<15}  {:<9}  FILE+OFFSET",
                 "TID", "COMM", "CLASS"
             );
         }
@@ -115,7 +115,7 @@ impl Layout {
             &format!("{:>13}  {:>11}", "TIME_S", "LATENCY_US"),
             &format!(" {parts}"),
             &format!(
-                "{:>7}  {:>7}  {:<15}  {:<6}  {:<6}  {:<10}  {:>7}",
+                "{:>7}  {:>7}  {:<15}  {:<9}  {:<6}  {:<10}  {:>7}",
                 "PID", "TID", "COMM", "CLASS", "ACCESS", "ORIGIN", "RETRIES"
             ),
             [
@@ -146,7 +146,7 @@ impl Layout {
             &times(row, session),
             &parts.join("  "),
             &format!(
-                "{:>7}  {:>7}  {:<15}  {:<6}  {:<6}  {:<10}  {:>7}",
+                "{:>7}  {:>7}  {:<15}  {:<9}  {:<6}  {:<10}  {:>7}",
                 row.number(Column::Pid),
                 row.number(Column::Tid),
                 row.text(Column::Comm),
@@ -198,7 +198,7 @@ fn compact_line(row: &Row<'_>, session: &Session, room: usize) -> String {
     let comm = keep_start(&row.text(Column::Comm), 15);
     let padding = " ".repeat(15usize.saturating_sub(width(&comm)));
     format!(
-        "{}  {:>7}  {comm}{padding}  {:<6}  {}",
+        "{}  {:>7}  {comm}{padding}  {:<9}  {}",
         times(row, session),
         row.number(Column::Tid),
         row.class(),

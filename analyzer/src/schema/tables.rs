@@ -118,7 +118,9 @@ fn meaning(column: Column) -> &'static str {
         Column::Access => "read, write, exec; null where the backend cannot tell",
         Column::Origin => "user, kernel, gup, gup_remote",
         Column::Retries => "extra attempts; null where the backend cannot tell",
-        Column::Failed => "did not complete: it ended in SIGSEGV, SIGBUS or out of memory, or was abandoned",
+        Column::Failed => {
+            "got no page: a bad address, behind the end of a file, out of memory; or was abandoned"
+        }
         Column::Ip => "instruction that faulted",
         Column::Kind => "file, anon, heap, stack, shm, unknown",
         Column::File => "path, null unless file-backed",
@@ -127,11 +129,14 @@ fn meaning(column: Column) -> &'static str {
         Column::RunqueueNs => "runnable without a CPU within it, ns (pfrec --breakdown)",
         Column::ReclaimNs => "in direct reclaim within it, ns (pfrec --breakdown)",
         Column::LockNs => {
-            "waiting for the mmap lock, ns (pfrec --breakdown); null where the backend cannot tell"
+            "in the fault, outside handle_mm_fault: mostly waiting for mmap_lock, ns (pfrec --breakdown); null where the backend \
+             cannot tell"
         }
         Column::QueryId => "innermost query of the thread (pfrec --query)",
         Column::StackId => "user stack (pfrec --stacks)",
-        Column::Interruptions => "attempts that a signal ended; null for none",
+        Column::Interruptions => {
+            "attempts before the last one, ended by a signal or restarted by the kernel; null for none"
+        }
         Column::Signal => "number of the signal that interrupted it last, or that it ended in; null for none",
         Column::Abandoned => "interrupted, and completed by no later attempt",
         Column::Weight => "faults that the row stands for: sum it to count a sampled trace",

@@ -224,7 +224,7 @@ mod tests {
             latency_ns,
             class: Class::Major,
             weight,
-            is_left: false,
+            is_abandoned: false,
             breakdown: None,
         };
         intervals.fault(90, &fault(65, 1));

@@ -18,7 +18,7 @@ pub fn compared(a: &[u8], b: &[u8], filter: &Filter) -> Vec<Value> {
         read(a, filter, &mut [&mut of_a]),
         read(b, filter, &mut [&mut of_b]),
     );
-    let comparison = Comparison::new((&of_a, &sessions.0), (&of_b, &sessions.1), None);
+    let comparison = Comparison::new((&of_a, &sessions.0), (&of_b, &sessions.1), filter);
     rows(&export(&comparison.rows(usize::MAX)))
 }
 
@@ -34,7 +34,7 @@ fn fairness(a: &Made, b: &Made) -> String {
         read(&a.bytes(), &filter, &mut [&mut of_a]),
         read(&b.bytes(), &filter, &mut [&mut of_b]),
     );
-    let comparison = Comparison::new((&of_a, &sessions.0), (&of_b, &sessions.1), None);
+    let comparison = Comparison::new((&of_a, &sessions.0), (&of_b, &sessions.1), &filter);
     comparison.lines().map(|(_, line)| format!("{line}\n")).collect()
 }
 

@@ -58,6 +58,8 @@ static __always_inline void pf_enter(__u64 address, enum pf_slot slot, __u8 acce
         return;
     state->entered = 1;
     open = &state->open[slot];
+    if (open->state != PF_CLOSED && slot != PF_SLOT_GUP)
+        pf_catch_up(state, task, false, false, PF_SLOTS);
     if (open->state == PF_OPEN) {
         if (pf_is_restart(open, slot, address)) {
             if (!open->interrupted) {
@@ -190,10 +192,12 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     struct pf_room room;
     __u64 now, latency, charged = 0, stack = 0, query = 0;
     __u8 flags = 0;
+    bool is_open;
 
     /* A failed fault is counted by nobody. */
-    pf_catch_up(state, task, !end->failed, end->major);
-    if (!pf_is_at(open, end->address)) {
+    is_open = pf_is_at(open, end->address);
+    pf_catch_up(state, task, !end->failed, end->major, is_open ? slot : PF_SLOTS);
+    if (!is_open) {
         /* No entry was missed where there is none: as if the kernel had not told. */
         if (slot == PF_SLOT_GUP) {
             state->hidden += end->failed ? 0 : 1;

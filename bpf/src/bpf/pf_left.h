@@ -178,6 +178,11 @@ static __always_inline bool pf_is_in_fault(struct pf_task *state, struct task_st
 
     if (open->state == PF_CLOSED)
         return false;
+    /* Unless it completed, and no program met that. */
+    if (!pf_minor_unseen)
+        pf_catch_up(state, task, false, false, PF_SLOTS);
+    if (open->state == PF_CLOSED)
+        return false;
     if (open->state == PF_FILTERED ||
         (pf_minor_unseen &&
          state->more[PF_SLOT_USER].counted != PF_TASK(task, maj_flt) + PF_TASK(task, min_flt))) {

@@ -176,6 +176,8 @@ const volatile __u32 pf_page_shift = 12;
 __u32 pf_recording;
 struct pf_drops pf_drops;
 __u64 pf_hidden_majors; /* of what is hidden */
+__u64 pf_missed;        /* faults that completed, and no program met that; they are among the hidden ones */
+__u64 pf_missed_open;   /* the same, found by the task iterator at the end */
 __u64 pf_held_exec_id;  /* self_exec_id of pf_held before it became the command */
 __u64 pf_in_flight;     /* filled by the task iterator at the end */
 
@@ -251,18 +253,36 @@ static __always_inline struct pf_task *pf_adopt(struct task_struct *task, __u32 
     return state;
 }
 
-/* Enters what the kernel counted since the last completion; that, if there is one, is told or counted
- * elsewhere. */
-static __always_inline void pf_catch_up(struct pf_task *state, struct task_struct *task, bool own,
-                                        bool major) {
-    __u32 counted = pf_count_of(task), majors = PF_TASK(task, maj_flt);
-    __u32 hidden = majors - state->majors - (own && major);
+/*
+ * `hidden` faults were counted and no completion was met: of get_user_pages, unless a fault is open that can
+ * only have completed, as others came after it. `done` is the slot that completes now, PF_SLOTS: none.
+ */
+static __always_inline void pf_find_missed(struct pf_task *state, __u32 hidden, __u32 done) {
+    for (__u32 slot = 0; slot < PF_SLOT_GUP; slot++) {
+        if (slot == done || state->open[slot].state == PF_CLOSED || !hidden)
+            continue;
+        state->open[slot].state = PF_CLOSED;
+        pf_count_drop(&pf_missed);
+        hidden--;
+    }
+}
 
-    if (hidden)
-        __sync_fetch_and_add(&pf_hidden_majors, (__u64)hidden);
-    state->hidden += counted - state->counted - own;
+/* Enters what the kernel counted since the last completion; that of `done`, if there is one, is told or
+ * counted elsewhere. */
+static __always_inline void pf_catch_up(struct pf_task *state, struct task_struct *task, bool own, bool major,
+                                        __u32 done) {
+    __u32 counted = pf_count_of(task), majors = PF_TASK(task, maj_flt);
+    __u32 hidden = counted - state->counted - own, hidden_majors = majors - state->majors - (own && major);
+
     state->counted = counted;
     state->majors = majors;
+    if (hidden) {
+        state->hidden += hidden;
+        if (hidden_majors)
+            __sync_fetch_and_add(&pf_hidden_majors, (__u64)hidden_majors);
+        if (!pf_minor_unseen)
+            pf_find_missed(state, hidden, done);
+    }
     if (pf_major_only) {
         __u64 minors = PF_TASK(task, min_flt);
 

@@ -136,14 +136,14 @@ static __always_inline int pf_done(struct bpf_perf_event_data *ctx, bool major, 
     /* Recorded until it left the cgroup, and perhaps again: what is counted there knows nothing of it. */
     if (pf_target == PF_TARGET_CGROUP && !state->in_cgroup) {
         PF_TALLY(here, others);
-        pf_catch_up(state, task, true, major);
+        pf_catch_up(state, task, true, major, user ? PF_SLOT_USER : PF_SLOT_KERNEL);
         state->filtered++;
         state->open[user ? PF_SLOT_USER : PF_SLOT_KERNEL].state = PF_CLOSED;
         return 0;
     }
-    PF_TALLY(here, met);
-    if (pf_inject(pf_skip_completions, &pf_injected_completions))
+    if (pf_recording && pf_inject(pf_skip_completions, &pf_injected_completions))
         return 0;
+    PF_TALLY(here, met);
     pf_complete(state, task, user ? PF_SLOT_USER : PF_SLOT_KERNEL, &end, here, true, resolve);
     return 0;
 }
@@ -318,13 +318,13 @@ static __always_inline int pf_ended(struct task_struct *task) {
         return 0;
     state->ended = 1;
     if (pf_recording) {
+        pf_catch_up(state, task, false, false, PF_SLOTS);
         for (int i = 0; i < PF_SLOTS; i++) {
             if (state->open[i].state == PF_OPEN && !pf_minor_unseen)
                 pf_count_drop(&pf_drops.unfinished);
             state->open[i].state = PF_CLOSED;
         }
         pf_abandon_all(state, task);
-        pf_catch_up(state, task, false, false);
         if (pf_live)
             pf_live_end(state, task);
         record = pf_unrecorded ? NULL : bpf_ringbuf_reserve(&pf_ring, sizeof(*record), 0);
@@ -467,6 +467,10 @@ int pf_count_open(struct bpf_iter__task *ctx) {
         /* Completed since, without telling. */
         if (pf_minor_unseen && state->more[i].counted != task->maj_flt + task->min_flt)
             continue;
+        if (!pf_minor_unseen && i != PF_SLOT_GUP && state->counted != (__u32)pf_count_of(task)) {
+            pf_missed_open++;
+            continue;
+        }
         pf_in_flight++;
     }
     return 0;

@@ -175,6 +175,7 @@ fn accounts(counted: &Counted, command: Option<(Ended, (u64, u64))>) -> Accounts
         ends_lost: 0,
         command,
         unwaited: &[],
+        cpus_added: counted.cpus_added > 0,
     })
 }
 
@@ -199,7 +200,7 @@ impl Closing {
             HumanCount(minors),
             match failed {
                 0 => String::new(),
-                _ => format!(", {} failed or left", HumanCount(failed)),
+                _ => format!(", {} failed or abandoned", HumanCount(failed)),
             }
         )];
         lines.extend(self.losses());
@@ -221,7 +222,8 @@ impl Closing {
         }
         if self.counted.cpus_added > 0 {
             lines.push(format!(
-                "a CPU came online {} times: its faults before the probes were there are the unexplained ones, if there are any",
+                "a CPU came online {} time(s) during the recording: faults there before the probes were attached may be \
+                 unexplained",
                 self.counted.cpus_added
             ));
         }
@@ -278,7 +280,8 @@ mod tests {
                     ..Tally::default()
                 },
                 missed: Ok(Offset::default()),
-                of_machine: false,
+                scope: pf_bpf::CountScope::Tasks,
+                missed_seen: 0,
                 hidden_majors: 0,
             },
             injected: Injected::default(),
@@ -315,8 +318,8 @@ mod tests {
         assert_eq!(lines[1], "nothing lost");
         assert_eq!(
             lines[2],
-            "the kernel counted 3 major + 2,005 minor = 2,003 counted + 0 lost + 5 hidden (taken by the kernel for \
-             itself, as in exec): balanced"
+            "the kernel counted 3 major + 2,005 minor = 2,003 counted + 0 lost + 5 hidden (resolved inside get_user_pages, \
+             as in exec; counted, not listed): balanced"
         );
         assert!(lines[4].starts_with("wait4(2) agrees"), "{lines:?}");
         let off = Books {

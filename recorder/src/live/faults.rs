@@ -60,7 +60,7 @@ impl FaultLines {
     pub fn write(&mut self, text: &mut String, fault: &Event) {
         if std::mem::take(&mut self.with_head) {
             text.push_str(&format!(
-                "{:<27} {:<15} {:>7} {:<6} {:>12} {:<16} FILE+OFFSET\n",
+                "{:<27} {:<15} {:>7} {:<9} {:>12} {:<16} FILE+OFFSET\n",
                 "TIME", "COMM", "TID", "CLASS", "LATENCY_US", "ADDRESS"
             ));
         }
@@ -68,7 +68,7 @@ impl FaultLines {
         let CommId(comm) = fault.comm;
         let comm = get(&self.comms, comm).map_or("?", String::as_str);
         let class = match (fault.failed, fault.major) {
-            (true, _) if fault.abandoned => "left",
+            (true, _) if fault.abandoned => "abandoned",
             (true, _) => "failed",
             (false, true) => "major",
             (false, false) => "minor",
@@ -103,7 +103,7 @@ impl FaultLines {
             None => format!("[{}]", kind.name()),
         };
         text.push_str(&format!(
-            "{:<27} {:<15} {:>7} {class:<6} {:>12.3} {:<16x} {place}\n",
+            "{:<27} {:<15} {:>7} {class:<9} {:>12.3} {:<16x} {place}\n",
             iso(utc_ns, 6),
             printable(comm),
             fault.tid,

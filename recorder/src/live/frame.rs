@@ -10,7 +10,7 @@ use super::{
     threads::{Books, Interval, Row},
 };
 
-const HELP: [&str; 12] = [
+const HELP: [&str; 13] = [
     "< >  ← →     sort by the column to the left, to the right",
     "r            reverse the order",
     "c            MAJOR to P99_US: since the start, or in the interval only",
@@ -20,8 +20,9 @@ const HELP: [&str; 12] = [
     "q            quit; COMMAND goes on, and pfrec waits for it",
     "Ctrl-C       stop, as without the screen: COMMAND gets it, too",
     "",
-    "WAIT% is the time spent in page faults per time of the interval, MAJ/S and MIN/S their rates. In the",
-    "interval view MAX_MS, MIN_US and P99_US come from a histogram: up to an eighth too much (MIN: too little).",
+    "WAIT%: the latency of the faults that completed in the interval, as a share of it; a longer fault makes",
+    "it exceed 100. MAJ/S, MIN/S: rates of the interval. In the interval view MAX_MS, MIN_US and P99_US come",
+    "from a histogram: up to an eighth too much (MIN: too little).",
     "A thread that has ended is shown once more. Press any key to go back.",
 ];
 
@@ -168,7 +169,7 @@ impl Frame {
         let time = time.get(11..19).unwrap_or_default();
         let failed = match failed {
             0 => String::new(),
-            _ => format!(", {} failed or left", HumanCount(failed)),
+            _ => format!(", {} failed or abandoned", HumanCount(failed)),
         };
         let mut threads = format!(
             "threads  {}, {} of {} slots in use",
@@ -178,7 +179,7 @@ impl Frame {
         );
         if has_others(interval) {
             threads.push_str(&format!(
-                "; {} found none or were too many to show: see \"other threads\", raise --live-threads",
+                "; {} more are in the row \"other threads\" (no free slot, or too many ended at once): raise --live-threads",
                 HumanCount(others(interval))
             ));
         }
@@ -192,7 +193,7 @@ impl Frame {
                 ),
             ],
             plain(format!(
-                "faults   {} major, {} minor{failed}   {:.1} and {:.1} per second   waited {:.1} % of the interval, all threads together",
+                "faults   {} major, {} minor{failed}   {:.1} and {:.1} per second   in faults {:.1} % of the interval, summed over threads",
                 HumanCount(majors),
                 HumanCount(minors),
                 per_second(change.majors, interval.length_ns),

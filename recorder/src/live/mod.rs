@@ -173,7 +173,9 @@ impl View {
     /// Waits until every line is printed; tells what was not.
     pub fn finish(&mut self) -> Option<String> {
         let lost = self.printer.take().map_or(0, Printer::finish);
-        (lost > 0).then(|| format!("LOST {lost} lines of -v: whoever read them was too slow"))
+        (lost > 0).then(|| {
+            format!("LOST {lost} lines of -v, the reader was too slow: counts and trace have these faults")
+        })
     }
 }
 

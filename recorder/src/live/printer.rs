@@ -242,7 +242,9 @@ fn lost_line(text: &mut String, format: Format, faults: u64) {
                 faults,
             },
         ),
-        Format::Table => text.push_str(&format!("LOST {faults} lines: whoever reads them is too slow\n")),
+        Format::Table => text.push_str(&format!(
+            "LOST {faults} lines of -v, the reader is too slow: counts and trace have these faults\n"
+        )),
     }
 }
 
@@ -297,7 +299,10 @@ mod tests {
         let shown: Vec<&str> = text.lines().collect();
         assert_eq!(shown.len(), 4, "{text}");
         assert!(shown[1].contains(" first "), "{text}");
-        assert_eq!(shown[2], "LOST 2 lines: whoever reads them is too slow");
+        assert_eq!(
+            shown[2],
+            "LOST 2 lines of -v, the reader is too slow: counts and trace have these faults"
+        );
         assert!(shown[3].contains(" second "), "{text}");
     }
 

@@ -76,7 +76,7 @@ pub struct Faults {
     /// Those that did not complete, which the kernel counts as neither.
     pub failed: u64,
     /// Of these: interrupted, and not tried again.
-    pub left: u64,
+    pub abandoned: u64,
 }
 
 impl Faults {
@@ -86,7 +86,7 @@ impl Faults {
             (false, true) => &mut self.majors,
             (false, false) => &mut self.minors,
         } += 1;
-        self.left += u64::from(fault.abandoned);
+        self.abandoned += u64::from(fault.abandoned);
     }
 }
 

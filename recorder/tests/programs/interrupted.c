@@ -1,26 +1,26 @@
 /*
  * Touches pages that come late, one after the other, while signals arrive, and adds up how long its loads
- * took. Usage: interrupted COUNT SOURCE SIGNAL EVERY_US SOURCE  a delay in microseconds: pages that it serves
- * itself; or STRIDE:PATH: pages of a file or device SIGNAL  timer: SIGALRM every EVERY_US microseconds, 0:
- * none stop: SIGSTOP, and 50 ms later SIGCONT, by another process EVERY_US after each touch began kill: the
- * process is killed EVERY_US after the last touch began jump: the timer's handler leaves by siglongjmp, and
- * the page is not touched again Prints the nanoseconds in loads, the signals that arrived, and the address of
- * the first page.
+ * took. Usage: interrupted COUNT SOURCE SIGNAL EVERY_US
+ *
+ * SOURCE is a delay in microseconds, for pages that it serves itself, or STRIDE:PATH for those of a file or
+ * device.
+ *
+ * SIGNAL is one of
+ * - timer: SIGALRM every EVERY_US microseconds; 0: none
+ * - stop: SIGSTOP by another process EVERY_US after each touch began, and SIGCONT 50 ms later
+ * - kill: the process is killed EVERY_US after the last touch began
+ * - jump: the timer's handler leaves by siglongjmp, and the page is not touched again
+ *
+ * Prints the nanoseconds in loads, the signals that arrived, and the address of the first page.
  */
-#include "touch.h"
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <pthread.h>
+#include "served.h"
 #include <setjmp.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
-static int faults;
-static size_t page, delay_us;
+static size_t delay_us;
 static sigjmp_buf back;
 static volatile sig_atomic_t arrived, jumps;
 
@@ -36,8 +36,7 @@ static void *serve(void *contents) {
     uint64_t last = 0;
 
     while (read(faults, &message, sizeof(message)) == sizeof(message)) {
-        struct uffdio_copy copy = {
-            .dst = message.arg.pagefault.address & ~(page - 1), .src = (uintptr_t)contents, .len = page};
+        struct uffdio_copy copy = asked_for(&message, contents);
 
         /* Asked for again after each interruption: it is on its way, or there already. */
         if (copy.dst == last)
@@ -49,25 +48,6 @@ static void *serve(void *contents) {
     }
     die("userfaultfd");
     return NULL;
-}
-
-static char *served_memory(size_t bytes) {
-    struct uffdio_api api = {.api = UFFD_API};
-    struct uffdio_register range = {.mode = UFFDIO_REGISTER_MODE_MISSING};
-    char *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    char *contents = aligned_alloc(page, page);
-    pthread_t server;
-
-    if (map == MAP_FAILED || madvise(map, bytes, MADV_NOHUGEPAGE))
-        die("mmap");
-    memset(contents, 1, page);
-    faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-    range.range.start = (uintptr_t)map;
-    range.range.len = bytes;
-    if (faults < 0 || ioctl(faults, UFFDIO_API, &api) || ioctl(faults, UFFDIO_REGISTER, &range) ||
-        pthread_create(&server, NULL, serve, contents))
-        die("userfaultfd");
-    return map;
 }
 
 static char *file_memory(const char *path, size_t bytes) {
@@ -142,7 +122,7 @@ int main(int argc, char **argv) {
         map = file_memory(path + 1, (count + 1) * stride * page);
     } else {
         delay_us = strtoul(argv[2], NULL, 10);
-        map = served_memory((count + 1) * page);
+        map = served_memory((count + 1) * page, serve);
         /* The server's own first faults. */
         touched += map[count * page];
     }
