@@ -130,7 +130,7 @@ impl Facts<'_> {
             ),
         };
         let words = format!(
-            "{} of the waiting is in major faults (reads from disk or swap): {} of {} each on average, {of_file}{shows}",
+            "{} of the waiting is due to major faults (reads from disk or swap): {} of {} each on average, {of_file}{shows}",
             self.share(majors.sum()),
             grouped(majors.count()),
             duration(majors.mean()),
@@ -400,7 +400,7 @@ mod tests {
         }];
         let found = facts(&classes, &[], &files).findings();
         assert!(found[0].starts_with(
-            "98.9 % of the waiting is in major faults (reads from disk or swap): 90 of 1.00 ms"
+            "98.9 % of the waiting is due to major faults (reads from disk or swap): 90 of 1.00 ms"
         ));
         assert!(found[0].contains("all in /data/x\\x1b;"), "{found:?}");
         assert!(found[0].contains("heatmap --file NAME shows"), "{found:?}");

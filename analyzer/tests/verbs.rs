@@ -310,9 +310,9 @@ fn events_as_json_are_one_object_per_line_with_nulls() {
 #[test]
 fn events_for_people() {
     let expected = "       \
-TIME_S   LATENCY_US      PID      TID  COMM             CLASS   ACCESS  ORIGIN      RETRIES         ADDRESS  FILE+OFFSET
-  0.000000000        0.500      100      100  main             minor   write   user              0  0x555500000000  [heap]
-  0.010000000      100.000      100      101  worker           major   read    user              1  0x7f0000000008  /data/segments.bin+0x0
+TIME_S   LATENCY_US      PID      TID  COMM             CLASS      ACCESS  ORIGIN      RETRIES         ADDRESS  FILE+OFFSET
+  0.000000000        0.500      100      100  main             minor      write   user              0  0x555500000000  [heap]
+  0.010000000      100.000      100      101  worker           major      read    user              1  0x7f0000000008  /data/segments.bin+0x0
 ";
     let shown = events_text(&small(), Format::Table);
     assert_eq!(
