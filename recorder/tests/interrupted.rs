@@ -119,6 +119,21 @@ fn a_timer_takes_nothing_from_the_waits_however_often_it_rings() {
     }
 }
 
+/// Such a fault is counted, and no event tells of it: it must not be taken for the end of the one that is open.
+#[test]
+#[ignore = "needs root"]
+fn faults_that_the_kernel_takes_for_itself_in_between_end_no_wait() {
+    let _alone = alone();
+    let seen = record(&[], 20, 1, &["20000", "lock", "5000"]);
+    seen.assert_complete();
+    assert_eq!(seen.rows.len(), 20, "one row for each access");
+    assert!(
+        seen.interruptions() >= 40 || emulated(),
+        "{}",
+        seen.interruptions()
+    );
+}
+
 #[test]
 #[ignore = "needs root"]
 fn pages_that_a_disk_gives_slowly_wait_as_long_with_a_timer_as_without() {

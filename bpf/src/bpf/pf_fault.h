@@ -58,7 +58,8 @@ static __always_inline void pf_enter(__u64 address, enum pf_slot slot, __u8 acce
         return;
     state->entered = 1;
     open = &state->open[slot];
-    if (open->state != PF_CLOSED && slot != PF_SLOT_GUP)
+    /* What is counted while it is open is this fault, or one inside it. */
+    if (slot != PF_SLOT_GUP)
         pf_catch_up(state, task, false, false, PF_SLOTS);
     if (open->state == PF_OPEN) {
         if (pf_is_restart(open, slot, address)) {

@@ -7,6 +7,7 @@
  *
  * SIGNAL is one of
  * - timer: SIGALRM every EVERY_US microseconds; 0: none
+ * - lock: the same, and before each touch the kernel brings in a page for mlock
  * - stop: SIGSTOP by another process EVERY_US after each touch began, and SIGCONT 50 ms later
  * - kill: the process is killed EVERY_US after the last touch began
  * - jump: the timer's handler leaves by siglongjmp, and the page is not touched again
@@ -107,6 +108,7 @@ int main(int argc, char **argv) {
     sigset_t alarms;
     uint64_t total = 0;
     volatile char *map;
+    char *locked = mmap(NULL, count * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int watch = -1;
 
     page = (size_t)sysconf(_SC_PAGESIZE);
@@ -139,6 +141,8 @@ int main(int argc, char **argv) {
             printf("%lu,%d,%lu\n", total, arrived, (uintptr_t)map);
             fflush(stdout);
         }
+        if (!strcmp(how, "lock") && mlock(locked + i * 4096, 4096))
+            die("mlock");
         begin = now_ns();
         if (!jumps || !sigsetjmp(back, 1))
             touched += map[i * stride * page];
