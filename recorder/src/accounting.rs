@@ -104,6 +104,8 @@ impl Accounts {
             0 => 0,
             _ => balance.gaps.saturating_sub(unexplained),
         };
+        // After its last record nothing tells of a thread that still runs, but what was left out is known in all.
+        let left_out = tally.filtered.saturating_sub(balance.filtered);
         let before = majors + minors;
         let hidden = balance.hidden - in_counters + untold;
         // What no probe saw is in the tasks' counters as what is hidden is.
@@ -115,7 +117,8 @@ impl Accounts {
         let accounting = Accounting {
             kernel_majors: (balance.kernel_majors + of_minors).saturating_sub(majors),
             kernel_minors: (balance.kernel_minors - of_minors).saturating_sub(minors)
-                + (elsewhere - in_counters),
+                + (elsewhere - in_counters)
+                + left_out,
             recorded: balance
                 .arrived
                 .saturating_sub(before)
@@ -123,7 +126,7 @@ impl Accounts {
                 .saturating_sub(evidence.left_out),
             lost: balance.lost + evidence.dropped,
             hidden,
-            filtered: balance.filtered + evidence.left_out,
+            filtered: balance.filtered + left_out + evidence.left_out,
             source: SOURCE.to_owned(),
         };
         let counted = offset.map(|_| {
@@ -251,7 +254,7 @@ impl Accounts {
         let aside = match outside {
             0 => String::new(),
             _ => format!(
-                "; {} more began before the recording or ended after it",
+                "; {} more happened while the probes were attached or after the end",
                 HumanCount(*outside)
             ),
         };
@@ -285,6 +288,8 @@ impl Accounts {
             ));
         }
         let named: u64 = unwaited.iter().map(|(_, count)| count).sum();
+        // Who ended just before the parent did may have been waited for, too.
+        let unwaited = if named <= missing { unwaited } else { &[] };
         let names: Vec<&str> = unwaited
             .iter()
             .take(NAMED)
@@ -504,6 +509,24 @@ mod tests {
         };
         let accounts = accounts(&fewer, &events(1024, 0), None);
         assert_eq!((accounts.check.unexplained, accounts.accounting.hidden), (5, 1));
+    }
+
+    #[test]
+    fn what_a_running_thread_left_out_after_its_last_record_is_counted() {
+        let mut check = events(1024 + 337, 0);
+        check.tally.filtered = 337;
+        let accounts = accounts(&balance(), &check, None);
+        assert_eq!(
+            (accounts.accounting.filtered, accounts.accounting.kernel_minors),
+            (337, 25 + 337)
+        );
+        assert!(accounts.is_exact());
+    }
+
+    #[test]
+    fn names_with_more_faults_than_are_missing_are_none_of_them() {
+        let few = accounts(&balance(), &events(1024, 0), Some(1020));
+        assert!(few.lines("recorded")[2].ends_with("the other 5 are of children that nobody waited for"));
     }
 
     #[test]

@@ -191,7 +191,7 @@ impl Summary {
         let each = self.bytes as f64 / events.max(1) as f64;
         lines.push(match (&self.name, events) {
             (None, _) => "nothing was recorded".to_owned(),
-            (Some(name), 0) => format!("{name}: no fault was seen"),
+            (Some(name), 0) => format!("{name}: no fault was recorded"),
             (Some(name), _) => format!("{name}: {}, {each:.2} bytes per fault", HumanBytes(self.bytes)),
         });
         lines
@@ -200,8 +200,9 @@ impl Summary {
     fn gave_up(&self) -> Option<String> {
         let atomic = self.drained.drops.atomic;
         (atomic > 0).then(|| {
+            let times = if atomic == 1 { "time" } else { "times" };
             format!(
-                "{} times the kernel touched a missing page with page faults disabled and gave up at once: no faults, and no loss",
+                "{} {times} the kernel touched a missing page with page faults disabled and gave up at once: no fault, and no loss",
                 HumanCount(atomic)
             )
         })
@@ -272,7 +273,7 @@ impl Summary {
             ),
         ];
         let none = |of: &[(u64, &str)]| of.iter().all(|(count, _)| *count == 0);
-        let nothing = none(&faults).then(|| {
+        let nothing = (none(&faults) && !self.accounts.check.is_alarming()).then(|| {
             let what = if none(&others) { "nothing" } else { "no fault" };
             format!("{what} lost")
         });

@@ -1,5 +1,6 @@
 //! Whether two recordings can be compared: what of their circumstances differs, and what of it makes numbers wrong.
 
+use crate::class::Class;
 use crate::notice;
 use crate::query::info::shell_words;
 use crate::session::Session;
@@ -36,6 +37,16 @@ pub fn judge(a: &Session, b: &Session, lengths_ns: (u64, u64)) -> Fairness {
         let warnings = notice::warnings(session).into_iter();
         fair.unfair
             .extend(warnings.map(|warning| format!("{side} is not whole: {warning}")));
+        let totals = session.totals.as_ref();
+        if let Some(hidden @ 1..) = totals.and_then(|totals| totals.hidden_majors)
+            // The kernel starts a program with some.
+            && hidden >= 8 + session.of_class(Class::Major) / 100
+        {
+            fair.unfair.push(format!(
+                "{side} has {} more major faults that were only counted, without latency",
+                grouped(hidden)
+            ));
+        }
     }
     let (Some(of_a), Some(of_b)) = (&a.meta, &b.meta) else {
         let text = "whether options and machines agree is not known: the record of one of them is damaged";

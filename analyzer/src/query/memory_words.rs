@@ -229,6 +229,15 @@ impl Answer<'_> {
                 if count == 1 { "was" } else { "were" },
             ),
         };
+        let totals = self.session.totals.as_ref();
+        if let Some(hidden @ 1..) = totals.and_then(|totals| totals.hidden_majors)
+            && all.majors.count == 0
+        {
+            return format!(
+                "No major fault is listed here; {} of the recording were only counted, so what was read is not known.{minor_again}",
+                grouped(hidden)
+            );
+        }
         if all.majors.count == 0 {
             return format!(
                 "There is no major fault here: nothing was read, so more memory would have avoided no reading.{minor_again}"
