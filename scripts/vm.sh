@@ -185,10 +185,11 @@ boot() {
     # for ever, in two machines of eight.
     # Sparse. A read of the slow disk waits for its turn: 50 a second. Each machine finds the system as it was made.
     rm -f -- "$work/files"
-    make_disk "$work/files" 4G && truncate -s 256M "$work/slow" && : >"$work/status" && : >"$work/console" ||
+    add_modules "$work/initramfs" "$(dirname -- "$image")/modules" "$work/initramfs-of-kernel" &&
+        make_disk "$work/files" 4G && truncate -s 256M "$work/slow" && : >"$work/status" && : >"$work/console" ||
         return 1
     timeout --kill-after=10 "$limit" qemu-system-x86_64 -accel tcg,thread=single "${processors[@]}" -m 3G \
-        -kernel "$image" -initrd "$work/initramfs" -append 'console=ttyS0 quiet panic=-1' \
+        -kernel "$image" -initrd "$work/initramfs-of-kernel" -append 'console=ttyS0 quiet panic=-1' \
         -drive "file=$work/system,if=none,id=system,format=raw,cache=unsafe,snapshot=on" \
         -device nvme,drive=system,serial=system \
         -drive "file=$work/files,if=none,id=files,format=raw,cache=unsafe" -device nvme,drive=files,serial=files \

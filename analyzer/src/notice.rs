@@ -152,7 +152,7 @@ pub fn reconciliation(session: &Session) -> String {
         0 => String::new(),
         count => format!(" + {} UNEXPLAINED", grouped(count)),
     };
-    let majors = match totals.hidden_majors.unwrap_or(0) {
+    let majors = match session.hidden_majors() {
         0 => String::new(),
         majors => format!(" ({} of them MAJOR)", grouped(majors)),
     };

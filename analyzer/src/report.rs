@@ -187,9 +187,6 @@ impl Report {
                 }
             })
             .collect();
-        // Of the whole recording, so they say nothing of a part of it.
-        let hidden_majors = session.totals.as_ref().filter(|_| filter.is_empty());
-        let hidden_majors = hidden_majors.and_then(|totals| totals.hidden_majors).unwrap_or(0);
         Facts {
             classes,
             threads: &threads,
@@ -198,7 +195,12 @@ impl Report {
             length_ns: window_ns.1.saturating_sub(window_ns.0),
             is_part: filter.is_part(),
             page_size: session.page_size(),
-            hidden_majors,
+            // Of the whole recording, so they say nothing of a part of it.
+            hidden_majors: if filter.is_empty() {
+                session.hidden_majors()
+            } else {
+                0
+            },
         }
         .findings()
     }

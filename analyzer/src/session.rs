@@ -155,6 +155,13 @@ impl Session {
         self.page_size().ilog2()
     }
 
+    /// Major faults of the whole recording that were only counted, without a row: see [`Totals`].
+    #[must_use]
+    pub fn hidden_majors(&self) -> u64 {
+        let totals = self.totals.as_ref();
+        totals.and_then(|totals| totals.hidden_majors).unwrap_or(0)
+    }
+
     /// Events that the recorder knows it could not record.
     #[must_use]
     pub fn events_lost(&self) -> u64 {

@@ -370,6 +370,13 @@ fn recordings_of_different_length_are_compared_per_second_too() {
         !text.contains("length: ") && !text.contains("per second"),
         "{text}"
     );
+    // And nothing against something is no comparison.
+    let text = place.flat(&["--from", "500ms"]);
+    assert!(
+        text.contains("unfair nothing of A is in the time that was asked for: it is 100.00 ms long")
+            && !text.contains("per second"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -118,3 +118,34 @@ fn retried_minor_faults_of_a_sample_stand_for_others() {
         "{shown}"
     );
 }
+
+#[test]
+fn interrupted_faults_are_one_row_with_the_waits_of_all_attempts_and_abandoned_ones_are_told_apart() {
+    let interrupted = |at_ms, major| Event {
+        interruptions: 4,
+        signal: 14,
+        major,
+        ..file_fault(at_ms, 20_000_000, at_ms)
+    };
+    let abandoned = Event {
+        abandoned: true,
+        failed: true,
+        ..interrupted(200, false)
+    };
+    let faults = [
+        file_fault(1, 5_000, 4),
+        interrupted(50, false),
+        interrupted(100, true),
+        abandoned,
+    ];
+    let shown = flat_report(&trace(&meta(), &dicts(), &faults, &[]));
+    assert!(
+        shown.contains(
+            "note 2 faults were interrupted by signals and tried again, 40.00 ms in all attempts; 1 of them are minor, since the \
+             last attempt found the page in memory"
+        ) && shown.contains("1 access was interrupted by a signal and completed by no later attempt"),
+        "{shown}"
+    );
+    let plain = flat_report(&trace(&meta(), &dicts(), &faults[..1], &[]));
+    assert!(!plain.contains("interrupted"), "{plain}");
+}

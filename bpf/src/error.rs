@@ -85,6 +85,30 @@ impl ProbeError {
             Self::Config(_) | Self::Cpus { .. } => false,
         }
     }
+
+    /// Whether this process may have no more files open.
+    #[must_use]
+    pub fn is_file_limit(&self) -> bool {
+        // libbpf-rs does not hand out the number of the system's answer.
+        let answer = io::Error::from_raw_os_error(libc::EMFILE).to_string();
+        match self {
+            Self::Load { source, log } => {
+                format!("{source:#}").contains(&answer)
+                    || log.contains("-EMFILE")
+                    || log.contains("Too many open files")
+            }
+            Self::Attach { source, .. } | Self::Query { source, .. } => {
+                format!("{source:#}").contains(&answer)
+            }
+            Self::Ring(source) | Self::Roots(source) | Self::Types(source) => {
+                format!("{source:#}").contains(&answer)
+            }
+            Self::PerfEvent { source, .. } | Self::Lanes(source) | Self::Cpus { source, .. } => {
+                source.raw_os_error() == Some(libc::EMFILE)
+            }
+            Self::Config(_) => false,
+        }
+    }
 }
 
 /// The first complaint names the program; what the verifier said last before its statistics is the reason.
@@ -114,5 +138,23 @@ mod tests {
         );
         assert_eq!(detail("libbpf: failed to find BTF"), " (failed to find BTF)");
         assert_eq!(detail(""), "");
+    }
+
+    #[test]
+    fn a_limit_of_open_files_is_known_whoever_met_it() {
+        let error = || libbpf_rs::Error::from_raw_os_error(libc::EMFILE);
+        let load = |log: &str| ProbeError::Load {
+            source: libbpf_rs::Error::from_raw_os_error(libc::EINVAL),
+            log: log.to_owned(),
+        };
+        assert!(ProbeError::Ring(error()).is_file_limit());
+        assert!(load("libbpf: Error in bpf_create_map_xattr(a): -EMFILE").is_file_limit());
+        assert!(!load("libbpf: prog 'a': BPF program load failed: -EACCES").is_file_limit());
+        let event = ProbeError::PerfEvent {
+            event: "page-faults",
+            cpu: 3,
+            source: io::Error::from_raw_os_error(libc::EMFILE),
+        };
+        assert!(event.is_file_limit() && !event.is_permission());
     }
 }

@@ -33,22 +33,18 @@ pub(crate) enum EventCounts {
 }
 
 impl EventCounts {
-    /// Opens the counters for the target of `config`, or says why there are none. Those of its own cost the tasks about
-    /// half a microsecond at each context switch.
+    /// Opens the counters for the target of `config`: with `strict` the recorded tasks' own, which cost them about half a
+    /// microsecond at each context switch. An error says why there are none.
     pub(crate) fn open(config: &Config) -> Result<Self, String> {
-        if !config.strict {
-            return Ok(Self::Machine);
-        }
         let events = events(config);
         match &config.target {
+            _ if !config.strict => Ok(Self::Machine),
             Target::All => Ok(Self::Machine),
             Target::Tree(pids) => of_processes(pids, &events, true).map(Self::Tasks),
             Target::Pids(pids) => of_processes(pids, &events, false).map(Self::Tasks),
-            // A cgroup of another hierarchy than that of perf_event is known to the probes only.
-            Target::Cgroup(cgroup) => {
-                let counts = CgroupCounts::open(&cgroup.folder, events);
-                Ok(counts.map_or(Self::Machine, Self::Cgroup))
-            }
+            Target::Cgroup(cgroup) => CgroupCounts::open(&cgroup.folder, events)
+                .map(Self::Cgroup)
+                .map_err(|e| format!("the kernel gave no counters for this cgroup: {e}")),
         }
     }
 
@@ -90,7 +86,7 @@ fn of_processes(pids: &[u32], events: &[Software], children: bool) -> Result<Vec
         let before = list();
         if before.len() * events.len() > room_for_files().min(THREADS * 2) {
             return Err(format!(
-                "the processes have {} threads, and at most {} can be counted apart from the probes: raise ulimit -n (up to {THREADS} \
+                "the processes have {} thread(s), and at most {} can be counted apart from the probes: raise ulimit -n (up to {THREADS} \
                  threads), name fewer processes, or record a cgroup",
                 before.len(),
                 room_for_files().min(THREADS * 2) / events.len().max(1)
@@ -158,8 +154,8 @@ fn threads_of(pids: &[u32]) -> Vec<u32> {
     threads
 }
 
-/// Raises the limit as far as it goes: a descriptor for each thread and event.
-fn room_for_files() -> usize {
+/// Raises the limit as far as it goes: each CPU, thread and event can take a descriptor.
+pub(crate) fn room_for_files() -> usize {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,

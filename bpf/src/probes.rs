@@ -19,7 +19,7 @@ use crate::{
     backend::{Backend, candidates},
     check::{Offset, Tallies, Tally},
     cpus::CpuEvents,
-    event_counts::{EventCounts, sum},
+    event_counts::{EventCounts, room_for_files, sum},
     features::Features,
     lanes::{LaneMaps, Lanes, Mapping},
     libbpf_log::{capture, load_error},
@@ -42,6 +42,8 @@ pub struct Probes {
     /// The kernel's own counts, with how far they were from what was met when the recording began; or why there are
     /// none.
     counts: Result<(EventCounts, Offset), String>,
+    not_of_tasks: Option<String>,
+    minors_left: Option<u64>,
 }
 
 /// Whose events are counted apart from the programs.
@@ -68,6 +70,10 @@ pub struct EventCheck {
     pub missed_seen: u64,
     /// Major faults that the tasks counted and no event told of.
     pub hidden_majors: u64,
+    /// Of threads that still run, and where only major faults are asked for: minor ones since their last record.
+    pub minors_left: u64,
+    /// Why the events of the machine were counted where those of the tasks were asked for.
+    pub not_of_tasks: Option<String>,
 }
 
 /// What the counts in the kernel leave aside.
@@ -98,10 +104,12 @@ impl Probes {
     /// Loads and attaches the first backend that the kernel takes. Nothing is recorded before
     /// [`Probes::start`].
     pub fn open(config: &Config) -> Result<Self, ProbeError> {
+        room_for_files();
         let mut first_error = None;
         for backend in candidates(config.backend) {
             match Self::open_backend(config, *backend, Features::of_this_kernel()) {
                 Ok(probes) => return Ok(probes),
+                Err(e) if e.is_file_limit() => return Err(e),
                 // The first one names the cause: the others are fallbacks.
                 Err(e) => first_error = first_error.or(Some(e)),
             }
@@ -159,15 +167,18 @@ impl Probes {
             lanes: settings.lanes,
             tallies,
             counts: Err("the recording did not begin".to_owned()),
+            not_of_tasks: None,
+            minors_left: None,
         })
     }
 
     /// Begins to record: faults that enter from now on.
     pub fn start(&mut self) {
-        self.counts = EventCounts::open(&self.config).and_then(|mut counts| {
-            let offset = self.offset(&mut counts)?;
-            Ok((counts, offset))
+        let mut counts = EventCounts::open(&self.config).unwrap_or_else(|reason| {
+            self.not_of_tasks = Some(reason);
+            EventCounts::Machine
         });
+        self.counts = self.offset(&mut counts).map(|offset| (counts, offset));
         self.write_global(|bss| &raw mut bss.pf_recording, 1);
     }
 
@@ -198,6 +209,8 @@ impl Probes {
             scope,
             missed_seen: self.missed_seen(),
             hidden_majors: self.hidden_majors(),
+            minors_left: self.minors_left.unwrap_or(0),
+            not_of_tasks: self.not_of_tasks.take(),
         }
     }
 
@@ -340,11 +353,18 @@ impl Probes {
         }
     }
 
-    /// How many recorded faults have entered and not completed; asks the kernel to look at every task.
+    /// How many recorded faults have entered and not completed; asks the kernel to look at every task. To be called
+    /// first at the end of the recording.
     pub fn in_flight(&mut self) -> Result<u64, ProbeError> {
         self.write_global(|bss| &raw mut bss.pf_in_flight, 0);
         self.write_global(|bss| &raw mut bss.pf_missed_open, 0);
+        self.write_global(|bss| &raw mut bss.pf_minors_left, 0);
         for_each_task(&self.skel.progs.pf_count_open)?;
+        if let Some(bss) = self.skel.maps.bss_data.as_deref() {
+            // SAFETY: as in `drops`.
+            let minors = unsafe { ptr::read_volatile(&raw const bss.pf_minors_left) };
+            self.minors_left.get_or_insert(minors);
+        }
         Ok(self.skel.maps.bss_data.as_deref().map_or(0, |bss| {
             // SAFETY: as in `drops`.
             unsafe { ptr::read_volatile(&raw const bss.pf_in_flight) }

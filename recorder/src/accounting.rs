@@ -11,6 +11,12 @@ use crate::{launch::Ended, ledger::Balance};
 const SOURCE: &str =
     "maj_flt and min_flt of every recorded thread, read by the probes at each fault and at its end";
 
+/// Why the check by the machine's own counts is uncertain.
+const SKIPPED_ELSEWHERE: &str =
+    "the kernel skipped so many runs of the probes on this machine, for whichever task";
+const SKIPPED_ELSEWHERE_BY_DEFAULT: &str = "the kernel skipped so many runs of the probes on this machine, for whichever task; \
+                                            --strict counts the recorded ones";
+
 /// Processes that are named.
 const NAMED: usize = 3;
 
@@ -77,6 +83,8 @@ pub struct Accounts {
     missed: i64,
     /// Why the check is uncertain, if it is.
     doubt: &'static str,
+    /// The tasks' own events were to be counted, and could not be.
+    not_of_tasks: bool,
 }
 
 impl Accounts {
@@ -105,7 +113,7 @@ impl Accounts {
             _ => balance.gaps.saturating_sub(unexplained),
         };
         // After its last record nothing tells of a thread that still runs, but what was left out is known in all.
-        let left_out = tally.filtered.saturating_sub(balance.filtered);
+        let left_out = tally.filtered.saturating_sub(balance.filtered) + events.minors_left;
         let before = majors + minors;
         let hidden = balance.hidden - in_counters + untold;
         // What no probe saw is in the tasks' counters as what is hidden is.
@@ -151,14 +159,18 @@ impl Accounts {
             hidden_majors,
             missed,
             doubt: match events.scope {
-                CountScope::Machine => {
-                    "the kernel skipped so many runs of the probes on this machine, for whichever task; --strict counts the \
-                     recorded ones"
-                }
+                CountScope::Machine if events.not_of_tasks.is_some() => SKIPPED_ELSEWHERE,
+                CountScope::Machine => SKIPPED_ELSEWHERE_BY_DEFAULT,
                 _ => "the tasks kept running while their counters were read",
             },
+            not_of_tasks: events.not_of_tasks.is_some(),
         };
         check.notes = accounts.findings(evidence.unwaited);
+        if let Some(reason) = &events.not_of_tasks {
+            check.notes.push(format!(
+                "--strict: the recorded tasks' own events were not counted, the machine's were instead: {reason}"
+            ));
+        }
         Self { check, ..accounts }
     }
 
@@ -173,7 +185,8 @@ impl Accounts {
     /// Whether every count is explained, and was checked.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        !self.check.is_alarming() && self.check.events.is_some()
+        let is_certain = self.check.uncertain == 0 || !self.not_of_tasks;
+        !self.check.is_alarming() && self.check.events.is_some() && is_certain
     }
 
     fn sum(&self, kept: &str) -> String {
@@ -203,7 +216,9 @@ impl Accounts {
         )
     }
 
-    fn verdict(&self) -> &'static str {
+    /// In one or two words.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
         if self.check.is_alarming() {
             "NOT BALANCED"
         } else if self.check.events.is_some() {
@@ -355,244 +370,4 @@ fn second_witness(evidence: &Evidence<'_>, accounting: &Accounting) -> Option<(u
 }
 
 #[cfg(test)]
-mod tests {
-    use pf_bpf::{Offset, Tally};
-
-    use super::*;
-
-    fn balance() -> Balance {
-        Balance {
-            kernel_majors: 1000,
-            kernel_minors: 25,
-            arrived: 1024,
-            arrived_majors: 1000,
-            events: 1024,
-            hidden: 1,
-            ..Balance::default()
-        }
-    }
-
-    fn events(met: u64, missed: i64) -> EventCheck {
-        EventCheck {
-            tally: Tally {
-                met,
-                ..Tally::default()
-            },
-            missed: Ok(Offset {
-                low: missed,
-                high: missed,
-            }),
-            scope: CountScope::Tasks,
-            missed_seen: 0,
-            hidden_majors: 0,
-        }
-    }
-
-    fn accounts(balance: &Balance, events: &EventCheck, wait4: Option<u64>) -> Accounts {
-        Accounts::new(&Evidence {
-            balance,
-            events,
-            before_exec: (0, 0, 0),
-            dropped: 0,
-            left_out: 0,
-            ends_lost: 0,
-            command: wait4.map(|minors| {
-                let ended = Ended {
-                    status: 0,
-                    majors: 0,
-                    minors,
-                };
-                (ended, (0, 0))
-            }),
-            unwaited: &[("7 (daemon)".to_owned(), 24)],
-            cpus_added: false,
-        })
-    }
-
-    #[test]
-    fn what_two_counts_agree_on_is_balanced() {
-        let accounts = accounts(&balance(), &events(1024, 0), Some(1025));
-        let lines = accounts.lines("recorded");
-        assert_eq!(
-            lines[0],
-            "the kernel counted 1,000 major + 25 minor = 1,024 recorded + 0 lost + 1 hidden (resolved inside get_user_pages, \
-             as in exec; counted, not listed): balanced"
-        );
-        assert!(lines[1].ends_with("apart from the probes: 1,024"), "{}", lines[1]);
-        assert!(lines[2].starts_with("wait4(2) agrees"), "{}", lines[2]);
-        assert!(accounts.is_exact());
-    }
-
-    #[test]
-    fn what_no_probe_saw_is_not_called_hidden() {
-        // The tasks' counters tell of 10 more than arrived; one of them is no event.
-        let more = Balance {
-            kernel_minors: 34,
-            hidden: 10,
-            ..balance()
-        };
-        let accounts = accounts(&more, &events(1024, 9), None);
-        assert_eq!((accounts.check.unexplained, accounts.accounting.hidden), (9, 1));
-        let lines = accounts.lines("recorded");
-        assert!(
-            lines[0].contains(" + 9 UNEXPLAINED: NOT BALANCED"),
-            "{}",
-            lines[0]
-        );
-        assert!(lines[1].contains("9 page faults that the kernel counted and no probe saw"));
-        assert!(!accounts.is_exact());
-    }
-
-    #[test]
-    fn major_faults_that_are_hidden_are_told_apart_whatever_was_taken_for_minor_before() {
-        // The first record of a thread that ran before: 256 of its 259 hidden ones were taken as minor.
-        let taken = Balance {
-            kernel_minors: 25 + 258,
-            hidden: 259,
-            ..balance()
-        };
-        let told = EventCheck {
-            hidden_majors: 256,
-            ..events(1024, 0)
-        };
-        let hidden = accounts(&taken, &told, None);
-        assert_eq!(
-            (hidden.accounting.kernel_majors, hidden.accounting.kernel_minors),
-            (1256, 27)
-        );
-        let line = &hidden.lines("recorded")[0];
-        assert!(
-            line.contains("259 hidden") && line.contains("256 of them MAJOR"),
-            "{line}"
-        );
-        assert!(hidden.is_exact());
-        // A probe that missed one cannot know what is hidden.
-        let missed = EventCheck {
-            hidden_majors: 256,
-            ..events(1024, 9)
-        };
-        assert_eq!(accounts(&taken, &missed, None).hidden_majors, None);
-    }
-
-    #[test]
-    fn what_vanished_on_the_way_is_told_by_number_wherever_it_shows() {
-        // As a gap between two records, behind the last one, and as both.
-        for gaps in [5, 0, 3] {
-            let fewer = Balance {
-                kernel_minors: 20 + gaps,
-                arrived: 1019,
-                events: 1019,
-                gaps,
-                ..balance()
-            };
-            let accounts = accounts(&fewer, &events(1024, 0), None);
-            assert_eq!(accounts.check.unexplained, 5, "{gaps} gaps");
-            let Accounting {
-                kernel_majors,
-                kernel_minors,
-                recorded,
-                hidden,
-                ..
-            } = accounts.accounting;
-            assert_eq!(kernel_majors + kernel_minors, recorded + hidden + 5);
-        }
-    }
-
-    #[test]
-    fn what_was_hidden_before_a_record_that_vanished_did_not_vanish_too() {
-        let fewer = Balance {
-            arrived: 1019,
-            events: 1019,
-            gaps: 6,
-            hidden: 0,
-            ..balance()
-        };
-        let accounts = accounts(&fewer, &events(1024, 0), None);
-        assert_eq!((accounts.check.unexplained, accounts.accounting.hidden), (5, 1));
-    }
-
-    #[test]
-    fn what_a_running_thread_left_out_after_its_last_record_is_counted() {
-        let mut check = events(1024 + 337, 0);
-        check.tally.filtered = 337;
-        let accounts = accounts(&balance(), &check, None);
-        assert_eq!(
-            (accounts.accounting.filtered, accounts.accounting.kernel_minors),
-            (337, 25 + 337)
-        );
-        assert!(accounts.is_exact());
-    }
-
-    #[test]
-    fn names_with_more_faults_than_are_missing_are_none_of_them() {
-        let few = accounts(&balance(), &events(1024, 0), Some(1020));
-        assert!(few.lines("recorded")[2].ends_with("the other 5 are of children that nobody waited for"));
-    }
-
-    #[test]
-    fn without_a_count_apart_nothing_is_called_balanced() {
-        let unchecked = EventCheck {
-            missed: Err("the processes have too many threads".to_owned()),
-            ..events(1024, 0)
-        };
-        let accounts = accounts(&balance(), &unchecked, None);
-        let lines = accounts.lines("recorded");
-        assert!(lines[0].ends_with(": not checked"), "{}", lines[0]);
-        assert!(lines[1].ends_with("too many threads"), "{}", lines[1]);
-        assert!(!accounts.is_exact() && !accounts.check.is_alarming());
-    }
-
-    #[test]
-    fn a_count_that_was_read_while_it_grew_says_how_exact_it_is() {
-        let busy = EventCheck {
-            missed: Ok(Offset { low: -2, high: 3 }),
-            ..events(1024, 0)
-        };
-        let accounts = accounts(&balance(), &busy, None);
-        assert!(accounts.is_exact());
-        assert!(accounts.lines("recorded")[1].contains("to within 5"));
-    }
-
-    #[test]
-    fn of_what_is_missed_on_the_machine_only_that_of_the_recorded_tasks_is_unexplained() {
-        let more = Balance {
-            kernel_minors: 34,
-            hidden: 10,
-            ..balance()
-        };
-        let of_machine = |low, high, seen| EventCheck {
-            missed: Ok(Offset { low, high }),
-            scope: CountScope::Machine,
-            missed_seen: seen,
-            ..events(1024, 0)
-        };
-        let told = |check| {
-            let accounts = accounts(&more, &check, None);
-            (
-                accounts.check.unexplained,
-                accounts.check.uncertain,
-                accounts.accounting.hidden,
-            )
-        };
-        assert_eq!(told(of_machine(9, 9, 9)), (9, 0, 1));
-        // Of others, or of ours without a trace of it.
-        assert_eq!(told(of_machine(12, 12, 9)), (9, 1, 1));
-        assert_eq!(told(of_machine(0, 4, 0)), (0, 4, 10));
-        // An open fault alone proves nothing.
-        assert_eq!(told(of_machine(0, 0, 9)), (0, 0, 10));
-    }
-
-    #[test]
-    fn more_faults_by_wait4_than_the_probes_read_are_an_alarm_and_fewer_have_names() {
-        let more = accounts(&balance(), &events(1024, 0), Some(1030));
-        assert!(more.lines("recorded")[2].starts_with("ALARM: wait4(2)"));
-        assert!(!more.is_exact());
-        let fewer = accounts(&balance(), &events(1024, 0), Some(1001));
-        assert_eq!(
-            fewer.lines("recorded")[2],
-            "wait4(2) counted 1,001 of the 1,025 faults in the tasks' counters; the other 24 are of 7 (daemon), which nobody \
-             waited for"
-        );
-        assert!(fewer.is_exact());
-    }
-}
+mod tests;

@@ -10,6 +10,11 @@ use crate::launch::LaunchError;
 #[must_use]
 pub fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(probe) = find::<ProbeError>(error) {
+        if probe.is_file_limit() {
+            return Some(
+                "pfrec needs some ten open files for each CPU and some hundred beside: raise the limit (ulimit -Hn)".to_owned(),
+            );
+        }
         if probe.is_permission() {
             return Some(format!(
                 "loading probes needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: try: sudo {}",

@@ -40,6 +40,9 @@ use crate::{
 /// Exit status with `--strict`, as `pfanalyze verify` has it for a trace with losses.
 const NOT_EXACT: u8 = 3;
 
+/// How often the processes to record are looked at until none of them ends meanwhile.
+const TRIES: u32 = 5;
+
 /// How often the main thread looks around, and the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -340,11 +343,18 @@ impl Pipeline {
     }
 
     fn attach(options: &Options, held: Option<&Held>) -> Result<(Probes, SidebandRings, Resolved)> {
-        let resolved = target::resolve(options, held)?;
-        let mut probes = Probes::open(&resolved.config)?;
-        for probe in &resolved.queries.probes {
-            probes.attach_query(probe)?;
-        }
+        let mut tries = 1..TRIES;
+        let (probes, resolved) = loop {
+            let resolved = target::resolve(options, held)?;
+            let mut probes = Probes::open(&resolved.config)?;
+            let mut points = resolved.queries.probes.iter();
+            match points.try_for_each(|probe| probes.attach_query(probe)) {
+                Ok(()) => break (probes, resolved),
+                // Others may run the file whose process has ended meanwhile, so it is looked for again.
+                Err(_) if resolved.queries.has_lost_one() && tries.next().is_some() => {}
+                Err(e) => return Err(e.into()),
+            }
+        };
         let mut sideband = SidebandRings::default();
         sideband.follow_cpus()?;
         Ok((probes, sideband, resolved))
@@ -421,19 +431,25 @@ impl Pipeline {
             .drain
             .join()
             .map_err(|_| anyhow!("the draining thread panicked"))?;
-        self.live.into_iter().for_each(Following::finish);
+        let last = self.live.and_then(Following::finish);
         let encoded = self
             .encode
             .join()
             .map_err(|_| anyhow!("the encoding thread panicked"))?;
-        Summary::complete(drained, encoded, self.start_ns, ended.zip(before), output)
+        let summary = Summary::complete(drained, encoded, self.start_ns, ended.zip(before), output);
+        if let Some(last) = last {
+            last.show(summary.as_ref().ok().map(Summary::accounts));
+        }
+        summary
     }
 
     /// The command could not be started: nothing is worth keeping.
     fn abandon(self) {
         self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
         self.drain.join().ok();
-        self.live.into_iter().for_each(Following::finish);
+        if let Some(last) = self.live.and_then(Following::finish) {
+            last.show(None);
+        }
         if let Ok(encoded) = self.encode.join() {
             encoded.discard();
         }

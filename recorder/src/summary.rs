@@ -140,6 +140,12 @@ impl Summary {
         self.accounts.is_exact()
     }
 
+    /// What the kernel counted against what was recorded.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
     /// What is told of it, line by line.
     #[must_use]
     pub fn lines(&self, stop: Stop) -> Vec<String> {
@@ -335,6 +341,8 @@ mod tests {
             scope: CountScope::Tasks,
             missed_seen: 0,
             hidden_majors: 0,
+            minors_left: 0,
+            not_of_tasks: None,
         };
         let accounts = Accounts::new(&Evidence {
             balance: &balance,

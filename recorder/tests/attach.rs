@@ -7,7 +7,7 @@ use std::{collections::HashSet, fs, path::Path};
 
 use common::{
     disk_folder, now_ns, pfrec, plain,
-    process::{Process, start},
+    process::{Process, run, start},
     program, text,
     trace::{contents, faults, json, until_recording},
     until_written,
@@ -187,4 +187,85 @@ fn a_duration_ends_the_recording_and_the_command_goes_on() {
     fs::write(&go, "").unwrap();
     recorder.wait().with_status(5);
     assert_eq!(until_written(&proof), "done\n");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn minor_faults_that_nobody_asked_for_are_counted_of_threads_that_go_on_too() {
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let mut command = plain(&program("mmap-workload"), &["--anon", "--size", "256"]);
+    command.args([
+        "--pattern",
+        "seq",
+        "--threads",
+        "4",
+        "--delay",
+        "1",
+        "--count",
+        "600000",
+    ]);
+    let mut target = start(command);
+    let pid = target.pid().to_string();
+    let recorder = run(pfrec(&[
+        "-o",
+        text(&trace),
+        "--major-only",
+        "-p",
+        &pid,
+        "-d",
+        "1.5",
+    ]))
+    .ok();
+    assert!(target.is_alive());
+    let info = json("info", &trace);
+    let number = |name: &str| info[name].as_u64().unwrap();
+    assert_eq!(number("recorded"), number("kernel_majors"), "{info}");
+    // Four threads with a page each millisecond, and at times an emulated CPU.
+    assert!(number("filtered") > 200, "{info}");
+    assert_eq!(number("filtered"), number("kernel_minors"), "{info}");
+    assert!(recorder.stderr.contains(": balanced\n"), "{recorder:#?}");
+}
+
+/// It has probes of queries, which are looked for in what it runs.
+#[test]
+#[ignore = "needs root"]
+fn a_process_that_ends_while_it_is_attached_to_is_no_defect_of_a_probe() {
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    for milliseconds in (1..400).step_by(20) {
+        let mut command = plain(&program("mmap-workload"), &["--size", "1", "--count"]);
+        command
+            .args([&milliseconds.to_string(), "--delay", "1"])
+            .env("TMPDIR", folder.path());
+        let target = start(command);
+        let pid = target.pid().to_string();
+        let recorder = start(pfrec(&["-o", text(&trace), "-p", &pid]));
+        target.wait().ok();
+        let ended = recorder.wait();
+        let is_whole = ended.status.success() && ended.stderr.contains(": balanced\n");
+        assert!(
+            is_whole || ended.stderr.contains("there is no such process"),
+            "after {milliseconds} ms: {ended:#?}"
+        );
+        fs::remove_file(&trace).ok();
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_limit_of_open_files_is_told_as_that() {
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let words = pfrec(&["-o", text(&trace), "--", "true"]);
+    for limit in ["20", "60"] {
+        let mut limited = plain(Path::new("sh"), &["-c", "ulimit -n \"$0\"; exec \"$@\"", limit]);
+        limited.arg(words.get_program()).args(words.get_args());
+        let ended = run(limited).with_status(125);
+        assert!(
+            ended.stderr.contains("Too many open files") && ended.stderr.contains("ulimit -Hn"),
+            "{ended:#?}"
+        );
+        assert!(!trace.exists());
+    }
 }

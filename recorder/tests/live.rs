@@ -54,6 +54,11 @@ fn assert_exact(ended: &Ended) -> (Vec<Value>, Value) {
         .sum();
     let kernel = number(&end, "kernel_major") + number(&end, "kernel_minor");
     assert_eq!(kernel, told, "{end}");
+    assert_eq!(
+        (&end["check"], number(&end, "unexplained")),
+        (&"balanced".into(), 0),
+        "{end}"
+    );
     let mut threads = of_type(&lines, "thread");
     threads.extend(of_type(&lines, "other_threads"));
     let mut totals = of_type(&lines, "total");

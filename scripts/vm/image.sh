@@ -37,12 +37,17 @@ make_disk() {
             ${3:+-d "$3"} "$1"
 }
 
+# add_modules INITRAMFS MODULES FILE: INITRAMFS with the modules of a kernel in it.
+add_modules() {
+    mkdir -p -- "$2" && (cd -- "$2/.." && find modules | cpio --quiet -o -H newc -R 0:0) | gzip -1 | cat -- "$1" - >"$3"
+}
+
 # make_initramfs FILE: busybox and its first process.
 make_initramfs() {
     local root="$work/initramfs-root" name
     mkdir -p -- "$root"/{bin,dev,proc,sys,mnt}
     cp -L -- "$(command -v busybox)" "$root/bin/busybox" || return 1
-    for name in sh mount ls tr cat basename dirname sleep switch_root poweroff echo; do
+    for name in sh mount ls tr cat basename dirname sleep switch_root poweroff echo insmod; do
         ln -s busybox "$root/bin/$name"
     done
     cp -- scripts/vm/init "$root/init" &&

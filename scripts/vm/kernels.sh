@@ -67,9 +67,25 @@ can_use_apt() {
     [ -r "$keyring" ] || not_here "$keyring is missing: install debian-archive-keyring"
 }
 
+# Modules that the tests need; they need no others.
+modules=(overlay)
+
+# keep_modules ROOT FOLDER: from an unpacked package, unpacked.
+keep_modules() {
+    local name file
+    for name in "${modules[@]}"; do
+        file="$(find "$1" -name "$name.ko*" -type f | head -n 1)"
+        case "$file" in
+            *.ko) cp -- "$file" "$2/$name.ko" ;;
+            *.xz) busybox xzcat "$file" >"$2/$name.ko" ;;
+            *) not_here "the package of the kernel has no $name.ko" || return ;;
+        esac
+    done
+}
+
 # download KERNEL FOLDER: puts the kernel of the newest package into FOLDER, under the package's name.
 download() {
-    local kernel="$1" folder="$2" apt="$work/apt" suite prefix mirror package
+    local kernel="$1" folder="$2" apt="$work/apt" suite prefix mirror package deb
     read -r suite prefix < <(matrix | sed -n "s/^$kernel //p")
     can_use_apt || return
     export APT_CONFIG="$apt/apt.conf"
@@ -83,9 +99,14 @@ download() {
         [ -n "$package" ] || continue
         note "kernel $kernel: downloading $package"
         (cd -- "$apt" && timeout 600 apt-get -q download "$package") >>"$work/log" 2>&1 || continue
-        dpkg-deb -x "$apt/$package"_*.deb "$apt/root" || continue
+        # From 7.2 on, the modules are a package of their own.
+        (cd -- "$apt" && timeout 600 apt-get -q download "linux-modules-${package#linux-*-}") >>"$work/log" 2>&1
+        for deb in "$apt"/linux-*.deb; do
+            dpkg-deb -x "$deb" "$apt/root" || continue 2
+        done
         # Whole or not there: an interrupted copy must not be taken for a kernel.
-        mkdir -p -- "$folder" &&
+        mkdir -p -- "$folder/modules" &&
+            keep_modules "$apt/root" "$folder/modules" &&
             find "$apt/root" -name 'vmlinuz*' -type f -exec cp -- '{}' "$folder/.$package.$$" ';' &&
             mv -- "$folder/.$package.$$" "$folder/$package"
         return
@@ -94,9 +115,13 @@ download() {
         "$(grep -m 1 '^E: ' "$work/log" || tail -n 1 "$work/log")"
 }
 
-# kernel_image KERNEL: prints where it is, downloaded if need be. 77 if it cannot be had.
+# kernel_image KERNEL: prints where it is, downloaded if need be. 77 if it cannot be had; without its modules most
+# tests run, and the others say what they miss.
 kernel_image() {
-    local folder="${XDG_CACHE_HOME:-$HOME/.cache}/pfrec/kernels/$1"
-    compgen -G "$folder/linux-*" >/dev/null || (download "$1" "$folder") || return
+    local folder="${XDG_CACHE_HOME:-$HOME/.cache}/pfrec/kernels/$1" status=0
+    if ! compgen -G "$folder/linux-*" >/dev/null || ! compgen -G "$folder/modules/*.ko" >/dev/null; then
+        (download "$1" "$folder") || status=$?
+        compgen -G "$folder/linux-*" >/dev/null || return "$status"
+    fi
     compgen -G "$folder/linux-*" | sort -V | tail -n 1
 }

@@ -33,15 +33,19 @@ pub struct Fairness {
 #[must_use]
 pub fn judge(a: &Session, b: &Session, lengths_ns: (u64, u64)) -> Fairness {
     let mut fair = Fairness::default();
-    for (side, session) in [("A", a), ("B", b)] {
+    for (side, session, length_ns) in [("A", a, lengths_ns.0), ("B", b, lengths_ns.1)] {
+        if length_ns == 0 {
+            fair.unfair.push(format!(
+                "nothing of {side} is in the time that was asked for: it is {} long",
+                duration(session.duration_ns())
+            ));
+        }
         let warnings = notice::warnings(session).into_iter();
         fair.unfair
             .extend(warnings.map(|warning| format!("{side} is not whole: {warning}")));
-        let totals = session.totals.as_ref();
-        if let Some(hidden @ 1..) = totals.and_then(|totals| totals.hidden_majors)
-            // The kernel starts a program with some.
-            && hidden >= 8 + session.of_class(Class::Major) / 100
-        {
+        let hidden = session.hidden_majors();
+        // The kernel starts a program with some.
+        if hidden >= 8 + session.of_class(Class::Major) / 100 {
             fair.unfair.push(format!(
                 "{side} has {} more major faults that were only counted, without latency",
                 grouped(hidden)
@@ -184,7 +188,8 @@ fn differing(a: &[String], b: &[String]) -> (String, String) {
 fn lengths_differ((a, b): (u64, u64)) -> bool {
     let (a, b) = (u128::from(a), u128::from(b));
     let (shorter, longer) = (a.min(b), a.max(b));
-    longer * 100 > shorter * (100 + SAME_LENGTH_PERCENT)
+    // Nothing has no rate.
+    shorter > 0 && longer * 100 > shorter * (100 + SAME_LENGTH_PERCENT)
 }
 
 #[cfg(test)]

@@ -229,10 +229,8 @@ impl Answer<'_> {
                 if count == 1 { "was" } else { "were" },
             ),
         };
-        let totals = self.session.totals.as_ref();
-        if let Some(hidden @ 1..) = totals.and_then(|totals| totals.hidden_majors)
-            && all.majors.count == 0
-        {
+        let hidden = self.session.hidden_majors();
+        if hidden > 0 && all.majors.count == 0 {
             return format!(
                 "No major fault is listed here; {} of the recording were only counted, so what was read is not known.{minor_again}",
                 grouped(hidden)

@@ -1,14 +1,15 @@
-//! Faults out of the ordinary: those that the kernel retried, and those of `get_user_pages`. The report mentions them.
+//! Faults out of the ordinary: those that the kernel retried, those that signals interrupted, and those of
+//! `get_user_pages`. The report mentions them.
 
 use crate::bytes;
-use crate::class::{self, ClassBits};
+use crate::class::{self, Class, ClassBits};
 use crate::error::AnalyzeError;
 use crate::frame::{optional_u8s, u8s};
 use crate::query::classes::{self, faults};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
-use crate::units::grouped;
+use crate::units::{duration, grouped};
 use pf_formats::Origin;
 use polars::prelude::DataFrame;
 
@@ -21,16 +22,23 @@ pub struct Origins {
     pub gup: u64,
     /// `get_user_pages` on another task's memory.
     pub gup_remote: u64,
+    /// Interrupted by a signal at least once, and completed by a later attempt.
+    pub interrupted: u64,
+    /// Those among them that the kernel counted as minor, by that attempt.
+    pub interrupted_minor: u64,
+    /// What they waited in all attempts.
+    pub interrupted_wait_ns: u64,
 }
 
 impl Query for Origins {
     fn columns(&self) -> Vec<Column> {
         let mut columns = classes::COLUMNS.to_vec();
-        columns.push(Column::Retries);
+        columns.extend([Column::Retries, Column::Interruptions]);
         columns
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        self.add_interrupted(frame, session)?;
         let retries = optional_u8s(frame, Column::Retries)?.unwrap_or_default();
         let bits = u8s(frame, Column::ClassBits)?;
         // Rare, so that most blocks need a glance only.
@@ -55,6 +63,25 @@ impl Query for Origins {
 }
 
 impl Origins {
+    fn add_interrupted(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let interruptions = frame.column(Column::Interruptions.name())?;
+        if interruptions.null_count() == frame.height() {
+            return Ok(());
+        }
+        for (interruptions, fault) in interruptions.u8()?.iter().zip(faults(frame, session)?) {
+            if interruptions.is_none() || fault.is_abandoned {
+                continue;
+            }
+            let wait_ns = fault.latency_ns.saturating_mul(fault.weight);
+            self.interrupted = self.interrupted.saturating_add(fault.weight);
+            self.interrupted_wait_ns = self.interrupted_wait_ns.saturating_add(wait_ns);
+            if fault.class == Class::Minor {
+                self.interrupted_minor = self.interrupted_minor.saturating_add(fault.weight);
+            }
+        }
+        Ok(())
+    }
+
     /// What a report says of them; nothing when there are none.
     #[must_use]
     pub fn in_words(&self) -> Vec<String> {
@@ -69,6 +96,25 @@ impl Origins {
                 "was retried by the kernel; it is one row",
                 "were retried by the kernel; each is one row",
             );
+            lines.push(said);
+        }
+        if self.interrupted > 0 {
+            let mut said = says(
+                self.interrupted,
+                "was interrupted by signals and tried again",
+                "were interrupted by signals and tried again",
+            );
+            said.push_str(&format!(
+                ", {} in all attempts",
+                duration(self.interrupted_wait_ns)
+            ));
+            match self.interrupted_minor {
+                0 => {}
+                minor => said.push_str(&format!(
+                    "; {} of them are minor, since the last attempt found the page in memory",
+                    grouped(minor)
+                )),
+            }
             lines.push(said);
         }
         let gup = self.gup.saturating_add(self.gup_remote);
@@ -101,11 +147,16 @@ mod tests {
             retried: 1_234,
             gup: 3,
             gup_remote: 2,
+            interrupted: 50,
+            interrupted_minor: 49,
+            interrupted_wait_ns: 1_020_000_000,
         };
         assert_eq!(
             some.in_words(),
             [
                 "1,234 faults were retried by the kernel; each is one row",
+                "50 faults were interrupted by signals and tried again, 1.02 s in all attempts; 49 of them are minor, since the \
+                 last attempt found the page in memory",
                 "5 faults were taken by the kernel for itself (get_user_pages, 2 of them on another process's memory)"
             ]
         );

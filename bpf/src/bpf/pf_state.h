@@ -179,7 +179,9 @@ __u64 pf_hidden_majors; /* of what is hidden */
 __u64 pf_missed;        /* faults that completed, and no program met that; they are among the hidden ones */
 __u64 pf_missed_open;   /* the same, found by the task iterator at the end */
 __u64 pf_held_exec_id;  /* self_exec_id of pf_held before it became the command */
-__u64 pf_in_flight;     /* filled by the task iterator at the end */
+/* Filled by the task iterator at the end. */
+__u64 pf_in_flight;
+__u64 pf_minors_left; /* with pf_major_only: filtered ones that no record tells of */
 
 static __always_inline void pf_count_drop(__u64 *drop) {
     __sync_fetch_and_add(drop, 1);

@@ -461,6 +461,8 @@ int pf_count_open(struct bpf_iter__task *ctx) {
     if (!state)
         return 0;
     pf_abandon_all(state, task);
+    if (pf_major_only)
+        pf_minors_left += state->filtered + task->min_flt - state->minors;
     for (int i = 0; i < PF_SLOTS; i++) {
         if (state->open[i].state != PF_OPEN)
             continue;

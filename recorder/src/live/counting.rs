@@ -16,7 +16,7 @@ use indicatif::HumanCount;
 use pf_bpf::{Drops, EventCheck, Injected, Probes};
 
 use super::{
-    sampler::{Display, Sampler},
+    sampler::{Display, Last, Sampler},
     threads::Interval,
 };
 use crate::{
@@ -36,7 +36,7 @@ const GRACE: Duration = Duration::from_millis(200);
 /// The thread that counts.
 pub struct Counting {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Counted>>,
+    thread: JoinHandle<Result<(Counted, Last)>>,
     /// Something is received, or the sender is gone, when the thread has ended of itself.
     broken: Receiver<()>,
     /// Name of the backend in force.
@@ -102,11 +102,12 @@ impl Counting {
     /// Stops counting. `command` is its end with its faults before.
     pub fn finish(self, command: Option<(Ended, (u64, u64))>) -> Result<Closing> {
         self.stop.store(true, Relaxed);
-        let counted = self
+        let (counted, last) = self
             .thread
             .join()
             .map_err(|_| anyhow!("the counting thread panicked"))??;
         let accounts = accounts(&counted, command);
+        last.show(Some(&accounts));
         Ok(Closing { counted, accounts })
     }
 
@@ -117,7 +118,7 @@ impl Counting {
     }
 }
 
-fn count(mut probes: Probes, mut sampler: Sampler, stop: &Arc<AtomicBool>) -> Result<Counted> {
+fn count(mut probes: Probes, mut sampler: Sampler, stop: &Arc<AtomicBool>) -> Result<(Counted, Last)> {
     let mut cpus_added = 0;
     sampler.run(stop, || {
         cpus_added += probes.follow_cpus()?;
@@ -136,8 +137,8 @@ fn count(mut probes: Probes, mut sampler: Sampler, stop: &Arc<AtomicBool>) -> Re
     let check = probes.finish_check();
     let last = sampler.finish();
     let aside = probes.live_aside();
-    Ok(Counted {
-        last,
+    let counted = Counted {
+        last: last.interval.clone(),
         drops: probes.drops(),
         check,
         injected: probes.injected(),
@@ -146,7 +147,8 @@ fn count(mut probes: Probes, mut sampler: Sampler, stop: &Arc<AtomicBool>) -> Re
         unplaced: aside.unplaced,
         in_flight,
         cpus_added,
-    })
+    };
+    Ok((counted, last))
 }
 
 /// The counts as the records of a recording would tell them. What the child did before its exec is in none of them,
@@ -283,6 +285,8 @@ mod tests {
                 scope: pf_bpf::CountScope::Tasks,
                 missed_seen: 0,
                 hidden_majors: 0,
+                minors_left: 0,
+                not_of_tasks: None,
             },
             injected: Injected::default(),
             before_exec: (0, 0),

@@ -1,5 +1,6 @@
 //! An interval as lines of text or of JSON, for pipes, files and scripts.
 
+use pf_formats::Accounting;
 use serde::Serialize;
 
 use super::{
@@ -8,6 +9,7 @@ use super::{
     table::{Span, body, has_others, head, is_active, per_second, sort, wait_percent},
     threads::{Books, Interval, Row, Sums},
 };
+use crate::accounting::Accounts;
 
 /// The table of those that did something, under a line with the time and the books. Empty where nothing
 /// happened at all.
@@ -121,11 +123,26 @@ struct TotalLine<'a> {
     slots_used: u32,
     slots: u32,
     threads_without_row: u64,
+    #[serde(flatten)]
+    check: Option<CheckFields<'a>>,
+}
+
+/// How the counts were checked; in `end` only, since it is known when the probes are silent.
+#[derive(Serialize)]
+struct CheckFields<'a> {
+    check: &'static str,
+    /// Counted apart from the probes; null where nothing was.
+    events: Option<u64>,
+    uncertain: u64,
+    unexplained: u64,
+    hidden_major: Option<u64>,
+    notes: &'a [String],
 }
 
 /// A line for each thread that did something, one for those without a row if they did, and one with the totals.
+/// `end` is for the last interval, with the accounts if there are any.
 #[must_use]
-pub fn json(interval: &Interval, last: bool) -> String {
+pub fn json(interval: &Interval, end: Option<Option<&Accounts>>) -> String {
     let time = iso(interval.utc_ns, 3);
     let mut text = String::new();
     for row in interval.rows.iter().filter(|row| is_active(row)) {
@@ -146,8 +163,9 @@ pub fn json(interval: &Interval, last: bool) -> String {
         hidden,
         filtered,
     } = interval.books;
+    let accounts = end.flatten();
     let total = TotalLine {
-        r#type: if last { "end" } else { "total" },
+        r#type: if end.is_some() { "end" } else { "total" },
         time: &time,
         interval_ns: interval.length_ns,
         elapsed_ns: interval.elapsed_ns,
@@ -168,9 +186,49 @@ pub fn json(interval: &Interval, last: bool) -> String {
         slots_used: interval.slots_used,
         slots: interval.slots,
         threads_without_row: others(interval),
+        check: None,
+    };
+    let total = match accounts {
+        Some(accounts) => total.checked(accounts),
+        None => total,
     };
     push(&mut text, &total);
     text
+}
+
+impl<'a> TotalLine<'a> {
+    /// With the sums of the accounts, which know more: of threads that still run, and what was missed.
+    fn checked(self, accounts: &'a Accounts) -> Self {
+        let Accounting {
+            kernel_majors,
+            kernel_minors,
+            lost,
+            hidden,
+            filtered,
+            ..
+        } = accounts.accounting;
+        Self {
+            kernel_major: kernel_majors,
+            kernel_minor: kernel_minors,
+            lost,
+            hidden,
+            filtered,
+            check: Some(check_fields(accounts)),
+            ..self
+        }
+    }
+}
+
+fn check_fields(accounts: &Accounts) -> CheckFields<'_> {
+    let check = &accounts.check;
+    CheckFields {
+        check: accounts.verdict(),
+        events: check.events,
+        uncertain: check.uncertain,
+        unexplained: check.unexplained,
+        hidden_major: accounts.hidden_majors,
+        notes: &check.notes,
+    }
 }
 
 fn thread_line<'a>(row: &'a Row, r#type: &'static str, time: &'a str, length_ns: u64) -> ThreadLine<'a> {
@@ -259,7 +317,7 @@ mod tests {
 
     #[test]
     fn json_has_a_line_for_each_thread_that_did_something_and_one_for_all() {
-        let text = json(&interval(), false);
+        let text = json(&interval(), None);
         let lines: Vec<Value> = text
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -274,6 +332,17 @@ mod tests {
         assert_eq!(lines[0]["wait_percent"], 50.0);
         assert_eq!(lines[1]["type"], "total");
         assert_eq!(lines[1]["slots"], 8);
+        assert!(lines[1].get("check").is_none());
+
+        let mut accounts = Accounts::default();
+        accounts.accounting.hidden = 7;
+        accounts.check.unexplained = 3;
+        let end: Value =
+            serde_json::from_str(json(&interval(), Some(Some(&accounts))).lines().last().unwrap()).unwrap();
+        assert_eq!(end["type"], "end");
+        assert_eq!((&end["hidden"], &end["unexplained"]), (&7.into(), &3.into()));
+        assert_eq!(end["check"], "NOT BALANCED");
+        assert!(end["events"].is_null());
     }
 
     #[test]

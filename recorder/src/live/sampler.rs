@@ -21,6 +21,7 @@ use super::{
     threads::{Interval, Threads},
 };
 use crate::{
+    accounting::Accounts,
     cli::Format,
     clock::{monotonic_ns, utc_offset_ns},
 };
@@ -55,12 +56,30 @@ impl Following {
         Ok(Self { stop, thread })
     }
 
-    /// Shows what is left. To be called when the probes are silent.
-    pub fn finish(self) {
+    /// Takes what is left. To be called when the probes are silent.
+    pub fn finish(self) -> Option<Last> {
         self.stop.store(true, Relaxed);
         // It reads memory only; a panic was reported.
-        if let Ok(Ok(sampler)) = self.thread.join() {
-            sampler.finish();
+        let sampler = self.thread.join().ok()?.ok()?;
+        Some(sampler.finish())
+    }
+}
+
+/// What was left at the end, and is not shown yet.
+pub struct Last {
+    /// From the one that was shown last to the end.
+    pub interval: Interval,
+    display: Display,
+}
+
+impl Last {
+    /// Shows it, with the accounts if there are any.
+    pub fn show(&self, accounts: Option<&Accounts>) {
+        if let Display::Lines(slot, format) = &self.display {
+            slot.print(match format {
+                Format::Table => lines::text(&self.interval),
+                Format::Json => lines::json(&self.interval, Some(accounts)),
+            });
         }
     }
 }
@@ -115,25 +134,21 @@ impl Sampler {
         Ok(())
     }
 
-    /// Shows what was left, when nothing is counted any more.
-    pub fn finish(mut self) -> Interval {
+    /// Takes what was left, when nothing is counted any more.
+    pub fn finish(mut self) -> Last {
         let threads = &mut self.threads;
         self.live.take_ended(|thread| threads.end(thread));
-        let interval = self.look();
-        if let Display::Lines(slot, format) = &self.display {
-            slot.print(match format {
-                Format::Table => lines::text(&interval),
-                Format::Json => lines::json(&interval, true),
-            });
+        Last {
+            interval: self.look(),
+            display: self.display,
         }
-        interval
     }
 
     fn show(&mut self) {
         let interval = self.look();
         let taken = match &self.display {
             Display::Lines(slot, Format::Table) => slot.try_print(lines::text(&interval)),
-            Display::Lines(slot, Format::Json) => slot.try_print(lines::json(&interval, false)),
+            Display::Lines(slot, Format::Json) => slot.try_print(lines::json(&interval, None)),
             // A screen that is gone was left by its reader.
             Display::Screen(screen) => {
                 !matches!(screen.try_send(interval.clone()), Err(TrySendError::Full(_)))

@@ -53,6 +53,14 @@ impl Resolved {
         self.probes.len() > before
     }
 
+    /// Whether the process by which a file was found has ended.
+    #[must_use]
+    pub fn has_lost_one(&self) -> bool {
+        self.probes
+            .iter()
+            .any(|probe| probe.path.starts_with("/proc") && !probe.path.exists())
+    }
+
     /// Whether there is anything to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
