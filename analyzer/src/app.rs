@@ -71,7 +71,7 @@ fn look(request: &Request) -> anyhow::Result<()> {
     };
     let source = Source::open(&request.trace, again)?;
     let mut input = source.input()?;
-    let mut output = Output::open(request.output.as_deref(), input.identity)?;
+    let mut output = Output::open(request, input.identity)?;
     output.suit(request.format);
     if let Verb::Heatmap(options) = request.verb {
         ask_heatmap::check(options, &output)?;
@@ -96,12 +96,11 @@ fn look(request: &Request) -> anyhow::Result<()> {
         answer(request, input, &mut output)
     };
     match done {
-        Err(error) if error.is_broken_pipe() => Ok(()),
         Err(AnalyzeError::Format(error)) => Err(input::explain_format(
             &escape(&request.trace.display().to_string()),
             &error,
         )),
-        other => Ok(other?),
+        done => output.finish(done),
     }
 }
 
@@ -177,6 +176,7 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             let wanted = request.filter.files.first().map_or("", Pattern::text);
             let mut parts = Regions::new(wanted, asked.source()?);
             let session = read(request, input, &mut [&mut parts])?;
+            parts.file().map_or(Ok(()), |file| output.refuse(file))?;
             let for_width = write_narrow(
                 parts.table(&session)?,
                 &regions::NARROW,
@@ -220,7 +220,6 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             info::write(&session, request.format, &mut output.out)?;
         }
     }
-    output.out.flush()?;
     Ok(())
 }
 
@@ -271,7 +270,6 @@ fn timeline(
     answer.write(options.part, request.format, output.width(), &mut output.out)?;
     let note = answer.note().filter(|_| request.format != Format::Table);
     say_remarks(note.into_iter().chain(sampling::remark(session)), request, output)?;
-    output.out.flush()?;
     Ok(())
 }
 
@@ -308,7 +306,6 @@ fn queries(
             single_words::write(&singles, alone, &session, request.format, width, &mut output.out)?;
         }
     }
-    output.out.flush()?;
     Ok(())
 }
 

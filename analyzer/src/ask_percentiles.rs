@@ -17,7 +17,6 @@ use crate::sampling;
 use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Format, Table};
-use std::io::Write;
 
 /// Whether the trace is read more than once.
 #[must_use]
@@ -143,7 +142,6 @@ impl Latencies {
         if let (Some(shape), true) = (&self.shape, is_for_programs(request.format)) {
             write_table(shape.table(), session, request, output)?;
             say_remarks(self.remarks.into_iter().chain(sampled), request, output)?;
-            output.out.flush()?;
             return Ok(());
         }
         let for_width = write_narrow(self.table, &NARROW, session, request, output)?;
@@ -161,7 +159,6 @@ impl Latencies {
         }
         let remarks = for_width.into_iter().chain(self.remarks);
         say_remarks(remarks.chain(sampled), request, output)?;
-        output.out.flush()?;
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use memory::MemoryArgs;
 use order::OrderArgs;
 use percentiles::{PercentileArgs, PercentileOptions};
 use regions::RegionArgs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use timeline::TimelineArgs;
 use whole::{Repair, Whole};
 
@@ -241,6 +241,21 @@ pub struct Request {
     pub queries: Vec<String>,
     /// The filters in words.
     pub filters: String,
+}
+
+impl Request {
+    /// The files that are read beside the trace, as far as the command line tells.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<&Path> {
+        match &self.verb {
+            Verb::Diff(options) => vec![&options.other],
+            Verb::Regions(asked) => [&asked.list, &asked.copy]
+                .into_iter()
+                .filter_map(Option::as_deref)
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// A verb with its own options.

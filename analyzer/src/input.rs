@@ -1,7 +1,7 @@
 //! Opens a trace, from a file or standard input, and says in one line what to do when that fails.
 
 use pf_formats::{AnyStream, FormatError, TraceReader};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
@@ -12,34 +12,44 @@ pub struct Input {
     /// Size, when it is a regular file.
     pub size: Option<u64>,
     /// Device and inode, when it is a regular file, also as standard input: results must not go there.
-    pub identity: Option<(u64, u64)>,
+    pub identity: Option<Identity>,
 }
 
-/// Device and inode of a regular file.
+/// Device and inode of a regular file; where the system has neither, nothing tells one from another.
+pub type Identity = (u64, u64);
+
+/// That of an open file; `None` for what is no regular file.
+#[must_use]
+pub fn identity(file: &File) -> Option<Identity> {
+    file.metadata().ok().as_ref().and_then(of_metadata)
+}
+
+/// That of a file by its path, without opening it, which could wait.
+#[must_use]
+pub fn identity_of(path: &Path) -> Option<Identity> {
+    path.metadata().ok().as_ref().and_then(of_metadata)
+}
+
 #[cfg(unix)]
-#[must_use]
-pub fn identity(file: &File) -> Option<(u64, u64)> {
+fn of_metadata(metadata: &Metadata) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
-    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    Some((metadata.dev(), metadata.ino()))
+    metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
 }
 
-/// Not known here.
 #[cfg(not(unix))]
-#[must_use]
-pub fn identity(_: &File) -> Option<(u64, u64)> {
+fn of_metadata(_: &Metadata) -> Option<Identity> {
     None
 }
 
 #[cfg(unix)]
-fn stdin_identity() -> Option<(u64, u64)> {
+fn stdin_identity() -> Option<Identity> {
     use std::os::fd::AsFd;
     let owned = io::stdin().as_fd().try_clone_to_owned().ok()?;
     identity(&File::from(owned))
 }
 
 #[cfg(not(unix))]
-fn stdin_identity() -> Option<(u64, u64)> {
+fn stdin_identity() -> Option<Identity> {
     None
 }
 
@@ -50,7 +60,7 @@ pub struct Source {
     /// What came from a pipe, when it is read more than once; without a name, so it goes away with us.
     copy: Option<File>,
     /// That of standard input, where it was copied.
-    identity: Option<(u64, u64)>,
+    identity: Option<Identity>,
 }
 
 impl Source {

@@ -20,13 +20,11 @@ use std::io::Write;
 pub fn run(request: &Request) -> anyhow::Result<Outcome> {
     let name = escape(&request.trace.display().to_string());
     let input = input::open(&request.trace)?;
-    let mut output = Output::open(request.output.as_deref(), input.identity)?;
+    let mut output = Output::open(request, input.identity)?;
     output.suit(request.format);
     let found = check(input).map_err(|error| explain_format(&name, &error))?;
-    match write(request, &found, &mut output.out) {
-        Err(error) if !error.is_broken_pipe() => return Err(error.into()),
-        _ => {}
-    }
+    let done = write(request, &found, &mut output.out);
+    output.finish(done)?;
     Ok(outcome(&found))
 }
 

@@ -11,6 +11,7 @@ use common::{
     program, text,
     trace::{assert_whole, thread_names},
 };
+use pf_checks::not_run;
 
 fn assert_all_started(trace: &Path, expected: &[&str]) {
     let names = thread_names(trace);
@@ -59,6 +60,12 @@ fn programs_in_the_background_in_the_foreground_and_in_pipes_are_recorded() {
 #[test]
 #[ignore = "needs root"]
 fn a_build_with_cargo_is_recorded_down_to_the_linker() {
+    // The toolchain itself, as this test was built with: no rustup in between, no configuration of the user.
+    let cargo = Path::new(env!("CARGO"));
+    if !cargo.exists() {
+        not_run("cargo", &format!("there is no {}", cargo.display()));
+        return;
+    }
     let folder = disk_folder();
     let package = folder.path().join("tiny");
     fs::create_dir_all(package.join("src")).unwrap();
@@ -75,8 +82,6 @@ fn a_build_with_cargo_is_recorded_down_to_the_linker() {
     .unwrap();
 
     let trace = folder.path().join("t.pfz");
-    // The toolchain itself, as this test was built with: no rustup in between, no configuration of the user.
-    let cargo = Path::new(env!("CARGO"));
     let arguments = ["build", "--offline", "--jobs", "2"];
     let mut command = pfrec(&[&["-o", text(&trace), "--", text(cargo)], &arguments[..]].concat());
     isolate(&mut command, cargo, folder.path());

@@ -16,7 +16,7 @@ use crate::cli::Request;
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
 use crate::histogram::precision;
-use crate::input::{self, Source};
+use crate::input::Source;
 use crate::output::Output;
 use crate::page::Page;
 use crate::query::info::shell_words;
@@ -28,9 +28,8 @@ use crate::units::{duration, grouped, utc};
 use anyhow::Context;
 use rows::{By, Row};
 use side::Side;
-use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use words::Line;
 
 /// Rows of each table for people, unless asked for otherwise.
@@ -53,10 +52,9 @@ pub struct Options {
 /// # Errors
 /// Input or output.
 pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
-    refuse_to_overwrite(request.output.as_deref(), &options.other)?;
     let of_a = Source::open(&request.trace, true)?;
     let of_b = Source::open(&options.other, true)?;
-    let mut output = Output::open(request.output.as_deref(), of_a.input()?.identity)?;
+    let mut output = Output::open(request, of_a.input()?.identity)?;
     output.suit(request.format);
     let a = read(request, &of_a).context("A")?;
     let b = read(request, &of_b).context("B")?;
@@ -92,10 +90,8 @@ pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
         }
         Format::Json => comparison.write_json(&names, top, &mut output.out),
     };
-    match done.and_then(|()| Ok(output.out.flush()?)) {
-        Err(error) if !error.is_broken_pipe() => Err(error.into()),
-        _ => Ok(Outcome::Done),
-    }
+    output.finish(done)?;
+    Ok(Outcome::Done)
 }
 
 fn read(request: &Request, source: &Source) -> anyhow::Result<(Side, Session)> {
@@ -106,21 +102,6 @@ fn read(request: &Request, source: &Source) -> anyhow::Result<(Side, Session)> {
     let mut side = Side::default();
     let session = read_all(request, source.input()?, &mut [&mut side])?;
     Ok((side, session))
-}
-
-/// A is looked at where the output is opened.
-fn refuse_to_overwrite(output: Option<&Path>, b: &Path) -> anyhow::Result<()> {
-    let identity = |path: &Path| File::open(path).ok().and_then(|file| input::identity(&file));
-    if let Some(path) = output
-        && let Some(of_output) = identity(path)
-        && identity(b) == Some(of_output)
-    {
-        anyhow::bail!(
-            "{} is the trace B itself: give another file to -o",
-            escape(&path.display().to_string())
-        );
-    }
-    Ok(())
 }
 
 /// All there is to say.

@@ -20,6 +20,7 @@ use crate::touched::{Major, Recent, Touched};
 use crate::units::{bytes, grouped};
 use polars::prelude::{DataFrame, PlHashMap};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Columns that give way to a narrow terminal, the first first.
 pub const NARROW: [&str; 8] = [
@@ -132,6 +133,12 @@ impl Regions {
             end: 0,
         });
         Ok(true)
+    }
+
+    /// The recorded file whose regions these are.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.chosen.as_ref().map(|chosen| Path::new(&chosen.path))
     }
 
     /// The table, longest wait first; regions without a fault are left out.

@@ -26,7 +26,6 @@ use faults::Faults;
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame, PolarsError, PolarsResult, ScanArgsAnonymous};
 use polars::sql::{SQLContext, extract_table_identifiers};
 use side::Side;
-use std::io::Write;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +46,7 @@ pub struct Options {
 pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
     let source = Source::open(&request.trace, true)?;
     let input = source.input()?;
-    let mut output = Output::open(request.output.as_deref(), input.identity)?;
+    let mut output = Output::open(request, input.identity)?;
     output.suit(request.format);
     let Some(query) = &options.query else {
         let done = match request.format {
@@ -57,7 +56,8 @@ pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
             }
             format => result::catalog().write(format, None, &mut output.out),
         };
-        return finish(done, output);
+        output.finish(done)?;
+        return Ok(Outcome::Done);
     };
     let filter = with_queries(request, &source)?;
     let budget = Arc::new(Budget::new(options.max_memory));
@@ -79,10 +79,9 @@ pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
         takes_conditions: AtomicBool::new(true),
     });
     let answer = ask(query, &tables, &faults, &frames)?;
-    finish(
-        write(&answer, query, &tables, &session, request, &mut output),
-        output,
-    )
+    let done = write(&answer, query, &tables, &session, request, &mut output);
+    output.finish(done)?;
+    Ok(Outcome::Done)
 }
 
 /// The tables that a question names, those that there are.
@@ -195,11 +194,4 @@ fn unseen_in_words(request: &Request, query: &str, session: &Session, tables: &[
         unseen.push("the SUM of an empty column is 0 here".to_owned());
     }
     unseen
-}
-
-fn finish(done: Result<(), AnalyzeError>, mut output: Output) -> anyhow::Result<Outcome> {
-    match done.and_then(|()| Ok(output.out.flush()?)) {
-        Err(error) if !error.is_broken_pipe() => Err(error.into()),
-        _ => Ok(Outcome::Done),
-    }
 }
