@@ -63,7 +63,7 @@ impl Place {
 fn a_question_without_an_answer_leaves_the_old_file() {
     let place = Place::new();
     let mut damaged = small();
-    damaged.truncate(70);
+    damaged.truncate(20);
     fs::write(place.path("damaged.pfz"), damaged).unwrap();
     for (arguments, says) in [
         (&["threads", "t.pfz", "--sort", "nonsense"][..], "nonsense"),

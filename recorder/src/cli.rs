@@ -63,6 +63,10 @@ struct RecordArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Replace FILE also when it is no trace.
+    #[arg(long, requires = "output")]
+    force: bool,
+
     /// Record these running processes, their threads and descendants, until they end; 0 means every process.
     #[arg(
         short,
@@ -159,6 +163,8 @@ pub enum Action {
 pub struct Options {
     /// Where the trace goes, if there is to be one.
     pub output: Option<Output>,
+    /// Whether it may replace what is no trace.
+    pub force: bool,
     /// What is recorded.
     pub scope: Scope,
     /// The program to start, with its arguments.
@@ -363,6 +369,7 @@ impl Cli {
         }
         Ok(Action::Record(Box::new(Options {
             output,
+            force: args.force,
             scope,
             command,
             user: args.user,

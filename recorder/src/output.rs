@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
+use pf_formats::FormatError;
 
 use crate::{cli::Output, identity::Identity, open, say::say};
 
@@ -32,8 +33,9 @@ pub enum TraceFile {
 }
 
 impl TraceFile {
-    /// Creates the output. Files belong to `owner` and are made with the rights of `owner`.
-    pub fn create(output: &Output, owner: &Identity) -> Result<Self> {
+    /// Creates the output. Files belong to `owner` and are made with the rights of `owner`. Only with `force` a file that is
+    /// no trace is to be replaced.
+    pub fn create(output: &Output, force: bool, owner: &Identity) -> Result<Self> {
         let path = match output {
             Output::Stdout if io::stdout().is_terminal() => {
                 bail!("-o - would write a binary trace to the terminal: redirect standard output")
@@ -54,6 +56,9 @@ impl TraceFile {
         }
         let partial = with_suffix(path, ".partial");
         let file = owner.as_file_owner(|| {
+            if !force {
+                refuse_other(path)?;
+            }
             set_aside(&partial)?;
             let file = create_new(&partial)?;
             lock(file, &partial)
@@ -152,6 +157,21 @@ fn lock(file: File, path: &Path) -> Result<Flock<File>> {
         .with_context(|| format!("another pfrec is writing {}", path.display()))
 }
 
+/// What is there is a trace, or nothing. A link is replaced itself, and what it leads to stays.
+fn refuse_other(path: &Path) -> Result<()> {
+    if fs::symlink_metadata(path).map_or(true, |meta| meta.is_symlink()) {
+        return Ok(());
+    }
+    let there = open::regular_itself(path).map(pf_formats::TraceReader::new);
+    match there {
+        Ok(Err(FormatError::NotATrace { .. })) => {
+            bail!("it exists and is no trace: give another name, or --force to replace it")
+        }
+        Err(e) => Err(e).context("it exists and cannot be read, so it may be no trace: give another name, or --force to replace it"),
+        Ok(_) => Ok(()),
+    }
+}
+
 /// What an interrupted recording left behind may be all there is of it: keep it under another name.
 fn set_aside(partial: &Path) -> Result<()> {
     let left = match open::regular_itself(partial) {
@@ -191,7 +211,34 @@ mod tests {
     use super::*;
 
     fn create(path: &Path) -> Result<TraceFile> {
-        TraceFile::create(&Output::File(path.to_owned()), &Identity::invoking()?)
+        TraceFile::create(&Output::File(path.to_owned()), false, &Identity::invoking()?)
+    }
+
+    #[test]
+    fn what_is_no_trace_is_replaced_only_by_force() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("main.rs");
+        fs::write(&path, b"fn main() {}").unwrap();
+        let error = create(&path).err().expect("refused");
+        assert!(
+            format!("{error:#}").contains("main.rs") && format!("{error:#}").contains("--force"),
+            "{error:#}"
+        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing was left");
+        let output = Output::File(path.clone());
+        let forced = TraceFile::create(&output, true, &Identity::invoking().unwrap());
+        forced.unwrap().finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"");
+        // An empty file, a trace and the beginning of one are.
+        for bytes in [&b""[..], b"\x89PFZ\r\n\x1a\n", b"\x89PF"] {
+            fs::write(&path, bytes).unwrap();
+            create(&path).unwrap().finish().unwrap();
+        }
+        let other = dir.path().join("link");
+        fs::write(&path, b"fn main() {}").unwrap();
+        symlink(&path, &other).unwrap();
+        create(&other).unwrap().finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"fn main() {}");
     }
 
     #[test]

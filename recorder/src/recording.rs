@@ -125,7 +125,10 @@ pub fn record(options: &Options) -> Result<u8> {
         Ok((_, is_exact)) if options.strict && !is_exact => Ok(NOT_EXACT),
         Ok(_) => Ok(status),
         // As for any program in a pipe, that is no failure.
-        Err(e) if e.downcast_ref::<CutShort>().is_some_and(|cut| cut.reader_gone) => Ok(status),
+        Err(e) if e.downcast_ref::<CutShort>().is_some_and(|cut| cut.reader_gone) => {
+            say("whoever read the trace from standard output has gone: the recording ended there");
+            Ok(status)
+        }
         Err(e) => Err(e),
     }
 }
@@ -206,8 +209,10 @@ fn watch(
             return (Stop::Duration, None);
         }
         // A trace is not cut short because somebody looked away.
-        if view.is_left() && (options.output.is_none() || view.has_screen()) {
-            return (Stop::Left, None);
+        if let Some(left) = view.left()
+            && (options.output.is_none() || view.has_screen())
+        {
+            return (left, None);
         }
         spinner.iter_mut().for_each(Spinner::tick);
     }
@@ -254,7 +259,7 @@ impl Engine {
             shown => {
                 let file = options.output.as_ref();
                 let file = file
-                    .map(|output| TraceFile::create(output, invoker))
+                    .map(|output| TraceFile::create(output, options.force, invoker))
                     .transpose()?;
                 let ends = Ends {
                     file,

@@ -6,7 +6,7 @@ use std::{
     ptr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
 };
 
@@ -14,10 +14,10 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{self, SigHandler, Signal};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
-    flag,
+    low_level::{emulate_default_handler, register},
 };
 
-use crate::{cli::Scope, session::proc};
+use crate::{cli::Scope, clock::monotonic_ns, session::proc};
 
 /// Why the recording stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +32,10 @@ pub enum Stop {
     Interrupted,
     /// SIGTERM or SIGHUP.
     Terminated,
-    /// Whoever watched has seen enough.
+    /// Whoever watched pressed `q`, or closed the terminal.
     Left,
+    /// Whoever read the lines wants no more of them.
+    ReaderGone,
     /// The recorder could not go on.
     Failed,
 }
@@ -46,15 +48,49 @@ impl Stop {
             Self::Interrupted => " (stopped by Ctrl-C)",
             Self::Terminated => " (stopped by a signal)",
             Self::TargetGone => " (its processes have ended)",
-            Self::CommandEnded | Self::Duration | Self::Left | Self::Failed => "",
+            Self::Left => " (nobody watches it any more)",
+            Self::ReaderGone => " (whoever read the lines has gone)",
+            Self::CommandEnded | Self::Duration | Self::Failed => "",
         }
     }
 }
 
-/// Signals that end the recording. The first one is noted, a second one of the same kind kills.
+/// A signal that comes again so soon belongs to the first one: `timeout` sends one to the process and one to its group.
+const SAME_REQUEST_NS: u64 = 1_000_000_000;
+
+/// Signals that end the recording. The first one is noted, a later one of the same kind kills.
 pub struct StopSignals {
-    interrupted: Arc<AtomicBool>,
-    terminated: Arc<AtomicBool>,
+    interrupted: Arc<Noted>,
+    terminated: Arc<Noted>,
+}
+
+/// What a handler leaves behind.
+#[derive(Default)]
+struct Noted {
+    came: AtomicBool,
+    /// The first one since it was asked for.
+    at_ns: AtomicU64,
+}
+
+impl Noted {
+    /// In a handler: nothing but what is safe there.
+    fn note(&self, signal: i32) {
+        let now_ns = monotonic_ns();
+        if !self.came.swap(true, SeqCst) {
+            self.at_ns.store(now_ns, SeqCst);
+        } else if now_ns.saturating_sub(self.at_ns.load(SeqCst)) >= SAME_REQUEST_NS {
+            // It fails for signals without a default only.
+            emulate_default_handler(signal).ok();
+        }
+    }
+
+    fn handle(self: &Arc<Self>, signal: i32) -> Result<()> {
+        let noted = Arc::clone(self);
+        // SAFETY: `note` uses atomics, clock_gettime(2), and what signal-hook has for handlers.
+        unsafe { register(signal, move || noted.note(signal)) }
+            .map(|_| ())
+            .context("signal handler")
+    }
 }
 
 impl StopSignals {
@@ -64,18 +100,13 @@ impl StopSignals {
             interrupted: Arc::default(),
             terminated: Arc::default(),
         };
-        for (signal, noted) in [
-            (SIGINT, &signals.interrupted),
-            (SIGTERM, &signals.terminated),
-            (SIGHUP, &signals.terminated),
-        ] {
+        // A shell switches it off for what a script starts with `&`; whoever sends it by hand means it.
+        signals.interrupted.handle(SIGINT)?;
+        for signal in [SIGTERM, SIGHUP] {
             // What a parent such as nohup switched off stays off.
-            if is_ignored(signal)? {
-                continue;
+            if !is_ignored(signal)? {
+                signals.terminated.handle(signal)?;
             }
-            // In this order: the default action is taken only if the flag was set before.
-            flag::register_conditional_default(signal, Arc::clone(noted)).context("signal handler")?;
-            flag::register(signal, Arc::clone(noted)).context("signal handler")?;
         }
         // A file that may not grow is then an error of write(2), and not the end of pfrec.
         // SAFETY: ignoring a signal runs no handler.
@@ -89,19 +120,19 @@ impl StopSignals {
     /// SIGTERM or SIGHUP came since the last call.
     #[must_use]
     pub fn take_terminated(&self) -> bool {
-        self.terminated.swap(false, Relaxed)
+        self.terminated.came.swap(false, SeqCst)
     }
 
     /// Ctrl-C was pressed.
     #[must_use]
     pub fn interrupted(&self) -> bool {
-        self.interrupted.load(Relaxed)
+        self.interrupted.came.load(SeqCst)
     }
 
     /// SIGTERM or SIGHUP came.
     #[must_use]
     pub fn terminated(&self) -> bool {
-        self.terminated.load(Relaxed)
+        self.terminated.came.load(SeqCst)
     }
 }
 
@@ -150,5 +181,18 @@ impl Watched {
                 .processes
                 .iter()
                 .all(|&(pid, start)| proc::start_of(pid) != Some(start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_within_a_second_are_one_request() {
+        let noted = Noted::default();
+        noted.note(SIGTERM);
+        noted.note(SIGTERM);
+        assert!(noted.came.load(SeqCst), "and this process lives");
     }
 }

@@ -205,15 +205,15 @@ fn time_in_the_run_queue_beside_a_cpu_hog_is_what_the_kernel_says() {
         // Whoever preempts the program between fault and question is in the kernel's number only, and the two do
         // not read the clock at the same moment: after a wake-up the kernel may not look at it a second time
         // (rq_clock_skip_update in wakeup_preempt), which would leave out the way from idle to the task. In a slow
-        // virtual machine what was recorded is 5 to 9 us more for each fault.
-        let (moment, on_average) = if emulated() {
-            (200_000, 50_000)
+        // virtual machine what was recorded is 5 to 9 us more for each fault, and its host is often busy elsewhere.
+        let (moment, on_average, one_in) = if emulated() {
+            (200_000, 50_000, 4)
         } else {
-            (40_000, 20_000)
+            (40_000, 20_000, 10)
         };
         let apart = |pair: &&(u64, u64)| pair.0.abs_diff(pair.1) > (pair.0 / 10).max(moment);
         let differ = pairs.iter().filter(apart).count();
-        assert!(differ * 10 <= pairs.len(), "{differ} differ: {pairs:?}");
+        assert!(differ * one_in <= pairs.len(), "{differ} differ: {pairs:?}");
         // Where the host took the CPU away in between, one of the two alone has milliseconds.
         let (close, close_recorded) = sums(&mut pairs.iter().filter(|pair| !apart(pair)));
         let each = on_average * pairs.len() as u64;

@@ -346,7 +346,28 @@ fn whoever_reads_the_table_may_stop_reading() {
     reader.read_exact(&mut first).unwrap();
     drop(reader);
     // Nobody else stops it.
-    watching.wait().ok();
+    let ended = watching.wait().ok();
+    assert!(
+        ended.stderr.contains("(whoever read the lines has gone)"),
+        "{ended:#?}"
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn whoever_reads_the_trace_may_stop_reading_and_that_is_told() {
+    let (mut reader, writer) = pipe().unwrap();
+    let recording = start_into(pfrec(&["-o", "-", "-a"]), writer);
+    let mut first = [0; 8];
+    reader.read_exact(&mut first).unwrap();
+    drop(reader);
+    let ended = recording.wait().ok();
+    assert!(
+        ended
+            .stderr
+            .contains("whoever read the trace from standard output has gone"),
+        "{ended:#?}"
+    );
 }
 
 #[test]

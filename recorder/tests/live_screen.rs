@@ -4,18 +4,20 @@
 mod common;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read, Write},
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
         unix::process::{CommandExt, ExitStatusExt},
     },
+    path::Path,
     process::{Child, Command, ExitStatus},
     ptr,
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
-use common::{pfrec, program, text, until};
+use common::{disk_folder, pfrec, plain, program, text, trace::contents, until};
 use nix::{
     sys::{
         signal::{Signal, kill},
@@ -35,43 +37,56 @@ struct Terminal {
     shown: Arc<Mutex<Vec<u8>>>,
 }
 
+/// Both sides of a new terminal.
+fn open_terminal() -> (File, OwnedFd) {
+    let (mut ours, mut theirs) = (0, 0);
+    let size = libc::winsize {
+        ws_row: 24,
+        ws_col: 132,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: all pointers are valid or null, as the call allows.
+    let rc = unsafe {
+        libc::openpty(
+            &raw mut ours,
+            &raw mut theirs,
+            ptr::null_mut(),
+            ptr::null(),
+            &raw const size,
+        )
+    };
+    assert_eq!(rc, 0, "{}", io::Error::last_os_error());
+    // Whoever inherited it would keep the terminal from hanging up.
+    // SAFETY: changes a flag of a descriptor of ours.
+    assert_eq!(unsafe { libc::fcntl(ours, libc::F_SETFD, libc::FD_CLOEXEC) }, 0);
+    // SAFETY: just opened, and owned by nobody else.
+    unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) }
+}
+
+/// Starts a program that has the terminal for its own.
+fn spawn_on(theirs: &OwnedFd, mut command: Command) -> Child {
+    command
+        .env("TERM", "xterm")
+        .stdin(theirs.try_clone().unwrap())
+        .stdout(theirs.try_clone().unwrap())
+        .stderr(theirs.try_clone().unwrap());
+    // SAFETY: both calls may be made between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    command.spawn().unwrap()
+}
+
 impl Terminal {
-    fn start(mut command: Command) -> Self {
-        let (mut ours, mut theirs) = (0, 0);
-        let size = libc::winsize {
-            ws_row: 24,
-            ws_col: 132,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        // SAFETY: all pointers are valid or null, as the call allows.
-        let rc = unsafe {
-            libc::openpty(
-                &raw mut ours,
-                &raw mut theirs,
-                ptr::null_mut(),
-                ptr::null(),
-                &raw const size,
-            )
-        };
-        assert_eq!(rc, 0, "{}", io::Error::last_os_error());
-        // SAFETY: just opened, and owned by nobody else.
-        let (ours, theirs) = unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
-        command
-            .env("TERM", "xterm")
-            .stdin(theirs.try_clone().unwrap())
-            .stdout(theirs.try_clone().unwrap())
-            .stderr(theirs.try_clone().unwrap());
-        // SAFETY: both calls may be made between fork and exec.
-        unsafe {
-            command.pre_exec(|| {
-                if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
-                    return Err(io::Error::last_os_error());
-                }
-                Ok(())
-            });
-        }
-        let child = command.spawn().unwrap();
+    fn start(command: Command) -> Self {
+        let (ours, theirs) = open_terminal();
+        let child = spawn_on(&theirs, command);
         let shown = Arc::new(Mutex::new(Vec::new()));
         let (mut reader, sink) = (ours.try_clone().unwrap(), Arc::clone(&shown));
         std::thread::spawn(move || {
@@ -234,4 +249,45 @@ fn what_cannot_be_started_leaves_the_terminal_alone() {
     assert_eq!(status.code(), Some(127), "{shown}");
     assert!(!shown.contains(ENTER), "{shown}");
     assert!(shown.contains("command not found"), "{shown}");
+}
+
+/// As when a session of ssh or tmux ends: the terminal hangs up, and whoever has it is told by a signal, unless that is
+/// switched off.
+#[test]
+#[ignore = "needs root"]
+fn a_terminal_that_goes_away_ends_the_view_and_completes_the_trace() {
+    let folder = disk_folder();
+    for (name, is_told) in [("told", true), ("nohup", false)] {
+        let trace = folder.path().join(name);
+        let recorder = pfrec(&["-i", "100", "-o", text(&trace), "-a"]);
+        let script = if is_told { "" } else { "trap '' HUP; " };
+        let script = format!(
+            "{script}exec \"$0\" \"$@\" 2> {}",
+            text(&folder.path().join("said"))
+        );
+        let mut command = plain(Path::new("sh"), &["-c", &script]);
+        command.arg(recorder.get_program()).args(recorder.get_args());
+        let (mut ours, theirs) = open_terminal();
+        let mut child = spawn_on(&theirs, command);
+        drop(theirs);
+        let mut shown = Vec::new();
+        while !String::from_utf8_lossy(&shown).contains("WAIT%") {
+            let mut part = [0; 4096];
+            let read = ours.read(&mut part).unwrap();
+            shown.extend_from_slice(&part[..read]);
+        }
+        drop(ours);
+        let begun = Instant::now();
+        let status = until("the end of pfrec", || child.try_wait().unwrap());
+        let said = fs::read_to_string(folder.path().join("said")).unwrap();
+        assert_eq!(status.code(), Some(0), "{name}: {said}");
+        assert!(begun.elapsed().as_secs() < 10, "{name}: {:?}", begun.elapsed());
+        assert!(contents(&trace).summary.finished);
+        let why = if is_told {
+            "("
+        } else {
+            "(nobody watches it any more)"
+        };
+        assert!(said.contains(why) && said.contains(": balanced"), "{said}");
+    }
 }

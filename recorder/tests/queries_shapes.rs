@@ -7,7 +7,7 @@ mod common;
 use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
 
 use common::{
-    disk_folder, pfanalyze, pfrec,
+    disk_folder, emulated, pfanalyze, pfrec,
     process::run,
     programs::compile,
     queries::{Queries, queries, supported},
@@ -154,18 +154,21 @@ fn a_query_that_is_open_at_the_end_is_told_as_that() {
 /// The recording ends while the program is in a query.
 fn record_stopped(program: &Path, trace: &Path) -> Queries {
     let spec = format!("--query=func:{}:stays", program.display());
-    let script = r#""$0" stay & child=$!; sleep 2; kill $child; exit 0"#;
+    let script = r#""$0" stay & child=$!; sleep "$1"; kill $child; exit 0"#;
+    // An emulated CPU may take a second to get there.
+    let (recorded, lasts) = if emulated() { ("8", "10") } else { ("1", "2") };
     let command = [
         "-o",
         text(trace),
         "-d",
-        "1",
+        recorded,
         &spec,
         "--",
         "sh",
         "-c",
         script,
         text(program),
+        lasts,
     ];
     let ended = run(pfrec(&command));
     assert_books_balance(trace, &ended.stderr);

@@ -3,11 +3,11 @@
 
 mod common;
 
-use std::{fs, os::unix::process::ExitStatusExt, path::Path};
+use std::{fs, os::unix::process::ExitStatusExt, path::Path, time::Duration};
 
 use common::{
     disk_folder, now_ns, pfrec, plain,
-    process::{Process, start},
+    process::{Process, run, start},
     program, text,
     trace::{contents, until_recording},
     until, until_written,
@@ -53,6 +53,8 @@ fn a_second_ctrl_c_ends_pfrec_at_once_and_leaves_the_trace_and_the_command() {
         "it waits for the command: {}",
         recorder.stderr()
     );
+    // Sooner it would belong to the first one.
+    std::thread::sleep(Duration::from_millis(1_100));
     recorder.signal(Signal::SIGINT);
     let ended = recorder.wait();
     assert_eq!(ended.status.signal(), Some(Signal::SIGINT as i32), "{ended:#?}");
@@ -117,4 +119,59 @@ fn under_nohup_a_terminal_that_goes_away_does_not_matter() {
     assert!(recorder.is_alive());
     recorder.signal(Signal::SIGINT);
     recorder.wait().ok();
+}
+
+/// It sends the signal to pfrec, and then to the group that both are in.
+#[test]
+#[ignore = "needs root"]
+fn timeout_ends_a_recording_with_a_complete_file() {
+    let folder = disk_folder();
+    let target = steady(folder.path());
+    let pid = target.pid().to_string();
+    for round in 0..4 {
+        let trace = folder.path().join(format!("{round}.pfz"));
+        let recorder = pfrec(&["-o", text(&trace), "-p", &pid]);
+        let mut command = plain(Path::new("timeout"), &["2"]);
+        command.arg(recorder.get_program()).args(recorder.get_args());
+        let ended = run(command).with_status(124);
+        assert!(ended.stderr.contains("(stopped by a signal)"), "{ended:#?}");
+        assert!(contents(&trace).summary.finished);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn signals_within_a_second_are_one_request() {
+    let folder = disk_folder();
+    let target = steady(folder.path());
+    let pid = target.pid().to_string();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let trace = folder.path().join(format!("{signal}.pfz"));
+        let recorder = start(pfrec(&["-o", text(&trace), "-p", &pid]));
+        until_recording(&trace.with_extension("pfz.partial"));
+        for _ in 0..5 {
+            recorder.signal(signal);
+        }
+        recorder.wait().ok();
+        assert!(contents(&trace).summary.finished);
+    }
+}
+
+/// Shells switch Ctrl-C off for what a script starts in the background.
+#[test]
+#[ignore = "needs root"]
+fn an_interrupt_ends_a_recording_in_the_background_of_a_script() {
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let target = steady(folder.path());
+    let pid = target.pid().to_string();
+    let recorder = pfrec(&["-o", text(&trace), "-p", &pid]);
+    let mut command = plain(Path::new("sh"), &["-c", "trap '' INT; exec \"$0\" \"$@\""]);
+    command.arg(recorder.get_program()).args(recorder.get_args());
+    let recorder = start(command);
+    until_recording(&folder.path().join("t.pfz.partial"));
+    recorder.signal(Signal::SIGINT);
+    let ended = recorder.wait().ok();
+    assert!(ended.stderr.contains("(stopped by Ctrl-C)"), "{ended:#?}");
+    assert!(contents(&trace).summary.finished);
 }

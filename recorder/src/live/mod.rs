@@ -26,6 +26,7 @@ use crate::{
     cli::{Format, Options, Output, Scope},
     clock::utc_offset_ns,
     launch::Streams,
+    stop::Stop,
     target,
 };
 use faults::FaultLines;
@@ -144,9 +145,12 @@ impl View {
 
     /// Whether its reader wants no more: `q`, a closed terminal or pipe.
     #[must_use]
-    pub fn is_left(&self) -> bool {
-        let left = |printer: &Printer| printer.reader_gone();
-        self.screen.as_ref().is_some_and(Screen::quit) || self.printer.as_ref().is_some_and(left)
+    pub fn left(&self) -> Option<Stop> {
+        if self.screen.as_ref().is_some_and(Screen::quit) {
+            return Some(Stop::Left);
+        }
+        let is_read = self.printer.as_ref().is_none_or(|printer| !printer.reader_gone());
+        (!is_read).then_some(Stop::ReaderGone)
     }
 
     /// Whether it is drawn in place.

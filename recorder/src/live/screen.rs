@@ -2,13 +2,15 @@
 //! SIGKILL, the terminal is given back as it was.
 
 use std::{
+    fs::File,
     io::{self, IsTerminal, Write},
+    os::fd::AsFd,
     sync::{
         Arc, Once,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread::{Builder, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -24,20 +26,28 @@ use crossterm::{
     },
 };
 
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+
 use super::{
     command_output::CommandOutput,
     frame::{Frame, Line, Style, Wish},
     threads::Interval,
 };
 
+/// How long the end waits for the drawing thread: writing to a stopped terminal lasts as long as that is stopped.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long a key may wait at most, and how often the last line of COMMAND's output is looked at.
-const TICK: Duration = Duration::from_millis(100);
+const TICK_MS: u8 = 100;
 
 /// Whether standard output is a terminal that can be drawn on, and keys can be read.
 #[must_use]
 pub fn is_possible() -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    let keys = io::stdin().is_terminal() || std::fs::File::open("/dev/tty").is_ok();
+    let keys = io::stdin().is_terminal() || File::open("/dev/tty").is_ok();
     // SAFETY: both only ask.
     let in_front = unsafe { libc::tcgetpgrp(libc::STDOUT_FILENO) == libc::getpgrp() };
     io::stdout().is_terminal() && keys && !dumb && in_front
@@ -79,6 +89,13 @@ impl Screen {
     /// Gives the terminal back.
     pub fn close(self) {
         self.stop.store(true, Relaxed);
+        let begun = Instant::now();
+        while !self.thread.is_finished() {
+            if begun.elapsed() > PATIENCE {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
         // What could not be drawn is of no interest any more; a panic was reported.
         self.thread.join().ok();
     }
@@ -90,6 +107,7 @@ fn draw(
     output: Option<&CommandOutput>,
     stop: &AtomicBool,
 ) -> io::Result<()> {
+    let keys = Keys::find();
     let mut wish = Wish::Redraw;
     let mut shown_output = String::new();
     while !stop.load(Relaxed) {
@@ -110,7 +128,8 @@ fn draw(
             paint(&lines, width.into(), wish == Wish::Redraw)?;
             wish = Wish::None;
         }
-        if event::poll(TICK)? {
+        keys.wait()?;
+        if event::poll(Duration::ZERO)? {
             wish = match event::read()? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => frame.key(key),
                 Event::Resize(..) => Wish::Redraw,
@@ -127,6 +146,40 @@ fn draw(
         }
     }
     Ok(())
+}
+
+/// Where keys come from. A terminal that has gone is always ready, with nothing: reading it would last for ever.
+enum Keys {
+    Stdin,
+    Terminal(File),
+}
+
+impl Keys {
+    fn find() -> Self {
+        if io::stdin().is_terminal() {
+            return Self::Stdin;
+        }
+        File::open("/dev/tty").map_or(Self::Stdin, Self::Terminal)
+    }
+
+    /// Waits for a key for at most [`TICK_MS`].
+    fn wait(&self) -> io::Result<()> {
+        let stdin = io::stdin();
+        let fd = match self {
+            Self::Stdin => stdin.as_fd(),
+            Self::Terminal(file) => file.as_fd(),
+        };
+        let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::from(TICK_MS)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+        if fds[0].revents().is_some_and(|events| events.intersects(gone)) {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+        }
+        Ok(())
+    }
 }
 
 fn wish_of(before: Wish, now: Wish) -> Wish {
