@@ -166,6 +166,7 @@ prepare() {
     backends >"$root/vm/backends"
     [ -s "$root/vm/backends" ] || { note "no backend in pfrec --help"; return 1; }
     echo "$CARGO_TARGET_DIR/release/pfrec" >"$root/vm/pfrec"
+    echo "$ROOT/recorder" >"$root/vm/package"
     cp -- scripts/vm/run_tests "$root/vm/run_tests"
     make_disk "$work/system" "$(($(du -sm -- "$root" | cut -f 1) + 1024))M" "$root" || return 1
     rm -rf -- "$root"

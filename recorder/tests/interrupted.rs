@@ -43,8 +43,8 @@ impl Seen {
     /// What delivering signals takes is in what the program measures, too.
     fn assert_complete_to(&self, percent: u64) {
         let (waited, measured) = (self.waited_ns(), self.measured_ns);
-        // Where the CPU is emulated, that is much.
-        let percent = if emulated() { 60 } else { percent };
+        // Where the CPU is emulated, that is much: the more, the more often a signal comes.
+        let percent = if emulated() { percent.min(90) - 30 } else { percent };
         assert!(
             waited * 100 >= measured * percent && waited <= measured,
             "{waited} of {measured} ns\n{}",
@@ -227,7 +227,14 @@ fn accesses_that_a_handler_jumps_out_of_are_rows_of_their_own() {
     seen.assert_complete();
     let abandoned = seen.rows.iter().filter(|row| row.abandoned);
     let right = |row: &&Event| row.failed && row.signal == SIGALRM && row.interruptions == 1;
-    assert_eq!(abandoned.filter(right).count() as u64, seen.arrived);
+    let abandoned = abandoned.filter(right).count() as u64;
+    // An emulated CPU may be between two accesses for so long that one arrives there.
+    let outside = if emulated() { 3 } else { 0 };
+    assert!(
+        (abandoned..=abandoned + outside).contains(&seen.arrived),
+        "{abandoned} of {}",
+        seen.arrived
+    );
 }
 
 /// The write barrier of a garbage collector: each access ends in a signal that is handled.

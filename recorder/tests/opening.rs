@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use common::{disk_folder, pfrec, process::run, text};
+use common::{disk_folder, package, pfrec, process::run, text};
 use nix::{sys::stat::Mode, unistd::mkfifo};
 
 /// What opens a file by its path.
@@ -83,7 +83,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn nothing_but_one_module_opens_what_others_name() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = package().join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
     assert!(files.len() > 40, "{files:?}");

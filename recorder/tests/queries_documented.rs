@@ -10,7 +10,7 @@ use std::{
 };
 
 use common::{
-    disk_folder, pfrec,
+    disk_folder, package, pfrec,
     process::run,
     queries::{Queries, queries, supported},
     text,
@@ -18,11 +18,11 @@ use common::{
 use pf_checks::not_run;
 use pf_formats::{Query, QueryEnd};
 
-const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/queries.md");
+const DOCUMENT: &str = "../docs/queries.md";
 
 /// The examples in this language, in their order.
 fn examples(language: &str) -> Vec<String> {
-    let document = fs::read_to_string(DOCUMENT).unwrap();
+    let document = fs::read_to_string(package().join(DOCUMENT)).unwrap();
     let begin = format!("```{language}\n");
     let found: Vec<String> = document
         .split(&begin)

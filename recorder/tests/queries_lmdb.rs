@@ -9,7 +9,7 @@ use std::{path::Path, process::Command};
 use common::{
     disk_folder,
     eviction::evict,
-    pfrec,
+    package, pfrec,
     process::run,
     queries::{queries, supported},
     text,
@@ -18,7 +18,7 @@ use common::{
 
 /// Not the first in PATH, which may be one without Debian's modules.
 const PYTHON: &str = "/usr/bin/python3";
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/lmdb_gets.py");
+const SCRIPT: &str = "tests/programs/lmdb_gets.py";
 const CALLS: usize = 400;
 
 /// The library that the module maps, by what a process has mapped.
@@ -42,7 +42,9 @@ fn calls(stdout: &str) -> Vec<(u64, u64)> {
 
 fn make(environment: &Path) {
     let mut python = Command::new(PYTHON);
-    python.args([SCRIPT, "make", text(environment), "30000"]);
+    python
+        .arg(package().join(SCRIPT))
+        .args(["make", text(environment), "30000"]);
     run(python).ok();
     evict(&environment.join("data.mdb"));
 }
@@ -57,7 +59,14 @@ fn each_call_of_mdb_get_has_the_majors_that_getrusage_counts() {
     let (environment, trace) = (folder.path().join("environment"), folder.path().join("t.pfz"));
     make(&environment);
     let spec = format!("func:{}:mdb_get", library());
-    let program = [PYTHON, SCRIPT, "get", text(&environment), &CALLS.to_string()];
+    let script = package().join(SCRIPT);
+    let program = [
+        PYTHON,
+        text(&script),
+        "get",
+        text(&environment),
+        &CALLS.to_string(),
+    ];
     let start = ["-o", text(&trace), "--query", &spec, "--"];
     let ended = run(pfrec(&[&start[..], &program[..]].concat())).ok();
     assert_whole(&trace, &ended.stderr);
@@ -93,7 +102,9 @@ fn a_cold_environment_costs_a_major_for_most_calls() {
     let environment = folder.path().join("environment");
     make(&environment);
     let mut python = Command::new(PYTHON);
-    python.args([SCRIPT, "get", text(&environment), &CALLS.to_string()]);
+    python
+        .arg(package().join(SCRIPT))
+        .args(["get", text(&environment), &CALLS.to_string()]);
     let counted = calls(&run(python).ok().stdout);
     assert!(counted.iter().filter(|(majors, _)| *majors > 0).count() * 2 > CALLS);
     assert!(library().contains("liblmdb.so"));

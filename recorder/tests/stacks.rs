@@ -6,16 +6,17 @@ mod common;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use common::{
-    disk_folder, pfanalyze, pfrec, plain,
+    disk_folder, package, pfanalyze, pfrec, plain,
     process::run,
     program, text,
     trace::{assert_whole, json},
 };
 
-const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/call_paths.c");
+const SOURCE: &str = "tests/programs/call_paths.c";
 
 fn build(to: &Path, frames: &str) {
-    let options = ["-O1", "-g", frames, "-o", text(to), SOURCE];
+    let source = package().join(SOURCE);
+    let options = ["-O1", "-g", frames, "-o", text(to), text(&source)];
     run(plain(Path::new("cc"), &options)).ok();
 }
 

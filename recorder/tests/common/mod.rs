@@ -36,6 +36,11 @@ pub fn emulated() -> bool {
     env::var_os("PFREC_TEST_EMULATED").is_some()
 }
 
+/// The folder of this package: where its tests run, not where they were built.
+pub fn package() -> PathBuf {
+    env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
+
 /// A user without any rights, `nobody` on most systems.
 pub const NOBODY: u32 = 65534;
 
@@ -126,7 +131,8 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for: {what}");
+        let patience = if emulated() { PATIENCE * 5 } else { PATIENCE };
+        assert!(start.elapsed() < patience, "waited {patience:?} for: {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }

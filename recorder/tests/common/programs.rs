@@ -7,12 +7,14 @@ use std::{
     process::Command,
 };
 
+use super::package;
+
 /// The program `name`; `folder` is where it is put if it must be compiled.
 pub fn compile(name: &str, folder: &Path) -> PathBuf {
     if let Some(ready) = env::var_os("PFREC_TEST_PROGRAMS") {
         return Path::new(&ready).join(name);
     }
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/programs/{name}.c"));
+    let source = package().join(format!("tests/programs/{name}.c"));
     let program = folder.join(name);
     let mut cc = Command::new("cc");
     let status = cc
