@@ -141,7 +141,7 @@ fn interrupted_faults_are_one_row_with_the_waits_of_all_attempts_and_abandoned_o
     let shown = flat_report(&trace(&meta(), &dicts(), &faults, &[]));
     assert!(
         shown.contains(
-            "note 2 faults were interrupted by signals and tried again, 40.00 ms in all attempts; 1 of them are minor, since the \
+            "note 2 faults were interrupted by signals and tried again, 40.00 ms in all attempts; 1 of them minor, since the \
              last attempt found the page in memory"
         ) && shown.contains("1 access was interrupted by a signal and completed by no later attempt"),
         "{shown}"

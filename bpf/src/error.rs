@@ -91,18 +91,14 @@ impl ProbeError {
     pub fn is_file_limit(&self) -> bool {
         // libbpf-rs does not hand out the number of the system's answer.
         let answer = io::Error::from_raw_os_error(libc::EMFILE).to_string();
+        let is_answer = |source: &libbpf_rs::Error| format!("{source:#}").contains(&answer);
         match self {
-            Self::Load { source, log } => {
-                format!("{source:#}").contains(&answer)
-                    || log.contains("-EMFILE")
-                    || log.contains("Too many open files")
-            }
-            Self::Attach { source, .. } | Self::Query { source, .. } => {
-                format!("{source:#}").contains(&answer)
-            }
-            Self::Ring(source) | Self::Roots(source) | Self::Types(source) => {
-                format!("{source:#}").contains(&answer)
-            }
+            Self::Load { source, log } => is_answer(source) || log.contains("-EMFILE"),
+            Self::Attach { source, .. }
+            | Self::Query { source, .. }
+            | Self::Ring(source)
+            | Self::Roots(source)
+            | Self::Types(source) => is_answer(source),
             Self::PerfEvent { source, .. } | Self::Lanes(source) | Self::Cpus { source, .. } => {
                 source.raw_os_error() == Some(libc::EMFILE)
             }

@@ -111,7 +111,7 @@ impl Origins {
             match self.interrupted_minor {
                 0 => {}
                 minor => said.push_str(&format!(
-                    "; {} of them are minor, since the last attempt found the page in memory",
+                    "; {} of them minor, since the last attempt found the page in memory",
                     grouped(minor)
                 )),
             }
@@ -155,7 +155,7 @@ mod tests {
             some.in_words(),
             [
                 "1,234 faults were retried by the kernel; each is one row",
-                "50 faults were interrupted by signals and tried again, 1.02 s in all attempts; 49 of them are minor, since the \
+                "50 faults were interrupted by signals and tried again, 1.02 s in all attempts; 49 of them minor, since the \
                  last attempt found the page in memory",
                 "5 faults were taken by the kernel for itself (get_user_pages, 2 of them on another process's memory)"
             ]

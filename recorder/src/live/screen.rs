@@ -108,6 +108,7 @@ fn draw(
     stop: &AtomicBool,
 ) -> io::Result<()> {
     let keys = Keys::find();
+    let mut pause_ms = TICK_MS;
     let mut wish = Wish::Redraw;
     let mut shown_output = String::new();
     while !stop.load(Relaxed) {
@@ -128,8 +129,11 @@ fn draw(
             paint(&lines, width.into(), wish == Wish::Redraw)?;
             wish = Wish::None;
         }
-        keys.wait()?;
+        keys.wait(pause_ms)?;
+        pause_ms = TICK_MS;
         if event::poll(Duration::ZERO)? {
+            // Several may have come at once.
+            pause_ms = 0;
             wish = match event::read()? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => frame.key(key),
                 Event::Resize(..) => Wish::Redraw,
@@ -162,15 +166,15 @@ impl Keys {
         File::open("/dev/tty").map_or(Self::Stdin, Self::Terminal)
     }
 
-    /// Waits for a key for at most [`TICK_MS`].
-    fn wait(&self) -> io::Result<()> {
+    /// Waits for a key for at most so long.
+    fn wait(&self, pause_ms: u8) -> io::Result<()> {
         let stdin = io::stdin();
         let fd = match self {
             Self::Stdin => stdin.as_fd(),
             Self::Terminal(file) => file.as_fd(),
         };
         let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::from(TICK_MS)) {
+        match poll(&mut fds, PollTimeout::from(pause_ms)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(e) => return Err(e.into()),
         }
