@@ -70,7 +70,7 @@ can_use_apt() {
 # Modules that the tests need; they need no others.
 modules=(overlay)
 
-# keep_modules ROOT FOLDER: from an unpacked package, unpacked.
+# keep_modules ROOT FOLDER: from an unpacked package, unpacked. What is missing there some tests will miss.
 keep_modules() {
     local name file
     for name in "${modules[@]}"; do
@@ -78,7 +78,7 @@ keep_modules() {
         case "$file" in
             *.ko) cp -- "$file" "$2/$name.ko" ;;
             *.xz) busybox xzcat "$file" >"$2/$name.ko" ;;
-            *) not_here "the package of the kernel has no $name.ko" || return ;;
+            *) note "the package of the kernel has no $name.ko" ;;
         esac
     done
 }
