@@ -43,13 +43,29 @@ fn of_metadata(_: &Metadata) -> Option<Identity> {
 
 #[cfg(unix)]
 fn stdin_identity() -> Option<Identity> {
-    use std::os::fd::AsFd;
-    let owned = io::stdin().as_fd().try_clone_to_owned().ok()?;
+    identity_of_stream(&io::stdin())
+}
+
+/// That of the file that standard output goes to.
+#[cfg(unix)]
+pub(crate) fn stdout_identity() -> Option<Identity> {
+    identity_of_stream(&io::stdout())
+}
+
+#[cfg(unix)]
+fn identity_of_stream(stream: &impl std::os::fd::AsFd) -> Option<Identity> {
+    let owned = stream.as_fd().try_clone_to_owned().ok()?;
     identity(&File::from(owned))
 }
 
 #[cfg(not(unix))]
 fn stdin_identity() -> Option<Identity> {
+    None
+}
+
+/// That of the file that standard output goes to.
+#[cfg(not(unix))]
+pub(crate) fn stdout_identity() -> Option<Identity> {
     None
 }
 

@@ -2,12 +2,13 @@
 
 use crate::cli::Request;
 use crate::error::AnalyzeError;
-use crate::input::{Identity, identity, identity_of};
+use crate::input::{Identity, identity, identity_of, stdout_identity};
 use crate::screen::Screen;
 use crate::table::Format;
 use anyhow::Context;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use pf_formats::{FormatError, TraceReader};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Seek, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempPath};
 
@@ -51,11 +52,18 @@ pub struct Output {
     pending: Option<Pending>,
 }
 
-/// What is written beside the file that it is to become.
+/// What becomes of the result when it is whole.
 struct Pending {
-    file: TempPath,
-    target: PathBuf,
     name: String,
+    target: PathBuf,
+    way: Way,
+}
+
+enum Way {
+    /// It was written beside the file, and gets its name.
+    Rename(TempPath),
+    /// It was written elsewhere, since the folder takes no new files: from there into the file.
+    Copy { from: File, to: File },
 }
 
 /// A file that is named in the error when it cannot be written.
@@ -95,6 +103,14 @@ impl Output {
         let name = crate::text::escape(&path.display().to_string());
         let cannot = || format!("{name} cannot be written");
         let existing = existing(path).with_context(cannot)?;
+        // `/dev/stdout`: what others write there stays.
+        if existing
+            .as_ref()
+            .and_then(identity)
+            .is_some_and(|file| stdout_identity() == Some(file))
+        {
+            return Ok(Self::stdout());
+        }
         if let Some(of_output) = existing.as_ref().and_then(identity) {
             if trace == Some(of_output) {
                 anyhow::bail!("{name} is the trace itself: give another file to -o");
@@ -103,12 +119,15 @@ impl Output {
             if inputs.any(|input| identity_of(input) == Some(of_output)) {
                 anyhow::bail!("{name} is read for the answer: give another file to -o");
             }
+            if is_trace(path) {
+                anyhow::bail!("{name} is a trace, and a result would replace it: give another file to -o");
+            }
         }
         let (file, pending) = match existing {
             // A device or a pipe.
             Some(file) if !file.metadata().with_context(cannot)?.is_file() => (file, None),
             existing => {
-                let (file, pending) = beside(path, existing.as_ref(), &name).with_context(cannot)?;
+                let (file, pending) = waiting(path, existing, &name).with_context(cannot)?;
                 (file, Some(pending))
             }
         };
@@ -151,11 +170,18 @@ impl Output {
             Err(error) if error.is_broken_pipe() => return Ok(()),
             other => other?,
         }
-        if let Some(Pending { file, target, name }) = self.pending {
-            file.persist(target)
-                .with_context(|| format!("{name} cannot be written"))?;
-        }
-        Ok(())
+        let Some(Pending { name, target, way }) = self.pending else {
+            return Ok(());
+        };
+        let done = match way {
+            Way::Rename(file) => file.persist(target).map_err(io::Error::from),
+            Way::Copy { mut from, mut to } => from
+                .rewind()
+                .and_then(|()| to.set_len(0))
+                .and_then(|()| io::copy(&mut from, &mut to))
+                .map(|_| ()),
+        };
+        done.with_context(|| format!("{name} cannot be written"))
     }
 
     /// Standard output.
@@ -214,28 +240,60 @@ fn existing(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// A new file in the folder of `path`, with the rights of the one that it will replace.
-fn beside(path: &Path, existing: Option<&File>, name: &str) -> io::Result<(File, Pending)> {
+/// A file for the result, and what is to become of it. It has the rights of the one that it will replace.
+fn waiting(path: &Path, existing: Option<File>, name: &str) -> io::Result<(File, Pending)> {
     // What a link leads to is replaced, and not the link.
     let target = match existing {
         Some(_) => fs::canonicalize(path)?,
         None => path.to_owned(),
     };
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".pfanalyze-").suffix(".partial");
-    let file = new_file(&mut builder, folder.unwrap_or(Path::new(".")))?;
-    if let Some(existing) = existing {
-        file.as_file()
-            .set_permissions(existing.metadata()?.permissions())?;
-    }
-    let (file, temporary) = file.into_parts();
-    let pending = Pending {
-        file: temporary,
-        target,
-        name: name.to_owned(),
+    let (file, way) = match (new_file(&mut builder, folder), existing) {
+        (Ok(file), existing) => {
+            let (file, path) = file.into_parts();
+            if let Some(existing) = existing {
+                take_rights(&file, &existing.metadata()?)?;
+            }
+            (file, Way::Rename(path))
+        }
+        (Err(error), Some(existing)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let file = tempfile::tempfile()?;
+            let from = file.try_clone()?;
+            (file, Way::Copy { from, to: existing })
+        }
+        // The name of a file that nobody asked for would say nothing.
+        (Err(error), _) => return Err(error.kind().into()),
     };
-    Ok((file, pending))
+    let name = name.to_owned();
+    Ok((file, Pending { name, target, way }))
+}
+
+/// Whether a file begins as a trace does. What cannot be read is none.
+fn is_trace(path: &Path) -> bool {
+    let is_other = |error: &FormatError| {
+        matches!(
+            error,
+            FormatError::NotATrace { .. } | FormatError::Empty | FormatError::Io(_)
+        )
+    };
+    File::open(path).is_ok_and(|file| !TraceReader::new(file).is_err_and(|error| is_other(&error)))
+}
+
+/// Gives a new file the rights of an old one, and its owner where we may.
+#[cfg(unix)]
+fn take_rights(file: &File, old: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    // Only root may, and nobody else can be the owner of another's file.
+    let _ = fchown(file, Some(old.uid()), Some(old.gid()));
+    file.set_permissions(old.permissions())
+}
+
+#[cfg(not(unix))]
+fn take_rights(file: &File, old: &Metadata) -> io::Result<()> {
+    file.set_permissions(old.permissions())
 }
 
 /// With the rights of any new file.

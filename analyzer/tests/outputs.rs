@@ -199,3 +199,70 @@ fn pipes_and_devices_are_written_to_as_they_are() {
     );
     place.fails(&["threads", "t.pfz", "-o", "."], "cannot be written");
 }
+
+#[test]
+fn what_goes_to_the_same_file_by_standard_output_stays() {
+    let place = Place::new();
+    let script = r#"{ echo before; "$0" threads t.pfz -o /dev/stdout; echo after; } > all"#;
+    let shell = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_pfanalyze")])
+        .current_dir(place.0.path())
+        .status();
+    assert!(shell.unwrap().success());
+    let all = place.text("all");
+    assert!(
+        all.starts_with("before\n") && all.contains("worker") && all.ends_with("after\n"),
+        "{all}"
+    );
+}
+
+#[test]
+fn a_trace_is_not_replaced_by_a_result() {
+    let place = Place::new();
+    fs::write(place.path("b.pfz"), small()).unwrap();
+    place.fails(&["t.pfz", "-o", "b.pfz"], "is a trace");
+    assert_eq!(fs::read(place.path("b.pfz")).unwrap(), small());
+}
+
+/// The owner of a file may write to it wherever it is.
+#[test]
+fn a_file_in_a_folder_that_takes_no_new_ones_is_written_to() {
+    let place = Place::new();
+    let folder = place.path("closed");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("old"), OLD).unwrap();
+    // Root may write everywhere, so nobody does it, with a copy of the program that is not in root's folder.
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let program = place.path("pfanalyze");
+    fs::copy(env!("CARGO_BIN_EXE_pfanalyze"), &program).unwrap();
+    for (path, mode) in [
+        (place.0.path(), 0o755),
+        (folder.join("old").as_path(), 0o666),
+        (folder.as_path(), 0o555),
+    ] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let run = |output: &str| {
+        let mut command = Command::new(if is_root { "setpriv" } else { "env" });
+        if is_root {
+            command.args(["--reuid", "65534", "--clear-groups"]);
+        }
+        command
+            .arg(&program)
+            .args(["threads", "t.pfz", "-o", output])
+            .current_dir(place.0.path())
+            .output()
+            .unwrap()
+    };
+    let done = run("closed/old");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let written = fs::read_to_string(folder.join("old")).unwrap();
+    assert!(written.contains("worker") && !written.contains(OLD), "{written}");
+    let refused = run("closed/new");
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains("closed/new cannot be written: permission denied") && !message.contains("partial"),
+        "{message}"
+    );
+}

@@ -17,6 +17,8 @@ pub struct Tally {
     pub lost: u64,
     /// Of these: not asked for.
     pub filtered: u64,
+    /// Of those: major.
+    pub filtered_major: u64,
     /// Of these: entered before the recording began, or after it ended.
     pub outside: u64,
     /// Of the recorder itself: not among those met.
@@ -30,6 +32,7 @@ impl Tally {
         self.met += raw.met;
         self.lost += raw.lost;
         self.filtered += raw.filtered;
+        self.filtered_major += raw.filtered_major;
         self.outside += raw.outside;
         self.own += raw.own;
         self.others += raw.others;

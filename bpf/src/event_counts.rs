@@ -84,12 +84,16 @@ fn of_processes(pids: &[u32], events: &[Software], children: bool) -> Result<Vec
             }
         };
         let before = list();
-        if before.len() * events.len() > room_for_files().min(THREADS * 2) {
+        let (threads, wanted, room) = (before.len(), before.len() * events.len(), room_for_files());
+        if threads > THREADS {
             return Err(format!(
-                "the processes have {} thread(s), and at most {} can be counted apart from the probes: raise ulimit -n (up to {THREADS} \
-                 threads), name fewer processes, or record a cgroup",
-                before.len(),
-                room_for_files().min(THREADS * 2) / events.len().max(1)
+                "{threads} threads are there, and at most {THREADS} can be counted: name fewer processes, or record a cgroup"
+            ));
+        }
+        if wanted > room {
+            return Err(format!(
+                "their counters need {wanted} open files, and {room} are left: ulimit -n {}",
+                wanted + SPARE_FILES as usize
             ));
         }
         let counters = of_threads(&before, events, children);
@@ -174,9 +178,30 @@ pub(crate) fn room_for_files() -> usize {
     usize::try_from(limit.rlim_cur.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX)
 }
 
+/// Whether a process is in a cgroup or below it.
+fn holds(folder: &Path, pid: &str) -> bool {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let processes = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        if processes.lines().any(|line| line == pid) {
+            return true;
+        }
+        let below = fs::read_dir(&folder).into_iter().flatten().flatten();
+        // No links: it is the kernel's own file system.
+        folders.extend(
+            below
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(|entry| entry.path()),
+        );
+    }
+    false
+}
+
 /// The counters of one cgroup.
 pub(crate) struct CgroupCounts {
     folder: File,
+    /// Whether this process is in it: its faults are in the count, and nothing else knows them.
+    pub(crate) holds_us: bool,
     events: Vec<Software>,
     by_cpu: BTreeMap<usize, Vec<Counter>>,
     /// Of CPUs that are gone.
@@ -187,6 +212,7 @@ impl CgroupCounts {
     fn open(folder: &Path, events: Vec<Software>) -> io::Result<Self> {
         let mut counts = Self {
             folder: File::open(folder)?,
+            holds_us: holds(folder, &std::process::id().to_string()),
             events,
             by_cpu: BTreeMap::new(),
             gone: 0,

@@ -216,16 +216,19 @@ impl Probes {
 
     /// How many events are counted more than were met.
     fn offset(&mut self, counts: &mut EventCounts) -> Result<Offset, String> {
-        let machine = matches!(counts, EventCounts::Machine);
-        let met = |tally: Tally| if machine { tally.runs() } else { tally.met };
+        let met: fn(&Tally) -> u64 = match counts {
+            EventCounts::Machine => Tally::runs,
+            EventCounts::Cgroup(counts) if counts.holds_us => |tally| tally.met + tally.own,
+            _ => |tally| tally.met,
+        };
         let offset = Offset::measure(|| {
-            let before = met(self.tally());
+            let before = met(&self.tally());
             let counted = match counts {
                 EventCounts::Tasks(counters) => sum(counters.iter_mut()),
                 EventCounts::Cgroup(counts) => counts.read(),
                 EventCounts::Machine => self.cpus.completions(),
             }?;
-            Ok((before, counted, met(self.tally())))
+            Ok((before, counted, met(&self.tally())))
         });
         offset.map_err(|e| format!("the counters cannot be read: {e}"))
     }

@@ -118,15 +118,14 @@ impl Accounts {
         let hidden = balance.hidden - in_counters + untold;
         // What no probe saw is in the tasks' counters as what is hidden is.
         let hidden_majors = (unexplained == 0).then(|| events.hidden_majors.min(hidden));
-        // Those before the first record of a thread had no class there.
-        let of_minors = (balance.arrived_majors + hidden_majors.unwrap_or(0))
+        // Those before the first record of a thread had no class there, nor have those left out after the last one.
+        let taken_for_minors = balance.kernel_minors + left_out;
+        let of_minors = (balance.arrived_majors + tally.filtered_major + hidden_majors.unwrap_or(0))
             .saturating_sub(balance.kernel_majors)
-            .min(balance.kernel_minors);
+            .min(taken_for_minors);
         let accounting = Accounting {
             kernel_majors: (balance.kernel_majors + of_minors).saturating_sub(majors),
-            kernel_minors: (balance.kernel_minors - of_minors).saturating_sub(minors)
-                + (elsewhere - in_counters)
-                + left_out,
+            kernel_minors: (taken_for_minors - of_minors).saturating_sub(minors) + (elsewhere - in_counters),
             recorded: balance
                 .arrived
                 .saturating_sub(before)
@@ -269,7 +268,7 @@ impl Accounts {
         let aside = match outside {
             0 => String::new(),
             _ => format!(
-                "; {} more happened while the probes were attached or after the end",
+                "; {} more happened while the probes were being attached or after the end",
                 HumanCount(*outside)
             ),
         };

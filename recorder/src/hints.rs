@@ -12,7 +12,7 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(probe) = find::<ProbeError>(error) {
         if probe.is_file_limit() {
             return Some(
-                "pfrec needs some ten open files for each CPU and some hundred beside: raise the limit (ulimit -Hn)".to_owned(),
+                "pfrec needs up to ten open files for each CPU and 120 others: try ulimit -n 1024".to_owned(),
             );
         }
         if probe.is_permission() {

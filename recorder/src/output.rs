@@ -43,15 +43,17 @@ impl TraceFile {
             Output::Stdout => return Ok(Self::Stdout(io::stdout())),
             Output::File(path) => path,
         };
-        // Renaming over a device or a pipe would replace it for everyone.
+        // Renaming over a device or a pipe would replace it for everyone, and over a link the link: /dev/stdout is one.
         match fs::symlink_metadata(path).map(|meta| meta.file_type()) {
             Ok(kind) if kind.is_dir() => bail!("-o {}: is a directory: name a file in it", path.display()),
-            Ok(kind) if !kind.is_file() && !kind.is_symlink() => {
-                bail!(
-                    "-o {}: is no regular file: to write to a device or a pipe use -o -",
-                    path.display()
-                )
-            }
+            Ok(kind) if kind.is_symlink() => bail!(
+                "-o {}: is a symbolic link: name the file that it leads to; standard output is -o -",
+                path.display()
+            ),
+            Ok(kind) if !kind.is_file() => bail!(
+                "-o {}: is no regular file: to write to a device or a pipe use -o -",
+                path.display()
+            ),
             _ => {}
         }
         let partial = with_suffix(path, ".partial");
@@ -157,9 +159,9 @@ fn lock(file: File, path: &Path) -> Result<Flock<File>> {
         .with_context(|| format!("another pfrec is writing {}", path.display()))
 }
 
-/// What is there is a trace, or nothing. A link is replaced itself, and what it leads to stays.
+/// What is there is a trace, or nothing.
 fn refuse_other(path: &Path) -> Result<()> {
-    if fs::symlink_metadata(path).map_or(true, |meta| meta.is_symlink()) {
+    if fs::symlink_metadata(path).is_err() {
         return Ok(());
     }
     let there = open::regular_itself(path).map(pf_formats::TraceReader::new);
@@ -237,8 +239,8 @@ mod tests {
         let other = dir.path().join("link");
         fs::write(&path, b"fn main() {}").unwrap();
         symlink(&path, &other).unwrap();
-        create(&other).unwrap().finish().unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"fn main() {}");
+        let error = create(&other).err().expect("refused");
+        assert!(format!("{error:#}").contains("is a symbolic link"), "{error:#}");
     }
 
     #[test]

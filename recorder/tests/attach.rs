@@ -227,6 +227,38 @@ fn minor_faults_that_nobody_asked_for_are_counted_of_threads_that_go_on_too() {
     assert!(recorder.stderr.contains(": balanced\n"), "{recorder:#?}");
 }
 
+/// Faults of both kinds that pass no filter: no record tells of their class.
+#[test]
+#[ignore = "needs root"]
+fn what_filters_leave_out_of_threads_that_go_on_keeps_its_class() {
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let mut target = steady(folder.path(), "600000");
+    let pid = target.pid().to_string();
+    for options in [&["--comm", "nobody"][..], &["--comm", "nobody", "--major-only"]] {
+        let recorder = run(pfrec(
+            &[&["-o", text(&trace), "-p", &pid, "-d", "1.5"], options].concat(),
+        ))
+        .ok();
+        let info = json("info", &trace);
+        let number = |name: &str| info[name].as_u64().unwrap();
+        // As the machine's own count of MAJ events has it.
+        let majors = number("kernel_majors");
+        assert!(majors > 20, "{options:?} {info}");
+        if options.contains(&"--major-only") {
+            let counted = recorder
+                .stderr
+                .split("those of the recorded tasks: ")
+                .nth(1)
+                .unwrap();
+            let counted: String = counted.chars().take_while(|c| *c != ';' && *c != '\n').collect();
+            assert_eq!(counted.replace(',', "").parse(), Ok(majors), "{recorder:#?}");
+        }
+        assert!(recorder.stderr.contains(": balanced\n"), "{recorder:#?}");
+    }
+    assert!(target.is_alive());
+}
+
 /// It has probes of queries, which are looked for in what it runs.
 #[test]
 #[ignore = "needs root"]
@@ -263,7 +295,7 @@ fn a_limit_of_open_files_is_told_as_that() {
         limited.arg(words.get_program()).args(words.get_args());
         let ended = run(limited).with_status(125);
         assert!(
-            ended.stderr.contains("Too many open files") && ended.stderr.contains("ulimit -Hn"),
+            ended.stderr.contains("Too many open files") && ended.stderr.contains("ulimit -n 1024"),
             "{ended:#?}"
         );
         assert!(!trace.exists());

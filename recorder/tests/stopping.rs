@@ -6,7 +6,7 @@ mod common;
 use std::{fs, os::unix::process::ExitStatusExt, path::Path, time::Duration};
 
 use common::{
-    disk_folder, now_ns, pfrec, plain,
+    disk_folder, emulated, now_ns, pfrec, plain,
     process::{Process, run, start},
     program, text,
     trace::{contents, until_recording},
@@ -128,10 +128,12 @@ fn timeout_ends_a_recording_with_a_complete_file() {
     let folder = disk_folder();
     let target = steady(folder.path());
     let pid = target.pid().to_string();
+    // It must have begun by then.
+    let seconds = if emulated() { "20" } else { "2" };
     for round in 0..4 {
         let trace = folder.path().join(format!("{round}.pfz"));
         let recorder = pfrec(&["-o", text(&trace), "-p", &pid]);
-        let mut command = plain(Path::new("timeout"), &["2"]);
+        let mut command = plain(Path::new("timeout"), &[seconds]);
         command.arg(recorder.get_program()).args(recorder.get_args());
         let ended = run(command).with_status(124);
         assert!(ended.stderr.contains("(stopped by a signal)"), "{ended:#?}");

@@ -177,8 +177,11 @@ static __always_inline void pf_leave_out(struct pf_task *state, const struct pf_
                                          struct pf_tally *here, bool by_event) {
     if (!end->failed)
         state->filtered++;
-    if (by_event)
+    if (by_event) {
         PF_TALLY(here, filtered);
+        if (end->major)
+            PF_TALLY(here, filtered_major);
+    }
 }
 
 /*

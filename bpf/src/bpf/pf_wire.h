@@ -200,19 +200,19 @@ struct pf_query_text {
  * on: met == written to the lane or the ring + lost + filtered + outside. All only grow.
  */
 struct pf_tally {
-    __u64 met;      /* of recorded tasks */
-    __u64 lost;     /* no room, or no entry */
-    __u64 filtered; /* not asked for */
-    __u64 outside;  /* entered before the recording began, or after it ended */
-    __u64 own;      /* of the recorder, where all tasks are recorded: not among those met, as the next ones */
-    __u64 others;   /* of tasks that are not recorded */
+    __u64 met;            /* of recorded tasks */
+    __u64 lost;           /* no room, or no entry */
+    __u64 filtered;       /* not asked for */
+    __u64 filtered_major; /* of these */
+    __u64 outside;        /* entered before the recording began, or after it ended */
+    __u64 own;    /* of the recorder, where all tasks are recorded: not among those met, as the next ones */
+    __u64 others; /* of tasks that are not recorded */
 };
 
 /* The two ends of a lane, each on a cache line of its own. Both only grow. */
 struct pf_lane_ends {
     __u64 head; /* records written, by the probes */
     struct pf_tally tally;
-    __u64 pad1;
     __u64 tail; /* records read, by the recorder */
     __u64 pad2[7];
 };

@@ -162,6 +162,7 @@ fn accounts(counted: &Counted, command: Option<(Ended, (u64, u64))>) -> Accounts
         kernel_majors: books.kernel_majors + majors,
         kernel_minors: books.kernel_minors + minors,
         arrived,
+        arrived_majors: books.majors + majors,
         events: arrived.saturating_sub(counted.without_event),
         lost: books.lost,
         hidden: books.hidden,
@@ -253,7 +254,7 @@ impl Closing {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("LOST {} {what}", HumanCount(*count)))
             .collect();
-        if lost.is_empty() {
+        if lost.is_empty() && !self.accounts.check.is_alarming() {
             vec!["nothing lost".to_owned()]
         } else {
             lost

@@ -176,7 +176,12 @@ impl View {
 
     /// Waits until every line is printed; tells what was not.
     pub fn finish(&mut self) -> Option<String> {
-        let lost = self.printer.take().map_or(0, Printer::finish);
+        let printer = self.printer.take()?;
+        let is_gone = printer.reader_gone();
+        let lost = printer.finish();
+        if is_gone {
+            return Some("whoever read the lines had gone before the end".to_owned());
+        }
         (lost > 0).then(|| {
             format!("LOST {lost} lines of -v, the reader was too slow: counts and trace have these faults")
         })

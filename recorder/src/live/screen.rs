@@ -124,7 +124,11 @@ fn draw(
             }
         }
         if wish != Wish::None {
-            let (width, height) = terminal::size()?;
+            let (width, height) = match terminal::size()? {
+                // Nobody told it its size.
+                (0, _) | (_, 0) => (80, 24),
+                size => size,
+            };
             let lines = frame.lines(height.into(), Some(&shown_output));
             paint(&lines, width.into(), wish == Wish::Redraw)?;
             wish = Wish::None;
