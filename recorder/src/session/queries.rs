@@ -61,6 +61,10 @@ impl Queries {
     pub fn end(&mut self, query: &pf_bpf::Query) {
         let parent = self.id(query.tid, query.parent_ns);
         let known = self.known(query.tid, query.begin_ns);
+        // A probe at its end can be interrupted until the open ones are told, and tells of it once more then.
+        if known.ended {
+            return;
+        }
         let (id, text, cut) = (known.id, known.text.take(), known.cut);
         self.retire(query.tid, query.begin_ns);
         self.ended.push(Query {
@@ -185,6 +189,19 @@ mod tests {
         queries.end(&query(10, 40, 0));
         queries.forget(7);
         assert_eq!(queries.id(7, 10), queries.ended()[0].id);
+    }
+
+    #[test]
+    fn a_query_that_is_told_twice_is_one() {
+        let mut queries = Queries::new(Vec::new(), 0);
+        queries.end(&query(10, 40, 0));
+        queries.end(&pf_bpf::Query {
+            open: true,
+            ..query(10, 41, 0)
+        });
+        assert_eq!(queries.ended().len(), 1);
+        queries.end(&query(50, 60, 0));
+        assert_eq!(queries.ended().len(), 2);
     }
 
     #[test]
