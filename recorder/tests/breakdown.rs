@@ -6,6 +6,7 @@ mod common;
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use common::{
@@ -143,7 +144,10 @@ fn beside(trace: &Path) -> String {
 /// Burns the first CPU until it is dropped, with a right to more of it than what it stands beside.
 fn hog() -> Process {
     let burn = "exec nice -n -5 taskset -c 0 sh -c 'while :; do :; done'";
-    start(plain(Path::new("/bin/sh"), &["-c", burn]))
+    let hog = start(plain(Path::new("/bin/sh"), &["-c", burn]));
+    // Until it burns: all of the cold reads take no longer than to start it.
+    std::thread::sleep(Duration::from_millis(500));
+    hog
 }
 
 /// Cold reads on the first CPU: for each touch what the kernel itself says it stood in the run queue, and what was
