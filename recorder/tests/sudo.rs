@@ -101,13 +101,24 @@ fn a_symlink_planted_as_the_partial_file_is_not_followed() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_symlink_in_the_place_of_the_trace_is_replaced_and_not_followed() {
+fn a_symlink_in_the_place_of_the_trace_is_neither_replaced_nor_followed() {
     let (of_root, folder) = (disk_folder(), folder_of_nobody());
     let victim = of_root.path().join("victim");
     fs::write(&victim, "mine\n").unwrap();
     let trace = folder.path().join("t.pfz");
     symlink(&victim, &trace).unwrap();
-    run(through_sudo(&["-o", text(&trace), "--", "true"])).ok();
+    for force in [&[][..], &["--force"]] {
+        let ended = run(through_sudo(
+            &[&["-o", text(&trace)], force, &["--", "true"]].concat(),
+        ));
+        assert!(ended.stderr.contains("is a symbolic link"), "{ended:#?}");
+        ended.with_status(125);
+    }
     assert_eq!(fs::read_to_string(&victim).unwrap(), "mine\n");
-    assert!(fs::symlink_metadata(&trace).unwrap().is_file());
+    assert!(fs::symlink_metadata(&trace).unwrap().is_symlink());
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing was left"
+    );
 }
