@@ -124,6 +124,35 @@ fn only_what_is_in_a_cgroup_of_version_2_is_recorded_however_it_is_named() {
     }
 }
 
+/// Its own faults are in the count of the cgroup, and in no record.
+#[test]
+#[ignore = "needs root"]
+fn a_recorder_in_the_cgroup_that_it_records_is_balanced_too() {
+    let _alone = alone();
+    let groups = Groups::new(&["-t", "cgroup2"]).expect("cgroup2 can be mounted");
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let recorder = pfrec(&[
+        "-o",
+        text(&trace),
+        "--strict",
+        "-d",
+        "1",
+        "--cgroup",
+        text(&groups.outer),
+    ]);
+    let script = r#"echo $$ > "$0"; sh -c 'while :; do (:); done' & "$@"; status=$?; echo $$ > "$OUTSIDE"; kill $!; wait; exit $status"#;
+    let inside = groups.outer.join("cgroup.procs");
+    let mut command = plain(Path::new("sh"), &["-c", script, text(&inside)]);
+    command
+        .arg(recorder.get_program())
+        .args(recorder.get_args())
+        .env("OUTSIDE", groups.outer.parent().unwrap().join("cgroup.procs"));
+    let ended = run(command).ok();
+    assert_books_balance(&trace, &ended.stderr);
+    assert!(ended.stderr.contains(": balanced\n"), "{ended:#?}");
+}
+
 #[test]
 #[ignore = "needs root"]
 fn only_what_is_in_a_cgroup_of_version_1_is_recorded() {
