@@ -1,3 +1,5 @@
+//! The accounts against made-up evidence: what is balanced, what is unexplained and by how much, and in which words.
+
 use pf_bpf::{Offset, Tally};
 
 use super::*;
