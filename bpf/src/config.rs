@@ -113,6 +113,8 @@ pub struct InjectedFaults {
     pub records: u32,
     /// Records of thread ends.
     pub exits: u32,
+    /// States of tasks, when they are to be made.
+    pub states: u32,
 }
 
 impl Config {

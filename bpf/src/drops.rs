@@ -9,8 +9,10 @@ pub struct Drops {
     pub failed: u64,
     /// Completion without an entry.
     pub no_entry: u64,
-    /// No memory for the state of a task.
+    /// Completion of a recorded task that had no state, since the kernel made none when it was asked.
     pub state: u64,
+    /// Of these: major.
+    pub state_major: u64,
     /// Entry without completion, and without a signal that explains it.
     pub unfinished: u64,
     /// Entry while page faults were disabled: the kernel gave up at once, which is no fault.

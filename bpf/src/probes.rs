@@ -98,6 +98,8 @@ pub struct Injected {
     pub records: u64,
     /// Thread ends that were not told.
     pub exits: u64,
+    /// States of tasks that were not made.
+    pub states: u64,
 }
 
 impl Probes {
@@ -271,6 +273,7 @@ impl Probes {
                 entries: bss.pf_injected_entries.done,
                 records: bss.pf_injected_records.done,
                 exits: bss.pf_injected_exits.done,
+                states: bss.pf_injected_states.done,
             })
     }
 
@@ -344,6 +347,7 @@ impl Probes {
             failed: raw.failed,
             no_entry: raw.no_entry,
             state: raw.state,
+            state_major: raw.state_major,
             unfinished: raw.unfinished,
             atomic: raw.atomic,
             exits: raw.exits,

@@ -30,7 +30,9 @@ pub struct Evidence<'a> {
     pub before_exec: (u64, u64, u64),
     /// Dropped or left out after they had arrived.
     pub dropped: u64,
-    /// Likewise, because they were not asked for.
+    /// Of tasks whose state could not be made, so that no account has them: all, and major ones.
+    pub without_state: (u64, u64),
+    /// Dropped or left out, because they were not asked for.
     pub left_out: u64,
     /// Ends of threads that were lost, and told so.
     pub ends_lost: u64,
@@ -95,6 +97,7 @@ impl Accounts {
             balance,
             events,
             before_exec: (majors, minors, before_events),
+            without_state: (unmet, unmet_majors),
             ..
         } = *evidence;
         let tally = events.tally;
@@ -124,14 +127,16 @@ impl Accounts {
             .saturating_sub(balance.kernel_majors)
             .min(taken_for_minors);
         let accounting = Accounting {
-            kernel_majors: (balance.kernel_majors + of_minors).saturating_sub(majors),
-            kernel_minors: (taken_for_minors - of_minors).saturating_sub(minors) + (elsewhere - in_counters),
+            kernel_majors: (balance.kernel_majors + of_minors).saturating_sub(majors) + unmet_majors,
+            kernel_minors: (taken_for_minors - of_minors).saturating_sub(minors)
+                + (elsewhere - in_counters)
+                + (unmet - unmet_majors),
             recorded: balance
                 .arrived
                 .saturating_sub(before)
                 .saturating_sub(evidence.dropped)
                 .saturating_sub(evidence.left_out),
-            lost: balance.lost + evidence.dropped,
+            lost: balance.lost + evidence.dropped + unmet,
             hidden,
             filtered: balance.filtered + left_out + evidence.left_out,
             source: SOURCE.to_owned(),

@@ -97,6 +97,7 @@ impl Summary {
             events: &drained.check,
             before_exec: (before_exec.majors, before_exec.minors, before_exec_events),
             dropped: drained.dropped.faults,
+            without_state: (drained.drops.state, drained.drops.state_major),
             left_out: filtered.majors + filtered.minors,
             // A run of the probe that the kernel skipped, and says so.
             ends_lost: drained.drops.exits + drained.dropped.exits + drained.drops.recursion,
@@ -110,8 +111,8 @@ impl Summary {
             majors: recorded.majors,
             minors: recorded.minors,
             failed: recorded.failed,
-            // Tasks without state are in no account, nor are failed faults.
-            lost: accounting.lost + drained.drops.state + drained.drops.failed + drained.malformed,
+            // Failed faults are in no account.
+            lost: accounting.lost + drained.drops.failed + drained.malformed,
             end_ns: drained.end_ns,
             accounting: Some(accounting.clone()),
             check: Some(accounts.check.clone()),
@@ -244,7 +245,7 @@ impl Summary {
                 dropped.failed,
                 "failed faults: the recorder could not keep up: is the disk slow?",
             ),
-            (drops.state, "faults: the kernel had no memory for a task's state"),
+            (drops.state, WITHOUT_STATE),
         ];
         let others = [
             (
@@ -291,6 +292,10 @@ impl Summary {
     }
 }
 
+/// Why faults of a task were lost that could not be met.
+pub const WITHOUT_STATE: &str =
+    "faults: the kernel made no room for what is kept of each thread: its memory was short, or it was busy";
+
 /// What was made to go wrong, so that nobody takes such a trace for one that can be used.
 pub fn injected(injected: &Injected) -> Option<String> {
     let Injected {
@@ -298,10 +303,12 @@ pub fn injected(injected: &Injected) -> Option<String> {
         entries,
         records,
         exits,
+        states,
     } = injected;
     (*injected != Injected::default()).then(|| {
         format!(
-            "A TEST: {completions} completions, {entries} entries, {records} records and {exits} ends of threads were left out"
+            "A TEST: {completions} completions, {entries} entries, {records} records, {exits} ends of threads and {states} states \
+             of tasks were left out"
         )
     })
 }
@@ -348,6 +355,7 @@ mod tests {
             balance: &balance,
             events: &check,
             before_exec: (0, 0, 0),
+            without_state: (0, 0),
             dropped: 0,
             left_out: 0,
             ends_lost: drops.exits,

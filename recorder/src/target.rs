@@ -101,6 +101,7 @@ fn injected_faults() -> Result<InjectedFaults> {
             "entries" => faults.entries = every,
             "records" => faults.records = every,
             "exits" => faults.exits = every,
+            "states" => faults.states = every,
             _ => bail!("{}", wrong()),
         }
     }

@@ -309,4 +309,20 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     pf_end_fault(&room);
 }
 
+/* A completion that no state tells of. */
+static __always_inline void pf_done_without_state(struct task_struct *task, struct pf_tally *here,
+                                                  bool major) {
+    if ((__u32)(bpf_get_current_pid_tgid() >> 32) == pf_self_tgid) {
+        PF_TALLY(here, own);
+    } else if (pf_recording && pf_is_without_state(task)) {
+        PF_TALLY(here, met);
+        PF_TALLY(here, lost);
+        pf_count_drop(&pf_drops.state);
+        if (major)
+            pf_count_drop(&pf_drops.state_major);
+    } else {
+        PF_TALLY(here, others);
+    }
+}
+
 #endif

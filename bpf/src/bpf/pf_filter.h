@@ -100,6 +100,23 @@ static __always_inline struct pf_task *pf_adopt_worker(struct task_struct *task)
     return pf_adopt(task, pid_tgid);
 }
 
+/* Whether a task without a state has none only because it could not be made. */
+static __always_inline bool pf_is_without_state(struct task_struct *task) {
+    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+    struct task_struct *parent;
+
+    if (!pf_without_state || tgid == pf_self_tgid)
+        return false;
+    if (pf_target == PF_TARGET_ALL)
+        return true;
+    if (pf_target == PF_TARGET_CGROUP)
+        return pf_in_cgroup(PF_TASK(task, cgroups));
+    if (pf_is_root(tgid) || pf_state_of(PF_TASK(task, group_leader), tgid))
+        return true;
+    parent = PF_TASK(task, real_parent);
+    return pf_target != PF_TARGET_PIDS && parent && pf_state_of(parent, BPF_CORE_READ(parent, pid));
+}
+
 /* The state of the current task if it is recorded; else NULL. */
 static __always_inline struct pf_task *pf_recorded(struct task_struct *task) {
     struct pf_task *state = pf_state_of_current(task);
@@ -107,9 +124,9 @@ static __always_inline struct pf_task *pf_recorded(struct task_struct *task) {
 
     if (state)
         return state;
-    if (!pf_met_at_fault())
-        return pf_adopt_worker(task);
     pid_tgid = bpf_get_current_pid_tgid();
+    if (!pf_met_at_fault())
+        return pf_is_without_state(task) ? pf_adopt(task, pid_tgid) : pf_adopt_worker(task);
     /* The recorder itself must not even allocate here. */
     if ((__u32)(pid_tgid >> 32) == pf_self_tgid)
         return NULL;

@@ -178,6 +178,7 @@ struct pf_drops pf_drops;
 __u64 pf_hidden_majors; /* of what is hidden */
 __u64 pf_missed;        /* faults that completed, and no program met that; they are among the hidden ones */
 __u64 pf_missed_open;   /* the same, found by the task iterator at the end */
+__u64 pf_without_state; /* times that a task to be recorded could not be given its state */
 __u64 pf_held_exec_id;  /* self_exec_id of pf_held before it became the command */
 /* Filled by the task iterator at the end. */
 __u64 pf_in_flight;
@@ -242,13 +243,17 @@ static __always_inline void pf_begin_counts(struct pf_task *state, struct task_s
     }
 }
 
-/* Gives a task its state, which is what makes it recorded; NULL, and counted, when the kernel has no memory
- * for it. */
+/*
+ * Gives a task its state, which is what makes it recorded. NULL when the kernel has no memory for it, or when
+ * a task that is making one was preempted on this CPU; whoever meets the task next tries again.
+ */
 static __always_inline struct pf_task *pf_adopt(struct task_struct *task, __u32 tid) {
-    struct pf_task *state = pf_create_state(task, tid);
+    struct pf_task *state = NULL;
 
+    if (!pf_inject(pf_refuse_states, &pf_injected_states))
+        state = pf_create_state(task, tid);
     if (!state) {
-        pf_count_drop(&pf_drops.state);
+        pf_count_drop(&pf_without_state);
         return NULL;
     }
     pf_begin_counts(state, task);

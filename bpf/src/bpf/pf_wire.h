@@ -219,18 +219,19 @@ struct pf_lane_ends {
 
 /* Why an event did not become a record, or was not whole. Counted since the probes were attached. */
 struct pf_drops {
-    __u64 reserve;    /* the lane or the ring was full */
-    __u64 failed;     /* the same, for a failed fault: in no count of the kernel's */
-    __u64 no_entry;   /* completion without an entry: the latency would be unknown */
-    __u64 state;      /* no memory for the state of a task */
-    __u64 unfinished; /* entry without completion, and without a signal that explains it */
-    __u64 atomic;     /* entry while page faults were disabled: the kernel gave up, no fault */
-    __u64 exits;      /* the ring was full for a pf_exit or a pf_exec */
-    __u64 stacks;     /* the ring was full for a pf_stack */
-    __u64 queries;    /* the ring was full for a pf_query */
-    __u64 texts;      /* the ring was full for a pf_query_text, or the text could not be read */
-    __u64 deep;       /* queries nested too deep: their faults are those of the query around them */
-    __u64 unmatched;  /* an end probe of no query that is known */
+    __u64 reserve;  /* the lane or the ring was full */
+    __u64 failed;   /* the same, for a failed fault: in no count of the kernel's */
+    __u64 no_entry; /* completion without an entry: the latency would be unknown */
+    __u64 state; /* completion of a recorded task without a state: the kernel made none when it was asked */
+    __u64 state_major; /* of these */
+    __u64 unfinished;  /* entry without completion, and without a signal that explains it */
+    __u64 atomic;      /* entry while page faults were disabled: the kernel gave up, no fault */
+    __u64 exits;       /* the ring was full for a pf_exit or a pf_exec */
+    __u64 stacks;      /* the ring was full for a pf_stack */
+    __u64 queries;     /* the ring was full for a pf_query */
+    __u64 texts;       /* the ring was full for a pf_query_text, or the text could not be read */
+    __u64 deep;        /* queries nested too deep: their faults are those of the query around them */
+    __u64 unmatched;   /* an end probe of no query that is known */
 };
 
 #endif

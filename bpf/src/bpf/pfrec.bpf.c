@@ -16,6 +16,7 @@
 #include "pf_kernel.h"
 #include "pf_wire.h"
 #include "pf_live_wire.h"
+#include "pf_inject.h"
 #include "pf_state.h"
 #include "pf_vma.h"
 #include "pf_filter.h"
@@ -127,10 +128,7 @@ static __always_inline int pf_done(struct bpf_perf_event_data *ctx, bool major, 
 
     /* No state: not ours, or it entered before the recording began. */
     if (!state) {
-        if ((__u32)(bpf_get_current_pid_tgid() >> 32) == pf_self_tgid)
-            PF_TALLY(here, own);
-        else
-            PF_TALLY(here, others);
+        pf_done_without_state(task, here, major);
         return 0;
     }
     /* Recorded until it left the cgroup, and perhaps again: what is counted there knows nothing of it. */

@@ -191,6 +191,7 @@ impl<'a> Settings<'a> {
         rodata.pf_skip_entries = self.config.faults.entries;
         rodata.pf_lose_records = self.config.faults.records;
         rodata.pf_lose_exits = self.config.faults.exits;
+        rodata.pf_refuse_states = self.config.faults.states;
         rodata.pf_task_storage = self.features.task_storage.into();
         rodata.pf_task_pt_regs = self.features.task_pt_regs.into();
         rodata.pf_lane_count = self.lanes.count;

@@ -39,6 +39,7 @@ fn accounts(balance: &Balance, events: &EventCheck, wait4: Option<u64>) -> Accou
         balance,
         events,
         before_exec: (0, 0, 0),
+        without_state: (0, 0),
         dropped: 0,
         left_out: 0,
         ends_lost: 0,

@@ -26,7 +26,7 @@ use crate::{
     ledger::Balance,
     recording::{lock_memory, spawn},
     stop::Stop,
-    summary::injected,
+    summary::{WITHOUT_STATE, injected},
     target,
 };
 
@@ -173,6 +173,7 @@ fn accounts(counted: &Counted, command: Option<(Ended, (u64, u64))>) -> Accounts
         balance: &balance,
         events: &counted.check,
         before_exec: (majors, minors, before),
+        without_state: (counted.drops.state, counted.drops.state_major),
         dropped: 0,
         left_out: 0,
         ends_lost: 0,
@@ -246,7 +247,7 @@ impl Closing {
                 unplaced,
                 "faults: mappings were being changed, so whether they were on that file is not known",
             ),
-            (drops.state, "faults: the kernel had no memory for a task's state"),
+            (drops.state, WITHOUT_STATE),
             (in_flight, "faults: still on their way at the end"),
         ];
         let lost: Vec<String> = losses
