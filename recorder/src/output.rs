@@ -5,12 +5,18 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, IsTerminal, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::{
+        fd::AsFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
-use nix::fcntl::{Flock, FlockArg};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 use pf_formats::FormatError;
 
 use crate::{cli::Output, identity::Identity, open, say::say};
@@ -119,6 +125,20 @@ impl TraceFile {
             owner.as_file_owner(|| fs::remove_file(partial)).ok();
         }
     }
+}
+
+/// Whether whoever read the trace from standard output has gone. A write would tell, but a program that rests causes none.
+pub fn reader_is_gone(output: Option<&Output>) -> bool {
+    if !matches!(output, Some(Output::Stdout)) {
+        return false;
+    }
+    let stdout = io::stdout();
+    let mut ends = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let is_ready = poll(&mut ends, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
+    is_ready
+        && ends[0]
+            .revents()
+            .is_some_and(|flags| flags.contains(PollFlags::POLLERR))
 }
 
 impl Write for TraceFile {

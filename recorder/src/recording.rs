@@ -25,7 +25,7 @@ use crate::{
     launch::{self, Ended, Held, Running},
     live::{Counting, Display, FaultSlot, Following, Mode, View},
     outlet::Outlet,
-    output::TraceFile,
+    output::{self, TraceFile},
     progress::Spinner,
     queries::Later,
     say::say,
@@ -207,6 +207,9 @@ fn watch(
         }
         if deadline.is_some_and(|at| Instant::now() >= at) {
             return (Stop::Duration, None);
+        }
+        if output::reader_is_gone(options.output.as_ref()) {
+            return (Stop::Failed, None);
         }
         // A trace is not cut short because somebody looked away.
         if let Some(left) = view.left()

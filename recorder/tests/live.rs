@@ -356,12 +356,16 @@ fn whoever_reads_the_table_may_stop_reading() {
 #[test]
 #[ignore = "needs root"]
 fn whoever_reads_the_trace_may_stop_reading_and_that_is_told() {
+    // Also while nothing is there to be written.
+    let rests = start(plain(Path::new("sleep"), &["1000"]));
     let (mut reader, writer) = pipe().unwrap();
-    let recording = start_into(pfrec(&["-o", "-", "-a"]), writer);
+    let pid = rests.pid().to_string();
+    let recording = start_into(pfrec(&["-o", "-", "-p", &pid]), writer);
     let mut first = [0; 8];
     reader.read_exact(&mut first).unwrap();
     drop(reader);
     let ended = recording.wait().ok();
+    drop(rests);
     assert!(
         ended
             .stderr
