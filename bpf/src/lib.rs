@@ -3,6 +3,7 @@
 //! [`Probes::open`] loads and attaches; [`Ring`] drains what the probes send; [`Drops`] says what they
 //! could not send. Nothing here knows files, mappings or the `.pfz` format.
 
+mod argument;
 mod backend;
 mod check;
 mod config;
@@ -42,7 +43,7 @@ pub use error::ProbeError;
 pub use features::can_tell_queries;
 pub use live::{LIVE_BUCKETS, Live, LiveCounting, LiveCounts, LiveThread, bucket_bounds};
 pub use probes::{CountScope, EventCheck, Injected, LiveAside, Probes};
-pub use queries::{QueryArgs, QueryPoint, QueryProbe};
+pub use queries::{MAX_SITES, QueryArgs, QueryPoint, QueryProbe, UsdtPoint, UsdtSite};
 pub use report::{Attempt, survey, try_query};
 pub use ring::{Ring, SETTLE_NS};
 pub use wire::{Counts, Exec, Exit, Fault, Query, QueryFaults, QueryText, Record, Stack, Times, Vma};

@@ -24,7 +24,7 @@ use crate::{
     lanes::{LaneMaps, Lanes, Mapping},
     libbpf_log::{capture, load_error},
     live::{Live, LiveMaps},
-    queries::QueryProbe,
+    queries::{QueryProbe, Sites},
     skel::{PfrecSkel, PfrecSkelBuilder, types},
 };
 use settings::{LaneLayout, Settings};
@@ -44,6 +44,7 @@ pub struct Probes {
     counts: Result<(EventCounts, Offset), String>,
     not_of_tasks: Option<String>,
     minors_left: Option<u64>,
+    sites: Sites,
 }
 
 /// Whose events are counted apart from the programs.
@@ -171,6 +172,7 @@ impl Probes {
             counts: Err("the recording did not begin".to_owned()),
             not_of_tasks: None,
             minors_left: None,
+            sites: Sites::default(),
         })
     }
 
@@ -380,7 +382,7 @@ impl Probes {
 
     /// Attaches one query probe, in all processes that run its file now or later.
     pub fn attach_query(&mut self, probe: &QueryProbe) -> Result<(), ProbeError> {
-        self.links.extend(probe.attach(&self.skel)?);
+        self.links.extend(probe.attach(&self.skel, &mut self.sites)?);
         Ok(())
     }
 

@@ -5,16 +5,17 @@
 //! Nothing else in pfrec opens such a path (`tests/opening.rs` looks for it).
 
 use std::{
-    fs::{File, FileType, OpenOptions},
+    fs::{File, FileType, Metadata, OpenOptions},
     io,
     os::{
         fd::{AsFd, AsRawFd},
         unix::fs::{FileTypeExt, OpenOptionsExt},
     },
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 
 /// What may be opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,13 +25,88 @@ enum Accept {
     Mappable,
 }
 
+/// A regular file that was looked at and not opened. From here on it is this one, whatever its name leads to meanwhile.
+#[derive(Clone, Debug)]
+pub struct Pinned {
+    handle: Arc<File>,
+}
+
+impl Pinned {
+    /// By its path, links included.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is something else: which says what.
+    pub fn by_path(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::new(found(path.as_ref(), 0)?)
+    }
+
+    /// By its path as a process with the root directory `root` sees it, symbolic links included.
+    ///
+    /// # Errors
+    ///
+    /// Likewise.
+    pub fn in_root(root: impl AsFd, path: &Path) -> io::Result<Self> {
+        Self::new(found_in(root, path, OFlag::empty())?)
+    }
+
+    /// By a path in which nothing is a link.
+    ///
+    /// # Errors
+    ///
+    /// Likewise.
+    pub fn without_links(path: &Path) -> io::Result<Self> {
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+        Self::new(openat2(AT_FDCWD, path, how)?.into())
+    }
+
+    fn new(found: File) -> io::Result<Self> {
+        check(&found, Accept::Regular)?;
+        Ok(Self {
+            handle: Arc::new(found),
+        })
+    }
+
+    /// Whose it is, and which.
+    ///
+    /// # Errors
+    ///
+    /// When the file system does not tell.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.handle.metadata()
+    }
+
+    /// Opens this very file.
+    ///
+    /// # Errors
+    ///
+    /// When it may not be read.
+    pub fn open(&self) -> io::Result<File> {
+        opened(&self.handle)
+    }
+
+    /// A path of this process that leads to it, and to nothing else.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        own_path(&self.handle)
+    }
+
+    /// What keeps it.
+    #[must_use]
+    pub fn handle(&self) -> &Arc<File> {
+        &self.handle
+    }
+}
+
 /// A regular file.
 ///
 /// # Errors
 ///
 /// When it cannot be opened, or is something else: which says what.
 pub fn regular(path: impl AsRef<Path>) -> io::Result<File> {
-    readable(&found(path.as_ref(), 0)?, Accept::Regular)
+    Pinned::by_path(path)?.open()
 }
 
 /// A regular file that is not reached through a link in its last component.
@@ -39,19 +115,7 @@ pub fn regular(path: impl AsRef<Path>) -> io::Result<File> {
 ///
 /// Likewise.
 pub fn regular_itself(path: impl AsRef<Path>) -> io::Result<File> {
-    readable(&found(path.as_ref(), libc::O_NOFOLLOW)?, Accept::Regular)
-}
-
-/// A regular file by its path as a process with the root directory `root` sees it, symbolic links included.
-///
-/// # Errors
-///
-/// Likewise.
-pub fn regular_in(root: impl AsFd, path: &Path) -> io::Result<File> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    readable(&openat2(root, path, how)?.into(), Accept::Regular)
+    Pinned::new(found(path.as_ref(), libc::O_NOFOLLOW)?)?.open()
 }
 
 /// What can be mapped: a regular file or a block device.
@@ -60,7 +124,9 @@ pub fn regular_in(root: impl AsFd, path: &Path) -> io::Result<File> {
 ///
 /// Likewise.
 pub fn mappable(path: impl AsRef<Path>) -> io::Result<File> {
-    readable(&found(path.as_ref(), 0)?, Accept::Mappable)
+    let found = found(path.as_ref(), 0)?;
+    check(&found, Accept::Mappable)?;
+    opened(&found)
 }
 
 /// A folder as a place to start from; nothing in it is read.
@@ -72,6 +138,24 @@ pub fn folder(path: impl AsRef<Path>) -> io::Result<File> {
     found(path.as_ref(), libc::O_DIRECTORY)
 }
 
+/// A folder by its path as a process with the root directory `root` sees it.
+///
+/// # Errors
+///
+/// Likewise.
+pub fn folder_in(root: impl AsFd, path: &Path) -> io::Result<File> {
+    found_in(root, path, OFlag::O_DIRECTORY)
+}
+
+/// The root directory of a process.
+///
+/// # Errors
+///
+/// When the process is gone.
+pub fn root_of(pid: u32) -> io::Result<File> {
+    folder(format!("/proc/{pid}/root"))
+}
+
 /// The thing itself, without opening it. The standard library adds `O_CLOEXEC`.
 fn found(path: &Path, flags: libc::c_int) -> io::Result<File> {
     OpenOptions::new()
@@ -80,21 +164,35 @@ fn found(path: &Path, flags: libc::c_int) -> io::Result<File> {
         .open(path)
 }
 
-fn readable(found: &File, accept: Accept) -> io::Result<File> {
+fn found_in(root: impl AsFd, path: &Path, flags: OFlag) -> io::Result<File> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | flags)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    Ok(openat2(root, path, how)?.into())
+}
+
+fn check(found: &File, accept: Accept) -> io::Result<()> {
     let kind = found.metadata()?.file_type();
-    let accepted = kind.is_file() || (accept == Accept::Mappable && kind.is_block_device());
-    if !accepted {
-        let wanted = match accept {
-            Accept::Regular => "a regular file",
-            Accept::Mappable => "a regular file or a block device",
-        };
-        let message = format!("it is {}, not {wanted}", in_words(kind));
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    if kind.is_file() || (accept == Accept::Mappable && kind.is_block_device()) {
+        return Ok(());
     }
+    let wanted = match accept {
+        Accept::Regular => "a regular file",
+        Accept::Mappable => "a regular file or a block device",
+    };
+    let message = format!("it is {}, not {wanted}", in_words(kind));
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+}
+
+fn opened(found: &File) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(format!("/proc/self/fd/{}", found.as_raw_fd()))
+        .open(own_path(found))
+}
+
+fn own_path(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
 fn in_words(kind: FileType) -> &'static str {
@@ -156,13 +254,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_pinned_stays_the_same_file_whatever_its_name_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("file"), folder.path().join("other"));
+        fs::write(&file, "this one").unwrap();
+        fs::write(&other, "that one").unwrap();
+        let pinned = Pinned::by_path(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        symlink(&other, &file).unwrap();
+        assert_eq!(io::read_to_string(pinned.open().unwrap()).unwrap(), "this one");
+        assert_eq!(
+            io::read_to_string(File::open(pinned.path()).unwrap()).unwrap(),
+            "this one"
+        );
+        fs::remove_file(&file).unwrap();
+        mkfifo(&file, Mode::S_IRWXU).unwrap();
+        assert_eq!(io::read_to_string(pinned.open().unwrap()).unwrap(), "this one");
+    }
+
+    #[test]
     fn a_link_does_not_lead_out_of_the_root_of_its_process() {
         let root = tempfile::tempdir().unwrap();
         symlink("/inside", root.path().join("link")).unwrap();
         fs::write(root.path().join("inside"), "here").unwrap();
         let directory = folder(root.path()).unwrap();
-        let file = regular_in(&directory, Path::new("/link")).unwrap();
-        assert_eq!(io::read_to_string(file).unwrap(), "here");
+        let pinned = Pinned::in_root(&directory, Path::new("/link")).unwrap();
+        assert_eq!(io::read_to_string(pinned.open().unwrap()).unwrap(), "here");
         assert!(folder(root.path().join("inside")).is_err());
     }
 }

@@ -40,9 +40,6 @@ use crate::{
 /// Exit status with `--strict`, as `pfanalyze verify` has it for a trace with losses.
 const NOT_EXACT: u8 = 3;
 
-/// How often the processes to record are looked at until none of them ends meanwhile.
-const TRIES: u32 = 5;
-
 /// How often the main thread looks around, and the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -257,7 +254,7 @@ impl Engine {
         let shown = view.display().zip(options.watch.interval);
         match shown {
             Some((display, interval)) if !options.makes_records() => {
-                Counting::start(options, held, display, interval).map(Self::Counting)
+                Counting::start(options, held, invoker, display, interval).map(Self::Counting)
             }
             shown => {
                 let file = options.output.as_ref();
@@ -269,7 +266,7 @@ impl Engine {
                     faults: view.faults(options),
                     shown,
                 };
-                Pipeline::start(options, held, ends, gauges)
+                Pipeline::start(options, held, invoker, ends, gauges)
                     .map(|pipeline| Self::Recording(Box::new(pipeline)))
             }
         }
@@ -340,8 +337,14 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    fn start(options: &Options, held: Option<&Held>, ends: Ends, gauges: &Arc<Gauges>) -> Result<Self> {
-        match Self::attach(options, held) {
+    fn start(
+        options: &Options,
+        held: Option<&Held>,
+        invoker: &Identity,
+        ends: Ends,
+        gauges: &Arc<Gauges>,
+    ) -> Result<Self> {
+        match Self::attach(options, held, invoker) {
             Ok(attached) => Self::spawn(options, attached, held, ends, gauges),
             Err(e) => {
                 ends.file.into_iter().for_each(TraceFile::discard);
@@ -350,19 +353,22 @@ impl Pipeline {
         }
     }
 
-    fn attach(options: &Options, held: Option<&Held>) -> Result<(Probes, SidebandRings, Resolved)> {
-        let mut tries = 1..TRIES;
-        let (probes, resolved) = loop {
-            let resolved = target::resolve(options, held)?;
-            let mut probes = Probes::open(&resolved.config)?;
-            let mut points = resolved.queries.probes.iter();
-            match points.try_for_each(|probe| probes.attach_query(probe)) {
-                Ok(()) => break (probes, resolved),
-                // Others may run the file whose process has ended meanwhile, so it is looked for again.
-                Err(_) if resolved.queries.has_lost_one() && tries.next().is_some() => {}
-                Err(e) => return Err(e.into()),
+    fn attach(
+        options: &Options,
+        held: Option<&Held>,
+        invoker: &Identity,
+    ) -> Result<(Probes, SidebandRings, Resolved)> {
+        let resolved = target::resolve(options, held, invoker)?;
+        let mut probes = Probes::open(&resolved.config)?;
+        for probe in &resolved.queries.probes {
+            probes.attach_query(probe)?;
+        }
+        // Nobody named these files: what is wrong with one of them ends no recording.
+        for probe in &resolved.queries.found {
+            if let Err(e) = probes.attach_query(probe) {
+                say(format!("queries are not recorded there: {:#}", anyhow!(e)));
             }
-        };
+        }
         let mut sideband = SidebandRings::default();
         sideband.follow_cpus()?;
         Ok((probes, sideband, resolved))
@@ -381,7 +387,8 @@ impl Pipeline {
         session.only(resolved.only);
         session.adopt_members();
         let start_ns = monotonic_ns();
-        let later = Later::start(resolved.queries.anywhere, &resolved.queries.probes)?;
+        let attached = resolved.queries.probes.iter().chain(&resolved.queries.found);
+        let later = Later::start(resolved.queries.anywhere, attached)?;
         let meta = host::meta(options, host, &probes, start_ns);
         let header = Header::new(host::random_id()?, utc_offset_ns());
         let trace = ends.file.map(|file| {

@@ -1,10 +1,6 @@
 //! From what was asked for to what the probes and the session are told: which tasks, which of their faults.
 
-use std::{
-    collections::HashSet,
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashSet, fs::File, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, fstatfs};
@@ -14,9 +10,11 @@ use pf_bpf::{Config, Filters, InjectedFaults, LiveCounting, MAX_RANGES, MappedFi
 use crate::{
     cgroup,
     cli::{Filter, Options, Scope},
+    identity::Identity,
     launch::{self, Held},
-    mapped, open,
-    queries::{self, QuerySpec},
+    mapped,
+    open::{self, Pinned},
+    queries::{self, Candidate, QuerySpec},
     session::{FileIdentity, Members, Only, proc},
 };
 
@@ -44,10 +42,12 @@ pub struct Resolved {
 }
 
 /// Turns options into settings. `held` is the child that becomes COMMAND.
-pub fn resolve(options: &Options, held: Option<&Held>) -> Result<Resolved> {
+pub fn resolve(options: &Options, held: Option<&Held>, invoker: &Identity) -> Result<Resolved> {
     let (target, members) = scope(&options.scope, held)?;
     let queries = match options.output {
-        Some(_) => queries::resolve(&options.queries, &files(options))?,
+        Some(_) => queries::resolve(&options.queries, &files(options), &|file| {
+            invoker.as_file_owner(|| file.open().is_ok())
+        })?,
         None => queries::Resolved::default(),
     };
     let live = live(options);
@@ -118,7 +118,8 @@ pub fn check(options: &Options) -> Result<()> {
             path.display()
         );
     }
-    queries::resolve(&options.queries, &files(options))?;
+    // Only a file that is named may be wrong.
+    queries::resolve(&options.queries, &[], &|_| false)?;
     if let Scope::Cgroup(path) = &options.scope {
         cgroup::find(path)?;
     }
@@ -126,10 +127,14 @@ pub fn check(options: &Options) -> Result<()> {
 }
 
 /// What the target runs already, or is about to run.
-fn files(options: &Options) -> Vec<PathBuf> {
+fn files(options: &Options) -> Vec<Candidate> {
     if let Some(program) = options.command.as_ref().and_then(|command| command.first()) {
         // A command that cannot be found is complained of when it is started.
-        return launch::find(program).into_iter().collect();
+        let found = launch::find(program).ok().and_then(|shown| {
+            let file = Pinned::by_path(&shown).ok()?;
+            Some(Candidate { file, shown })
+        });
+        return found.into_iter().collect();
     }
     match &options.scope {
         Scope::Pids { pids, .. } => queries::files_of(pids.iter().copied()),

@@ -52,13 +52,9 @@ const EXCEPTIONS: [(&str, &str, &str); 16] = [
         "\"/proc/{pid}/task/{tid}/comm\"",
         "the kernel's",
     ),
-    ("stacks/confined.rs", "\"/dev/null\"", "a device, and meant"),
-    (
-        "stacks/confined.rs",
-        "\"/proc/self/oom_score_adj\"",
-        "the kernel's",
-    ),
-    ("stacks/same_file.rs", "\"/proc/{pid}/status\"", "the kernel's"),
+    ("confined.rs", "\"/dev/null\"", "a device, and meant"),
+    ("confined.rs", "\"/proc/self/oom_score_adj\"", "the kernel's"),
+    ("stacks/perf_map.rs", "\"/proc/{pid}/status\"", "the kernel's"),
     ("stacks/symbols.rs", "\"/proc/self/mem\"", "the kernel's"),
     ("open.rs", "", "the one place"),
 ];

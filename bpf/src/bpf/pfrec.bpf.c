@@ -12,7 +12,6 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
-#include <bpf/usdt.bpf.h>
 #include "pf_kernel.h"
 #include "pf_wire.h"
 #include "pf_live_wire.h"
@@ -25,6 +24,7 @@
 #include "pf_stack.h"
 #include "pf_offcpu.h"
 #include "pf_query.h"
+#include "pf_site.h"
 #include "pf_left.h"
 #include "pf_fault.h"
 
@@ -521,29 +521,22 @@ int pf_memcg_end(void *ctx) {
 
 /* The cookies are made in ../queries.rs. */
 
-SEC("usdt")
+SEC("uprobe")
 int pf_query_begin(struct pt_regs *ctx) {
-    __u64 cookie = bpf_usdt_cookie(ctx);
-    struct pf_query_point point = pf_point_of(cookie);
-    long key = 0, text = 0;
+    struct pf_site *site = pf_site_of(ctx);
 
-    if (point.key)
-        bpf_usdt_arg(ctx, point.key - 1, &key);
-    if (point.text)
-        bpf_usdt_arg(ctx, point.text - 1, &text);
-    pf_begin_query(cookie, key, text, PT_REGS_SP(ctx));
+    if (site)
+        pf_begin_query(site->cookie, pf_argument_of(ctx, &site->key), pf_argument_of(ctx, &site->text),
+                       PT_REGS_SP(ctx));
     return 0;
 }
 
-SEC("usdt")
+SEC("uprobe")
 int pf_query_end(struct pt_regs *ctx) {
-    __u64 cookie = bpf_usdt_cookie(ctx);
-    struct pf_query_point point = pf_point_of(cookie);
-    long key = 0;
+    struct pf_site *site = pf_site_of(ctx);
 
-    if (point.key)
-        bpf_usdt_arg(ctx, point.key - 1, &key);
-    pf_end_query(cookie, key, 0);
+    if (site)
+        pf_end_query(site->cookie, pf_argument_of(ctx, &site->key), 0);
     return 0;
 }
 

@@ -7,6 +7,7 @@ use crate::{
     cpus::online_cpus,
     features::{Features, cgroup_subsystem, has_tracepoint, kernel_types},
     libbpf_log::load_error,
+    queries::SITES,
     skel::{OpenPfrecSkel, types},
 };
 use libbpf_rs::skel::OpenSkel;
@@ -145,9 +146,9 @@ impl<'a> Settings<'a> {
         maps.pf_tasks.set_autocreate(self.features.task_storage)?;
         maps.pf_tasks_by_tid.set_autocreate(!self.features.task_storage)?;
         maps.pf_query_stacks.set_autocreate(self.config.queries)?;
-        maps.__bpf_usdt_specs.set_autocreate(self.config.queries)?;
-        maps.__bpf_usdt_ip_to_spec_id
-            .set_autocreate(self.config.queries)?;
+        if self.config.queries {
+            maps.pf_sites.set_max_entries(SITES)?;
+        }
         maps.pf_ring.set_max_entries(self.ring_bytes())?;
         let slots = self.lanes.count * self.lanes.slots;
         maps.pf_lanes.set_max_entries(slots)?;

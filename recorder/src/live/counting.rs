@@ -22,6 +22,7 @@ use super::{
 use crate::{
     accounting::{Accounts, Evidence},
     cli::Options,
+    identity::Identity,
     launch::{Ended, Held},
     ledger::Balance,
     recording::{lock_memory, spawn},
@@ -70,10 +71,11 @@ impl Counting {
     pub fn start(
         options: &Options,
         held: Option<&Held>,
+        invoker: &Identity,
         display: Display,
         interval: Duration,
     ) -> Result<Self> {
-        let resolved = target::resolve(options, held)?;
+        let resolved = target::resolve(options, held, invoker)?;
         let mut probes = Probes::open(&resolved.config)?;
         let live = probes
             .live()?

@@ -1,21 +1,29 @@
-//! What an ELF file offers to attach to: its functions and its USDT probes.
+//! What an ELF file offers to attach to: its functions and its USDT probes. Whoever made the file may have written
+//! anything, so this runs in the confined child.
 
-use std::{borrow::Cow, collections::BTreeMap, fs::File, path::Path};
+use std::{collections::BTreeSet, fs::File};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use object::{
-    Endianness, Object, ObjectSegment, ObjectSymbol, SymbolKind, elf,
+    Endianness, Object, ObjectSection, ObjectSegment, ObjectSymbol, SegmentFlags, SymbolKind, elf,
     read::{
         ReadCache,
         elf::{ElfFile64, SectionHeader as _},
     },
 };
+use serde::{Deserialize, Serialize};
 
-use crate::open;
+use crate::{demangle::demangled, open::Pinned};
 
 /// Where systemtap's macros, and all that follow them, describe probes.
 const NOTES: &str = ".note.stapsdt";
 const PROBE_NOTE: u32 = 3;
+/// Of a section of this name only the address matters: a program may have been moved since its probes were described.
+const BASE: &str = ".stapsdt.base";
+/// Bytes of all notes. Those of the largest programs are some hundred thousand.
+const NOTE_BYTES: u64 = 16 << 20;
+/// Bytes of what one note says.
+const NOTE_WORD: usize = 1024;
 /// What every program of Go has, stripped or not.
 const GO: &str = ".go.buildinfo";
 
@@ -30,7 +38,7 @@ pub struct Binary {
 }
 
 /// A function.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Function {
     /// As the source has it.
     pub name: String,
@@ -48,10 +56,34 @@ impl Function {
     }
 }
 
+/// A USDT probe at one of its places.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Note {
+    /// Whose it is.
+    pub provider: String,
+    /// What it is called.
+    pub name: String,
+    /// Bytes in the file; `None` where its address is not in the program.
+    pub offset: Option<u64>,
+    /// The same of its semaphore; 0: it has none.
+    pub semaphore: Option<u64>,
+    /// Where its arguments are.
+    pub arguments: String,
+}
+
+/// A part of the file as it is loaded.
+struct Loaded {
+    address: u64,
+    /// Bytes of it that are in the file.
+    size: u64,
+    offset: u64,
+    is_executable: bool,
+}
+
 impl Binary {
     /// Opens a file; `shown` is how the user knows it.
-    pub fn open(path: &Path, shown: &str) -> Result<Self> {
-        let file = open::regular(path).with_context(|| shown.to_owned())?;
+    pub fn open(file: &Pinned, shown: &str) -> Result<Self> {
+        let file = file.open().with_context(|| shown.to_owned())?;
         let binary = Self {
             contents: ReadCache::new(file),
         };
@@ -75,30 +107,21 @@ impl Binary {
     /// All functions, one name for each place.
     pub fn functions(&self) -> Result<Vec<Function>> {
         let file = self.parse()?;
-        let segments: Vec<_> = file
-            .segments()
-            .map(|segment| (segment.address(), segment.size(), segment.file_range().0))
-            .collect();
-        let offset_of = |address: u64| {
-            let inside = segments
-                .iter()
-                .find(|(start, size, _)| address >= *start && address - start < *size);
-            inside.map(|(start, _, offset)| address - start + offset)
-        };
-        let mut found = BTreeMap::new();
+        let loaded = loaded(&file);
+        let mut found = BTreeSet::new();
         for symbol in file.symbols().chain(file.dynamic_symbols()) {
             if symbol.kind() != SymbolKind::Text || symbol.is_undefined() {
                 continue;
             }
-            let (Ok(name), Some(offset)) = (symbol.name(), offset_of(symbol.address())) else {
+            let (Ok(name), Some(offset)) = (symbol.name(), offset_of(&loaded, symbol.address(), true)) else {
                 continue;
             };
             // Versions are told in the names of some symbol tables.
             let symbol = name.split('@').next().unwrap_or(name);
-            found.entry((offset, symbol.to_owned())).or_insert(());
+            found.insert((offset, symbol.to_owned()));
         }
         Ok(found
-            .into_keys()
+            .into_iter()
             .map(|(offset, symbol)| Function {
                 name: demangled(&symbol).into_owned(),
                 symbol,
@@ -107,24 +130,27 @@ impl Binary {
             .collect())
     }
 
-    /// All USDT probes: provider and name.
-    pub fn probes(&self) -> Result<Vec<(String, String)>> {
+    /// All USDT probes.
+    pub fn notes(&self) -> Result<Vec<Note>> {
         let file = self.parse()?;
-        let Some(section) = file.section_by_name(NOTES) else {
-            return Ok(Vec::new());
-        };
         let mut found = Vec::new();
+        let Some(section) = file.section_by_name(NOTES) else {
+            return Ok(found);
+        };
+        ensure!(
+            section.size() <= NOTE_BYTES,
+            "its notes have more than {} MiB",
+            NOTE_BYTES >> 20
+        );
         let Some(mut notes) = section.elf_section_header().notes(file.endian(), file.data())? else {
             return Ok(found);
         };
+        let base = file.section_by_name(BASE).map_or(0, |section| section.address());
+        let loaded = loaded(&file);
         while let Some(note) = notes.next()? {
-            if note.name() != b"stapsdt" || note.n_type(file.endian()) != PROBE_NOTE {
-                continue;
+            if note.name() == b"stapsdt" && note.n_type(file.endian()) == PROBE_NOTE {
+                found.extend(read_note(note.desc(), base, &loaded));
             }
-            // Three addresses, then provider, name and arguments.
-            let mut words = note.desc().get(24..).unwrap_or_default().split(|&byte| byte == 0);
-            let mut word = || String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
-            found.push((word(), word()));
         }
         found.sort();
         found.dedup();
@@ -146,20 +172,60 @@ impl Binary {
     }
 }
 
-fn demangled(symbol: &str) -> Cow<'_, str> {
-    if let Ok(name) = rustc_demangle::try_demangle(symbol) {
-        // Without the hash.
-        return Cow::Owned(format!("{name:#}"));
-    }
-    if symbol.starts_with("_Z") {
-        let name = cpp_demangle::Symbol::new(symbol)
-            .ok()
-            .and_then(|symbol| symbol.demangle().ok());
-        if let Some(name) = name {
-            return Cow::Owned(name);
-        }
-    }
-    Cow::Borrowed(symbol)
+/// Three addresses (of the probe, of the base when it was described, of the semaphore), then provider, name and arguments.
+fn read_note(note: &[u8], base: u64, loaded: &[Loaded]) -> Option<Note> {
+    let (addresses, texts) = note.split_at_checked(24)?;
+    let mut addresses = addresses
+        .chunks_exact(8)
+        .filter_map(|bytes| bytes.try_into().ok().map(u64::from_le_bytes));
+    let (address, base_then, semaphore) = (addresses.next()?, addresses.next()?, addresses.next()?);
+    let mut words = texts.split(|&byte| byte == 0);
+    let mut word = || {
+        let word = words.next().unwrap_or_default();
+        (word.len() <= NOTE_WORD).then(|| String::from_utf8_lossy(word).into_owned())
+    };
+    let moved = if base == 0 || base_then == 0 {
+        0
+    } else {
+        base.wrapping_sub(base_then)
+    };
+    Some(Note {
+        provider: word()?,
+        name: word()?,
+        arguments: word()?,
+        offset: offset_of(loaded, address.wrapping_add(moved), true),
+        semaphore: match semaphore {
+            0 => Some(0),
+            address => offset_of(loaded, address.wrapping_add(moved), false),
+        },
+    })
+}
+
+fn loaded<'a>(file: &ElfFile64<'a, Endianness, &'a ReadCache<File>>) -> Vec<Loaded> {
+    file.segments()
+        .map(|segment| {
+            let (offset, size) = segment.file_range();
+            let flags = match segment.flags() {
+                SegmentFlags::Elf { p_flags } => p_flags,
+                _ => 0,
+            };
+            Loaded {
+                address: segment.address(),
+                size: size.min(segment.size()),
+                offset,
+                is_executable: flags & elf::PF_X != 0,
+            }
+        })
+        .collect()
+}
+
+/// Where in the file an address is: of code, or of data.
+fn offset_of(loaded: &[Loaded], address: u64, executable: bool) -> Option<u64> {
+    let inside = |part: &&Loaded| {
+        part.is_executable == executable && address >= part.address && address - part.address < part.size
+    };
+    let part = loaded.iter().find(inside)?;
+    part.offset.checked_add(address - part.address)
 }
 
 /// The names most like the one that was not found, best first.
@@ -198,19 +264,10 @@ mod tests {
     #[test]
     fn functions_of_the_own_binary_are_found_by_their_rust_names() {
         let own = std::hint::black_box(a_function_to_be_found as fn() -> std::path::PathBuf)();
+        let own = Pinned::by_path(own).unwrap();
         let functions = Binary::open(&own, "own").unwrap().functions().unwrap();
         let wanted = "tests::a_function_to_be_found";
         assert!(functions.iter().any(|function| function.name.contains(wanted)));
-    }
-
-    #[test]
-    fn names_are_demangled() {
-        assert_eq!(
-            demangled("_ZN4core3fmt9Formatter3pad17h0123456789abcdefE"),
-            "core::fmt::Formatter::pad"
-        );
-        assert_eq!(demangled("_ZN6engine5Query3runEi"), "engine::Query::run(int)");
-        assert_eq!(demangled("sqlite3_step"), "sqlite3_step");
     }
 
     #[test]
@@ -222,10 +279,8 @@ mod tests {
 
     #[test]
     fn what_is_no_elf_file_is_named() {
-        let error = format!(
-            "{:#}",
-            Binary::open(Path::new("Cargo.toml"), "Cargo.toml").err().unwrap()
-        );
+        let manifest = Pinned::by_path("Cargo.toml").unwrap();
+        let error = format!("{:#}", Binary::open(&manifest, "Cargo.toml").err().unwrap());
         assert!(error.contains("Cargo.toml") && error.contains("ELF"), "{error}");
     }
 }

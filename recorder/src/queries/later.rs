@@ -1,45 +1,54 @@
 //! Query probes in files that are run only later: each new one is looked into, apart from the draining.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-    thread::Builder,
-};
+use std::{collections::HashSet, path::PathBuf, thread::Builder};
 
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use pf_bpf::{Probes, QueryProbe};
 
-use super::resolve::{Wanted, has, place, probe};
+use super::resolve::{Candidate, Wanted, place, wanted_in};
 use crate::{
+    mapped_file::{self, MappedFile},
     say::say,
     session::FileIdentity,
-    sideband::{Sideband, What},
+    sideband::{Map, Sideband, What},
 };
 
 /// Files that may wait. A program that maps more at once is looked at when it maps them again.
 const WAITING: usize = 1024;
+/// Files that are known to have been looked into. When there are more, they are forgotten, and looked into again.
+const SEEN: usize = 65_536;
+/// Files that are looked into at once.
+const BATCH: usize = 64;
 
 /// The drain's end of the search.
 pub struct Later {
     seen: HashSet<FileIdentity>,
-    give: Sender<PathBuf>,
+    give: Sender<(u32, Map)>,
     found: Receiver<QueryProbe>,
 }
 
 impl Later {
     /// Looks for `wanted` in every file that is mapped from now on, but for those that are `attached` already;
     /// `None` where nothing is wanted.
-    pub fn start(wanted: Vec<Wanted>, attached: &[QueryProbe]) -> Result<Option<Self>> {
+    pub fn start<'a>(
+        wanted: Vec<Wanted>,
+        attached: impl Iterator<Item = &'a QueryProbe>,
+    ) -> Result<Option<Self>> {
         if wanted.is_empty() {
             return Ok(None);
         }
-        let (give, files) = bounded::<PathBuf>(WAITING);
+        let (give, files) = bounded(WAITING);
         let (tell, found) = unbounded();
-        let mut attached: HashSet<_> = attached.iter().map(place).collect();
+        let mut attached: HashSet<_> = attached.map(place).collect();
         let search = move || {
-            for path in files {
-                for probe in wanted_in(&path, &wanted) {
+            while let Ok(first) = files.recv() {
+                let batch: Vec<(u32, Map)> = [first]
+                    .into_iter()
+                    .chain(files.try_iter().take(BATCH - 1))
+                    .collect();
+                let files: Vec<Candidate> = batch.iter().filter_map(candidate).collect();
+                for probe in wanted_in(&files, &wanted) {
                     if attached.insert(place(&probe)) {
                         tell.send(probe).ok();
                     }
@@ -68,17 +77,10 @@ impl Later {
                 device: map.device,
                 inode: map.inode,
             };
-            if self.seen.contains(&file) {
-                continue;
+            if self.seen.len() >= SEEN {
+                self.seen.clear();
             }
-            // As its process sees it, and if that is gone as we do.
-            let there = PathBuf::from(format!("/proc/{}/root{}", record.pid, map.path));
-            let path = if there.exists() {
-                there
-            } else {
-                PathBuf::from(&map.path)
-            };
-            if self.give.try_send(path).is_ok() {
+            if !self.seen.contains(&file) && self.give.try_send((record.pid, map.clone())).is_ok() {
                 self.seen.insert(file);
             }
         }
@@ -97,7 +99,17 @@ impl Later {
     }
 }
 
-fn wanted_in<'a>(path: &'a Path, wanted: &'a [Wanted]) -> impl Iterator<Item = QueryProbe> + 'a {
-    let here = wanted.iter().filter(|wanted| has(path, &wanted.spec));
-    here.map(|wanted| probe(&wanted.spec, wanted.number, path.to_owned()))
+/// The file behind a mapping.
+fn candidate((pid, map): &(u32, Map)) -> Option<Candidate> {
+    let mapped = MappedFile {
+        path: &map.path,
+        start: map.start,
+        end: map.start.saturating_add(map.len),
+        device: map.device,
+        inode: map.inode,
+    };
+    Some(Candidate {
+        file: mapped_file::find(*pid, &mapped)?,
+        shown: PathBuf::from(&map.path),
+    })
 }

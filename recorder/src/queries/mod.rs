@@ -3,9 +3,10 @@
 mod binary;
 mod later;
 mod library;
+mod reader;
 mod resolve;
 mod spec;
 
 pub use later::Later;
-pub use resolve::{Resolved, files_of, resolve};
+pub use resolve::{Candidate, Resolved, files_of, resolve};
 pub use spec::QuerySpec;

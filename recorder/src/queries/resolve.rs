@@ -2,32 +2,42 @@
 
 use std::{
     collections::HashSet,
-    fmt::Write,
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
-use pf_bpf::{QueryPoint, QueryProbe};
+use anyhow::{Context, Result, anyhow, bail};
+use pf_bpf::{QueryPoint, QueryProbe, UsdtPoint, UsdtSite};
 
 use super::{
-    binary::{Binary, Function, alike},
+    binary::alike,
     library,
+    reader::{self, Pair},
     spec::{FunctionSpec, QuerySpec, UsdtSpec},
 };
-use crate::session::proc;
+use crate::{
+    mapped_file::{self, MappedFile},
+    open::Pinned,
+    session::proc,
+};
 
-/// Functions that one glob may name: each costs two breakpoints.
-const MATCHES: usize = 512;
-/// How many of too many are told.
-const SHOWN: usize = 10;
+/// A file that may have probes.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The file itself.
+    pub file: Pinned,
+    /// How messages name it.
+    pub shown: PathBuf,
+}
 
 /// What to attach.
 #[derive(Debug, Default)]
 pub struct Resolved {
-    /// At once.
+    /// At once: in files that were named.
     pub probes: Vec<QueryProbe>,
+    /// Likewise, in files of the target's.
+    pub found: Vec<QueryProbe>,
     /// What queries of a probe are called, by its number.
     pub names: Vec<String>,
     /// Looked for in every file that is run later.
@@ -44,32 +54,26 @@ pub struct Wanted {
 }
 
 impl Resolved {
-    /// The probes of `spec` in those of `files` that have them; returns whether any has.
-    fn add(&mut self, spec: &UsdtSpec, number: u32, files: &[PathBuf]) -> bool {
-        let before = self.probes.len();
-        let found = files.iter().filter(|path| has(path, spec));
-        self.probes
-            .extend(found.map(|path| probe(spec, number, path.clone())));
-        self.probes.len() > before
-    }
-
-    /// Whether the process by which a file was found has ended.
-    #[must_use]
-    pub fn has_lost_one(&self) -> bool {
-        self.probes
-            .iter()
-            .any(|probe| probe.path.starts_with("/proc") && !probe.path.exists())
-    }
-
     /// Whether there is anything to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.probes.is_empty() && self.anywhere.is_empty()
+        self.probes.is_empty() && self.found.is_empty() && self.anywhere.is_empty()
+    }
+
+    /// A query of its own name.
+    fn named(&mut self, name: String) -> u32 {
+        self.names.push(name);
+        self.names.len() as u32 - 1
     }
 }
 
-/// `files`: what the target runs already, or is about to.
-pub fn resolve(specs: &[QuerySpec], files: &[PathBuf]) -> Result<Resolved> {
+/// `files`: what the target runs already, or is about to. What nobody asked for is looked for only in those of them that
+/// `may_read` says the invoker may read.
+pub fn resolve(
+    specs: &[QuerySpec],
+    files: &[Candidate],
+    may_read: &dyn Fn(&Pinned) -> bool,
+) -> Result<Resolved> {
     let mut resolved = Resolved::default();
     let own = UsdtSpec::own();
     let asked_for_own = specs
@@ -79,35 +83,58 @@ pub fn resolve(specs: &[QuerySpec], files: &[PathBuf]) -> Result<Resolved> {
         match spec {
             QuerySpec::None => {}
             QuerySpec::Usdt(spec) => {
-                usdt(spec, files, &mut resolved).with_context(|| format!("--query {spec}"))?;
+                usdt(spec, &mut resolved).with_context(|| format!("--query {spec}"))?;
             }
             QuerySpec::Function(spec) => {
                 function(spec, &mut resolved).with_context(|| format!("--query {spec}"))?;
             }
         }
     }
+    resolved.found = wanted_in(files, &resolved.anywhere);
     // Without being asked only where they are for certain, so that others pay nothing, and where they can be told.
-    if !asked_for_own && pf_bpf::can_tell_queries() && resolved.add(&own, resolved.names.len() as u32, files)
-    {
-        resolved.names.push(own.name());
+    if !asked_for_own && pf_bpf::can_tell_queries() {
+        let files: Vec<Candidate> = files
+            .iter()
+            .filter(|file| may_read(&file.file))
+            .cloned()
+            .collect();
+        let name = own.name();
+        let number = resolved.names.len() as u32;
+        let found = wanted_in(&files, &[Wanted { spec: own, number }]);
+        if !found.is_empty() {
+            resolved.named(name);
+            resolved.found.extend(found);
+        }
     }
     // Of those that several specs name, the first.
     let mut places = HashSet::new();
     resolved.probes.retain(|probe| places.insert(place(probe)));
+    resolved.found.retain(|probe| places.insert(place(probe)));
     Ok(resolved)
 }
 
-/// The executables and libraries of processes, each once, as this process can open them.
+/// The executables and libraries of processes, each once.
 #[must_use]
-pub fn files_of(pids: impl IntoIterator<Item = u32>) -> Vec<PathBuf> {
+pub fn files_of(pids: impl IntoIterator<Item = u32>) -> Vec<Candidate> {
     let executable = libc::PROT_EXEC.cast_unsigned();
     let mut seen = HashSet::new();
     let mut files = Vec::new();
     for pid in pids {
         for map in proc::maps(pid).unwrap_or_default() {
-            if map.inode != 0 && map.prot & executable != 0 && seen.insert((map.device, map.inode)) {
-                files.push(PathBuf::from(format!("/proc/{pid}/root{}", map.path)));
+            if map.inode == 0 || map.prot & executable == 0 || !seen.insert((map.device, map.inode)) {
+                continue;
             }
+            let mapped = MappedFile {
+                path: &map.path,
+                start: map.start,
+                end: map.start.saturating_add(map.len),
+                device: map.device,
+                inode: map.inode,
+            };
+            files.extend(mapped_file::find(pid, &mapped).map(|file| Candidate {
+                file,
+                shown: PathBuf::from(&map.path),
+            }));
         }
     }
     files
@@ -117,113 +144,79 @@ pub fn files_of(pids: impl IntoIterator<Item = u32>) -> Vec<PathBuf> {
 #[must_use]
 pub fn place(probe: &QueryProbe) -> (Option<(u64, u64)>, String) {
     let point = match &probe.point {
-        QueryPoint::Usdt {
-            provider, begin, end, ..
-        } => format!("{provider}:{begin}..{end}"),
+        QueryPoint::Usdt { begin, end, .. } => format!("{}..{}", begin.name, end.name),
         QueryPoint::Function { offset, .. } => offset.to_string(),
     };
-    (inode(&probe.path), point)
+    let inode = probe.file.metadata().ok();
+    (inode.map(|metadata| (metadata.dev(), metadata.ino())), point)
 }
 
-/// `None` if there is no such file.
-fn inode(path: &Path) -> Option<(u64, u64)> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
-}
-
-/// Whether a file has both probes. One that cannot be read has none.
-#[must_use]
-pub fn has(path: &Path, spec: &UsdtSpec) -> bool {
-    let probes = Binary::open(path, "").and_then(|binary| binary.probes());
-    probes.is_ok_and(|probes| missing(spec, &probes).is_empty())
+/// The probes that are wanted, in those files that have them.
+pub fn wanted_in(files: &[Candidate], wanted: &[Wanted]) -> Vec<QueryProbe> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let specs: Vec<&UsdtSpec> = wanted.iter().map(|wanted| &wanted.spec).collect();
+    let pinned: Vec<&Pinned> = files.iter().map(|file| &file.file).collect();
+    let mut probes = Vec::new();
+    for (file, pairs) in files.iter().zip(reader::pairs_in(&pinned, &specs)) {
+        for (wanted, pair) in wanted.iter().zip(pairs) {
+            probes.extend(pair.map(|pair| probe(&wanted.spec, wanted.number, file, pair)));
+        }
+    }
+    probes
 }
 
 /// The pair of probes in one file.
-#[must_use]
-pub fn probe(spec: &UsdtSpec, number: u32, path: PathBuf) -> QueryProbe {
+fn probe(spec: &UsdtSpec, number: u32, file: &Candidate, pair: Pair) -> QueryProbe {
+    let point = |name: &str, sites: Vec<reader::Site>| UsdtPoint {
+        name: format!("{}:{name}", spec.provider),
+        sites: sites
+            .into_iter()
+            .map(|site| UsdtSite {
+                offset: site.offset,
+                semaphore: site.semaphore,
+                arguments: site.arguments,
+            })
+            .collect(),
+    };
     QueryProbe {
         number,
-        path,
+        file: file.file.handle().clone(),
+        shown: file.shown.clone(),
         point: QueryPoint::Usdt {
-            provider: spec.provider.clone(),
-            begin: spec.begin.clone(),
+            begin: point(&spec.begin, pair.begin),
             begin_args: spec.args,
-            end: spec.end.clone(),
+            end: point(&spec.end, pair.end),
             end_key: spec.end_key,
         },
     }
 }
 
-fn usdt(spec: &UsdtSpec, files: &[PathBuf], resolved: &mut Resolved) -> Result<()> {
-    let number = resolved.names.len() as u32;
-    resolved.names.push(spec.name());
+fn usdt(spec: &UsdtSpec, resolved: &mut Resolved) -> Result<()> {
+    let number = resolved.named(spec.name());
     let Some(path) = &spec.path else {
-        resolved.add(spec, number, files);
         let spec = spec.clone();
         resolved.anywhere.push(Wanted { spec, number });
         return Ok(());
     };
-    let path = find(path)?;
-    let shown = path.display().to_string();
-    let binary = Binary::open(&path, &shown)?;
-    binary.check_machine(&shown)?;
-    let probes = binary.probes()?;
-    let missing = missing(spec, &probes);
-    if !missing.is_empty() {
-        let all: Vec<String> = probes
-            .iter()
-            .map(|(provider, name)| format!("{provider}:{name}"))
-            .collect();
-        let mut message = format!("{shown} has no USDT probe {}", missing.join(" and "));
-        if all.is_empty() {
-            message.push_str(", and no others either: was it built with probes?");
-        } else {
-            let near = alike(&missing[0], all.iter().map(String::as_str));
-            if near.is_empty() {
-                write!(message, "; it has {} others, such as {}", all.len(), all[0])?;
-            } else {
-                write!(message, "; it has {}", near.join(", "))?;
-            }
-        }
-        bail!(message);
-    }
-    resolved.probes.push(probe(spec, number, path));
+    let file = candidate(path)?;
+    let pair = reader::pair_of(&file.file, spec, &file.shown.display().to_string())?;
+    resolved.probes.push(probe(spec, number, &file, pair));
     Ok(())
 }
 
-/// Those of the two that are not there.
-fn missing(spec: &UsdtSpec, probes: &[(String, String)]) -> Vec<String> {
-    let there = |name: &&&String| {
-        probes
-            .iter()
-            .any(|(provider, probe)| *provider == spec.provider && probe == **name)
-    };
-    let names = [&spec.begin, &spec.end];
-    let absent = names.iter().filter(|name| !there(name));
-    absent.map(|name| format!("{}:{name}", spec.provider)).collect()
-}
-
 fn function(spec: &FunctionSpec, resolved: &mut Resolved) -> Result<()> {
-    let path = find(&spec.path)?;
-    let shown = path.display().to_string();
-    let binary = Binary::open(&path, &shown)?;
-    binary.check_machine(&shown)?;
-    let functions = binary.functions()?;
-    for function in matching(spec, &functions, &shown)? {
-        if function.is_of_go() && binary.is_go() {
-            bail!(
-                "{} is a function of Go, which moves its stacks: a probe at its return would end the program. See \
-                 docs/queries.md for what works",
-                function.name
-            );
-        }
-        let number = resolved.names.len() as u32;
-        resolved.names.push(function.name.clone());
+    let file = candidate(&spec.path)?;
+    let functions = reader::functions_of(&file.file, spec, &file.shown.display().to_string())?;
+    for function in functions {
+        let number = resolved.named(function.name.clone());
         resolved.probes.push(QueryProbe {
             number,
-            path: path.clone(),
+            file: file.file.handle().clone(),
+            shown: file.shown.clone(),
             point: QueryPoint::Function {
-                name: function.name.clone(),
+                name: function.name,
                 offset: function.offset,
                 args: spec.args,
             },
@@ -232,77 +225,11 @@ fn function(spec: &FunctionSpec, resolved: &mut Resolved) -> Result<()> {
     Ok(())
 }
 
-/// The functions that a spec names: one, or those of a glob.
-fn matching<'a>(spec: &FunctionSpec, functions: &'a [Function], shown: &str) -> Result<Vec<&'a Function>> {
-    let wanted = &spec.symbol;
-    if wanted.contains(['*', '?', '[']) {
-        let pattern = glob::Pattern::new(wanted).with_context(|| format!("{wanted}: not a glob"))?;
-        let mut found: Vec<_> = functions
-            .iter()
-            .filter(|function| pattern.matches(&function.name) || pattern.matches(&function.symbol))
-            .collect();
-        found.dedup_by_key(|function| function.offset);
-        return match found.len() {
-            0 => bail!("{shown} has no function that matches{}", is_stripped(functions)),
-            1..=MATCHES => Ok(found),
-            many => bail!(
-                "{many} functions match, at most {MATCHES} can be attached to:{}",
-                list(&found)
-            ),
-        };
-    }
-    // C++ names with and without their parameters.
-    let bare = |name: &str| name.split('(').next().unwrap_or(name).to_owned();
-    let mut found: Vec<_> = functions
-        .iter()
-        .filter(|function| {
-            function.symbol == *wanted || function.name == *wanted || bare(&function.name) == *wanted
-        })
-        .collect();
-    found.dedup_by_key(|function| function.offset);
-    match found.len() {
-        0 => {
-            let near = alike(wanted, functions.iter().map(|function| function.name.as_str()));
-            let near = if near.is_empty() {
-                String::new()
-            } else {
-                format!("; it has {}", near.join(", "))
-            };
-            bail!(
-                "{shown} has no function of that name{near}{}",
-                is_stripped(functions)
-            )
-        }
-        1 => Ok(found),
-        many => bail!(
-            "{many} functions of {shown} have that name; take a full one, or a glob for all:{}",
-            list(&found)
-        ),
-    }
-}
-
-fn is_stripped(functions: &[Function]) -> &'static str {
-    if functions.is_empty() {
-        " (it has no symbols at all: it is stripped)"
-    } else {
-        ""
-    }
-}
-
-fn list(functions: &[&Function]) -> String {
-    let mut lines = String::new();
-    for function in functions.iter().take(SHOWN) {
-        lines.push_str("\n  ");
-        lines.push_str(&function.name);
-        if function.symbol != function.name {
-            lines.push_str("  ");
-            lines.push_str(&function.symbol);
-        }
-    }
-    if functions.len() > SHOWN {
-        lines.push_str("\n  …");
-    }
-    lines
+/// The file that a spec names.
+fn candidate(path: &Path) -> Result<Candidate> {
+    let shown = find(path)?;
+    let file = Pinned::by_path(&shown).map_err(|e| anyhow!("{}: {e}", shown.display()))?;
+    Ok(Candidate { file, shown })
 }
 
 fn find(path: &Path) -> Result<PathBuf> {

@@ -4,7 +4,10 @@ use pf_bpf::Stack;
 use pf_formats::ObjectKind;
 
 use super::{Session, address_space::Mapping, dictionary::Dictionary};
-use crate::stacks::{MappedFile, Memory, Place, RawStack, StackTable};
+use crate::{
+    mapped_file::MappedFile,
+    stacks::{Memory, Place, RawStack, StackTable},
+};
 
 impl Session {
     /// Takes in a stack. Faults name it by its hash from now on.

@@ -1,14 +1,14 @@
-//! The files that code was mapped from, opened when first seen and kept open.
+//! The files that code was mapped from, looked for when first seen and kept.
 
-use std::{collections::HashMap, fs::File, path::Path};
+use std::collections::HashMap;
 
+use nix::sys::resource::{Resource, getrlimit};
 use pf_formats::ObjectId;
 
-use super::{
-    MappedFile,
-    same_file::{is_same, open_files_limit},
+use crate::{
+    mapped_file::{MappedFile, find, is_same},
+    open::Pinned,
 };
-use crate::open;
 
 /// Files kept open at most, and never more than half of what the process may open. The others are
 /// looked for by path in the end.
@@ -33,7 +33,7 @@ pub struct Binary {
     device: (u32, u32),
     inode: u64,
     attempts: u8,
-    file: Option<File>,
+    file: Option<Pinned>,
 }
 
 impl Default for Binaries {
@@ -76,31 +76,15 @@ impl Binaries {
 
 impl Binary {
     /// The file: as it was kept, or what is under its path now, if that is still the same.
-    pub fn into_file(self) -> Option<File> {
+    pub fn into_file(self) -> Option<Pinned> {
         self.file.or_else(|| {
-            let file = open::regular(&self.path).ok()?;
+            let file = Pinned::by_path(&self.path).ok()?;
             is_same(&file, self.device, self.inode, false).then_some(file)
         })
     }
 }
 
-/// Asks the mapping itself, which knows deleted files and other mount namespaces too; then by path, for
-/// a process that changed its mappings or is gone.
-fn find(pid: u32, mapped: &MappedFile<'_>) -> Option<File> {
-    let by_mapping = || {
-        open::regular(format!(
-            "/proc/{pid}/map_files/{:x}-{:x}",
-            mapped.start, mapped.end
-        ))
-        .ok()
-    };
-    let by_root = || {
-        let root = open::folder(format!("/proc/{pid}/root")).ok()?;
-        open::regular_in(root, Path::new(mapped.path)).ok()
-    };
-    let by_path = || open::regular(mapped.path).ok();
-    let ways: [&dyn Fn() -> Option<File>; 3] = [&by_mapping, &by_root, &by_path];
-    ways.into_iter()
-        .filter_map(|way| way())
-        .find(|file| is_same(file, mapped.device, mapped.inode, true))
+/// Soft limit of open files.
+fn open_files_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(256, |(soft, _)| soft)
 }

@@ -12,8 +12,8 @@ use blazesym::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Bytes of one name. Those of C++ have no bound.
-const NAME: usize = 4096;
+use crate::demangle::{NAME, demangled};
+
 /// Bytes of all names of one file. What would exceed it is left without a name.
 const TEXT: usize = 32 << 20;
 /// Functions inlined at one place.
@@ -106,6 +106,8 @@ fn functions(path: &Path, offsets: &[u64], lines: bool) -> Vec<Result<Found, Str
             .enable_auto_reload(false)
             .enable_code_info(lines)
             .enable_inlined_fns(lines)
+            // A name can be made to take gigabytes there.
+            .enable_demangling(false)
             .build();
         let mut elf = source::Elf::new(path);
         elf.debug_syms = lines;
@@ -168,7 +170,7 @@ impl Found {
 impl Function {
     fn new(name: &str, code: Option<&CodeInfo<'_>>) -> Self {
         Self {
-            name: shortened(name.to_owned()),
+            name: shortened(demangled(name).into_owned()),
             file: code.map_or_else(String::new, |code| {
                 shortened(code.to_path().to_string_lossy().into_owned())
             }),

@@ -11,10 +11,10 @@ use indicatif::{BinaryBytes, HumanCount};
 use pf_formats::Symbol;
 
 use super::{
-    confined::{self, Failure},
-    perf_map::PerfMaps,
-    symbols::{Wanted, Work},
+    perf_map::{self, PerfMaps},
+    symbols::{MEMORY, Wanted, Work},
 };
+use crate::confined::{self, Failure, Limits};
 
 /// For all maps, of the time there is for everything.
 const TIME: Duration = Duration::from_secs(20);
@@ -84,12 +84,19 @@ impl Work<'_> {
     ) -> bool {
         wanted.sort_unstable_by_key(|wanted| wanted.at);
         let addresses: Vec<u64> = wanted.iter().map(|wanted| wanted.at).collect();
-        let answer = confined::run(time, self.give_up, || maps.look_up(pid, &addresses, bytes));
         let what = format!("code that process {pid} made itself");
+        let Some(map) = maps.map_of(pid) else {
+            self.note(format!("no symbols: {what} (there is no /tmp/perf-{pid}.map)"));
+            return true;
+        };
+        let limits = Limits { time, memory: MEMORY };
+        let answer = confined::run(limits, &[&map], self.give_up, || {
+            perf_map::look_up(&map, &addresses, bytes)
+        });
         let answer = match answer {
             Ok(Some(answer)) => answer,
             Ok(None) => {
-                self.note(format!("no symbols: {what} (there is no /tmp/perf-{pid}.map)"));
+                self.note(format!("no symbols: {what} (/tmp/perf-{pid}.map cannot be read)"));
                 return true;
             }
             Err(Failure::TooLong) => return false,

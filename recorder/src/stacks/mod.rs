@@ -11,16 +11,17 @@
 //! a return address is therefore two frames.
 
 mod binaries;
-mod confined;
+mod debug_link;
 mod elf;
 mod jit;
 mod perf_map;
-mod same_file;
 mod symbols;
 mod trie;
 
 use pf_formats::{Dict, ObjectId, StackId};
 use rustc_hash::FxHashMap;
+
+use crate::mapped_file::MappedFile;
 
 use binaries::Binaries;
 use perf_map::PerfMaps;
@@ -55,21 +56,6 @@ pub enum Memory<'a> {
     },
     /// Something else, which has no symbols.
     Other,
-}
-
-/// A mapping of a file, as /proc/PID/maps or a side-band record tells it.
-#[derive(Clone, Copy, Debug)]
-pub struct MappedFile<'a> {
-    /// Path in the mount namespace of the process.
-    pub path: &'a str,
-    /// First address of the mapping.
-    pub start: u64,
-    /// One past its last address.
-    pub end: u64,
-    /// Major and minor number of the device; 0 and 0 when not known.
-    pub device: (u32, u32),
-    /// Inode; 0 when not known.
-    pub inode: u64,
 }
 
 /// A stack as the kernel walked it.

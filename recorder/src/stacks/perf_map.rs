@@ -3,18 +3,16 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::File,
+    fs::{self, File},
     io::{BufRead, BufReader, Read},
+    os::unix::fs::MetadataExt,
     path::Path,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    elf::shortened,
-    same_file::{owner, owner_and_own_pid},
-};
-use crate::open;
+use super::elf::shortened;
+use crate::open::{self, Pinned};
 
 /// Processes whose /tmp is remembered, the latest ones: each takes a descriptor. The maps of others are looked for in
 /// our own.
@@ -94,40 +92,50 @@ impl PerfMaps {
         self.order.iter().rev().copied()
     }
 
-    /// Names for addresses in process `pid`, which must be in ascending order, from the first `bytes` of its map; `None`
-    /// when it has none. It is a file of that process, so this may take any time.
-    pub fn look_up(&self, pid: u32, addresses: &[u64], bytes: u64) -> Option<Answer> {
-        let map = match self.homes.get(&pid) {
-            Some(home) => home.open_map()?,
-            None => open_map(&open::folder("/tmp").ok()?, pid, 0)?,
-        };
-        let mut map = BufReader::new(map).take(bytes);
-        let named = parse(&mut map, addresses);
-        Some(Answer {
-            named,
-            bytes: bytes - map.limit(),
-            cut: map.limit() == 0 && map.into_inner().fill_buf().is_ok_and(|more| !more.is_empty()),
-        })
+    /// The map of process `pid`, if it wrote one.
+    pub fn map_of(&self, pid: u32) -> Option<Pinned> {
+        match self.homes.get(&pid) {
+            Some(home) => find_map(&home.tmp, home.own_pid, home.user),
+            None => find_map(&open::folder("/tmp").ok()?, pid, 0),
+        }
     }
 }
 
 impl Home {
     fn of(pid: u32) -> Option<Self> {
         let (user, own_pid) = owner_and_own_pid(pid)?;
-        let tmp = open::folder(format!("/proc/{pid}/root/tmp")).ok()?;
+        let tmp = open::folder_in(open::root_of(pid).ok()?, Path::new("/tmp")).ok()?;
         Some(Self { tmp, own_pid, user })
-    }
-
-    fn open_map(&self) -> Option<File> {
-        open_map(&self.tmp, self.own_pid, self.user)
     }
 }
 
+/// Owner and process number in its own pid namespace, from /proc/PID/status.
+fn owner_and_own_pid(pid: u32) -> Option<(u32, u32)> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    // Real, effective, saved, file system.
+    let uid = field("Uid:")?.split_whitespace().nth(1)?.parse().ok()?;
+    let own = field("NSpid:")?.split_whitespace().last()?.parse().ok()?;
+    Some((uid, own))
+}
+
 /// Anybody may put a file into /tmp: only the user's own, or root's, counts.
-fn open_map(tmp: &File, own_pid: u32, user: u32) -> Option<File> {
-    let file = open::regular_in(tmp, Path::new(&format!("perf-{own_pid}.map"))).ok()?;
-    let owner = owner(&file)?;
+fn find_map(tmp: &File, own_pid: u32, user: u32) -> Option<Pinned> {
+    let file = Pinned::in_root(tmp, Path::new(&format!("perf-{own_pid}.map"))).ok()?;
+    let owner = file.metadata().ok()?.uid();
     (owner == 0 || owner == user).then_some(file)
+}
+
+/// Names for `addresses`, which must be in ascending order, from the first `bytes` of a map; `None` when it cannot be
+/// read. It is a file of the process, so this may take any time.
+pub fn look_up(map: &Pinned, addresses: &[u64], bytes: u64) -> Option<Answer> {
+    let mut map = BufReader::new(map.open().ok()?).take(bytes);
+    let named = parse(&mut map, addresses);
+    Some(Answer {
+        named,
+        bytes: bytes - map.limit(),
+        cut: map.limit() == 0 && map.into_inner().fill_buf().is_ok_and(|more| !more.is_empty()),
+    })
 }
 
 /// Ignores lines that make no sense. Code may be replaced at its address: the last name stands.
@@ -254,16 +262,21 @@ pub mod tests {
         assert_eq!(names(&long, &[0x1000]), [(0, "a".to_owned(), 0)]);
     }
 
+    fn map_of(folder: &Path, own_pid: u32) -> Option<Pinned> {
+        let home = home(folder, own_pid);
+        find_map(&home.tmp, home.own_pid, home.user)
+    }
+
     #[test]
     fn a_map_of_another_user_does_not_count() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("perf-7.map");
         fs::write(&path, "1000 10 a\n").unwrap();
-        assert!(home(directory.path(), 7).open_map().is_some());
-        assert!(home(directory.path(), 8).open_map().is_none());
+        assert!(map_of(directory.path(), 7).is_some());
+        assert!(map_of(directory.path(), 8).is_none());
         if nix::unistd::geteuid().is_root() {
             std::os::unix::fs::chown(&path, Some(1234), None).unwrap();
-            assert!(home(directory.path(), 7).open_map().is_none());
+            assert!(map_of(directory.path(), 7).is_none());
         }
     }
 
@@ -274,17 +287,18 @@ pub mod tests {
         fs::write(&path, "1000 10 jitted\n").unwrap();
         let mut maps = PerfMaps::default();
         maps.see(pid);
-        let answer = maps.look_up(pid, &[0x1004], 1000);
+        let answer = look_up(&maps.map_of(pid).unwrap(), &[0x1004], 1000);
         fs::remove_file(&path).unwrap();
         assert_eq!(answer.unwrap().named[0].name, "jitted");
-        assert!(maps.look_up(pid, &[0x1004], 1000).is_none());
+        assert!(maps.map_of(pid).is_none());
     }
 
     #[test]
     fn no_more_than_allowed_is_read_and_the_answer_says_how_much() {
         let folder = tempfile::tempdir().unwrap();
         let maps = processes(folder.path(), &[(7, "1000 10 a\n2000 10 b\n")]);
-        let look_up = |bytes| maps.look_up(7, &[0x1000, 0x2000], bytes).unwrap();
+        let map = maps.map_of(7).unwrap();
+        let look_up = |bytes| look_up(&map, &[0x1000, 0x2000], bytes).unwrap();
         let whole = look_up(20);
         assert_eq!((whole.named.len(), whole.bytes, whole.cut), (2, 20, false));
         let cut = look_up(10);

@@ -6,7 +6,6 @@ use std::{
     fs::File,
     io::{Read, Seek, SeekFrom, Write},
     os::fd::AsRawFd,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -15,18 +14,24 @@ use pf_formats::{BuildId, Dict, FrameId, Inlined, ObjectId, Symbol};
 
 use super::{
     binaries::{Binaries, Binary},
-    confined::{self, Failure},
+    debug_link,
     elf::{self, Answer, Found, Function},
     jit::Budget,
     perf_map::PerfMaps,
     trie::Target,
 };
-use crate::session::proc;
+use crate::{
+    confined::{self, Failure, Limits},
+    open::Pinned,
+    session::proc,
+};
 
 /// For everything.
 pub const TOTAL_TIME: Duration = Duration::from_secs(60);
 /// For one file with its debug information; then its symbol table alone gets the last of these.
 const FILE_TIME: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(5)];
+/// Memory for one of them: debug information of a browser needs about a gigabyte.
+pub const MEMORY: u64 = 2 << 30;
 /// Bytes of one dictionary record, and symbols in it.
 const RECORD: (usize, usize) = (512 << 10, 32_768);
 /// Bytes of all symbols, a quarter of what a reader must keep for all dictionaries.
@@ -146,21 +151,25 @@ impl<'a> Work<'a> {
     /// How many of how many were found, the build id, and why not all.
     fn look_into(
         &mut self,
-        file: &File,
+        file: &Pinned,
         mut wanted: Vec<Wanted>,
     ) -> Result<(usize, usize, Vec<u8>, Option<String>), Failure> {
         // Neighbours share a unit of debug information.
         wanted.sort_unstable_by_key(|wanted| wanted.at);
         let offsets: Vec<u64> = wanted.iter().map(|wanted| wanted.at).collect();
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let path = file.path();
+        let debug = self.debug_file_of(file);
+        let mut files = vec![file];
+        files.extend(debug.as_ref().ok().and_then(Option::as_ref));
         let mut result = Err(Failure::TooLong);
-        for (limit, lines) in FILE_TIME.into_iter().zip([true, false]) {
-            let limit = limit.min(self.until.saturating_duration_since(Instant::now()));
-            if limit.is_zero() {
+        for (limit, lines) in FILE_TIME.into_iter().zip([debug.is_ok(), false]) {
+            let time = limit.min(self.until.saturating_duration_since(Instant::now()));
+            if time.is_zero() {
                 break;
             }
-            result = confined::run(limit, self.give_up, || {
-                elf::look_up(Path::new(&path), &offsets, lines)
+            let limits = Limits { time, memory: MEMORY };
+            result = confined::run(limits, &files, self.give_up, || {
+                elf::look_up(&path, &offsets, lines)
             });
             if !matches!(result, Err(Failure::Crashed(_) | Failure::TooLong)) {
                 break;
@@ -181,11 +190,28 @@ impl<'a> Work<'a> {
         Ok((count.min(wanted.len()), wanted.len(), build_id, reason))
     }
 
+    /// The file beside it that has its debug information, if it names one. An error when what it names may be anything, and
+    /// this kernel would not keep the reader from it.
+    fn debug_file_of(&mut self, file: &Pinned) -> Result<Option<Pinned>, ()> {
+        let limits = Limits {
+            time: FILE_TIME[1],
+            memory: MEMORY,
+        };
+        let links = confined::run(limits, &[file], self.give_up, || debug_link::links_of(file));
+        let links = links.unwrap_or_default();
+        if links.lead_elsewhere && !confined::keeps_paths() {
+            return Err(());
+        }
+        Ok(links.beside.and_then(|name| debug_link::beside(file, &name)))
+    }
+
     /// Every process of this machine's word size has the same one as this process.
     fn vdso(&mut self, wanted: Vec<Wanted>) {
-        if !wanted.is_empty()
-            && !self.given_up
-            && let Some(file) = copy_of_vdso()
+        if wanted.is_empty() || self.given_up {
+            return;
+        }
+        if let Some(copy) = copy_of_vdso()
+            && let Ok(file) = Pinned::by_path(format!("/proc/self/fd/{}", copy.as_raw_fd()))
         {
             // Nobody misses these names.
             self.look_into(&file, wanted).ok();

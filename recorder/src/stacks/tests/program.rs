@@ -10,9 +10,10 @@ use std::{
 use pf_formats::ObjectId;
 
 use crate::{
+    mapped_file::MappedFile,
     session::proc,
     sideband::Map,
-    stacks::{MappedFile, Memory, Place},
+    stacks::{Memory, Place},
 };
 
 /// `innermost` does not return, so that the call of it may be the last instruction of `middle`, and its

@@ -1,0 +1,86 @@
+//! Where a program says that its debug information is: a name in `.gnu_debuglink` is meant to be that of a file beside it,
+//! and whoever made the program may have written anything.
+
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
+
+use object::{
+    Endianness, Object, ObjectSection,
+    read::{ReadCache, elf::ElfFile64},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::open::Pinned;
+
+/// Bytes of such a section that are looked at.
+const SECTION: u64 = 4096;
+
+/// What a file says.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Links {
+    /// A bare name.
+    pub beside: Option<String>,
+    /// It has links that are more than that.
+    pub lead_elsewhere: bool,
+}
+
+/// Reads the links of a file. Runs in the confined child.
+pub fn links_of(file: &Pinned) -> Links {
+    let mut links = Links::default();
+    let Ok(contents) = file.open().map(ReadCache::new) else {
+        return links;
+    };
+    let Ok(elf) = ElfFile64::<Endianness, _>::parse(&contents) else {
+        return links;
+    };
+    let is_there = |name: &str| elf.section_by_name(name).is_some();
+    links.lead_elsewhere = is_there(".gnu_debugaltlink") || is_there(".debug_sup");
+    let section = elf
+        .section_by_name(".gnu_debuglink")
+        .filter(|section| section.size() <= SECTION);
+    if let Some(data) = section.and_then(|section| section.data().ok()) {
+        let name = data.split(|&byte| byte == 0).next().unwrap_or_default();
+        match std::str::from_utf8(name) {
+            Ok(name) if is_bare(name) => links.beside = Some(name.to_owned()),
+            _ => links.lead_elsewhere = true,
+        }
+    }
+    links
+}
+
+/// The file of that name in the folder of `file`. Through no link: the folder is that of whoever made the program.
+pub fn beside(file: &Pinned, name: &str) -> Option<Pinned> {
+    // The child said so, and is not to be trusted.
+    if !is_bare(name) {
+        return None;
+    }
+    let own = fs::read_link(file.path()).ok()?;
+    Pinned::without_links(&own.parent()?.join(name)).ok()
+}
+
+fn is_bare(name: &str) -> bool {
+    let path = Path::new(name);
+    path.file_name().map(OsStr::as_bytes) == Some(name.as_bytes()) && !name.contains('\0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_name_is_a_name() {
+        assert!(is_bare("program.debug"));
+        for other in [
+            "",
+            ".",
+            "..",
+            "/etc/shadow",
+            "../x",
+            "a/b",
+            "/dev/zero",
+            "x/",
+            "a\0b",
+        ] {
+            assert!(!is_bare(other), "{other:?}");
+        }
+    }
+}
