@@ -4,8 +4,11 @@
 mod common;
 
 use std::{
-    fs,
-    os::unix::{fs::chown, process::CommandExt},
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -13,9 +16,11 @@ use std::{
 use common::{
     NOBODY, alone, disk_folder, pfrec, plain,
     process::{Process, run, start},
+    program,
     programs::compile,
     queries::{queries, supported},
     text, until,
+    workload::until_walking,
 };
 use nix::{
     sys::{signal::Signal, stat::Mode},
@@ -203,6 +208,50 @@ fn a_program_whose_file_is_gone_is_met_at_its_probes() {
     // Its code and its semaphore are those that are meant.
     assert!(victim.wait().ok().stdout.contains("touched"));
     assert!(queries(&trace).rows.is_empty());
+}
+
+/// Whoever calls sudo cannot attach to a program that he may not read, unless he says so.
+#[test]
+#[ignore = "needs root"]
+fn what_nobody_asked_for_is_attached_only_where_the_invoker_may_read() {
+    if !supported() {
+        return;
+    }
+    let folder = disk_folder();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+    let secret = folder.path().join("secret");
+    fs::copy(program("mmap-workload"), &secret).unwrap();
+    for (mode, options, is_met) in [
+        (0o711, &[][..], false),
+        (0o711, &["--query", "usdt:pf:query_begin..query_end"], true),
+        (0o755, &[], true),
+    ] {
+        fs::set_permissions(&secret, Permissions::from_mode(mode)).unwrap();
+        let slow = [
+            "--anon",
+            "--size",
+            "8",
+            "--count",
+            "100000",
+            "--delay",
+            "1",
+            "--query-size",
+            "5",
+        ];
+        let walk = start(plain(&secret, &slow));
+        until_walking(walk.pid());
+        let trace = folder.path().join("t.pfz");
+        let pid = walk.pid().to_string();
+        let recording = ["-o", text(&trace), "-p", &pid, "-d", "0.5"];
+        let mut recorder = pfrec(&[&recording, options].concat());
+        recorder
+            .env("SUDO_UID", NOBODY.to_string())
+            .env("SUDO_GID", NOBODY.to_string());
+        let ended = run(recorder).ok();
+        drop(walk);
+        let rows = queries(&trace).rows;
+        assert_eq!(!rows.is_empty(), is_met, "{mode:o} {options:?}: {ended:?}");
+    }
 }
 
 fn with_notes(folder: &Path, patch: impl FnOnce(&mut Vec<u8>, usize)) -> PathBuf {

@@ -16,7 +16,7 @@ use common::{
     queries::{Queries, queries, supported},
     text,
     trace::assert_whole,
-    until,
+    workload::until_walking,
 };
 use pf_formats::{Query, QueryEnd};
 
@@ -274,16 +274,6 @@ fn programs_that_run_already_have_their_queries_from_then_on() {
             assert_eq!((query.end, query.parent.0), (QueryEnd::Ended, 0), "{query:?}");
         }
     }
-}
-
-/// It walks once its file is there and mapped.
-fn until_walking(pid: u32) {
-    until("a walk", || {
-        let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
-        let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).ok();
-        let mut names = threads.filter_map(name);
-        names.any(|name| name.starts_with("pf-worker")).then_some(())
-    });
 }
 
 #[test]

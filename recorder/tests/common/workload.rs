@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs, path::Path};
 
 use serde_json::Value;
 
-use super::trace::Fault;
+use super::{trace::Fault, until};
 
 /// A thread as mmap-workload reports it, counted by `getrusage(RUSAGE_THREAD)`.
 #[derive(Clone, Debug)]
@@ -136,4 +136,14 @@ pub fn assert_each_touch(touches: &[Touch], faults: &[Fault]) -> Vec<u64> {
         }
     }
     around
+}
+
+/// It walks once its file is there and mapped.
+pub fn until_walking(pid: u32) {
+    until("a walk", || {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+        let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).ok();
+        let mut names = threads.filter_map(name);
+        names.any(|name| name.starts_with("pf-worker")).then_some(())
+    });
 }
