@@ -4,8 +4,10 @@ use std::{
     fs,
     path::Path,
     process::{self, Command},
+    time::{Duration, Instant},
 };
 
+use nix::{sys::stat::Mode, unistd::mkfifo};
 use pf_formats::{BuildId, Header, Meta, Symbol, Totals, TraceWriter};
 
 use super::program::{Program, locate};
@@ -128,6 +130,43 @@ fn debug_information_in_a_file_of_its_own_is_found_by_its_link() {
     let (symbols, _, notes) = look_up(table);
     assert_eq!(names(&symbols), ALL, "{notes:?}");
     assert_eq!(symbols[0].line, 26);
+}
+
+/// The name in the link may be any path, and what is there may wait for ever.
+#[test]
+fn a_link_to_debug_information_leads_nowhere_but_beside_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, content) = (folder.path().join("fifo"), folder.path().join("content"));
+    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    let beside = |name: &str| fs::write(&content, [name.as_bytes(), &[0; 8]].concat()).unwrap();
+    for name in [
+        fifo.to_str().unwrap(),
+        "/dev/zero",
+        "../../../../../../dev/zero",
+        "fifo",
+    ] {
+        beside(name);
+        let link = |program: &Path| {
+            let section = format!(".gnu_debuglink={}", content.display());
+            let status = Command::new("objcopy")
+                .args(["--strip-debug", "--add-section", &section])
+                .arg(program)
+                .status();
+            assert!(status.unwrap().success());
+            mkfifo(&program.with_file_name("fifo"), Mode::S_IRWXU).unwrap();
+        };
+        let program = Program::start_after(&["-g"], link);
+        let mut table = StackTable::default();
+        intern(&mut table, &program);
+        let began = Instant::now();
+        let (symbols, _, notes) = look_up(table);
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{name}: {:?}",
+            began.elapsed()
+        );
+        assert_eq!(names(&symbols), ALL, "{name}: {notes:?}");
+    }
 }
 
 #[test]
