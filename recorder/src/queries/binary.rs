@@ -271,6 +271,44 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_in_the_file_where_it_is_loaded_from_and_nowhere_else() {
+        let part = |address, size, offset, is_executable| Loaded {
+            address,
+            size,
+            offset,
+            is_executable,
+        };
+        let loaded = [
+            part(0x1000, 0x100, 0x40, true),
+            part(0x2000, 0x100, 0x140, false),
+            part(u64::MAX - 0x10, 0x20, u64::MAX - 4, true),
+        ];
+        assert_eq!(offset_of(&loaded, 0x10ff, true), Some(0x13f));
+        assert_eq!(offset_of(&loaded, 0x1100, true), None);
+        assert_eq!(offset_of(&loaded, 0x2000, true), None, "data");
+        assert_eq!(offset_of(&loaded, 0x2000, false), Some(0x140));
+        assert_eq!(offset_of(&loaded, u64::MAX, true), None, "beyond all files");
+    }
+
+    #[test]
+    fn a_note_that_is_cut_or_too_long_is_none() {
+        let loaded = [Loaded {
+            address: 0,
+            size: 100,
+            offset: 0,
+            is_executable: true,
+        }];
+        let note = |texts: &[u8]| read_note(&[&[0; 24], texts].concat(), 0, &loaded);
+        let whole = note(b"pf\0begin\0 8@%rdi\0").unwrap();
+        assert_eq!((whole.provider.as_str(), whole.name.as_str()), ("pf", "begin"));
+        assert_eq!((whole.offset, whole.semaphore), (Some(0), Some(0)));
+        assert!(note(&[b'x'; NOTE_WORD + 1]).is_none());
+        assert!(read_note(&[0; 23], 0, &loaded).is_none());
+        // Without its arguments it has none.
+        assert_eq!(note(b"pf\0begin").unwrap().arguments, "");
+    }
+
+    #[test]
     fn a_name_with_a_slip_has_neighbours() {
         let names = ["sqlite3_step", "sqlite3_stmt_readonly", "main"];
         assert_eq!(alike("sqlite_step", names.into_iter())[0], "sqlite3_step");
