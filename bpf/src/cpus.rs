@@ -141,6 +141,61 @@ fn parse_cpu_list(text: &str) -> Option<Vec<usize>> {
     Some(cpus)
 }
 
+/// Takes this thread from CPU to CPU, as far as it may go there, and back to where it may be when it is dropped. What runs
+/// on a CPU is in no program that cannot be preempted there.
+pub(crate) struct Tour {
+    own: libc::cpu_set_t,
+    cpus: Vec<usize>,
+    next: usize,
+}
+
+impl Tour {
+    pub(crate) fn begin() -> Self {
+        // SAFETY: a set without any CPU is all zeros, and the call fills one of this size.
+        let (own, known) = unsafe {
+            let mut own: libc::cpu_set_t = std::mem::zeroed();
+            let rc = libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut own);
+            (own, rc == 0)
+        };
+        let may_go = |cpu: &usize| {
+            // SAFETY: the number is within the set.
+            known && *cpu < libc::CPU_SETSIZE as usize && unsafe { libc::CPU_ISSET(*cpu, &own) }
+        };
+        let mut cpus = online_cpus().unwrap_or_default();
+        cpus.retain(may_go);
+        Self { own, cpus, next: 0 }
+    }
+
+    /// How many there are to see.
+    pub(crate) fn cpus(&self) -> usize {
+        self.cpus.len()
+    }
+
+    /// Goes to the next one. Where that is forbidden meanwhile, it stays.
+    pub(crate) fn go_on(&mut self) {
+        if self.cpus.len() < 2 {
+            return;
+        }
+        let cpu = self.cpus[self.next % self.cpus.len()];
+        self.next += 1;
+        // SAFETY: a set without any CPU is all zeros, and the number is within it.
+        unsafe {
+            let mut one: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(cpu, &mut one);
+            libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const one);
+        }
+    }
+}
+
+impl Drop for Tour {
+    fn drop(&mut self) {
+        if self.cpus.len() >= 2 {
+            // SAFETY: the set that the kernel gave.
+            unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const self.own) };
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,7 @@ use crate::{
     Config, Drops, ProbeError, Ring, Target,
     backend::{Backend, candidates},
     check::{Offset, Tallies, Tally},
-    cpus::CpuEvents,
+    cpus::{CpuEvents, Tour},
     event_counts::{EventCounts, room_for_files, sum},
     features::Features,
     lanes::{LaneMaps, Lanes, Mapping},
@@ -225,7 +225,10 @@ impl Probes {
             EventCounts::Cgroup(counts) if counts.holds_us => |tally| tally.met + tally.own,
             _ => |tally| tally.met,
         };
-        let offset = Offset::measure(|| {
+        let counted_first = matches!(counts, EventCounts::Machine);
+        let mut tour = Tour::begin();
+        let offset = Offset::measure(tour.cpus(), counted_first, || {
+            tour.go_on();
             let before = met(&self.tally());
             let counted = match counts {
                 EventCounts::Tasks(counters) => sum(counters.iter_mut()),
