@@ -36,6 +36,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(
     name = "pfrec",
+    bin_name = "pfrec",
     version,
     override_usage = USAGE,
     after_help = AFTER_HELP,
