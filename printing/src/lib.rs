@@ -15,11 +15,28 @@ pub use room::{fitting, keep_end, keep_start, width, wrap};
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whether our terminal takes a line feed for nothing but that.
+static RAW: AtomicBool = AtomicBool::new(false);
+
+/// While `is_raw`, lines on a terminal end with a carriage return, too. May be called in a signal handler.
+pub fn set_raw_terminal(is_raw: bool) {
+    RAW.store(is_raw, Relaxed);
+}
+
+fn line_end(is_terminal: bool) -> &'static str {
+    if is_terminal && RAW.load(Relaxed) {
+        "\r\n"
+    } else {
+        "\n"
+    }
+}
 
 /// Prints one line for people to standard error. Whoever closed that wants to hear nothing, so there is no error.
 pub fn say(line: impl Display) {
     let mut text = escape(&line.to_string());
-    text.push('\n');
+    text.push_str(line_end(io::stderr().is_terminal()));
     // In one piece, or the lines of two threads would mix.
     io::stderr().write_all(text.as_bytes()).ok();
 }
@@ -27,13 +44,13 @@ pub fn say(line: impl Display) {
 /// Standard output for lines that people read, now or later: escaped wherever it leads.
 #[must_use]
 pub fn text_out() -> Lines<io::Stdout> {
-    Lines::new(io::stdout())
+    Lines::new(io::stdout(), io::stdout().is_terminal())
 }
 
 /// Standard error, likewise.
 #[must_use]
 pub fn text_err() -> Lines<io::Stderr> {
-    Lines::new(io::stderr())
+    Lines::new(io::stderr(), io::stderr().is_terminal())
 }
 
 /// Standard output for data: exact behind a pipe and in a file, escaped on a terminal.
@@ -41,7 +58,7 @@ pub fn text_err() -> Lines<io::Stderr> {
 pub fn data_out() -> DataOut {
     let out = io::stdout();
     if out.is_terminal() {
-        DataOut::Terminal(Lines::new(out))
+        DataOut::Terminal(Lines::new(out, true))
     } else {
         DataOut::Exact(out)
     }

@@ -1,20 +1,22 @@
 //! Writers that escape on the way: the last guard, behind whoever escapes names where they are put into text.
 
-use crate::escape;
+use crate::{escape, line_end};
 use std::io::{self, Write};
 
 /// Writes line by line; nothing but text and line feeds passes.
 #[derive(Debug)]
 pub struct Lines<W> {
     inner: W,
+    is_terminal: bool,
     line: Vec<u8>,
 }
 
 impl<W: Write> Lines<W> {
-    /// Escapes what goes to `inner`.
-    pub fn new(inner: W) -> Self {
+    /// Escapes what goes to `inner`, which may be a terminal.
+    pub fn new(inner: W, is_terminal: bool) -> Self {
         Self {
             inner,
+            is_terminal,
             line: Vec::new(),
         }
     }
@@ -47,7 +49,7 @@ impl<W: Write> Write for Lines<W> {
         let mut out = Vec::with_capacity(whole.len() + 1);
         for line in whole.split(|&byte| byte == b'\n') {
             add(&mut out, line);
-            out.push(b'\n');
+            out.extend_from_slice(line_end(self.is_terminal).as_bytes());
         }
         self.inner.write_all(&out)?;
         Ok(bytes.len())
@@ -99,7 +101,7 @@ mod tests {
         let text = "one\x1b[2J\n\nGrüße\u{9b}\rtwo\nrest\u{202e}";
         for size in 1..=text.len() {
             let mut out = Vec::new();
-            let mut lines = Lines::new(&mut out);
+            let mut lines = Lines::new(&mut out, false);
             for piece in text.as_bytes().chunks(size) {
                 lines.write_all(piece).unwrap();
             }
@@ -115,7 +117,7 @@ mod tests {
     #[test]
     fn what_is_no_text_is_replaced() {
         let mut out = Vec::new();
-        let mut lines = Lines::new(&mut out);
+        let mut lines = Lines::new(&mut out, false);
         lines.write_all(b"a\xff\x9bb\n").unwrap();
         assert_eq!(out, "a\u{fffd}\u{fffd}b\n".as_bytes());
     }

@@ -20,6 +20,7 @@ mod niceness;
 mod open;
 mod outlet;
 mod output;
+mod own_terminal;
 mod progress;
 mod queries;
 mod recording;

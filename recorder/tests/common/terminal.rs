@@ -136,6 +136,14 @@ impl Terminal {
         flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
     }
 
+    /// Whether keys are passed on as they come, signals included. A shell that edits lines has signals.
+    pub fn is_raw(&self) -> bool {
+        !tcgetattr(&self.theirs)
+            .unwrap()
+            .local_flags
+            .contains(LocalFlags::ISIG)
+    }
+
     pub fn wait(mut self) -> (ExitStatus, String) {
         let child = &mut self.child;
         let status = until("the end of pfrec", || child.try_wait().unwrap());
