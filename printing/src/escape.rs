@@ -1,21 +1,16 @@
 //! What a terminal could obey, and what replaces it.
 
-use std::fmt::Write;
-
 /// Replaces control characters and invisible ones by `\x1b`-like escapes. Escaped text stays as it is.
 #[must_use]
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        // Writing to a string does not fail.
         match c {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            c if (c as u32) < 0x100 && c.is_control() => {
-                write!(out, "\\x{:02x}", c as u32).unwrap_or_default()
-            }
-            c if is_invisible(c) => write!(out, "\\u{{{:x}}}", c as u32).unwrap_or_default(),
+            c if (c as u32) < 0x100 && c.is_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c if is_invisible(c) => out.push_str(&format!("\\u{{{:x}}}", c as u32)),
             c => out.push(c),
         }
     }
@@ -34,7 +29,7 @@ pub fn json(text: String) -> String {
         if is_unsafe(c) {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
-                write!(out, "\\u{unit:04x}").unwrap_or_default();
+                out.push_str(&format!("\\u{unit:04x}"));
             }
         } else {
             out.push(c);
