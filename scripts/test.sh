@@ -152,16 +152,6 @@ rust_version() {
     [ "$(printf '%s\n%s\n' "${newest%% *}" "$promised" | sort -V | tail -n 1)" = "$promised" ]
 }
 
-# cargo_deny_check WHAT…
-cargo_deny_check() {
-    local program
-    if ! program="$(cargo_deny)"; then
-        echo "cargo-deny is not installed: scripts/setup_environment.sh --dev does it"
-        return 77
-    fi
-    "$program" --locked check "$@"
-}
-
 # Their database comes from GitHub, which is not reached from everywhere.
 advisories() {
     cargo_deny_check advisories >"$work/advisories" 2>&1
@@ -174,9 +164,9 @@ advisories() {
     return "$status"
 }
 
-# The frame of this script itself, where what is not run is a failure, and the verdicts of the benches.
+# The frame of this script itself, where what is not run is a failure, what is installed, and the verdicts of the benches.
 steps_test() {
-    scripts/tests/steps.sh && python3 -B scripts/tests/bench.py
+    scripts/tests/steps.sh && scripts/tests/requirements.sh && python3 -B scripts/tests/bench.py
 }
 
 documentation() {

@@ -322,8 +322,7 @@ pub(crate) fn read(
         let trace = shell_words(&[request.trace.display().to_string()]);
         let nothing = notice::nothing_passes(session, &request.filter);
         let hint = format!("{nothing}; pfanalyze files {trace} lists what there is");
-        // Nothing can be done about a closed stderr.
-        let _ = writeln!(std::io::stderr(), "{}", escape(&hint));
+        pf_printing::say(hint);
     }
     session
 }
@@ -416,14 +415,12 @@ pub(crate) fn say_remarks(
 
 pub(crate) fn write_notes(notes: impl IntoIterator<Item = String>) {
     for note in notes {
-        // Nothing can be done about a closed stderr.
-        let _ = writeln!(std::io::stderr(), "note: {note}");
+        pf_printing::say(format_args!("note: {note}"));
     }
 }
 
 fn warn(session: &Session) {
     for warning in notice::warnings(session) {
-        // Nothing can be done about a closed stderr.
-        let _ = writeln!(std::io::stderr(), "warning: {}", escape(&warning));
+        pf_printing::say(format_args!("warning: {warning}"));
     }
 }

@@ -10,7 +10,6 @@ use crate::query::queries::Rows;
 use crate::query::single::{Choice, Chosen};
 use crate::session::Session;
 use pf_formats::Query as Row;
-use std::io::Write;
 
 /// The filter, with the queries that `--query` means.
 ///
@@ -23,8 +22,7 @@ pub fn with_queries(request: &Request, source: &Source) -> anyhow::Result<Filter
     }
     let selection = select(source.input()?.reader, &request.queries)?;
     if let Some(hint) = selection.hint {
-        // Nothing can be done about a closed stderr.
-        let _ = writeln!(std::io::stderr(), "{}", crate::text::escape(&hint));
+        pf_printing::say(hint);
     }
     filter.queries = Some(selection.ids);
     Ok(filter)

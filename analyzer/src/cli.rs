@@ -36,6 +36,7 @@ mod whole;
 #[derive(Debug, Parser)]
 #[command(
     name = "pfanalyze",
+    bin_name = "pfanalyze",
     version,
     args_conflicts_with_subcommands = true,
     override_usage = "pfanalyze TRACE [OPTIONS]\n       pfanalyze VERB TRACE [OPTIONS]",

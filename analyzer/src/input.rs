@@ -49,7 +49,7 @@ fn stdin_identity() -> Option<Identity> {
 /// That of the file that standard output goes to.
 #[cfg(unix)]
 pub(crate) fn stdout_identity() -> Option<Identity> {
-    identity_of_stream(&io::stdout())
+    identity_of_stream(&pf_printing::raw_out())
 }
 
 #[cfg(unix)]

@@ -3,8 +3,6 @@
 use clap::{CommandFactory, Parser};
 use pfanalyze::app::Outcome;
 use pfanalyze::cli::Cli;
-use pfanalyze::text::escape;
-use std::io::Write;
 use std::process::ExitCode;
 
 /// Wrong usage, as clap has it.
@@ -37,8 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(message: &str, code: ExitCode) -> ExitCode {
-    // Nothing can be done about a closed stderr.
-    let _ = writeln!(std::io::stderr(), "error: {}", escape(message));
+    pf_printing::say(format_args!("error: {message}"));
     code
 }
 

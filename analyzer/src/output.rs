@@ -23,6 +23,17 @@ pub enum Sink {
     Terminal(Screen<Box<dyn Write>>),
 }
 
+impl Sink {
+    fn new(out: Box<dyn Write>, is_terminal: bool, size: Option<(usize, usize)>) -> Self {
+        if is_terminal {
+            let columns = size.map_or(PLAIN_WIDTH, |(columns, _)| columns);
+            Self::Terminal(Screen::new(out, columns))
+        } else {
+            Self::Plain(out)
+        }
+    }
+}
+
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -131,11 +142,15 @@ impl Output {
                 (file, Some(pending))
             }
         };
+        // `/dev/tty`, say.
         let is_terminal = file.is_terminal();
+        let terminal = terminal_size::terminal_size_of(&file)
+            .filter(|_| is_terminal)
+            .map(|(width, height)| (usize::from(width.0), usize::from(height.0)));
         let file = BufWriter::with_capacity(1 << 16, file);
         Ok(Self {
-            out: Sink::Plain(Box::new(Named { file, name })),
-            terminal: None,
+            out: Sink::new(Box::new(Named { file, name }), is_terminal, terminal),
+            terminal,
             is_terminal,
             colour: false,
             pending,
@@ -187,22 +202,16 @@ impl Output {
     /// Standard output.
     #[must_use]
     pub fn stdout() -> Self {
-        let stdout = io::stdout();
+        let stdout = pf_printing::raw_out();
         let is_terminal = stdout.is_terminal();
         let size = terminal_size::terminal_size_of(&stdout)
             .map(|(width, height)| (usize::from(width.0), usize::from(height.0)));
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         let terminal = size.filter(|_| is_terminal);
-        let out: Box<dyn Write> = Box::new(BufWriter::with_capacity(1 << 16, stdout));
-        let out = if is_terminal {
-            let columns = terminal.map_or(PLAIN_WIDTH, |(columns, _)| columns);
-            Sink::Terminal(Screen::new(out, columns))
-        } else {
-            Sink::Plain(out)
-        };
+        let out = Box::new(BufWriter::with_capacity(1 << 16, stdout));
         Self {
-            out,
+            out: Sink::new(out, is_terminal, terminal),
             terminal,
             is_terminal,
             colour: is_terminal && !plain,

@@ -7,7 +7,10 @@ use crate::units::{bytes, duration, fixed, grouped};
 use numbers::{hundredfold, rounded, signed};
 use std::io::Write;
 
+mod cell;
 mod numbers;
+
+pub use cell::guarded;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -15,7 +18,7 @@ pub enum Format {
     /// Aligned columns, for people.
     #[default]
     Table,
-    /// Comma-separated with a header line, for spreadsheets and pandas.
+    /// Comma-separated with a header line, for spreadsheets and pandas; text that would be a formula has a ' in front.
     Csv,
     /// JSON: an array with one object per line; `events` writes one object per line without the array.
     Json,
@@ -37,7 +40,7 @@ pub struct Head {
 pub enum Value {
     /// Nothing: empty in CSV, null in JSON.
     Null,
-    /// A name, exact in CSV and JSON, escaped in tables.
+    /// A name: exact in JSON, no formula in CSV, escaped in tables.
     Text(String),
     /// As `Text`; where there is no room it keeps its start, not its end.
     Prose(String),
@@ -145,6 +148,15 @@ impl Value {
         }
     }
 
+    /// Exact, but for text that a spreadsheet would take for a formula.
+    #[must_use]
+    pub fn in_csv(&self) -> String {
+        match self {
+            Self::Text(text) | Self::Prose(text) => guarded(text).into_owned(),
+            number => number.plain(),
+        }
+    }
+
     /// As a JSON value.
     #[must_use]
     pub fn json(&self) -> String {
@@ -249,7 +261,7 @@ impl Table {
     pub(crate) fn write_csv_rows(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
         let mut csv = csv::Writer::from_writer(out);
         for row in &self.rows {
-            csv.write_record(row.iter().map(Value::plain))?;
+            csv.write_record(row.iter().map(Value::in_csv))?;
         }
         csv.flush()?;
         Ok(())

@@ -9,20 +9,21 @@ mod support;
 
 use clap::{CommandFactory, ValueEnum};
 use nix::pty::{Winsize, openpty};
-use pf_formats::{Dict, Event, FrameId, Meta, ObjectId, ObjectKind, Query, Symbol};
+use pf_formats::{Dict, Event, FrameId, Inlined, Meta, ObjectId, ObjectKind, Query, Symbol};
 use pfanalyze::cli::Cli;
 use pfanalyze::table::Format;
 use pfanalyze::text::width;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// Clear the screen, links, the clipboard, colours by C1, overrides of direction, lines, backspaces, markup, wide characters.
-const EVIL: &str = "/\x1b[2J\x1b]8;;http://x\x07\x1b]52;c;QUJD\x07\u{9b}31m\u{85}\u{202e}\u{2066}\u{200b}\u{feff}\
+const EVIL: &str = "/\x1b[2J\x1b]8;;http://x\x07\x1b]52;c;QUJD\x07\u{9b}31m\u{85}\u{202e}\u{2066}\u{2028}\u{200b}\u{206a}\u{feff}\
                     \n! forged\r\x08\x7f\t<script>alert('\"&')</script>|`**日本語日本語日本語\u{e0041}";
 const COLUMNS: u16 = 80;
 /// Formats that give every byte as it is to files and pipes.
@@ -47,7 +48,7 @@ fn questions(verb: &str) -> Vec<Vec<&'static str>> {
             vec!["SELECT file, count(*) AS n FROM faults GROUP BY file"],
             vec!["SELECT * FROM host"],
         ],
-        "diff" => vec![vec!["t.pfz"]],
+        "diff" => vec![vec!["t.pfz"], vec!["u.pfz"]],
         "stacks" => vec![vec!["--min-percent", "0"], vec!["--folded"]],
         "queries" => vec![vec![], vec!["--slowest", "9"], vec!["--id", "1"]],
         "regions" => vec![
@@ -74,8 +75,9 @@ fn formats() -> Vec<String> {
     names.map(|value| value.get_name().to_owned()).collect()
 }
 
-fn hostile_trace() -> Vec<u8> {
-    let evil = || EVIL.to_owned();
+/// A trace whose every string is hostile, between two others.
+fn hostile_trace(before: &str, after: &str) -> Vec<u8> {
+    let evil = || format!("{before}{EVIL}{after}");
     let mut meta = Meta {
         recorder: evil(),
         command: vec![evil(), evil()],
@@ -91,6 +93,11 @@ fn hostile_trace() -> Vec<u8> {
     meta.host.kernel = evil();
     meta.host.arch = evil();
     let mut dicts = stack_fixture::stack_dicts();
+    for dict in &mut dicts {
+        if let Dict::Objects { entries, .. } = dict {
+            entries.iter_mut().for_each(|object| object.path = evil());
+        }
+    }
     dicts.push(Dict::Comms {
         first_id: 1,
         entries: vec![evil(), evil()],
@@ -98,7 +105,7 @@ fn hostile_trace() -> Vec<u8> {
     dicts.push(Dict::Objects {
         first_id: 1,
         entries: vec![
-            support::object(ObjectKind::File, EVIL),
+            support::object(ObjectKind::File, &evil()),
             support::object(ObjectKind::Heap, ""),
         ],
     });
@@ -109,7 +116,11 @@ fn hostile_trace() -> Vec<u8> {
             offset: 1,
             file: evil(),
             line: 5,
-            inlined: vec![],
+            inlined: vec![Inlined {
+                name: evil(),
+                file: evil(),
+                line: 7,
+            }],
         }],
     });
     let mut events: Vec<Event> = query_fixture::events();
@@ -139,6 +150,10 @@ fn hostile_trace() -> Vec<u8> {
     if let Some(books) = &mut totals.accounting {
         books.source = evil();
     }
+    if let Some(check) = &mut totals.check {
+        check.source = evil();
+        check.notes = vec![evil()];
+    }
     writer.finish(totals).unwrap()
 }
 
@@ -149,7 +164,8 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("t.pfz"), hostile_trace()).unwrap();
+        fs::write(dir.path().join("t.pfz"), hostile_trace("", "")).unwrap();
+        fs::write(dir.path().join("u.pfz"), hostile_trace("", "other")).unwrap();
         let list = format!("\"{}\",0,5000\n", EVIL.replace('"', "\"\""));
         fs::write(dir.path().join("LIST"), list).unwrap();
         let tensor = (EVIL, &[4096u64][..], 24, 4096);
@@ -173,6 +189,17 @@ impl Place {
 
     /// Standard output and standard error, the former a terminal.
     fn on_terminal(&self, arguments: &[impl AsRef<OsStr>]) -> (String, String) {
+        self.with_terminal(arguments, |command, terminal| {
+            command.stdout(terminal).stderr(Stdio::piped());
+        })
+    }
+
+    /// What is shown on a terminal of `COLUMNS`, and what else was said.
+    fn with_terminal(
+        &self,
+        arguments: &[impl AsRef<OsStr>],
+        connect: impl Fn(&mut Command, OwnedFd),
+    ) -> (String, String) {
         let size = Winsize {
             ws_row: 24,
             ws_col: COLUMNS,
@@ -181,7 +208,8 @@ impl Place {
         };
         let pty = openpty(Some(&size), None).unwrap();
         let mut command = self.command(arguments);
-        let child = command.stdout(pty.slave).stderr(Stdio::piped()).spawn().unwrap();
+        connect(&mut command, pty.slave);
+        let child = command.spawn().unwrap();
         // It has a copy of the terminal, whose end is not seen before that is gone.
         drop(command);
         let mut shown = Vec::new();
@@ -225,8 +253,8 @@ fn lines(trace: &'static str) -> Vec<(Vec<String>, String)> {
 }
 
 fn is_harmless(c: char) -> bool {
-    let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-        | '\u{e0000}'..='\u{e007f}');
+    let hides = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
     c == '\n' || !c.is_control() && !hides
 }
 
@@ -312,6 +340,65 @@ fn nothing_of_a_hostile_trace_is_obeyed_on_a_terminal_or_wider_than_it() {
         if format == "table" {
             assert_fits(&shown, &line);
         }
+    }
+}
+
+/// Spreadsheets take what begins so for a formula, whatever quotes are around it.
+#[test]
+fn no_text_in_csv_is_a_formula_and_each_can_be_had_back() {
+    let place = Place::new();
+    for before in ["=1+1", "+", "-", "@SUM(A1)", "\t=", "\r=", "'="] {
+        fs::write(place.dir.path().join("f.pfz"), hostile_trace(before, "")).unwrap();
+        let asked = if before == "=1+1" { usize::MAX } else { 3 };
+        let lines = lines("f.pfz").into_iter().filter(|(_, format)| format == "csv");
+        for (line, _) in lines.take(asked) {
+            let output = place.piped(&line);
+            let mut cells = csv::ReaderBuilder::new();
+            let cells = cells
+                .flexible(true)
+                .has_headers(false)
+                .from_reader(&output.stdout[..])
+                .into_records();
+            for row in cells {
+                for cell in &row.unwrap() {
+                    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+                    assert!(!is_formula || cell.parse::<f64>().is_ok(), "{line:?}: {cell:?}");
+                }
+            }
+        }
+        let exact = place.piped(&["threads", "f.pfz", "--format", "json"]);
+        let exact: serde_json::Value = serde_json::from_slice(&exact.stdout).unwrap();
+        let output = place.piped(&["threads", "f.pfz", "--format", "csv"]);
+        let mut rows = csv::Reader::from_reader(&output.stdout[..]);
+        let comm = rows
+            .headers()
+            .unwrap()
+            .iter()
+            .position(|name| name == "comm")
+            .unwrap();
+        for (row, exact) in rows.records().zip(exact.as_array().unwrap()) {
+            assert_eq!(row.unwrap()[comm].strip_prefix('\''), exact["comm"].as_str());
+        }
+    }
+}
+
+/// `-o /dev/tty`: a terminal that is not standard output, here standard input.
+#[test]
+fn a_terminal_that_is_named_as_the_output_is_one() {
+    let place = Place::new();
+    for (mut line, format) in lines("t.pfz") {
+        if line.contains(&"repair".to_owned()) {
+            continue;
+        }
+        line.extend(["-o", "/proc/self/fd/0"].map(str::to_owned));
+        let (shown, _) = place.with_terminal(&line, |command, terminal| {
+            command
+                .stdin(terminal)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+        });
+        let shown = if format == "table" { plain(&shown) } else { shown };
+        assert_harmless(&shown, &line);
     }
 }
 

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -22,32 +22,21 @@ pub const PAGES: &str = "share/man/man1";
 pub fn answer<C: CommandFactory>() -> Option<ExitCode> {
     let prefix = asked(env::args_os().skip(1))?;
     let done = write(&C::command(), &prefix).and_then(|written| {
-        let mut out = io::stdout().lock();
-        let is_terminal = out.is_terminal();
-        written.iter().try_for_each(|path| {
-            let path = path.display().to_string();
-            writeln!(out, "{}", if is_terminal { harmless(&path) } else { path })
-        })
+        // The prefix can be anything.
+        let mut out = pf_printing::data_out();
+        written
+            .iter()
+            .try_for_each(|path| writeln!(out, "{}", path.display()))?;
+        out.flush()
     });
     Some(match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing can be done about a closed stderr.
-            let error = harmless(&error.to_string());
-            let _ = writeln!(io::stderr(), "error: manuals cannot be written: {error}");
+            pf_printing::say(format_args!("error: manuals cannot be written: {error}"));
             ExitCode::FAILURE
         }
     })
-}
-
-/// Without what a terminal would obey: the prefix can be anything.
-fn harmless(text: &str) -> String {
-    let each = |c: char| match c {
-        '\'' | '"' | '\\' => c.to_string(),
-        c => c.escape_debug().to_string(),
-    };
-    text.chars().map(each).collect()
 }
 
 fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<PathBuf> {

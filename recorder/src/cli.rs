@@ -36,6 +36,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(
     name = "pfrec",
+    bin_name = "pfrec",
     version,
     override_usage = USAGE,
     after_help = AFTER_HELP,
@@ -98,9 +99,14 @@ struct RecordArgs {
     #[arg(long, value_enum, default_value_t = Backend::Auto)]
     backend: Backend,
 
-    /// Run COMMAND as this user (default: the user who called sudo, else the current one).
+    /// Run COMMAND as this user (default: the user who called sudo, else the current one). Another user than pfrec's gets
+    /// a session and a terminal of its own, and an environment made anew.
     #[arg(long, value_name = "NAME", requires = "command")]
     user: Option<String>,
+
+    /// With --user: pass these variables of the environment on, besides TERM, TZ and those of the language.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "user")]
+    preserve_env: Vec<String>,
 
     /// Room for faults between the kernel and pfrec, for each CPU: a power of two, such as 16M (default: 128M
     /// shared by all CPUs, at least 1M and at most 16M for each).
@@ -171,6 +177,8 @@ pub struct Options {
     pub command: Option<Vec<OsString>>,
     /// Whom to run it as; `None` means the invoking user.
     pub user: Option<String>,
+    /// Variables that another user's command gets.
+    pub preserve_env: Vec<String>,
     /// When to stop.
     pub duration: Option<Duration>,
     /// How to observe.
@@ -373,6 +381,7 @@ impl Cli {
             scope,
             command,
             user: args.user,
+            preserve_env: args.preserve_env,
             duration: args.duration,
             backend: match args.backend {
                 Backend::Auto => BackendChoice::Auto,

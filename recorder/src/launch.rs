@@ -22,7 +22,10 @@ use nix::{
 };
 use thiserror::Error;
 
-use crate::identity::Identity;
+use crate::{
+    identity::Identity,
+    own_terminal::{self, OwnSession},
+};
 
 /// COMMAND cannot be started.
 #[derive(Debug, Error)]
@@ -46,6 +49,8 @@ pub struct Held {
     go: File,
     failure: File,
     command: String,
+    is_apart: bool,
+    may_stop: bool,
 }
 
 /// Where COMMAND reads and writes.
@@ -95,7 +100,12 @@ pub struct Ended {
 /// Forks a child that will run `command` as `user` once released.
 ///
 /// To be called before any thread is started.
-pub fn hold(command: &[OsString], user: &Identity, streams: &Streams<'_>) -> Result<Held> {
+pub fn hold(
+    command: &[OsString],
+    user: &Identity,
+    streams: &Streams<'_>,
+    session: Option<&OwnSession>,
+) -> Result<Held> {
     let name = command.first().context("an empty command")?;
     let shown = name.to_string_lossy().into_owned();
     let path = find(name)?;
@@ -113,7 +123,7 @@ pub fn hold(command: &[OsString], user: &Identity, streams: &Streams<'_>) -> Res
     match unsafe { unistd::fork() }.context("fork")? {
         ForkResult::Child => {
             drop((go_write, failure_read));
-            let errno = become_command(go_read, user, &path, &argv, &environment, streams);
+            let errno = become_command(go_read, user, &path, &argv, &environment, (streams, session));
             // Nobody listens when pfrec is gone, and then nothing was started.
             File::from(failure_write)
                 .write_all(&(errno as i32).to_ne_bytes())
@@ -126,6 +136,8 @@ pub fn hold(command: &[OsString], user: &Identity, streams: &Streams<'_>) -> Res
             go: go_write.into(),
             failure: failure_read.into(),
             command: shown,
+            is_apart: session.is_some(),
+            may_stop: session.is_some_and(OwnSession::has_terminal),
         }),
     }
 }
@@ -137,7 +149,7 @@ fn become_command(
     path: &CString,
     argv: &[CString],
     environment: &[CString],
-    streams: &Streams<'_>,
+    (streams, session): (&Streams<'_>, Option<&OwnSession>),
 ) -> nix::errno::Errno {
     let attempt = || -> nix::Result<()> {
         let mut word = [0];
@@ -145,7 +157,13 @@ fn become_command(
             // pfrec went away without the word.
             return Err(nix::errno::Errno::EPIPE);
         }
+        if let Some(session) = session {
+            session.enter()?;
+        }
         streams.connect()?;
+        if user.passed.is_some() {
+            keep_to_oneself()?;
+        }
         if let Some(groups) = &user.groups {
             unistd::setgroups(groups)?;
             unistd::setresgid(user.gid, user.gid, user.gid)?;
@@ -163,6 +181,24 @@ fn become_command(
     attempt().err().unwrap_or(nix::errno::Errno::UnknownErrno)
 }
 
+/// What somebody else's command does not get of a process of root's, as with `sudo`: open files besides the three, and
+/// rights of others to write its new files.
+fn keep_to_oneself() -> nix::Result<()> {
+    // SAFETY: marks descriptors; none is closed before the exec, which wants the pipe for failures.
+    let marked = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if marked != 0 {
+        // Linux before 5.11.
+        let highest = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?.0;
+        for fd in 3..i32::try_from(highest).unwrap_or(i32::MAX).min(1 << 20) {
+            // SAFETY: changes a flag of a descriptor, if there is one.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::S_IWGRP | nix::sys::stat::Mode::S_IWOTH);
+    nix::sys::stat::umask(mask | nix::sys::stat::Mode::S_IWGRP | nix::sys::stat::Mode::S_IWOTH);
+    Ok(())
+}
+
 impl Held {
     /// Process id of the child, which becomes that of COMMAND.
     #[must_use]
@@ -176,10 +212,14 @@ impl Held {
         let mut errno = [0; 4];
         match self.failure.read_exact(&mut errno) {
             // Closed by the exec: it runs.
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(Running { pid: self.pid }),
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(Running {
+                pid: self.pid,
+                is_apart: self.is_apart,
+                may_stop: self.may_stop,
+            }),
             Err(e) => Err(e).context("cannot learn whether the command was started"),
             Ok(()) => {
-                wait(self.pid)?;
+                wait(self.pid, false)?;
                 let source = io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
                 if source.kind() == io::ErrorKind::NotFound {
                     return Err(LaunchError::NotFound(self.command).into());
@@ -196,7 +236,7 @@ impl Held {
     /// Ends the child without running COMMAND.
     pub fn abandon(self) {
         drop(self.go);
-        wait(self.pid).ok();
+        wait(self.pid, false).ok();
     }
 }
 
@@ -204,12 +244,21 @@ impl Held {
 #[derive(Clone, Copy, Debug)]
 pub struct Running {
     pid: Pid,
+    is_apart: bool,
+    may_stop: bool,
 }
 
 impl Running {
     /// Waits for its end.
     pub fn wait(self) -> Result<Ended> {
-        wait(self.pid)
+        wait(self.pid, self.may_stop)
+    }
+
+    /// Passes Ctrl-C on to a session of its own, where the terminal does not.
+    pub fn interrupt(self) {
+        if self.is_apart {
+            nix::sys::signal::killpg(self.pid, Signal::SIGINT).ok();
+        }
     }
 
     /// Passes a signal on; the command may be gone by then, which is no error.
@@ -218,15 +267,18 @@ impl Running {
     }
 }
 
-fn wait(pid: Pid) -> Result<Ended> {
+/// Waits for the end of a child. `may_stop`: on a terminal of its own, where pfrec stops with it.
+fn wait(pid: Pid, may_stop: bool) -> Result<Ended> {
     let mut status = 0;
+    let options = if may_stop { libc::WUNTRACED } else { 0 };
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     loop {
         // SAFETY: both pointers are valid for the call.
-        let rc = unsafe { libc::wait4(pid.as_raw(), &raw mut status, 0, usage.as_mut_ptr()) };
+        let rc = unsafe { libc::wait4(pid.as_raw(), &raw mut status, options, usage.as_mut_ptr()) };
         match rc {
             -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             -1 => return Err(io::Error::last_os_error()).context("wait4"),
+            _ if libc::WIFSTOPPED(status) => stop_with(pid),
             _ => break,
         }
     }
@@ -242,6 +294,15 @@ fn wait(pid: Pid) -> Result<Ended> {
         majors: u64::try_from(usage.ru_majflt).unwrap_or(0),
         minors: u64::try_from(usage.ru_minflt).unwrap_or(0),
     })
+}
+
+/// Gives the terminal to whoever waits for pfrec, until it is called back to the front.
+fn stop_with(pid: Pid) {
+    own_terminal::give_back_while(|| {
+        // To this thread, so that it stops all of pfrec before the next line. Ignored where nobody could wake it.
+        nix::sys::signal::raise(Signal::SIGTSTP).ok();
+    });
+    nix::sys::signal::killpg(pid, Signal::SIGCONT).ok();
 }
 
 /// Where a shell would find `name`: itself when it has a slash, else the first executable in PATH.
@@ -287,7 +348,7 @@ mod tests {
 
     fn start(command: &[&str]) -> Result<Running> {
         let command: Vec<OsString> = command.iter().map(OsString::from).collect();
-        hold(&command, &Identity::invoking()?, &Streams::Ours)?.release()
+        hold(&command, &Identity::invoking()?, &Streams::Ours, None)?.release()
     }
 
     #[test]
@@ -324,7 +385,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let proof = dir.path().join("proof");
         let command = ["touch".into(), proof.clone().into_os_string()];
-        hold(&command, &Identity::invoking().unwrap(), &Streams::Ours)
+        hold(&command, &Identity::invoking().unwrap(), &Streams::Ours, None)
             .unwrap()
             .abandon();
         assert!(!proof.exists());

@@ -23,6 +23,7 @@ mod niceness;
 mod open;
 mod outlet;
 mod output;
+mod own_terminal;
 mod progress;
 mod queries;
 mod recording;
@@ -56,8 +57,8 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            // Help and version are answers, not errors. Nobody is left to tell if printing fails.
-            e.print().ok();
+            say::say_of_usage(&e);
+            // Help and version are answers, not errors.
             return if e.use_stderr() {
                 FAILED.into()
             } else {
@@ -78,7 +79,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.resolve()? {
         Action::Doctor => {
             let examination = doctor::examine();
-            match io::stdout().write_all(examination.report.as_bytes()) {
+            match pf_printing::text_out().write_all(examination.report.as_bytes()) {
                 Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e.into()),
                 _ => Ok(if examination.can_record { 0 } else { FAILED }),
             }

@@ -46,7 +46,7 @@ impl TraceFile {
             Output::Stdout if io::stdout().is_terminal() => {
                 bail!("-o - would write a binary trace to the terminal: redirect standard output")
             }
-            Output::Stdout => return Ok(Self::Stdout(io::stdout())),
+            Output::Stdout => return Ok(Self::Stdout(pf_printing::raw_out())),
             Output::File(path) => path,
         };
         // Renaming over a device or a pipe would replace it for everyone, and over a link the link: /dev/stdout is one.
@@ -132,7 +132,7 @@ pub fn reader_is_gone(output: Option<&Output>) -> bool {
     if !matches!(output, Some(Output::Stdout)) {
         return false;
     }
-    let stdout = io::stdout();
+    let stdout = pf_printing::raw_out();
     let mut ends = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
     let is_ready = poll(&mut ends, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
     is_ready

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use nix::sys::signal::Signal;
+use nix::{sys::signal::Signal, unistd::Uid};
 use pf_bpf::Probes;
 use pf_formats::{Header, TraceWriter};
 
@@ -21,11 +21,12 @@ use crate::{
     encode::{Encode, Encoded},
     family::Family,
     host,
-    identity::Identity,
-    launch::{self, Ended, Held, Running},
+    identity::{self, Identity},
+    launch::{self, Ended, Held, Running, Streams},
     live::{Counting, Display, FaultSlot, Following, Mode, View},
     outlet::Outlet,
     output::{self, TraceFile},
+    own_terminal::{self, OwnSession, Relay},
     progress::Spinner,
     queries::Later,
     say::say,
@@ -50,16 +51,17 @@ pub fn record(options: &Options) -> Result<u8> {
     let invoker = Identity::invoking()?;
     let watched = Watched::new(&options.scope)?;
     let user = match &options.user {
-        Some(name) => Identity::named(name)?,
+        Some(name) => Identity::named(name, &options.preserve_env)?,
         None => invoker.clone(),
     };
     // A fork wants a process without threads, so the child comes first.
     let mode = Mode::choose(options)?;
     let streams = mode.streams(options);
+    let session = own_session(options, &user, &streams)?;
     let held = options
         .command
         .as_ref()
-        .map(|command| launch::hold(command, &user, &streams))
+        .map(|command| launch::hold(command, &user, &streams, session.as_ref()))
         .transpose()?;
     let signals = StopSignals::install()?;
     let gauges = Arc::new(Gauges::default());
@@ -81,6 +83,15 @@ pub fn record(options: &Options) -> Result<u8> {
     let before = match options.scope {
         Scope::Command => held.as_ref().and_then(|held| proc::faults_of(held.pid())),
         _ => None,
+    };
+    let leader = held.as_ref().map_or(0, Held::pid);
+    let relay = match session.map(|session| session.relay(leader)).transpose() {
+        Ok(relay) => relay.flatten(),
+        Err(e) => {
+            held.into_iter().for_each(Held::abandon);
+            engine.abandon();
+            return Err(e);
+        }
     };
     let command = match held.map(Command::release).transpose() {
         Ok(command) => command,
@@ -105,6 +116,11 @@ pub fn record(options: &Options) -> Result<u8> {
         Err(_) => (Stop::Failed, None),
     };
     spinner.iter().for_each(Spinner::clear);
+    if stop == Stop::Interrupted && !relay.as_ref().is_some_and(Relay::was_interrupted) {
+        command.iter().for_each(|command| command.running.interrupt());
+    }
+    // What the command printed last comes before what is told of it.
+    let relay = relay.filter(|_| ended.is_none());
     view.leave();
     let told = begun.and(engine.finish(stop, ended, before, options.output.as_ref()));
     let unprinted = view.finish();
@@ -117,6 +133,7 @@ pub fn record(options: &Options) -> Result<u8> {
         (Some(_), Some(ended)) => ended.status,
         (Some(command), None) => command.wait_after(&signals, &view)?,
     };
+    drop(relay);
     view.print_output();
     match told {
         Ok((_, is_exact)) if options.strict && !is_exact => Ok(NOT_EXACT),
@@ -128,6 +145,21 @@ pub fn record(options: &Options) -> Result<u8> {
         }
         Err(e) => Err(e),
     }
+}
+
+/// A session of its own for a command of somebody else, who could type into the terminal that pfrec was started from. Where
+/// `sudo pfrec` runs the command as its caller, the terminal is that user's, and nobody else reads it afterwards; in a shell
+/// of root's, from `sudo -i` or in a script, somebody does.
+fn own_session(options: &Options, user: &Identity, streams: &Streams<'_>) -> Result<Option<OwnSession>> {
+    let is_callers = user.passed.is_none() && identity::is_called_by_sudo();
+    if options.command.is_none() || user.uid.is_root() || !Uid::effective().is_root() || is_callers {
+        return Ok(None);
+    }
+    if !own_terminal::there_is_one() {
+        return Ok(None);
+    }
+    let on_terminal = !matches!(streams, Streams::Aside(_));
+    OwnSession::open(user.uid, on_terminal).map(Some)
 }
 
 struct Command {

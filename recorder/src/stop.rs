@@ -79,6 +79,7 @@ impl Noted {
         if !self.came.swap(true, SeqCst) {
             self.at_ns.store(now_ns, SeqCst);
         } else if now_ns.saturating_sub(self.at_ns.load(SeqCst)) >= SAME_REQUEST_NS {
+            crate::own_terminal::give_back();
             // It fails for signals without a default only.
             emulate_default_handler(signal).ok();
         }
@@ -86,7 +87,7 @@ impl Noted {
 
     fn handle(self: &Arc<Self>, signal: i32) -> Result<()> {
         let noted = Arc::clone(self);
-        // SAFETY: `note` uses atomics, clock_gettime(2), and what signal-hook has for handlers.
+        // SAFETY: `note` uses atomics, clock_gettime(2), tcsetattr(3), and what signal-hook has for handlers.
         unsafe { register(signal, move || noted.note(signal)) }
             .map(|_| ())
             .context("signal handler")

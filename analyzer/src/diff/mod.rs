@@ -74,10 +74,10 @@ pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
         Format::Csv => {
             for (name, line) in comparison.lines() {
                 // Nothing can be done about a closed stderr.
-                let _ = writeln!(std::io::stderr(), "{name}: {line}");
+                pf_printing::say(format_args!("{name}: {line}"));
             }
             for remark in &comparison.remarks {
-                let _ = writeln!(std::io::stderr(), "note: {remark}");
+                pf_printing::say(format_args!("note: {remark}"));
             }
             tables::export(&comparison.rows(top)).write(Format::Csv, None, &mut output.out)
         }
@@ -277,7 +277,7 @@ impl<'a> Comparison<'a> {
             }
         }
         for remark in &self.remarks {
-            writeln!(out, "{remark}")?;
+            writeln!(out, "{}", escape(remark))?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::query::lines;
 use crate::scan::Query;
 use crate::schema::{Column, FAULTS};
 use crate::session::Session;
-use crate::table::Format;
+use crate::table::{Format, guarded};
 use polars::prelude::{AnyValue, DataFrame, DataType, Series, SortMultipleOptions};
 use std::io::Write;
 
@@ -148,7 +148,7 @@ impl Events<'_> {
             for value in &row {
                 match value {
                     AnyValue::Null => csv.write_field("")?,
-                    AnyValue::String(text) => csv.write_field(text)?,
+                    AnyValue::String(text) => csv.write_field(guarded(text).as_bytes())?,
                     value => {
                         number.clear();
                         plain(value, &mut number);

@@ -8,7 +8,7 @@ use crate::markdown;
 use crate::notice::listed;
 use crate::sampling::Sampling;
 use crate::session::Session;
-use crate::table::{Format, Value};
+use crate::table::{Format, Value, guarded};
 use crate::text::{escape, json_text};
 use crate::units::{bytes, duration, fixed, grouped, utc};
 use pf_formats::{Check, LossReason};
@@ -48,7 +48,7 @@ pub fn write(session: &Session, format: Format, out: &mut dyn Write) -> Result<(
             let mut csv = csv::Writer::from_writer(out);
             csv.write_record(["field", "value"])?;
             for fact in facts.iter().filter(|fact| fact.is_data()) {
-                csv.write_record([fact.name, &fact.plain()])?;
+                csv.write_record([fact.name, &fact.in_csv()])?;
             }
             csv.flush()?;
         }
@@ -101,6 +101,14 @@ impl Fact {
             FactValue::Flag(flag) => flag.to_string(),
             FactValue::Json(json) => json.clone(),
             FactValue::OnlyWords => String::new(),
+        }
+    }
+
+    fn in_csv(&self) -> String {
+        match &self.value {
+            FactValue::One(value) => value.in_csv(),
+            FactValue::List(_) => guarded(&self.plain()).into_owned(),
+            FactValue::Flag(_) | FactValue::Json(_) | FactValue::OnlyWords => self.plain(),
         }
     }
 

@@ -60,10 +60,11 @@ impl CommandOutput {
         line.unwrap_or_default().to_owned()
     }
 
-    /// Prints what was not printed yet to standard output, on which the screen is closed.
+    /// Prints what was not printed yet to standard output, on which the screen is closed. Every byte as it is: COMMAND
+    /// would have written there itself.
     pub fn print(&self) {
         // Nobody is left to tell if that fails.
-        self.print_to(&mut io::stdout().lock()).ok();
+        self.print_to(&mut pf_printing::raw_out().lock()).ok();
     }
 
     fn print_to(&self, out: &mut impl Write) -> io::Result<()> {

@@ -1,9 +1,10 @@
 //! Each fault as a line, for `-v`.
 
 use pf_formats::{Access, CommId, Dict, Event, Object, ObjectKind};
+use pf_printing::escape;
 use serde::Serialize;
 
-use super::{clock::iso, lines::push, table::printable};
+use super::{clock::iso, lines::push};
 use crate::cli::Format;
 
 /// Writes faults, and knows the names that they refer to.
@@ -99,13 +100,13 @@ impl FaultLines {
             return;
         }
         let place = match offset {
-            Some(offset) => format!("{}+{offset:#x}", printable(path.unwrap_or("?"))),
+            Some(offset) => format!("{}+{offset:#x}", escape(path.unwrap_or("?"))),
             None => format!("[{}]", kind.name()),
         };
         text.push_str(&format!(
             "{:<27} {:<15} {:>7} {class:<9} {:>12.3} {:<16x} {place}\n",
             iso(utc_ns, 6),
-            printable(comm),
+            escape(comm),
             fault.tid,
             fault.latency_ns as f64 / 1e3,
             fault.address,

@@ -2,11 +2,12 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use indicatif::HumanCount;
+use pf_printing::escape;
 
 use super::{
     clock::iso,
     lines::others,
-    table::{Column, Span, has_others, per_second, printable, sort},
+    table::{Column, Span, has_others, per_second, sort},
     threads::{Books, Interval, Row},
 };
 
@@ -129,7 +130,7 @@ impl Frame {
         let mut lines = self.summary();
         let mut below = Vec::new();
         if let Some(output) = output.filter(|output| !output.is_empty()) {
-            below.push(plain(format!("output: {}", printable(output))));
+            below.push(plain(format!("output: {}", escape(output))));
         }
         below.push(self.keys());
         let room = height.saturating_sub(lines.len() + below.len());
@@ -211,7 +212,7 @@ impl Frame {
             plain(threads),
         ];
         if !self.filters.is_empty() {
-            lines.push(plain(format!("only     {}", printable(&self.filters))));
+            lines.push(plain(format!("only     {}", escape(&self.filters))));
         }
         lines
     }
@@ -342,7 +343,7 @@ mod tests {
         let lines = text(&frame().lines(24, Some("\x1b[2Jdone")));
         assert!(lines[0].contains("perf backend"), "{lines:#?}");
         assert!(lines[2].contains("kernel   0 = 0 counted"), "{lines:#?}");
-        assert_eq!(lines[22], "output: ?[2Jdone");
+        assert_eq!(lines[22], "output: \\x1b[2Jdone");
         assert!(lines[23].starts_with("q quit"), "{lines:#?}");
     }
 

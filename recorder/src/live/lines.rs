@@ -271,7 +271,7 @@ fn thread_line<'a>(row: &'a Row, r#type: &'static str, time: &'a str, length_ns:
 /// Plain numbers and text have a form in JSON.
 pub(super) fn push(text: &mut String, line: &impl Serialize) {
     if let Ok(line) = serde_json::to_string(line) {
-        text.push_str(&line);
+        text.push_str(&pf_printing::json(line));
         text.push('\n');
     }
 }

@@ -209,5 +209,5 @@ fn about(options: &Options, backend: &str) -> String {
         Some(Output::File(path)) => format!("  -> {}", path.display()),
         _ => String::new(),
     };
-    table::printable(&format!("every {every:?}  {backend} backend  {what}{recorded}"))
+    pf_printing::escape(&format!("every {every:?}  {backend} backend  {what}{recorded}"))
 }

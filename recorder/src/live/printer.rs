@@ -84,8 +84,8 @@ impl Printer {
         let gone = Arc::clone(&reader_gone);
         let body = move || {
             let outcome = match paper {
-                Paper::Stdout => print(&messages, faults, format, io::stdout()),
-                Paper::Stderr => print(&messages, faults, format, io::stderr()),
+                Paper::Stdout => print(&messages, faults, format, pf_printing::text_out()),
+                Paper::Stderr => print(&messages, faults, format, pf_printing::text_err()),
             };
             gone.store(outcome.is_err(), Relaxed);
         };

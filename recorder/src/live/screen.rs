@@ -30,6 +30,7 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
+use pf_printing::{escape, fitting, width as cells};
 
 use super::{
     command_output::CommandOutput,
@@ -210,8 +211,10 @@ fn paint(lines: &[Line], width: usize, clean: bool) -> io::Result<()> {
         queue!(out, MoveTo(0, u16::try_from(at).unwrap_or(u16::MAX)))?;
         let mut room = width;
         for (style, text) in line {
-            let text: String = text.chars().take(room).collect();
-            room -= text.chars().count();
+            // The last guard: whatever was forgotten before is not obeyed.
+            let text = escape(text);
+            let text: String = fitting(text.chars(), room).collect();
+            room -= cells(&text);
             queue!(
                 out,
                 SetAttribute(attribute(*style)),
@@ -224,7 +227,7 @@ fn paint(lines: &[Line], width: usize, clean: bool) -> io::Result<()> {
         }
     }
     queue!(out, EndSynchronizedUpdate)?;
-    let mut stdout = io::stdout().lock();
+    let mut stdout = pf_printing::raw_out().lock();
     stdout.write_all(&out)?;
     stdout.flush()
 }
@@ -258,7 +261,7 @@ impl Terminal {
         terminal::enable_raw_mode()?;
         TAKEN.store(true, Relaxed);
         let terminal = Self;
-        execute!(io::stdout(), EnterAlternateScreen, Hide)?;
+        execute!(pf_printing::raw_out(), EnterAlternateScreen, Hide)?;
         Ok(terminal)
     }
 }
@@ -272,7 +275,7 @@ impl Drop for Terminal {
 fn give_back() {
     if TAKEN.swap(false, Relaxed) {
         // A terminal that is gone needs nothing.
-        execute!(io::stdout(), Show, LeaveAlternateScreen).ok();
+        execute!(pf_printing::raw_out(), Show, LeaveAlternateScreen).ok();
         terminal::disable_raw_mode().ok();
     }
 }

@@ -1,5 +1,7 @@
 //! The columns of the table, on the screen and on paper alike.
 
+use pf_printing::{escape, keep_start};
+
 use super::threads::{Interval, Row, Sums};
 
 /// Whether the first columns tell of the whole time or of the latest interval.
@@ -77,7 +79,8 @@ impl Column {
             Self::Pid | Self::Tid if row.tid == 0 => "-".to_owned(),
             Self::Pid => row.pid.to_string(),
             Self::Tid => row.tid.to_string(),
-            Self::Comm => printable(&row.comm),
+            // A thread may be named anything, and the columns behind it stay where they are.
+            Self::Comm => keep_start(&escape(&row.comm), self.head().1),
             Self::Major => sums.majors.to_string(),
             Self::Minor => sums.minors.to_string(),
             Self::TotalMs => ms(sums.total_ns),
@@ -169,13 +172,6 @@ pub fn wait_percent(sums: &Sums, length_ns: u64) -> f64 {
     sums.total_ns as f64 * 100.0 / length_ns.max(1) as f64
 }
 
-/// A thread may be named anything, also what a terminal takes for a command.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '?' } else { c };
-    text.chars().map(shown).collect()
-}
-
 fn sums_of(row: &Row, span: Span) -> &Sums {
     match span {
         Span::Start => &row.total,
@@ -259,6 +255,15 @@ mod tests {
 
     #[test]
     fn a_name_that_is_a_command_to_the_terminal_is_shown_and_not_obeyed() {
-        assert_eq!(printable("a\x1b[2Jb\nc"), "a?[2Jb?c");
+        let named = |comm: &str| Row {
+            comm: comm.to_owned(),
+            ..row(1, 1, 8_000_000)
+        };
+        let cell = |comm: &str| Column::Comm.cell(&named(comm), Span::Start, 1);
+        assert_eq!(cell("a\x1b[2Jb"), "a\\x1b[2Jb");
+        assert_eq!(cell("\u{202e}\u{9b}0123456789"), "\\u{202e}\\x9b01…");
+        let plain = super::body(&row(1, 1, 8_000_000), Span::Start, 1);
+        let hostile = super::body(&named("\u{202e}\u{9b}0123456789"), Span::Start, 1);
+        assert_eq!(hostile.chars().count(), plain.chars().count());
     }
 }

@@ -227,7 +227,7 @@ fn matching<'a>(spec: &FunctionSpec, functions: &'a [Function], shown: &str) -> 
             0 => bail!("{shown} has no function that matches{}", is_stripped(functions)),
             1..=MATCHES => Ok(found),
             many => bail!(
-                "{many} functions match, at most {MATCHES} can be attached to:{}",
+                "{many} functions match, at most {MATCHES} can be attached to: {}",
                 list(&found)
             ),
         };
@@ -256,7 +256,7 @@ fn matching<'a>(spec: &FunctionSpec, functions: &'a [Function], shown: &str) -> 
         }
         1 => Ok(found),
         many => bail!(
-            "{many} functions of {shown} have that name; take a full one, or a glob for all:{}",
+            "{many} functions of {shown} have that name; take a full one, or a glob for all: {}",
             list(&found)
         ),
     }
@@ -270,18 +270,15 @@ fn is_stripped(functions: &[Function]) -> &'static str {
     }
 }
 
+/// In one line: whoever made the file could put anything into several.
 fn list(functions: &[&Function]) -> String {
-    let mut lines = String::new();
-    for function in functions.iter().take(SHOWN) {
-        lines.push_str("\n  ");
-        lines.push_str(&function.name);
-        if function.symbol != function.name {
-            lines.push_str("  ");
-            lines.push_str(&function.symbol);
+    let shown = functions.iter().take(SHOWN).map(|function| {
+        if function.symbol == function.name {
+            function.name.clone()
+        } else {
+            format!("{} ({})", function.name, function.symbol)
         }
-    }
-    if functions.len() > SHOWN {
-        lines.push_str("\n  …");
-    }
-    lines
+    });
+    let more = (functions.len() > SHOWN).then(|| "…".to_owned());
+    shown.chain(more).collect::<Vec<_>>().join("; ")
 }

@@ -12,6 +12,7 @@ pub mod process;
 pub mod programs;
 pub mod queries;
 pub mod sqlite;
+pub mod terminal;
 pub mod touched;
 pub mod trace;
 pub mod workload;
