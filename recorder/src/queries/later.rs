@@ -20,6 +20,10 @@ use crate::{
 /// Files that may wait. A program that maps more at once is looked at when it maps them again.
 const WAITING: usize = 1024;
 
+/// Files that are looked into, and places that get a probe. Later ones are not, which is said once.
+const FILES: usize = 1 << 16;
+const PLACES: usize = 1 << 12;
+
 /// The drain's end of the search.
 pub struct Later {
     seen: HashSet<FileIdentity>,
@@ -40,6 +44,12 @@ impl Later {
         let search = move || {
             for path in files {
                 for probe in wanted_in(&path, &wanted) {
+                    if attached.len() >= PLACES {
+                        say(format!(
+                            "--query: more than {PLACES} places have such probes: later ones are left out"
+                        ));
+                        return;
+                    }
                     if attached.insert(place(&probe)) {
                         tell.send(probe).ok();
                     }
@@ -68,7 +78,7 @@ impl Later {
                 device: map.device,
                 inode: map.inode,
             };
-            if self.seen.contains(&file) {
+            if self.seen.contains(&file) || self.seen.len() >= FILES {
                 continue;
             }
             // As its process sees it, and if that is gone as we do.
@@ -78,8 +88,10 @@ impl Later {
             } else {
                 PathBuf::from(&map.path)
             };
-            if self.give.try_send(path).is_ok() {
-                self.seen.insert(file);
+            if self.give.try_send(path).is_ok() && self.seen.insert(file) && self.seen.len() == FILES {
+                say(format!(
+                    "--query: more than {FILES} files were run: later ones are not looked into"
+                ));
             }
         }
     }
@@ -100,4 +112,40 @@ impl Later {
 fn wanted_in<'a>(path: &'a Path, wanted: &'a [Wanted]) -> impl Iterator<Item = QueryProbe> + 'a {
     let here = wanted.iter().filter(|wanted| has(path, &wanted.spec));
     here.map(|wanted| probe(&wanted.spec, wanted.number, path.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sideband::Map;
+
+    #[test]
+    fn files_that_are_run_are_remembered_up_to_a_bound_and_no_more_are_looked_into() {
+        let (give, files) = bounded(WAITING);
+        let file = |inode| FileIdentity {
+            device: (254, 0),
+            inode,
+        };
+        let mut later = Later {
+            seen: (2..=FILES as u64).map(file).collect(),
+            give,
+            found: unbounded().1,
+        };
+        let mapped = |inode| Sideband {
+            ts_ns: 0,
+            pid: 0x7000_0000,
+            tid: 0x7000_0000,
+            what: What::Map(Map {
+                device: (254, 0),
+                inode,
+                prot: libc::PROT_EXEC.cast_unsigned(),
+                path: "/no/such/program".to_owned(),
+                ..Map::default()
+            }),
+        };
+        for inode in FILES as u64 + 1..FILES as u64 + 5 {
+            later.look_at(&[mapped(inode)]);
+        }
+        assert_eq!((later.seen.len(), files.len()), (FILES, 1));
+    }
 }
