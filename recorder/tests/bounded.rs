@@ -30,8 +30,8 @@ use tempfile::TempDir;
 /// locked, and there are some for each CPU.
 const BUFFERS_MIB: u64 = 48;
 
-/// MiB that records on their way to the encoder take besides.
-const QUEUE_MIB: u64 = 150;
+/// MiB that records on their way to the encoder take besides, where it gets no CPU.
+const QUEUE_MIB: u64 = 300;
 
 /// What a storm is made of, how often, and in which turns a page is touched.
 struct Storm {
@@ -237,16 +237,7 @@ fn a_thread_of_nobody_that_is_renamed_for_ever_ends_no_recording_of_everything()
 #[ignore = "needs root"]
 fn mappings_at_ever_new_addresses_cost_no_more_than_those_that_are_there() {
     let _alone = alone();
-    let recorded = Storm::new("mappings", 1_500_000, 100).record();
-    recorded.assert_bounded(0);
-    recorded.assert_last_pages(&recorded.file());
-}
-
-#[test]
-#[ignore = "needs root"]
-fn mappings_that_the_kernel_joins_are_not_kept_one_by_one() {
-    let _alone = alone();
-    let recorded = Storm::new("pieces", 1_000_000, 1_000).record();
+    let recorded = Storm::new("mappings", 4_000_000, 1_000).record();
     recorded.assert_bounded(0);
     recorded.assert_last_pages(&recorded.file());
 }
@@ -350,8 +341,7 @@ fn ever_new_queries_leave_nothing_in_the_recorder() {
     let calls = 1_000_000;
     let storm = Storm::new("queries", calls, 1_000);
     let recorded = storm.record_with(|program| vec![format!("--query=func:{}:query", program.display())]);
-    // As many rows as there are records on their way.
-    recorded.assert_bounded(100);
+    recorded.assert_bounded(0);
     let told = queries(&recorded.trace()).rows.len() as u64;
     let losses = contents(&recorded.trace()).losses;
     let of_queries = losses.iter().filter(|loss| loss.reason == LossReason::Query);

@@ -20,9 +20,8 @@ static int file;
 static long pages_touched;
 
 /* Far from each other, and from everything that is mapped by itself. */
-static char *const NEW_MAPPINGS = (char *)0x100000000000, *const PIECES = (char *)0x200000000000,
-                   *const KEPT = (char *)0x300000000000, *const CODE = (char *)0x400000000000,
-                   *const CALLERS = (char *)0x500000000000;
+static char *const NEW_MAPPINGS = (char *)0x100000000000, *const KEPT = (char *)0x300000000000,
+                   *const CODE = (char *)0x400000000000, *const CALLERS = (char *)0x500000000000;
 
 /* A page of one's own: written to, it is a fault whatever the kernel maps around others. */
 static char *map_page(long page, void *at) {
@@ -58,11 +57,12 @@ static void new_name(long turn) {
 }
 
 static void new_mapping(long turn) {
-    munmap(map_page(0, NEW_MAPPINGS + turn * 2 * PAGE), PAGE);
-}
+    const long together = 512;
+    char *place = NEW_MAPPINGS + turn * 2 * PAGE;
 
-static void new_piece(long turn) {
-    map_page(turn, PIECES + turn * PAGE);
+    map_page(0, place);
+    if ((turn + 1) % together == 0)
+        munmap(place - (together - 1) * 2 * PAGE, (together * 2 - 1) * PAGE);
 }
 
 static void new_file(long turn) {
@@ -193,10 +193,8 @@ static const struct {
 } KINDS[] = {
     /* The thread gets another name. */
     {"names", new_name},
-    /* A page of FILE is mapped where nothing was before, and unmapped. */
+    /* A page of FILE is mapped where nothing was before; of 512 none is left. */
     {"mappings", new_mapping},
-    /* The same in the order of the file, and nothing is unmapped: the kernel makes one mapping of all. */
-    {"pieces", new_piece},
     /* A file in memory is made, mapped and removed. */
     {"files", new_file},
     /* A thread with a name of its own begins and ends. */
