@@ -189,7 +189,7 @@ pub fn reason_in_words(reason: LossReason) -> &'static str {
         LossReason::Unfinished => "a fault began and did not complete",
         LossReason::NoEntry => "only the end of a fault was seen",
         LossReason::Queue => "the recorder could not keep up, as with a slow disk",
-        LossReason::Sideband => "records of mappings and threads came too fast",
+        LossReason::Sideband => "records of mappings and threads came too fast, or were more than are kept",
         LossReason::State => "there was no room to remember open faults",
         LossReason::InFlight => "faults were still open when the recording ended",
         LossReason::Exits => "ends of threads were not passed on",

@@ -122,7 +122,7 @@ const ENTRY_LEN: usize = 8 + BLOCK_STATS_LEN;
 const CHECK_NOTES: usize = 16;
 
 /// Room for the totals within the footer's limit.
-const MAX_BLOCKS: usize = (limits::FOOTER - (3 + CHECK_NOTES) * limits::STRING) / ENTRY_LEN;
+pub(crate) const MAX_BLOCKS: usize = (limits::FOOTER - (3 + CHECK_NOTES) * limits::STRING) / ENTRY_LEN;
 
 impl Footer {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<()> {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::block::BlockEncoder;
 use crate::error::{FormatError, Result};
-use crate::footer::Trailer;
+use crate::footer::{MAX_BLOCKS, Trailer};
 use crate::frame::{CODEC, FLAG_SNAPSHOT, FRAME_LEN, Kind, RecordFrame};
 use crate::query_record::QueryEncoder;
 use crate::tables::Tables;
@@ -246,7 +246,10 @@ impl<W: Write> TraceWriter<W> {
         self.end(Kind::Events, 0, info.events)?;
         self.open.clear();
         self.open_events = 0;
-        self.blocks.push(BlockInfo { offset, ..info });
+        // One more than can be listed says that they are not: the footer has no index with holes.
+        if self.blocks.len() <= MAX_BLOCKS {
+            self.blocks.push(BlockInfo { offset, ..info });
+        }
         if self.written >= self.next_snapshot {
             self.snapshot()?;
             self.next_snapshot = self.written.saturating_add(limits::SNAPSHOT_EVERY);
@@ -324,5 +327,40 @@ impl<W: Write> TraceWriter<W> {
         }
         self.written += self.frame.len() as u64;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use crate::{Item, TraceReader};
+
+    /// As after days: what no index can list is not remembered.
+    #[test]
+    fn blocks_are_remembered_up_to_what_an_index_can_list_and_the_trace_is_whole_without_one() {
+        let header = Header::new([7; 16], 0);
+        let mut writer = TraceWriter::create(Vec::new(), &header, &Meta::default()).unwrap();
+        writer.blocks = vec![BlockInfo::default(); MAX_BLOCKS - 1];
+        writer.set_block_events(1);
+        for _ in 0..4 {
+            writer.push(&Event::default()).unwrap();
+        }
+        assert_eq!(writer.blocks.len(), MAX_BLOCKS + 1);
+        let totals = Totals {
+            events: 4,
+            minors: 4,
+            ..Totals::default()
+        };
+        let trace = writer.finish(totals).unwrap();
+        let mut reader = TraceReader::new(trace.as_slice()).unwrap();
+        let mut listed = None;
+        while let Some(item) = reader.next().unwrap() {
+            if let Item::Footer(footer) = item {
+                listed = Some(footer.blocks.len());
+            }
+        }
+        assert_eq!((listed, reader.summary().events), (Some(0), 4));
     }
 }

@@ -21,8 +21,11 @@ use crate::{
 /// Batches the queue holds; while it is full they grow into one.
 const QUEUE_BATCHES: usize = 8;
 
-/// Records of the probes that may wait, about 150 bytes each.
+/// Records of the probes that may wait, about 150 bytes each; larger ones count for several.
 const RECORDS: u64 = 1 << 20;
+
+/// Bytes of a query, a text or a stack that count for a record.
+const BYTES_OF_ONE: usize = 128;
 
 /// Bytes of side-band records that may wait.
 const SIDEBAND_BYTES: u64 = 64 << 20;
@@ -38,6 +41,8 @@ const LOSSES: usize = 1 << 10;
 pub struct Batch {
     /// Faults and thread ends.
     pub records: Vec<Record>,
+    /// For how many more the large ones among them count.
+    pub besides: u64,
     /// Side-band records, not sorted.
     pub sideband: Vec<Sideband>,
     /// What was lost since the batch before.
@@ -150,7 +155,7 @@ impl Batch {
 
     fn size(&self) -> Size {
         Size {
-            records: self.records.len() as u64,
+            records: self.records.len() as u64 + self.besides,
             sideband_bytes: bytes_of(&self.sideband),
         }
     }
@@ -196,9 +201,12 @@ impl Backlog {
         let mut now = Dropped::default();
         if self.waiting.records.load(Relaxed) > self.limits.records {
             let is_query = |record: &Record| matches!(record, Record::Query(_) | Record::QueryText(_));
-            let queries = records.iter().filter(|record| is_query(record)).count();
-            if queries > records.len() / 2 {
+            let is_stack = |record: &Record| matches!(record, Record::Stack(_));
+            let half = (records.len() as u64 + self.pending.besides) / 2;
+            if weight(records, is_query) > half {
                 now.queries = remove(records, is_query);
+            } else if weight(records, is_stack) > half {
+                now.stacks = remove(records, is_stack);
             } else {
                 now.faults = remove(
                     records,
@@ -209,8 +217,9 @@ impl Backlog {
             // What is left is rare, and worth more.
             if records.len() as u64 > self.limits.records / 2 {
                 now.exits = remove(records, |record| matches!(record, Record::Exit(_)));
-                now.stacks = remove(records, |record| matches!(record, Record::Stack(_)));
+                now.stacks += remove(records, is_stack);
             }
+            self.pending.besides = records.iter().map(besides).sum();
         }
         if self.waiting.sideband_bytes.load(Relaxed) > self.limits.sideband_bytes {
             now.sideband = remove(sideband, |record| matches!(record.what, What::Map(_)));
@@ -256,6 +265,7 @@ impl Batches {
     /// What was worked through: its memory serves once more.
     pub fn give_back(&self, mut batch: Batch) {
         batch.records.clear();
+        batch.besides = 0;
         if batch.records.capacity() <= KEPT {
             self.returned.try_send(batch.records).ok();
         }
@@ -272,6 +282,23 @@ impl Waiting {
         self.records.fetch_sub(size.records, Relaxed);
         self.sideband_bytes.fetch_sub(size.sideband_bytes, Relaxed);
     }
+}
+
+/// For how many more a record counts.
+#[must_use]
+pub fn besides(record: &Record) -> u64 {
+    let bytes = match record {
+        Record::Stack(stack) => size_of_val(&**stack) + stack.frames.capacity() * size_of::<u64>(),
+        Record::QueryText(text) => size_of_val(&**text) + text.text.capacity(),
+        Record::Query(query) => size_of_val(&**query),
+        _ => 0,
+    };
+    bytes.div_ceil(BYTES_OF_ONE) as u64
+}
+
+fn weight(records: &[Record], is_of_them: impl Fn(&Record) -> bool) -> u64 {
+    let of_them = records.iter().filter(|record| is_of_them(record));
+    of_them.map(|record| 1 + besides(record)).sum()
 }
 
 fn remove<T>(from: &mut Vec<T>, unwanted: impl Fn(&T) -> bool) -> u64 {

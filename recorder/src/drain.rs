@@ -13,7 +13,7 @@ use pf_bpf::{Drops, EventCheck, Injected, Probes, Record, Ring, SETTLE_NS};
 use pf_formats::LossReason;
 
 use crate::{
-    backlog::{Backlog, Dropped},
+    backlog::{Backlog, Dropped, besides},
     clock::monotonic_ns,
     family::Family,
     ledger::{Balance, Ledger},
@@ -194,7 +194,7 @@ impl Drain {
         batch.horizon_ns = now.saturating_sub(SETTLE_NS);
         let mut faults = 0;
         let ledger = &mut progress.ledger;
-        let records = &mut batch.records;
+        let (records, large) = (&mut batch.records, &mut batch.besides);
         records.reserve(usize::try_from(progress.ring.waiting()).unwrap_or(0));
         let take = |record: Record| {
             match &record {
@@ -204,7 +204,8 @@ impl Drain {
                 }
                 Record::Exit(exit) => ledger.exit(exit),
                 Record::Exec(exec) => ledger.exec(exec),
-                Record::Stack(_) | Record::Query(_) | Record::QueryText(_) | Record::Wake => {}
+                Record::Stack(_) | Record::Query(_) | Record::QueryText(_) => *large += besides(&record),
+                Record::Wake => {}
             }
             records.push(record);
         };

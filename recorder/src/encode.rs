@@ -8,7 +8,7 @@ use pf_formats::{FormatError, LossReason};
 use crate::{
     backlog::{Batch, Batches},
     outlet::Outlet,
-    session::{Faults, Session, Sink},
+    session::{Faults, Folded, Session, Sink},
 };
 
 /// Longest time an event waits in the open block: with the drain's interval, what `kill -9` can cost.
@@ -41,6 +41,8 @@ pub struct Encoded {
     pub notes: Vec<String>,
     /// Stacks beyond what is remembered.
     pub stacks_dropped: u64,
+    /// Names and mappings that are not kept.
+    pub folded: Folded,
     /// Queries written.
     pub queries: u64,
 }
@@ -79,6 +81,7 @@ impl Encode {
             filtered: self.session.filtered(),
             notes: self.notes,
             stacks_dropped: self.stacks_dropped,
+            folded: self.session.folded(),
         }
     }
 

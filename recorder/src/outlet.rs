@@ -28,11 +28,6 @@ impl Outlet {
         }
     }
 
-    /// What was lost, for the trace.
-    pub fn loss(&mut self, losses: &[Loss]) -> Result<(), FormatError> {
-        self.trace.as_mut().map_or(Ok(()), |trace| trace.loss(losses))
-    }
-
     /// A batch is through: the printer waits no longer.
     pub fn end_batch(&mut self) -> Result<(), FormatError> {
         if let Some(printer) = &mut self.printer {
@@ -119,5 +114,9 @@ impl Sink for Outlet {
         self.trace
             .as_mut()
             .map_or(Ok(()), |trace| trace.timeline(entries))
+    }
+
+    fn loss(&mut self, losses: &[Loss]) -> Result<(), FormatError> {
+        self.trace.as_mut().map_or(Ok(()), |trace| trace.loss(losses))
     }
 }

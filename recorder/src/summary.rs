@@ -15,7 +15,7 @@ use crate::{
     encode::Encoded,
     launch::Ended,
     output::TraceFile,
-    session::Faults,
+    session::{Faults, Folded},
     stop::Stop,
 };
 
@@ -46,6 +46,7 @@ pub struct Summary {
     /// What stacks have no names, and why.
     notes: Vec<String>,
     stacks_dropped: u64,
+    folded: Folded,
     /// Queries in the trace.
     queries: u64,
 }
@@ -88,6 +89,7 @@ impl Summary {
             filtered,
             notes,
             stacks_dropped,
+            folded,
             queries,
         } = encoded;
         outcome?;
@@ -106,6 +108,8 @@ impl Summary {
             cpus_added: drained.cpus_added > 0,
         });
         let accounting = &accounts.accounting;
+        let mut check = accounts.check.clone();
+        check.notes.extend(folded.in_words());
         let totals = Totals {
             events: recorded.majors + recorded.minors + recorded.failed,
             majors: recorded.majors,
@@ -115,7 +119,7 @@ impl Summary {
             lost: accounting.lost + drained.drops.failed + drained.malformed,
             end_ns: drained.end_ns,
             accounting: Some(accounting.clone()),
-            check: Some(accounts.check.clone()),
+            check: Some(check),
             hidden_majors: accounts.hidden_majors,
         };
         let (file, bytes) = outlet.finish(totals)?.unzip();
@@ -130,6 +134,7 @@ impl Summary {
             seconds,
             notes,
             stacks_dropped,
+            folded,
             queries,
         };
         Ok((summary, file))
@@ -280,14 +285,17 @@ impl Summary {
             ),
         ];
         let none = |of: &[(u64, &str)]| of.iter().all(|(count, _)| *count == 0);
+        let folded = self.folded.in_words();
         let nothing = (none(&faults) && !self.accounts.check.is_alarming()).then(|| {
-            let what = if none(&others) { "nothing" } else { "no fault" };
+            let is_whole = none(&others) && folded.is_empty();
+            let what = if is_whole { "nothing" } else { "no fault" };
             format!("{what} lost")
         });
         let lost = faults.iter().chain(&others).filter(|(count, _)| *count > 0);
         nothing
             .into_iter()
             .chain(lost.map(|(count, what)| format!("LOST {} {what}", HumanCount(*count))))
+            .chain(folded.iter().map(|what| format!("LOST {what}")))
             .collect()
     }
 }
@@ -389,6 +397,7 @@ mod tests {
             seconds: 1.5,
             notes: Vec::new(),
             stacks_dropped: 0,
+            folded: Folded::default(),
             queries: 0,
         }
     }

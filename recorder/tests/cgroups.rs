@@ -3,59 +3,20 @@
 
 mod common;
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use common::{
-    alone, disk_folder, pfrec, plain,
+    alone,
+    cgroups::Groups,
+    disk_folder, pfrec, plain,
     process::{run, start},
     program, text,
     trace::{assert_books_balance, faults, until_recording},
-    until, until_written,
+    until_written,
     workload::workers,
 };
 use nix::sys::signal::Signal;
 use pf_checks::not_run;
-use tempfile::TempDir;
-
-/// Two cgroups, one in the other, removed at the end with the mount they are in.
-struct Groups {
-    mount: TempDir,
-    outer: PathBuf,
-    inner: PathBuf,
-}
-
-impl Groups {
-    /// In a hierarchy mounted for the test: `-t cgroup2`, or `-t cgroup` with a controller nobody uses.
-    fn new(mount_options: &[&str]) -> Option<Self> {
-        let mount = tempfile::tempdir().unwrap();
-        let command = [mount_options, &["none", text(mount.path())]].concat();
-        if !run(plain(Path::new("mount"), &command)).status.success() {
-            return None;
-        }
-        let outer = mount.path().join(format!("pfrec-test-{}", std::process::id()));
-        let inner = outer.join("inner");
-        fs::create_dir_all(&inner).unwrap();
-        Some(Self { mount, outer, inner })
-    }
-
-    fn root(&self) -> &Path {
-        self.mount.path()
-    }
-}
-
-impl Drop for Groups {
-    fn drop(&mut self) {
-        until("the end of what runs in the cgroup", || {
-            (fs::remove_dir(&self.inner).is_ok() || !self.inner.exists()).then_some(())
-        });
-        fs::remove_dir(&self.outer).ok();
-        run(plain(Path::new("umount"), &[text(self.mount.path())]));
-    }
-}
 
 /// Walks once outside, once in the inner cgroup, once outside again; the reports go to three files.
 const SCRIPT: &str = r#"

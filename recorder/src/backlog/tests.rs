@@ -114,6 +114,30 @@ fn ends_of_threads_outlast_faults_until_they_alone_are_too_many() {
 }
 
 #[test]
+fn large_stacks_count_for_several_records_and_go_before_faults() {
+    let (mut backlog, _batches) = stalled();
+    let stack = Record::Stack(Box::new(Stack {
+        frames: vec![7; 127],
+        ..Stack::default()
+    }));
+    let fill = |backlog: &mut Backlog, stacks: usize| {
+        backlog.pending.records = vec![fault(1); 3];
+        backlog.pending.records.extend(vec![stack.clone(); stacks]);
+        backlog.pending.besides = backlog.pending.records.iter().map(besides).sum();
+    };
+    // A kilobyte each.
+    fill(&mut backlog, 1);
+    assert_eq!(backlog.pending.besides, 9);
+    assert!(backlog.offer(100));
+    assert_eq!(backlog.dropped.stacks, 1);
+    assert_eq!((backlog.pending.records.len(), backlog.pending.besides), (3, 0));
+    fill(&mut backlog, 5);
+    assert!(backlog.offer(101));
+    assert_eq!((backlog.dropped.stacks, backlog.dropped.faults), (6, 0));
+    assert_eq!(backlog.pending.losses[0].reason, LossReason::Stack);
+}
+
+#[test]
 fn mappings_are_bounded_by_what_they_take_and_go_before_an_exec() {
     let (mut backlog, _batches) = stalled();
     backlog.pending.sideband = vec![exec(), mapping("/x"), mapping(&"x".repeat(4096))];

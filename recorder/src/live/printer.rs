@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     thread::{Builder, JoinHandle},
     time::Duration,
@@ -25,17 +25,26 @@ const QUEUE: usize = 64;
 /// Faults in one message: with the queue some 40 MB.
 const FAULTS: usize = 4096;
 
+/// Bytes of text that may wait: an interval has a line for each thread that lived in it.
+const TEXT: usize = 16 << 20;
+
 /// How long the last words wait for a reader.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 enum Message {
-    Text(String),
+    Text(Text),
     Faults {
         dicts: Vec<Dict>,
         faults: Vec<Event>,
         /// Faults since the message before that could not be passed on.
         lost: u64,
     },
+}
+
+/// Text that waits, and takes room for so long.
+struct Text {
+    lines: String,
+    room: Arc<AtomicUsize>,
 }
 
 /// Where lines go.
@@ -50,6 +59,7 @@ pub enum Paper {
 /// The thread.
 pub struct Printer {
     queue: Sender<Message>,
+    waiting: Arc<AtomicUsize>,
     reader_gone: Arc<AtomicBool>,
     lost: Arc<AtomicU64>,
     thread: JoinHandle<()>,
@@ -59,6 +69,8 @@ pub struct Printer {
 #[derive(Clone)]
 pub struct TextSlot {
     queue: Sender<Message>,
+    /// Bytes of text that wait.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// Takes faults to the printer.
@@ -95,6 +107,7 @@ impl Printer {
             .context("cannot start pfrec-print")?;
         Ok(Self {
             queue,
+            waiting: Arc::default(),
             reader_gone,
             lost: Arc::default(),
             thread,
@@ -106,6 +119,7 @@ impl Printer {
     pub fn text(&self) -> TextSlot {
         TextSlot {
             queue: self.queue.clone(),
+            waiting: Arc::clone(&self.waiting),
         }
     }
 
@@ -140,16 +154,33 @@ impl TextSlot {
     /// Whether there was room for it. True also when nobody reads any more.
     #[must_use]
     pub fn try_print(&self, text: String) -> bool {
-        !matches!(
-            self.queue.try_send(Message::Text(text)),
-            Err(crossbeam_channel::TrySendError::Full(_))
-        )
+        let waiting = self.waiting.load(Relaxed);
+        let is_room = waiting == 0 || waiting + text.len() <= TEXT;
+        is_room
+            && !matches!(
+                self.queue.try_send(self.message(text)),
+                Err(crossbeam_channel::TrySendError::Full(_))
+            )
     }
 
     /// Waits a while for room.
     pub fn print(&self, text: String) {
         // What is too late is lost to a reader who did not read.
-        self.queue.send_timeout(Message::Text(text), PATIENCE).ok();
+        self.queue.send_timeout(self.message(text), PATIENCE).ok();
+    }
+
+    fn message(&self, lines: String) -> Message {
+        self.waiting.fetch_add(lines.len(), Relaxed);
+        Message::Text(Text {
+            lines,
+            room: Arc::clone(&self.waiting),
+        })
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        self.room.fetch_sub(self.lines.len(), Relaxed);
     }
 }
 
@@ -218,7 +249,9 @@ fn print(
     for message in messages {
         let mut text = String::new();
         match message {
-            Message::Text(lines) => text = lines,
+            Message::Text(waiting) => {
+                out.write_all(waiting.lines.as_bytes())?;
+            }
             Message::Faults { dicts, faults, lost } => {
                 dicts.into_iter().for_each(|dict| lines.learn(dict));
                 if lost > 0 {
@@ -309,10 +342,28 @@ mod tests {
     #[test]
     fn text_that_nobody_reads_is_given_back() {
         let (queue, messages) = bounded(1);
-        let slot = TextSlot { queue };
+        let waiting = Arc::default();
+        let slot = TextSlot { queue, waiting };
         assert!(slot.try_print("one".to_owned()));
         assert!(!slot.try_print("two".to_owned()));
         drop(messages);
         assert!(slot.try_print("three".to_owned()), "nobody is left to be slow");
+    }
+
+    #[test]
+    fn no_more_text_waits_than_there_is_room_for() {
+        let (queue, messages) = bounded(QUEUE);
+        let slot = TextSlot {
+            queue,
+            waiting: Arc::default(),
+        };
+        let third = || "x".repeat(TEXT / 3);
+        let taken = std::iter::repeat_with(|| slot.try_print(third())).take_while(|taken| *taken);
+        assert_eq!(taken.count(), 3);
+        drop(messages.recv());
+        assert!(slot.try_print(third()));
+        assert!(!slot.try_print(third()));
+        while messages.try_recv().is_ok() {}
+        assert!(slot.try_print("x".repeat(TEXT + 1)), "one at least");
     }
 }

@@ -16,10 +16,12 @@ use crate::{
 
 /// Files that may wait. A program that maps more at once is looked at when it maps them again.
 const WAITING: usize = 1024;
-/// Files that are known to have been looked into. When there are more, they are forgotten, and looked into again.
-const SEEN: usize = 65_536;
 /// Files that are looked into at once.
 const BATCH: usize = 64;
+
+/// Files that are looked into, and places that get a probe. Later ones are not, which is said once.
+const FILES: usize = 1 << 16;
+const PLACES: usize = 1 << 12;
 
 /// The drain's end of the search.
 pub struct Later {
@@ -49,6 +51,12 @@ impl Later {
                     .collect();
                 let files: Vec<Candidate> = batch.iter().filter_map(candidate).collect();
                 for probe in wanted_in(&files, &wanted) {
+                    if attached.len() >= PLACES {
+                        say(format!(
+                            "--query: more than {PLACES} places have such probes: later ones are left out"
+                        ));
+                        return;
+                    }
                     if attached.insert(place(&probe)) {
                         tell.send(probe).ok();
                     }
@@ -77,11 +85,14 @@ impl Later {
                 device: map.device,
                 inode: map.inode,
             };
-            if self.seen.len() >= SEEN {
-                self.seen.clear();
+            if self.seen.contains(&file) || self.seen.len() >= FILES {
+                continue;
             }
-            if !self.seen.contains(&file) && self.give.try_send((record.pid, map.clone())).is_ok() {
-                self.seen.insert(file);
+            let is_given = self.give.try_send((record.pid, map.clone())).is_ok();
+            if is_given && self.seen.insert(file) && self.seen.len() == FILES {
+                say(format!(
+                    "--query: more than {FILES} files were run: later ones are not looked into"
+                ));
             }
         }
     }
@@ -112,4 +123,39 @@ fn candidate((pid, map): &(u32, Map)) -> Option<Candidate> {
         file: mapped_file::find(*pid, &mapped)?,
         shown: PathBuf::from(&map.path),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_run_are_remembered_up_to_a_bound_and_no_more_are_looked_into() {
+        let (give, files) = bounded(WAITING);
+        let file = |inode| FileIdentity {
+            device: (254, 0),
+            inode,
+        };
+        let mut later = Later {
+            seen: (2..=FILES as u64).map(file).collect(),
+            give,
+            found: unbounded().1,
+        };
+        let mapped = |inode| Sideband {
+            ts_ns: 0,
+            pid: 0x7000_0000,
+            tid: 0x7000_0000,
+            what: What::Map(Map {
+                device: (254, 0),
+                inode,
+                prot: libc::PROT_EXEC.cast_unsigned(),
+                path: "/no/such/program".to_owned(),
+                ..Map::default()
+            }),
+        };
+        for inode in FILES as u64 + 1..FILES as u64 + 5 {
+            later.look_at(&[mapped(inode)]);
+        }
+        assert_eq!((later.seen.len(), files.len()), (FILES, 1));
+    }
 }

@@ -100,6 +100,12 @@ impl AddressSpace {
         (mapping.kind == ObjectKind::Stack && start - address <= STACK_GROWTH).then_some((start, mapping))
     }
 
+    /// Number of mappings.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.mappings.len()
+    }
+
     /// Forgets everything, as an exec does.
     pub fn clear(&mut self) {
         self.mappings = Arc::default();

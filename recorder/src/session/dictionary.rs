@@ -1,26 +1,71 @@
-//! Gives names and mapped objects the ids under which the trace refers to them.
+//! Gives names and mapped objects the ids under which the trace refers to them. Whoever is recorded makes them up, so
+//! there are so many and no more: the rest has an id together.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher,
+};
 
 use pf_formats::{CommId, Dict, Object, ObjectId, ObjectKind};
+use rustc_hash::FxHashMap;
 
 use super::{
+    budget::Budget,
     files::{FileIdentity, Files, Found, Sighting},
+    folded::Folded,
     nameless::{DELETED, KernelMounts},
 };
 use crate::sideband::Map;
 
+/// Names of threads that get an id, a sixteenth of what the format allows: 60 MiB, with what the writer keeps of them.
+pub const COMMS: usize = 1 << 18;
+
+/// Bytes of objects that get an id, each with its path: an eighth of what a reader keeps of all dictionaries. 150 MiB.
+pub const OBJECTS: usize = 32 << 20;
+
+/// What an object takes besides its path.
+const OBJECT: usize = 64;
+
+/// What all others are called, threads and objects.
+pub const OTHERS: &str = "[others]";
+
 /// Everything named so far, and what the trace does not know yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Dictionary {
     comms: HashMap<String, CommId>,
+    comms_left: Budget,
     mounts: KernelMounts,
-    objects: HashMap<Object, ObjectId>,
+    /// By hash, so that each is kept once. Of two with the same hash the later one is not found again.
+    objects: FxHashMap<u64, ObjectId>,
+    objects_left: Budget,
+    hash: RandomState,
     /// By id, from 1.
     by_id: Vec<Object>,
     files: Files,
+    /// They get an id whatever there is else.
+    wanted: Vec<FileIdentity>,
+    folded: Folded,
     new_comms: Vec<String>,
     new_objects: Vec<Object>,
+}
+
+impl Default for Dictionary {
+    fn default() -> Self {
+        Self {
+            comms: HashMap::new(),
+            comms_left: Budget::new(COMMS),
+            mounts: KernelMounts::default(),
+            objects: FxHashMap::default(),
+            objects_left: Budget::new(OBJECTS),
+            hash: RandomState::new(),
+            by_id: Vec::new(),
+            files: Files::default(),
+            wanted: Vec::new(),
+            folded: Folded::default(),
+            new_comms: Vec::new(),
+            new_objects: Vec::new(),
+        }
+    }
 }
 
 impl Dictionary {
@@ -33,31 +78,41 @@ impl Dictionary {
         }
     }
 
-    /// The id of a thread name.
-    pub fn comm(&mut self, comm: &str) -> CommId {
+    /// These files are what is asked for.
+    pub fn want(&mut self, files: &[FileIdentity]) {
+        self.wanted = files.to_vec();
+    }
+
+    /// The id of the name that a thread of process `pid` had at this time.
+    pub fn comm(&mut self, comm: &str, pid: u32, at_ns: u64) -> CommId {
         if let Some(&id) = self.comms.get(comm) {
             return id;
         }
-        let id = CommId(self.comms.len() as u32 + 1);
-        self.comms.insert(comm.to_owned(), id);
-        self.new_comms.push(comm.to_owned());
-        id
+        if self.comms_left.take(pid, 1) {
+            return self.push_comm(comm);
+        }
+        self.folded.comm(at_ns);
+        let others = self.comms.get(OTHERS).copied();
+        others.unwrap_or_else(|| self.push_comm(OTHERS))
     }
 
     /// The id and kind of what a mapping maps. A file keeps the name that it had first.
     pub fn object(&mut self, seen: &Sighting<'_>) -> (ObjectId, ObjectKind) {
         let object = describe(seen.map, &self.mounts);
         let kind = object.kind;
-        let Some(file) = identity_of(&object) else {
-            return (self.intern(object), kind);
-        };
-        let path = object.path.clone();
-        let id = match self.files.find(file, seen, &path) {
+        let file = identity_of(&object);
+        let found = file.map_or(Found::Unknown, |file| self.files.find(file, seen, &object.path));
+        let known = match found {
             Found::Known(id) => return (id, self.get(id).map_or(kind, |object| object.kind)),
-            Found::New => self.push(object),
-            Found::Unknown => self.intern(object),
+            Found::New => None,
+            Found::Unknown => self.find(&object),
         };
-        self.files.set(file, id, &path, seen);
+        let Some(id) = known.or_else(|| self.admit(&object, seen)) else {
+            return self.fold(kind);
+        };
+        if let Some(file) = file {
+            self.files.set(file, id, &object.path, seen);
+        }
         (id, kind)
     }
 
@@ -67,21 +122,49 @@ impl Dictionary {
     }
 
     /// A file that no record names.
-    pub fn nameless(&mut self, file: FileIdentity) -> ObjectId {
-        let id = self.intern(Object {
+    pub fn nameless(&mut self, file: FileIdentity, at_ns: u64) -> ObjectId {
+        let object = Object {
             kind: ObjectKind::File,
             dev_major: file.device.0,
             dev_minor: file.device.1,
             inode: file.inode,
             path: String::new(),
-        });
+        };
         let unseen = Sighting {
             map: &Map::default(),
             pid: 0,
-            at_ns: 0,
+            at_ns,
         };
-        self.files.set(file, id, "", &unseen);
+        let known = self.find(&object);
+        let Some(id) = known.or_else(|| self.admit(&object, &unseen)) else {
+            return self.others();
+        };
+        self.files.set(file, id, "", &Sighting { at_ns: 0, ..unseen });
         id
+    }
+
+    /// Whether an object stands for all those without an id of their own.
+    #[must_use]
+    pub fn is_others(&self, object: ObjectId) -> bool {
+        self.get(object)
+            .is_some_and(|object| object.kind == ObjectKind::Unknown && object.path == OTHERS)
+    }
+
+    /// What got no id of its own.
+    pub fn folded(&mut self) -> &mut Folded {
+        &mut self.folded
+    }
+
+    /// What a process has named counts for its child, too.
+    pub fn fork(&mut self, parent: u32, child: u32) {
+        self.comms_left.fork(parent, child);
+        self.objects_left.fork(parent, child);
+    }
+
+    /// A process has ended.
+    pub fn forget(&mut self, pid: u32) {
+        self.comms_left.forget(pid);
+        self.objects_left.forget(pid);
     }
 
     /// Which file an object is, if it is one.
@@ -107,17 +190,55 @@ impl Dictionary {
         self.files.latest(file)
     }
 
+    fn push_comm(&mut self, comm: &str) -> CommId {
+        let id = CommId(self.comms.len() as u32 + 1);
+        self.comms.insert(comm.to_owned(), id);
+        self.new_comms.push(comm.to_owned());
+        id
+    }
+
+    fn find(&self, object: &Object) -> Option<ObjectId> {
+        let id = *self.objects.get(&self.hash.hash_one(object))?;
+        (self.get(id) == Some(object)).then_some(id)
+    }
+
+    /// One of the few that there always are.
     fn intern(&mut self, object: Object) -> ObjectId {
-        match self.objects.get(&object) {
-            Some(&id) => id,
-            None => self.push(object),
+        self.find(&object).unwrap_or_else(|| self.push(object))
+    }
+
+    /// A new object, if there is room for it.
+    fn admit(&mut self, object: &Object, seen: &Sighting<'_>) -> Option<ObjectId> {
+        let is_basic = object.inode == 0 && object.path.is_empty();
+        let is_wanted = identity_of(object).is_some_and(|file| self.wanted.contains(&file));
+        let is_free = is_basic || is_wanted;
+        if is_free || self.objects_left.take(seen.pid, OBJECT + object.path.len()) {
+            return Some(self.push(object.clone()));
         }
+        self.folded.object(seen.at_ns);
+        None
+    }
+
+    /// Instead of an object that there is no room for. Pages of many files are no pages of one, so it has none.
+    fn fold(&mut self, kind: ObjectKind) -> (ObjectId, ObjectKind) {
+        match kind {
+            ObjectKind::Anon => (self.anonymous(), kind),
+            _ => (self.others(), ObjectKind::Unknown),
+        }
+    }
+
+    fn others(&mut self) -> ObjectId {
+        self.intern(Object {
+            kind: ObjectKind::Unknown,
+            path: OTHERS.to_owned(),
+            ..Object::default()
+        })
     }
 
     fn push(&mut self, object: Object) -> ObjectId {
         let id = ObjectId(self.by_id.len() as u32 + 1);
+        self.objects.insert(self.hash.hash_one(&object), id);
         self.by_id.push(object.clone());
-        self.objects.insert(object.clone(), id);
         self.new_objects.push(object);
         id
     }
@@ -228,8 +349,8 @@ mod tests {
         assert_eq!(object(&mut dictionary, &map("/data/a", 1)).0, a);
         let written: Vec<Dict> = dictionary.take_new().collect();
         assert!(matches!(&written[..], [Dict::Objects { first_id: 1, entries }] if entries.len() == 2));
-        assert_eq!(dictionary.comm("a"), CommId(1));
-        assert_eq!(dictionary.comm("b"), CommId(2));
+        assert_eq!(dictionary.comm("a", 1, 0), CommId(1));
+        assert_eq!(dictionary.comm("b", 1, 0), CommId(2));
         assert!(matches!(
             dictionary.take_new().next(),
             Some(Dict::Comms { first_id: 1, .. })

@@ -2,6 +2,7 @@
 
 use pf_bpf::{Exec, Exit};
 use pf_formats::{CommId, Happening, TimelineEntry};
+use rustc_hash::FxHashSet;
 
 use super::{Members, Process, Session, Thread, happening, to_mapping};
 use crate::sideband::{Map, Sideband, What};
@@ -35,15 +36,16 @@ impl Session {
                 if exec {
                     let process = self.processes.entry(pid).or_default();
                     // What /proc said was of the program before, or is read again soon.
-                    process.seen.clear();
+                    self.seen.forget(pid);
                     process.seen_ns = 0;
                     // Maps that were read later are those of the new program already.
                     if ts_ns >= process.known_since_ns {
                         process.space.clear();
                     }
+                    process.renewal.take_if(|renewal| ts_ns >= renewal.from_ns);
                     self.held.exec(pid, ts_ns);
                 }
-                let comm = self.dictionary.comm(&comm);
+                let comm = self.dictionary.comm(&comm, pid, ts_ns);
                 self.add_thread(tid, pid, comm);
                 self.note(ts_ns, pid, tid, Happening::Comm { comm, exec });
             }
@@ -62,12 +64,15 @@ impl Session {
             if !self.is_member(pid) {
                 return;
             }
-            let space = self.processes.get(&parent_pid).map(|parent| parent.space.clone());
-            let process = Process {
-                space: space.unwrap_or_default(),
+            let like_parent = |parent: &Process| Process {
+                space: parent.space.clone(),
+                crowded_at: parent.crowded_at,
                 ..Process::default()
             };
+            let process = self.processes.get(&parent_pid).map(like_parent);
+            let process = process.unwrap_or_default();
             self.processes.insert(pid, process);
+            self.dictionary.fork(parent_pid, pid);
         } else if !self.is_member(pid) {
             return;
         }
@@ -115,22 +120,53 @@ impl Session {
         if let Some(process) = self.processes.get_mut(&pid) {
             process.threads = process.threads.saturating_sub(1);
             if process.threads == 0 {
-                self.processes.remove(&pid);
-                // Its number may go to somebody who does not belong here.
-                if let Members::Some { pids, .. } = &mut self.members {
-                    pids.remove(&pid);
-                }
+                self.forget(pid);
             }
         }
     }
 
+    fn forget(&mut self, pid: u32) {
+        self.processes.remove(&pid);
+        self.seen.forget(pid);
+        self.dictionary.forget(pid);
+        // Its number may go to somebody who does not belong here.
+        if let Members::Some { pids, .. } = &mut self.members {
+            pids.remove(&pid);
+        }
+    }
+
+    /// Processes whose end was lost, or that of one of their threads: they were missed when all that is through now was
+    /// still to come.
+    pub(super) fn bury_the_gone(&mut self) {
+        let settled_ns = self.settled_ns;
+        let is_over = |process: &Process| process.gone_ns.is_some_and(|gone_ns| gone_ns < settled_ns);
+        let processes = self.processes.iter();
+        let gone: FxHashSet<u32> = processes
+            .filter(|(_, process)| is_over(process))
+            .map(|(pid, _)| *pid)
+            .collect();
+        if gone.is_empty() {
+            return;
+        }
+        let queries = &mut self.queries;
+        self.threads.retain(|tid, thread| {
+            let is_gone = gone.contains(&thread.pid);
+            if is_gone {
+                queries.forget(*tid);
+            }
+            !is_gone
+        });
+        gone.into_iter().for_each(|pid| self.forget(pid));
+    }
+
     pub(super) fn map(&mut self, ts_ns: u64, pid: u32, tid: u32, map: &Map) {
         let mapping = to_mapping(&mut self.dictionary, pid, ts_ns, map);
-        self.processes
-            .entry(pid)
-            .or_default()
-            .space
-            .insert(map.start, mapping);
+        let process = self.processes.entry(pid).or_default();
+        process.space.insert(map.start, mapping);
+        if let Some(renewal) = &mut process.renewal {
+            renewal.insert(ts_ns, map.start, mapping);
+        }
+        self.renew_if_crowded(pid);
         let what = happening(map, mapping.object);
         self.note(ts_ns, pid, tid, what);
     }

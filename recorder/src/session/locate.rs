@@ -10,12 +10,18 @@ use crate::{clock::monotonic_ns, sideband::Map};
 /// A process whose maps did not explain an address is read again no sooner than after this.
 const REREAD_AFTER_NS: u64 = 20_000_000;
 
+/// Files whose other numbers are remembered. Those beyond are told by what the probe saw, without a name.
+const ALIASES: usize = 1 << 16;
+
 impl Session {
     /// The object and its page; 0 for what has no pages of its own.
     pub(super) fn locate(&mut self, fault: &Fault) -> (ObjectId, u64) {
         if Origin::from_code(fault.origin) == Origin::GupRemote {
             // The address is one of another process, and who that is the kernel does not say.
-            return fault.vma.map_or_else(Default::default, |vma| self.seen(vma));
+            let at_ns = fault.ts_ns;
+            return fault
+                .vma
+                .map_or_else(Default::default, |vma| self.seen(vma, at_ns));
         }
         let at = fault.ts_ns.saturating_add(fault.latency_ns);
         let found = self.find(fault.tgid, fault.address, at);
@@ -24,7 +30,7 @@ impl Session {
         match (known, fault.vma) {
             (Some(known), None) => known,
             (None, None) => (ObjectId::default(), 0),
-            (None, Some(vma)) => self.seen(vma),
+            (None, Some(vma)) => self.seen(vma, fault.ts_ns),
             (Some(known), Some(vma)) if self.agrees(known, vma) => known,
             (Some(known), Some(vma)) => self.settle(fault, known, vma),
         }
@@ -55,7 +61,11 @@ impl Session {
         let Some(seen) = identity_of(vma) else {
             return (self.dictionary.anonymous(), 0);
         };
-        if self.dictionary.by_identity(seen).is_none() && known.1 == vma.file_page {
+        let is_unknown = self.dictionary.by_identity(seen).is_none();
+        if is_unknown && self.dictionary.is_others(known.0) {
+            return known;
+        }
+        if is_unknown && known.1 == vma.file_page && self.aliases.len() < ALIASES {
             // Numbers that no record shows: the same page of the same mapping under two numbers.
             let now = proc::maps(fault.tgid).unwrap_or_default();
             let now = holder(&now, fault.address).map(|map| Sighting {
@@ -68,20 +78,20 @@ impl Session {
                 return known;
             }
         }
-        self.seen(vma)
+        self.seen(vma, fault.ts_ns)
     }
 
     /// What the probe saw, by its own words alone.
-    fn seen(&mut self, vma: Vma) -> (ObjectId, u64) {
+    fn seen(&mut self, vma: Vma, at_ns: u64) -> (ObjectId, u64) {
         let Some(seen) = identity_of(vma) else {
             return (self.dictionary.anonymous(), 0);
         };
         let known = self.dictionary.by_identity(seen);
         let known = known.or_else(|| self.aliases.get(&seen).copied());
-        let object = known.unwrap_or_else(|| self.dictionary.nameless(seen));
+        let object = known.unwrap_or_else(|| self.dictionary.nameless(seen, at_ns));
         let kind = self.dictionary.get(object).map(|object| object.kind);
         // Private memory may come from a device, which has no pages.
-        let has_pages = kind != Some(ObjectKind::Anon);
+        let has_pages = matches!(kind, Some(ObjectKind::File | ObjectKind::Shm));
         (object, if has_pages { vma.file_page } else { 0 })
     }
 
@@ -111,13 +121,13 @@ impl Session {
                 return;
             }
             process.seen_ns = now;
-            // A process that is gone tells nothing more.
-            process.seen = proc::maps(pid).unwrap_or_default();
+            self.seen.read(pid, now);
         }
-        if let Some(map) = holder(&process.seen, address) {
+        if let Some(map) = self.seen.holder(pid, address) {
             let mapping = to_mapping(&mut self.dictionary, pid, at_ns, map);
             process.space.fill_gap(address, map.start, mapping);
             let what = happening(map, mapping.object);
+            self.renew_if_crowded(pid);
             self.note(at_ns, pid, pid, what);
         }
     }
@@ -125,7 +135,7 @@ impl Session {
 
 /// The mapping that holds `address`, of those that /proc lists in the order of their addresses: a process may have
 /// a hundred thousand.
-fn holder(maps: &[Map], address: u64) -> Option<&Map> {
+pub(super) fn holder(maps: &[Map], address: u64) -> Option<&Map> {
     let after = maps.partition_point(|map| map.start <= address);
     let map = maps.get(after.checked_sub(1)?)?;
     (address - map.start < map.len).then_some(map)

@@ -3,8 +3,10 @@
 //! at that time.
 
 mod address_space;
+mod budget;
 mod dictionary;
 mod files;
+mod folded;
 mod held;
 mod lifecycle;
 mod locate;
@@ -12,6 +14,8 @@ mod nameless;
 mod only;
 pub mod proc;
 mod queries;
+mod renewal;
+mod seen;
 mod stack;
 
 use std::collections::HashSet;
@@ -20,12 +24,17 @@ use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
 pub use files::FileIdentity;
 use files::Sighting;
+pub use folded::Folded;
 use held::HeldChild;
 pub use only::Only;
 use pf_bpf::{Fault, Record};
-use pf_formats::{Access, Breakdown, CommId, Dict, Event, Happening, ObjectId, Origin, Query, TimelineEntry};
+use pf_formats::{
+    Access, Breakdown, CommId, Dict, Event, Happening, Loss, ObjectId, Origin, Query, TimelineEntry,
+};
 use queries::Queries;
+use renewal::{CROWDED, Renewal};
 use rustc_hash::FxHashMap;
+use seen::Seen;
 
 use crate::{
     backlog::Batch,
@@ -50,6 +59,8 @@ pub trait Sink {
     fn queries(&mut self, queries: &mut Vec<Query>) -> Result<(), Self::Error>;
     /// Happenings of one batch.
     fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), Self::Error>;
+    /// What one batch told that is not kept.
+    fn loss(&mut self, losses: &[Loss]) -> Result<(), Self::Error>;
 }
 
 /// Which processes belong to the recording.
@@ -101,6 +112,11 @@ pub struct Session {
     dictionary: Dictionary,
     /// Files whose numbers in the kernel's mappings are not those of its records, as on overlayfs.
     aliases: FxHashMap<FileIdentity, ObjectId>,
+    seen: Seen,
+    /// Processes whose mappings were read again, until that takes the place of what was known.
+    renewals: Vec<u32>,
+    /// All records before this time are through.
+    settled_ns: u64,
     pending: Vec<Sideband>,
     /// Of the pending records: the last exec of each process.
     execs_ahead: FxHashMap<u32, u64>,
@@ -114,15 +130,33 @@ pub struct Session {
     filtered: Faults,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Process {
     space: AddressSpace,
     /// Side-band mappings before this time are in `space` already.
     known_since_ns: u64,
-    /// What /proc said last, and when: for addresses that no record explains.
-    seen: Vec<Map>,
+    /// When /proc was asked last for addresses that no record explains.
     seen_ns: u64,
+    /// More mappings than this in `space`, and some are gone for certain.
+    crowded_at: usize,
+    renewal: Option<Box<Renewal>>,
     threads: u32,
+    /// When it was missed, after records were lost: its end may be among them.
+    gone_ns: Option<u64>,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Self {
+            space: AddressSpace::default(),
+            known_since_ns: 0,
+            seen_ns: 0,
+            crowded_at: CROWDED,
+            renewal: None,
+            threads: 0,
+            gone_ns: None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -144,6 +178,9 @@ impl Session {
             threads: FxHashMap::default(),
             dictionary: Dictionary::new(),
             aliases: FxHashMap::default(),
+            seen: Seen::default(),
+            renewals: Vec::new(),
+            settled_ns: 0,
             pending: Vec::new(),
             execs_ahead: FxHashMap::default(),
             timeline: Vec::new(),
@@ -165,6 +202,8 @@ impl Session {
 
     /// Leaves out the faults of all other files.
     pub fn only(&mut self, file: Option<Only>) {
+        self.dictionary
+            .want(file.as_ref().map_or(&[], |only| only.shown()));
         self.only = file;
     }
 
@@ -194,8 +233,9 @@ impl Session {
         };
         let process = self.processes.entry(pid).or_default();
         process.known_since_ns = now;
+        process.crowded_at = renewal::crowded_at(snapshot.maps.len());
         for thread in snapshot.threads {
-            let comm = self.dictionary.comm(&thread.comm);
+            let comm = self.dictionary.comm(&thread.comm, pid, now);
             self.add_thread(thread.tid, pid, comm);
             self.note(now, pid, thread.tid, Happening::Comm { comm, exec: false });
         }
@@ -236,11 +276,22 @@ impl Session {
             self.sideband(earlier);
         }
         self.pending = sideband.collect();
+        self.seen.forget_before(settled);
+        self.finish_renewals(settled);
+        self.settled_ns = settled;
         self.write_names(sink)?;
         sink.queries(self.queries.ended())?;
         sink.timeline(&self.timeline)?;
         self.timeline.clear();
-        Ok(())
+        match self.dictionary.folded().take_loss() {
+            Some(loss) => sink.loss(&[loss]),
+            None => Ok(()),
+        }
+    }
+
+    /// What was told and is not kept.
+    pub fn folded(&mut self) -> Folded {
+        *self.dictionary.folded()
     }
 
     /// Faults of the held child before it became the command.
@@ -274,6 +325,7 @@ impl Session {
         for pid in pids {
             self.replace_space(pid);
         }
+        self.bury_the_gone();
     }
 
     fn fault<S: Sink>(&mut self, fault: &Fault, sink: &mut S) -> Result<(), S::Error> {
@@ -359,7 +411,10 @@ impl Session {
             return comm;
         }
         // A thread that is gone by now stays nameless.
-        let comm = proc::comm_of(pid, tid).map_or(CommId::default(), |comm| self.dictionary.comm(&comm));
+        let comm = proc::comm_of(pid, tid);
+        let comm = comm.map_or(CommId::default(), |comm| {
+            self.dictionary.comm(&comm, pid, monotonic_ns())
+        });
         self.add_thread(tid, pid, comm);
         comm
     }
@@ -371,14 +426,19 @@ impl Session {
         let process = self.processes.entry(pid).or_default();
         // A process that is gone, or between two programs, keeps what was known of it.
         let Some(maps) = maps.filter(|maps| !maps.is_empty()) else {
+            let is_gone = proc::is_gone(pid);
+            process.gone_ns = process.gone_ns.or(Some(now)).filter(|_| is_gone);
             return;
         };
+        process.gone_ns = None;
         process.known_since_ns = now;
+        process.renewal = None;
         process.space.clear();
         for map in maps {
             let mapping = to_mapping(&mut self.dictionary, pid, now, &map);
             process.space.insert(map.start, mapping);
         }
+        process.crowded_at = renewal::crowded_at(process.space.len());
     }
 }
 

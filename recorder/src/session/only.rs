@@ -34,6 +34,12 @@ impl Only {
         }
     }
 
+    /// As the kernel shows a mapping of it.
+    #[must_use]
+    pub fn shown(&self) -> &[FileIdentity] {
+        &self.shown
+    }
+
     /// Whether a fault is on it: `object` is what the session found, `vma` what the probe saw.
     pub fn wants(&mut self, dictionary: &Dictionary, object: ObjectId, vma: Option<Vma>) -> bool {
         let is_shown = |file: Option<FileIdentity>| file.is_some_and(|file| self.shown.contains(&file));

@@ -1,10 +1,17 @@
 //! What /proc tells of processes that existed before the recording, or whose records were missed.
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, ErrorKind, Read},
+};
 
 use procfs::process::Process;
 
 use crate::sideband::Map;
+
+/// Bytes of the mappings of one process that are read: enough for 600,000 of files, or for all 65,530 that the kernel
+/// allows with names of a kilobyte.
+const MAPS: u64 = 64 << 20;
 
 /// A thread as /proc shows it.
 pub struct Thread {
@@ -37,21 +44,35 @@ pub fn snapshot(pid: u32) -> Option<Snapshot> {
     })
 }
 
-/// The mappings of a process; `None` when it is gone or they may not be read.
+/// The mappings of a process, the first [`MAPS`] bytes of them; `None` when it is gone or they may not be read.
 pub fn maps(pid: u32) -> Option<Vec<Map>> {
-    // Names are any bytes, so this is not read as text.
-    let text = fs::read(format!("/proc/{pid}/maps")).ok()?;
-    if !text.is_empty() {
-        return Some(parse_maps(&text));
+    let maps = read_maps(&format!("/proc/{pid}/maps"))?;
+    if !maps.is_empty() {
+        return Some(maps);
     }
     // The main thread ended before the others: they still have the memory.
-    let others = tasks(pid)?
-        .into_iter()
-        .filter_map(|tid| fs::read(format!("/proc/{pid}/task/{tid}/maps")).ok());
+    let others = tasks(pid)?.into_iter();
     others
-        .into_iter()
-        .find(|text| !text.is_empty())
-        .map(|text| parse_maps(&text))
+        .filter_map(|tid| read_maps(&format!("/proc/{pid}/task/{tid}/maps")))
+        .find(|maps| !maps.is_empty())
+}
+
+fn read_maps(path: &str) -> Option<Vec<Map>> {
+    let mut text = BufReader::with_capacity(1 << 16, File::open(path).ok()?.take(MAPS));
+    let mut maps = Vec::new();
+    let mut line = Vec::new();
+    // Names are any bytes, so this is not read as text.
+    while text.read_until(b'\n', &mut line).ok()? > 0 {
+        // A line without an end is cut.
+        maps.extend(line.strip_suffix(b"\n").and_then(parse_line));
+        line.clear();
+    }
+    Some(maps)
+}
+
+/// Whether there is no such process any more.
+pub fn is_gone(pid: u32) -> bool {
+    fs::metadata(format!("/proc/{pid}")).is_err_and(|e| e.kind() == ErrorKind::NotFound)
 }
 
 /// Whether `pid` is a thread of another process; then that one.
@@ -106,10 +127,6 @@ pub fn start_of(pid: u32) -> Option<u64> {
 
 fn open(pid: u32) -> Option<Process> {
     Process::new(i32::try_from(pid).ok()?).ok()
-}
-
-fn parse_maps(text: &[u8]) -> Vec<Map> {
-    text.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
 }
 
 /// `start-end perms offset major:minor inode path`, see proc_pid_maps(5).

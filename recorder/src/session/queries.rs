@@ -11,6 +11,9 @@ use rustc_hash::FxHashMap;
 const ENDED: usize = 32;
 const GONE: usize = 256;
 
+/// Queries of a thread whose end was not told. The probes keep 16 inside each other, so the end of others was lost.
+const OPEN: usize = 64;
+
 /// The queries in progress and those that have just ended, as far as something was heard of them.
 #[derive(Debug, Default)]
 pub struct Queries {
@@ -66,7 +69,7 @@ impl Queries {
             return;
         }
         let (id, text, cut) = (known.id, known.text.take(), known.cut);
-        self.retire(query.tid, query.begin_ns);
+        self.retire(query);
         self.ended.push(Query {
             id,
             parent,
@@ -112,6 +115,9 @@ impl Queries {
         let at = match known.iter().rposition(|known| known.begin_ns == begin_ns) {
             Some(at) => at,
             None => {
+                if known.len() >= ENDED + OPEN {
+                    forget_one(known);
+                }
                 self.last_id += 1;
                 known.push(Known {
                     begin_ns,
@@ -126,16 +132,30 @@ impl Queries {
         &mut known[at]
     }
 
-    /// A query has ended, and so has whatever began inside it, though its record may have been lost.
-    fn retire(&mut self, tid: u32, begin_ns: u64) {
-        let known = self.known.entry(tid).or_default();
-        let inside = known.iter_mut().filter(|known| known.begin_ns >= begin_ns);
-        inside.for_each(|known| known.ended = true);
+    /// A query has ended, and so has whatever began inside it, or before it in the one around it, though the record of
+    /// that may have been lost.
+    fn retire(&mut self, query: &pf_bpf::Query) {
+        let known = self.known.entry(query.tid).or_default();
+        let is_over =
+            |known: &&mut Known| known.begin_ns >= query.begin_ns || known.begin_ns > query.parent_ns;
+        known
+            .iter_mut()
+            .filter(is_over)
+            .for_each(|known| known.ended = true);
         while known.len() > ENDED
             && let Some(oldest) = known.iter().position(|known| known.ended)
         {
             known.remove(oldest);
         }
+    }
+}
+
+/// One that has ended, or whose end was lost: those that are around the others are the oldest, and stay.
+fn forget_one(known: &mut Vec<Known>) {
+    let ended = known.iter().position(|known| known.ended);
+    let latest = || known.iter().zip(0..).max_by_key(|(known, _)| known.begin_ns);
+    if let Some(at) = ended.or_else(|| latest().map(|(_, at)| at)) {
+        known.remove(at);
     }
 }
 
@@ -218,6 +238,33 @@ mod tests {
             queries.forget(tid);
         }
         assert!(queries.known.len() <= GONE + 1);
+    }
+
+    #[test]
+    fn queries_whose_ends_are_all_lost_are_bounded_and_the_one_around_them_stays() {
+        let mut queries = Queries::new(Vec::new(), 0);
+        let outer = queries.id(7, 10);
+        for begin_ns in 100..1_000 {
+            queries.text(&QueryText {
+                tid: 7,
+                begin_ns,
+                text: vec![b'x'; 256],
+                cut: false,
+            });
+        }
+        assert_eq!(queries.known[&7].len(), ENDED + OPEN);
+        assert_eq!(queries.id(7, 10), outer);
+        // The end of one tells that those before it are over, and that the one around it is not.
+        queries.end(&query(1_000, 1_010, 10));
+        let open: Vec<u64> = queries.known[&7]
+            .iter()
+            .filter(|known| !known.ended)
+            .map(|known| known.begin_ns)
+            .collect();
+        assert_eq!(open, [10]);
+        assert_eq!(queries.known[&7].len(), ENDED);
+        queries.end(&query(10, 1_020, 0));
+        assert_eq!(queries.ended().last().map(|query| query.id), Some(outer));
     }
 
     #[test]

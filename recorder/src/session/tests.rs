@@ -8,6 +8,8 @@ use pf_bpf::{Counts, Exit};
 
 use super::*;
 
+mod bounds;
+
 const PID: u32 = 0x7000_0000;
 const CHILD: u32 = 0x7000_0001;
 const STRANGER: u32 = 0x7000_0002;
@@ -20,6 +22,7 @@ struct Collected {
     events: Vec<Event>,
     timeline: Vec<TimelineEntry>,
     queries: Vec<Query>,
+    losses: Vec<Loss>,
 }
 
 impl Sink for Collected {
@@ -46,6 +49,11 @@ impl Sink for Collected {
 
     fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), Infallible> {
         self.timeline.extend_from_slice(entries);
+        Ok(())
+    }
+
+    fn loss(&mut self, losses: &[Loss]) -> Result<(), Infallible> {
+        self.losses.extend_from_slice(losses);
         Ok(())
     }
 }

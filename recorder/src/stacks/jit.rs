@@ -119,7 +119,7 @@ impl Work<'_> {
         }
         for named in answer.named {
             if let Some(wanted) = wanted.get(named.at) {
-                self.symbols.push(Symbol {
+                self.keep(Symbol {
                     frame: wanted.frame,
                     name: named.name,
                     offset: named.offset.saturating_add(wanted.back),

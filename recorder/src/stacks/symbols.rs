@@ -66,6 +66,8 @@ pub struct Work<'a> {
     pub give_up: &'a mut dyn FnMut() -> bool,
     /// Those found.
     pub symbols: Vec<Symbol>,
+    /// What they take in the trace, and those that found no room.
+    bytes: usize,
     build_ids: Vec<BuildId>,
     notes: BTreeSet<String>,
     /// What a limit left out: told before what has no names for a reason of its own.
@@ -115,6 +117,7 @@ impl<'a> Work<'a> {
             until: Instant::now() + TOTAL_TIME,
             give_up,
             symbols: Vec::new(),
+            bytes: 0,
             build_ids: Vec::new(),
             notes: BTreeSet::new(),
             limits: BTreeSet::new(),
@@ -184,7 +187,7 @@ impl<'a> Work<'a> {
         for found in found {
             // What the child says is not to be trusted.
             if let Some(wanted) = wanted.get(found.at) {
-                self.symbols.push(to_symbol(found, wanted));
+                self.keep(to_symbol(found, wanted));
             }
         }
         Ok((count.min(wanted.len()), wanted.len(), build_id, reason))
@@ -218,6 +221,16 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Adds a symbol, if there is room for it.
+    pub fn keep(&mut self, symbol: Symbol) {
+        self.bytes = self.bytes.saturating_add(size_of_symbol(&symbol));
+        if self.bytes <= TEXT {
+            self.symbols.push(symbol);
+        } else {
+            self.limit(only_the_first());
+        }
+    }
+
     /// Whoever asked does not want to wait.
     pub fn give_up(&mut self) {
         self.given_up = true;
@@ -245,8 +258,7 @@ impl<'a> Work<'a> {
             let size = size_of_symbol(&symbol);
             total += size;
             if total > TEXT {
-                self.limits
-                    .insert(format!("symbols: only the first {} MiB are kept", TEXT >> 20));
+                self.limits.insert(only_the_first());
                 break;
             }
             if !entries.is_empty() && (bytes + size > RECORD.0 || entries.len() >= RECORD.1) {
@@ -289,6 +301,10 @@ fn to_symbol(found: Found, wanted: &Wanted) -> Symbol {
             .map(|Function { name, file, line }| Inlined { name, file, line })
             .collect(),
     }
+}
+
+fn only_the_first() -> String {
+    format!("symbols: only the first {} MiB are kept", TEXT >> 20)
 }
 
 /// An upper bound of its bytes in the trace.
@@ -353,6 +369,17 @@ mod tests {
         let long = finished(symbols(1000, &"f".repeat(4096)));
         assert!(sizes(&long).iter().all(|entries| entries * 4200 <= 2 * RECORD.0));
         assert_eq!(sizes(&long).iter().sum::<usize>(), 1000);
+    }
+
+    #[test]
+    fn symbols_that_find_no_room_are_not_kept_until_the_end_either() {
+        let mut never = || false;
+        let mut work = Work::new(&mut never);
+        symbols(40_000, &"f".repeat(4096))
+            .into_iter()
+            .for_each(|symbol| work.keep(symbol));
+        assert!(work.symbols.len() * 4096 <= TEXT, "{}", work.symbols.len());
+        assert_eq!(work.finish().notes, ["symbols: only the first 64 MiB are kept"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod cgroups;
 pub mod eviction;
 pub mod postgresql;
 pub mod process;

@@ -1,0 +1,85 @@
+//! What was told and is not kept, because there is too much of it: counted, and placed in time for the trace.
+
+use indicatif::HumanCount;
+use pf_formats::{Loss, LossReason};
+
+use super::dictionary::{COMMS, OTHERS};
+
+/// Sums since the recording began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    comms: u64,
+    objects: u64,
+    mappings: u64,
+    /// Since the last loss was taken: how many, and from when to when.
+    untold: Option<(u64, u64, u64)>,
+}
+
+impl Folded {
+    /// A thread got a name that has no id.
+    pub fn comm(&mut self, at_ns: u64) {
+        self.comms += 1;
+        self.count(at_ns, 1);
+    }
+
+    /// Something was mapped that has no id.
+    pub fn object(&mut self, at_ns: u64) {
+        self.objects += 1;
+        self.count(at_ns, 1);
+    }
+
+    /// Mappings of a process were forgotten.
+    pub fn mappings(&mut self, at_ns: u64, count: u64) {
+        self.mappings += count;
+        self.count(at_ns, count);
+    }
+
+    fn count(&mut self, at_ns: u64, count: u64) {
+        let (sum, from, to) = self.untold.get_or_insert((0, at_ns, at_ns));
+        *sum += count;
+        *from = at_ns.min(*from);
+        *to = at_ns.max(*to);
+    }
+
+    /// What came since the last call, as the trace tells it.
+    pub fn take_loss(&mut self) -> Option<Loss> {
+        let (count, from_ns, to_ns) = self.untold.take()?;
+        Some(Loss {
+            from_ns,
+            to_ns,
+            cpu: None,
+            reason: LossReason::Sideband,
+            count,
+        })
+    }
+
+    /// All of it, in words.
+    #[must_use]
+    pub fn in_words(&self) -> Vec<String> {
+        let all = [
+            (
+                self.comms,
+                format!(
+                    "names of threads: more than {} different ones, or half of what was left by one process: their \
+                     threads are called {OTHERS}",
+                    HumanCount(COMMS as u64)
+                ),
+            ),
+            (
+                self.objects,
+                format!(
+                    "mappings of files: more different files than are kept, or half of what was left by one process: \
+                     they are called {OTHERS}"
+                ),
+            ),
+            (
+                self.mappings,
+                "mappings: a process has more than are kept, and they could not be read again: some files may be unknown"
+                    .to_owned(),
+            ),
+        ];
+        let some = all.into_iter().filter(|(count, _)| *count > 0);
+        some.map(|(count, what)| format!("{} {what}", HumanCount(count)))
+            .collect()
+    }
+}
