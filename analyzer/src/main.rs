@@ -3,9 +3,13 @@
 use clap::{CommandFactory, Parser};
 use pfanalyze::app::Outcome;
 use pfanalyze::cli::Cli;
+use pfanalyze::memory_limit::{self, Counting};
 use pfanalyze::text::escape;
 use std::io::Write;
 use std::process::ExitCode;
+
+#[global_allocator]
+static MEMORY: Counting = Counting;
 
 /// Wrong usage, as clap has it.
 const USAGE: u8 = 2;
@@ -29,6 +33,7 @@ fn main() -> ExitCode {
         Ok(request) => request,
         Err(usage) => return fail(&usage, ExitCode::from(USAGE)),
     };
+    memory_limit::set(request.memory_limit);
     match pfanalyze::app::run(&request) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => ExitCode::from(INCOMPLETE),
