@@ -128,7 +128,8 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
                 }
                 Format::Csv | Format::Json => {
                     warn(&session);
-                    say_remarks(sampling::remark(&session), request, output)?;
+                    let remarks = sampling::remark(&session).into_iter();
+                    say_remarks(remarks.chain(report.remarks()), request, output)?;
                     report.write_json(&session, &request.filter, &mut output.out)?;
                 }
             }
@@ -148,7 +149,8 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
                 sampling::remark(&session)
                     .into_iter()
                     .chain(failed)
-                    .chain(for_width),
+                    .chain(for_width)
+                    .chain(threads.remark()),
                 request,
                 output,
             )?;
@@ -200,11 +202,8 @@ fn answer(request: &Request, input: Input, output: &mut Output) -> Result<(), An
             let (order, width) = (&request.order, output.width());
             answer.write(options.part, request.format, order, width, &mut output.out)?;
             let note = answer.note().filter(|_| request.format != Format::Table);
-            say_remarks(
-                note.into_iter().chain(sampling::remark(&session)),
-                request,
-                output,
-            )?;
+            let remarks = note.into_iter().chain(sampling::remark(&session));
+            say_remarks(remarks.chain(memory.remark()), request, output)?;
         }
         Verb::Events => {
             let width = output.terminal.map(|_| output.width());

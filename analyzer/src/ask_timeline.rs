@@ -83,6 +83,7 @@ pub fn found_by(mut sweep: Sweep, options: TimelineOptions) -> (Found, Option<In
         stall_wait_ns: sweep.windows.wait_ns,
         most_inside: sweep.most_inside,
         threads: sweep.threads(),
+        has_other_threads: sweep.has_other_threads(),
         late: sweep.late,
         numbers_used_again: sweep.numbers_used_again,
         intervals: sweep.intervals.finish(),

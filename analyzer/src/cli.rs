@@ -3,6 +3,7 @@
 use crate::class::Class;
 use crate::filter::Filter;
 use crate::heat::scale::Weight;
+use crate::memory_limit;
 use crate::order::Order;
 use crate::pattern::Pattern;
 use crate::query::memory_words::Part as MemoryPart;
@@ -11,7 +12,7 @@ use crate::regions::source::Asked;
 use crate::stack_tree::prune::Limits;
 use crate::stalls::Least;
 use crate::table::Format;
-use crate::units::{parse_address, parse_duration_ns};
+use crate::units::{parse_address, parse_duration_ns, parse_size};
 use clap::{Args, Parser, Subcommand};
 use heatmap::HeatOptions;
 use memory::MemoryArgs;
@@ -151,6 +152,15 @@ struct OutputArgs {
     /// Write to FILE instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    limit: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+struct LimitArgs {
+    /// The most memory that this may take, with K, M or G: what needs more ends with an error
+    #[arg(long, value_name = "SIZE", default_value = memory_limit::DEFAULT, value_parser = parse_size)]
+    memory_limit: u64,
 }
 
 #[derive(Debug, Args)]
@@ -236,6 +246,8 @@ pub struct Request {
     pub order: Order,
     /// Where to write; standard output if `None`.
     pub output: Option<PathBuf>,
+    /// The most memory to take, bytes.
+    pub memory_limit: u64,
     /// Which faults.
     pub filter: Filter,
     /// The queries that the filter asks for, by name or id: only the trace knows which these are.
@@ -409,10 +421,14 @@ impl Cli {
         let filters = plain.filter.in_words();
         Ok(Request {
             trace: plain.trace,
-            verb,
             format: plain.output.format,
             order: plain.order.into_order(),
             output: plain.output.output,
+            memory_limit: match &verb {
+                Verb::Sql(options) => options.memory_limit(plain.output.limit.memory_limit),
+                _ => plain.output.limit.memory_limit,
+            },
+            verb,
             queries: plain.filter.query.clone(),
             filter: plain.filter.into_filter()?,
             filters,

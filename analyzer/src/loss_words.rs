@@ -150,7 +150,12 @@ pub fn affected_threads(session: &Session, threads: &Threads) -> Option<String> 
         let (Some(_), Some(counted), false) = (life.begin_ns, life.kernel_count, came_again) else {
             continue;
         };
-        let rows = threads.get(pid, tid).map_or(0, |t| t.rows_in_kernel_count);
+        let rows = match threads.get(pid, tid) {
+            Some(thread) => thread.rows_in_kernel_count,
+            None if threads.others().is_none() => 0,
+            // It may be one of those that are not kept apart.
+            None => continue,
+        };
         let less = counted.saturating_sub(rows);
         if less > 0 {
             missing.push((less, counted, pid, tid));

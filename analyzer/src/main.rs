@@ -3,7 +3,11 @@
 use clap::{CommandFactory, Parser};
 use pfanalyze::app::Outcome;
 use pfanalyze::cli::Cli;
+use pfanalyze::memory_limit::{self, Counting};
 use std::process::ExitCode;
+
+#[global_allocator]
+static MEMORY: Counting = Counting;
 
 /// Wrong usage, as clap has it.
 const USAGE: u8 = 2;
@@ -27,6 +31,7 @@ fn main() -> ExitCode {
         Ok(request) => request,
         Err(usage) => return fail(&usage, ExitCode::from(USAGE)),
     };
+    memory_limit::set(request.memory_limit);
     match pfanalyze::app::run(&request) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => ExitCode::from(INCOMPLETE),

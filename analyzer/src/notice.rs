@@ -55,6 +55,15 @@ pub fn warnings(session: &Session) -> Vec<String> {
             lines.push(format!("damaged{uncounted}").replacen("damaged, ", "damaged: ", 1));
         }
     }
+    if session.lives_left_out > 0 {
+        lines.push(format!(
+            "too many threads: {} not kept, so lifetimes may be too long",
+            match session.lives_left_out {
+                1 => "1 begin or end was".to_owned(),
+                count => format!("{} begins and ends were", grouped(count)),
+            }
+        ));
+    }
     if session.impossible_breakdowns > 0 {
         lines.push(format!(
             "wrong: {} more time blocked and in the run queue than in all; left out of the breakdown",

@@ -140,6 +140,9 @@ impl Report {
         let failed = usize::from(classes.extras().has_failed);
         threads.keep_columns(9 + failed);
         write_top(threads, THREADS_SHOWN, "threads", layout, &mut page)?;
+        if let Some(remark) = self.threads.remark() {
+            page.line(&remark)?;
+        }
         page.heading(&format!("Latency by class ({})", precision(session.sampling())))?;
         page.table(&class_table(&classes))?;
         if classes.parts.is_recorded() {
@@ -154,6 +157,9 @@ impl Report {
         let mut files = self.places.files.table(session);
         files.keep_columns(7 + failed);
         write_top(files, FILES_SHOWN, "files", layout, &mut page)?;
+        if let Some(remark) = self.places.files.remark() {
+            page.line(&remark)?;
+        }
         if self.places.files.has_estimates() {
             page.line("numbers of PAGES beyond some million are estimates, within 2 %")?;
         }
@@ -288,10 +294,12 @@ impl Report {
             wait_ns = wait_ns.saturating_add(thread.classes.wait_ns());
             within_ns = within_ns.saturating_add(thread.wait_within_ns());
         }
-        let (of_whom, they) = match threads.len() {
-            1 => ("thread".to_owned(), "it"),
-            more => (format!("{} threads", grouped(more as u64)), "they"),
-        };
+        let of_whom = self.threads.count_in_words();
+        let they = if threads.len() == 1 { "it" } else { "they" };
+        if let Some(others) = self.threads.others() {
+            let wait_ns = wait_ns.saturating_add(others.classes.wait_ns());
+            return format!("{} in faults of the {of_whom} that faulted", duration(wait_ns));
+        }
         // A wait longer than the life means that a birth or an end was not seen.
         let share = match lived_ns {
             0 => "-".to_owned(),
@@ -311,6 +319,15 @@ impl Report {
         format!(
             "{wait} in faults of the {of_whom} that faulted{within} = {share} of the {lived} that {they} lived in it"
         )
+    }
+
+    /// What the last rows of the tables for programs are, where there are too many.
+    pub fn remarks(&self) -> impl Iterator<Item = String> {
+        let files = self.all_files.as_ref().map(Files::remarks);
+        self.threads
+            .remark()
+            .into_iter()
+            .chain(files.into_iter().flatten())
     }
 
     /// The report as one JSON object: info, threads, percentiles, files.

@@ -5,6 +5,7 @@
 use crate::error::AnalyzeError;
 use crate::filter::{Filter, NameCache};
 use crate::frame;
+use crate::memory_limit;
 use crate::schema::Column;
 use crate::session::Session;
 use pf_formats::{
@@ -72,6 +73,7 @@ pub fn scan<R: Read>(
     let mut cache = NameCache::default();
     let mut steps = DecodeAhead::new(reader);
     while let Some(step) = steps.next(&wanted)? {
+        memory_limit::check()?;
         match step {
             Step::Item(item) => see(item, filter, queries, &mut session),
             Step::Block(block) => {

@@ -15,6 +15,10 @@ use std::collections::BTreeMap;
 /// Places of damage kept one by one; beyond this only their number is.
 const DAMAGES_KEPT: usize = 1_000;
 
+/// Threads whose lives are kept, and lives of earlier threads of their numbers: 60 bytes each. Only a trace made to hurt has
+/// more; the lives of other threads count as the whole recording.
+const LIVES_KEPT: usize = 1 << 20;
+
 /// When a thread began and ended, as far as the recording saw it. A tid can come again for a new thread of the same
 /// process: the dates are those of the last one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +44,9 @@ pub struct Session {
     pub lifetimes: BTreeMap<(u32, u32), Lifetime>,
     /// By (pid, tid): begins and ends of the threads that had it before the one in `lifetimes`.
     earlier: BTreeMap<(u32, u32), Vec<(u64, u64)>>,
+    earlier_kept: usize,
+    /// Begins and ends of threads that were not kept, because there were too many.
+    pub lives_left_out: u64,
     /// What the recorder knows it does not have.
     pub losses: Losses,
     /// The first places of damage.
@@ -89,6 +96,8 @@ impl Session {
             dicts: Dicts::default(),
             lifetimes: BTreeMap::new(),
             earlier: BTreeMap::new(),
+            earlier_kept: 0,
+            lives_left_out: 0,
             losses: Losses::default(),
             damages: Vec::new(),
             damage_count: 0,
@@ -233,11 +242,9 @@ impl Session {
     /// A birth closes the life before it.
     fn see_birth(&mut self, key: (u32, u32), ts_ns: u64) {
         let Some(&life) = self.lifetimes.get(&key) else {
-            let life = Lifetime {
-                begin_ns: Some(ts_ns),
-                ..Lifetime::default()
-            };
-            self.lifetimes.insert(key, life);
+            if let Some(life) = self.life(key) {
+                life.begin_ns = Some(ts_ns);
+            }
             return;
         };
         // Records of different CPUs can come out of order: an end after this birth is its own end.
@@ -246,8 +253,7 @@ impl Session {
         let next = if is_new {
             // The end may have been lost, but then the next birth is the latest that it can have been.
             let end = life.end_ns.unwrap_or(ts_ns);
-            let earlier = self.earlier.entry(key).or_default();
-            earlier.push((life.begin_ns.unwrap_or(0), end));
+            self.see_earlier(key, (life.begin_ns.unwrap_or(0), end));
             Lifetime {
                 begin_ns: Some(ts_ns),
                 end_ns: None,
@@ -260,6 +266,29 @@ impl Session {
             }
         };
         self.lifetimes.insert(key, next);
+    }
+
+    /// The life of a thread, which is made if need be and possible.
+    fn life(&mut self, key: (u32, u32)) -> Option<&mut Lifetime> {
+        if self.lifetimes.len() >= LIVES_KEPT && !self.lifetimes.contains_key(&key) {
+            self.lives_left_out = self.lives_left_out.saturating_add(1);
+            return None;
+        }
+        Some(self.lifetimes.entry(key).or_default())
+    }
+
+    /// One of several threads that had a number. When there are too many the last two are taken for one.
+    fn see_earlier(&mut self, key: (u32, u32), (begin_ns, end_ns): (u64, u64)) {
+        let earlier = self.earlier.entry(key).or_default();
+        if self.earlier_kept >= LIVES_KEPT
+            && let Some(last) = earlier.last_mut()
+        {
+            *last = (last.0.min(begin_ns), last.1.max(end_ns));
+            self.lives_left_out = self.lives_left_out.saturating_add(1);
+            return;
+        }
+        self.earlier_kept += 1;
+        earlier.push((begin_ns, end_ns));
     }
 
     /// Before a block is looked at: without a meta record, time starts with the first block.
@@ -310,9 +339,10 @@ impl Session {
                     min_flt,
                     counters_known,
                 } => {
-                    let life = self.lifetimes.entry(key).or_default();
-                    life.end_ns = Some(entry.ts_ns);
-                    life.kernel_count = counters_known.then(|| maj_flt.saturating_add(min_flt));
+                    if let Some(life) = self.life(key) {
+                        life.end_ns = Some(entry.ts_ns);
+                        life.kernel_count = counters_known.then(|| maj_flt.saturating_add(min_flt));
+                    }
                 }
                 Happening::Map { .. } | Happening::Comm { .. } => {}
             }

@@ -93,9 +93,15 @@ impl Dict {
                 let mut paths = entries.iter().map(|object| object.path.len());
                 paths.try_for_each(limits::check_string)
             }
-            Self::Frames { first_id, entries } => check_range(*first_id, entries.len()),
+            Self::Frames { first_id, entries } => {
+                check_range(*first_id, entries.len())?;
+                let mut objects = entries.iter().map(|frame| frame.object.0);
+                objects.try_for_each(|id| limits::check_id(id.into()))
+            }
             Self::Stacks { first_id, entries } => {
                 check_range(*first_id, entries.len())?;
+                let mut frames = entries.iter().map(|node| node.frame.0);
+                frames.try_for_each(|id| limits::check_id(id.into()))?;
                 check_parents(*first_id, entries)
             }
             Self::Symbols { entries } => entries.iter().try_for_each(|symbol| {

@@ -94,6 +94,18 @@ pub(crate) fn check_query_bytes(bytes: usize) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a reference to an entry that no dictionary can have; 0 is one to nothing.
+pub(crate) fn check_id(id: u64) -> Result<()> {
+    if id > u64::from(DICT_ID) {
+        return Err(FormatError::Limit {
+            what: "dictionary id",
+            limit: DICT_ID.into(),
+            actual: id,
+        });
+    }
+    Ok(())
+}
+
 /// Refuses a list that is too long.
 pub(crate) fn check_list(len: u64) -> Result<()> {
     if len > LIST as u64 {

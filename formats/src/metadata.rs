@@ -11,7 +11,7 @@ use bincode::error::{DecodeError, EncodeError};
 
 use crate::error::{FormatError, Result};
 use crate::frame::Kind;
-use crate::{Dict, Loss, LossReason, Meta, ObjectKind, TimelineEntry, Totals, limits};
+use crate::{Dict, Happening, Loss, LossReason, Meta, ObjectKind, TimelineEntry, Totals, limits};
 
 type Config = bincode::config::Configuration<
     bincode::config::LittleEndian,
@@ -128,7 +128,12 @@ impl Record for Vec<TimelineEntry> {
     }
 
     fn check(&self) -> Result<()> {
-        Ok(())
+        let ids = self.iter().filter_map(|entry| match entry.what {
+            Happening::Map { object, .. } => Some(object.0),
+            Happening::Comm { comm, .. } => Some(comm.0),
+            Happening::Fork { .. } | Happening::Exit { .. } => None,
+        });
+        ids.map(u64::from).try_for_each(limits::check_id)
     }
 }
 

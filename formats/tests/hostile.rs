@@ -148,7 +148,7 @@ fn a_list_has_65536_entries_and_not_one_more() {
     let timeline = |count: usize| {
         let mut raw = (count as u64).to_le_bytes().to_vec();
         for _ in 0..count {
-            raw.extend([[1; 16].as_slice(), &[0; 4], &[1; 36]].concat());
+            raw.extend([[1; 16].as_slice(), &[0; 4], &[1; 32], &1u32.to_le_bytes()].concat());
         }
         let mut payload = (raw.len() as u32).to_le_bytes().to_vec();
         payload.extend(zstd::bulk::compress(&raw, 1).unwrap());

@@ -1,6 +1,6 @@
 //! The arguments of `heatmap`, which has formats of its own.
 
-use super::{FilterArgs, OrderArgs, OutputArgs, Plain, address_range};
+use super::{FilterArgs, LimitArgs, OrderArgs, OutputArgs, Plain, address_range};
 use crate::heat::scale::{Spread, Weight};
 use crate::table::Format;
 use clap::{Args, ValueEnum};
@@ -57,6 +57,8 @@ pub(super) struct Heatmap {
     /// Write to FILE instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    limit: LimitArgs,
     #[command(flatten)]
     heat: Heat,
     #[command(flatten)]
@@ -143,6 +145,7 @@ impl Heatmap {
                 Form::Json | Form::Raw | Form::Png | Form::Svg => Format::Json,
             },
             output: self.output,
+            limit: self.limit,
         };
         let plain = Plain {
             trace: self.trace,

@@ -12,16 +12,18 @@ pub(super) struct Sql {
     /// The question: "SELECT … FROM faults …"; without it the tables are listed, with examples
     #[arg(value_name = "SQL")]
     question: Option<String>,
-    /// What the columns that the question needs may take; its answer comes on top. With K, M or G
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size)]
-    max_memory: u64,
+    /// What the columns that the question needs may take; its answer comes on top. With K, M or G [default: half of
+    /// --memory-limit, which is raised to twice this where it is less]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_memory: Option<u64>,
 }
 
 impl Sql {
     pub(super) fn into_parts(self) -> (Plain, Verb) {
+        let limit = self.plain.output.limit.memory_limit;
         let options = sql::Options {
             query: self.question,
-            max_memory: self.max_memory,
+            max_memory: self.max_memory.unwrap_or(limit / 2),
         };
         (self.plain, Verb::Sql(options))
     }

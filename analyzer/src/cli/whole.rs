@@ -1,6 +1,6 @@
 //! The arguments of the verbs that look at a whole trace and not at some of its faults.
 
-use super::{OutputArgs, Request, Verb};
+use super::{LimitArgs, OutputArgs, Request, Verb};
 use crate::filter::Filter;
 use crate::order::Order;
 use crate::table::Format;
@@ -27,11 +27,18 @@ pub(super) struct Repair {
     /// How to write what was found
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    limit: LimitArgs,
 }
 
 impl Whole {
     pub(super) fn into_request(self, verb: Verb) -> Request {
-        request(self.trace, verb, self.output.format, self.output.output)
+        let OutputArgs {
+            format,
+            output,
+            limit,
+        } = self.output;
+        request(self.trace, verb, format, output, &limit)
     }
 
     pub(super) fn into_verify(self) -> Result<Request, String> {
@@ -48,16 +55,29 @@ impl Repair {
                 "repair reads back what it writes: give a file, 'pfanalyze repair TRACE -o FILE'".into(),
             );
         }
-        Ok(request(self.trace, Verb::Repair, self.format, Some(self.output)))
+        Ok(request(
+            self.trace,
+            Verb::Repair,
+            self.format,
+            Some(self.output),
+            &self.limit,
+        ))
     }
 }
 
-fn request(trace: PathBuf, verb: Verb, format: Format, output: Option<PathBuf>) -> Request {
+fn request(
+    trace: PathBuf,
+    verb: Verb,
+    format: Format,
+    output: Option<PathBuf>,
+    limit: &LimitArgs,
+) -> Request {
     Request {
         trace,
         verb,
         format,
         output,
+        memory_limit: limit.memory_limit,
         filter: Filter::default(),
         queries: Vec::new(),
         filters: String::new(),

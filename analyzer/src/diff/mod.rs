@@ -169,6 +169,9 @@ impl<'a> Comparison<'a> {
         if without > 0 {
             remarks.push(format!("pages of {} files were not kept", grouped(without)));
         }
+        for (name, side) in [("A", a.0), ("B", b.0)] {
+            remarks.extend(side.remarks().map(|remark| format!("{name}: {remark}")));
+        }
         for (side, session) in [("A", a.1), ("B", b.1)] {
             remarks.extend(sampling::remark(session).map(|remark| format!("{side}: {remark}")));
         }

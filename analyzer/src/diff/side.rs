@@ -4,12 +4,13 @@ use super::inodes::{File, Inode};
 use super::pages::{Pages, ROOM};
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
+use crate::kept::{Kept, OTHERS, OTHERS_NAME, Sum};
 use crate::queries::groups::Groups;
 use crate::query::classes::{self, Classes, faults};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
-use crate::stack_tree::names::{Missing, NO_STACK, Names};
+use crate::stack_tree::names::{Missing, NO_STACK, Names, OTHER_STACKS};
 use pf_formats::{Happening, Query as Row, TimelineEntry};
 use polars::prelude::{DataFrame, PlHashMap};
 use std::collections::BTreeMap;
@@ -22,9 +23,6 @@ const FILES: usize = 1 << 12;
 
 /// Frames that name a stack, innermost first.
 const FRAMES: usize = 3;
-
-/// What a stack is called that came when there was no more room.
-const OTHERS: &str = "[all other stacks]";
 
 /// The faults of one path or kind of memory.
 #[derive(Clone, Debug, Default)]
@@ -45,11 +43,22 @@ struct ObjectFaults {
     pages: Option<Pages>,
 }
 
+impl Sum for ObjectFaults {
+    fn weight(&self) -> u128 {
+        self.classes.weight()
+    }
+
+    /// Pages of many files together say nothing.
+    fn merge(&mut self, other: Self) {
+        Sum::merge(&mut self.classes, other.classes);
+    }
+}
+
 /// Collects one recording.
 #[derive(Debug)]
 pub struct Side {
-    comms: PlHashMap<u32, Classes>,
-    objects: PlHashMap<u32, ObjectFaults>,
+    comms: Kept<u32, Classes>,
+    objects: Kept<u32, ObjectFaults>,
     stacks: PlHashMap<u32, Classes>,
     other_stacks: Classes,
     mapped: PlHashMap<u32, u64>,
@@ -61,8 +70,8 @@ pub struct Side {
 impl Default for Side {
     fn default() -> Self {
         Self {
-            comms: PlHashMap::default(),
-            objects: PlHashMap::default(),
+            comms: Kept::default(),
+            objects: Kept::default(),
             stacks: PlHashMap::default(),
             other_stacks: Classes::default(),
             mapped: PlHashMap::default(),
@@ -87,21 +96,17 @@ impl Query for Side {
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let comms = u32s(frame, Column::CommId)?;
         for (&comm, fault) in comms.iter().zip(faults(frame, session)?) {
-            self.comms.entry(comm).or_default().add(&fault);
+            self.comms.of(comm).add(&fault);
         }
         let places = u32s(frame, Column::ObjectId)?
             .iter()
             .zip(u64s(frame, Column::ObjectPage)?);
         for ((&object, &page), fault) in places.zip(faults(frame, session)?) {
-            let room_for_files = &mut self.room_for_files;
-            let file = self.objects.entry(object).or_insert_with(|| {
-                let has_pages = *room_for_files > 0 && session.dicts.is_file_backed(object);
-                *room_for_files -= usize::from(has_pages);
-                ObjectFaults {
-                    pages: has_pages.then(Pages::default),
-                    ..ObjectFaults::default()
-                }
-            });
+            let slot = match self.objects.find(&object) {
+                Some(slot) => slot,
+                None => self.make(object, session),
+            };
+            let file = self.objects.at(slot);
             file.classes.add(&fault);
             if let Some(pages) = &mut file.pages {
                 pages.insert(page, &mut self.room);
@@ -138,6 +143,26 @@ impl Query for Side {
 }
 
 impl Side {
+    fn make(&mut self, object: u32, session: &Session) -> usize {
+        let slot = self.objects.slot(object);
+        if slot != OTHERS && self.room_for_files > 0 && session.dicts.is_file_backed(object) {
+            self.room_for_files -= 1;
+            self.objects.at(slot).pages = Some(Pages::default());
+        }
+        slot
+    }
+
+    /// Thread names and files that are not kept apart.
+    pub fn remarks(&self) -> impl Iterator<Item = String> {
+        let names = self.comms.others_in_words("thread names");
+        let files = self.objects.others_in_words("files and kinds of memory");
+        names.into_iter().chain(files).map(|others| {
+            format!(
+                "too many to keep apart: {OTHERS_NAME} has the faults of those with the shortest waits together, {others}"
+            )
+        })
+    }
+
     fn stack(&mut self, stack: u32) -> &mut Classes {
         if self.stacks.len() >= STACKS && !self.stacks.contains_key(&stack) {
             return &mut self.other_stacks;
@@ -149,7 +174,9 @@ impl Side {
     #[must_use]
     pub fn classes(&self) -> Classes {
         let mut all = Classes::default();
-        self.comms.values().for_each(|classes| all.merge(classes));
+        let kept = self.comms.iter().map(|(_, classes)| classes);
+        kept.chain(self.comms.others())
+            .for_each(|classes| all.merge(classes));
         all
     }
 
@@ -157,9 +184,12 @@ impl Side {
     #[must_use]
     pub fn threads(&self, session: &Session) -> BTreeMap<String, Classes> {
         let mut threads: BTreeMap<String, Classes> = BTreeMap::new();
-        for (&comm, classes) in &self.comms {
+        for (&comm, classes) in self.comms.iter() {
             let name = session.dicts.comm(comm).into_owned();
             threads.entry(name).or_default().merge(classes);
+        }
+        if let Some(classes) = self.comms.others() {
+            threads.entry(OTHERS_NAME.to_owned()).or_default().merge(classes);
         }
         threads
     }
@@ -182,6 +212,10 @@ impl Side {
             }
             let mapped = self.mapped.get(&id).copied().unwrap_or(0);
             file.mapped = file.mapped.max(mapped);
+        }
+        if let Some(others) = self.objects.others() {
+            let file = files.entry(OTHERS_NAME.to_owned()).or_default();
+            file.classes.merge(&others.classes);
         }
         files
     }
@@ -216,7 +250,7 @@ impl Side {
             stacks.entry(name).or_default().merge(classes);
         }
         if self.other_stacks.count() > 0 {
-            stacks.insert(OTHERS.to_owned(), self.other_stacks.clone());
+            stacks.insert(OTHER_STACKS.to_owned(), self.other_stacks.clone());
         }
         stacks
     }

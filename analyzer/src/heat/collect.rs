@@ -17,6 +17,8 @@ use std::ops::Range;
 
 /// Cells of all grids of a heatmap together: 8 MB, at most twice as much.
 const MAX_CELLS: usize = 1 << 18;
+/// Objects and processes whose place is remembered: many can be one place.
+const MAX_SLOTS: usize = 1 << 18;
 /// Cells behind the small heatmap of the report.
 const FEW_CELLS: usize = 1 << 15;
 
@@ -183,7 +185,7 @@ impl Heat {
 
     /// The slot of a place.
     fn slot(&mut self, piece: &Piece<'_>, session: &Session) -> usize {
-        if self.generation != self.places.generation() {
+        if self.generation != self.places.generation() || self.slots.len() >= MAX_SLOTS {
             self.slots.clear();
             self.generation = self.places.generation();
         }

@@ -9,6 +9,7 @@ pub mod once;
 pub mod select;
 
 use crate::error::AnalyzeError;
+use crate::memory_limit;
 use crate::session::Session;
 use pf_formats::{Item, Predicate, Query, TraceReader};
 use std::borrow::Cow;
@@ -49,6 +50,7 @@ pub fn each_row<R: Read>(
     let mut session = Session::new(reader.header().clone());
     let no_blocks = Predicate::nothing();
     while let Some(item) = reader.next_where(&no_blocks)? {
+        memory_limit::check()?;
         match item {
             Item::Meta(meta) => session.see_meta(*meta),
             // Without a meta record, time starts with the first block.

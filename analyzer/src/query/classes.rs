@@ -5,6 +5,7 @@ use crate::class::{self, Class, ClassBits};
 use crate::error::AnalyzeError;
 use crate::frame::{u8s, u64s};
 use crate::histogram::Histogram;
+use crate::kept::Sum;
 use crate::runs::part;
 use crate::sampling::Sampling;
 use crate::schema::Column;
@@ -151,6 +152,16 @@ pub struct Classes {
     pub abandoned: Abandoned,
     /// Where the time went.
     pub parts: PartsByClass,
+}
+
+impl Sum for Classes {
+    fn weight(&self) -> u128 {
+        self.wait_ns().into()
+    }
+
+    fn merge(&mut self, other: Self) {
+        Self::merge(self, &other);
+    }
 }
 
 impl Classes {

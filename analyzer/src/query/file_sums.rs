@@ -4,6 +4,7 @@ use crate::class::{self, Class};
 use crate::findings::FileFacts;
 use crate::gather::Piece;
 use crate::histogram::extent_of;
+use crate::kept::Sum;
 use crate::pages::PageSet;
 use crate::query::classes::FAILED;
 use crate::query::files::{HEADS, pages_head};
@@ -76,6 +77,17 @@ struct Counted {
     pages: PageSet,
 }
 
+impl Sum for Counted {
+    fn weight(&self) -> u128 {
+        self.sums.wait_ns
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.sums.merge(&other.sums);
+        self.sums.pages = self.sums.pages.saturating_add(other.pages.len());
+    }
+}
+
 /// Sums by object.
 #[derive(Debug, Default)]
 pub struct FileSums {
@@ -86,12 +98,9 @@ impl FileSums {
     /// Adds faults of a file by its pages, and others by those of their process.
     pub fn add(&mut self, piece: &Piece<'_>, session: &Session) {
         let slot = self.objects.slot(piece.object, session);
-        let Some(object) = self.objects.get_mut(slot) else {
-            return;
-        };
         // Nameless pages of two processes are different pages.
         let space = if piece.by_object { 0 } else { piece.pid };
-        let counted = &mut object.counted;
+        let counted = &mut self.objects.at(slot).counted;
         counted.sums.merge(&Sums::of(piece, session.sampling()));
         counted.pages.insert_all(space, piece.faults.pages);
     }
@@ -110,6 +119,12 @@ impl FileSums {
         self.objects
             .iter()
             .any(|object| object.counted.pages.is_estimate())
+    }
+
+    /// What the last row is, where there are others.
+    #[must_use]
+    pub fn remark(&self) -> Option<String> {
+        self.objects.remark()
     }
 
     /// What is told in words.

@@ -4,6 +4,7 @@ use crate::breakdown;
 use crate::class::{Class, ClassBits};
 use crate::error::AnalyzeError;
 use crate::frame::{u8s, u32s, u64s};
+use crate::kept::Sum;
 use crate::query::classes::{self, Classes, Extras, Rows};
 use crate::query::objects::Objects;
 use crate::runs::{part, runs};
@@ -92,6 +93,31 @@ struct ObjectFaults {
     classes: Classes,
     touched: Touched,
     steps: Steps,
+    /// Pages and reads again of objects that were put together here.
+    gone: (u64, u64),
+}
+
+impl ObjectFaults {
+    fn pages(&self) -> u64 {
+        self.touched.pages().saturating_add(self.gone.0)
+    }
+
+    fn reread(&self) -> u64 {
+        self.touched.reread().saturating_add(self.gone.1)
+    }
+}
+
+impl Sum for ObjectFaults {
+    fn weight(&self) -> u128 {
+        self.classes.wait_ns().into()
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.gone.0 = self.gone.0.saturating_add(other.pages());
+        self.gone.1 = self.gone.1.saturating_add(other.reread());
+        self.classes.merge(&other.classes);
+        self.steps.merge(&other.steps);
+    }
 }
 
 /// Collects faults by object.
@@ -99,8 +125,8 @@ struct ObjectFaults {
 pub struct Files {
     objects: Objects<ObjectFaults>,
     streams: Streams,
-    /// Slots and spaces of majors.
-    recent: Recent<(usize, u32)>,
+    /// Objects and spaces of majors.
+    recent: Recent<(u32, u32)>,
     page_room: usize,
     has_left_pages_out: bool,
 }
@@ -143,9 +169,7 @@ impl Query for Files {
                 continue;
             };
             let slot = self.objects.slot(id, session);
-            let Some(object) = self.objects.get_mut(slot) else {
-                continue;
-            };
+            let object = self.objects.at(slot);
             let (is_file, object) = (object.is_file, &mut object.counted);
             object.classes.add_rows(&rows, run.clone());
             let begins = part(times, &run).iter();
@@ -165,18 +189,17 @@ impl Query for Files {
                         page,
                         begin_ns: ts_ns,
                         end_ns: ts_ns.saturating_add(latency_ns),
-                        of: (slot, space),
+                        of: (id, space),
                     });
                 }
             }
         }
         for read in self.recent.reads() {
-            let (slot, space) = read.of;
-            if let Some(object) = self.objects.get_mut(slot) {
-                let touched = &mut object.counted.touched;
-                let is_in = touched.add_read(space, read.page, &mut self.page_room);
-                self.has_left_pages_out |= !is_in;
-            }
+            let (id, space) = read.of;
+            let slot = self.objects.slot(id, session);
+            let touched = &mut self.objects.at(slot).counted.touched;
+            let is_in = touched.add_read(space, read.page, &mut self.page_room);
+            self.has_left_pages_out |= !is_in;
         }
         self.walk(frame, session)
     }
@@ -204,8 +227,8 @@ impl Files {
                 _ => objects.slot(id, session),
             };
             last = Some((id, slot));
-            if let Some(object) = objects.get_mut(slot)
-                && object.is_file
+            let object = objects.at(slot);
+            if object.is_file
                 && !is_failed
                 && let Some(step) = streams.step((pid, tid, id), page, page_size)
             {
@@ -250,7 +273,8 @@ impl Files {
     /// What to know of the numbers.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
-        limits_in_words(self.has_left_pages_out, &self.streams)
+        let limits = limits_in_words(self.has_left_pages_out, &self.streams);
+        self.objects.remark().into_iter().chain(limits).collect()
     }
 }
 
@@ -285,8 +309,8 @@ impl Sums {
     fn add(&mut self, object: &ObjectFaults) {
         self.merge(&Self {
             classes: object.classes.clone(),
-            pages: object.touched.pages(),
-            reread: object.touched.reread(),
+            pages: object.pages(),
+            reread: object.reread(),
             steps: object.steps,
         });
     }

@@ -4,6 +4,7 @@
 use crate::class::Class;
 use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
+use crate::kept::OTHERS_NAME;
 use crate::query::classes::{self, faults};
 use crate::refaults::Refaults;
 use crate::refaults::pages::PageKey;
@@ -48,6 +49,17 @@ impl Memory {
             refaults: Refaults::following(most_pages),
             ..Self::default()
         }
+    }
+}
+
+impl Memory {
+    /// What the last row of the files is, where there are too many.
+    #[must_use]
+    pub fn remark(&self) -> Option<String> {
+        let (_, others) = self.refaults.other_objects()?;
+        Some(format!(
+            "too many files to keep apart: the row {OTHERS_NAME} has those with the shortest waits together, {others}"
+        ))
     }
 }
 

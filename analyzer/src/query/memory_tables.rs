@@ -1,5 +1,6 @@
 //! The tables of `memory`: what more memory would have avoided, by file, and how far apart the faults of a page are.
 
+use crate::kept::OTHERS_NAME;
 use crate::query::memory::Memory;
 use crate::refaults::curve::Tally;
 use crate::refaults::estimate::{Estimate, Step};
@@ -93,6 +94,7 @@ impl Memory {
             let label = session.dicts.label(*object).into_owned();
             by_label.entry(label).or_default().merge(faults);
         }
+        let others = self.refaults.other_objects();
         let mut files: Vec<_> = by_label.into_iter().collect();
         // Stable: equals stay in the order of their names.
         files.sort_by_key(|(_, faults)| {
@@ -117,7 +119,8 @@ impl Memory {
                 Value::Count(faults.minor_again.count),
             ]
         };
-        let rows: Vec<_> = files.iter().map(|(label, faults)| row(label, faults)).collect();
+        let mut rows: Vec<_> = files.iter().map(|(label, faults)| row(label, faults)).collect();
+        rows.extend(others.map(|(faults, _)| row(OTHERS_NAME, faults)));
         let total = (rows.len() > 1).then(|| row("total", &self.refaults.all()));
         Table {
             heads: heads(&[

@@ -62,10 +62,16 @@ struct Places {
     rows: u64,
 }
 
+/// Groups that a fault counts in at most, its own first. Queries nest up to 16 deep; a forged trace has them deeper.
+const MOST_AROUND: usize = 64;
+
 /// The query of the fault before.
 #[derive(Debug, Default)]
 struct Last {
     id: u64,
+    /// The look-up that met each group last, by its number, and how many there were.
+    met: Vec<u64>,
+    look_ups: u64,
     row: OwnRow,
     /// The groups of it and of the queries around it, each once.
     groups: Vec<u32>,
@@ -100,10 +106,14 @@ impl Queries {
     pub fn new(mut rows: Rows) -> Self {
         rows.links.settle();
         let places = (0..rows.groups.len()).map(|_| Places::default()).collect();
+        let met = vec![0; rows.groups.len()];
         Self {
             rows,
             places,
-            last: Last::default(),
+            last: Last {
+                met,
+                ..Last::default()
+            },
             known: 0,
             unknown: 0,
             page_room: PAGE_ENTRIES,
@@ -118,6 +128,7 @@ impl Queries {
         let last = &mut self.last;
         last.id = id;
         last.groups.clear();
+        last.look_ups += 1;
         last.row = OwnRow::Missing;
         for (outer, group) in self.rows.links.chain(id) {
             if outer == id && group.is_some() {
@@ -129,7 +140,11 @@ impl Queries {
             let Some(group) = group.filter(|&group| group != NO_GROUP) else {
                 continue;
             };
-            if !last.groups.contains(&group) {
+            if let Some(met) = last.met.get_mut(group as usize)
+                && *met != last.look_ups
+                && last.groups.len() < MOST_AROUND
+            {
+                *met = last.look_ups;
                 last.groups.push(group);
             }
         }

@@ -133,6 +133,9 @@ pub struct Singles {
     kept_of_one: usize,
     /// The query of the fault before, and the chosen ones it belongs to.
     last: (u64, Vec<usize>),
+    /// The look-up that met each chosen one last, and how many there were.
+    met: Vec<u64>,
+    look_ups: u64,
 }
 
 impl Singles {
@@ -157,6 +160,8 @@ impl Singles {
             by_parent,
             kept_of_one: (FAULTS_KEPT / singles.len().max(1)).clamp(FEWEST_OF_ONE, MOST_OF_ONE),
             links: chosen.links,
+            met: vec![0; singles.len()],
+            look_ups: 0,
             singles,
             last: (0, Vec::new()),
         }
@@ -178,11 +183,14 @@ impl Singles {
         }
         let mut indices = std::mem::take(&mut self.last.1);
         indices.clear();
+        self.look_ups += 1;
         // Those without a link are outermost queries.
         for (outer, _) in self.links.chain(id) {
             if let Some(&index) = self.by_id.get(&outer)
-                && !indices.contains(&index)
+                && let Some(met) = self.met.get_mut(index)
+                && *met != self.look_ups
             {
+                *met = self.look_ups;
                 indices.push(index);
             }
         }

@@ -4,22 +4,44 @@ use crate::error::AnalyzeError;
 use crate::frame::{u32s, u64s};
 use crate::heat::grid::Cell;
 use crate::heat::scale::Weight;
+use crate::kept::{Kept, Sum};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
-use crate::stack_tree::names::{Kind, Missing, NO_STACK, Names};
+use crate::stack_tree::names::{Kind, Missing, NO_STACK, Names, OTHER_STACKS};
 use crate::stack_tree::prune::{Limits, Shown, choose};
-use crate::stack_tree::{ROOT, Tree, draw, rows};
+use crate::stack_tree::{MAX_DEPTH, ROOT, Tree, draw, rows};
 use crate::table::Table;
 use crate::units::{fixed, grouped, percent};
 use polars::prelude::{DataFrame, PlHashMap};
 use std::io::Write;
 
+/// Pairs of a thread name and a stack that are kept apart, some 60 bytes each.
+const MOST_STACKS: usize = 1 << 19;
+
 /// Collects faults by thread name and stack.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stacks {
     /// Stack 0 has the faults without one.
-    faults: PlHashMap<(u32, u32), Cell>,
+    faults: Kept<(u32, u32), Cell>,
+}
+
+impl Default for Stacks {
+    fn default() -> Self {
+        Self {
+            faults: Kept::at_most(MOST_STACKS),
+        }
+    }
+}
+
+impl Sum for Cell {
+    fn weight(&self) -> u128 {
+        self.wait_ns.into()
+    }
+
+    fn merge(&mut self, other: Self) {
+        Self::merge(self, other);
+    }
 }
 
 impl Query for Stacks {
@@ -33,7 +55,7 @@ impl Query for Stacks {
         let latencies = u64s(frame, Column::LatencyNs)?.iter();
         let weights = u64s(frame, Column::Weight)?.iter();
         for ((&comm, stack), (&latency_ns, &weight)) in comms.zip(stacks).zip(latencies.zip(weights)) {
-            let faults = self.faults.entry((comm, stack.unwrap_or(0))).or_default();
+            let faults = self.faults.of((comm, stack.unwrap_or(0)));
             faults.merge(Cell::of(latency_ns, weight));
         }
         Ok(())
@@ -55,7 +77,8 @@ impl Stacks {
     /// # Errors
     /// When the trace has no stacks.
     pub fn finish(&self, session: &Session, base: Base) -> Result<StackTree, AnalyzeError> {
-        let has_stacks = !session.dicts.stacks.is_empty() || self.faults.keys().any(|&(_, stack)| stack != 0);
+        let has_stacks =
+            !session.dicts.stacks.is_empty() || self.faults.iter().any(|(&(_, stack), _)| stack != 0);
         if !has_stacks {
             return Err(AnalyzeError::Unanswerable(
                 "the trace has no stacks: record it with 'pfrec --stacks'".to_owned(),
@@ -77,10 +100,15 @@ impl Stacks {
             };
             folding.tree.add(node, cell);
         }
+        if let Some(&others) = self.faults.others() {
+            let node = folding.label(ROOT, Kind::Missing, OTHER_STACKS);
+            folding.tree.add(node, others);
+        }
         folding.tree.sum();
         Ok(StackTree {
             tree: folding.tree,
             names: folding.names,
+            others: self.faults.others_in_words("stacks"),
         })
     }
 }
@@ -89,8 +117,11 @@ impl Stacks {
 struct Folding {
     tree: Tree,
     names: Names,
-    /// Nodes of the tree by base and stack: each is walked to once.
-    known: PlHashMap<(usize, u32), usize>,
+    /// Nodes of the tree by stack, below the base at hand: each is walked to once.
+    known: PlHashMap<u32, usize>,
+    base: usize,
+    /// How deep a stack is, and its part that fits the tree, whatever the base: a forged one can have millions of frames.
+    cuts: PlHashMap<u32, (u32, u32)>,
 }
 
 impl Folding {
@@ -99,12 +130,46 @@ impl Folding {
         self.tree.child(parent, label)
     }
 
-    /// The node of a stack. Parents have smaller ids, which the reader of the trace has checked, so the walk ends.
-    fn node_of(&mut self, base: usize, stack: u32, session: &Session) -> usize {
+    /// The outermost frames of a stack, as many as fit. Parents have smaller ids, which the reader of the trace has checked, so
+    /// the walk ends.
+    fn cut(&mut self, stack: u32, session: &Session) -> u32 {
         let mut path = Vec::new();
         let mut id = stack;
+        let (mut depth, mut cut) = loop {
+            if let Some(&known) = self.cuts.get(&id) {
+                break known;
+            }
+            match session.dicts.stacks.node(id) {
+                Some(node) if node.parent.0 != 0 => {
+                    path.push(id);
+                    id = node.parent.0;
+                }
+                _ => break (1, id),
+            }
+        };
+        for id in path.into_iter().rev() {
+            depth += 1;
+            if depth <= MAX_DEPTH {
+                cut = id;
+            }
+            self.cuts.insert(id, (depth, cut));
+        }
+        cut
+    }
+
+    /// The node of a stack.
+    fn node_of(&mut self, base: usize, stack: u32, session: &Session) -> usize {
+        if self.base != base {
+            self.base = base;
+            self.known.clear();
+        }
+        let mut id = self.cut(stack, session);
+        if id != stack {
+            self.tree.leave_out();
+        }
+        let mut path = Vec::new();
         let mut at = loop {
-            if let Some(&known) = self.known.get(&(base, id)) {
+            if let Some(&known) = self.known.get(&id) {
                 break known;
             }
             let missing = match session.dicts.stacks.node(id) {
@@ -124,10 +189,15 @@ impl Folding {
             };
         };
         for (id, frame) in path.into_iter().rev() {
-            for function in self.names.functions(frame, &session.dicts) {
-                at = self.tree.child(at, function);
+            // Names take more memory than nodes.
+            if self.tree.is_full() {
+                self.tree.leave_out();
+            } else {
+                for function in self.names.functions(frame, &session.dicts) {
+                    at = self.tree.child(at, function);
+                }
             }
-            self.known.insert((base, id), at);
+            self.known.insert(id, at);
         }
         at
     }
@@ -138,6 +208,8 @@ impl Folding {
 pub struct StackTree {
     tree: Tree,
     names: Names,
+    /// How many stacks were not kept apart.
+    others: Option<String>,
 }
 
 impl StackTree {
@@ -199,6 +271,17 @@ impl StackTree {
             sum
         };
         let mut remarks = Vec::new();
+        if let Some(others) = &self.others {
+            remarks.push(format!(
+                "too many stacks to keep apart: {OTHER_STACKS} has those with the shortest waits together, {others}"
+            ));
+        }
+        if self.tree.left_out() > 0 {
+            remarks.push(format!(
+                "too many functions, or too deep in each other: {} calls count in their callers",
+                grouped(self.tree.left_out())
+            ));
+        }
         let none = sum(Kind::NoStack, NO_STACK);
         if none.count > 0 {
             let faults = if none.count == 1 {

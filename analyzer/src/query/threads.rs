@@ -5,13 +5,15 @@ use crate::class::ClassBits;
 use crate::error::AnalyzeError;
 use crate::filter::Filter;
 use crate::frame::{u32s, u64s};
+use crate::kept::{Kept, OTHERS_NAME, Sum};
 use crate::query::classes::{self, Classes, Extras, Rows};
 use crate::runs::{part, sorted_runs};
 use crate::scan::Query;
 use crate::schema::Column;
 use crate::session::Session;
 use crate::table::{Head, Table, Value};
-use polars::prelude::{DataFrame, PlHashMap};
+use crate::units::grouped;
+use polars::prelude::DataFrame;
 use std::ops::Range;
 
 /// The first columns of the table: a contract. FAILED follows when there is any.
@@ -96,11 +98,24 @@ pub struct ThreadFaults {
     comm_ts_ns: u64,
 }
 
+impl Sum for ThreadFaults {
+    fn weight(&self) -> u128 {
+        self.classes.wait_ns().into()
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.classes.merge(&other.classes);
+        self.rows_in_kernel_count = self
+            .rows_in_kernel_count
+            .saturating_add(other.rows_in_kernel_count);
+        self.outside_ns = self.outside_ns.saturating_add(other.outside_ns);
+    }
+}
+
 /// Collects faults by thread.
 #[derive(Debug, Default)]
 pub struct Threads {
-    index: PlHashMap<(u32, u32), usize>,
-    threads: Vec<ThreadFaults>,
+    threads: Kept<(u32, u32), ThreadFaults>,
     to_ns: Option<u64>,
 }
 
@@ -131,10 +146,9 @@ impl Query for Threads {
             let last = lasts
                 .filter_map(|row| Some((row, times.get(row)?)))
                 .max_by_key(|&(_, ts_ns)| ts_ns);
-            let slot = self.slot(pid, tid);
-            let Some(thread) = self.threads.get_mut(slot) else {
-                continue;
-            };
+            let thread = self.threads.of((pid, tid));
+            // Of the others it is the last one, which nobody asks for.
+            (thread.pid, thread.tid) = (pid, tid);
             if let Some(window_ns) = cut_by {
                 thread.add_outside(part(times, &run), &rows, &run, window_ns);
             }
@@ -199,22 +213,36 @@ impl Threads {
         (start_ns, to_ns)
     }
 
-    fn slot(&mut self, pid: u32, tid: u32) -> usize {
-        *self.index.entry((pid, tid)).or_insert_with(|| {
-            self.threads.push(ThreadFaults {
-                pid,
-                tid,
-                ..ThreadFaults::default()
-            });
-            self.threads.len() - 1
-        })
-    }
-
-    /// One thread, if it had a fault.
+    /// One thread, if it had a fault and is kept apart.
     #[must_use]
     pub fn get(&self, pid: u32, tid: u32) -> Option<&ThreadFaults> {
-        let slot = self.index.get(&(pid, tid))?;
-        self.threads.get(*slot)
+        self.threads.get(&(pid, tid))
+    }
+
+    /// All threads that are not kept apart, where there are too many.
+    #[must_use]
+    pub fn others(&self) -> Option<&ThreadFaults> {
+        self.threads.others()
+    }
+
+    /// How many threads had a fault.
+    #[must_use]
+    pub fn count_in_words(&self) -> String {
+        let kept = self.threads.len() as u64;
+        match self.threads.others_in_words("others") {
+            None if kept == 1 => "thread".to_owned(),
+            None => format!("{} threads", grouped(kept)),
+            Some(others) => format!("{} threads and {others}", grouped(kept)),
+        }
+    }
+
+    /// What the last row is, where there are others.
+    #[must_use]
+    pub fn remark(&self) -> Option<String> {
+        let others = self.threads.others_in_words("threads")?;
+        Some(format!(
+            "too many threads to keep apart: the row {OTHERS_NAME} has those with the shortest waits together, {others}"
+        ))
     }
 
     /// Whether no fault was seen.
@@ -223,10 +251,10 @@ impl Threads {
         self.threads.is_empty()
     }
 
-    /// The threads, longest wait first.
+    /// The threads that are kept apart, longest wait first.
     #[must_use]
     pub fn sorted(&self) -> Vec<&ThreadFaults> {
-        let mut threads: Vec<&ThreadFaults> = self.threads.iter().collect();
+        let mut threads: Vec<&ThreadFaults> = self.threads.iter().map(|(_, thread)| thread).collect();
         threads.sort_by_key(|thread| {
             (
                 std::cmp::Reverse(thread.classes.wait_ns()),
@@ -241,7 +269,9 @@ impl Threads {
     #[must_use]
     pub fn classes(&self) -> Classes {
         let mut all = Classes::default();
-        self.threads.iter().for_each(|thread| all.merge(&thread.classes));
+        let kept = self.threads.iter().map(|(_, thread)| thread);
+        kept.chain(self.threads.others())
+            .for_each(|thread| all.merge(&thread.classes));
         all
     }
 
@@ -258,6 +288,11 @@ impl Threads {
                 Value::Text(session.dicts.comm(thread.comm_id).into_owned()),
             ];
             row.extend(latency_cells(&thread.classes, extras));
+            rows.push(row);
+        }
+        if let Some(others) = self.threads.others() {
+            let mut row = vec![Value::Null, Value::Null, Value::Text(OTHERS_NAME.into())];
+            row.extend(latency_cells(&others.classes, extras));
             rows.push(row);
         }
         let total = (!rows.is_empty()).then(|| {

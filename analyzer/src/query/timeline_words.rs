@@ -8,6 +8,7 @@ use crate::query::timeline_bars::write_intervals;
 use crate::query::timeline_tables::{details, intervals_table, stalls_table};
 use crate::session::Session;
 use crate::stalls::Least;
+use crate::stalls::first_look::MOST_THREADS;
 use crate::stalls::inside::Inside;
 use crate::stalls::intervals::Interval;
 use crate::stalls::windows::Window;
@@ -48,6 +49,8 @@ pub struct Found {
     pub threads: u64,
     /// Faults that were seen too late to count from their begin.
     pub late: u64,
+    /// Whether there are more, which are taken for one.
+    pub has_other_threads: bool,
     /// Threads whose number was another's before.
     pub numbers_used_again: u64,
 }
@@ -246,12 +249,20 @@ impl Answer<'_> {
     /// For programs, beside a table that cannot say it: stalls that are not exact.
     #[must_use]
     pub fn note(&self) -> Option<String> {
-        (self.found.late > 0).then(|| {
+        let late = (self.found.late > 0).then(|| {
             format!(
-                "not exact: too many faults were open at once, and {} count from later than they began: stalls may be longer",
+                "too many faults were open at once, and {} count from later than they began: stalls may be longer",
                 quantity(self.found.late, "fault")
             )
-        })
+        });
+        let others = self.found.has_other_threads.then(|| {
+            format!(
+                "too many threads: those after the first {} are taken for one",
+                grouped(MOST_THREADS.into())
+            )
+        });
+        let reasons: Vec<String> = late.into_iter().chain(others).collect();
+        (!reasons.is_empty()).then(|| format!("not exact: {}", reasons.join("; ")))
     }
 
     /// What to know of the numbers.

@@ -10,11 +10,11 @@ pub mod turns;
 
 use crate::class::Class;
 use crate::histogram::Histogram;
+use crate::kept::{Kept, Sum};
 use crate::query::classes::Fault;
 use curve::{Curve, Tally};
 use groups::Groups;
 use pages::{Before, Pages};
-use polars::prelude::PlHashMap;
 use turns::Turn;
 
 /// Pages followed at a time, 7 GiB of them if they have 4 KiB; some 180 bytes each while a table grows. Seven eighths of a
@@ -79,6 +79,16 @@ impl Faults {
     }
 }
 
+impl Sum for Faults {
+    fn weight(&self) -> u128 {
+        u128::from(self.majors.wait_ns) + u128::from(self.minors.wait_ns)
+    }
+
+    fn merge(&mut self, other: Self) {
+        Self::merge(self, &other);
+    }
+}
+
 /// `part × whole / of`, rounded; `part` where they are the same.
 fn scaled(part: u64, whole: u64, of: u64) -> u64 {
     if whole == of || of == 0 {
@@ -92,9 +102,8 @@ fn scaled(part: u64, whole: u64, of: u64) -> u64 {
 #[derive(Clone, Debug)]
 pub struct Refaults {
     pages: Pages,
-    /// Numbers of objects in `objects`; the fault before mostly was on the same.
-    slots: PlHashMap<u32, usize>,
-    objects: Vec<(u32, Faults)>,
+    objects: Kept<u32, Faults>,
+    /// The slot of the fault before, which mostly was on the same object.
     last: Option<(u32, usize)>,
     groups: Groups,
     times: [Both; DECADES],
@@ -113,8 +122,7 @@ impl Refaults {
     pub fn following(most_pages: usize) -> Self {
         Self {
             pages: Pages::at_most(most_pages),
-            slots: PlHashMap::default(),
-            objects: Vec::new(),
+            objects: Kept::default(),
             last: None,
             groups: Groups::default(),
             times: [Both::default(); DECADES],
@@ -127,9 +135,7 @@ impl Refaults {
         let is_major = fault.class == Class::Major;
         let latency_ns = fault.latency_ns;
         let slot = self.slot(object);
-        let Some((_, faults)) = self.objects.get_mut(slot) else {
-            return;
-        };
+        let faults = self.objects.at(slot);
         if is_major {
             faults.majors.add(latency_ns, 1);
         } else {
@@ -180,34 +186,37 @@ impl Refaults {
     /// Adds a minor fault to the counts alone.
     pub fn count_minor(&mut self, object: u32, fault: &Fault) {
         let slot = self.slot(object);
-        if let Some((_, faults)) = self.objects.get_mut(slot) {
-            faults.minors.add(fault.latency_ns, fault.weight);
-        }
+        self.objects.at(slot).minors.add(fault.latency_ns, fault.weight);
     }
 
     fn slot(&mut self, object: u32) -> usize {
         if let Some((_, slot)) = self.last.filter(|(last, _)| *last == object) {
             return slot;
         }
-        let slot = *self.slots.entry(object).or_insert_with(|| {
-            self.objects.push((object, Faults::default()));
-            self.objects.len() - 1
-        });
+        let slot = self.objects.slot(object);
         self.last = Some((object, slot));
         slot
     }
 
-    /// By object.
+    /// By object, without those that were too many.
+    pub fn objects(&self) -> impl Iterator<Item = (&u32, &Faults)> {
+        self.objects.iter()
+    }
+
+    /// Of the objects that were too many, and how many these are.
     #[must_use]
-    pub fn objects(&self) -> &[(u32, Faults)] {
-        &self.objects
+    pub fn other_objects(&self) -> Option<(&Faults, String)> {
+        let count = self.objects.others_in_words("files and kinds of memory")?;
+        Some((self.objects.others()?, count))
     }
 
     /// All objects together.
     #[must_use]
     pub fn all(&self) -> Faults {
         let mut all = Faults::default();
-        self.objects.iter().for_each(|(_, faults)| all.merge(faults));
+        let kept = self.objects.iter().map(|(_, faults)| faults);
+        kept.chain(self.objects.others())
+            .for_each(|faults| all.merge(faults));
         all
     }
 

@@ -39,6 +39,14 @@ pub struct Options {
     pub max_memory: u64,
 }
 
+impl Options {
+    /// What all may take, where `limit` is asked for: the columns, and as much for the answer.
+    #[must_use]
+    pub fn memory_limit(&self, limit: u64) -> u64 {
+        limit.max(self.max_memory.saturating_mul(2))
+    }
+}
+
 /// Answers.
 ///
 /// # Errors

@@ -14,6 +14,9 @@ use pf_formats::{Happening, Query as Row, TimelineEntry};
 use polars::prelude::{Column as PolarsColumn, DataFrame, NamedFrom, PolarsResult, Series};
 use std::collections::BTreeMap;
 
+/// What a thread takes, once by its number, once as lists and once as columns, with a short name.
+const THREAD: u64 = 200;
+
 /// One mapping.
 #[derive(Clone, Copy, Debug)]
 struct Mapping {
@@ -58,7 +61,9 @@ impl Query for Side<'_> {
         for ((&pid, &tid), &comm) in threads.zip(u32s(frame, Column::CommId)?) {
             if last != Some((pid, tid, comm)) {
                 last = Some((pid, tid, comm));
-                self.threads.insert((pid, tid), comm);
+                if let Some(name) = self.thread((pid, tid)) {
+                    *name = comm;
+                }
             }
         }
         Ok(())
@@ -100,16 +105,19 @@ impl Query for Side<'_> {
                     object: object.0,
                 }),
                 Happening::Comm { comm, .. } if self.wants(TableName::Threads) => {
-                    self.threads.insert((entry.pid, entry.tid), comm.0);
+                    if let Some(name) = self.thread((entry.pid, entry.tid)) {
+                        *name = comm.0;
+                    }
                 }
                 Happening::Fork {
                     parent_pid,
                     parent_tid,
                 } if self.wants(TableName::Threads) => {
                     let inherited = self.threads.get(&(parent_pid, parent_tid)).copied();
-                    self.threads
-                        .entry((entry.pid, entry.tid))
-                        .or_insert(inherited.unwrap_or(0));
+                    let is_known = self.threads.contains_key(&(entry.pid, entry.tid));
+                    if let Some(name) = self.thread((entry.pid, entry.tid)).filter(|_| !is_known) {
+                        *name = inherited.unwrap_or(0);
+                    }
                 }
                 _ => {}
             }
@@ -135,6 +143,17 @@ impl<'a> Side<'a> {
         self.wanted.contains(&table)
     }
 
+    /// The name of a thread, 0 where none is known yet; `None` when there is no room for it.
+    fn thread(&mut self, key: (u32, u32)) -> Option<&mut u32> {
+        if self.too_big.is_none() && !self.threads.contains_key(&key) && !self.budget.takes(THREAD) {
+            self.too_big = Some(TableName::Threads);
+        }
+        match self.too_big {
+            None => Some(self.threads.entry(key).or_insert(0)),
+            Some(_) => None,
+        }
+    }
+
     fn map(&mut self, mapping: Mapping) {
         if self.too_big.is_some() {
             return;
@@ -151,11 +170,13 @@ impl<'a> Side<'a> {
     /// # Errors
     /// When one does not fit into the budget.
     pub fn frames(mut self, session: &Session) -> Result<Vec<(TableName, DataFrame)>, AnalyzeError> {
+        if self.wants(TableName::Threads) {
+            for &key in session.lifetimes.keys() {
+                self.thread(key);
+            }
+        }
         if let Some(table) = self.too_big {
             return Err(self.budget.refusal_of(table.name()));
-        }
-        for &key in session.lifetimes.keys() {
-            self.threads.entry(key).or_insert(0);
         }
         let mut frames = Vec::new();
         for &table in self.wanted {

@@ -9,12 +9,12 @@ pub mod rows;
 use crate::heat::grid::Cell;
 use polars::prelude::PlHashMap;
 
-/// Nodes of a tree. A recording has some ten thousand; only a trace made to hurt reaches this, and what no longer
-/// fits is counted in the caller.
-const MAX_NODES: usize = 1 << 20;
+/// Nodes of a tree, up to a KB each with their names. A recording has some ten thousand; only a trace made to hurt reaches
+/// this, and what no longer fits is counted in the caller.
+const MAX_NODES: usize = 1 << 18;
 
 /// Frames of one stack, inlined ones included. Recorders stop at some hundred.
-const MAX_DEPTH: u32 = 2048;
+pub const MAX_DEPTH: u32 = 1024;
 
 /// The root: everything.
 pub const ROOT: usize = 0;
@@ -40,6 +40,7 @@ pub struct Tree {
     /// Callers come before those they call.
     nodes: Vec<Node>,
     index: PlHashMap<(usize, u32), usize>,
+    left_out: u64,
 }
 
 impl Default for Tree {
@@ -47,6 +48,7 @@ impl Default for Tree {
         Self {
             nodes: vec![Node::default()],
             index: PlHashMap::default(),
+            left_out: 0,
         }
     }
 }
@@ -58,7 +60,8 @@ impl Tree {
             return known;
         }
         let depth = self.nodes.get(parent).map_or(MAX_DEPTH, |node| node.depth);
-        if self.nodes.len() >= MAX_NODES || depth >= MAX_DEPTH {
+        if self.is_full() || depth >= MAX_DEPTH {
+            self.leave_out();
             return parent;
         }
         let node = self.nodes.len();
@@ -70,6 +73,23 @@ impl Tree {
         });
         self.index.insert((parent, function), node);
         node
+    }
+
+    /// Whether there is no room for more nodes.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.nodes.len() >= MAX_NODES
+    }
+
+    /// Takes note of a function that counts in its caller.
+    pub fn leave_out(&mut self) {
+        self.left_out = self.left_out.saturating_add(1);
+    }
+
+    /// How often a function did not fit.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Counts faults in a node.

@@ -14,6 +14,9 @@ use polars::prelude::{DataFrame, PlHashMap};
 /// Faults kept, 24 bytes each.
 const LONG_KEPT: usize = 1_000_000;
 
+/// Threads told apart, some 50 bytes each in all; the others are taken for one.
+pub const MOST_THREADS: u32 = 1 << 20;
+
 /// A fault of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
@@ -30,6 +33,8 @@ pub struct Span {
 pub struct ThreadIndex {
     numbers: PlHashMap<(u32, u32), u32>,
     last: Option<((u32, u32), u32)>,
+    /// Whether there are threads that are not told apart.
+    pub has_others: bool,
 }
 
 impl ThreadIndex {
@@ -40,7 +45,13 @@ impl ThreadIndex {
             return number;
         }
         let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
-        let number = *self.numbers.entry(key).or_insert(next);
+        let number = if next < MOST_THREADS {
+            *self.numbers.entry(key).or_insert(next)
+        } else {
+            let known = self.numbers.get(&key).copied();
+            self.has_others |= known.is_none();
+            known.unwrap_or(MOST_THREADS)
+        };
         self.last = Some((key, number));
         number
     }
@@ -125,6 +136,9 @@ impl FirstLook {
             let begin = born.unwrap_or(session.start_ns()).min(first_ns);
             let end = life.end_ns.unwrap_or(session.end_ns()).max(last_ns);
             changes.extend([(begin, 1), (end, -1)]);
+        }
+        if let Some(&(first_ns, last_ns)) = self.seen.get(MOST_THREADS as usize) {
+            changes.extend([(first_ns, 1), (last_ns, -1)]);
         }
         changes.sort_unstable();
         changes

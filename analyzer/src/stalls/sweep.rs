@@ -97,6 +97,12 @@ impl Sweep {
         self.threads.len() as u64
     }
 
+    /// Whether there were too many to tell all of them apart.
+    #[must_use]
+    pub fn has_other_threads(&self) -> bool {
+        self.threads.has_others
+    }
+
     /// With room for fewer faults that wait for their turn.
     #[must_use]
     pub fn with_room(mut self, most_pending: usize) -> Self {

@@ -212,6 +212,11 @@ fn plan(data: &[u8]) -> Plan {
     }
 }
 
+/// One that a dictionary can have, or none: a reader refuses others.
+fn id(number: u64) -> u32 {
+    number as u32 % (4_194_304 + 1)
+}
+
 fn event(columns: [u64; COLUMNS], optional: u8) -> Event {
     let [
         ts_ns,
@@ -244,11 +249,11 @@ fn event(columns: [u64; COLUMNS], optional: u8) -> Event {
         latency_ns,
         pid: pid as u32,
         tid: tid as u32,
-        comm: CommId(comm as u32),
+        comm: CommId(id(comm)),
         cpu: cpu as u16,
         address,
         ip,
-        object: ObjectId(object as u32),
+        object: ObjectId(id(object)),
         object_page,
         major: class & 1 != 0,
         failed: class & 2 != 0,
@@ -261,7 +266,7 @@ fn event(columns: [u64; COLUMNS], optional: u8) -> Event {
             reclaim_ns,
             lock_ns,
         }),
-        stack: StackId(if there(1) { stack as u32 } else { 0 }),
+        stack: StackId(if there(1) { id(stack) } else { 0 }),
         query: QueryId(if there(2) { query } else { 0 }),
         abandoned: class & 66 == 66,
         interruptions: if there(2) { query as u8 } else { 0 },

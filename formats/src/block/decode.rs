@@ -199,7 +199,9 @@ impl<'a> Decoding<'a> {
     /// As [`column`](Self::column), for one of smaller numbers.
     fn narrow<T>(&mut self, column: Column, into: &mut Vec<T>, narrow: impl Fn(u64) -> T) -> Result<()> {
         let mut values = std::mem::take(&mut self.scratch.values);
-        let done = self.column(column, &mut values);
+        let done = self
+            .column(column, &mut values)
+            .and_then(|()| statistics::check_ids(&self.block.info, column, &values));
         into.extend(values.iter().map(|value| narrow(*value)));
         self.scratch.values = values;
         done
@@ -253,6 +255,7 @@ impl<'a> Decoding<'a> {
         for (place, (column, out)) in columns.into_iter().enumerate() {
             self.run_column(column, &mut keys)?;
             statistics::check_threads(&self.block.info, column, &keys)?;
+            statistics::check_ids(&self.block.info, column, &keys)?;
             for (key, length) in keys.iter().zip(&self.scratch.lengths) {
                 out.resize(out.len() + *length as usize, *key as u32);
             }
@@ -310,6 +313,7 @@ impl<'a> Decoding<'a> {
     fn places(&mut self, want: Projection, into: &mut Columns) -> Result<()> {
         let mut objects = std::mem::take(&mut self.scratch.values);
         self.column(Column::Object, &mut objects)?;
+        statistics::check_ids(&self.block.info, Column::Object, &objects)?;
         match self.stored(Column::ObjectPage, &mut into.object_page)? {
             Transform::Walk => transform::undo_walk(&mut into.object_page, &objects),
             by => self.undo(Column::ObjectPage, by, &mut into.object_page)?,

@@ -9,6 +9,7 @@ use multiversion::multiversion;
 use super::BlockInfo;
 use super::layout::Column;
 use crate::error::{FormatError, Result};
+use crate::limits;
 
 /// First and last entry, and the last completion.
 pub(super) fn check_times(info: &BlockInfo, times: &[u64], latencies: &[u64]) -> Result<()> {
@@ -64,6 +65,19 @@ pub(super) fn check_threads(info: &BlockInfo, column: Column, keys: &[u64]) -> R
         }
         _ => Ok(()),
     }
+}
+
+/// Ids of dictionaries, which no dictionary can define beyond the limit: every other id could cost a consumer a row.
+pub(super) fn check_ids(info: &BlockInfo, column: Column, ids: &[u64]) -> Result<()> {
+    if !matches!(column, Column::RunComm | Column::Object | Column::Stack) {
+        return Ok(());
+    }
+    let (_, highest) = range(ids);
+    limits::check_id(highest).map_err(|error| FormatError::Undecodable {
+        offset: info.offset,
+        what: column.name(),
+        detail: error.to_string(),
+    })
 }
 
 /// How many are major, and how many failed.

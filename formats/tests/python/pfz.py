@@ -268,6 +268,12 @@ Definition = NamedTuple("Definition", [("id", int), ("entry", Entry), ("size", i
 Dictionary = NamedTuple("Dictionary", [("table", int), ("definitions", list[Definition])])
 
 
+def check_id(id_: int) -> None:
+    """'Small records': what refers to an entry; 0 refers to none."""
+    if id_ > MAX_ID:
+        raise Bad(f"refers to id {id_}")
+
+
 def decode_dict(payload: memoryview) -> Dictionary:
     """DICT of 'Small records'."""
     c = Cursor(payload)
@@ -304,6 +310,10 @@ def decode_dict(payload: memoryview) -> Dictionary:
             raise Bad(f"defines id {id_}")
         if isinstance(entry, StackNode) and entry.parent >= id_:
             raise Bad(f"has stack {id_} with parent {entry.parent}")
+        if isinstance(entry, StackNode):
+            check_id(entry.frame)
+        if isinstance(entry, StackFrame):
+            check_id(entry.object)
         return Definition(id_, entry, c.at - start)
 
     definitions = c.many(definition)
@@ -350,6 +360,11 @@ def decode_timeline(payload: memoryview) -> Timeline:
 
     happenings = c.many(lambda: Happening(c.u64(), c.u32(), c.u32(), what()))
     c.end()
+    for happening in happenings:
+        if isinstance(happening.what, Map):
+            check_id(happening.what.object)
+        if isinstance(happening.what, Comm):
+            check_id(happening.what.comm)
     return Timeline(happenings)
 
 
@@ -670,6 +685,8 @@ def check_column(block: Block, id_: int) -> None:
         statistics.compare(**{f"{ranges[id_]}_min": min(values), f"{ranges[id_]}_max": max(values)})
     if id_ == RUN_LENGTH and (min(values) == 0 or sum(values) != statistics.events):
         raise Bad("does not add up to the number of events")
+    if id_ in (RUN_COMM, OBJECT, STACK):
+        check_id(max(values))
     if id_ == PAGE and max(values) >> 52 or id_ == PAGE_OFFSET and max(values) >> 12:
         raise Bad("has a value beyond its limit")
     if id_ == CLASS:

@@ -478,6 +478,7 @@ class SmallRecords(unittest.TestCase):
             u32(3, 1) + u64(1) + u32(1, 1) + b"\0", u32(3, 2) + u64(1) + u32(3, 1) + b"\0", u32(5) + u64(1) + u32(1) + u64(0),
             u32(5) + u64(1) + u32(1) + u64(65) + bytes(65), u32(4) + u64(1) + u32(0) + string("") + u64(0) + string("") + u32(0) + u64(0),
             u32(4) + u64(1) + u32(1) + string("") + u64(0) + string("") + u32(0) + u64(256) + bytes(256 * 20),
+            u32(2, 1) + u64(1) + u32(4_194_305) + u64(64), u32(3, 1) + u64(1) + u32(0, 4_194_305) + b"\0",
         ):  # fmt: skip
             with self.assertRaises(pfz.Bad):
                 pfz.decode_dict(memoryview(bad))
@@ -494,7 +495,7 @@ class SmallRecords(unittest.TestCase):
         happenings = pfz.decode_timeline(memoryview(packed(body))).happenings
         self.assertEqual([h.what for h in happenings], [(1, 2, 3, 4, 5, 6), (7, True), (8, 9), (10, 11, False)])
         bomb = u32(8 * 2**20 + 1) + zstd(bytes(8 * 2**20 + 1))
-        for bad in (packed(body + b"x"), packed(body)[:-1], packed(body) + b"x", bomb, packed(u64(1) + u64(5) + u32(6, 7, 4)), packed(body[:-1] + b"\2")):
+        for bad in (packed(body + b"x"), packed(body)[:-1], packed(body) + b"x", bomb, packed(u64(1) + u64(5) + u32(6, 7, 4)), packed(body[:-1] + b"\2"), packed(u64(1) + u64(5) + u32(6, 7, 1, 4_194_305) + b"\1")):
             with self.assertRaises(pfz.Bad):
                 pfz.decode_timeline(memoryview(bad))
 
