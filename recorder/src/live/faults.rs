@@ -184,7 +184,7 @@ mod tests {
         assert!(shown[0].starts_with("TIME "), "{text}");
         assert_eq!(
             shown[1],
-            "2024-02-29T12:34:56.123456Z a?b                   8 major            1.500 7f00deadb000     /data/x+0x3000"
+            "2024-02-29T12:34:56.123456Z a\\tb                  8 major            1.500 7f00deadb000     /data/x+0x3000"
         );
         assert!(shown[2].ends_with(" [heap]"), "{text}");
     }
