@@ -246,7 +246,9 @@ impl Session {
 
     /// Works through a batch in the order of time. `last` says that none follows.
     pub fn process<S: Sink>(&mut self, batch: &mut Batch, last: bool, sink: &mut S) -> Result<(), S::Error> {
-        self.pending.append(&mut batch.sideband);
+        // In place, as a batch may be large: what was left goes before.
+        drop(batch.sideband.splice(0..0, self.pending.drain(..)));
+        self.pending = std::mem::take(&mut batch.sideband);
         self.pending.sort_by_key(|record| record.ts_ns);
         self.execs_ahead = execs_of(&self.pending);
         batch.records.sort_by_key(Record::at_ns);
@@ -276,6 +278,7 @@ impl Session {
             self.sideband(earlier);
         }
         self.pending = sideband.collect();
+        self.pending.shrink_to_fit();
         self.seen.forget_before(settled);
         self.finish_renewals(settled);
         self.settled_ns = settled;
