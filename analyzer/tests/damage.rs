@@ -167,6 +167,9 @@ fn damage_is_named_before_anything_else() {
     );
 }
 
+/// A larger id is damage.
+const LARGEST_ID: u32 = 4_194_304;
+
 #[test]
 fn extreme_values_do_not_overflow() {
     let mut extreme = meta();
@@ -182,11 +185,11 @@ fn extreme_values_do_not_overflow() {
                     latency_ns: u64::MAX - big,
                     pid: id,
                     tid: u32::MAX - id,
-                    comm: CommId(id),
+                    comm: CommId(id.min(LARGEST_ID)),
                     cpu: u16::MAX,
                     address: big,
                     ip: u64::MAX,
-                    object: ObjectId(id),
+                    object: ObjectId(id.min(LARGEST_ID)),
                     object_page: u64::MAX,
                     major: id == 0,
                     failed: id == u32::MAX,
@@ -202,7 +205,7 @@ fn extreme_values_do_not_overflow() {
                         reclaim_ns: u64::MAX,
                         lock_ns: big,
                     }),
-                    stack: StackId(id),
+                    stack: StackId(id.min(LARGEST_ID)),
                     query: QueryId(big),
                 })
             })

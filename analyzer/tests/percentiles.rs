@@ -498,7 +498,7 @@ fn hostile_trace() -> Vec<u8> {
         comm: CommId(99),
         object: ObjectId(99),
         query: QueryId(u64::MAX),
-        stack: StackId(u32::MAX),
+        stack: StackId(4_194_304),
         cpu: u16::MAX,
         retries: u8::MAX,
         ..event
