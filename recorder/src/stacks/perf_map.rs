@@ -11,8 +11,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::elf::shortened;
-use crate::open::{self, Pinned};
+use crate::{
+    demangle::shortened,
+    open::{self, Pinned},
+};
 
 /// Processes whose /tmp is remembered, the latest ones: each takes a descriptor. The maps of others are looked for in
 /// our own.
@@ -138,8 +140,8 @@ pub fn look_up(map: &Pinned, addresses: &[u64], bytes: u64) -> Option<Answer> {
     })
 }
 
-/// Ignores lines that make no sense. Code may be replaced at its address: the last name stands.
-fn parse(map: &mut impl BufRead, addresses: &[u64]) -> Vec<Named> {
+/// Names for `addresses`, in ascending order. Ignores lines that make no sense. Code may be replaced at its address: the last name stands.
+pub fn parse(map: &mut impl BufRead, addresses: &[u64]) -> Vec<Named> {
     let mut names: Vec<Option<(String, u64)>> = vec![None; addresses.len()];
     let mut line = Vec::new();
     let mut work = 0;
