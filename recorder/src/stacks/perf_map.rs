@@ -161,6 +161,10 @@ pub fn parse(map: &mut impl BufRead, addresses: &[u64]) -> Vec<Named> {
             continue;
         }
         let name = shortened(String::from_utf8_lossy(name).trim().to_owned());
+        if name.is_empty() {
+            // Blanks of Unicode are no name either.
+            continue;
+        }
         let asked = names[first..].iter_mut().zip(&addresses[first..]);
         for (name_of, &address) in asked.take(inside) {
             *name_of = Some((name.clone(), address - start));
@@ -250,7 +254,8 @@ pub mod tests {
 
     #[test]
     fn malformed_lines_are_passed_over() {
-        let map = b"\n1000\n1000 10\n1000 10 \nxyz 10 a\n-1 10 a\n1000 10 \xff\xfe\nffffffffffffffff ffffffffffffffff b\n\
+        let map = b"\n1000\n1000 10\n1000 10 \nxyz 10 a\n-1 10 a\n1000 10 \xff\xfe\n1000 10 \xe3\x80\x80\n\
+                    ffffffffffffffff ffffffffffffffff b\n\
                     11111111111111111 1 c\n2000 10 last, without an end";
         assert_eq!(
             names(map, &[0x1000, 0x2000]),

@@ -225,6 +225,7 @@ pub fn names() -> Vec<Vec<u8>> {
             "1000 100 old\n1080 10 new\n0 ffffffffffffffff all\n",
             "\n1000\n1000 10\n1000 10 \nxyz 10 a\n-1 10 a\nffffffffffffffff ffffffffffffffff b\n",
             "fffffffffffffffe 2 end",
+            "1000 10 \u{3000}\n",
         ],
     ));
     all
