@@ -6,7 +6,7 @@ set -euo pipefail
 
 usage() {
     cat <<'HELP'
-Usage: scripts/fuzz.sh [--seconds N] [--jobs N] [TARGET…]
+Usage: scripts/fuzz.sh [--fast] [--seconds N] [--jobs N] [TARGET…]
 
 Builds the fuzz targets of formats/fuzz and recorder/fuzz with libFuzzer and AddressSanitizer, makes their seeds, and
 runs each for a while. What they find stays for the next run. No target: all of them.
@@ -18,6 +18,8 @@ runs each for a while. What they find stays for the next run. No target: all of 
   elf         programs: their functions, probes with arguments, and links to debug files; as files or described
   names       names of functions, arguments of probes and maps of just-in-time compiled code, as texts
 
+  --fast       without AddressSanitizer and without a look at what is compared: many times as many executions. For
+               long runs on a corpus that was found without it; memory of others is looked after by the compiler alone
   --seconds N  for each target [default: 60]
   --jobs N     targets side by side [default: 1]
   -h, --help
@@ -45,9 +47,12 @@ number() {
 
 seconds=60
 jobs=1
+build="$CARGO_TARGET_DIR/fuzz"
+options=()
 targets=()
 while [ $# -gt 0 ]; do
     case "$1" in
+        --fast) build="$CARGO_TARGET_DIR/fuzz-fast"; options=(--sanitizer none --no-trace-compares); shift ;;
         --seconds) number "$1" "${2:-}"; seconds="$2"; shift 2 ;;
         --jobs) number "$1" "${2:-}"; jobs="$2"; shift 2 ;;
         -h | --help) usage; exit 0 ;;
@@ -79,13 +84,13 @@ rm -rf -- "$work/seeds"
 cargo run --release --locked --quiet -p pf-formats --example fuzz_seeds -- "$work/seeds"
 cargo run --release --locked --quiet -p pfrec --example elf_fuzz_seeds -- "$work/seeds"
 
-note "build in $CARGO_TARGET_DIR/fuzz"
+note "build in $build"
 for crate in formats recorder; do
     cargo fetch --quiet --locked --manifest-path "$crate/fuzz/Cargo.toml"
     # The sanitizer is an unstable option, which the stable compiler takes when told that it bootstraps.
-    CARGO_TARGET_DIR="$CARGO_TARGET_DIR/fuzz" RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir "$crate/fuzz"
+    CARGO_TARGET_DIR="$build" RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir "$crate/fuzz" "${options[@]}"
 done
-programs="$CARGO_TARGET_DIR/fuzz/$(rustc -vV | sed -n 's/^host: //p')/release"
+programs="$build/$(rustc -vV | sed -n 's/^host: //p')/release"
 
 # --- run -------------------------------------------------------------------------------------------
 
