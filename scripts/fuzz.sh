@@ -101,7 +101,7 @@ max_len() {
         reader | block) echo 16384 ;;
         records) echo 8192 ;;
         round_trip) echo 256 ;;
-        elf | names) echo 4096 ;;
+        elf | names) echo 2048 ;;
     esac
 }
 

@@ -4,6 +4,7 @@
 use super::{check_arguments, comes_over, memory};
 use crate::{
     demangle::{NAME, demangled, shortened},
+    queries::binary::alike,
     stacks::{
         debug_link::is_bare,
         perf_map::{Named, parse},
@@ -25,6 +26,9 @@ const ADDRESSES: [u64; 10] = [
     u64::MAX - 1,
     u64::MAX,
 ];
+
+/// What a file has instead of the name that was asked for.
+const NEIGHBOURS: [&str; 3] = ["main", "engine::Query::run(int)", "sqlite3_step"];
 
 /// What a text is.
 #[derive(Clone, Copy)]
@@ -56,6 +60,8 @@ fn symbol(symbol: &str) {
     let short = shortened(name.into_owned());
     assert!(short.len() <= NAME);
     assert!(!is_bare(&short) || !short.contains('/'));
+    let alike = alike(&short, NEIGHBOURS.into_iter());
+    assert!(alike.len() <= NEIGHBOURS.len(), "{alike:?}");
 }
 
 fn map(mut text: &[u8]) {
