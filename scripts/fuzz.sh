@@ -1,28 +1,32 @@
 #!/usr/bin/env bash
-# Throws bytes at the readers of .pfz files, until they break or the time is over.
+# Throws bytes at the readers of .pfz files and of the files of recorded programs, until they break or the time is over.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
 usage() {
     cat <<'HELP'
-Usage: scripts/fuzz.sh [--seconds N] [--jobs N] [TARGET…]
+Usage: scripts/fuzz.sh [--fast] [--seconds N] [--jobs N] [TARGET…]
 
-Builds the fuzz targets of formats/fuzz with libFuzzer and AddressSanitizer, makes their seeds, and runs each for
-a while. What they find stays for the next run. No target: all of them.
+Builds the fuzz targets of formats/fuzz and recorder/fuzz with libFuzzer and AddressSanitizer, makes their seeds, and
+runs each for a while. What they find stays for the next run. No target: all of them.
 
   reader      whole files: any bytes, and any bytes with right checksums
   block       payloads of EVENTS; what decodes must survive being written again
   records     payloads of all other records; the same
   round_trip  events made to hurt the encoder must come back
+  elf         programs: their functions, probes with arguments, and links to debug files; as files or described
+  names       names of functions, arguments of probes and maps of just-in-time compiled code, as texts
 
+  --fast       without AddressSanitizer and without a look at what is compared: many times as many executions. For
+               long runs on a corpus that was found without it; memory of others is looked after by the compiler alone
   --seconds N  for each target [default: 60]
   --jobs N     targets side by side [default: 1]
   -h, --help
 
 An input is a finding when it makes a target panic or touch memory that is not its own, takes more than 10 seconds, more
-than 256 MiB of heap of the format (counted by the targets; `heap` in the results is the most there was), more
-than 256 MiB in one allocation in C, or when the whole process with the sanitizer, libFuzzer and its corpus
+than 256 MiB of heap (counted by the targets; 16 in elf and 8 in names; `heap` in the results is the most there was),
+more than 256 MiB in one allocation in C, or when the whole process with the sanitizer, libFuzzer and its corpus
 grows over 512 MiB (`process` is the most there was).
 
 Needs a C++ compiler. Installs cargo-fuzz into ~/.cache/pfrec/tools where it is missing. Corpus, logs and findings are
@@ -31,7 +35,7 @@ Exit status: 0 nothing found, 1 something was found or failed, 2 wrong usage.
 HELP
 }
 
-ALL_TARGETS=(reader block records round_trip)
+ALL_TARGETS=(reader block records round_trip elf names)
 CARGO_FUZZ_VERSION=0.13.2
 
 # number NAME VALUE
@@ -43,13 +47,16 @@ number() {
 
 seconds=60
 jobs=1
+build="$CARGO_TARGET_DIR/fuzz"
+options=()
 targets=()
 while [ $# -gt 0 ]; do
     case "$1" in
+        --fast) build="$CARGO_TARGET_DIR/fuzz-fast"; options=(--sanitizer none --no-trace-compares); shift ;;
         --seconds) number "$1" "${2:-}"; seconds="$2"; shift 2 ;;
         --jobs) number "$1" "${2:-}"; jobs="$2"; shift 2 ;;
         -h | --help) usage; exit 0 ;;
-        reader | block | records | round_trip) targets+=("$1"); shift ;;
+        reader | block | records | round_trip | elf | names) targets+=("$1"); shift ;;
         *) usage_error "unknown argument '$1'" ;;
     esac
 done
@@ -75,21 +82,26 @@ fi
 note "seeds in $work/seeds"
 rm -rf -- "$work/seeds"
 cargo run --release --locked --quiet -p pf-formats --example fuzz_seeds -- "$work/seeds"
+cargo run --release --locked --quiet -p pfrec --example elf_fuzz_seeds -- "$work/seeds"
 
-note "build in $CARGO_TARGET_DIR/fuzz"
-cargo fetch --quiet --locked --manifest-path formats/fuzz/Cargo.toml
-# The sanitizer is an unstable option, which the stable compiler takes when told that it bootstraps.
-CARGO_TARGET_DIR="$CARGO_TARGET_DIR/fuzz" RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir formats/fuzz
-programs="$CARGO_TARGET_DIR/fuzz/$(rustc -vV | sed -n 's/^host: //p')/release"
+note "build in $build"
+for crate in formats recorder; do
+    cargo fetch --quiet --locked --manifest-path "$crate/fuzz/Cargo.toml"
+    # The sanitizer is an unstable option, which the stable compiler takes when told that it bootstraps.
+    CARGO_TARGET_DIR="$build" RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir "$crate/fuzz" "${options[@]}"
+done
+programs="$build/$(rustc -vV | sed -n 's/^host: //p')/release"
 
 # --- run -------------------------------------------------------------------------------------------
 
-# Bytes of the largest inputs. Longer ones hold more of the same; an input of round_trip is a description.
+# Bytes of the largest inputs. Longer ones hold more of the same; an input of round_trip is a description, and most
+# of elf are.
 max_len() {
     case "$1" in
         reader | block) echo 16384 ;;
         records) echo 8192 ;;
         round_trip) echo 256 ;;
+        elf | names) echo 2048 ;;
     esac
 }
 

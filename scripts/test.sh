@@ -73,8 +73,9 @@ tracked() {
 rust_format() {
     local bad=0
     cargo fmt --all --check || bad=1
-    # A workspace of its own; what it does runs in the tests of the format, without libFuzzer.
+    # Workspaces of their own; what they do runs in the tests of the format and of the recorder, without libFuzzer.
     cargo fmt --manifest-path formats/fuzz/Cargo.toml --check || bad=1
+    cargo fmt --manifest-path recorder/fuzz/Cargo.toml --check || bad=1
     return "$bad"
 }
 

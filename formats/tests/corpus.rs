@@ -6,7 +6,7 @@
 mod fuzz;
 
 use fuzz::common::raw;
-use fuzz::{TARGETS, memory, seeds};
+use fuzz::{TARGETS, change, memory, seeds};
 use pf_formats::{Item, TraceReader};
 
 /// Runs a target over its seeds and changes of them.
@@ -23,7 +23,7 @@ fn pass_over(target: fuzz::Run, seeds: &[Vec<u8>], changes: u64) {
     for number in 0..changes {
         run(
             target,
-            &seeds::changed(seeds, number),
+            &change::changed(seeds, number),
             &format!("change {number}"),
         );
     }

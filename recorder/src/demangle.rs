@@ -38,6 +38,15 @@ pub fn demangled(symbol: &str) -> Cow<'_, str> {
     name.map_or(Cow::Borrowed(symbol), Cow::Owned)
 }
 
+/// At most [`NAME`] bytes of it.
+pub fn shortened(mut name: String) -> String {
+    let end = (0..=NAME.min(name.len()))
+        .rev()
+        .find(|&at| name.is_char_boundary(at));
+    name.truncate(end.unwrap_or(0));
+    name
+}
+
 fn bounded(write: impl FnOnce(&mut Name) -> fmt::Result) -> Option<String> {
     let mut name = Name(String::new());
     write(&mut name).is_ok().then_some(name.0)

@@ -11,6 +11,10 @@ mod doctor;
 mod drain;
 mod encode;
 mod family;
+/// What the fuzzer does, as tests.
+#[cfg(test)]
+#[path = "../fuzz/src/targets/mod.rs"]
+mod fuzzed;
 mod hints;
 mod host;
 mod identity;

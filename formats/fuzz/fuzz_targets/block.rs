@@ -1,4 +1,4 @@
 //! libFuzzer on `pf_formats_fuzz::block`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| pf_formats_fuzz::run(pf_formats_fuzz::block::target, data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pf_formats_fuzz::memory::run(pf_formats_fuzz::block::target, data));

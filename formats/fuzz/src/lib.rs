@@ -6,9 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub mod block;
+pub mod change;
 pub mod memory;
 pub mod reader;
 pub mod records;
@@ -61,17 +61,4 @@ pub const TARGETS: [Target; 4] = [
 fn trace_with(rest: &[u8]) -> Vec<u8> {
     static START: LazyLock<Vec<u8>> = LazyLock::new(|| common::raw::trace_with(&[]));
     [START.as_slice(), rest].concat()
-}
-
-/// Runs a target under the limit of memory, and says when an input takes more than all before it.
-///
-/// # Panics
-///
-/// When the target does, or takes more than [`memory::LIMIT`].
-pub fn run(target: Run, data: &[u8]) {
-    static MOST: AtomicUsize = AtomicUsize::new(0);
-    let mib = memory::bounded(|| target(data)).div_ceil(1 << 20);
-    if MOST.fetch_max(mib, Ordering::Relaxed) < mib {
-        eprintln!("heap: {mib} MiB");
-    }
 }

@@ -1,11 +1,12 @@
-//! Counts what a thread allocates, so that a limit of memory is that of the format: the size of the process is that of
-//! libFuzzer, its corpus and the sanitizer as well.
+//! Counts what a thread allocates, so that a limit of memory is that of the code under test: the size of the process is
+//! that of libFuzzer, its corpus and the sanitizer as well. The fuzz targets of the recorder share it.
 //!
 //! Buffers that zstd allocates in C are not in it: a context for decoding takes 0.2 MB, one for encoding at level 1 less
 //! than 2 MB, whatever the input.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What no input may take more of, in bytes.
 pub const LIMIT: usize = 256 << 20;
@@ -70,4 +71,17 @@ pub fn bounded(work: impl FnOnce()) -> usize {
     let peak = (PEAK.get() - before).unsigned_abs();
     assert!(peak <= LIMIT, "{peak} bytes of memory, {LIMIT} are allowed");
     peak
+}
+
+/// Runs a target under the limit of memory, and says when an input takes more than all before it.
+///
+/// # Panics
+///
+/// When the target does, or takes more than [`LIMIT`].
+pub fn run(target: impl Fn(&[u8]), data: &[u8]) {
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    let mib = bounded(|| target(data)).div_ceil(1 << 20);
+    if MOST.fetch_max(mib, Ordering::Relaxed) < mib {
+        eprintln!("heap: {mib} MiB");
+    }
 }

@@ -5,6 +5,7 @@ use pf_formats::{
     Access, Breakdown, CommId, Event, Item, ObjectId, Origin, QueryId, StackId, Totals, TraceWriter,
 };
 
+use super::change::mix;
 use super::common::{blocks, by_thread, read, writer};
 
 /// Somewhat more than a block.
@@ -162,14 +163,6 @@ impl Column {
         let slice = self.rows.div_ceil(SLICES).max(SLICE_ROWS);
         row % slice < SLICE_ROWS
     }
-}
-
-/// The finalizer of SplitMix64: noise from a number.
-pub(super) fn mix(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// Columns in the order in which an input describes them.

@@ -3,7 +3,7 @@
 use super::common::raw::{DICT, EVENTS, FOOTER, LOSS, META, QUERIES, TIMELINE, frames};
 use super::common::{full_trace, losses, queries, small_trace, timeline, writer};
 use super::records::{Packed, choice};
-use super::round_trip::{COLUMNS, FEW_ROWS, ONE_IN, Pattern, mix, sum, trace};
+use super::round_trip::{COLUMNS, FEW_ROWS, ONE_IN, Pattern, sum, trace};
 use super::seal::{FRAME, columns_end};
 
 /// A column of an input of `round_trip`.
@@ -201,51 +201,4 @@ pub fn records() -> Vec<Vec<u8>> {
 fn unpack(packed: &[u8]) -> Vec<u8> {
     let (len, bytes) = packed.split_first_chunk().unwrap();
     zstd::bulk::decompress(bytes, u32::from_le_bytes(*len) as usize).unwrap()
-}
-
-/// A seed with a few changes: bytes set, runs put in, taken out, repeated, or put together with another seed. `number`
-/// decides everything.
-#[must_use]
-pub fn changed(seeds: &[Vec<u8>], number: u64) -> Vec<u8> {
-    let mut state = mix(number);
-    let mut below = |limit: usize| {
-        state = mix(state);
-        (state >> 16) as usize % limit.max(1)
-    };
-    let mut input = seeds[below(seeds.len())].clone();
-    for _ in 0..=below(6) {
-        let at = below(input.len() + 1);
-        let len = below(9).min(input.len() - at);
-        match below(7) {
-            0 => {
-                input.drain(at..at + len);
-            }
-            1 => {
-                let run = input[at..at + len].to_vec();
-                input.splice(at..at, run);
-            }
-            2 => {
-                let other = &seeds[below(seeds.len())];
-                let from = below(other.len() + 1);
-                input.truncate(at);
-                input.extend(&other[from..]);
-            }
-            3 => {
-                let word = [0, 1, 255, 65_536, u32::MAX, 1 << 31, 8 << 20][below(7)].to_le_bytes();
-                for (byte, value) in input[at..].iter_mut().zip(word) {
-                    *byte = value;
-                }
-            }
-            _ => {
-                if let Some(byte) = input.get_mut(at) {
-                    *byte = match below(3) {
-                        0 => *byte ^ 1 << below(8),
-                        1 => below(8) as u8,
-                        _ => below(256) as u8,
-                    };
-                }
-            }
-        }
-    }
-    input
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use object::{
     Endianness, Object, ObjectSection, ObjectSegment, ObjectSymbol, SegmentFlags, SymbolKind, elf,
     read::{
-        ReadCache,
+        ReadCache, ReadCacheOps,
         elf::{ElfFile64, SectionHeader as _},
     },
 };
@@ -33,8 +33,8 @@ const SUGGESTIONS: usize = 5;
 const ALIKE: f64 = 0.7;
 
 /// A file that programs are run from. It is read, not mapped: whoever owns it may cut it meanwhile.
-pub struct Binary {
-    contents: ReadCache<File>,
+pub struct Binary<S: ReadCacheOps = File> {
+    contents: ReadCache<S>,
 }
 
 /// A function.
@@ -83,9 +83,15 @@ struct Loaded {
 impl Binary {
     /// Opens a file; `shown` is how the user knows it.
     pub fn open(file: &Pinned, shown: &str) -> Result<Self> {
-        let file = file.open().with_context(|| shown.to_owned())?;
+        Self::of(file.open().with_context(|| shown.to_owned())?, shown)
+    }
+}
+
+impl<S: ReadCacheOps> Binary<S> {
+    /// One that is open; `shown` is how the user knows it.
+    pub fn of(contents: S, shown: &str) -> Result<Self> {
         let binary = Self {
-            contents: ReadCache::new(file),
+            contents: ReadCache::new(contents),
         };
         binary
             .parse()
@@ -93,7 +99,7 @@ impl Binary {
         Ok(binary)
     }
 
-    fn parse(&self) -> object::Result<ElfFile64<'_, Endianness, &ReadCache<File>>> {
+    fn parse(&self) -> object::Result<ElfFile64<'_, Endianness, &ReadCache<S>>> {
         ElfFile64::parse(&self.contents)
     }
 
@@ -201,7 +207,7 @@ fn read_note(note: &[u8], base: u64, loaded: &[Loaded]) -> Option<Note> {
     })
 }
 
-fn loaded<'a>(file: &ElfFile64<'a, Endianness, &'a ReadCache<File>>) -> Vec<Loaded> {
+fn loaded<'a, S: ReadCacheOps>(file: &ElfFile64<'a, Endianness, &'a ReadCache<S>>) -> Vec<Loaded> {
     file.segments()
         .map(|segment| {
             let (offset, size) = segment.file_range();

@@ -1,6 +1,6 @@
 //! `--query`: from what was asked for to the probes to attach, now and when more files turn up.
 
-mod binary;
+pub mod binary;
 mod later;
 mod library;
 mod reader;

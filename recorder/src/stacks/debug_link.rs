@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
 
 use object::{
     Endianness, Object, ObjectSection,
-    read::{ReadCache, elf::ElfFile64},
+    read::{ReadCache, ReadCacheOps, elf::ElfFile64},
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,10 +25,13 @@ pub struct Links {
 
 /// Reads the links of a file. Runs in the confined child.
 pub fn links_of(file: &Pinned) -> Links {
+    file.open().map(links_in).unwrap_or_default()
+}
+
+/// The same of one that is open.
+pub fn links_in(contents: impl ReadCacheOps) -> Links {
     let mut links = Links::default();
-    let Ok(contents) = file.open().map(ReadCache::new) else {
-        return links;
-    };
+    let contents = ReadCache::new(contents);
     let Ok(elf) = ElfFile64::<Endianness, _>::parse(&contents) else {
         return links;
     };
@@ -57,7 +60,8 @@ pub fn beside(file: &Pinned, name: &str) -> Option<Pinned> {
     Pinned::without_links(&own.parent()?.join(name)).ok()
 }
 
-fn is_bare(name: &str) -> bool {
+/// It leads nowhere else.
+pub fn is_bare(name: &str) -> bool {
     let path = Path::new(name);
     path.file_name().map(OsStr::as_bytes) == Some(name.as_bytes()) && !name.contains('\0')
 }

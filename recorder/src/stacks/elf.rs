@@ -12,7 +12,7 @@ use blazesym::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::demangle::{NAME, demangled};
+use crate::demangle::{demangled, shortened};
 
 /// Bytes of all names of one file. What would exceed it is left without a name.
 const TEXT: usize = 32 << 20;
@@ -177,13 +177,4 @@ impl Function {
             line: code.and_then(|code| code.line).unwrap_or(0),
         }
     }
-}
-
-/// At most [`NAME`] bytes of it.
-pub fn shortened(mut name: String) -> String {
-    let end = (0..=NAME.min(name.len()))
-        .rev()
-        .find(|&at| name.is_char_boundary(at));
-    name.truncate(end.unwrap_or(0));
-    name
 }

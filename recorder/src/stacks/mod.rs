@@ -11,10 +11,10 @@
 //! a return address is therefore two frames.
 
 mod binaries;
-mod debug_link;
+pub mod debug_link;
 mod elf;
 mod jit;
-mod perf_map;
+pub mod perf_map;
 mod symbols;
 mod trie;
 

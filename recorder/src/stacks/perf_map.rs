@@ -11,8 +11,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::elf::shortened;
-use crate::open::{self, Pinned};
+use crate::{
+    demangle::shortened,
+    open::{self, Pinned},
+};
 
 /// Processes whose /tmp is remembered, the latest ones: each takes a descriptor. The maps of others are looked for in
 /// our own.
@@ -138,8 +140,8 @@ pub fn look_up(map: &Pinned, addresses: &[u64], bytes: u64) -> Option<Answer> {
     })
 }
 
-/// Ignores lines that make no sense. Code may be replaced at its address: the last name stands.
-fn parse(map: &mut impl BufRead, addresses: &[u64]) -> Vec<Named> {
+/// Names for `addresses`, in ascending order. Ignores lines that make no sense. Code may be replaced at its address: the last name stands.
+pub fn parse(map: &mut impl BufRead, addresses: &[u64]) -> Vec<Named> {
     let mut names: Vec<Option<(String, u64)>> = vec![None; addresses.len()];
     let mut line = Vec::new();
     let mut work = 0;
@@ -159,6 +161,10 @@ fn parse(map: &mut impl BufRead, addresses: &[u64]) -> Vec<Named> {
             continue;
         }
         let name = shortened(String::from_utf8_lossy(name).trim().to_owned());
+        if name.is_empty() {
+            // Blanks of Unicode are no name either.
+            continue;
+        }
         let asked = names[first..].iter_mut().zip(&addresses[first..]);
         for (name_of, &address) in asked.take(inside) {
             *name_of = Some((name.clone(), address - start));
@@ -248,7 +254,8 @@ pub mod tests {
 
     #[test]
     fn malformed_lines_are_passed_over() {
-        let map = b"\n1000\n1000 10\n1000 10 \nxyz 10 a\n-1 10 a\n1000 10 \xff\xfe\nffffffffffffffff ffffffffffffffff b\n\
+        let map = b"\n1000\n1000 10\n1000 10 \nxyz 10 a\n-1 10 a\n1000 10 \xff\xfe\n1000 10 \xe3\x80\x80\n\
+                    ffffffffffffffff ffffffffffffffff b\n\
                     11111111111111111 1 c\n2000 10 last, without an end";
         assert_eq!(
             names(map, &[0x1000, 0x2000]),

@@ -1,0 +1,17 @@
+//! The modules of the recorder that read files of others, by themselves: it has no library that a fuzzer could link.
+#![allow(dead_code)]
+
+#[path = "../../src/demangle.rs"]
+pub mod demangle;
+#[path = "../../src/open.rs"]
+pub mod open;
+#[path = "../../src/queries"]
+pub mod queries {
+    pub mod binary;
+}
+#[path = "../../src/stacks"]
+pub mod stacks {
+    pub mod debug_link;
+    pub mod perf_map;
+}
+pub mod targets;
