@@ -28,7 +28,7 @@ const OPENERS: [&str; 11] = [
 ];
 
 /// Where that is right, in which line, and why.
-const EXCEPTIONS: [(&str, &str, &str); 17] = [
+const EXCEPTIONS: [(&str, &str, &str); 16] = [
     ("doctor.rs", "\"/proc/self/status\"", "the kernel's"),
     ("doctor.rs", "fs::read_to_string(PARANOID)", "the kernel's"),
     ("doctor.rs", "fs::read_to_string(LOCKDOWN)", "the kernel's"),
@@ -41,11 +41,10 @@ const EXCEPTIONS: [(&str, &str, &str); 17] = [
         "OpenOptions::new()",
         "creates, and never opens what is there",
     ),
-    ("session/proc.rs", "\"/proc/{pid}/maps\"", "the kernel's"),
     (
         "session/proc.rs",
-        "\"/proc/{pid}/task/{tid}/maps\"",
-        "the kernel's",
+        "File::open(path)",
+        "the kernel's: /proc/PID/maps, and that of a thread",
     ),
     (
         "session/proc.rs",
