@@ -195,7 +195,7 @@ def sample_columns(rng: random.Random, rows: int, extra: bool = True) -> dict[in
         23: some(16), 24: some(6), 25: some(8),
     }  # fmt: skip
     if extra:
-        columns |= {26: some(64), 27: some(64), 28: some(64), 29: some(64), 30: some(32), 31: some(64)}
+        columns |= {26: some(64), 27: some(64), 28: some(64), 29: some(64), 30: some(22), 31: some(64)}
     return columns
 
 
