@@ -134,10 +134,10 @@ fn end() -> ! {
     let mut rest = &mut text[..];
     let mib = GIVEN.load(Ordering::Relaxed) >> 20;
     // What does not fit is left out.
-    let _ = write!(
+    let _ = writeln!(
         rest,
         "error: this takes more than the {mib} MiB of memory that it may: give --memory-limit more, or ask for fewer faults \
-         (--from, --to, --pid, --file)\n"
+         (--from, --to, --pid, --file)"
     );
     let len = room - rest.len();
     // SAFETY: the bytes are those of `text`, of which `len` are written; ending the process is what is wanted, without

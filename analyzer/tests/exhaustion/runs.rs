@@ -69,6 +69,10 @@ impl Fed {
                 },
             );
         }
+        #[allow(
+            clippy::zombie_processes,
+            reason = "it is waited for by its number, which tells more"
+        )]
         let child = command.spawn().unwrap();
         let (status, usage) = wait(child.id());
         let read = |name: &str| String::from_utf8_lossy(&fs::read(self.path(name)).unwrap()).into_owned();
