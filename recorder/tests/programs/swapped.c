@@ -1,6 +1,6 @@
 /*
- * A program with probes of queries that puts another file in the place of its own while somebody looks for them:
- *   swapped attack OWN OTHER OPENS   waits until OWN was opened OPENS times, and makes it a link to OTHER
+ * A program with probes of queries that puts another file in the place of its own while somebody looks for
+ * them: swapped attack OWN OTHER OPENS   waits until OWN was opened OPENS times, and makes it a link to OTHER
  *   swapped victim                   until SIGTERM, looks whether anybody wrote into its code or data
  */
 #include <signal.h>
