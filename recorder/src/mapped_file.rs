@@ -11,6 +11,7 @@ use crate::{
     mapped,
     open::{self, Pinned},
     session::FileIdentity,
+    sideband::Map,
 };
 
 /// A mapping of a file, as /proc/PID/maps or a side-band record tells it.
@@ -26,6 +27,18 @@ pub struct MappedFile<'a> {
     pub device: (u32, u32),
     /// Inode; 0 when not known.
     pub inode: u64,
+}
+
+impl<'a> From<&'a Map> for MappedFile<'a> {
+    fn from(map: &'a Map) -> Self {
+        Self {
+            path: &map.path,
+            start: map.start,
+            end: map.start.saturating_add(map.len),
+            device: map.device,
+            inode: map.inode,
+        }
+    }
 }
 
 /// Asks the mapping itself, which knows deleted files and other mount namespaces too; then by path, for

@@ -102,10 +102,14 @@ static __always_inline struct pf_task *pf_adopt_worker(struct task_struct *task)
 
 /* Whether a task without a state has none only because it could not be made. */
 static __always_inline bool pf_is_without_state(struct task_struct *task) {
-    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
     struct task_struct *parent;
+    __u32 tgid;
 
-    if (!pf_without_state || tgid == pf_self_tgid)
+    /* Asked at each fault of whoever is not recorded: nearly always this is all. */
+    if (!pf_without_state)
+        return false;
+    tgid = bpf_get_current_pid_tgid() >> 32;
+    if (tgid == pf_self_tgid)
         return false;
     if (pf_target == PF_TARGET_ALL)
         return true;
@@ -124,9 +128,9 @@ static __always_inline struct pf_task *pf_recorded(struct task_struct *task) {
 
     if (state)
         return state;
-    pid_tgid = bpf_get_current_pid_tgid();
     if (!pf_met_at_fault())
-        return pf_is_without_state(task) ? pf_adopt(task, pid_tgid) : pf_adopt_worker(task);
+        return pf_is_without_state(task) ? pf_adopt(task, bpf_get_current_pid_tgid()) : pf_adopt_worker(task);
+    pid_tgid = bpf_get_current_pid_tgid();
     /* The recorder itself must not even allocate here. */
     if ((__u32)(pid_tgid >> 32) == pf_self_tgid)
         return NULL;

@@ -1,6 +1,6 @@
 //! Query probes in files that are run only later: each new one is looked into, apart from the draining.
 
-use std::{collections::HashSet, path::PathBuf, thread::Builder};
+use std::{collections::HashSet, thread::Builder};
 
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -8,7 +8,6 @@ use pf_bpf::{Probes, QueryProbe};
 
 use super::resolve::{Candidate, Wanted, place, wanted_in};
 use crate::{
-    mapped_file::{self, MappedFile},
     say::say,
     session::FileIdentity,
     sideband::{Map, Sideband, What},
@@ -49,7 +48,10 @@ impl Later {
                     .into_iter()
                     .chain(files.try_iter().take(BATCH - 1))
                     .collect();
-                let files: Vec<Candidate> = batch.iter().filter_map(candidate).collect();
+                let files: Vec<Candidate> = batch
+                    .iter()
+                    .filter_map(|(pid, map)| Candidate::behind(*pid, map))
+                    .collect();
                 for probe in wanted_in(&files, &wanted) {
                     if attached.len() >= PLACES {
                         say(format!(
@@ -108,21 +110,6 @@ impl Later {
         }
         failed
     }
-}
-
-/// The file behind a mapping.
-fn candidate((pid, map): &(u32, Map)) -> Option<Candidate> {
-    let mapped = MappedFile {
-        path: &map.path,
-        start: map.start,
-        end: map.start.saturating_add(map.len),
-        device: map.device,
-        inode: map.inode,
-    };
-    Some(Candidate {
-        file: mapped_file::find(*pid, &mapped)?,
-        shown: PathBuf::from(&map.path),
-    })
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::{
     mapped_file::{self, MappedFile},
     open::Pinned,
     session::proc,
+    sideband::Map,
 };
 
 /// A file that may have probes.
@@ -29,6 +30,16 @@ pub struct Candidate {
     pub file: Pinned,
     /// How messages name it.
     pub shown: PathBuf,
+}
+
+impl Candidate {
+    /// The file behind a mapping of a process.
+    pub fn behind(pid: u32, map: &Map) -> Option<Self> {
+        Some(Self {
+            file: mapped_file::find(pid, &MappedFile::from(map))?,
+            shown: PathBuf::from(&map.path),
+        })
+    }
 }
 
 /// What to attach.
@@ -124,17 +135,7 @@ pub fn files_of(pids: impl IntoIterator<Item = u32>) -> Vec<Candidate> {
             if map.inode == 0 || map.prot & executable == 0 || !seen.insert((map.device, map.inode)) {
                 continue;
             }
-            let mapped = MappedFile {
-                path: &map.path,
-                start: map.start,
-                end: map.start.saturating_add(map.len),
-                device: map.device,
-                inode: map.inode,
-            };
-            files.extend(mapped_file::find(pid, &mapped).map(|file| Candidate {
-                file,
-                shown: PathBuf::from(&map.path),
-            }));
+            files.extend(Candidate::behind(pid, &map));
         }
     }
     files
