@@ -20,7 +20,7 @@ const THREADS: usize = 4096;
 const TRIES: usize = 20;
 
 /// Descriptors kept free for everything else.
-const SPARE_FILES: u64 = 256;
+const SPARE_FILES: usize = 256;
 
 /// Whose faults are counted apart.
 pub(crate) enum EventCounts {
@@ -93,7 +93,7 @@ fn of_processes(pids: &[u32], events: &[Software], children: bool) -> Result<Vec
         if wanted > room {
             return Err(format!(
                 "their counters need {wanted} open files, and {room} are left: ulimit -n {}",
-                wanted + SPARE_FILES as usize
+                wanted + SPARE_FILES
             ));
         }
         let counters = of_threads(&before, events, children);
@@ -158,8 +158,18 @@ fn threads_of(pids: &[u32]) -> Vec<u32> {
     threads
 }
 
-/// Raises the limit as far as it goes: each CPU, thread and event can take a descriptor.
+/// How many more files can be open. Raises the limit as far as it goes: each CPU, thread and event can take a descriptor.
 pub(crate) fn room_for_files() -> usize {
+    file_limit().saturating_sub(SPARE_FILES)
+}
+
+/// Whether fewer files can be open than the probes of each CPU and all else may need.
+#[must_use]
+pub fn files_are_few() -> bool {
+    file_limit() < 120 + 10 * online_cpus().map_or(0, |cpus| cpus.len())
+}
+
+fn file_limit() -> usize {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
@@ -175,7 +185,7 @@ pub(crate) fn room_for_files() -> usize {
             libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
         }
     }
-    usize::try_from(limit.rlim_cur.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX)
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
 /// Whether a process is in a cgroup or below it.

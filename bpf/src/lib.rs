@@ -40,6 +40,7 @@ pub use config::{Cgroup, Config, Filters, InjectedFaults, MAX_RANGES, MappedFile
 pub use cpus::{is_gone, online_cpus};
 pub use drops::Drops;
 pub use error::ProbeError;
+pub use event_counts::files_are_few;
 pub use features::can_tell_queries;
 pub use live::{LIVE_BUCKETS, Live, LiveCounting, LiveCounts, LiveThread, bucket_bounds};
 pub use probes::{CountScope, EventCheck, Injected, LiveAside, Probes};

@@ -248,8 +248,9 @@ impl Accounts {
         match self.missed {
             0 => {}
             1.. => notes.push(format!(
-                "UNEXPLAINED: {missed} that the kernel counted and no probe saw (it skips probes while another BPF program, or \
-                 a call of bpf(2), runs on that CPU): stop other BPF tools and record again"
+                "UNEXPLAINED: {missed} that the kernel counted and no probe saw. It skips probes while another BPF program, or \
+                 a call of bpf(2), runs on that CPU: stop other BPF tools and record again. Some virtual machines keep \
+                 their process 1 from all probes"
             )),
             _ => notes.push(format!(
                 "UNEXPLAINED: the probes saw {missed} more than the kernel's event counters; please report it"

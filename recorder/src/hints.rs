@@ -2,6 +2,7 @@
 
 use std::{env, io, path::Path};
 
+use nix::errno::Errno;
 use pf_bpf::ProbeError;
 
 use crate::launch::LaunchError;
@@ -9,12 +10,12 @@ use crate::launch::LaunchError;
 /// A line to print under the error, where there is something to say.
 #[must_use]
 pub fn hint(error: &anyhow::Error) -> Option<String> {
+    if is_file_limit(error) {
+        return Some(
+            "pfrec needs up to ten open files for each CPU and 120 others: try ulimit -n 1024".to_owned(),
+        );
+    }
     if let Some(probe) = find::<ProbeError>(error) {
-        if probe.is_file_limit() {
-            return Some(
-                "pfrec needs up to ten open files for each CPU and 120 others: try ulimit -n 1024".to_owned(),
-            );
-        }
         if probe.is_permission() {
             return Some(format!(
                 "loading probes needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: try: sudo {}",
@@ -45,6 +46,13 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         "the trace is created with the rights of the user who called sudo: choose a directory of theirs"
             .to_owned()
     })
+}
+
+/// Whether no more files can be open, wherever that was met. The kernel and libbpf give other errors for it, too.
+fn is_file_limit(error: &anyhow::Error) -> bool {
+    find::<ProbeError>(error).is_some_and(|probe| probe.is_file_limit() || pf_bpf::files_are_few())
+        || find::<Errno>(error) == Some(&Errno::EMFILE)
+        || find::<io::Error>(error).is_some_and(|e| e.raw_os_error() == Some(libc::EMFILE))
 }
 
 fn find<E: std::error::Error + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&E> {

@@ -1,13 +1,8 @@
 //! What the trace says of the machine and of the recording itself.
 
-use std::{
-    env,
-    fs::{self, File},
-    io::Read,
-    os::unix::fs::MetadataExt,
-};
+use std::{env, fs, io, os::unix::fs::MetadataExt};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::{sys::utsname::uname, unistd};
 use pf_formats::{Host, Meta};
 use procfs::{Current, Meminfo};
@@ -89,9 +84,13 @@ pub fn require_root_pid_namespace() -> Result<()> {
 /// A random id for the trace.
 pub fn random_id() -> Result<[u8; 16]> {
     let mut id = [0; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut id))
-        .context("/dev/urandom")?;
+    // SAFETY: it writes no more than the bytes of `id`.
+    let filled = unsafe { libc::getrandom(id.as_mut_ptr().cast(), id.len(), 0) };
+    ensure!(
+        filled == id.len().cast_signed(),
+        "getrandom: {}",
+        io::Error::last_os_error()
+    );
     Ok(id)
 }
 

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nix::{sys::signal::Signal, unistd::Uid};
 use pf_bpf::Probes;
-use pf_formats::{Header, TraceWriter};
+use pf_formats::{Header, Host, TraceWriter};
 
 use crate::{
     backlog,
@@ -356,6 +356,16 @@ struct Ends {
     shown: Option<(Display, Duration)>,
 }
 
+/// What is there before the output is written to.
+struct Attached {
+    probes: Probes,
+    sideband: SidebandRings,
+    resolved: Resolved,
+    later: Option<Later>,
+    host: Host,
+    header: Header,
+}
+
 /// The three threads of the hot path.
 struct Pipeline {
     stop: Arc<AtomicBool>,
@@ -385,12 +395,8 @@ impl Pipeline {
         }
     }
 
-    fn attach(
-        options: &Options,
-        held: Option<&Held>,
-        invoker: &Identity,
-    ) -> Result<(Probes, SidebandRings, Resolved)> {
-        let resolved = target::resolve(options, held, invoker)?;
+    fn attach(options: &Options, held: Option<&Held>, invoker: &Identity) -> Result<Attached> {
+        let mut resolved = target::resolve(options, held, invoker)?;
         let mut probes = Probes::open(&resolved.config)?;
         for probe in &resolved.queries.probes {
             probes.attach_query(probe)?;
@@ -403,26 +409,39 @@ impl Pipeline {
         }
         let mut sideband = SidebandRings::default();
         sideband.follow_cpus()?;
-        Ok((probes, sideband, resolved))
+        let anywhere = std::mem::take(&mut resolved.queries.anywhere);
+        let attached = resolved.queries.probes.iter().chain(&resolved.queries.found);
+        Ok(Attached {
+            later: Later::start(anywhere, attached)?,
+            host: host::describe()?,
+            header: Header::new(host::random_id()?, utc_offset_ns()),
+            probes,
+            sideband,
+            resolved,
+        })
     }
 
     fn spawn(
         options: &Options,
-        (mut probes, sideband, resolved): (Probes, SidebandRings, Resolved),
+        attached: Attached,
         held: Option<&Held>,
         ends: Ends,
         gauges: &Arc<Gauges>,
     ) -> Result<Self> {
-        let host = host::describe()?;
+        let Attached {
+            mut probes,
+            sideband,
+            resolved,
+            later,
+            host,
+            header,
+        } = attached;
         let page_size = u64::from(host.page_size);
         let mut session = Session::new(resolved.members, page_size, held.map(Held::pid));
         session.only(resolved.only);
         session.adopt_members();
         let start_ns = monotonic_ns();
-        let attached = resolved.queries.probes.iter().chain(&resolved.queries.found);
-        let later = Later::start(resolved.queries.anywhere, attached)?;
         let meta = host::meta(options, host, &probes, start_ns);
-        let header = Header::new(host::random_id()?, utc_offset_ns());
         let trace = ends.file.map(|file| {
             let queue = WriteQueue::start(file, Arc::clone(gauges))?;
             TraceWriter::create(queue, &header, &meta).context("cannot begin the trace")
