@@ -10,8 +10,10 @@ use cpp_demangle::{DemangleOptions, ParseOptions, Symbol};
 
 /// Bytes of one name. Those of C++ have no bound.
 pub const NAME: usize = 4096;
-/// How deep the parts of a name are looked into.
-const DEPTH: u32 = 96;
+/// How deep the parts of a name are looked into. A name that is not one is tried in two ways at each part, so that work
+/// doubles with every few levels. Of 487,834 names of Debian's programs and libraries 1,333 stay mangled with 64 levels,
+/// and 1,080 with 160.
+const DEPTH: u32 = 64;
 
 /// Demangles names of Rust and C++; all others stay as they are.
 #[must_use]
@@ -78,6 +80,16 @@ mod tests {
         );
         assert_eq!(demangled("_ZN6engine5Query3runEi"), "engine::Query::run(int)");
         assert_eq!(demangled("sqlite3_step"), "sqlite3_step");
+    }
+
+    #[test]
+    fn what_is_no_name_after_all_takes_no_time() {
+        let began = Instant::now();
+        for parts in 1..240 {
+            let name = format!("_Zcore3fmeeeKSt{}", "3mapISse3fmeeeKSt".repeat(parts));
+            assert_eq!(demangled(&name), name);
+        }
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
 
     /// Each parameter is a function that takes the one before it twice.

@@ -231,6 +231,7 @@ fn counting_alone_finds_it_too() {
 
 /// Records a shell that starts the load when it is told to, from outside.
 fn record_from_outside(counting: &[&str], wrong: Wrong, scope: &str, prepare: impl Fn(u32) -> Vec<String>) {
+    eprintln!("{scope}, {counting:?}, {wrong:?}");
     let folder = disk_folder();
     let trace = folder.path().join("t.pfz");
     let (go, done) = (folder.path().join("go"), folder.path().join("done"));

@@ -133,7 +133,7 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = condition() {
             return found;
         }
-        let patience = if emulated() { PATIENCE * 5 } else { PATIENCE };
+        let patience = if emulated() { PATIENCE * 10 } else { PATIENCE };
         assert!(start.elapsed() < patience, "waited {patience:?} for: {what}");
         thread::sleep(Duration::from_millis(10));
     }
