@@ -268,6 +268,11 @@ fn the_check_of_a_running_process_finds_what_is_wrong() {
             vec!["-p".to_owned(), pid.to_string()]
         });
     }
+    // The second of two states is refused: that of a shell that forks and never faults.
+    let first = start(plain(Path::new("sleep"), &["1000"]));
+    record_from_outside(&[], Wrong::States, "process", |pid| {
+        vec!["-p".to_owned(), format!("{},{pid}", first.pid())]
+    });
 }
 
 #[test]

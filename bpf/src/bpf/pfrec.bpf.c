@@ -281,9 +281,10 @@ static __always_inline int pf_forked(struct task_struct *parent, struct task_str
     struct pf_task *state = pf_state_of(parent, parent->pid);
     bool wanted = state != NULL;
 
-    /* Not marked yet, or nothing is marked one by one. */
-    if (!state && (!pf_recording || pf_met_at_fault()))
-        wanted = pf_is_wanted(parent);
+    /* Not marked yet, or nothing is marked one by one; or it got no state. It may never fault: vfork(2) costs
+     * none. */
+    if (!state)
+        wanted = !pf_recording || pf_met_at_fault() ? pf_is_wanted(parent) : pf_is_without_state(parent);
     if (!wanted || (pf_target == PF_TARGET_PIDS && child->tgid != parent->tgid))
         return 0;
     if (pf_state_of(child, child->pid))
