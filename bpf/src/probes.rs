@@ -147,6 +147,7 @@ impl Probes {
             attach(&skel.progs.pf_fork_again, "tp_btf/sched_process_fork")?,
             attach(&skel.progs.pf_exit, "tp_btf/sched_process_exit")?,
             attach(&skel.progs.pf_exit_again, "tp_btf/sched_process_exit")?,
+            attach(&skel.progs.pf_exit_late, "tp_btf/sched_process_free")?,
             attach(&skel.progs.pf_exec, "tp_btf/sched_process_exec")?,
             attach(&skel.progs.pf_signal, "tp_btf/signal_deliver")?,
             attach(&skel.progs.pf_stop, "tp_btf/sched_switch")?,

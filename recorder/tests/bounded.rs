@@ -14,13 +14,13 @@ use std::{
 use common::{
     NOBODY, alone,
     cgroups::Groups,
-    disk_folder, folder_of_nobody, pfrec, plain,
+    disk_folder, emulated, folder_of_nobody, pfrec, plain,
     process::{Ended, Process, start},
     programs::compile,
     public_folder,
     queries::{queries, supported},
     text,
-    trace::{assert_no_fault_lost, assert_offsets, contents, json, rows, until_recording},
+    trace::{assert_no_fault_lost, assert_offsets, contents, json, rows, until_everything_is_recorded},
 };
 use nix::sys::signal::Signal;
 use pf_formats::LossReason;
@@ -51,7 +51,9 @@ struct Recorded {
 }
 
 impl Storm {
+    /// Less of it where a CPU is emulated, and still more than is kept.
     fn new(kind: &'static str, times: u64, each: u64) -> Self {
+        let times = if emulated() { times.min(400_000) } else { times };
         Self { kind, times, each }
     }
 
@@ -106,7 +108,7 @@ fn record_scope(scope: &[&str], command: Command) -> Recorded {
     let trace = folder.path().join("t.pfz");
     let own = ["-o", text(&trace), "--buffer-size", "4M"];
     let recorder = start(pfrec(&[&own, scope].concat()));
-    until_recording(&folder.path().join("t.pfz.partial"));
+    until_everything_is_recorded(&folder.path().join("t.pfz.partial"));
     let mut storm = start(command);
     let pid = storm.pid();
     let mut is_told = false;

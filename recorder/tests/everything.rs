@@ -9,7 +9,7 @@ use common::{
     alone, disk_folder, pfanalyze, pfrec, plain,
     process::{run, start},
     program, text,
-    trace::{faults, json, until_recording},
+    trace::{faults, json, until_everything_is_recorded},
     workload::{assert_equal_counts, workers},
 };
 use serde_json::Value;
@@ -29,7 +29,7 @@ fn a_recording_of_everything_has_every_fault_of_a_workload_and_none_of_the_recor
         "-d",
         "3",
     ]));
-    until_recording(&folder.path().join("t.pfz.partial"));
+    until_everything_is_recorded(&folder.path().join("t.pfz.partial"));
     let mut workload = plain(&program("mmap-workload"), &["--format", "json"]);
     workload
         .args(["--size", "4", "--count", "500", "--threads", "2"])
@@ -130,7 +130,7 @@ fn process_0_is_every_process_and_without_children_too() {
         "--buffer-size",
         "64M",
     ]));
-    until_recording(&folder.path().join("t.pfz.partial"));
+    until_everything_is_recorded(&folder.path().join("t.pfz.partial"));
     let script = r#""$0" --size 4 --count 500 --format json"#;
     let mut shell = plain(
         std::path::Path::new("sh"),

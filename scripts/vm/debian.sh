@@ -34,11 +34,15 @@ unpack_debian() {
     chmod 1777 "$root/tmp" "$root/var/tmp"
 }
 
-# debian_root: prints the folder with the system, made if need be. 77 if it cannot be had.
-debian_root() {
-    local suite folder apt="$work/apt-root" mirror
+# debian_root: prints the folder with the system, made if need be. 77 if it cannot be had. A subshell: what it locks
+# is free again when it ends.
+debian_root() (
+    local suite folder apt="$work/apt-root" mirror lock
     suite="$(debian_suite)"
     folder="${XDG_CACHE_HOME:-$HOME/.cache}/pfrec/machine/$suite-$(printf '%s ' "${debian_packages[@]}" | cksum | cut -d ' ' -f 1)"
+    mkdir -p -- "${folder%/*}"
+    exec {lock}>"$folder.lock"
+    flock "$lock"
     if [ -d "$folder" ]; then
         echo "$folder"
         return
@@ -60,4 +64,4 @@ debian_root() {
     done
     not_here "the system of the machines (Debian $suite) cannot be downloaded:" \
         "$(grep -m 1 '^E: ' "$work/log" || tail -n 1 "$work/log")"
-}
+)

@@ -359,6 +359,14 @@ int BPF_PROG(pf_exit_again, struct task_struct *task) {
     return pf_ended(task);
 }
 
+/* Once more when nobody has it any more: kernels before 6.2 do not even find a state while a task that looks
+ * for one was preempted on that CPU. A number may belong to somebody else by now. */
+
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(pf_exit_late, struct task_struct *task) {
+    return pf_task_storage ? pf_ended(task) : 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(pf_exec, struct task_struct *task, int old_tid) {
     __u32 tid = task->pid;

@@ -121,6 +121,7 @@ impl<'a> Settings<'a> {
         open.progs.pf_fork_again.set_autoload(true);
         open.progs.pf_exit.set_autoload(true);
         open.progs.pf_exit_again.set_autoload(true);
+        open.progs.pf_exit_late.set_autoload(true);
         open.progs.pf_exec.set_autoload(true);
         open.progs.pf_signal.set_autoload(true);
         open.progs.pf_stop.set_autoload(true);

@@ -7,7 +7,7 @@ use pf_formats::{
 };
 use serde_json::Value;
 
-use super::{pfanalyze, process::run, text, until};
+use super::{pfanalyze, plain, process::run, text, until};
 
 /// One fault, as `pfanalyze events` tells it.
 #[derive(Clone, Debug)]
@@ -187,6 +187,15 @@ pub fn until_recording(partial: &Path) {
     until(&format!("events in {}", partial.display()), || {
         try_contents(partial).filter(|contents| contents.summary.events > 0)
     });
+}
+
+/// The same of a recording of the whole machine, where perhaps nothing happens.
+pub fn until_everything_is_recorded(partial: &Path) {
+    let begun = || {
+        run(plain(Path::new("true"), &[]));
+        try_contents(partial).filter(|contents| contents.summary.events > 0)
+    };
+    until(&format!("events in {}", partial.display()), begun);
 }
 
 /// Decodes each block of `bytes`, cut or not; returns where each ended and how many events it gave.
