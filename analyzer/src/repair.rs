@@ -59,12 +59,14 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
 fn refuse(target: &Path, name: &str, input: &Input) -> anyhow::Result<()> {
     match fs::symlink_metadata(target).map(|metadata| metadata.file_type()) {
         Ok(kind) if kind.is_dir() => anyhow::bail!("{name} is a directory: name a file in it"),
-        Ok(kind) if !kind.is_file() && !kind.is_symlink() => {
+        Ok(kind) if kind.is_symlink() => {
+            anyhow::bail!("{name} is a symbolic link: name the file that it leads to")
+        }
+        Ok(kind) if !kind.is_file() => {
             anyhow::bail!("{name} is no regular file: a repaired trace is read back, give a file")
         }
         _ => {}
     }
-    // A link can lead to a pipe, and opening that would wait.
     let is_file = fs::metadata(target).is_ok_and(|metadata| metadata.is_file());
     let file = is_file.then(|| File::open(target).ok()).flatten();
     let identity = file.as_ref().and_then(input::identity);

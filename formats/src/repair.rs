@@ -8,7 +8,9 @@ use std::io::{Read, Write};
 use crate::error::{FormatError, Result};
 use crate::toll::{self, BooksDropped};
 use crate::verify::{Contents, Verification, walk};
-use crate::{Columns, Dict, Event, Header, Host, Item, Meta, Totals, TraceReader, TraceWriter, digest};
+use crate::{
+    Columns, Dict, Event, Header, Host, Item, Meta, Totals, TraceReader, TraceWriter, digest, limits,
+};
 
 /// Records kept back while the time of the first event is looked for, dictionaries aside.
 const HELD_TIMELINES: usize = 4;
@@ -221,7 +223,9 @@ impl<W: Write> Copying<W> {
             return Ok(());
         };
         self.meta = digest::of(&meta.bounded());
-        let writer = TraceWriter::create(out, &self.header, meta)?;
+        let mut writer = TraceWriter::create(out, &self.header, meta)?;
+        // Each block stays one, however large its writer made it.
+        writer.set_block_events(limits::EVENTS_PER_BLOCK);
         self.stage = Stage::Writing(Box::new(writer));
         let nothing = Columns::default();
         held.iter().try_for_each(|item| self.write(item, &nothing))

@@ -10,7 +10,8 @@ use common::long::{
 use common::raw::{DICT, frame, frames, trace_with};
 use common::{blocks, read};
 use pf_formats::{
-    BooksDropped, Dict, Event, Item, LossReason, Meta, Place, TraceReader, Undefined, Verification, repair,
+    BooksDropped, Dict, Event, Header, Item, LossReason, Meta, Place, Totals, TraceReader, TraceWriter,
+    Undefined, Verification, repair,
 };
 use proptest::prelude::*;
 
@@ -78,6 +79,33 @@ fn a_whole_trace_is_whole_and_its_repair_is_the_same_trace() {
     assert_eq!((repair.losses_added, repair.clean), (0, true));
     assert_eq!(proof, found);
     assert!(out == trace, "record for record");
+}
+
+#[test]
+fn the_largest_block_that_there_may_be_stays_one() {
+    let header = Header::new([7; 16], 0);
+    for count in [32_769, 65_536] {
+        let mut writer = TraceWriter::create(Vec::new(), &header, &Meta::default()).unwrap();
+        writer.set_block_events(65_536);
+        for number in 0..count {
+            writer
+                .push(&Event {
+                    ts_ns: number,
+                    ..Event::default()
+                })
+                .unwrap();
+        }
+        let trace = writer
+            .finish(Totals {
+                events: count,
+                minors: count,
+                ..Totals::default()
+            })
+            .unwrap();
+        let (_, out, proof) = repaired(&trace);
+        assert_eq!((proof.counts.blocks, proof.counts.events), (1, count));
+        assert!(out == trace, "record for record");
+    }
 }
 
 #[test]

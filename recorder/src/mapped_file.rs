@@ -4,7 +4,7 @@ use std::{os::unix::fs::MetadataExt, path::Path};
 
 use nix::sys::{
     stat::{major, minor},
-    statfs::{OVERLAYFS_SUPER_MAGIC, fstatfs},
+    statfs::{BTRFS_SUPER_MAGIC, FsType, OVERLAYFS_SUPER_MAGIC, fstatfs},
 };
 
 use crate::{
@@ -13,6 +13,8 @@ use crate::{
     session::FileIdentity,
     sideband::Map,
 };
+
+const BCACHEFS_SUPER_MAGIC: FsType = FsType(0xca45_1a4e);
 
 /// A mapping of a file, as /proc/PID/maps or a side-band record tells it.
 #[derive(Clone, Copy, Debug)]
@@ -71,14 +73,20 @@ pub fn is_same(file: &Pinned, device: (u32, u32), inode: u64, fresh: bool) -> bo
     if numbers == wanted {
         return true;
     }
-    // btrfs and overlayfs tell stat(2) other numbers than /proc/PID/maps and the side-band; so the question is
-    // what the kernel would say if this file were mapped.
+    // These tell stat(2) other numbers than /proc/PID/maps and the side-band; so the question is what the kernel would
+    // say if this file were mapped. A file of any other is another one, and is not even opened.
+    let Ok(system) = fstatfs(file.handle()).map(|system| system.filesystem_type()) else {
+        return false;
+    };
+    if ![OVERLAYFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, BCACHEFS_SUPER_MAGIC].contains(&system) {
+        return false;
+    }
     let shown = file.open().and_then(|file| mapped::in_maps(&file));
     if shown.is_ok_and(|shown| shown == FileIdentity { device, inode }) {
         return true;
     }
     // Since 6.8 the side-band has the numbers of the file under the overlay, and maps those on top.
-    fresh && fstatfs(file.handle()).is_ok_and(|fs| fs.filesystem_type() == OVERLAYFS_SUPER_MAGIC)
+    fresh && system == OVERLAYFS_SUPER_MAGIC
 }
 
 #[cfg(test)]

@@ -50,16 +50,16 @@ impl Pinned {
         Self::new(found_in(root, path, OFlag::empty())?)
     }
 
-    /// By a path in which nothing is a link.
+    /// By its name in a folder, through no link and into nothing that is mounted there.
     ///
     /// # Errors
     ///
     /// Likewise.
-    pub fn without_links(path: &Path) -> io::Result<Self> {
-        let how = OpenHow::new()
-            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-            .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-        Self::new(openat2(AT_FDCWD, path, how)?.into())
+    pub fn in_folder(folder: impl AsFd, name: &Path) -> io::Result<Self> {
+        let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(
+            ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_XDEV,
+        );
+        Self::new(openat2(folder, name, how)?.into())
     }
 
     fn new(found: File) -> io::Result<Self> {
@@ -136,6 +136,18 @@ pub fn mappable(path: impl AsRef<Path>) -> io::Result<File> {
 /// When there is none.
 pub fn folder(path: impl AsRef<Path>) -> io::Result<File> {
     found(path.as_ref(), libc::O_DIRECTORY)
+}
+
+/// A folder by a path in which nothing is a link.
+///
+/// # Errors
+///
+/// Likewise.
+pub fn folder_without_links(path: &Path) -> io::Result<File> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_DIRECTORY)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    Ok(openat2(AT_FDCWD, path, how)?.into())
 }
 
 /// A folder by its path as a process with the root directory `root` sees it.

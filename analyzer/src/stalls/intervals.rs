@@ -68,7 +68,9 @@ impl Intervals {
     #[must_use]
     pub fn new(begin_ns: u64, end_ns: u64, width_ns: u64) -> Option<Self> {
         let width_ns = width_ns.max(1);
-        let end_ns = end_ns.max(begin_ns.saturating_add(1));
+        // There is one at least, at the end of all time, too.
+        let begin_ns = begin_ns.min(u64::MAX - 1);
+        let end_ns = end_ns.max(begin_ns + 1);
         let count = (end_ns - begin_ns).div_ceil(width_ns);
         let size = usize::try_from(count).ok().filter(|_| count <= MOST)?;
         let begins = (0..count).map(|index| begin_ns + index * width_ns);
@@ -244,6 +246,13 @@ mod tests {
             [1, 3, 0]
         );
         assert_eq!((rows[0].max_ns, rows[2].end_ns), (65, 160));
+    }
+
+    #[test]
+    fn the_last_moment_of_all_is_in_an_interval() {
+        let mut intervals = Intervals::new(u64::MAX, u64::MAX, 1).unwrap();
+        intervals.thread(0, u64::MAX, u64::MAX);
+        assert_eq!(intervals.finish().len(), 1);
     }
 
     #[test]

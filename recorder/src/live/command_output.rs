@@ -70,6 +70,10 @@ impl CommandOutput {
     fn print_to(&self, out: &mut impl Write) -> io::Result<()> {
         let end = self.len();
         let mut at = self.printed.load(Relaxed);
+        // COMMAND has the file, too, and may have cut it.
+        if at > end {
+            at = 0;
+        }
         if end - at > PRINTED {
             writeln!(
                 out,
@@ -113,6 +117,20 @@ mod tests {
         output.print_to(&mut out).unwrap();
         output.print_to(&mut out).unwrap();
         assert_eq!(out, b"one\ntwo\n\nthree");
+    }
+
+    #[test]
+    fn what_is_written_after_the_file_was_cut_is_printed_too() {
+        let output = CommandOutput::create().unwrap();
+        let mut out = Vec::new();
+        output.file().write_all(b"one\ntwo\n").unwrap();
+        output.print_to(&mut out).unwrap();
+        output.file().set_len(0).unwrap();
+        output.print_to(&mut out).unwrap();
+        std::io::Seek::rewind(&mut output.file()).unwrap();
+        output.file().write_all(b"x\n").unwrap();
+        output.print_to(&mut out).unwrap();
+        assert_eq!(out, b"one\ntwo\nx\n");
     }
 
     #[test]

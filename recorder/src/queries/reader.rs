@@ -18,6 +18,7 @@ use super::{
 use crate::{
     confined::{self, Limits},
     open::Pinned,
+    say::say,
 };
 
 /// For one file that somebody named: the symbol table of a browser takes half a gigabyte.
@@ -36,9 +37,11 @@ const SINGLE: Limits = Limits {
 };
 /// Files that are looked into at once, each of which takes a descriptor.
 const AT_ONCE: usize = 64;
-/// For all files that must be looked into one by one: whoever made one of them does not hold up the recording for longer.
+/// For all of them: whoever made some does not hold up the recording for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Where a semaphore is at most: perf_event_open(2) has 32 bits for it.
+const SEMAPHORE: u64 = u32::MAX as u64;
 /// Functions that one glob may name: each costs two breakpoints.
 const MATCHES: usize = 512;
 /// How many of too many are told.
@@ -68,20 +71,36 @@ pub struct Site {
 pub fn pairs_in(files: &[&Pinned], specs: &[&UsdtSpec]) -> Vec<Vec<Option<Pair>>> {
     let none = || vec![None; specs.len()];
     let until = Instant::now() + PATIENCE;
+    let within = |limits: Limits| {
+        let time = limits.time.min(until.saturating_duration_since(Instant::now()));
+        (!time.is_zero()).then_some(Limits { time, ..limits })
+    };
     let mut found = Vec::with_capacity(files.len());
     for batch in files.chunks(AT_ONCE) {
         let all = || batch.iter().map(|file| pairs(file, specs)).collect::<Vec<_>>();
-        match confined::run(MANY, batch, &mut || false, all) {
+        let Some(limits) = within(MANY) else {
+            break;
+        };
+        match confined::run(limits, batch, &mut || false, all) {
             Ok(pairs) if pairs.len() == batch.len() => found.extend(pairs),
             // One of them is not to be read.
             _ => found.extend(batch.iter().map(|file| {
-                if Instant::now() >= until {
-                    return none();
-                }
-                confined::run(SINGLE, &[file], &mut || false, || pairs(file, specs))
-                    .unwrap_or_else(|_| none())
+                within(SINGLE)
+                    .and_then(|limits| {
+                        confined::run(limits, &[file], &mut || false, || pairs(file, specs)).ok()
+                    })
+                    .unwrap_or_else(none)
             })),
         }
+    }
+    if found.len() < files.len() {
+        say(format!(
+            "{} of {} files were not looked into for probes of queries: it took longer than {} s",
+            files.len() - found.len(),
+            files.len(),
+            PATIENCE.as_secs()
+        ));
+        found.resize_with(files.len(), none);
     }
     for pairs in &mut found {
         pairs.resize(specs.len(), None);
@@ -109,7 +128,7 @@ pub fn pair_of(file: &Pinned, spec: &UsdtSpec, shown: &str) -> Result<Pair> {
     })?;
     ensure!(
         is_bounded(&pair),
-        "{shown}: more than {MAX_SITES} places of one probe"
+        "{shown}: more than {MAX_SITES} places of one probe, or a semaphore where no kernel looks for one"
     );
     Ok(pair)
 }
@@ -184,7 +203,9 @@ fn pair(notes: &[Note], spec: &UsdtSpec) -> Option<Pair> {
 }
 
 fn is_bounded(pair: &Pair) -> bool {
-    pair.begin.len() <= MAX_SITES && pair.end.len() <= MAX_SITES
+    [&pair.begin, &pair.end]
+        .iter()
+        .all(|sites| sites.len() <= MAX_SITES && sites.iter().all(|site| site.semaphore <= SEMAPHORE))
 }
 
 fn instead_of(spec: &UsdtSpec, notes: &[Note], shown: &str) -> String {

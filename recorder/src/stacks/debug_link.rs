@@ -1,7 +1,12 @@
 //! Where a program says that its debug information is: a name in `.gnu_debuglink` is meant to be that of a file beside it,
 //! and whoever made the program may have written anything.
 
-use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::Path,
+};
 
 use object::{
     Endianness, Object, ObjectSection,
@@ -9,7 +14,7 @@ use object::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::open::Pinned;
+use crate::open::{self, Pinned};
 
 /// Bytes of such a section that are looked at.
 const SECTION: u64 = 4096;
@@ -50,14 +55,21 @@ pub fn links_in(contents: impl ReadCacheOps) -> Links {
     links
 }
 
-/// The file of that name in the folder of `file`. Through no link: the folder is that of whoever made the program.
+/// The file of that name in the folder of `file`. Through no link: the folder is that of whoever made the program. What is
+/// seen of `file` in another mount namespace may have a path that leads elsewhere here.
 pub fn beside(file: &Pinned, name: &str) -> Option<Pinned> {
     // The child said so, and is not to be trusted.
     if !is_bare(name) {
         return None;
     }
     let own = fs::read_link(file.path()).ok()?;
-    Pinned::without_links(&own.parent()?.join(name)).ok()
+    let folder = open::folder_without_links(own.parent()?).ok()?;
+    let number = |file: &Pinned| file.metadata().map(|of| (of.dev(), of.ino())).ok();
+    let here = Pinned::in_folder(&folder, Path::new(own.file_name()?)).ok()?;
+    if number(&here)? != number(file)? {
+        return None;
+    }
+    Pinned::in_folder(&folder, Path::new(name)).ok()
 }
 
 /// It leads nowhere else.

@@ -121,11 +121,13 @@ fn owner_and_own_pid(pid: u32) -> Option<(u32, u32)> {
     Some((uid, own))
 }
 
-/// Anybody may put a file into /tmp: only the user's own, or root's, counts.
+/// Anybody may put a file into /tmp: only the user's own counts, or one of root's that all may read. Nothing that is
+/// mounted there: in a namespace of its own a program mounts what it may not read.
 fn find_map(tmp: &File, own_pid: u32, user: u32) -> Option<Pinned> {
-    let file = Pinned::in_root(tmp, Path::new(&format!("perf-{own_pid}.map"))).ok()?;
-    let owner = file.metadata().ok()?.uid();
-    (owner == 0 || owner == user).then_some(file)
+    let file = Pinned::in_folder(tmp, Path::new(&format!("perf-{own_pid}.map"))).ok()?;
+    let metadata = file.metadata().ok()?;
+    let is_public = metadata.mode() & 0o004 != 0;
+    (metadata.uid() == user || metadata.uid() == 0 && is_public).then_some(file)
 }
 
 /// Names for `addresses`, which must be in ascending order, from the first `bytes` of a map; `None` when it cannot be

@@ -196,10 +196,11 @@ impl<'a> Work<'a> {
     /// The file beside it that has its debug information, if it names one. An error when what it names may be anything, and
     /// this kernel would not keep the reader from it.
     fn debug_file_of(&mut self, file: &Pinned) -> Result<Option<Pinned>, ()> {
-        let limits = Limits {
-            time: FILE_TIME[1],
-            memory: MEMORY,
-        };
+        let time = FILE_TIME[1].min(self.until.saturating_duration_since(Instant::now()));
+        if time.is_zero() {
+            return Ok(None);
+        }
+        let limits = Limits { time, memory: MEMORY };
         let links = confined::run(limits, &[file], self.give_up, || debug_link::links_of(file));
         let links = links.unwrap_or_default();
         if links.lead_elsewhere && !confined::keeps_paths() {
