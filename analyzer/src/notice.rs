@@ -195,12 +195,43 @@ fn verdict(check: Option<&Check>) -> String {
 /// What the check of the counts found wrong, the worst news of a trace; nothing where it found nothing.
 #[must_use]
 pub fn alarms(check: Option<&Check>) -> Vec<String> {
-    let alarming = check.filter(|check| check.is_alarming());
-    let notes = alarming.into_iter().flat_map(|check| &check.notes);
-    notes
-        .filter(|note| note.starts_with("UNEXPLAINED") || note.starts_with("ALARM"))
-        .map(|note| escape(note))
-        .collect()
+    let Some(check) = check.filter(|check| check.is_alarming()) else {
+        return Vec::new();
+    };
+    let alarms = check
+        .notes
+        .iter()
+        .filter(|note| note.starts_with("UNEXPLAINED") || note.starts_with("ALARM"));
+    let told: Vec<String> = alarms.map(|note| escape(note)).collect();
+    if told.is_empty() {
+        vec![without_words(check)]
+    } else {
+        told
+    }
+}
+
+/// The numbers of a trace whose notes say nothing of them.
+fn without_words(check: &Check) -> String {
+    let mut parts = Vec::new();
+    if check.unexplained > 0 {
+        parts.push(quantity(check.unexplained, "page fault"));
+    }
+    if check.ends_missing > 0 {
+        parts.push(format!(
+            "{} without an end",
+            quantity(check.ends_missing, "thread")
+        ));
+    }
+    if let Some((wait4, tasks)) = check.wait4.filter(|(wait4, tasks)| wait4 > tasks) {
+        parts.push(format!(
+            "{} by wait4(2) alone",
+            quantity(wait4 - tasks, "page fault")
+        ));
+    }
+    format!(
+        "UNEXPLAINED: the end record has {}, and does not say why",
+        parts.join(", ")
+    )
 }
 
 /// What the recorder was told to leave out, in its words; sampling is one of these even if it has no word for it.
@@ -221,4 +252,26 @@ pub fn filters(session: &Session) -> Vec<String> {
 #[must_use]
 pub fn listed(filters: &[String]) -> String {
     filters.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_nothing_explains_are_told_with_and_without_words() {
+        let mut check = Check {
+            unexplained: 10,
+            ..Check::default()
+        };
+        let told = alarms(Some(&check));
+        assert_eq!(
+            told,
+            ["UNEXPLAINED: the end record has 10 page faults, and does not say why"]
+        );
+        check.notes = vec!["checked: something".to_owned(), "UNEXPLAINED: 10".to_owned()];
+        assert_eq!(alarms(Some(&check)), ["UNEXPLAINED: 10"]);
+        check.unexplained = 0;
+        assert!(alarms(Some(&check)).is_empty() && alarms(None).is_empty());
+    }
 }
