@@ -104,7 +104,10 @@ fn the_largest_block_that_there_may_be_stays_one() {
             .unwrap();
         let (_, out, proof) = repaired(&trace);
         assert_eq!((proof.counts.blocks, proof.counts.events), (1, count));
-        assert!(blocks(&read(&out).0) == blocks(&read(&trace).0), "event for event");
+        assert!(
+            blocks(&read(&out).0) == blocks(&read(&trace).0),
+            "event for event"
+        );
     }
 }
 
