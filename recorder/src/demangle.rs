@@ -11,8 +11,8 @@ use cpp_demangle::{DemangleOptions, ParseOptions, Symbol};
 /// Bytes of one name. Those of C++ have no bound.
 pub const NAME: usize = 4096;
 /// How deep the parts of a name are looked into. A name that is not one is tried in two ways at each part, so that work
-/// doubles with every few levels. Of 487,834 names of Debian's programs and libraries 1,333 stay mangled with 64 levels,
-/// and 1,080 with 160.
+/// doubles with every few levels. Of 487,834 names in the programs and libraries of a machine with Debian 1,333 stay
+/// mangled with 64 levels, and 1,080 with 160.
 const DEPTH: u32 = 64;
 
 /// Demangles names of Rust and C++; all others stay as they are.

@@ -76,31 +76,33 @@ pub fn pairs_in(files: &[&Pinned], specs: &[&UsdtSpec]) -> Vec<Vec<Option<Pair>>
         (!time.is_zero()).then_some(Limits { time, ..limits })
     };
     let mut found = Vec::with_capacity(files.len());
+    let mut left_out = 0;
     for batch in files.chunks(AT_ONCE) {
         let all = || batch.iter().map(|file| pairs(file, specs)).collect::<Vec<_>>();
         let Some(limits) = within(MANY) else {
-            break;
+            left_out += batch.len();
+            found.extend(batch.iter().map(|_| none()));
+            continue;
         };
         match confined::run(limits, batch, &mut || false, all) {
             Ok(pairs) if pairs.len() == batch.len() => found.extend(pairs),
             // One of them is not to be read.
             _ => found.extend(batch.iter().map(|file| {
-                within(SINGLE)
-                    .and_then(|limits| {
-                        confined::run(limits, &[file], &mut || false, || pairs(file, specs)).ok()
-                    })
-                    .unwrap_or_else(none)
+                let Some(limits) = within(SINGLE) else {
+                    left_out += 1;
+                    return none();
+                };
+                confined::run(limits, &[file], &mut || false, || pairs(file, specs))
+                    .unwrap_or_else(|_| none())
             })),
         }
     }
-    if found.len() < files.len() {
+    if left_out > 0 {
         say(format!(
-            "{} of {} files were not looked into for probes of queries: it took longer than {} s",
-            files.len() - found.len(),
+            "{left_out} of {} files were not looked into for probes of queries: it took longer than {} s",
             files.len(),
             PATIENCE.as_secs()
         ));
-        found.resize_with(files.len(), none);
     }
     for pairs in &mut found {
         pairs.resize(specs.len(), None);
