@@ -9,6 +9,7 @@ use crate::sight::Failed;
 use crate::text::escape;
 use crate::units::grouped;
 use pf_formats::Check;
+use std::cmp::Ordering;
 
 /// Of a trace with an end record that does not claim a good end: repairing writes it where there was none.
 pub(crate) const UNCLEAN: &str = "unfinished: the recording did not end as intended (the recorder was killed, or the end \
@@ -55,6 +56,12 @@ pub fn warnings(session: &Session) -> Vec<String> {
             lines.push(format!("damaged{uncounted}").replacen("damaged, ", "damaged: ", 1));
         }
     }
+    if session.behind_the_end > 0 {
+        let events = quantity(session.behind_the_end, "event");
+        lines.push(format!(
+            "wrong: {events} behind the end record, where no recorder writes any"
+        ));
+    }
     if session.lives_left_out > 0 {
         lines.push(format!(
             "too many threads: {} not kept, so lifetimes may be too long",
@@ -76,16 +83,20 @@ pub fn warnings(session: &Session) -> Vec<String> {
     lines
 }
 
-/// Events that the end record knows of and that are neither read nor known to be in a damaged place.
+/// Events that the end record knows of and that are neither read nor known to be in a damaged place; or those that are
+/// there and that it does not know of.
 fn uncounted(session: &Session) -> String {
-    let written = session.totals.as_ref().map_or(0, |totals| totals.events);
+    let Some(written) = session.totals.as_ref().map(|totals| totals.events) else {
+        return String::new();
+    };
     let known = session.events.saturating_add(session.events_missing);
-    match written.saturating_sub(known) {
-        0 => String::new(),
-        difference => format!(
-            ", the end record counts {} more that {} not there",
-            quantity(difference, "event"),
-            if difference == 1 { "is" } else { "are" }
+    let difference = quantity(written.abs_diff(known), "event");
+    match written.cmp(&known) {
+        Ordering::Equal => String::new(),
+        Ordering::Less => format!(", the end record counts {difference} fewer than are there"),
+        Ordering::Greater => format!(
+            ", the end record counts {difference} more that {} not there",
+            if written - known == 1 { "is" } else { "are" }
         ),
     }
 }
@@ -119,20 +130,11 @@ pub fn reconciliation(session: &Session) -> String {
     let Some(totals) = &session.totals else {
         return "not possible: the recording has no end record".to_owned();
     };
-    let Some(books) = &totals.accounting else {
+    let (Some(books), Some((kernel, ours))) = (&totals.accounting, totals.kernel_and_parts()) else {
         return "not possible: the recorder had no kernel counters to compare with".to_owned();
     };
-    let kernel = u128::from(books.kernel_majors) + u128::from(books.kernel_minors);
     let check = totals.check.as_ref();
     let unexplained = check.map_or(0, |check| check.unexplained);
-    let parts = [
-        books.recorded,
-        books.lost,
-        books.hidden,
-        books.filtered,
-        unexplained,
-    ];
-    let ours: u128 = parts.into_iter().map(u128::from).sum();
     let verdict = if kernel == ours {
         verdict(check)
     } else {
@@ -273,5 +275,29 @@ mod tests {
         assert_eq!(alarms(Some(&check)), ["UNEXPLAINED: 10"]);
         check.unexplained = 0;
         assert!(alarms(Some(&check)).is_empty() && alarms(None).is_empty());
+    }
+
+    #[test]
+    fn events_behind_the_end_record_are_named() {
+        let mut session = Session::new(pf_formats::Header::new([7; 16], 0));
+        let block = pf_formats::BlockInfo {
+            events: 3,
+            ..Default::default()
+        };
+        session.see_block(&block);
+        session.finished = true;
+        session.see_footer(pf_formats::Footer {
+            clean: true,
+            totals: pf_formats::Totals {
+                events: 6,
+                ..Default::default()
+            },
+            ..Default::default()
+        });
+        session.see_block(&block);
+        assert_eq!(
+            warnings(&session),
+            ["wrong: 3 events behind the end record, where no recorder writes any"]
+        );
     }
 }

@@ -67,6 +67,8 @@ pub struct Session {
     pub finished: bool,
     /// Events in all blocks read, before any filter.
     pub events: u64,
+    /// Events in blocks behind the end record, where no recorder writes any.
+    pub behind_the_end: u64,
     /// Events that passed the filter, when a query looked.
     pub passed: u64,
     /// Rows whose breakdown exceeds their latency, as far as a query looked at breakdowns.
@@ -108,6 +110,7 @@ impl Session {
             clean: None,
             finished: false,
             events: 0,
+            behind_the_end: 0,
             passed: 0,
             impossible_breakdowns: 0,
             queries: 0,
@@ -319,6 +322,9 @@ impl Session {
         }
         self.last_ns = self.last_ns.max(info.end_max);
         self.events = self.events.saturating_add(u64::from(info.events));
+        if self.totals.is_some() {
+            self.behind_the_end = self.behind_the_end.saturating_add(u64::from(info.events));
+        }
         self.blocks = self.blocks.saturating_add(1);
     }
 

@@ -46,9 +46,9 @@ pub fn lines(found: &Verification) -> Vec<String> {
     lines.extend(places(found));
     lines.extend(found.contradictions.iter().map(|claim| {
         format!(
-            "wrong: the end record says {} of {}; it is {}",
-            grouped(claim.said),
+            "wrong: {}: {} by the end record, {} by what is there",
             claim.what,
+            grouped(claim.said),
             grouped(claim.found)
         )
     }));

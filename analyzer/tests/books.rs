@@ -57,6 +57,18 @@ fn events_that_the_end_record_counts_and_nobody_finds_are_named() {
     );
 }
 
+#[test]
+fn events_that_the_end_record_does_not_count_are_named() {
+    let mut totals = support::totals(&events());
+    totals.events -= 2;
+    let writer = support::writer(&meta(), &support::dicts(), &events(), &[]);
+    let warnings = notice::warnings(&read(&writer.finish(totals).unwrap())).join("\n");
+    assert_eq!(
+        warnings,
+        "damaged: the end record counts 2 events fewer than are there"
+    );
+}
+
 /// The small trace, whose end record says that a filter left some faults out.
 fn filtered(filters: &[&str], left_out: u64) -> Vec<u8> {
     let meta = pf_formats::Meta {

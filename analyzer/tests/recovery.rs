@@ -330,7 +330,9 @@ fn errors_are_one_line_and_leave_nothing_behind() {
     place.fails(&["repair", "t.pfz", "-o", "t.pfz"], 1, "is the trace itself");
     fs::hard_link(place.0.path().join("t.pfz"), place.0.path().join("same")).unwrap();
     place.fails(&["repair", "t.pfz", "-o", "same"], 1, "is the trace itself");
-    assert_eq!(place.names(), ["dir", "same", "t.pfz", "text"]);
+    std::os::unix::fs::symlink("text", place.0.path().join("link")).unwrap();
+    place.fails(&["repair", "t.pfz", "-o", "link"], 1, "is a symbolic link");
+    assert_eq!(place.names(), ["dir", "link", "same", "t.pfz", "text"]);
     assert_eq!(fs::read(place.0.path().join("t.pfz")).unwrap(), flipped(&[2]));
 }
 

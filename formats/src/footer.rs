@@ -104,6 +104,36 @@ pub struct Accounting {
     pub source: String,
 }
 
+impl Totals {
+    /// What the kernel counted, and the sum of the parts that it is said to be made of; of a comparison.
+    #[must_use]
+    pub fn kernel_and_parts(&self) -> Option<(u128, u128)> {
+        let books = self.accounting.as_ref()?;
+        let unexplained = self.check.as_ref().map_or(0, |check| check.unexplained);
+        let sum = |parts: &[u64]| parts.iter().map(|part| u128::from(*part)).sum();
+        Some((
+            sum(&[books.kernel_majors, books.kernel_minors]),
+            sum(&[
+                books.recorded,
+                books.lost,
+                books.hidden,
+                books.filtered,
+                unexplained,
+            ]),
+        ))
+    }
+
+    /// Whether the sum of the parts is right, where it can be: a recording whose probes saw what the kernel did not count
+    /// says so, and has no right sum.
+    pub(crate) fn adds_up(&self) -> bool {
+        let alarming = self.check.as_ref().is_some_and(Check::is_alarming);
+        alarming
+            || self
+                .kernel_and_parts()
+                .is_none_or(|(kernel, parts)| kernel == parts)
+    }
+}
+
 /// Index and totals of a finished trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footer {

@@ -8,7 +8,7 @@ use crate::{Accounting, Loss, LossReason, Place, Totals};
 pub enum BooksDropped {
     /// The end record, which holds it, is not there.
     NoEndRecord,
-    /// It counts fewer events than are missing.
+    /// It counts fewer events than are missing, or contradicts the trace or itself.
     DoNotFit,
 }
 
@@ -33,6 +33,19 @@ pub(crate) fn losses(input: &Verification) -> Vec<Loss> {
             add(0);
         }
     }
+    // A record of losses that is itself gone: that they were is known, and no more.
+    let said = input.totals.as_ref().map_or(0, |totals| totals.lost);
+    let reasonless = said.saturating_sub(input.events_lost());
+    if reasonless > 0 {
+        let (from_ns, to_ns) = interval(&Place::default(), input);
+        losses.push(Loss {
+            from_ns,
+            to_ns,
+            cpu: None,
+            reason: LossReason::LaterEvents,
+            count: reasonless,
+        });
+    }
     losses
 }
 
@@ -48,8 +61,8 @@ pub(crate) fn totals(input: &Verification) -> (Totals, Option<BooksDropped>) {
     let counts = &input.counts;
     let missing = input.damage.events_missing();
     let old = input.totals.as_ref();
-    let lost = old.map_or_else(|| input.events_lost(), |totals| totals.lost);
-    let (accounting, dropped) = match old {
+    let lost = old.map_or(0, |totals| totals.lost).max(input.events_lost());
+    let (accounting, mut dropped) = match old {
         None => (None, Some(BooksDropped::NoEndRecord)),
         Some(totals) => match totals
             .accounting
@@ -61,19 +74,29 @@ pub(crate) fn totals(input: &Verification) -> (Totals, Option<BooksDropped>) {
             None => (None, None),
         },
     };
-    let totals = Totals {
+    let mut totals = Totals {
         events: counts.events,
         majors: counts.majors,
         minors: counts.minors,
         failed: counts.failed,
         lost: lost.saturating_add(missing),
-        end_ns: old
-            .map_or(0, |totals| totals.end_ns)
-            .max(input.last_ns.unwrap_or(0)),
+        end_ns: [
+            Some(old.map_or(0, |totals| totals.end_ns)),
+            input.start_ns,
+            input.last_ns,
+        ]
+        .into_iter()
+        .flatten()
+        .max()
+        .unwrap_or(0),
         accounting,
         check: old.and_then(|totals| totals.check.clone()),
         hidden_majors: old.and_then(|totals| totals.hidden_majors),
     };
+    if !totals.adds_up() {
+        totals.accounting = None;
+        dropped = Some(BooksDropped::DoNotFit);
+    }
     (totals, dropped)
 }
 
@@ -87,9 +110,11 @@ fn rebook(books: &Accounting, totals: &Totals, input: &Verification) -> Option<A
         counted(totals.majors, totals.minors)
             .checked_sub(counted(input.counts.majors, input.counts.minors))?
     };
-    Some(Accounting {
+    let books = Accounting {
         recorded: books.recorded.checked_sub(gone)?,
         lost: books.lost.checked_add(gone)?,
         ..books.clone()
-    })
+    };
+    let fits = !input.knows_failed() || books.recorded == counted(input.counts.majors, input.counts.minors);
+    fits.then_some(books)
 }

@@ -30,6 +30,8 @@ pub struct Verification {
     pub start_ns: Option<u64>,
     /// Latest time of an event, a timeline entry, a query or a loss.
     pub last_ns: Option<u64>,
+    /// Latest end of an event.
+    pub last_event_ns: Option<u64>,
     /// What was read.
     pub counts: Counts,
     /// The trailer was found and is valid.
@@ -99,6 +101,11 @@ impl Verification {
     #[must_use]
     pub fn is_undamaged(&self) -> bool {
         self.finished && self.has_meta && self.damage.count == 0 && self.contradictions.is_empty()
+    }
+
+    /// Format 0.1 counted failed faults among the others.
+    pub(crate) fn knows_failed(&self) -> bool {
+        (self.header.major, self.header.minor) >= (0, 2)
     }
 
     /// Events that LOSS records say are missing.
@@ -172,6 +179,7 @@ struct Walk {
     has_meta: bool,
     start_ns: Option<u64>,
     last_ns: Option<u64>,
+    last_event_ns: Option<u64>,
     lost: BTreeMap<LossReason, u64>,
     lost_unknown: u64,
     footer: Option<Box<Footer>>,
@@ -217,6 +225,7 @@ impl Walk {
         counts.minors += u64::from(info.minors());
         self.start_ns.get_or_insert(info.ts_min);
         self.passes(Some(info.end_max));
+        self.last_event_ns = self.last_event_ns.max(Some(info.end_max));
         let ends = columns.ts_ns.iter().zip(&columns.latency_ns);
         let first_end = ends.map(|(ts, latency)| ts.saturating_add(*latency)).min();
         self.survey.block(info, first_end.unwrap_or(info.end_max));
@@ -250,6 +259,7 @@ impl Walk {
             has_meta: self.has_meta,
             start_ns: self.start_ns,
             last_ns: self.last_ns,
+            last_event_ns: self.last_event_ns,
             counts: self.counts,
             finished: summary.finished,
             clean: footer.map(|footer| footer.clean),
@@ -289,9 +299,7 @@ fn contradictions(
     if whole || totals.events < known {
         claims.push(("events", totals.events, known));
     }
-    // Format 0.1 counted failed faults among the others.
-    let knows_failed = (found.header.major, found.header.minor) >= (0, 2);
-    if whole && knows_failed {
+    if whole && found.knows_failed() {
         claims.push(("major faults", totals.majors, counts.majors));
         claims.push(("minor faults", totals.minors, counts.minors));
         claims.push(("failed faults", totals.failed, counts.failed));
@@ -305,6 +313,9 @@ fn contradictions(
             claims.push(("blocks not where the index has them", 0, moved));
         }
     }
+    if whole && found.damage.elsewhere.is_none() {
+        claims.extend(of_the_recording(found, totals));
+    }
     if whole && let Some(said_end) = said_end {
         claims.push(("end of the footer, in bytes from the start", said_end, footer_end));
     }
@@ -313,4 +324,22 @@ fn contradictions(
         .filter(|(_, said, is)| said != is)
         .map(|(what, said, found)| Contradiction { what, said, found })
         .collect()
+}
+
+/// What a whole trace claims of the recording: its losses, its end, and the comparison with the kernel's counters.
+fn of_the_recording(found: &Verification, totals: &Totals) -> Vec<(&'static str, u64, u64)> {
+    let mut claims = vec![("events known to be lost", totals.lost, found.events_lost())];
+    if let Some(last_ns) = found.start_ns.max(found.last_event_ns) {
+        let end_ns = totals.end_ns;
+        claims.push(("nanoseconds on the clock at the end", end_ns, end_ns.max(last_ns)));
+    }
+    if let Some(books) = totals.accounting.as_ref().filter(|_| found.knows_failed()) {
+        let rows = found.counts.majors.saturating_add(found.counts.minors);
+        claims.push(("recorded faults in the accounting", books.recorded, rows));
+    }
+    if let Some((kernel, parts)) = totals.kernel_and_parts().filter(|_| !totals.adds_up()) {
+        let count = |sum| u64::try_from(sum).unwrap_or(u64::MAX);
+        claims.push(("faults counted by the kernel", count(kernel), count(parts)));
+    }
+    claims
 }

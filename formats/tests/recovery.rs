@@ -4,7 +4,7 @@
 mod common;
 
 use common::long::{
-    BLOCKS, END_NS, PER_BLOCK, START_NS, block_back, frame_of_block, long_trace, repaired, totals,
+    BLOCKS, END_NS, PER_BLOCK, START_NS, block_back, frame_of_block, long_trace, long_with, repaired, totals,
     unfinished, verified,
 };
 use common::raw::{DICT, frame, frames, trace_with};
@@ -357,7 +357,7 @@ fn thousands_of_places_are_counted_and_kept_as_a_sum() {
         writer.push(&common::event(i)).unwrap();
         writer.flush_block().unwrap();
     }
-    let mut trace = writer.finish(totals()).unwrap();
+    let mut trace = writer.finish(Totals { lost: 0, ..totals() }).unwrap();
     let blocks: Vec<_> = frames(&trace)[1..3001].to_vec();
     for (at, len) in blocks.iter().step_by(2) {
         trace[at + len - 1] ^= 1;
@@ -377,6 +377,7 @@ fn an_end_record_that_lies_is_found_out() {
     writer.push(&common::event(1)).unwrap();
     let mut lying = totals();
     (lying.events, lying.majors, lying.minors, lying.failed) = (1, 1, 0, 0);
+    (lying.lost, lying.accounting) = (0, None);
     let trace = writer.finish(lying).unwrap();
     let found = verified(&trace);
     let what: Vec<_> = found.contradictions.iter().map(|claim| claim.what).collect();
@@ -384,6 +385,60 @@ fn an_end_record_that_lies_is_found_out() {
     assert!(!found.is_undamaged());
     let (repair, _, proof) = repaired(&trace);
     assert_eq!((proof.contradictions.len(), repair.totals.minors), (0, 1));
+}
+
+#[test]
+fn what_the_end_record_claims_of_the_recording_is_compared_too() {
+    let accounting = |change: fn(&mut pf_formats::Accounting)| {
+        let mut totals = totals();
+        change(totals.accounting.as_mut().unwrap());
+        totals
+    };
+    let honest = long_with(totals());
+    let found = verified(&honest);
+    assert_eq!((found.contradictions, found.damage.count), (vec![], 0));
+    let early = START_NS - 1;
+    let lies = [
+        ("events known to be lost", Totals { lost: 0, ..totals() }),
+        (
+            "nanoseconds on the clock at the end",
+            Totals {
+                end_ns: early,
+                ..totals()
+            },
+        ),
+        (
+            "recorded faults in the accounting",
+            accounting(|books| books.recorded -= 1),
+        ),
+        (
+            "faults counted by the kernel",
+            accounting(|books| books.hidden += 1),
+        ),
+        (
+            "faults counted by the kernel",
+            accounting(|books| books.hidden = u64::MAX),
+        ),
+    ];
+    for (what, lie) in lies {
+        let trace = long_with(lie);
+        let found = verified(&trace);
+        assert!(
+            found.contradictions.iter().any(|claim| claim.what == what),
+            "{what}: {:?}",
+            found.contradictions
+        );
+        assert!(!found.is_undamaged(), "{what}");
+        let (_, _, proof) = repaired(&trace);
+        assert_eq!(proof.contradictions, [], "{what}");
+    }
+    // A recording that counts itself what does not add up has told so.
+    let mut told = accounting(|books| books.hidden += 1);
+    told.check = Some(pf_formats::Check {
+        unexplained: 1,
+        ..Default::default()
+    });
+    assert_eq!(verified(&long_with(told)).contradictions, []);
 }
 
 #[test]

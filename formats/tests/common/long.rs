@@ -89,7 +89,12 @@ fn write() -> TraceWriter<Vec<u8>> {
 /// 0 META, 1 to 4 dictionaries, 5 timeline, 6 to 10 blocks, 11 the second object, 12 losses, 13 to 19 blocks,
 /// 20 queries, 21 footer.
 pub(crate) fn long_trace() -> Vec<u8> {
-    write().finish(totals()).unwrap()
+    long_with(totals())
+}
+
+/// The same with another end record.
+pub(crate) fn long_with(totals: Totals) -> Vec<u8> {
+    write().finish(totals).unwrap()
 }
 
 /// The frame of a block in it.
