@@ -16,6 +16,9 @@ use crate::{
 
 const BCACHEFS_SUPER_MAGIC: FsType = FsType(0xca45_1a4e);
 
+/// These tell stat(2) other numbers than /proc/PID/maps and the side-band.
+const MAPS_TELL_OTHERS: [FsType; 3] = [OVERLAYFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, BCACHEFS_SUPER_MAGIC];
+
 /// A mapping of a file, as /proc/PID/maps or a side-band record tells it.
 #[derive(Clone, Copy, Debug)]
 pub struct MappedFile<'a> {
@@ -73,12 +76,12 @@ pub fn is_same(file: &Pinned, device: (u32, u32), inode: u64, fresh: bool) -> bo
     if numbers == wanted {
         return true;
     }
-    // These tell stat(2) other numbers than /proc/PID/maps and the side-band; so the question is what the kernel would
-    // say if this file were mapped. A file of any other is another one, and is not even opened.
+    // Then the question is what the kernel would say if this file were mapped. A file of any other file system is
+    // another one, and is not even opened.
     let Ok(system) = fstatfs(file.handle()).map(|system| system.filesystem_type()) else {
         return false;
     };
-    if ![OVERLAYFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, BCACHEFS_SUPER_MAGIC].contains(&system) {
+    if !MAPS_TELL_OTHERS.contains(&system) {
         return false;
     }
     let shown = file.open().and_then(|file| mapped::in_maps(&file));
@@ -92,6 +95,8 @@ pub fn is_same(file: &Pinned, device: (u32, u32), inode: u64, fresh: bool) -> bo
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
     use super::*;
     use crate::session::proc;
 
@@ -104,5 +109,24 @@ mod tests {
         assert!(is_same(&exe, map.device, map.inode, false));
         assert!(!is_same(&exe, map.device, map.inode + 1, false));
         assert!(!is_same(&exe, (0, 0), 0, false));
+    }
+
+    /// Whoever makes a path lead to a file of root makes nobody open it.
+    #[test]
+    fn a_file_with_other_numbers_is_not_opened_to_tell() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "here").unwrap();
+        let file = Pinned::by_path(&path).unwrap();
+        let system = fstatfs(file.handle()).unwrap().filesystem_type();
+        if MAPS_TELL_OTHERS.contains(&system) {
+            return pf_checks::not_run("files are not opened to compare them", "its file system needs it");
+        }
+        let watch = Inotify::init(InitFlags::IN_NONBLOCK).unwrap();
+        watch.add_watch(&path, AddWatchFlags::IN_OPEN).unwrap();
+        assert!(!is_same(&file, (1, 2), 3, true));
+        assert_eq!(watch.read_events().unwrap_err(), nix::Error::EAGAIN);
+        file.open().unwrap();
+        assert_eq!(watch.read_events().unwrap().len(), 1);
     }
 }

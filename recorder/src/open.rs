@@ -294,4 +294,19 @@ mod tests {
         assert_eq!(io::read_to_string(pinned.open().unwrap()).unwrap(), "here");
         assert!(folder(root.path().join("inside")).is_err());
     }
+
+    #[test]
+    fn what_is_in_a_folder_is_no_link_and_nothing_that_is_mounted_there() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("inside"), "here").unwrap();
+        symlink("inside", root.path().join("link")).unwrap();
+        let directory = folder(root.path()).unwrap();
+        let is_found = |name: &str| Pinned::in_folder(&directory, Path::new(name)).is_ok();
+        assert_eq!(
+            ["inside", "link", "../inside"].map(is_found),
+            [true, false, false]
+        );
+        let (top, mounted) = (folder("/").unwrap(), Path::new("proc/version"));
+        assert!(Pinned::in_root(&top, mounted).is_ok() && Pinned::in_folder(&top, mounted).is_err());
+    }
 }

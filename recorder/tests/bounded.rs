@@ -340,12 +340,11 @@ fn ever_new_queries_leave_nothing_in_the_recorder() {
         return;
     }
     let _alone = alone();
-    let calls = 1_000_000;
-    let storm = Storm::new("queries", calls, 1_000);
+    let storm = Storm::new("queries", 1_000_000, 1_000);
     let recorded = storm.record_with(|program| vec![format!("--query=func:{}:query", program.display())]);
     recorded.assert_bounded(0);
     let told = queries(&recorded.trace()).rows.len() as u64;
     let losses = contents(&recorded.trace()).losses;
     let of_queries = losses.iter().filter(|loss| loss.reason == LossReason::Query);
-    assert_eq!(told + of_queries.map(|loss| loss.count).sum::<u64>(), calls);
+    assert_eq!(told + of_queries.map(|loss| loss.count).sum::<u64>(), storm.times);
 }

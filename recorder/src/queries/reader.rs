@@ -69,8 +69,20 @@ pub struct Site {
 
 /// The probes of each of `specs` in each of `files`. A file that cannot be read has none.
 pub fn pairs_in(files: &[&Pinned], specs: &[&UsdtSpec]) -> Vec<Vec<Option<Pair>>> {
+    let (found, left_out) = pairs_until(Instant::now() + PATIENCE, files, specs);
+    if left_out > 0 {
+        say(format!(
+            "{left_out} of {} files were not looked into for probes of queries: it took longer than {} s",
+            files.len(),
+            PATIENCE.as_secs()
+        ));
+    }
+    found
+}
+
+/// And how many of the files it came to too late.
+fn pairs_until(until: Instant, files: &[&Pinned], specs: &[&UsdtSpec]) -> (Vec<Vec<Option<Pair>>>, usize) {
     let none = || vec![None; specs.len()];
-    let until = Instant::now() + PATIENCE;
     let within = |limits: Limits| {
         let time = limits.time.min(until.saturating_duration_since(Instant::now()));
         (!time.is_zero()).then_some(Limits { time, ..limits })
@@ -97,20 +109,13 @@ pub fn pairs_in(files: &[&Pinned], specs: &[&UsdtSpec]) -> Vec<Vec<Option<Pair>>
             })),
         }
     }
-    if left_out > 0 {
-        say(format!(
-            "{left_out} of {} files were not looked into for probes of queries: it took longer than {} s",
-            files.len(),
-            PATIENCE.as_secs()
-        ));
-    }
     for pairs in &mut found {
         pairs.resize(specs.len(), None);
         for pair in pairs.iter_mut() {
             *pair = pair.take().filter(is_bounded);
         }
     }
-    found
+    (found, left_out)
 }
 
 /// The probes of `spec` in the file that it names.
@@ -304,4 +309,19 @@ fn list(functions: &[&Function]) -> String {
     });
     let more = (functions.len() > SHOWN).then(|| "…".to_owned());
     shown.chain(more).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_nobody_named_take_no_more_than_their_time_and_none_is_forgotten() {
+        let own = Pinned::by_path("/proc/self/exe").expect("this program");
+        let files = vec![&own; AT_ONCE + 1];
+        let (found, left_out) = pairs_until(Instant::now(), &files, &[]);
+        assert_eq!((found.len(), left_out), (AT_ONCE + 1, AT_ONCE + 1));
+        let (found, left_out) = pairs_until(Instant::now() + PATIENCE, &files, &[]);
+        assert_eq!((found.len(), left_out), (AT_ONCE + 1, 0));
+    }
 }

@@ -80,6 +80,12 @@ pub fn is_bare(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
+
     use super::*;
 
     #[test]
@@ -98,5 +104,39 @@ mod tests {
         ] {
             assert!(!is_bare(other), "{other:?}");
         }
+    }
+
+    /// A program that another mount namespace has at a path is not what that path leads to here; what lies beside it here
+    /// may be root's.
+    #[test]
+    #[ignore = "needs root"]
+    fn what_lies_beside_another_program_of_that_path_is_not_found() {
+        let (here, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for (folder, text) in [(&here, "this"), (&elsewhere, "that")] {
+            fs::write(folder.path().join("program"), text).unwrap();
+            fs::write(folder.path().join("program.debug"), text).unwrap();
+        }
+        let program = here.path().join("program");
+        let pinned = Pinned::by_path(&program).unwrap();
+        assert!(beside(&pinned, "program.debug").is_some());
+
+        let mut other = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c"])
+            .arg("mount --bind \"$0\" \"$1\" && echo mounted && exec sleep 60")
+            .args([elsewhere.path(), here.path()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(other.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert_eq!(line, "mounted\n");
+        let theirs = Pinned::in_root(open::root_of(other.id()).unwrap(), &program).unwrap();
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert_eq!(fs::read_to_string(theirs.path()).unwrap(), "that");
+        assert_eq!(fs::read_link(theirs.path()).unwrap(), program);
+        assert!(beside(&theirs, "program.debug").is_none());
     }
 }

@@ -205,7 +205,11 @@ fn hex(digits: &[u8]) -> Option<u64> {
 #[cfg(test)]
 pub mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{fs, path::Path};
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::{PermissionsExt, symlink},
+        path::Path,
+    };
 
     use super::*;
 
@@ -287,6 +291,28 @@ pub mod tests {
             std::os::unix::fs::chown(&path, Some(1234), None).unwrap();
             assert!(map_of(directory.path(), 7).is_none());
         }
+    }
+
+    #[test]
+    fn a_map_of_root_counts_for_others_only_where_all_may_read_it() {
+        if !nix::unistd::geteuid().is_root() {
+            return pf_checks::not_run("maps of root for other users", "it needs files of root");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("perf-7.map");
+        fs::write(&path, "1000 10 a\n").unwrap();
+        let of_nobody = Home {
+            user: 65534,
+            ..home(directory.path(), 7)
+        };
+        let is_found = |mode| {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            find_map(&of_nobody.tmp, 7, of_nobody.user).is_some()
+        };
+        assert_eq!([0o600, 0o640, 0o644].map(is_found), [false, false, true]);
+        fs::rename(&path, directory.path().join("elsewhere")).unwrap();
+        symlink("elsewhere", &path).unwrap();
+        assert!(find_map(&of_nobody.tmp, 7, of_nobody.user).is_none());
     }
 
     #[test]
