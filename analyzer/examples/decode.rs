@@ -2,8 +2,8 @@
 //! `decode TRACE`; scripts/bench.sh analyze measures it.
 
 use pf_formats::{DecodeAhead, Predicate, Projection, Step, TraceReader, Wanted};
-use pfanalyze::frame::projection_of;
-use pfanalyze::report::Report;
+use pfanalyze::engine::frame::projection_of;
+use pfanalyze::verbs::report::Report;
 use std::fs::File;
 use std::hint::black_box;
 

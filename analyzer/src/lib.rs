@@ -1,63 +1,19 @@
 //! Replays a `.pfz` page-fault trace: streams it as polars frames, filters, summarises in bounded memory, renders.
-//! The binary `pfanalyze` is a thin shell around [`app::run`]; everything else is here so that tests can use it.
+//! The binary `pfanalyze` is a thin shell around [`verbs::run`]; everything else is here so that tests can use it.
 
-pub mod app;
-pub mod ask_heatmap;
-pub mod ask_percentiles;
-pub mod ask_queries;
-pub mod ask_timeline;
-pub mod breakdown;
-pub mod bytes;
-pub mod class;
-pub mod cli;
-pub mod dicts;
-pub mod diff;
-pub mod distribution;
+// Layers: each may use those above it, and none below.
 pub mod error;
-pub mod filter;
-pub mod findings;
-pub mod frame;
-pub mod gather;
-pub mod heat;
-pub mod histogram;
-pub mod input;
-pub mod kept;
-pub mod loss_words;
-pub mod losses;
-pub mod markdown;
-pub mod memory_limit;
-pub mod notice;
-pub mod order;
+
 pub mod output;
-pub mod page;
-pub mod pages;
-pub mod pattern;
-pub mod picture;
-pub mod progress;
-pub mod queries;
-pub mod query;
-pub mod refaults;
-pub mod regions;
-pub mod repair;
-pub mod report;
-pub mod runs;
-pub mod sampling;
-pub mod scan;
-pub mod schema;
-pub mod screen;
-pub mod sequence;
-pub mod session;
-pub mod sight;
-pub mod slots;
-pub mod sql;
-pub mod stack_dict;
-pub mod stack_tree;
-pub mod stalls;
-pub mod table;
-pub mod text;
-pub mod thread_order;
-pub mod touched;
-pub mod units;
-pub mod verify;
-pub mod verify_words;
-pub mod waits_over_time;
+
+pub mod trace;
+
+pub mod engine;
+
+pub mod stats;
+
+pub mod integrity;
+
+pub mod verbs;
+
+pub mod cli;

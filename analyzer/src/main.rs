@@ -1,9 +1,9 @@
 //! `pfanalyze`: reads the command line, runs it, and turns the outcome into an exit status.
 
 use clap::{CommandFactory, Parser};
-use pfanalyze::app::Outcome;
 use pfanalyze::cli::Cli;
-use pfanalyze::memory_limit::{self, Counting};
+use pfanalyze::trace::memory_limit::{self, Counting};
+use pfanalyze::verbs::context::Outcome;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Err(usage) => return fail(&usage, ExitCode::from(USAGE)),
     };
     memory_limit::set(request.memory_limit);
-    match pfanalyze::app::run(&request) {
+    match pfanalyze::verbs::context::run(&request) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => ExitCode::from(INCOMPLETE),
         Err(error) => fail(&format!("{error:#}"), ExitCode::FAILURE),

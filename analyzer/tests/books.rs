@@ -4,10 +4,10 @@
 mod support;
 
 use pf_formats::TraceReader;
-use pfanalyze::filter::Filter;
-use pfanalyze::notice;
-use pfanalyze::scan::scan;
-use pfanalyze::session::Session;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::engine::scan::scan;
+use pfanalyze::integrity::warnings;
+use pfanalyze::trace::session::Session;
 use support::{MS, START_NS, events, meta};
 
 fn read(bytes: &[u8]) -> Session {
@@ -50,7 +50,7 @@ fn a_tid_that_comes_again_keeps_the_time_of_its_first_thread() {
 fn events_that_the_end_record_counts_and_nobody_finds_are_named() {
     let writer = pf_formats::TraceWriter::create(Vec::new(), &support::header(), &meta()).unwrap();
     let bytes = writer.finish(support::totals(&events())).unwrap();
-    let warnings = notice::warnings(&read(&bytes)).join("\n");
+    let warnings = warnings::warnings(&read(&bytes)).join("\n");
     assert!(
         warnings.contains("the end record counts 7 events more that are not there"),
         "{warnings}"
@@ -62,7 +62,7 @@ fn events_that_the_end_record_does_not_count_are_named() {
     let mut totals = support::totals(&events());
     totals.events -= 2;
     let writer = support::writer(&meta(), &support::dicts(), &events(), &[]);
-    let warnings = notice::warnings(&read(&writer.finish(totals).unwrap())).join("\n");
+    let warnings = warnings::warnings(&read(&writer.finish(totals).unwrap())).join("\n");
     assert_eq!(
         warnings,
         "damaged: the end record counts 2 events fewer than are there"
@@ -120,7 +120,7 @@ fn books_that_do_not_balance_say_by_how_much() {
     books.kernel_minors += 10;
     books.filtered = 4;
     let session = read(&writer.finish(totals).unwrap());
-    let check = notice::reconciliation(&session);
+    let check = warnings::reconciliation(&session);
     assert!(
         check.ends_with("+ 0 hidden + 4 filtered: 6 unexplained"),
         "{check}"

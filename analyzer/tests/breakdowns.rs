@@ -4,10 +4,10 @@
 mod support;
 
 use pf_formats::{Breakdown, Event, Meta, StackId};
-use pfanalyze::filter::Filter;
-use pfanalyze::notice;
-use pfanalyze::query::threads::Threads;
-use pfanalyze::table::Format;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::integrity::warnings;
+use pfanalyze::output::table::Format;
+use pfanalyze::verbs::threads::Threads;
 use support::ask::{
     event_rows, events_text, files, flat_report, read, report, report_json, session, threads,
 };
@@ -227,5 +227,5 @@ fn a_breakdown_that_exceeds_its_latency_is_named_once_and_left_out() {
     let classes = threads.classes();
     assert_eq!(classes.parts.all().wait_ns, classes.wait_ns() - latency_ns);
     // Who does not look at breakdowns does not decode them, and has nothing to say.
-    assert!(notice::warnings(&session(&bytes)).is_empty());
+    assert!(warnings::warnings(&session(&bytes)).is_empty());
 }

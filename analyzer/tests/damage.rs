@@ -8,24 +8,24 @@ use clap::ValueEnum;
 use pf_formats::{
     Breakdown, CommId, Event, ObjectId, Origin, Query, QueryEnd, QueryFaults, QueryId, StackId, TraceReader,
 };
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::engine::scan::scan;
 use pfanalyze::error::AnalyzeError;
-use pfanalyze::filter::Filter;
-use pfanalyze::heat::collect::Heat;
-use pfanalyze::heat::draw::Style;
-use pfanalyze::heat::scale::{Spread, Weight};
-use pfanalyze::heat::show::Extent;
-use pfanalyze::notice;
-use pfanalyze::queries::each_row;
-use pfanalyze::query::events::Events;
-use pfanalyze::query::info;
-use pfanalyze::query::percentiles::{By, Percentiles};
-use pfanalyze::query::queries::{Queries, Rows};
-use pfanalyze::query::single::{Choice, Chosen, Singles};
-use pfanalyze::query::single_words;
-use pfanalyze::report::{Layout, Report};
-use pfanalyze::scan::scan;
-use pfanalyze::session::Session;
-use pfanalyze::table::Format;
+use pfanalyze::integrity::warnings;
+use pfanalyze::output::table::Format;
+use pfanalyze::trace::queries::each_row;
+use pfanalyze::trace::session::Session;
+use pfanalyze::verbs::events::Events;
+use pfanalyze::verbs::heatmap::panels::Extent;
+use pfanalyze::verbs::heatmap::pass::Heat;
+use pfanalyze::verbs::heatmap::scale::{Spread, Weight};
+use pfanalyze::verbs::heatmap::text::Style;
+use pfanalyze::verbs::info;
+use pfanalyze::verbs::percentiles::pass::{By, Percentiles};
+use pfanalyze::verbs::queries::pass::{Queries, Rows};
+use pfanalyze::verbs::queries::slowest::{Choice, Chosen, Singles};
+use pfanalyze::verbs::queries::text;
+use pfanalyze::verbs::report::{Layout, Report};
 use support::{dicts, events, meta, small, totals, trace, writer};
 
 const STYLE: Style = Style {
@@ -53,7 +53,7 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
     let mut queries = report.queries();
     queries.extend(for_programs.queries());
     queries.extend([
-        &mut names as &mut dyn pfanalyze::scan::Query,
+        &mut names as &mut dyn pfanalyze::engine::scan::Query,
         &mut singles,
         &mut heat,
         &mut events,
@@ -61,7 +61,7 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
     queries.extend(
         percentiles
             .iter_mut()
-            .map(|each| each as &mut dyn pfanalyze::scan::Query),
+            .map(|each| each as &mut dyn pfanalyze::engine::scan::Query),
     );
     let session = scan(TraceReader::new(bytes)?, filter, &mut queries, &mut |_| {})?;
     events.finish(&session)?;
@@ -80,7 +80,7 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
         .write(Format::Table, Some(80), &mut out)?;
     let singles = singles.finish();
     for format in [Format::Table, Format::Csv, Format::Json] {
-        single_words::write(&singles, true, &session, format, Some(80), &mut out)?;
+        text::write(&singles, true, &session, format, Some(80), &mut out)?;
     }
     heat.settle();
     heat.write_text(
@@ -120,7 +120,7 @@ fn cut_anywhere(whole: &[u8]) {
         };
         assert!(!session.finished, "{length}");
         assert!(
-            notice::warnings(&session)[0].starts_with("unfinished"),
+            warnings::warnings(&session)[0].starts_with("unfinished"),
             "{length}"
         );
         assert!(session.events >= most, "fewer events from more bytes: {length}");
@@ -161,7 +161,7 @@ fn damage_is_named_before_anything_else() {
     let session = everything(&bytes, &Filter::default()).unwrap();
     assert!(session.damage_count > 0);
     assert!(
-        notice::warnings(&session)
+        warnings::warnings(&session)
             .iter()
             .any(|line| line.starts_with("damaged: "))
     );

@@ -4,10 +4,10 @@
 mod support;
 
 use pf_formats::Event;
-use pfanalyze::class::Class;
-use pfanalyze::filter::Filter;
-use pfanalyze::query::percentiles::By;
-use pfanalyze::table::Format;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::output::table::Format;
+use pfanalyze::trace::class::Class;
+use pfanalyze::verbs::percentiles::pass::By;
 use support::ask::{
     event_rows, events_text, files, flat_report, info_json, percentiles, report, report_json, threads,
 };

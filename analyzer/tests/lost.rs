@@ -4,8 +4,8 @@
 mod support;
 
 use pf_formats::{Event, Happening, Loss, LossReason, TimelineEntry};
-use pfanalyze::filter::Filter;
-use pfanalyze::loss_words;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::integrity::losses;
 use support::ask::{flat_report, info_json, info_text, report, session};
 use support::{MS, START_NS, dicts, events, file_fault, header, meta, totals, trace};
 
@@ -72,7 +72,7 @@ fn every_reason_has_its_words_and_its_interval() {
                 let first = shown.split(" recorded mmap-workload").next().unwrap();
                 assert!(first.starts_with("! lost: 12 "), "{reason:?}: {first}");
                 assert!(first.contains(interval), "{reason:?}: {first}");
-                assert!(first.contains(loss_words::reason_in_words(reason)), "{first}");
+                assert!(first.contains(losses::reason_in_words(reason)), "{first}");
                 // Only what costs a fault makes counts wrong.
                 assert_eq!(
                     first.contains("counts and waits are too low"),

@@ -4,13 +4,13 @@
 mod support;
 
 use pf_formats::{Event, Meta, ObjectId};
-use pfanalyze::filter::Filter;
-use pfanalyze::order::Order;
-use pfanalyze::query::memory::Memory;
-use pfanalyze::query::memory_words::{Answer, Part};
-use pfanalyze::refaults::estimate::Estimate;
-use pfanalyze::session::Session;
-use pfanalyze::table::Format;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::output::order::Order;
+use pfanalyze::output::table::Format;
+use pfanalyze::trace::session::Session;
+use pfanalyze::verbs::memory::estimate::Estimate;
+use pfanalyze::verbs::memory::pass::Memory;
+use pfanalyze::verbs::memory::text::{Answer, Part};
 use std::collections::{BTreeMap, BTreeSet};
 use support::ask::read;
 use support::{Random, START_NS, dicts, file_fault, heap_fault, in_blocks, meta, trace};
@@ -436,6 +436,6 @@ fn times_and_pages_of_any_size_do_no_harm() {
         Some(u64::MAX),
     );
     assert!(text.contains("of the 300 majors"), "{text}");
-    let estimate = Estimate::of(pfanalyze::refaults::curve::Curve::default(), Some(0));
+    let estimate = Estimate::of(pfanalyze::verbs::memory::curve::Curve::default(), Some(0));
     assert_eq!(estimate.worth(50), None);
 }

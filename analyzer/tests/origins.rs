@@ -4,8 +4,8 @@
 mod support;
 
 use pf_formats::{Access, Event, Meta, Origin};
-use pfanalyze::query::percentiles::By;
-use pfanalyze::table::Format;
+use pfanalyze::output::table::Format;
+use pfanalyze::verbs::percentiles::pass::By;
 use support::ask::{event_rows, events_text, flat_report, percentiles};
 use support::{dicts, file_fault, heap_fault, meta, trace};
 

@@ -10,12 +10,12 @@ use pf_formats::{
     Access, CommId, Dict, Event, FrameId, Meta, ObjectId, ObjectKind, Origin, Query as Row, QueryId, StackId,
     Symbol, TraceReader,
 };
-use pfanalyze::distribution::names::QueryNames;
-use pfanalyze::filter::Filter;
-use pfanalyze::order::{self, Order};
-use pfanalyze::queries::each_row;
-use pfanalyze::query::percentiles::{By, Percentiles};
-use pfanalyze::table::{Format, Table, Value};
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::output::order::{self, Order};
+use pfanalyze::output::table::{Format, Table, Value};
+use pfanalyze::trace::queries::each_row;
+use pfanalyze::verbs::percentiles::key_names::QueryNames;
+use pfanalyze::verbs::percentiles::pass::{By, Percentiles};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;

@@ -154,7 +154,10 @@ fn damage_is_told_with_its_place_its_events_and_its_time() {
     );
     let at = block_at(&blocks(), 1);
     assert!(
-        lines[1].starts_with(&format!("at byte {}", pfanalyze::units::grouped(at as u64))),
+        lines[1].starts_with(&format!(
+            "at byte {}",
+            pfanalyze::output::units::grouped(at as u64)
+        )),
         "{told}"
     );
     assert!(

@@ -4,8 +4,8 @@
 mod model_files;
 
 use model_files::{TENSORS, gguf, safetensors, zip};
-use pfanalyze::regions::local::{Found, read};
-use pfanalyze::regions::{Region, RegionError};
+use pfanalyze::verbs::regions::local::{Found, read};
+use pfanalyze::verbs::regions::region::{Region, RegionError};
 use std::io::Write;
 
 fn parts(bytes: &[u8]) -> Result<Option<(Vec<Region>, &'static str)>, RegionError> {

@@ -6,9 +6,9 @@ mod support;
 
 use model_files::{TENSORS, gguf};
 use pf_formats::{Dict, Event, Meta, ObjectId, ObjectKind};
-use pfanalyze::query::regions::Regions;
-use pfanalyze::regions::source::{Asked, Source};
-use pfanalyze::table::{Format, Table, Value};
+use pfanalyze::output::table::{Format, Table, Value};
+use pfanalyze::verbs::regions::pass::Regions;
+use pfanalyze::verbs::regions::source::{Asked, Source};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -54,7 +54,11 @@ fn asked(
 ) -> Result<Table, String> {
     let mut regions = Regions::new(wanted, source);
     let bytes = trace(meta, dicts, events, &[]);
-    let session = read(&bytes, &pfanalyze::filter::Filter::default(), &mut [&mut regions]);
+    let session = read(
+        &bytes,
+        &pfanalyze::engine::filter::Filter::default(),
+        &mut [&mut regions],
+    );
     regions.table(&session).map_err(|error| error.to_string())
 }
 

@@ -4,11 +4,11 @@
 mod support;
 
 use pf_formats::{Event, Meta, ObjectId};
-use pfanalyze::filter::Filter;
-use pfanalyze::heat::collect::Heat;
-use pfanalyze::heat::scale::Weight;
-use pfanalyze::query::percentiles::By;
-use pfanalyze::table::Format;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::output::table::Format;
+use pfanalyze::verbs::heatmap::pass::Heat;
+use pfanalyze::verbs::heatmap::scale::Weight;
+use pfanalyze::verbs::percentiles::pass::By;
 use std::collections::BTreeMap;
 use support::ask::{
     event_rows, events_text, files, flat_report, info_json, info_text, percentiles, read, report_json, text,
@@ -218,13 +218,16 @@ fn the_report_says_once_that_it_is_scaled_and_what_the_kernel_counted() {
     let recorded = totals(&events);
     let rows = format!(
         "faults 4,000 recorded: {}",
-        pfanalyze::units::grouped(recorded.majors)
+        pfanalyze::output::units::grouped(recorded.majors)
     );
     assert!(shown.contains(&rows), "{shown}");
     assert!(shown.contains("PAGES_SEEN"), "{shown}");
     assert!(shown.contains("those of the weighted sample"), "{shown}");
     let expected = sums(&events);
-    let wait = format!("wait {} in faults", pfanalyze::units::duration(expected.wait_ns));
+    let wait = format!(
+        "wait {} in faults",
+        pfanalyze::output::units::duration(expected.wait_ns)
+    );
     assert!(shown.contains(&wait), "{wait}: {shown}");
     assert!(
         shown.contains("filtered (one minor fault in 16, by chance): balanced"),

@@ -4,12 +4,12 @@
 mod support;
 
 use pf_formats::{Event, TraceReader, TraceWriter};
-use pfanalyze::class::Class;
-use pfanalyze::filter::Filter;
-use pfanalyze::query::events::Events;
-use pfanalyze::scan::scan;
-use pfanalyze::session::Session;
-use pfanalyze::table::Format;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::engine::scan::scan;
+use pfanalyze::output::table::Format;
+use pfanalyze::trace::class::Class;
+use pfanalyze::trace::session::Session;
+use pfanalyze::verbs::events::Events;
 use support::{MS, dicts, events, header, heap_fault, meta, totals};
 
 /// A major fault, minor ones, and a failed one, some in the order of their end and not of their beginning.

@@ -8,8 +8,8 @@ use pf_formats::{
     Access, Breakdown, CommId, Dict, Event, Happening, LossReason, Meta, ObjectId, ObjectKind, Origin,
     QueryId, StackId, TimelineEntry,
 };
-use pfanalyze::schema::tables::TableName;
-use pfanalyze::sql::words::examples;
+use pfanalyze::verbs::sql::schema::TableName;
+use pfanalyze::verbs::sql::text::examples;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;

@@ -5,13 +5,13 @@ mod stack_fixture;
 mod support;
 
 use pf_formats::{CommId, Dict, Event, FrameId, StackId, StackNode, Symbol, TraceReader};
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::engine::scan::scan;
 use pfanalyze::error::AnalyzeError;
-use pfanalyze::filter::Filter;
-use pfanalyze::heat::scale::Weight;
-use pfanalyze::query::stacks::{Base, StackTree, Stacks, hidden_in_words};
-use pfanalyze::scan::scan;
-use pfanalyze::stack_tree::prune::Limits;
-use pfanalyze::table::Format;
+use pfanalyze::output::table::Format;
+use pfanalyze::verbs::heatmap::scale::Weight;
+use pfanalyze::verbs::stacks::pass::{Base, StackTree, Stacks, hidden_in_words};
+use pfanalyze::verbs::stacks::prune::Limits;
 use stack_fixture::{faults, stack_dicts, stack_of, stack_trace, symbol_dicts};
 use support::{dicts, events, file_fault, meta, small, trace};
 

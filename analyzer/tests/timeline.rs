@@ -4,14 +4,14 @@
 mod support;
 
 use pf_formats::{CommId, Dict, Event, Happening, Meta, TimelineEntry};
-use pfanalyze::ask_timeline::{found_by, sweep_after};
 use pfanalyze::cli::TimelineOptions;
-use pfanalyze::filter::Filter;
-use pfanalyze::query::timeline_words::{Answer, Found, Part};
-use pfanalyze::session::Session;
-use pfanalyze::stalls::Least;
-use pfanalyze::stalls::first_look::FirstLook;
-use pfanalyze::table::Format;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::output::table::Format;
+use pfanalyze::trace::session::Session;
+use pfanalyze::verbs::timeline::pass1::FirstLook;
+use pfanalyze::verbs::timeline::text::{Answer, Found, Part};
+use pfanalyze::verbs::timeline::threshold::Least;
+use pfanalyze::verbs::timeline::{found_by, sweep_after};
 use std::collections::BTreeSet;
 use support::ask::read;
 use support::{MS, Random, START_NS, dicts, file_fault, heap_fault, in_blocks, meta, object, small, trace};

@@ -4,18 +4,18 @@
 mod support;
 
 use pf_formats::{CommId, Event, LossReason, ObjectId, ObjectKind};
-use pfanalyze::class::Class;
-use pfanalyze::filter::Filter;
-use pfanalyze::heat::collect::Heat;
-use pfanalyze::heat::scale::Weight;
-use pfanalyze::heat::show::Extent;
-use pfanalyze::pattern::Pattern;
-use pfanalyze::query::files::Files;
-use pfanalyze::query::info;
-use pfanalyze::query::percentiles::{By, Percentiles};
-use pfanalyze::query::threads::Threads;
-use pfanalyze::scan::Query;
-use pfanalyze::table::Format;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::engine::scan::Query;
+use pfanalyze::output::table::Format;
+use pfanalyze::trace::class::Class;
+use pfanalyze::trace::name_pattern::Pattern;
+use pfanalyze::verbs::files::Files;
+use pfanalyze::verbs::heatmap::panels::Extent;
+use pfanalyze::verbs::heatmap::pass::Heat;
+use pfanalyze::verbs::heatmap::scale::Weight;
+use pfanalyze::verbs::info;
+use pfanalyze::verbs::percentiles::pass::{By, Percentiles};
+use pfanalyze::verbs::threads::Threads;
 use support::ask::{DIGITS, events_text, read, report, text, threads};
 use support::{dicts, events, file_fault, heap_fault, loss, meta, object, small, trace, unfinished};
 

@@ -1,12 +1,12 @@
 //! The arguments of `diff`.
 
-use super::{FilterArgs, OrderArgs, OutputArgs, Plain, Verb};
-use crate::diff;
+use crate::cli::{FilterArgs, OrderArgs, OutputArgs, Plain, Verb};
+use crate::verbs::diff;
 use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
-pub(super) struct Diff {
+pub(crate) struct Diff {
     /// The recording before
     #[arg(value_name = "A")]
     a: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct Diff {
 }
 
 impl Diff {
-    pub(super) fn into_parts(self) -> Result<(Plain, Verb), String> {
+    pub(crate) fn into_parts(self) -> Result<(Plain, Verb), String> {
         let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
         if is_stdin(&self.a) && is_stdin(&self.b) {
             return Err("only one of the two recordings can come from standard input".to_owned());

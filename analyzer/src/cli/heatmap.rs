@@ -1,8 +1,8 @@
 //! The arguments of `heatmap`, which has formats of its own.
 
-use super::{FilterArgs, LimitArgs, OrderArgs, OutputArgs, Plain, address_range};
-use crate::heat::scale::{Spread, Weight};
-use crate::table::Format;
+use crate::cli::{FilterArgs, LimitArgs, OrderArgs, OutputArgs, Plain, address_range};
+use crate::output::table::Format;
+use crate::verbs::heatmap::scale::{Spread, Weight};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ pub enum Upright {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Heatmap {
+pub(crate) struct Heatmap {
     /// The trace; - reads standard input
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
@@ -118,7 +118,7 @@ pub struct HeatOptions {
 }
 
 impl Heatmap {
-    pub(super) fn into_options(self) -> Result<(Plain, HeatOptions), String> {
+    pub(crate) fn into_options(self) -> Result<(Plain, HeatOptions), String> {
         let heat = self.heat;
         if heat.y == Upright::Latency && heat.address.is_some() {
             return Err("--address is for --y place: latencies have no address".into());

@@ -1,13 +1,13 @@
 //! The arguments of `memory`.
 
-use super::MemoryOptions;
-use crate::query::memory_words::Part;
-use crate::units::parse_bytes;
+use crate::cli::MemoryOptions;
+use crate::output::units::parse_bytes;
+use crate::verbs::memory::text::Part;
 use clap::Args;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Memory")]
-pub(super) struct MemoryArgs {
+pub(crate) struct MemoryArgs {
     /// Only this table; with --format csv it is the curve if none is given
     #[arg(long, value_enum)]
     part: Option<Part>,
@@ -17,7 +17,7 @@ pub(super) struct MemoryArgs {
 }
 
 impl MemoryArgs {
-    pub(super) fn into_options(self) -> MemoryOptions {
+    pub(crate) fn into_options(self) -> MemoryOptions {
         MemoryOptions {
             part: self.part,
             memory_bytes: self.memory,

@@ -1,11 +1,11 @@
 //! The arguments that order a table.
 
-use crate::order::{By, Order};
+use crate::output::order::{By, Order};
 use clap::Args;
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Rows")]
-pub(super) struct OrderArgs {
+pub(crate) struct OrderArgs {
     /// Sort by this column of the table: numbers fall and names rise, or :asc, :desc behind the name
     #[arg(long, value_name = "COLUMN", value_parser = By::parse)]
     sort: Option<By>,
@@ -15,11 +15,11 @@ pub(super) struct OrderArgs {
 }
 
 impl OrderArgs {
-    pub(super) fn is_given(&self) -> bool {
+    pub(crate) fn is_given(&self) -> bool {
         self.sort.is_some() || self.top.is_some()
     }
 
-    pub(super) fn into_order(self) -> Order {
+    pub(crate) fn into_order(self) -> Order {
         Order {
             by: self.sort,
             top: self.top.map(|top| usize::try_from(top).unwrap_or(usize::MAX)),

@@ -1,6 +1,6 @@
 //! The arguments of `percentiles`.
 
-use crate::query::percentiles::By;
+use crate::verbs::percentiles::pass::By;
 use clap::Args;
 
 /// Options of `percentiles`.
@@ -16,7 +16,7 @@ pub struct PercentileOptions {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Percentiles")]
-pub(super) struct PercentileArgs {
+pub(crate) struct PercentileArgs {
     /// What a row is
     #[arg(long, value_enum, default_value_t)]
     by: By,
@@ -29,7 +29,7 @@ pub(super) struct PercentileArgs {
 }
 
 impl PercentileArgs {
-    pub(super) fn into_options(self) -> PercentileOptions {
+    pub(crate) fn into_options(self) -> PercentileOptions {
         PercentileOptions {
             by: self.by,
             exact: self.exact,

@@ -1,12 +1,12 @@
 //! The arguments of `regions`.
 
-use crate::regions::source::Asked;
+use crate::verbs::regions::source::Asked;
 use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regions")]
-pub(super) struct RegionArgs {
+pub(crate) struct RegionArgs {
     /// Regions from a list with lines 'name,offset,len' in bytes, decimal or 0x hex; where regions overlap, the innermost counts
     #[arg(long, value_name = "CSV", conflicts_with_all = ["copy", "parts"])]
     regions: Option<PathBuf>,
@@ -20,7 +20,7 @@ pub(super) struct RegionArgs {
 
 impl RegionArgs {
     /// `files` are the values of --file.
-    pub(super) fn into_options(self, files: &[String]) -> Result<Asked, String> {
+    pub(crate) fn into_options(self, files: &[String]) -> Result<Asked, String> {
         if files.len() != 1 {
             return Err(
                 "regions are parts of one file: give it with --file PATH ('pfanalyze files' lists them)"

@@ -1,14 +1,14 @@
 //! The arguments of `sql`.
 
-use super::{Plain, Verb};
-use crate::sql;
-use crate::units::parse_size;
+use crate::cli::{Plain, Verb};
+use crate::output::units::parse_size;
+use crate::verbs::sql;
 use clap::Args;
 
 #[derive(Debug, Args)]
-pub(super) struct Sql {
+pub(crate) struct Sql {
     #[command(flatten)]
-    pub(super) plain: Plain,
+    pub(crate) plain: Plain,
     /// The question: "SELECT … FROM faults …"; without it the tables are listed, with examples
     #[arg(value_name = "SQL")]
     question: Option<String>,
@@ -19,7 +19,7 @@ pub(super) struct Sql {
 }
 
 impl Sql {
-    pub(super) fn into_parts(self) -> (Plain, Verb) {
+    pub(crate) fn into_parts(self) -> (Plain, Verb) {
         let limit = self.plain.output.limit.memory_limit;
         let options = sql::Options {
             query: self.question,

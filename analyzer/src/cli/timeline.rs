@@ -1,13 +1,13 @@
 //! The arguments of `timeline`.
 
-use super::{TimelineOptions, seconds};
-use crate::query::timeline_words::Part;
-use crate::stalls::Least;
+use crate::cli::{TimelineOptions, seconds};
+use crate::verbs::timeline::text::Part;
+use crate::verbs::timeline::threshold::Least;
 use clap::Args;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Timeline")]
-pub(super) struct TimelineArgs {
+pub(crate) struct TimelineArgs {
     /// Length of a row: seconds, or with ns, us, ms, s [default: a round time that gives 40 to 60 rows]
     #[arg(long, value_name = "TIME", value_parser = interval)]
     interval: Option<u64>,
@@ -26,7 +26,7 @@ pub(super) struct TimelineArgs {
 }
 
 impl TimelineArgs {
-    pub(super) fn into_options(self) -> TimelineOptions {
+    pub(crate) fn into_options(self) -> TimelineOptions {
         TimelineOptions {
             interval_ns: self.interval,
             least: match self.threads {

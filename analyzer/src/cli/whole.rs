@@ -1,14 +1,14 @@
 //! The arguments of the verbs that look at a whole trace and not at some of its faults.
 
-use super::{LimitArgs, OutputArgs, Request, Verb};
-use crate::filter::Filter;
-use crate::order::Order;
-use crate::table::Format;
+use crate::cli::{LimitArgs, OutputArgs, Request, Verb};
+use crate::engine::filter::Filter;
+use crate::output::order::Order;
+use crate::output::table::Format;
 use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
-pub(super) struct Whole {
+pub(crate) struct Whole {
     /// The trace; - reads standard input
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
@@ -17,7 +17,7 @@ pub(super) struct Whole {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Repair {
+pub(crate) struct Repair {
     /// The damaged or unfinished trace; - reads standard input
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
@@ -32,7 +32,7 @@ pub(super) struct Repair {
 }
 
 impl Whole {
-    pub(super) fn into_request(self, verb: Verb) -> Request {
+    pub(crate) fn into_request(self, verb: Verb) -> Request {
         let OutputArgs {
             format,
             output,
@@ -41,14 +41,14 @@ impl Whole {
         request(self.trace, verb, format, output, &limit)
     }
 
-    pub(super) fn into_verify(self) -> Result<Request, String> {
+    pub(crate) fn into_verify(self) -> Result<Request, String> {
         refuse_tables(self.output.format)?;
         Ok(self.into_request(Verb::Verify))
     }
 }
 
 impl Repair {
-    pub(super) fn into_request(self) -> Result<Request, String> {
+    pub(crate) fn into_request(self) -> Result<Request, String> {
         refuse_tables(self.format)?;
         if self.output.as_os_str() == "-" {
             return Err(

@@ -3,7 +3,7 @@
 use crate::support::{dicts, events, file_fault, loss, meta, object, small, trace};
 use crate::{Place, heatmap, pixels};
 use pf_formats::{CommId, Dict, Event, LossReason, Meta, ObjectId, ObjectKind};
-use pfanalyze::picture::LEVELS;
+use pfanalyze::verbs::heatmap::picture::LEVELS;
 use std::fs;
 use std::process::Command;
 

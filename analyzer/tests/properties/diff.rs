@@ -3,11 +3,11 @@
 use crate::generate::{Made, filters, traces};
 use crate::support::ask::{percentiles, read};
 use crate::{config, count, files, is_share, ns, row_of, rows, sum};
-use pfanalyze::diff::Comparison;
-use pfanalyze::diff::side::Side;
-use pfanalyze::diff::tables::export;
-use pfanalyze::filter::Filter;
-use pfanalyze::query::percentiles::By;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::verbs::diff::Comparison;
+use pfanalyze::verbs::diff::recording::Side;
+use pfanalyze::verbs::diff::tables::export;
+use pfanalyze::verbs::percentiles::pass::By;
 use proptest::prelude::*;
 use serde_json::Value;
 

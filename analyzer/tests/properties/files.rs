@@ -3,8 +3,8 @@
 use crate::generate::{class_of, filters, label_of, page_of, traces, traces_of_lone_reads};
 use crate::{config, count, files, is_share, ns, row_of};
 use pf_formats::Event;
-use pfanalyze::class::Class;
-use pfanalyze::filter::Filter;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::trace::class::Class;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 

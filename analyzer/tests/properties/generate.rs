@@ -7,8 +7,8 @@ use pf_formats::{
     Access, CommId, Dict, Event, Happening, Meta, Object, ObjectId, ObjectKind, Origin, Query, QueryEnd,
     QueryFaults, QueryId, StackId, TimelineEntry, TraceWriter,
 };
-use pfanalyze::class::Class;
-use pfanalyze::filter::Filter;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::trace::class::Class;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -5,9 +5,9 @@ use crate::support::{
     FILE_BASE, HEAP_BASE, MS, Random, START_NS, file_fault, header, heap_fault, meta, object, totals,
 };
 use pf_formats::{CommId, Dict, Event, Happening, Meta, ObjectId, ObjectKind, TimelineEntry, TraceWriter};
-use pfanalyze::class::Class;
-use pfanalyze::filter::Filter;
-use pfanalyze::pattern::Pattern;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::trace::class::Class;
+use pfanalyze::trace::name_pattern::Pattern;
 use proptest::prelude::*;
 
 pub const PID: u32 = 100;

@@ -3,8 +3,8 @@
 use crate::generate::{Made, class_of, end_of, page_of, traces, traces_of_lone_reads};
 use crate::memory::plainly;
 use pf_formats::Event;
-use pfanalyze::class::Class;
-use pfanalyze::filter::Filter;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::trace::class::Class;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 

@@ -22,9 +22,9 @@ mod support;
 mod timeline;
 mod walks;
 
-use pfanalyze::filter::Filter;
-use pfanalyze::query::files::Files;
-use pfanalyze::table::{Format, Table};
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::output::table::{Format, Table};
+use pfanalyze::verbs::files::Files;
 use proptest::prelude::ProptestConfig;
 use serde_json::Value;
 

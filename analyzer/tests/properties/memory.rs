@@ -4,13 +4,13 @@ use crate::generate::{Made, class_of, end_of, filters, label_of, page_of, traces
 use crate::support::ask::read;
 use crate::{config, count, files, is_share, ns, row_of, rows, sum};
 use pf_formats::Event;
-use pfanalyze::class::Class;
-use pfanalyze::filter::Filter;
-use pfanalyze::order::Order;
-use pfanalyze::query::memory::Memory;
-use pfanalyze::query::memory_words::Answer;
-use pfanalyze::table::Format;
-use pfanalyze::units::{bytes, percent};
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::output::order::Order;
+use pfanalyze::output::table::Format;
+use pfanalyze::output::units::{bytes, percent};
+use pfanalyze::trace::class::Class;
+use pfanalyze::verbs::memory::pass::Memory;
+use pfanalyze::verbs::memory::text::Answer;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -175,7 +175,7 @@ proptest! {
         let of = |block| {
             let mut memory = Memory::default();
             let session = read(&made.in_blocks(block), &filter, &mut [&mut memory]);
-            let estimate = pfanalyze::refaults::estimate::Estimate::of(memory.refaults.curve(), None);
+            let estimate = pfanalyze::verbs::memory::estimate::Estimate::of(memory.refaults.curve(), None);
             let files = rows(&memory.files_table(&estimate, &session));
             files.iter().map(|row| (row["file"].to_string(), count(row, "again"), ns(row, "wait_again_ms"))).collect::<BTreeSet<_>>()
         };

@@ -4,12 +4,12 @@ use crate::histories::{History, PID, class, end, plans, wait_within};
 use crate::support::START_NS;
 use crate::support::ask::{read, report};
 use pf_formats::Event;
-use pfanalyze::class::Class;
-use pfanalyze::query::file_sums::FileSums;
-use pfanalyze::query::files::Files;
-use pfanalyze::query::threads::Threads;
-use pfanalyze::query::where_waited::WhereWaited;
-use pfanalyze::waits_over_time::WaitsOverTime;
+use pfanalyze::trace::class::Class;
+use pfanalyze::verbs::files::Files;
+use pfanalyze::verbs::report::file_sums::FileSums;
+use pfanalyze::verbs::report::places::WhereWaited;
+use pfanalyze::verbs::report::waits_over_time::WaitsOverTime;
+use pfanalyze::verbs::threads::Threads;
 use proptest::prelude::*;
 
 /// Every share in a text, in percent.
@@ -20,7 +20,7 @@ fn shares(text: &str) -> Vec<f64> {
     numbers.collect()
 }
 
-fn total_of(sums: &FileSums, session: &pfanalyze::session::Session) -> (u64, u64) {
+fn total_of(sums: &FileSums, session: &pfanalyze::trace::session::Session) -> (u64, u64) {
     let facts = sums.facts(session);
     (
         facts.iter().map(|file| file.majors).sum(),

@@ -2,14 +2,14 @@
 
 use crate::histories::{History, Plan, class, common, end, plans, wait_within};
 use crate::support::ask::read;
-use pfanalyze::ask_timeline::{found_by, sweep_after};
-use pfanalyze::class::Class;
 use pfanalyze::cli::TimelineOptions;
-use pfanalyze::query::threads::Threads;
-use pfanalyze::query::timeline_words::{Answer, Found};
-use pfanalyze::session::Session;
-use pfanalyze::stalls::Least;
-use pfanalyze::stalls::first_look::FirstLook;
+use pfanalyze::trace::class::Class;
+use pfanalyze::trace::session::Session;
+use pfanalyze::verbs::threads::Threads;
+use pfanalyze::verbs::timeline::pass1::FirstLook;
+use pfanalyze::verbs::timeline::text::{Answer, Found};
+use pfanalyze::verbs::timeline::threshold::Least;
+use pfanalyze::verbs::timeline::{found_by, sweep_after};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ proptest! {
         for intervals in [1, 7, 90] {
             let (found, session) =
                 look(&bytes, &history, &plan, Least::Threads(least), (length_ns / intervals).max(1));
-            let sum = |of: fn(&pfanalyze::stalls::intervals::Interval) -> u64| -> u64 {
+            let sum = |of: fn(&pfanalyze::verbs::timeline::intervals::Interval) -> u64| -> u64 {
                 found.intervals.iter().map(of).sum()
             };
             // As many and as long as the faults themselves, and as another verb says.

@@ -3,12 +3,12 @@
 
 use crate::histories::{FILES, History, Plan, plans};
 use crate::support::ask::{read, text};
-use pfanalyze::filter::Filter;
-use pfanalyze::pattern::Pattern;
-use pfanalyze::query::files::Files;
-use pfanalyze::query::regions::Regions;
-use pfanalyze::regions::source::Asked;
-use pfanalyze::table::Format;
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::output::table::Format;
+use pfanalyze::trace::name_pattern::Pattern;
+use pfanalyze::verbs::files::Files;
+use pfanalyze::verbs::regions::pass::Regions;
+use pfanalyze::verbs::regions::source::Asked;
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -1,18 +1,18 @@
 //! Questions to a trace in memory, as the verbs ask them, answered as text.
 
 use pf_formats::TraceReader;
-use pfanalyze::filter::Filter;
-use pfanalyze::heat::draw::Style;
-use pfanalyze::heat::scale::{Spread, Weight};
-use pfanalyze::query::events::Events;
-use pfanalyze::query::files::Files;
-use pfanalyze::query::info;
-use pfanalyze::query::percentiles::{By, Percentiles};
-use pfanalyze::query::threads::Threads;
-use pfanalyze::report::{Layout, Report};
-use pfanalyze::scan::{Query, scan};
-use pfanalyze::session::Session;
-use pfanalyze::table::{Format, Table};
+use pfanalyze::engine::filter::Filter;
+use pfanalyze::engine::scan::{Query, scan};
+use pfanalyze::output::table::{Format, Table};
+use pfanalyze::trace::session::Session;
+use pfanalyze::verbs::events::Events;
+use pfanalyze::verbs::files::Files;
+use pfanalyze::verbs::heatmap::scale::{Spread, Weight};
+use pfanalyze::verbs::heatmap::text::Style;
+use pfanalyze::verbs::info;
+use pfanalyze::verbs::percentiles::pass::{By, Percentiles};
+use pfanalyze::verbs::report::{Layout, Report};
+use pfanalyze::verbs::threads::Threads;
 
 pub const DIGITS: Style = Style {
     weight: Weight::Count,

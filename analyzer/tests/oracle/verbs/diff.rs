@@ -127,8 +127,12 @@ fn expected_names(side: &Side<'_>, filter: &Filter) -> BTreeSet<(String, String)
     }
     if let Some(passes) = &filter.passes_query {
         let queries = side.trace.queries.iter().filter(|query| passes(query));
-        names
-            .extend(queries.map(|query| ("query".to_owned(), pfanalyze::queries::label(query).into_owned())));
+        names.extend(queries.map(|query| {
+            (
+                "query".to_owned(),
+                pfanalyze::trace::queries::label(query).into_owned(),
+            )
+        }));
     }
     names
 }
@@ -140,7 +144,7 @@ fn sums(side: &Side<'_>, filter: &Filter, by: &str, name: &str) -> Sums {
             .trace
             .queries
             .iter()
-            .filter(|query| passes(query) && pfanalyze::queries::label(query) == name);
+            .filter(|query| passes(query) && pfanalyze::trace::queries::label(query) == name);
         let queries: Vec<_> = queries.collect();
         let waits = queries
             .iter()

@@ -86,7 +86,7 @@ fn agrees(cell: &str, exact: &Cell) -> bool {
     };
     match exact {
         Cell::Null => cell.is_empty() || cell == "-",
-        Cell::Text(name) => cell == pfanalyze::text::escape(name).trim(),
+        Cell::Text(name) => cell == pfanalyze::output::text::escape(name).trim(),
         // Bytes have a unit, for people.
         Cell::Int(_) if cell.ends_with('B') => true,
         Cell::Int(number) => rounded(*number, 1),

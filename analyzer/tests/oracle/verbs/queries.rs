@@ -58,7 +58,7 @@ pub struct Once {
 
 /// By name, of those that pass.
 pub fn once(trace: &Trace, passes: impl Fn(&Query) -> bool) -> BTreeMap<String, Once> {
-    let name = |query: &Query| pfanalyze::queries::label(query).into_owned();
+    let name = |query: &Query| pfanalyze::trace::queries::label(query).into_owned();
     let mut by_id: HashMap<u64, &Query> = HashMap::new();
     for query in &trace.queries {
         by_id.entry(query.id.0).or_insert(query);
@@ -94,7 +94,7 @@ fn groups<'a>(trace: &'a Trace, filter: &Filter) -> BTreeMap<String, Group<'a>> 
     for query in &trace.queries {
         by_id.entry(query.id.0).or_insert(query);
         if passes(query) {
-            let name = pfanalyze::queries::label(query).into_owned();
+            let name = pfanalyze::trace::queries::label(query).into_owned();
             groups.entry(name).or_default().queries.push(query);
         }
     }
@@ -105,7 +105,7 @@ fn groups<'a>(trace: &'a Trace, filter: &Filter) -> BTreeMap<String, Group<'a>> 
     {
         let around = around(fault.event.query.0, &by_id).filter(|query| passes(query));
         let names: BTreeSet<String> = around
-            .map(|query| pfanalyze::queries::label(query).into_owned())
+            .map(|query| pfanalyze::trace::queries::label(query).into_owned())
             .collect();
         for name in names {
             groups.entry(name).or_default().faults.push(fault);

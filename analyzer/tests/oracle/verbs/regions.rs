@@ -137,8 +137,8 @@ fn parts_table(trace: &Trace, filter: &Filter, file: &str, most: u64) -> Expecte
         let begin = fault.event.object_page / pages * len;
         let name = format!(
             "{} to {}",
-            pfanalyze::units::bytes(begin),
-            pfanalyze::units::bytes(begin + len)
+            pfanalyze::output::units::bytes(begin),
+            pfanalyze::output::units::bytes(begin + len)
         );
         (begin, name, int(len))
     })

@@ -122,9 +122,11 @@ fn functions(frame: u32, trace: &Trace) -> Path {
 
 fn fold(comm: &str, path: &Path) -> String {
     // Names of threads and functions are data: what ends a line or a function in it is written otherwise.
-    let mut folded = pfanalyze::text::escape(comm).replace(';', ":").replace(' ', "_");
+    let mut folded = pfanalyze::output::text::escape(comm)
+        .replace(';', ":")
+        .replace(' ', "_");
     for [kind, name, _] in path {
-        let name = pfanalyze::text::escape(name).replace(';', ":");
+        let name = pfanalyze::output::text::escape(name).replace(';', ":");
         folded.push(';');
         folded.push_str(&name);
         folded.push_str(if kind == "inlined" { " (inlined)" } else { "" });

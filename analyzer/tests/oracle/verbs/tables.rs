@@ -73,7 +73,7 @@ pub fn percentiles(trace: &Trace, filter: &Filter, checks: &mut Checks) {
         match (id, row) {
             (0, _) => "(no query)".to_owned(),
             (_, None) => "(query without a record)".to_owned(),
-            (_, Some(row)) => pfanalyze::queries::label(row).into_owned(),
+            (_, Some(row)) => pfanalyze::trace::queries::label(row).into_owned(),
         }
     };
     for by in BY {

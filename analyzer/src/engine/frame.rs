@@ -1,0 +1,289 @@
+//! One block of events as a polars frame with exactly the columns asked for. It resolves names; it does not filter.
+
+use crate::engine::columns::Column;
+use crate::error::AnalyzeError;
+use crate::trace::class::ClassBits;
+use crate::trace::session::Session;
+use pf_formats::{Access, Columns, Projection};
+use polars::prelude::{
+    BooleanChunked, ChunkTakeUnchecked, ChunkedArray, Column as PolarsColumn, DataFrame, IdxCa, IdxSize,
+    IntoColumn, NamedFrom, NewChunkedArray, PlHashMap, PlSmallStr, PolarsNumericType, PolarsResult, Series,
+    StringChunked, UInt8Chunked, UInt16Chunked, UInt32Chunked, UInt64Chunked,
+};
+use std::borrow::Cow;
+use std::mem::take;
+
+/// The stored columns that `wanted` are made of.
+#[must_use]
+pub fn projection_of(wanted: &[Column]) -> Projection {
+    // THREAD is the cheapest column: a frame always has a height.
+    let needed = wanted.iter().filter_map(|column| column.projection());
+    needed.fold(Projection::THREAD, Projection::union)
+}
+
+/// Builds the frame; `columns` gives its vectors away and is left empty.
+///
+/// # Errors
+/// When the columns have different lengths, which the reader rules out.
+pub fn build(columns: &mut Columns, wanted: &[Column], session: &Session) -> Result<DataFrame, AnalyzeError> {
+    let height = columns.len();
+    let mut out: Vec<PolarsColumn> = Vec::with_capacity(wanted.len());
+    // Names are looked up while the ids are still here; whole vectors are moved out afterwards.
+    for &column in wanted {
+        out.push(derived(columns, column, session, height));
+    }
+    let sight = session.sight();
+    for (slot, &column) in out.iter_mut().zip(wanted) {
+        if sight.has(column)
+            && let Some(stored) = stored(columns, column)
+        {
+            *slot = stored;
+        }
+    }
+    columns.clear();
+    Ok(DataFrame::new(height, out)?)
+}
+
+/// Gives the memory of columns that were moved into a frame of `wanted` back, for the next block; what is in it does not
+/// matter.
+pub fn give_back(frame: DataFrame, wanted: &[Column], columns: &mut Columns) {
+    for (values, column) in frame.into_columns().into_iter().zip(wanted) {
+        match column {
+            Column::TsNs => restore(values, PolarsColumn::u64, &mut columns.ts_ns),
+            Column::LatencyNs => restore(values, PolarsColumn::u64, &mut columns.latency_ns),
+            Column::Pid => restore(values, PolarsColumn::u32, &mut columns.pid),
+            Column::Tid => restore(values, PolarsColumn::u32, &mut columns.tid),
+            Column::CommId => restore(values, PolarsColumn::u32, &mut columns.comm),
+            Column::Cpu => restore(values, PolarsColumn::u16, &mut columns.cpu),
+            Column::Address => restore(values, PolarsColumn::u64, &mut columns.address),
+            Column::Ip => restore(values, PolarsColumn::u64, &mut columns.ip),
+            Column::Retries => restore(values, PolarsColumn::u8, &mut columns.retries),
+            Column::ClassBits => restore(values, PolarsColumn::u8, &mut columns.class),
+            Column::ObjectId => restore(values, PolarsColumn::u32, &mut columns.object),
+            Column::ObjectPage => restore(values, PolarsColumn::u64, &mut columns.object_page),
+            _ => {}
+        }
+    }
+}
+
+/// The memory of a column, if nobody else has it, and if it has any.
+fn restore<T: PolarsNumericType>(
+    column: PolarsColumn,
+    of: impl Fn(&PolarsColumn) -> PolarsResult<&ChunkedArray<T>>,
+    to: &mut Vec<T::Native>,
+) {
+    if column.null_count() > 0 {
+        return;
+    }
+    let Ok(values) = of(&column).cloned() else {
+        return;
+    };
+    drop(column);
+    let array = values.downcast_into_iter().next();
+    if let Some(values) = array.and_then(|array| array.into_inner().1.into_mut().right()) {
+        *to = values;
+    }
+}
+
+/// Columns that are moved into the frame as they are.
+fn stored(columns: &mut Columns, column: Column) -> Option<PolarsColumn> {
+    let name = column.name().into();
+    Some(match column {
+        Column::TsNs => UInt64Chunked::from_vec(name, take(&mut columns.ts_ns)).into_column(),
+        Column::LatencyNs => UInt64Chunked::from_vec(name, take(&mut columns.latency_ns)).into_column(),
+        Column::Pid => UInt32Chunked::from_vec(name, take(&mut columns.pid)).into_column(),
+        Column::Tid => UInt32Chunked::from_vec(name, take(&mut columns.tid)).into_column(),
+        Column::CommId => UInt32Chunked::from_vec(name, take(&mut columns.comm)).into_column(),
+        Column::Cpu => UInt16Chunked::from_vec(name, take(&mut columns.cpu)).into_column(),
+        Column::Address => UInt64Chunked::from_vec(name, take(&mut columns.address)).into_column(),
+        Column::Ip => UInt64Chunked::from_vec(name, take(&mut columns.ip)).into_column(),
+        Column::Retries => UInt8Chunked::from_vec(name, take(&mut columns.retries)).into_column(),
+        Column::ClassBits => UInt8Chunked::from_vec(name, take(&mut columns.class)).into_column(),
+        Column::BlockedNs => return optional(name, &mut columns.blocked_ns),
+        Column::RunqueueNs => return optional(name, &mut columns.runqueue_ns),
+        Column::ReclaimNs => return optional(name, &mut columns.reclaim_ns),
+        Column::LockNs => return optional(name, &mut columns.lock_ns),
+        Column::ObjectId => UInt32Chunked::from_vec(name, take(&mut columns.object)).into_column(),
+        Column::ObjectPage => UInt64Chunked::from_vec(name, take(&mut columns.object_page)).into_column(),
+        _ => return None,
+    })
+}
+
+/// A column that a block may not hold; its values are null then.
+fn optional(name: PlSmallStr, values: &mut Vec<u64>) -> Option<PolarsColumn> {
+    let is_there = !values.is_empty();
+    is_there.then(|| UInt64Chunked::from_vec(name, take(values)).into_column())
+}
+
+/// Columns that are computed, or null; what `stored` has takes their place.
+fn derived(columns: &Columns, column: Column, session: &Session, height: usize) -> PolarsColumn {
+    let name = column.name();
+    let dicts = &session.dicts;
+    match column {
+        Column::Major => flags(name, &columns.class, ClassBits::is_major),
+        Column::Failed => flags(name, &columns.class, ClassBits::is_failed),
+        Column::Abandoned => flags(name, &columns.class, ClassBits::is_abandoned),
+        Column::Interruptions if !columns.interruptions.is_empty() => {
+            bytes_or_null(name, &columns.interruptions)
+        }
+        Column::Signal if !columns.signal.is_empty() => bytes_or_null(name, &columns.signal),
+        Column::Access => strings(name, bits(columns).map(|bits| bits.access().map(Access::name))),
+        Column::Origin => strings(name, bits(columns).map(|bits| Some(bits.origin().name()))),
+        Column::Weight => {
+            let sampling = session.sampling();
+            let weights = bits(columns).map(|bits| sampling.weight(bits.class()));
+            UInt64Chunked::from_iter_values(name.into(), weights).into_column()
+        }
+        Column::StackId if !columns.stack.is_empty() => {
+            let ids = columns.stack.iter().map(|&id| (id != 0).then_some(id));
+            ids.collect::<UInt32Chunked>()
+                .with_name(name.into())
+                .into_column()
+        }
+        Column::QueryId if !columns.query.is_empty() => {
+            let ids = columns.query.iter().map(|&id| (id != 0).then_some(id));
+            ids.collect::<UInt64Chunked>()
+                .with_name(name.into())
+                .into_column()
+        }
+        Column::Comm => named(name, &columns.comm, |id| Some(dicts.comm(id))),
+        Column::Kind => named(name, &columns.object, |id| {
+            Some(Cow::Borrowed(dicts.kind(id).name()))
+        }),
+        Column::File => named(name, &columns.object, |id| dicts.file(id)),
+        Column::FileOffset => {
+            let page_size = session.page_size();
+            let offsets = columns
+                .object
+                .iter()
+                .zip(&columns.object_page)
+                .map(|(&object, &page)| {
+                    dicts
+                        .is_file_backed(object)
+                        .then(|| page.saturating_mul(page_size))
+                });
+            offsets
+                .collect::<UInt64Chunked>()
+                .with_name(name.into())
+                .into_column()
+        }
+        _ if height == 0 || is_missing(columns, column) || !session.sight().has(column) => {
+            // Takes no memory per row.
+            PolarsColumn::full_null(name.into(), height, &column.dtype())
+        }
+        // Replaced by `stored`.
+        _ => Series::new(name.into(), [false]).into_column(),
+    }
+}
+
+/// A column of bytes in which 0 stands for none.
+fn bytes_or_null(name: &str, values: &[u8]) -> PolarsColumn {
+    let values = values.iter().map(|&value| (value != 0).then_some(value));
+    values
+        .collect::<UInt8Chunked>()
+        .with_name(name.into())
+        .into_column()
+}
+
+/// Columns that a block need not hold, or that nobody records yet.
+fn is_missing(columns: &Columns, column: Column) -> bool {
+    match column {
+        Column::BlockedNs => columns.blocked_ns.is_empty(),
+        Column::RunqueueNs => columns.runqueue_ns.is_empty(),
+        Column::ReclaimNs => columns.reclaim_ns.is_empty(),
+        Column::LockNs => columns.lock_ns.is_empty(),
+        Column::StackId => columns.stack.is_empty(),
+        Column::QueryId => columns.query.is_empty(),
+        Column::Interruptions | Column::Signal => columns.signal.is_empty(),
+        other => other.projection().is_none(),
+    }
+}
+
+fn bits(columns: &Columns) -> impl Iterator<Item = ClassBits> + '_ {
+    columns.class.iter().copied().map(ClassBits)
+}
+
+fn flags(name: &str, class: &[u8], flag: impl Fn(ClassBits) -> bool) -> PolarsColumn {
+    let flags = class.iter().map(|&class| flag(ClassBits(class)));
+    BooleanChunked::from_iter_values(name.into(), flags).into_column()
+}
+
+fn strings<'a>(name: &str, values: impl Iterator<Item = Option<&'a str>>) -> PolarsColumn {
+    values
+        .collect::<StringChunked>()
+        .with_name(name.into())
+        .into_column()
+}
+
+/// Looks every distinct id up once per block; rows share the bytes of their names.
+fn named<'a>(name: &str, ids: &[u32], look_up: impl Fn(u32) -> Option<Cow<'a, str>>) -> PolarsColumn {
+    let mut places: PlHashMap<u32, IdxSize> = PlHashMap::default();
+    let mut names: Vec<Option<Cow<'a, str>>> = Vec::new();
+    let mut rows: Vec<IdxSize> = Vec::with_capacity(ids.len());
+    // The row before mostly had the same.
+    let mut last: Option<(u32, IdxSize)> = None;
+    for &id in ids {
+        let place = match last {
+            Some((before, place)) if before == id => place,
+            _ => *places.entry(id).or_insert_with(|| {
+                names.push(look_up(id));
+                names.len() as IdxSize - 1
+            }),
+        };
+        last = Some((id, place));
+        rows.push(place);
+    }
+    let names: StringChunked = names.iter().map(Option::as_deref).collect();
+    let rows = IdxCa::from_vec(name.into(), rows);
+    // SAFETY: every place is one in `names`.
+    let shared = unsafe { names.take_unchecked(&rows) };
+    shared.with_name(name.into()).into_column()
+}
+
+/// The values of a column without nulls.
+///
+/// # Errors
+/// When the frame lacks the column: a query did not declare it.
+pub fn u64s(frame: &DataFrame, column: Column) -> Result<&[u64], AnalyzeError> {
+    Ok(frame.column(column.name())?.u64()?.cont_slice()?)
+}
+
+/// As [`u64s`], for 32-bit columns.
+///
+/// # Errors
+/// As [`u64s`].
+pub fn u32s(frame: &DataFrame, column: Column) -> Result<&[u32], AnalyzeError> {
+    Ok(frame.column(column.name())?.u32()?.cont_slice()?)
+}
+
+/// As [`u64s`], for bytes.
+///
+/// # Errors
+/// As [`u64s`].
+pub fn u8s(frame: &DataFrame, column: Column) -> Result<&[u8], AnalyzeError> {
+    Ok(frame.column(column.name())?.u8()?.cont_slice()?)
+}
+
+/// As [`u64s`], for a column that a block has for all of its rows or for none.
+///
+/// # Errors
+/// As [`u64s`].
+pub fn optional_u64s(frame: &DataFrame, column: Column) -> Result<Option<&[u64]>, AnalyzeError> {
+    let column = frame.column(column.name())?;
+    // Asked first: looking at the values would make a row for every null.
+    if column.null_count() > 0 {
+        return Ok(None);
+    }
+    Ok(Some(column.u64()?.cont_slice()?))
+}
+
+/// As [`optional_u64s`], for bytes.
+///
+/// # Errors
+/// As [`u64s`].
+pub fn optional_u8s(frame: &DataFrame, column: Column) -> Result<Option<&[u8]>, AnalyzeError> {
+    if frame.column(column.name())?.null_count() > 0 {
+        return Ok(None);
+    }
+    u8s(frame, column).map(Some)
+}

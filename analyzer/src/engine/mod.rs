@@ -1,0 +1,9 @@
+//! One pass over the faults of a trace, block by block: columns, filters, and who is shown what passes.
+
+pub mod columns;
+pub mod filter;
+pub mod frame;
+pub mod partition;
+pub mod runs;
+pub mod scan;
+pub mod thread_order;

@@ -1,0 +1,4 @@
+//! Whether the numbers can be trusted: losses, damage, the check of the counts, sampling.
+
+pub mod losses;
+pub mod warnings;

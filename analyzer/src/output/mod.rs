@@ -1,0 +1,11 @@
+//! How anything is written: tables, numbers, text, files and the terminal. It knows no fault.
+
+pub mod document;
+pub mod markdown;
+pub mod order;
+pub mod progress;
+pub mod sink;
+pub mod table;
+pub mod terminal;
+pub mod text;
+pub mod units;

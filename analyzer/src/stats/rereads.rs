@@ -1,0 +1,223 @@
+//! Which pages were touched, and which were read from disk again: exact as long as there is room. It judges no order.
+//!
+//! A page is *read again* when it has a major fault and had one before. Two threads that wait for one page at the same time
+//! can both be counted as major by the kernel; that is one read. What readahead brought in besides the page is not known,
+//! so the bytes read again are at least so many.
+
+use crate::stats::page_set::PageSet;
+use polars::prelude::PlHashMap;
+
+/// Pages whose latest read is remembered from block to block, to see which majors of the next one overlap it.
+const RECENT: usize = 1 << 16;
+
+/// Pages of one file or part of it.
+#[derive(Clone, Debug, Default)]
+pub struct Touched {
+    pages: PageSet,
+    read: PageSet,
+    reads: u64,
+}
+
+impl Touched {
+    /// Takes in a fault on a page of a process, or of a file, which is `space` 0; false when there is no `room` (entries of
+    /// page sets) left to tell its page from others.
+    pub fn add(&mut self, space: u32, page: u64, room: &mut usize) -> bool {
+        self.pages.insert_within(space, page, room)
+    }
+
+    /// Takes in that a page was read; false when there is no `room`.
+    pub fn add_read(&mut self, space: u32, page: u64, room: &mut usize) -> bool {
+        let is_in = self.read.insert_within(space, page, room);
+        self.reads += u64::from(is_in);
+        is_in
+    }
+
+    /// Adds what `other` has.
+    pub fn merge(&mut self, other: &Self) {
+        self.pages.merge(&other.pages);
+        self.read.merge(&other.read);
+        self.reads = self.reads.saturating_add(other.reads);
+    }
+
+    /// Distinct pages.
+    #[must_use]
+    pub fn pages(&self) -> u64 {
+        self.pages.len()
+    }
+
+    /// Reads of pages that had been read before.
+    #[must_use]
+    pub fn reread(&self) -> u64 {
+        self.reads.saturating_sub(self.read.len())
+    }
+}
+
+/// A major fault, with what its owner knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Major<T> {
+    /// What the page is of.
+    pub object: u32,
+    /// Page.
+    pub page: u64,
+    /// Entry.
+    pub begin_ns: u64,
+    /// Completion.
+    pub end_ns: u64,
+    /// Anything else.
+    pub of: T,
+}
+
+/// Tells which major faults read their page. A block has its events thread by thread, so the majors of a block are collected and
+/// judged together. Of the blocks before, the latest read of each page is kept, as far as there is room.
+#[derive(Debug)]
+pub struct Recent<T> {
+    majors: Vec<Major<T>>,
+    /// Begin and end by object and page.
+    reads: PlHashMap<(u32, u64), (u64, u64)>,
+    room: usize,
+}
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self {
+            majors: Vec::new(),
+            reads: PlHashMap::default(),
+            room: RECENT,
+        }
+    }
+}
+
+impl<T> Recent<T> {
+    /// Collects a major fault.
+    pub fn add(&mut self, major: Major<T>) {
+        self.majors.push(major);
+    }
+
+    /// Those of the collected majors that read their page, by page and time; the others began while it was read.
+    pub fn reads(&mut self) -> Vec<Major<T>> {
+        let mut majors = std::mem::take(&mut self.majors);
+        // Stable: of two that begin together the first reads.
+        majors.sort_by_key(|major| (major.object, major.page, major.begin_ns));
+        let mut last: Option<((u32, u64), (u64, u64))> = None;
+        majors.retain(|major| {
+            let place = (major.object, major.page);
+            if last.is_none_or(|(last, _)| last != place) {
+                self.reads.extend(last);
+                last = self.reads.get(&place).map(|&span| (place, span));
+            }
+            let overlapped = last.filter(|(_, (begin, end))| *begin < major.end_ns && major.begin_ns < *end);
+            let span = match overlapped {
+                Some((_, (begin, end))) => (begin.min(major.begin_ns), end.max(major.end_ns)),
+                None => (major.begin_ns, major.end_ns),
+            };
+            last = Some((place, span));
+            overlapped.is_none()
+        });
+        self.reads.extend(last);
+        self.forget();
+        majors
+    }
+
+    /// Forgets the half that ended first when there are too many.
+    fn forget(&mut self) {
+        if self.reads.len() <= self.room {
+            return;
+        }
+        let mut ends: Vec<u64> = self.reads.values().map(|&(_, end)| end).collect();
+        let middle = ends.len() / 2;
+        let (_, &mut median, _) = ends.select_nth_unstable(middle);
+        self.reads.retain(|_, &mut (_, end)| end > median);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touched(touches: &[(u64, bool)], room: &mut usize) -> (Touched, Vec<bool>) {
+        let mut touched = Touched::default();
+        let add = |&(page, is_read): &(u64, bool)| {
+            touched.add(0, page, room) && (!is_read || touched.add_read(0, page, room))
+        };
+        let are_known = touches.iter().map(add).collect();
+        (touched, are_known)
+    }
+
+    #[test]
+    fn only_a_second_read_of_a_page_is_one_again() {
+        let mut room = 10;
+        let touches = [(1, true), (2, false), (1, false), (1, true), (2, true), (1, true)];
+        let (mut all, _) = touched(&touches, &mut room);
+        assert_eq!((all.pages(), all.reread()), (2, 2));
+        let (other, _) = touched(&[(2, true), (3, true)], &mut room);
+        all.merge(&other);
+        assert_eq!((all.pages(), all.reread()), (3, 3));
+    }
+
+    #[test]
+    fn what_finds_no_room_is_neither_a_page_nor_a_read() {
+        let mut room = 2;
+        let (all, are_known) = touched(&[(1, true), (9_000, true), (1, true)], &mut room);
+        assert_eq!(are_known, [true, false, true]);
+        assert_eq!((all.pages(), all.reread()), (1, 1));
+    }
+
+    /// Object, page, begin and latency of each.
+    fn read(recent: &mut Recent<()>, majors: &[(u32, u64, u64, u64)]) -> Vec<(u32, u64, u64)> {
+        for &(object, page, begin_ns, latency_ns) in majors {
+            recent.add(Major {
+                object,
+                page,
+                begin_ns,
+                end_ns: begin_ns.saturating_add(latency_ns),
+                of: (),
+            });
+        }
+        let reads = recent.reads().into_iter();
+        reads
+            .map(|major| (major.object, major.page, major.begin_ns))
+            .collect()
+    }
+
+    #[test]
+    fn threads_that_wait_together_wait_for_one_read() {
+        let mut recent = Recent::default();
+        assert_eq!(
+            read(&mut recent, &[(1, 5, 100, 50), (1, 5, 90, 20)]),
+            [(1, 5, 90)]
+        );
+        // The next block.
+        let majors = [
+            (1, 5, 149, 100),
+            (1, 5, 249, 1),
+            (2, 5, 249, 1),
+            (1, 6, 249, u64::MAX),
+        ];
+        assert_eq!(
+            read(&mut recent, &majors),
+            [(1, 5, 249), (1, 6, 249), (2, 5, 249)]
+        );
+        assert_eq!(read(&mut recent, &[]), []);
+    }
+
+    #[test]
+    fn reads_of_long_ago_are_forgotten_when_there_are_too_many() {
+        let mut recent = Recent {
+            room: 10,
+            ..Recent::default()
+        };
+        let majors: Vec<_> = (0..100).map(|page| (1, page, page, 1_000)).collect();
+        assert_eq!(read(&mut recent, &majors).len(), 100);
+        assert_eq!(recent.reads.len(), 49);
+        assert_eq!(read(&mut recent, &[(1, 0, 10, 5), (1, 99, 110, 5)]), [(1, 0, 10)]);
+    }
+
+    #[test]
+    fn threads_that_read_pages_again_together_are_not_confused_by_their_order_in_the_block() {
+        let of_a_thread = |begin_ns: u64| (0..50u64).map(move |pass| (1, 5, begin_ns + 100 * pass, 60));
+        let majors: Vec<_> = of_a_thread(0).chain(of_a_thread(10)).collect();
+        let reads = read(&mut Recent::default(), &majors);
+        assert_eq!(reads.len(), 50);
+        assert!(reads.iter().all(|read| read.2 % 100 == 0), "{reads:?}");
+    }
+}

@@ -1,0 +1,15 @@
+//! What a trace says besides its faults: who recorded it and how, names, lifetimes, losses, queries.
+
+pub mod byte_count;
+pub mod class;
+pub mod dicts;
+pub mod function_names;
+pub mod input;
+pub mod loss_ledger;
+pub mod memory_limit;
+pub mod name_pattern;
+pub mod queries;
+pub mod sampling;
+pub mod session;
+pub mod stack_dict;
+pub mod visibility;

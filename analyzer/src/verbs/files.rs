@@ -1,0 +1,335 @@
+//! `files`: which file or kind of memory was waited for, how many distinct pages of it, and in which order.
+
+use crate::engine::columns::Column;
+use crate::engine::frame::{u8s, u32s, u64s};
+use crate::engine::runs::{part, runs};
+use crate::engine::scan::Query;
+use crate::engine::thread_order::each_row;
+use crate::error::AnalyzeError;
+use crate::output::table::{Head, Table, Value};
+use crate::stats::access_pattern::{self, Steps, Streams};
+use crate::stats::bounded_map::Sum;
+use crate::stats::breakdown;
+use crate::stats::by_class::{self, Classes, Extras, Rows};
+use crate::stats::by_object::Objects;
+use crate::stats::rereads::{Major, Recent, Touched};
+use crate::trace::class::{Class, ClassBits};
+use crate::trace::sampling::Sampling;
+use crate::trace::session::Session;
+use polars::prelude::DataFrame;
+
+/// The first columns of the table.
+pub(crate) const HEADS: [Head; 6] = [
+    Head {
+        name: "file",
+        title: "FILE",
+    },
+    Head {
+        name: "major",
+        title: "MAJOR",
+    },
+    Head {
+        name: "minor",
+        title: "MINOR",
+    },
+    Head {
+        name: "total_ms",
+        title: "TOTAL_MS",
+    },
+    Head {
+        name: "avg_ms",
+        title: "AVG_MS",
+    },
+    Head {
+        name: "max_ms",
+        title: "MAX_MS",
+    },
+];
+
+/// Bytes read again.
+pub const REREAD: Head = Head {
+    name: "reread_bytes",
+    title: "REREAD",
+};
+
+/// What the columns at the end mean, for tables.
+pub const LEGEND: &str = "REREAD: major faults on pages that had one before; SEQ_%: of a thread's steps in the file, those \
+                          to a page at or just behind a place where it had been; STRIDE_%: as far as the step before";
+
+/// Columns that give way to a narrow terminal, the first first.
+pub const NARROW: [&str; 10] = [
+    "lock_ms",
+    "reclaim_ms",
+    "cpu_ms",
+    "runqueue_ms",
+    "blocked_ms",
+    "stride_percent",
+    "avg_ms",
+    "minor",
+    "pages",
+    "max_ms",
+];
+
+/// Entries of page sets, of all files together; each is 24 bytes and covers 64 neighbouring pages.
+pub const PAGE_ENTRIES: usize = 2_000_000;
+
+/// Distinct pages; of a sample only those that it happened to hold, which no factor can scale.
+pub(crate) fn pages_head(sampling: Sampling) -> Head {
+    if sampling.is_sampled() {
+        Head {
+            name: "pages_seen",
+            title: "PAGES_SEEN",
+        }
+    } else {
+        Head {
+            name: "pages",
+            title: "PAGES",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct ObjectFaults {
+    classes: Classes,
+    touched: Touched,
+    steps: Steps,
+    /// Pages and reads again of objects that were put together here.
+    gone: (u64, u64),
+}
+
+impl ObjectFaults {
+    fn pages(&self) -> u64 {
+        self.touched.pages().saturating_add(self.gone.0)
+    }
+
+    fn reread(&self) -> u64 {
+        self.touched.reread().saturating_add(self.gone.1)
+    }
+}
+
+impl Sum for ObjectFaults {
+    fn weight(&self) -> u128 {
+        self.classes.wait_ns().into()
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.gone.0 = self.gone.0.saturating_add(other.pages());
+        self.gone.1 = self.gone.1.saturating_add(other.reread());
+        self.classes.merge(&other.classes);
+        self.steps.merge(&other.steps);
+    }
+}
+
+/// Collects faults by object.
+#[derive(Debug)]
+pub struct Files {
+    objects: Objects<ObjectFaults>,
+    streams: Streams,
+    /// Objects and spaces of majors.
+    recent: Recent<(u32, u32)>,
+    page_room: usize,
+    has_left_pages_out: bool,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            objects: Objects::default(),
+            streams: Streams::default(),
+            recent: Recent::default(),
+            page_room: PAGE_ENTRIES,
+            has_left_pages_out: false,
+        }
+    }
+}
+
+impl Query for Files {
+    fn columns(&self) -> Vec<Column> {
+        let own = [
+            Column::TsNs,
+            Column::Pid,
+            Column::Tid,
+            Column::Address,
+            Column::ObjectId,
+            Column::ObjectPage,
+        ];
+        [&own[..], &by_class::COLUMNS, &breakdown::COLUMNS].concat()
+    }
+
+    fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let pids = u32s(frame, Column::Pid)?;
+        let ids = u32s(frame, Column::ObjectId)?;
+        let times = u64s(frame, Column::TsNs)?;
+        let addresses = u64s(frame, Column::Address)?;
+        let object_pages = u64s(frame, Column::ObjectPage)?;
+        let rows = Rows::of(frame, session)?;
+        let page_shift = session.page_shift();
+        for run in runs(pids, ids) {
+            let (Some(&pid), Some(&id)) = (pids.get(run.start), ids.get(run.start)) else {
+                continue;
+            };
+            let slot = self.objects.slot(id, session);
+            let object = self.objects.at(slot);
+            let (is_file, object) = (object.is_file, &mut object.counted);
+            object.classes.add_rows(&rows, run.clone());
+            let begins = part(times, &run).iter();
+            let places = part(addresses, &run).iter().zip(part(object_pages, &run));
+            let ends = part(rows.latencies_ns, &run).iter().zip(part(rows.bits, &run));
+            for ((&ts_ns, (&address, &object_page)), (&latency_ns, &bits)) in begins.zip(places).zip(ends) {
+                // Nameless pages of two processes are different pages.
+                let (space, page) = if is_file {
+                    (0, object_page)
+                } else {
+                    (pid, address >> page_shift)
+                };
+                self.has_left_pages_out |= !object.touched.add(space, page, &mut self.page_room);
+                if ClassBits(bits).class() == Class::Major {
+                    self.recent.add(Major {
+                        object: if is_file { id } else { !pid },
+                        page,
+                        begin_ns: ts_ns,
+                        end_ns: ts_ns.saturating_add(latency_ns),
+                        of: (id, space),
+                    });
+                }
+            }
+        }
+        for read in self.recent.reads() {
+            let (id, space) = read.of;
+            let slot = self.objects.slot(id, session);
+            let touched = &mut self.objects.at(slot).counted.touched;
+            let is_in = touched.add_read(space, read.page, &mut self.page_room);
+            self.has_left_pages_out |= !is_in;
+        }
+        self.walk(frame, session)
+    }
+}
+
+impl Files {
+    /// Judges the steps of a block.
+    fn walk(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let threads = (u32s(frame, Column::Pid)?, u32s(frame, Column::Tid)?);
+        let places = (u32s(frame, Column::ObjectId)?, u64s(frame, Column::ObjectPage)?);
+        let bits = u8s(frame, Column::ClassBits)?;
+        let page_size = session.page_size();
+        let (objects, streams) = (&mut self.objects, &mut self.streams);
+        let mut last: Option<(u32, usize)> = None;
+        each_row(frame, |row| {
+            let (Some(&pid), Some(&tid)) = (threads.0.get(row), threads.1.get(row)) else {
+                return;
+            };
+            let (Some(&id), Some(&page)) = (places.0.get(row), places.1.get(row)) else {
+                return;
+            };
+            let is_failed = bits.get(row).is_some_and(|&bits| ClassBits(bits).is_failed());
+            let slot = match last {
+                Some((object, slot)) if object == id => slot,
+                _ => objects.slot(id, session),
+            };
+            last = Some((id, slot));
+            let object = objects.at(slot);
+            if object.is_file
+                && !is_failed
+                && let Some(step) = streams.step((pid, tid, id), page, page_size)
+            {
+                object.counted.steps.add(step);
+            }
+        })
+    }
+
+    /// All objects together.
+    #[must_use]
+    pub fn classes(&self) -> Classes {
+        let mut all = Classes::default();
+        self.objects
+            .iter()
+            .for_each(|object| all.merge(&object.counted.classes));
+        all
+    }
+
+    /// The table, longest wait first. Pages of objects with one name are added up.
+    #[must_use]
+    pub fn table(&self, session: &Session) -> Table {
+        let labels = self
+            .objects
+            .by_label(session, Sums::add, |sums: &Sums| sums.classes.wait_ns());
+        let mut total = Sums::default();
+        labels.iter().for_each(|(_, sums)| total.merge(sums));
+        let extras = total.classes.extras();
+        let rows: Vec<_> = labels
+            .iter()
+            .map(|(label, sums)| sums.row(label, extras, session))
+            .collect();
+        let total = (!rows.is_empty()).then(|| total.row("total", extras, session));
+        let mut heads = HEADS.to_vec();
+        heads.push(pages_head(session.sampling()));
+        heads.extend(extras.failed_head());
+        heads.push(REREAD);
+        heads.extend(access_pattern::HEADS);
+        heads.extend(extras.part_heads());
+        Table { heads, rows, total }
+    }
+
+    /// What to know of the numbers.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let limits = limits_in_words(self.has_left_pages_out, &self.streams);
+        self.objects.remark().into_iter().chain(limits).collect()
+    }
+}
+
+/// What the bounds of the memory did to the numbers.
+pub(crate) fn limits_in_words(has_left_pages_out: bool, streams: &Streams) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if has_left_pages_out {
+        remarks.push(
+            "PAGES and REREAD are too low: more pages than there is memory for; ask for fewer with --file, --from or --to"
+                .to_owned(),
+        );
+    }
+    if streams.has_left_out() {
+        remarks.push(
+            "SEQ_% and STRIDE_% leave out some threads: too many of them, in too many files; ask for fewer with --pid or --file"
+                .to_owned(),
+        );
+    }
+    remarks
+}
+
+/// What one label has in all of its objects.
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    classes: Classes,
+    pages: u64,
+    reread: u64,
+    steps: Steps,
+}
+
+impl Sums {
+    fn add(&mut self, object: &ObjectFaults) {
+        self.merge(&Self {
+            classes: object.classes.clone(),
+            pages: object.pages(),
+            reread: object.reread(),
+            steps: object.steps,
+        });
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.classes.merge(&other.classes);
+        self.pages = self.pages.saturating_add(other.pages);
+        self.reread = self.reread.saturating_add(other.reread);
+        self.steps.merge(&other.steps);
+    }
+
+    fn row(&self, label: &str, extras: Extras, session: &Session) -> Vec<Value> {
+        let mut row = vec![Value::Text(label.to_owned())];
+        row.extend(self.classes.wait_cells());
+        row.push(Value::Count(self.pages));
+        row.extend(extras.failed_cell(&self.classes));
+        row.push(Value::Bytes(self.reread.saturating_mul(session.page_size())));
+        row.extend(self.steps.cells(session.sampling().is_sampled()));
+        row.extend(extras.part_cells(&self.classes.parts.all()));
+        row
+    }
+}

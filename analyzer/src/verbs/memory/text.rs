@@ -1,0 +1,392 @@
+//! The verb `memory` in words and as a whole: the answer first, then its tables, then what the numbers cannot tell.
+
+use crate::engine::filter::Filter;
+use crate::error::AnalyzeError;
+use crate::integrity::warnings::{self, quantity};
+use crate::output::document::Page;
+use crate::output::order::Order;
+use crate::output::table::{Format, Table, Value};
+use crate::output::text::wrap;
+use crate::output::units::{bytes, duration, fixed, grouped, percent};
+use crate::trace::session::Session;
+use crate::verbs::memory::curve::Tally;
+use crate::verbs::memory::estimate::Estimate;
+use crate::verbs::memory::pass::Memory;
+use crate::verbs::memory::tables::telling;
+use std::io::Write;
+
+/// Files shown to people.
+const FILES_SHOWN: usize = 10;
+
+/// Of what memory can avoid, the part that the answer is about, in percent: by the estimate, and in any case.
+const WORTH: u64 = 80;
+const WORTH_AT_LEAST: u64 = 50;
+
+/// One of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// What more memory would have avoided, by its amount.
+    Curve,
+    /// Files and kinds of memory.
+    Files,
+    /// Refaults by time since the page's last fault.
+    Times,
+    /// Refaults by distinct pages faulted since.
+    Distances,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [Self::Curve, Self::Files, Self::Times, Self::Distances];
+
+    /// The name in JSON.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Curve => "curve",
+            Self::Files => "files",
+            Self::Times => "times",
+            Self::Distances => "distances",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Curve => "What more memory would have avoided",
+            Self::Files => "Files and memory, longest wait for pages read again first",
+            Self::Times => "Faults of a page faulted before, by the time since",
+            Self::Distances => "The same by the number of other pages faulted since",
+        }
+    }
+}
+
+/// A finished look at a trace, ready to be written.
+pub struct Answer<'a> {
+    /// What was counted.
+    pub memory: &'a Memory,
+    /// The trace.
+    pub session: &'a Session,
+    /// Which faults.
+    pub filter: &'a Filter,
+    /// How much memory there was for these pages, in bytes, if that is known.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Answer<'_> {
+    /// Everything, or one part.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write(
+        &self,
+        part: Option<Part>,
+        format: Format,
+        order: &Order,
+        width: usize,
+        out: &mut dyn Write,
+    ) -> Result<(), AnalyzeError> {
+        match (format, part) {
+            (Format::Table, None) => self.write_text(width, out),
+            (Format::Markdown, None) => self.write_markdown(out),
+            (Format::Json, None) => self.write_json(out),
+            (Format::Csv, None) => self.table(Part::Curve, format).write(format, None, out),
+            (_, Some(part)) => {
+                let mut table = self.table(part, format);
+                order.apply(&mut table).map_err(AnalyzeError::Unanswerable)?;
+                table.write(format, Some(width), out)
+            }
+        }
+    }
+
+    fn estimate(&self) -> Estimate {
+        let pages = self.memory_bytes.map(|bytes| bytes / self.session.page_size());
+        Estimate::of(self.memory.refaults.curve(), pages)
+    }
+
+    fn table(&self, part: Part, format: Format) -> Table {
+        let estimate = self.estimate();
+        match part {
+            Part::Curve => {
+                let steps = match format {
+                    Format::Table | Format::Markdown => telling(estimate.steps(), &estimate),
+                    Format::Csv | Format::Json => estimate.steps(),
+                };
+                self.memory.curve_table(&steps, &estimate, self.session)
+            }
+            Part::Files => self.memory.files_table(&estimate, self.session),
+            Part::Times => self.memory.times_table(),
+            Part::Distances => self.memory.distances_table(self.session),
+        }
+    }
+
+    fn write_text(&self, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        for line in wrap(&self.in_words(), width) {
+            writeln!(out, "{line}")?;
+        }
+        for part in Part::ALL {
+            let mut table = self.table(part, Format::Table);
+            let has_majors = self.memory.refaults.all().majors.count > 0;
+            let zero = |cell: Option<&Value>| cell == Some(&Value::Count(0));
+            table.rows.retain(|row| match part {
+                Part::Curve => true,
+                Part::Files => !has_majors || !zero(row.get(1)),
+                Part::Times => !(zero(row.get(1)) && zero(row.get(2))),
+                Part::Distances => !(zero(row.get(2)) && zero(row.get(3))),
+            });
+            if table.rows.is_empty() {
+                continue;
+            }
+            let more = if part == Part::Files {
+                let more = table.rows.len().saturating_sub(FILES_SHOWN);
+                table.rows.truncate(FILES_SHOWN);
+                more
+            } else {
+                0
+            };
+            table.narrow(width, &["minor_again", "again_percent"]);
+            writeln!(out, "\n{}", part.title())?;
+            table.write(Format::Table, Some(width), out)?;
+            if more > 0 {
+                writeln!(out, "... and {} more: --part files", grouped(more as u64))?;
+            }
+        }
+        let all = self.memory.refaults.all();
+        if all.majors.count > 0 {
+            writeln!(out)?;
+            for limit in self.limits() {
+                for (index, line) in wrap(&limit, width.saturating_sub(2)).iter().enumerate() {
+                    writeln!(out, "{} {line}", if index == 0 { "-" } else { " " })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_markdown(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        let mut page = Page::new(out, usize::MAX, true);
+        page.line(&self.in_words())?;
+        for part in Part::ALL {
+            let table = self.table(part, Format::Markdown);
+            if !table.rows.is_empty() {
+                page.heading(part.title())?;
+                page.table(&table)?;
+            }
+        }
+        page.line("")?;
+        self.limits().iter().try_for_each(|limit| page.item(limit))
+    }
+
+    fn write_json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        let all = self.memory.refaults.all();
+        let estimate = self.estimate();
+        let page_size = self.session.page_size();
+        let (error, wait_error) = self.errors(&estimate);
+        let again = all.of_all(all.again);
+        let head = serde_json::json!({
+            "answer": self.in_words(),
+            "page_size": page_size,
+            "majors": all.majors.count,
+            "wait_ms": all.majors.wait_ns as f64 / 1e6,
+            "again": again.count,
+            "again_wait_ms": again.wait_ns as f64 / 1e6,
+            "held_bytes": estimate.held_pages.map(|pages| pages.saturating_mul(page_size)),
+            "exact": self.memory.refaults.one_in() == 1,
+            "pages_followed_one_in": self.memory.refaults.one_in(),
+            "error_percent": error as f64 / 10.0,
+            "wait_error_percent": wait_error as f64 / 10.0,
+            "faults": self.memory.order.faults,
+            "late_faults": self.memory.order.late,
+            "latest_ms": self.memory.order.latest_ns as f64 / 1e6,
+            "limits": self.limits(),
+        });
+        write!(out, "{{\"summary\":{}", crate::output::text::json_text(&head))?;
+        for part in Part::ALL {
+            write!(out, ",\n\"{}\":", part.name())?;
+            self.table(part, Format::Json).write_json(out)?;
+        }
+        writeln!(out, "}}")?;
+        Ok(())
+    }
+
+    /// The largest errors over the steps of the curve.
+    fn errors(&self, estimate: &Estimate) -> (u64, u64) {
+        let steps = estimate.steps().into_iter();
+        let rooms = steps.flat_map(|step| [step.extra_pages, estimate.room(step.extra_pages)]);
+        let errors = rooms.map(|room| self.memory.refaults.error_per_mille(room));
+        errors.fold((0, 0), |worst, error| {
+            (worst.0.max(error.0), worst.1.max(error.1))
+        })
+    }
+
+    /// The answer in a few sentences.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let all = self.memory.refaults.all();
+        let majors = quantity(all.majors.count, "major");
+        let minor_again = match all.minor_again.count {
+            0 => String::new(),
+            count => format!(
+                " {} of a page faulted before {} minor: in memory already, or given back and made anew, and not read again.",
+                quantity(count, "fault"),
+                if count == 1 { "was" } else { "were" },
+            ),
+        };
+        let hidden = self.session.hidden_majors();
+        if hidden > 0 && all.majors.count == 0 {
+            return format!(
+                "No major fault is listed here; {} of the recording were only counted, so what was read is not known.{minor_again}",
+                grouped(hidden)
+            );
+        }
+        if all.majors.count == 0 {
+            return format!(
+                "There is no major fault here: nothing was read, so more memory would have avoided no reading.{minor_again}"
+            );
+        }
+        let estimate = self.estimate();
+        let size = |pages: u64| bytes(pages.saturating_mul(self.session.page_size()));
+        let worth = if estimate.is_known { WORTH } else { WORTH_AT_LEAST };
+        let Some(step) = estimate.worth(worth) else {
+            return format!(
+                "None of the {majors} read a page again: each read its page for the first time, as far as the trace shows, \
+                 and more memory avoids no first read.{minor_again}"
+            );
+        };
+        let (least, most) = (all.of_all(step.least), all.of_all(step.most));
+        let share = |part: Tally| percent(part.count.into(), all.majors.count.into());
+        let extra = size(step.extra_pages);
+        let (count, wait) = if estimate.is_known {
+            (format!("about {}", share(most)), duration(most.wait_ns))
+        } else if least.count == most.count {
+            (share(most), duration(most.wait_ns))
+        } else {
+            let waits = (duration(least.wait_ns), duration(most.wait_ns));
+            (
+                format!("between {} and {}", share(least), share(most)),
+                format!("between {} and {}", waits.0, waits.1),
+            )
+        };
+        let whole = duration(all.majors.wait_ns);
+        let first = format!(
+            "{extra} more memory would have avoided {count} of the {majors} and {wait} of their {whole} of waiting."
+        );
+        let (again, rest) = (all.of_all(all.again), all.of_all(estimate.all()));
+        let share = percent(again.count.into(), all.majors.count.into());
+        let read = format!(
+            "{share} read a page again that had been in memory: {}",
+            size(again.count)
+        );
+        let wait = duration(rest.wait_ns);
+        match rest.count.saturating_sub(again.count) {
+            0 => format!("{first} {read} and {wait} of waiting, all that memory can avoid."),
+            waited => format!(
+                "{first} {read}; with {} that waited for such a read {wait} of waiting, all that memory can avoid.",
+                grouped(waited)
+            ),
+        }
+    }
+
+    /// What the numbers cannot tell, and how exact they are.
+    #[must_use]
+    pub fn limits(&self) -> Vec<String> {
+        let refaults = &self.memory.refaults;
+        let estimate = self.estimate();
+        let page_size = self.session.page_size();
+        let mut limits = Vec::new();
+        let all = refaults.all();
+        if estimate.all().count > 0 {
+            limits.push(
+                "all this takes the kernel to drop what was used longest ago (LRU); where it drops in order of arrival, as \
+                 with madvise RANDOM or SEQUENTIAL, fewer are avoided"
+                    .to_owned(),
+            );
+            limits.push(match (estimate.held_pages, estimate.is_known) {
+                (Some(pages), true) => format!(
+                    "AVOIDED is an estimate: it adds to the EXTRA the {} of other pages that a page outlives in memory, as \
+                     --memory and the shortest tenth of the distances say; AT_LEAST counts the EXTRA alone",
+                    bytes(pages.saturating_mul(page_size))
+                ),
+                (Some(pages), false) => format!(
+                    "AT_LEAST counts the EXTRA alone; AT_MOST adds the {} of other pages that a page outlives in memory at \
+                     most, as a rule of thumb: no more than a quarter came back sooner. With --memory SIZE, such as the limit of the cgroup, \
+                     the bound becomes an estimate",
+                    bytes(pages.saturating_mul(page_size))
+                ),
+                (None, _) => "too few pages were read again to tell what a page outlives in memory: AT_MOST knows no bound".to_owned(),
+            });
+        }
+        limits.push(
+            "a trace has the misses only: it tells nothing of less memory, nor of a hit ratio. First reads are avoided by \
+             no memory, but by reading ahead"
+                .to_owned(),
+        );
+        limits.push(
+            "pages that were read ahead and not faulted take memory, too, and are not counted: with much of it, more is \
+             needed than it says here"
+                .to_owned(),
+        );
+        if all.at_once.count > 0 {
+            limits.push(format!(
+                "{} waited for a page that another fault was reading already: they count as that one does",
+                quantity(all.of_all(all.at_once).count, "major")
+            ));
+        }
+        limits.push(self.exactness(&estimate));
+        if self.session.sampling().is_sampled() {
+            limits.push(
+                "minor faults were sampled: distances count pages of majors alone, and which minors were faulted again is \
+                 not known"
+                    .to_owned(),
+            );
+        }
+        if !self.filter.is_empty()
+            || warnings::filters(self.session).len() > usize::from(self.session.sampling().is_sampled())
+        {
+            limits.push(
+                "of a part of the faults only: pages of faults that were left out took memory, too, and are not counted \
+                 in the distances"
+                    .to_owned(),
+            );
+        }
+        if self.session.events_lost() > 0 {
+            limits.push(
+                "faults were lost: some distances are too short, and some pages read again look new"
+                    .to_owned(),
+            );
+        }
+        limits
+    }
+
+    /// For programs, beside a table that cannot say it: numbers that are not exact.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let is_exact = self.memory.refaults.one_in() == 1 && self.memory.order.late == 0;
+        (!is_exact).then(|| self.exactness(&self.estimate()))
+    }
+
+    fn exactness(&self, estimate: &Estimate) -> String {
+        let refaults = &self.memory.refaults;
+        let order = self.memory.order;
+        let order_words = match order.late {
+            0 => "in exactly the order in which the faults were done".to_owned(),
+            late => format!(
+                "in the order in which the faults were done, but for {} of {} that stand up to {} too late in the trace",
+                grouped(late),
+                grouped(order.faults),
+                duration(order.latest_ns)
+            ),
+        };
+        match refaults.one_in() {
+            1 => format!("distances are exact: every page was followed, {order_words}"),
+            one_in => {
+                let (error, wait_error) = self.errors(estimate);
+                format!(
+                    "estimated from one page in {}, chosen by chance ({} at the end), {order_words}: shares of majors are \
+                     within {} points, of waiting within {} (two standard errors), distances within some percent",
+                    grouped(one_in),
+                    grouped(refaults.pages_followed()),
+                    fixed(error, 10, 1),
+                    fixed(wait_error, 10, 1)
+                )
+            }
+        }
+    }
+}

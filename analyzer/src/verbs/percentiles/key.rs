@@ -1,0 +1,234 @@
+//! What faults are grouped by: the key of a row, a number, and what a key is called.
+
+use crate::engine::columns::Column;
+use crate::engine::frame::{optional_u8s, u8s, u32s};
+use crate::error::AnalyzeError;
+use crate::output::table::{Head, Value};
+use crate::trace::class::ClassBits;
+use crate::trace::session::Session;
+use crate::verbs::percentiles::key_names::{QueryNames, stack_in_words};
+use pf_formats::{Access, Origin};
+use polars::prelude::DataFrame;
+
+/// What a row of the table is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum By {
+    /// Major, minor, failed if any, all.
+    #[default]
+    #[value(alias = "major")]
+    Class,
+    /// One row per process.
+    Pid,
+    /// One row per thread.
+    Tid,
+    /// One row per thread name.
+    Comm,
+    /// One row per file or kind of memory.
+    File,
+    /// One row per kind of memory: file, anon, heap, stack, shm.
+    Kind,
+    /// One row per query name; a fault counts for the innermost query of its thread.
+    Query,
+    /// One row per single query.
+    QueryId,
+    /// What was tried: read, write, exec.
+    Access,
+    /// Who faulted: user, kernel, gup, gup_remote.
+    Origin,
+    /// One row per CPU.
+    Cpu,
+    /// How often the kernel began again.
+    Retries,
+    /// Whether the fault failed.
+    Failed,
+    /// One row per user stack, innermost function first.
+    Stack,
+}
+
+/// The key of what the recording could not see.
+const UNSEEN: u64 = u64::MAX;
+
+/// A cell of a name, in the order of the rows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Name {
+    /// A number.
+    Id(u64),
+    /// A name.
+    Text(String),
+    /// A name whose beginning tells most.
+    Prose(String),
+    /// Nothing.
+    None,
+}
+
+impl Name {
+    /// For the table.
+    #[must_use]
+    pub fn value(self) -> Value {
+        match self {
+            Self::Id(id) => Value::Id(id),
+            Self::Text(text) => Value::Text(text),
+            Self::Prose(text) => Value::Prose(text),
+            Self::None => Value::Null,
+        }
+    }
+}
+
+pub(crate) const fn head(name: &'static str, title: &'static str) -> Head {
+    Head { name, title }
+}
+
+impl By {
+    /// What the row of all others is called: numbers have no word for it.
+    #[must_use]
+    pub fn others(self) -> Vec<Value> {
+        let is_number =
+            |name: &str| matches!(name, "pid" | "tid" | "cpu" | "retries" | "query_id" | "stack_id");
+        let heads = self.heads().into_iter();
+        heads
+            .map(|head| {
+                if is_number(head.name) {
+                    Value::Null
+                } else {
+                    Value::Prose("(all others)".to_owned())
+                }
+            })
+            .collect()
+    }
+
+    /// The columns that keys are made of.
+    #[must_use]
+    pub fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Class | Self::Access | Self::Origin | Self::Failed => &[Column::ClassBits],
+            Self::Pid => &[Column::Pid],
+            Self::Tid => &[Column::Pid, Column::Tid],
+            Self::Comm => &[Column::CommId],
+            Self::File | Self::Kind => &[Column::ObjectId],
+            Self::Query | Self::QueryId => &[Column::QueryId],
+            Self::Cpu => &[Column::Cpu],
+            Self::Retries => &[Column::Retries],
+            Self::Stack => &[Column::StackId],
+        }
+    }
+
+    /// Whether the names of queries are needed, which come after the faults.
+    #[must_use]
+    pub fn reads_queries(self) -> bool {
+        matches!(self, Self::Query | Self::QueryId)
+    }
+
+    /// The columns of a name.
+    #[must_use]
+    pub fn heads(self) -> Vec<Head> {
+        match self {
+            Self::Class => vec![head("class", "CLASS")],
+            Self::Pid => vec![head("pid", "PID")],
+            Self::Tid => vec![head("pid", "PID"), head("tid", "TID")],
+            Self::Comm => vec![head("comm", "COMM")],
+            Self::File => vec![head("file", "FILE")],
+            Self::Kind => vec![head("kind", "KIND")],
+            Self::Query => vec![head("query", "QUERY")],
+            Self::QueryId => vec![head("query_id", "QUERY_ID"), head("query", "QUERY")],
+            Self::Access => vec![head("access", "ACCESS")],
+            Self::Origin => vec![head("origin", "ORIGIN")],
+            Self::Cpu => vec![head("cpu", "CPU")],
+            Self::Retries => vec![head("retries", "RETRIES")],
+            Self::Failed => vec![head("failed", "FAILED")],
+            Self::Stack => vec![head("stack_id", "STACK_ID"), head("stack", "STACK")],
+        }
+    }
+
+    /// The key of every row.
+    ///
+    /// # Errors
+    /// When the frame lacks a column.
+    pub fn keys(self, frame: &DataFrame, queries: &QueryNames) -> Result<Vec<u64>, AnalyzeError> {
+        let ids = |column| Ok(u32s(frame, column)?.iter().map(|&id| u64::from(id)).collect());
+        let codes = |code: &dyn Fn(ClassBits) -> u64| {
+            let bits = u8s(frame, Column::ClassBits)?.iter();
+            Ok(bits.map(|&bits| code(ClassBits(bits))).collect())
+        };
+        match self {
+            Self::Class => codes(&|bits| bits.class() as u64),
+            Self::Access => codes(&|bits| bits.access().map_or(0, |access| access as u64)),
+            Self::Origin => codes(&|bits| bits.origin() as u64),
+            Self::Failed => codes(&|bits| u64::from(bits.is_failed())),
+            Self::Pid => ids(Column::Pid),
+            Self::Comm => ids(Column::CommId),
+            Self::File | Self::Kind => ids(Column::ObjectId),
+            Self::Tid => {
+                let pids = u32s(frame, Column::Pid)?.iter();
+                let pairs = pids.zip(u32s(frame, Column::Tid)?);
+                Ok(pairs
+                    .map(|(&pid, &tid)| u64::from(pid) << 32 | u64::from(tid))
+                    .collect())
+            }
+            Self::Retries => {
+                let Some(retries) = optional_u8s(frame, Column::Retries)? else {
+                    return Ok(vec![UNSEEN; frame.height()]);
+                };
+                Ok(retries.iter().map(|&count| u64::from(count)).collect())
+            }
+            Self::Cpu => {
+                let cpus = frame.column(Column::Cpu.name())?.u16()?.cont_slice()?.iter();
+                Ok(cpus.map(|&cpu| u64::from(cpu)).collect())
+            }
+            Self::Stack => {
+                let stacks = frame.column(Column::StackId.name())?.u32()?.iter();
+                Ok(stacks.map(|id| u64::from(id.unwrap_or(0))).collect())
+            }
+            Self::QueryId => {
+                let ids = frame.column(Column::QueryId.name())?.u64()?.iter();
+                Ok(ids.map(Option::unwrap_or_default).collect())
+            }
+            Self::Query => {
+                let ids = frame.column(Column::QueryId.name())?.u64()?.iter();
+                let mut last = (0, queries.group_of(0));
+                let groups = ids.map(|id| {
+                    let id = id.unwrap_or(0);
+                    if id != last.0 {
+                        last = (id, queries.group_of(id));
+                    }
+                    last.1
+                });
+                Ok(groups.collect())
+            }
+        }
+    }
+
+    /// What a key is called; several keys may have one name, such as two files that had one path.
+    #[must_use]
+    pub fn name(self, key: u64, session: &Session, queries: &QueryNames) -> Vec<Name> {
+        let id = u32::try_from(key).unwrap_or(u32::MAX);
+        let code = u8::try_from(key).unwrap_or(u8::MAX);
+        let text = |text: &str| vec![Name::Text(text.to_owned())];
+        match self {
+            Self::Class => {
+                let class = crate::trace::class::Class::ALL
+                    .into_iter()
+                    .find(|&class| class as u64 == key);
+                text(class.map_or("unknown", crate::trace::class::Class::name))
+            }
+            Self::Retries if key == UNSEEN => vec![Name::None],
+            Self::Pid | Self::Cpu | Self::Retries => vec![Name::Id(key)],
+            Self::Tid => vec![Name::Id(key >> 32), Name::Id(key & u64::from(u32::MAX))],
+            Self::Comm => text(&session.dicts.comm(id)),
+            Self::File => text(&session.dicts.label(id)),
+            Self::Kind => text(session.dicts.kind(id).name()),
+            Self::Access => text(Access::from_code(code).map_or("unknown", Access::name)),
+            Self::Origin => text(Origin::from_code(code).name()),
+            Self::Failed => text(if key == 0 { "false" } else { "true" }),
+            Self::Query => vec![Name::Prose(queries.name(key).to_owned())],
+            Self::QueryId => {
+                let name = queries.name(queries.group_of(key));
+                let id = if key == 0 { Name::None } else { Name::Id(key) };
+                vec![id, Name::Prose(name.to_owned())]
+            }
+            Self::Stack => {
+                let number = if key == 0 { Name::None } else { Name::Id(key) };
+                vec![number, Name::Prose(stack_in_words(id, &session.dicts))]
+            }
+        }
+    }
+}

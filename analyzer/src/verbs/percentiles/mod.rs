@@ -1,0 +1,171 @@
+//! The verb `percentiles`: one look at the trace, or several for names of queries and for exact quantiles.
+
+pub mod exact;
+pub mod groups;
+pub mod key;
+pub mod key_names;
+pub mod pass;
+pub mod shape;
+
+use crate::cli::Request;
+use crate::cli::percentiles::PercentileOptions;
+use crate::engine::columns::Column;
+use crate::error::AnalyzeError;
+use crate::output::document::Page;
+use crate::output::sink::Output;
+use crate::output::table::{Format, Table};
+use crate::stats::histogram::precision;
+use crate::trace::input::{Input, Source};
+use crate::trace::queries::each_row;
+use crate::trace::queries::select::without_queries;
+use crate::trace::sampling;
+use crate::trace::session::Session;
+use crate::verbs::context::{read, read_all, say_remarks, write_narrow, write_table};
+use crate::verbs::percentiles::key_names::QueryNames;
+use crate::verbs::percentiles::pass::{By, NARROW, Percentiles};
+use crate::verbs::percentiles::shape::Shape;
+
+/// Whether the trace is read more than once.
+#[must_use]
+pub fn reads_again(options: PercentileOptions) -> bool {
+    options.exact || options.by.reads_queries()
+}
+
+/// What is to be written.
+#[derive(Debug)]
+pub struct Latencies {
+    table: Table,
+    shape: Option<Shape>,
+    /// How exact the quantiles are.
+    quality: String,
+    is_exact: bool,
+    remarks: Vec<String>,
+    session: Session,
+}
+
+/// Looks as often as needed; `once` is the trace where it can be read once only.
+///
+/// # Errors
+/// I/O errors of the input, or a question that the trace cannot answer.
+pub fn look_at_latencies(
+    request: &Request,
+    options: PercentileOptions,
+    once: Option<Input>,
+    source: &Source,
+) -> anyhow::Result<Latencies> {
+    let mut percentiles = Percentiles::new(options.by);
+    if options.by.reads_queries() {
+        percentiles = percentiles.with_names(names_of_queries(source)?);
+    }
+    if options.histogram {
+        percentiles = percentiles.with_shape();
+    }
+    let input = match once {
+        Some(input) => input,
+        None => source.input()?,
+    };
+    let session = read(request, input, &mut [&mut percentiles])?;
+    let is_exact = options.exact && !gives_buckets(request, options);
+    let (table, quality) = if is_exact {
+        let mut again = percentiles.second_look(&session, &request.order);
+        read_all(request, source.input()?, &mut [&mut again])?;
+        let (table, cost) = again.finish()?;
+        let sampled = session.sampling().is_sampled();
+        let of_what = if sampled {
+            "; they are those of the weighted sample"
+        } else {
+            ""
+        };
+        (table, cost + of_what)
+    } else {
+        let quality = precision(session.sampling()).to_owned();
+        (percentiles.table(&session), quality)
+    };
+    let mut remarks = if gives_buckets(request, options) {
+        left_out(options).into_iter().collect()
+    } else {
+        percentiles.remarks()
+    };
+    let about: &[Column] = match options.by {
+        By::Retries => &[Column::Retries],
+        By::Failed => &[Column::Failed],
+        _ => &[],
+    };
+    remarks.extend(session.sight().unseen_in_words(about));
+    Ok(Latencies {
+        table,
+        shape: percentiles.shape().cloned(),
+        quality,
+        is_exact,
+        remarks,
+        session,
+    })
+}
+
+fn names_of_queries(source: &Source) -> anyhow::Result<QueryNames> {
+    let mut names = QueryNames::default();
+    let mut has_rows = false;
+    each_row(source.input()?.reader, |row, _| {
+        has_rows = true;
+        names.add(row);
+    })?;
+    if !has_rows {
+        return Err(without_queries().into());
+    }
+    names.settle();
+    Ok(names)
+}
+
+fn is_for_programs(format: Format) -> bool {
+    matches!(format, Format::Csv | Format::Json)
+}
+
+/// Programs get one table.
+fn gives_buckets(request: &Request, options: PercentileOptions) -> bool {
+    options.histogram && is_for_programs(request.format)
+}
+
+/// What was asked for, and is not in the buckets.
+fn left_out(options: PercentileOptions) -> Option<String> {
+    let asked = match (options.by == By::default(), options.exact) {
+        (true, false) => return None,
+        (true, true) => "--exact is",
+        (false, false) => "--by is",
+        (false, true) => "--by and --exact are",
+    };
+    Some(format!(
+        "{asked} left out: for programs --histogram gives the buckets of all faults instead of the table"
+    ))
+}
+
+impl Latencies {
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// When the output cannot be written, or rows are to be sorted by a column that is not there.
+    pub fn write(self, request: &Request, output: &mut Output) -> Result<(), AnalyzeError> {
+        let session = &self.session;
+        let sampled = sampling::remark(session);
+        if let (Some(shape), true) = (&self.shape, is_for_programs(request.format)) {
+            write_table(shape.table(), session, request, output)?;
+            say_remarks(self.remarks.into_iter().chain(sampled), request, output)?;
+            return Ok(());
+        }
+        let for_width = write_narrow(self.table, &NARROW, session, request, output)?;
+        if is_for_programs(request.format) {
+            say_remarks(self.is_exact.then_some(self.quality), request, output)?;
+        } else {
+            let (width, is_markdown) = (output.width(), request.format == Format::Markdown);
+            let colour = output.colour && !is_markdown;
+            let mut page = Page::new(&mut output.out, width, is_markdown);
+            page.line(&self.quality)?;
+            if let Some(shape) = self.shape.filter(|_| session.passed > 0) {
+                page.heading("All faults by latency")?;
+                page.drawing(|out| Ok(shape.write_text(width, colour, out)?))?;
+            }
+        }
+        let remarks = for_width.into_iter().chain(self.remarks);
+        say_remarks(remarks.chain(sampled), request, output)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,392 @@
+//! Single queries as text, CSV and JSON.
+
+use crate::error::AnalyzeError;
+use crate::output::table::{Format, Head, Table, Value};
+use crate::output::text::{escape, keep_start};
+use crate::output::units::{duration, fixed, grouped, percent};
+use crate::trace::queries::own_words;
+use crate::trace::session::Session;
+use crate::verbs::queries::slowest::{Fault, Single};
+use pf_formats::{Query as Row, QueryEnd, QueryId};
+use std::io::Write;
+
+/// Faults of one query in the text; programs get all that were kept.
+const FAULTS_SHOWN: usize = 1_000;
+
+/// Queries inside a query in the text.
+const CHILDREN_SHOWN: usize = 20;
+
+/// Characters of a text without a terminal.
+const PLAIN_WIDTH: usize = 400;
+
+/// Writes the queries in their order. `alone`: one that was asked for by its id, with the queries inside it.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write(
+    singles: &[Single],
+    alone: bool,
+    session: &Session,
+    format: Format,
+    width: Option<usize>,
+    out: &mut dyn Write,
+) -> Result<(), AnalyzeError> {
+    match format {
+        Format::Table => {
+            for (index, single) in singles.iter().enumerate() {
+                if index > 0 {
+                    writeln!(out)?;
+                }
+                text(single, alone, session, width, out)?;
+            }
+            Ok(())
+        }
+        Format::Csv | Format::Markdown => lines(singles, session).write(format, None, out),
+        Format::Json => json(singles, alone, session, out),
+    }
+}
+
+fn text(
+    single: &Single,
+    alone: bool,
+    session: &Session,
+    width: Option<usize>,
+    out: &mut dyn Write,
+) -> Result<(), AnalyzeError> {
+    let row = &single.row;
+    let width = width.unwrap_or(PLAIN_WIDTH);
+    writeln!(
+        out,
+        "{}",
+        keep_start(&format!("query {}: {}", row.id.0, escape(&own_words(row))), width)
+    )?;
+    let name = if row.text.is_some() {
+        format!("{}, ", escape(&row.name))
+    } else {
+        String::new()
+    };
+    let key = row.key.map_or_else(String::new, |key| format!("key {key}, "));
+    writeln!(
+        out,
+        "  {name}{key}pid {} tid {}, {}",
+        row.pid,
+        row.tid,
+        when(row, session)
+    )?;
+    writeln!(out, "  {}", wait(row))?;
+    if row.parent != QueryId(0) {
+        let around = match &single.parent {
+            Some(parent) => format!("query {}: {}", parent.id.0, escape(&own_words(parent))),
+            None => format!("unknown#{}, whose record is missing", row.parent.0),
+        };
+        writeln!(out, "{}", keep_start(&format!("  inside {around}"), width))?;
+    }
+    if alone {
+        children(single, session, width, out)?;
+    }
+    let counted = counted(row);
+    if single.recorded != counted {
+        writeln!(
+            out,
+            "  the trace has {} of these {} faults: the others were lost, filtered or not sampled",
+            grouped(single.recorded),
+            grouped(counted)
+        )?;
+    }
+    let shown = single.faults.get(..FAULTS_SHOWN).unwrap_or(&single.faults);
+    if shown.is_empty() {
+        return Ok(());
+    }
+    let has_nested = single.faults.iter().any(|fault| fault.query != row.id.0);
+    let nested = if has_nested { "     QUERY  " } else { "" };
+    writeln!(
+        out,
+        "  {:>12}  {:>11}  CLASS   {nested}FILE+OFFSET",
+        "AFTER_MS", "LATENCY_US"
+    )?;
+    for fault in shown {
+        let nested = match has_nested {
+            true if fault.query != row.id.0 => format!("{:>10}  ", fault.query),
+            true => format!("{:>10}  ", "-"),
+            false => String::new(),
+        };
+        writeln!(
+            out,
+            "  {:>12}  {:>11}  {:<6}  {nested}{}",
+            fixed(after_ns(row, fault, session), 1_000_000, 3),
+            fixed(fault.latency_ns, 1_000, 1),
+            fault.class.class().name(),
+            place(fault, session)
+        )?;
+    }
+    let more = single
+        .more
+        .saturating_add((single.faults.len() - shown.len()) as u64);
+    if more > 0 {
+        writeln!(
+            out,
+            "  ... and {} more: pfanalyze events TRACE --query {}",
+            grouped(more),
+            row.id.0
+        )?;
+    }
+    Ok(())
+}
+
+fn children(
+    single: &Single,
+    session: &Session,
+    width: usize,
+    out: &mut dyn Write,
+) -> Result<(), AnalyzeError> {
+    for child in single.children.iter().take(CHILDREN_SHOWN) {
+        let line = format!(
+            "  holds query {}: {}, {}, {}",
+            child.id.0,
+            escape(&own_words(child)),
+            when(child, session),
+            wait(child)
+        );
+        writeln!(out, "{}", keep_start(&line, width))?;
+    }
+    let more = single.children.len().saturating_sub(CHILDREN_SHOWN) as u64;
+    let more = more.saturating_add(single.more_children);
+    if more > 0 {
+        writeln!(out, "  ... and {} more queries inside it", grouped(more))?;
+    }
+    Ok(())
+}
+
+/// Begin and duration, as far as they were seen.
+fn when(row: &Row, session: &Session) -> String {
+    let wall = row.end_ns.saturating_sub(row.begin_ns);
+    let began = format!(
+        "began at {} s",
+        fixed(session.since_start_ns(row.begin_ns), 1_000_000_000, 6)
+    );
+    let end = match row.end {
+        QueryEnd::Ended => "",
+        QueryEnd::Open => ", still open at the end",
+        QueryEnd::Abandoned => ", left without an end",
+    };
+    match (row.begun_before, row.end) {
+        (true, _) => format!("began before the recording{end}"),
+        (false, QueryEnd::Ended) => format!("{began}, took {}", duration(wall)),
+        (false, _) => format!("{began}{end} after {}", duration(wall)),
+    }
+}
+
+fn wait(row: &Row) -> String {
+    let total = row.total();
+    let share = match row.wall_ns() {
+        Some(wall) if wall > 0 => format!(
+            " = {} of it",
+            percent(u128::from(total.wait_ns), u128::from(wall))
+        ),
+        _ => String::new(),
+    };
+    let nested = if row.nested == pf_formats::QueryFaults::default() {
+        String::new()
+    } else {
+        format!(
+            "; of these {} in {} major, {} minor of queries inside it",
+            duration(row.nested.wait_ns),
+            grouped(row.nested.majors),
+            grouped(row.nested.minors)
+        )
+    };
+    format!(
+        "page-fault wait {}{share}: {} major, {} minor{nested}",
+        duration(total.wait_ns),
+        grouped(total.majors),
+        grouped(total.minors)
+    )
+}
+
+fn counted(row: &Row) -> u64 {
+    let total = row.total();
+    total.majors.saturating_add(total.minors)
+}
+
+/// From the begin of the query; of one that began before the recording, from the start of that.
+fn after_ns(row: &Row, fault: &Fault, session: &Session) -> u64 {
+    let begin_ns = match row.begin_ns {
+        0 => session.start_ns(),
+        begin_ns => begin_ns,
+    };
+    fault.ts_ns.saturating_sub(begin_ns)
+}
+
+fn place(fault: &Fault, session: &Session) -> String {
+    match session.dicts.file(fault.object) {
+        Some(file) => format!("{}+{:#x}", escape(&file), file_offset(fault, session)),
+        None => format!("{} {:#x}", session.dicts.label(fault.object), fault.address),
+    }
+}
+
+fn file_offset(fault: &Fault, session: &Session) -> u64 {
+    fault.object_page.saturating_mul(session.page_size())
+}
+
+/// The facts of a query, in the order of the columns.
+fn facts(row: &Row, session: &Session) -> Vec<(Head, Value)> {
+    let head = |name| Head { name, title: "" };
+    let total = row.total();
+    let wall = row.wall_ns().map_or(Value::Null, Value::Ms);
+    let began = if row.begun_before && row.begin_ns == 0 {
+        Value::Null
+    } else {
+        Value::Seconds(session.since_start_ns(row.begin_ns))
+    };
+    let parent = Some(row.parent.0).filter(|&parent| parent != 0);
+    let end = if row.begun_before && row.end == QueryEnd::Ended {
+        "begun_before"
+    } else {
+        row.end.name()
+    };
+    vec![
+        (head("query_id"), Value::Id(row.id.0)),
+        (head("name"), Value::Text(row.name.clone())),
+        (head("text"), row.text.clone().map_or(Value::Null, Value::Text)),
+        (head("key"), row.key.map_or(Value::Null, Value::Id)),
+        (head("pid"), Value::Id(row.pid.into())),
+        (head("tid"), Value::Id(row.tid.into())),
+        (head("parent_id"), parent.map_or(Value::Null, Value::Id)),
+        (head("begin_s"), began),
+        (head("status"), Value::Text(end.to_owned())),
+        (head("wall_ms"), wall),
+        (head("wait_ms"), Value::Ms(total.wait_ns)),
+        (head("major"), Value::Count(total.majors)),
+        (head("minor"), Value::Count(total.minors)),
+        (head("own_wait_ms"), Value::Ms(row.own.wait_ns)),
+        (head("own_major"), Value::Count(row.own.majors)),
+        (head("own_minor"), Value::Count(row.own.minors)),
+    ]
+}
+
+/// The facts of a fault, in the order of the columns.
+fn fault_facts(row: &Row, fault: &Fault, session: &Session) -> Vec<(Head, Value)> {
+    let head = |name| Head { name, title: "" };
+    let file = session.dicts.file(fault.object);
+    let offset = file.as_ref().map(|_| file_offset(fault, session));
+    let kind = session.dicts.kind(fault.object).name();
+    vec![
+        (head("fault_after_ms"), Value::Ms(after_ns(row, fault, session))),
+        (head("fault_ts_ns"), Value::Id(fault.ts_ns)),
+        (head("fault_latency_us"), Value::Us(fault.latency_ns)),
+        (
+            head("fault_class"),
+            Value::Text(fault.class.class().name().to_owned()),
+        ),
+        (head("fault_kind"), Value::Text(kind.to_owned())),
+        (
+            head("fault_file"),
+            file.map_or(Value::Null, |file| Value::Text(file.into_owned())),
+        ),
+        (head("fault_file_offset"), offset.map_or(Value::Null, Value::Id)),
+        (head("fault_address"), Value::Id(fault.address)),
+        (head("fault_query_id"), Value::Id(fault.query)),
+    ]
+}
+
+/// One line per fault, with its query before it; a query without faults has one line.
+fn lines(singles: &[Single], session: &Session) -> Table {
+    let (model, none) = (Row::default(), no_fault());
+    let heads = facts(&model, session)
+        .into_iter()
+        .chain(fault_facts(&model, &none, session));
+    let heads: Vec<Head> = heads.map(|(head, _)| head).collect();
+    let mut rows = Vec::new();
+    for single in singles {
+        let query: Vec<Value> = facts(&single.row, session)
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect();
+        let missing = vec![Value::Null; heads.len() - query.len()];
+        if single.faults.is_empty() {
+            rows.push([query.clone(), missing].concat());
+        }
+        for fault in &single.faults {
+            let fault = fault_facts(&single.row, fault, session);
+            let fault: Vec<Value> = fault.into_iter().map(|(_, value)| value).collect();
+            rows.push([query.clone(), fault].concat());
+        }
+    }
+    Table {
+        heads,
+        rows,
+        total: None,
+    }
+}
+
+fn no_fault() -> Fault {
+    Fault {
+        ts_ns: 0,
+        latency_ns: 0,
+        class: crate::trace::class::ClassBits(0),
+        address: 0,
+        object: 0,
+        object_page: 0,
+        query: 0,
+    }
+}
+
+/// An array of the queries, one object per line, each with its faults.
+fn json(singles: &[Single], alone: bool, session: &Session, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    for (index, single) in singles.iter().enumerate() {
+        out.write_all(if index == 0 { b"[\n{" } else { b",\n{" })?;
+        members(&facts(&single.row, session), "", out)?;
+        write!(
+            out,
+            ",\"text_cut\":{},\"recorded\":{}",
+            single.row.text_cut, single.recorded
+        )?;
+        if alone {
+            write!(out, ",\"parent\":")?;
+            match &single.parent {
+                Some(parent) => objects([facts(parent, session)], "", false, out)?,
+                None => write!(out, "null")?,
+            }
+            write!(out, ",\"children\":")?;
+            let children = single.children.iter().map(|child| facts(child, session));
+            objects(children, "", true, out)?;
+            write!(out, ",\"more_children\":{}", single.more_children)?;
+        }
+        write!(out, ",\"faults\":")?;
+        let faults = single
+            .faults
+            .iter()
+            .map(|fault| fault_facts(&single.row, fault, session));
+        objects(faults, "fault_", true, out)?;
+        write!(out, ",\"more_faults\":{}}}", single.more)?;
+    }
+    out.write_all(if singles.is_empty() { b"[]\n" } else { b"\n]\n" })?;
+    Ok(())
+}
+
+/// Objects, in an array or one alone. `prefix` is left out of the names.
+fn objects(
+    objects: impl IntoIterator<Item = Vec<(Head, Value)>>,
+    prefix: &str,
+    in_array: bool,
+    out: &mut dyn Write,
+) -> Result<(), AnalyzeError> {
+    let (open, close) = if in_array { ("[", "]") } else { ("", "") };
+    write!(out, "{open}")?;
+    for (index, object) in objects.into_iter().enumerate() {
+        write!(out, "{}{{", if index == 0 { "" } else { "," })?;
+        members(&object, prefix, out)?;
+        write!(out, "}}")?;
+    }
+    write!(out, "{close}")?;
+    Ok(())
+}
+
+fn members(members: &[(Head, Value)], prefix: &str, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    for (index, (head, value)) in members.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let name = head.name.strip_prefix(prefix).unwrap_or(head.name);
+        write!(out, "{comma}\"{name}\":{}", value.json())?;
+    }
+    Ok(())
+}

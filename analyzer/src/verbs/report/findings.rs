@@ -1,0 +1,454 @@
+//! The few things about a recording that matter most, in words, each with the figures that it comes from. It weighs facts
+//! that others have counted, and reads no events.
+
+use crate::output::text::escape;
+use crate::output::units::{bytes, duration, grouped, percent};
+use crate::stats::by_class::Classes;
+use crate::trace::class::Class;
+
+/// How many findings a report has.
+pub const SHOWN: usize = 3;
+
+/// Slower than this, a minor fault has waited: for memory, a lock, or for a page that another thread was reading.
+const SLOW_MINOR_NS: u64 = 100_000;
+
+/// What is known of one file or kind of memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Path, or `[anon]` and the like.
+    pub label: String,
+    /// Major faults.
+    pub majors: u64,
+    /// Time waited in all its faults.
+    pub wait_ns: u64,
+    /// Distinct pages; not known of a sample.
+    pub pages: Option<u64>,
+}
+
+/// What is known of one thread.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThreadFacts {
+    /// Name and number.
+    pub name: String,
+    /// Time waited.
+    pub wait_ns: u64,
+    /// The part of that in the time that was looked at.
+    pub within_ns: u64,
+    /// How long it lived in that time; 0 is not known.
+    pub lived_ns: u64,
+}
+
+/// The shortest time that had most of the wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Burst {
+    /// From the start of the recording.
+    pub from_ns: u64,
+    /// Its end.
+    pub to_ns: u64,
+    /// Time waited in it.
+    pub wait_ns: u64,
+}
+
+/// Everything that is weighed.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// All faults by class.
+    pub classes: &'a Classes,
+    /// Longest wait first.
+    pub threads: &'a [ThreadFacts],
+    /// Longest wait first.
+    pub files: &'a [FileFacts],
+    /// See [`Burst`].
+    pub burst: Option<Burst>,
+    /// Length of what was looked at.
+    pub length_ns: u64,
+    /// Whether that is a part of the recording.
+    pub is_part: bool,
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// Major faults of the whole recording that are in none of these numbers, see [`pf_formats::Totals`].
+    pub hidden_majors: u64,
+}
+
+/// One sentence, and how much of the wait it explains, in thousandths.
+type Finding = (u64, String);
+
+impl Facts<'_> {
+    /// What explains most first; nothing where nobody waited.
+    #[must_use]
+    pub fn findings(&self) -> Vec<String> {
+        let all = [
+            self.disk(),
+            self.reread(),
+            self.slow_minors(),
+            self.tail(),
+            self.thread(),
+            self.burst(),
+            self.breakdown(),
+            self.failed(),
+            self.abandoned(),
+            self.hidden(),
+        ];
+        let mut found: Vec<Finding> = all.into_iter().flatten().collect();
+        found.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+        found.truncate(SHOWN);
+        found.into_iter().map(|(_, words)| words).collect()
+    }
+
+    fn wait_ns(&self) -> u64 {
+        self.classes.wait_ns()
+    }
+
+    fn thousandths(&self, part_ns: u64) -> u64 {
+        let parts = u128::from(part_ns) * 1000;
+        let share = parts.checked_div(u128::from(self.wait_ns())).unwrap_or(0);
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+
+    fn share(&self, part_ns: u64) -> String {
+        percent(u128::from(part_ns), u128::from(self.wait_ns()))
+    }
+
+    /// Reading from disk, and from which file.
+    fn disk(&self) -> Option<Finding> {
+        let majors = self.classes.of(Class::Major);
+        let weight = self.thousandths(majors.sum());
+        if majors.count() == 0 || weight < 100 {
+            return None;
+        }
+        let file = self.files.iter().find(|file| file.majors > 0)?;
+        let of_file = if file.majors == majors.count() {
+            format!("all in {}", escape(&file.label))
+        } else {
+            format!("{} of them in {}", grouped(file.majors), escape(&file.label))
+        };
+        let shows = match file.label.starts_with('[') {
+            true => String::new(),
+            false => format!(
+                "; pfanalyze heatmap --file {} shows where in it",
+                as_argument(&file.label)
+            ),
+        };
+        let words = format!(
+            "{} of the waiting is due to major faults (reads from disk or swap): {} of {} each on average, {of_file}{shows}",
+            self.share(majors.sum()),
+            grouped(majors.count()),
+            duration(majors.mean()),
+        );
+        Some((weight, words))
+    }
+
+    /// Pages that were read, dropped and read again.
+    fn reread(&self) -> Option<Finding> {
+        let again = |file: &FileFacts| Some(file.majors.saturating_sub(file.pages?));
+        let file = self.files.iter().max_by_key(|file| again(file))?;
+        let again = again(file).filter(|&again| again > 0 && again.saturating_mul(10) > file.majors)?;
+        let of_majors = percent(u128::from(again), u128::from(file.majors));
+        let words = format!(
+            "pages are read more than once: at least {} of the {} major faults in {} ({of_majors}) read a page that had been read \
+             before, {} twice; short memory is the usual cause, and pfanalyze memory says what more would avoid",
+            grouped(again),
+            grouped(file.majors),
+            escape(&file.label),
+            bytes(again.saturating_mul(self.page_size)),
+        );
+        let wait_ns = u128::from(file.wait_ns) * u128::from(again) / u128::from(file.majors.max(1));
+        Some((
+            self.thousandths(u64::try_from(wait_ns).unwrap_or(u64::MAX)),
+            words,
+        ))
+    }
+
+    /// Minor faults that are slow all the same.
+    fn slow_minors(&self) -> Option<Finding> {
+        let minors = self.classes.of(Class::Minor);
+        let (count, wait_ns) = minors.above(SLOW_MINOR_NS);
+        let weight = self.thousandths(wait_ns);
+        let words = format!(
+            "{} minor faults took {} or longer, {} of the waiting: typically for a page that was already being read, for free \
+             memory, a lock or a CPU; pfrec --breakdown tells these apart",
+            grouped(count),
+            duration(SLOW_MINOR_NS),
+            self.share(wait_ns),
+        );
+        (count > 0 && weight >= 50).then_some((weight, words))
+    }
+
+    /// Few faults with most of the wait.
+    fn tail(&self) -> Option<Finding> {
+        let all = self.classes.all();
+        if all.count() < 1_000 {
+            return None;
+        }
+        let p99 = all.quantile(99_000);
+        let (count, wait_ns) = all.above(p99.saturating_add(1));
+        let weight = self.thousandths(wait_ns);
+        let words = format!(
+            "the slowest {} faults ({}) have {} of the waiting: the median is {}, the 99th percentile {}, the longest {}",
+            grouped(count),
+            percent(u128::from(count), u128::from(all.count())),
+            self.share(wait_ns),
+            duration(all.quantile(50_000)),
+            duration(p99),
+            duration(all.max()),
+        );
+        (count > 0 && weight >= 200).then_some((weight, words))
+    }
+
+    /// The thread that waited most.
+    fn thread(&self) -> Option<Finding> {
+        let thread = self.threads.first()?;
+        let weight = self.thousandths(thread.wait_ns);
+        // A wait longer than the life means that a birth or an end was not seen.
+        let share = (thread.lived_ns >= thread.within_ns && thread.lived_ns > 0)
+            .then(|| percent(u128::from(thread.within_ns), u128::from(thread.lived_ns)));
+        let of_life = match share {
+            None => String::new(),
+            Some(share) if !self.is_part => format!(", {share} of its life"),
+            Some(share) if thread.within_ns == thread.wait_ns => {
+                format!(", {share} of its life in this time")
+            }
+            Some(share) => format!(
+                " ({} of it in this time, {share} of its life then)",
+                duration(thread.within_ns)
+            ),
+        };
+        let others = match self.threads.len() {
+            1 => return None,
+            2 => "the other one".to_owned(),
+            more => format!("the other {} threads", grouped(more as u64 - 1)),
+        };
+        let words = format!(
+            "{} waited {} in faults{of_life}: {} of the waiting, against {} in {others}",
+            escape(&thread.name),
+            duration(thread.wait_ns),
+            self.share(thread.wait_ns),
+            duration(self.wait_ns().saturating_sub(thread.wait_ns)),
+        );
+        // Alone it is no news: what it waited for is.
+        (weight >= 500).then_some((weight / 2, words))
+    }
+
+    /// Most of the wait in a short time.
+    fn burst(&self) -> Option<Finding> {
+        let burst = self.burst?;
+        let length_ns = burst.to_ns.saturating_sub(burst.from_ns);
+        let of_time = u128::from(length_ns) * 100 / u128::from(self.length_ns.max(1));
+        let weight = self.thousandths(burst.wait_ns);
+        let words = format!(
+            "{} of the waiting is in {} ({} of the time), from {} on; pfanalyze timeline shows when threads stood still \
+             together",
+            self.share(burst.wait_ns),
+            duration(length_ns),
+            percent(u128::from(length_ns), u128::from(self.length_ns)),
+            duration(burst.from_ns),
+        );
+        (of_time <= 25 && weight >= 500).then_some((
+            weight.saturating_sub(u64::try_from(of_time).unwrap_or(0) * 10),
+            words,
+        ))
+    }
+
+    /// Waiting for something else than the disk, where that was recorded.
+    fn breakdown(&self) -> Option<Finding> {
+        let parts = self.classes.parts.all();
+        let causes = [
+            (
+                parts.runqueue_ns,
+                "waiting for a CPU: too few of them, a quota or an affinity mask",
+            ),
+            (
+                parts.reclaim_ns,
+                "in direct reclaim: the kernel made room in memory first",
+            ),
+            (
+                parts.lock_ns.unwrap_or(0),
+                "before or between attempts in handle_mm_fault: mostly waiting for mmap_lock",
+            ),
+        ];
+        let (ns, cause) = causes.into_iter().max_by_key(|&(ns, _)| ns)?;
+        let weight = self.thousandths(ns);
+        let words = format!("{} ({}) was spent {cause}", duration(ns), self.share(ns));
+        (parts.is_recorded && weight >= 100).then_some((weight, words))
+    }
+
+    /// Major faults that the recording knows the number of, and nothing else.
+    fn hidden(&self) -> Option<Finding> {
+        let hidden = u128::from(self.hidden_majors);
+        let seen = u128::from(self.classes.of(Class::Major).count());
+        let weight = u64::try_from(hidden * 1000 / (hidden + seen).max(1)).unwrap_or(u64::MAX);
+        let words = format!(
+            "{} more major faults were only counted, without latency: the kernel resolved them inside get_user_pages (as for \
+             process_vm_readv or O_DIRECT); where pfrec --backend fentry works, it lists them",
+            grouped(self.hidden_majors),
+        );
+        (weight >= 10).then_some((weight, words))
+    }
+
+    /// Waits of accesses that their thread did not complete, as those of goroutines that are moved to another one.
+    fn abandoned(&self) -> Option<Finding> {
+        let abandoned = self.classes.abandoned;
+        let weight = self.thousandths(abandoned.wait_ns);
+        let words = format!(
+            "{} interrupted accesses with {} of the waiting were not completed by their thread: it did not return, or the page was \
+             there by then; pfanalyze events --failed lists them as abandoned",
+            grouped(abandoned.count),
+            self.share(abandoned.wait_ns),
+        );
+        (weight >= 50).then_some((weight, words))
+    }
+
+    fn failed(&self) -> Option<Finding> {
+        let failed = self.classes.failed_count();
+        let words = format!(
+            "{} faults failed (a bad address, behind the end of a file, out of memory); pfanalyze events --failed lists them",
+            grouped(failed)
+        );
+        (failed > 0).then_some((300, words))
+    }
+}
+
+/// The shortest window with at least half of the wait; bins are of one length, in the order of time.
+#[must_use]
+pub fn burst_of(bins: &[u64], bin_ns: u64) -> Option<Burst> {
+    let whole: u128 = bins.iter().copied().map(u128::from).sum();
+    let mut best: Option<(usize, usize, u128)> = None;
+    let (mut first, mut sum) = (0, 0u128);
+    for (last, &wait_ns) in bins.iter().enumerate() {
+        sum += u128::from(wait_ns);
+        while let Some(&oldest) = bins.get(first)
+            && (sum - u128::from(oldest)) * 2 >= whole
+            && first < last
+        {
+            sum -= u128::from(oldest);
+            first += 1;
+        }
+        let length = last - first;
+        if sum * 2 >= whole && sum > 0 && best.is_none_or(|(from, to, _)| length < to - from) {
+            best = Some((first, last, sum));
+        }
+    }
+    let (first, last, sum) = best?;
+    Some(Burst {
+        from_ns: bin_ns.saturating_mul(first as u64),
+        to_ns: bin_ns.saturating_mul(last as u64 + 1),
+        wait_ns: u64::try_from(sum).unwrap_or(u64::MAX),
+    })
+}
+
+/// The end of a path, as it can be typed after `--file`.
+fn as_argument(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+:@".contains(c);
+    if name.is_empty() || name.starts_with('-') || !name.chars().all(plain) {
+        "NAME"
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::stats::by_class::Fault;
+
+    fn classes(faults: &[(Class, u64, u64)]) -> Classes {
+        let mut classes = Classes::default();
+        for &(class, latency_ns, times) in faults {
+            classes.add(&Fault {
+                latency_ns,
+                class,
+                weight: times,
+                is_abandoned: false,
+                breakdown: None,
+            });
+        }
+        classes
+    }
+
+    fn facts<'a>(classes: &'a Classes, threads: &'a [ThreadFacts], files: &'a [FileFacts]) -> Facts<'a> {
+        Facts {
+            classes,
+            threads,
+            files,
+            burst: None,
+            length_ns: 1_000_000_000,
+            is_part: false,
+            page_size: 4096,
+            hidden_majors: 0,
+        }
+    }
+
+    #[test]
+    fn the_shortest_window_with_half_of_the_wait_is_found() {
+        let burst = burst_of(&[1, 0, 5, 5, 0, 1, 0, 2], 10).unwrap();
+        assert_eq!((burst.from_ns, burst.to_ns, burst.wait_ns), (20, 40, 10));
+        assert_eq!(burst_of(&[0, 0], 10), None);
+        assert_eq!(burst_of(&[7], 10).unwrap().to_ns, 10);
+        assert_eq!(burst_of(&[u64::MAX; 4], u64::MAX).unwrap().from_ns, 0);
+    }
+
+    #[test]
+    fn reading_from_disk_is_named_with_its_file() {
+        let classes = classes(&[(Class::Major, 1_000_000, 90), (Class::Minor, 1_000, 1_000)]);
+        let files = [FileFacts {
+            label: "/data/x\x1b".into(),
+            majors: 90,
+            wait_ns: 90_000_000,
+            pages: Some(30),
+        }];
+        let found = facts(&classes, &[], &files).findings();
+        assert!(found[0].starts_with(
+            "98.9 % of the waiting is due to major faults (reads from disk or swap): 90 of 1.00 ms"
+        ));
+        assert!(found[0].contains("all in /data/x\\x1b;"), "{found:?}");
+        assert!(found[0].contains("heatmap --file NAME shows"), "{found:?}");
+        assert_eq!(as_argument("/data/idx.db"), "idx.db");
+        assert!(
+            found[1].contains("at least 60 of the 90 major faults"),
+            "{found:?}"
+        );
+        assert!(found.iter().all(|words| !words.contains('\x1b')));
+    }
+
+    #[test]
+    fn a_tail_and_slow_minor_faults_are_told() {
+        let classes = classes(&[(Class::Minor, 1_000, 9_950), (Class::Minor, 20_000_000, 50)]);
+        let found = facts(&classes, &[], &[]).findings();
+        assert!(
+            found[0].starts_with("50 minor faults took 100.0 us or longer, 99.0 %"),
+            "{found:?}"
+        );
+        assert!(found[1].starts_with("the slowest 50 faults (0.5 %)"), "{found:?}");
+    }
+
+    #[test]
+    fn nothing_is_found_where_nothing_was_waited_for() {
+        assert!(facts(&Classes::default(), &[], &[]).findings().is_empty());
+    }
+
+    #[test]
+    fn major_faults_that_are_not_listed_are_told_by_number_unless_they_are_few() {
+        let classes = classes(&[(Class::Major, 1_000_000, 1_000)]);
+        let with = |hidden_majors| {
+            let facts = Facts {
+                hidden_majors,
+                ..facts(&classes, &[], &[])
+            };
+            facts.findings().join("\n")
+        };
+        assert!(
+            with(256).contains("256 more major faults were only counted"),
+            "{}",
+            with(256)
+        );
+        assert!(!with(10).contains("only counted"), "{}", with(10));
+        let nothing = Classes::default();
+        let alone = Facts {
+            hidden_majors: 1,
+            ..facts(&nothing, &[], &[])
+        };
+        assert_eq!(alone.findings().len(), 1);
+    }
+}

@@ -1,0 +1,87 @@
+//! The report's sentences on queries: how much of their time was page-fault wait. Of the query rows alone, in one pass.
+
+use crate::engine::columns::Column;
+use crate::engine::filter::Filter;
+use crate::engine::scan::Query;
+use crate::error::AnalyzeError;
+use crate::output::document::Page;
+use crate::output::table::Table;
+use crate::output::text::escape;
+use crate::output::units::grouped;
+use crate::stats::by_query_name::Groups;
+use crate::trace::session::Session;
+use pf_formats::Query as Row;
+use polars::prelude::DataFrame;
+
+/// Names in the report.
+const SHOWN: usize = 5;
+
+/// Characters of a name in a sentence.
+const NAME_WIDTH: usize = 70;
+
+/// Queries by name.
+#[derive(Debug, Default)]
+pub struct QueryShares {
+    groups: Groups,
+}
+
+impl Query for QueryShares {
+    fn columns(&self) -> Vec<Column> {
+        Vec::new()
+    }
+
+    fn block(&mut self, _frame: &DataFrame, _session: &Session) -> Result<(), AnalyzeError> {
+        Ok(())
+    }
+
+    fn row(&mut self, row: &Row, _session: &Session) {
+        self.groups.add(row);
+    }
+}
+
+impl QueryShares {
+    /// One sentence for each of the first names; nothing where there are no queries.
+    ///
+    /// # Errors
+    /// When the page cannot be written.
+    pub fn write(&self, filter: &Filter, trace: &str, page: &mut Page<'_>) -> Result<(), AnalyzeError> {
+        if self.groups.is_empty() {
+            return Ok(());
+        }
+        page.heading("Queries, longest wait first")?;
+        if let Some(condition) = filter.is_about_faults() {
+            return page.line(&format!(
+                "not shown: they are counted whole, and {condition} selects single faults"
+            ));
+        }
+        let sentences = self.groups.sentences(SHOWN, NAME_WIDTH);
+        for sentence in &sentences {
+            page.item(&escape(sentence))?;
+        }
+        match self.groups.len() - sentences.len() {
+            0 => Ok(()),
+            more if sentences.is_empty() => {
+                page.line(&format!("none of {} waited in page faults", names(more)))
+            }
+            more => page.line(&format!(
+                "... and {} more: pfanalyze queries {}",
+                names(more),
+                escape(trace)
+            )),
+        }
+    }
+
+    /// As of `queries`, without what only the faults tell. Empty where the filter selects single faults.
+    #[must_use]
+    pub fn table(&self, filter: &Filter) -> Table {
+        match filter.is_about_faults() {
+            Some(_) => Table::default(),
+            None => self.groups.table(),
+        }
+    }
+}
+
+fn names(count: usize) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} name{plural}", grouped(count as u64))
+}

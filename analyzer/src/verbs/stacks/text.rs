@@ -1,0 +1,104 @@
+//! A tree for people. Functions that are called from several places in a row stand in one column; one that is the only
+//! one called stands under its caller, so that deep stacks stay narrow.
+
+use crate::error::AnalyzeError;
+use crate::output::text::{escape, keep_start};
+use crate::output::units::{fixed, grouped, percent};
+use crate::trace::function_names::Names;
+use crate::verbs::heatmap::scale::Weight;
+use crate::verbs::stacks::prune::Shown;
+use crate::verbs::stacks::tree::{Node, Tree};
+use std::io::Write;
+
+/// Characters left for a function's name on any terminal.
+const MIN_NAME: usize = 24;
+
+/// Writes the shown nodes and the total.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write(
+    tree: &Tree,
+    names: &Names,
+    shown: &Shown,
+    weight: Weight,
+    width: Option<usize>,
+    out: &mut dyn Write,
+) -> Result<(), AnalyzeError> {
+    let title = match weight {
+        Weight::Wait => "WAIT",
+        Weight::Count => "COUNT",
+        Weight::Max => "MAX",
+    };
+    let heads = [title, "SELF", "FAULTS", "TOTAL_MS", "MAX_MS"].map(str::to_owned);
+    let total = tree.total();
+    let whole = u128::from(weight.of(total));
+    let cells = |node: &Node| {
+        [
+            percent(weight.of(node.all).into(), whole),
+            percent(weight.of(node.own).into(), whole),
+            grouped(node.all.count),
+            fixed(node.all.wait_ns, 1_000_000, 3),
+            fixed(node.all.max_ns, 1_000_000, 3),
+        ]
+    };
+    let mut lines = vec![(heads, "FUNCTION".to_owned())];
+    // Columns at which the names of the callers stand, by their depth.
+    let mut columns: Vec<usize> = vec![0];
+    for &(index, siblings) in &shown.nodes {
+        let Some(node) = tree.nodes().get(index) else {
+            continue;
+        };
+        let depth = node.depth as usize;
+        let above = depth
+            .checked_sub(1)
+            .and_then(|above| columns.get(above))
+            .copied()
+            .unwrap_or(0);
+        let (bullet, column) = if siblings > 1 {
+            ("- ", above + 2)
+        } else {
+            ("", above)
+        };
+        columns.truncate(depth);
+        columns.push(column);
+        let label = names.get(node.function).map(|function| escape(&function.label()));
+        let indent = " ".repeat(column - bullet.len());
+        lines.push((
+            cells(node),
+            format!("{indent}{bullet}{}", label.unwrap_or_default()),
+        ));
+    }
+    if let Some(root) = tree.nodes().first() {
+        lines.push((cells(root), "total".to_owned()));
+    }
+    write_aligned(&lines, width, out)
+}
+
+fn write_aligned(
+    lines: &[([String; 5], String)],
+    width: Option<usize>,
+    out: &mut dyn Write,
+) -> Result<(), AnalyzeError> {
+    let mut widths = [0; 5];
+    for (cells, _) in lines {
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = crate::output::text::width(cell).max(*width);
+        }
+    }
+    let used: usize = widths.iter().map(|width| width + 2).sum();
+    for (cells, name) in lines {
+        for (cell, width) in cells.iter().zip(widths) {
+            write!(out, "{cell:>width$}  ")?;
+        }
+        match width {
+            Some(width) => writeln!(
+                out,
+                "{}",
+                keep_start(name, width.saturating_sub(used).max(MIN_NAME))
+            )?,
+            None => writeln!(out, "{name}")?,
+        }
+    }
+    Ok(())
+}

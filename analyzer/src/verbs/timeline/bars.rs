@@ -1,0 +1,145 @@
+//! The intervals of `timeline` for people: a line each, with a bar.
+
+use crate::error::AnalyzeError;
+use crate::integrity::warnings::quantity;
+use crate::output::table::{Format, Head, Table, Value};
+use crate::output::units::{duration, fixed};
+use crate::trace::session::Session;
+use crate::verbs::timeline::intervals::Interval;
+use crate::verbs::timeline::tables::{intervals_table, waiting};
+use std::io::Write;
+
+/// Characters of the longest bar, and of one that is still worth its place.
+const LONGEST_BAR: usize = 40;
+const SHORTEST_BAR: usize = 8;
+
+/// A line per interval, with a bar for the threads that waited on average.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_intervals(
+    rows: &[Interval],
+    width_ns: u64,
+    session: &Session,
+    width: usize,
+    out: &mut dyn Write,
+) -> Result<(), AnalyzeError> {
+    let table = for_people(rows, width_ns, session);
+    let mut lines = Vec::new();
+    table.write(Format::Table, None, &mut lines)?;
+    let lines = String::from_utf8_lossy(&lines).into_owned();
+    let used = lines.lines().map(|line| line.chars().count()).max().unwrap_or(0) + 2;
+    let room = width.saturating_sub(used).min(LONGEST_BAR);
+    let most = rows.iter().map(waiting).max().unwrap_or(0);
+    let has_bars = room >= SHORTEST_BAR && most > 0;
+    writeln!(
+        out,
+        "{} of {}{}",
+        quantity(rows.len() as u64, "interval"),
+        duration(width_ns),
+        if has_bars {
+            format!(
+                "; the longest bar: {} threads waiting on average",
+                fixed(most, 1_000, 2)
+            )
+        } else {
+            String::new()
+        }
+    )?;
+    let bars =
+        std::iter::once("WAITING".to_owned()).chain(rows.iter().map(|row| bar(waiting(row), most, room)));
+    for (line, bar) in lines.lines().zip(bars) {
+        if has_bars {
+            let padding = " ".repeat(used.saturating_sub(line.chars().count()));
+            writeln!(out, "{}", format!("{line}{padding}{bar}").trim_end())?;
+        } else {
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The columns that fit beside bars.
+fn for_people(rows: &[Interval], width_ns: u64, session: &Session) -> Table {
+    let whole = intervals_table(rows, session);
+    let has = |of: fn(&Interval) -> u64| rows.iter().any(|row| of(row) > 0);
+    let mut names = vec!["begin_s", "major_per_s", "minor_per_s"];
+    if has(|row| row.counts[2]) {
+        names.push("failed_per_s");
+    }
+    names.extend(["wait_ms", "threads", "max_ms"]);
+    if has(|row| row.stalled_ns) {
+        names.push("stalled_ms");
+    }
+    let columns: Vec<usize> = names
+        .iter()
+        .filter_map(|name| whole.heads.iter().position(|head| head.name == *name))
+        .collect();
+    // As many decimals as tell two intervals apart.
+    let decimals = (0..9u32)
+        .find(|&decimals| width_ns.is_multiple_of(10u64.pow(9 - decimals)))
+        .unwrap_or(9);
+    let cell = |row: &Vec<Value>, interval: &Interval, column: usize| match row.get(column) {
+        Some(Value::Seconds(ns)) => Value::Text(format!("{:>8}", fixed(*ns, 1_000_000_000, decimals))),
+        // Rates below a hundred keep a decimal.
+        Some(Value::Decimal(rate)) if *rate >= 100_000 => Value::Count((rate + 500) / 1_000),
+        Some(Value::Ms(0))
+            if interval.stalled_ns == 0
+                && whole.heads.get(column).map(|head| head.name) == Some("stalled_ms") =>
+        {
+            Value::Null
+        }
+        Some(value) => value.clone(),
+        None => Value::Null,
+    };
+    let heads = columns.iter().filter_map(|&column| whole.heads.get(column));
+    let heads = heads.map(|head| match head.name {
+        "begin_s" => Head {
+            title: "  TIME_S",
+            ..*head
+        },
+        "stalled_ms" => Head {
+            title: "STALL_MS",
+            ..*head
+        },
+        _ => *head,
+    });
+    Table {
+        heads: heads.collect(),
+        rows: whole
+            .rows
+            .iter()
+            .zip(rows)
+            .map(|(row, interval)| {
+                columns
+                    .iter()
+                    .map(|&column| cell(row, interval, column))
+                    .collect()
+            })
+            .collect(),
+        total: None,
+    }
+}
+
+/// A bar in eighths of a character; a trace of one for what is above 0.
+fn bar(value: u64, most: u64, room: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = u128::from(value) * 8 * room as u128 / u128::from(most.max(1));
+    let eighths = usize::try_from(eighths).unwrap_or(0).max(usize::from(value > 0));
+    let part = EIGHTHS.get(eighths % 8).copied().unwrap_or_default();
+    format!("{}{part}", "█".repeat(eighths / 8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_as_long_as_their_share() {
+        assert_eq!(bar(10, 10, 3), "███");
+        assert_eq!(bar(5, 10, 3), "█▌");
+        assert_eq!(bar(1, 1_000_000, 3), "▏");
+        assert_eq!(bar(0, 0, 3), "");
+        assert_eq!(bar(u64::MAX, u64::MAX, 2), "██");
+    }
+}

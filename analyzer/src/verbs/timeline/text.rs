@@ -1,0 +1,306 @@
+//! The verb `timeline` as a whole: intervals with bars, the stalls in words, and how exact it all is.
+
+use crate::engine::filter::Filter;
+use crate::error::AnalyzeError;
+use crate::integrity::warnings::quantity;
+use crate::output::document::Page;
+use crate::output::table::Format;
+use crate::output::text::{keep_end, wrap};
+use crate::output::units::{duration, grouped, percent};
+use crate::trace::session::Session;
+use crate::verbs::timeline::bars::write_intervals;
+use crate::verbs::timeline::intervals::Interval;
+use crate::verbs::timeline::pass1::MOST_THREADS;
+use crate::verbs::timeline::pass3::Inside;
+use crate::verbs::timeline::stalls::Window;
+use crate::verbs::timeline::tables::{details, intervals_table, stalls_table};
+use crate::verbs::timeline::threshold::Least;
+use std::io::Write;
+
+/// One of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// What happened in each interval.
+    Intervals,
+    /// The longest stalls.
+    Stalls,
+}
+
+/// What was found, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The intervals, in order.
+    pub intervals: Vec<Interval>,
+    /// The length of one.
+    pub width_ns: u64,
+    /// What makes a stall.
+    pub least: Least,
+    /// The longest stalls, longest first.
+    pub stalls: Vec<(Window, Inside)>,
+    /// How many stalls there were.
+    pub stall_count: u64,
+    /// How long together.
+    pub stalled_ns: u64,
+    /// Wait in all of them, summed over threads.
+    pub stall_wait_ns: u64,
+    /// The most threads that were inside a fault at once.
+    pub most_inside: u32,
+    /// Threads with faults.
+    pub threads: u64,
+    /// Faults that were seen too late to count from their begin.
+    pub late: u64,
+    /// Whether there are more, which are taken for one.
+    pub has_other_threads: bool,
+    /// Threads whose number was another's before.
+    pub numbers_used_again: u64,
+}
+
+/// A trace and what was found in it.
+pub struct Answer<'a> {
+    /// What was found.
+    pub found: &'a Found,
+    /// The trace.
+    pub session: &'a Session,
+    /// Which faults.
+    pub filter: &'a Filter,
+}
+
+impl Answer<'_> {
+    /// Everything, or one part.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write(
+        &self,
+        part: Option<Part>,
+        format: Format,
+        width: usize,
+        out: &mut dyn Write,
+    ) -> Result<(), AnalyzeError> {
+        match (format, part) {
+            (Format::Table, None) => {
+                write_intervals(
+                    &self.found.intervals,
+                    self.found.width_ns,
+                    self.session,
+                    width,
+                    out,
+                )?;
+                writeln!(out)?;
+                self.write_stalls(width, out)?;
+                self.write_remarks(width, out)
+            }
+            (Format::Table, Some(Part::Intervals)) => write_intervals(
+                &self.found.intervals,
+                self.found.width_ns,
+                self.session,
+                width,
+                out,
+            ),
+            (Format::Table, Some(Part::Stalls)) => self.write_stalls(width, out),
+            (Format::Json, None) => self.write_json(out),
+            (Format::Markdown, None) => {
+                let mut page = Page::new(out, usize::MAX, true);
+                page.line(&self.stalls_in_words())?;
+                page.heading("Stalls")?;
+                page.table(&stalls_table(&self.found.stalls, self.session, true))?;
+                page.heading("Intervals")?;
+                page.table(&intervals_table(&self.found.intervals, self.session))?;
+                page.line("")?;
+                self.remarks().iter().try_for_each(|remark| page.item(remark))
+            }
+            (Format::Csv, None) | (_, Some(Part::Intervals)) => {
+                intervals_table(&self.found.intervals, self.session).write(format, None, out)
+            }
+            (_, Some(Part::Stalls)) => {
+                stalls_table(&self.found.stalls, self.session, true).write(format, None, out)
+            }
+        }
+    }
+
+    /// How often, how long, and what was waited on in the longest.
+    fn write_stalls(&self, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        for line in wrap(&self.stalls_in_words(), width) {
+            writeln!(out, "{line}")?;
+        }
+        if self.found.stalls.is_empty() {
+            return Ok(());
+        }
+        let mut table = stalls_table(&self.found.stalls, self.session, false);
+        if self.found.stalls.iter().all(|(_, inside)| inside.counts[2] == 0) {
+            let failed = table.heads.iter().position(|head| head.name == "failed");
+            if let Some(failed) = failed {
+                table.heads.remove(failed);
+                table.rows.iter_mut().for_each(|row| drop(row.remove(failed)));
+            }
+        }
+        let mut lines = Vec::new();
+        table.write(Format::Table, Some(width), &mut lines)?;
+        let lines = String::from_utf8_lossy(&lines).into_owned();
+        let mut lines = lines.lines();
+        writeln!(out, "{}", lines.next().unwrap_or_default())?;
+        for (line, (_, inside)) in lines.zip(&self.found.stalls) {
+            writeln!(out, "{line}")?;
+            let words = details(inside, self.session);
+            for (name, text) in ["on", "by", "longest"].iter().zip(words) {
+                if text.is_empty() {
+                    continue;
+                }
+                let room = width.saturating_sub(13).max(20);
+                let parts = wrap(&text, room);
+                for (index, text) in parts.iter().enumerate() {
+                    let name = if index == 0 { name } else { "" };
+                    writeln!(out, "    {name:<8} {}", keep_end(text, room))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_remarks(&self, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        writeln!(out)?;
+        for remark in self.remarks() {
+            for (index, line) in wrap(&remark, width.saturating_sub(2)).iter().enumerate() {
+                writeln!(out, "{} {line}", if index == 0 { "-" } else { " " })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        let found = self.found;
+        let head = serde_json::json!({
+            "interval_ms": found.width_ns as f64 / 1e6,
+            "threads": found.threads,
+            "most_inside_at_once": found.most_inside,
+            "least_threads": match found.least { Least::Threads(threads) => Some(threads), Least::Percent(_) => None },
+            "least_percent": match found.least { Least::Percent(share) => Some(share), Least::Threads(_) => None },
+            "stalls": found.stall_count,
+            "stalled_ms": found.stalled_ns as f64 / 1e6,
+            "stall_wait_ms": found.stall_wait_ns as f64 / 1e6,
+            "exact": found.late == 0,
+            "late_faults": found.late,
+            "remarks": self.remarks(),
+        });
+        write!(
+            out,
+            "{{\"summary\":{},\n\"intervals\":",
+            crate::output::text::json_text(&head)
+        )?;
+        intervals_table(&found.intervals, self.session).write_json(out)?;
+        write!(out, ",\n\"stalls\":")?;
+        stalls_table(&found.stalls, self.session, true).write_json(out)?;
+        writeln!(out, "}}")?;
+        Ok(())
+    }
+
+    /// The stalls in a sentence.
+    #[must_use]
+    pub fn stalls_in_words(&self) -> String {
+        let found = self.found;
+        let rule = match found.least {
+            Least::Threads(1) => "a thread was inside a fault".to_owned(),
+            Least::Threads(threads) => {
+                format!(
+                    "{} threads or more were inside a fault at once",
+                    grouped(threads.into())
+                )
+            }
+            Least::Percent(share) => {
+                format!("{share} % of the threads alive, two at least, were inside a fault at once")
+            }
+        };
+        if found.stall_count == 0 {
+            let most = match found.most_inside {
+                0 => "no thread ever waited".to_owned(),
+                most => format!("the most at once: {}", grouped(most.into())),
+            };
+            let hint = if found.threads == 1 {
+                "; with one thread alone, --threads 1 shows its single waits"
+            } else {
+                ""
+            };
+            return format!("No stalls: it never was so that {rule} ({most}){hint}");
+        }
+        let (begin_ns, end_ns) = self.filter.window_ns(self.session);
+        let share = percent(
+            found.stalled_ns.into(),
+            u128::from(end_ns.saturating_sub(begin_ns)),
+        );
+        let shown = match (found.stall_count, found.stalls.len() as u64) {
+            (_, 0) => String::new(),
+            (1, _) => ":".to_owned(),
+            (_, 1) => "; the longest:".to_owned(),
+            (all, shown) if all == shown => "; longest first:".to_owned(),
+            (_, shown) => format!("; the {} longest:", grouped(shown)),
+        };
+        let times = if found.stall_count == 1 { "once" } else { "times" };
+        let count = match found.stall_count {
+            1 => String::new(),
+            count => format!("{} ", grouped(count)),
+        };
+        format!(
+            "Stalls: {count}{times} {rule}, for {} in all ({share} of the time), with {} of waiting{shown}",
+            duration(found.stalled_ns),
+            duration(found.stall_wait_ns)
+        )
+    }
+
+    /// For programs, beside a table that cannot say it: stalls that are not exact.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let late = (self.found.late > 0).then(|| {
+            format!(
+                "too many faults were open at once, and {} count from later than they began: stalls may be longer",
+                quantity(self.found.late, "fault")
+            )
+        });
+        let others = self.found.has_other_threads.then(|| {
+            format!(
+                "too many threads: those after the first {} are taken for one",
+                grouped(MOST_THREADS.into())
+            )
+        });
+        let reasons: Vec<String> = late.into_iter().chain(others).collect();
+        (!reasons.is_empty()).then(|| format!("not exact: {}", reasons.join("; ")))
+    }
+
+    /// What to know of the numbers.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let found = self.found;
+        let mut remarks = vec![
+            "faults count where they began, waits where they happened, summed over threads; THREADS are those that waited \
+             at any time of the interval, MAX_MS the longest fault that began in it"
+                .to_owned(),
+        ];
+        let exact = "exact: every fault was put in its place in time";
+        remarks.push(self.note().unwrap_or_else(|| exact.to_owned()));
+        if matches!(found.least, Least::Percent(_)) {
+            let again = match found.numbers_used_again {
+                0 => String::new(),
+                count => format!(
+                    "; {} had the number of an earlier one, and counts as alive since that one's first fault",
+                    quantity(count, "thread")
+                ),
+            };
+            remarks.push(format!(
+                "alive are threads that have faults here, from their birth to their end as far as these were seen{again}"
+            ));
+        }
+        if self.session.sampling().is_sampled() {
+            remarks.push(
+                "minor faults were sampled: THREADS and stalls know the recorded ones only, there were more"
+                    .to_owned(),
+            );
+        }
+        if self.filter.is_part() {
+            remarks.push(
+                "faults that began outside of --from and --to are left out, even where they last into it; stalls and waits \
+                 count as far as they lie between them"
+                    .to_owned(),
+            );
+        }
+        remarks
+    }
+}

@@ -1,0 +1,64 @@
+//! `verify`: reads all of a trace and says what is wrong with it. The checks are those of the format library.
+
+pub mod text;
+
+use crate::cli::Request;
+use crate::error::AnalyzeError;
+use crate::output::progress::Progress;
+use crate::output::sink::Output;
+use crate::output::table::Format;
+use crate::output::text::{escape, json_text};
+use crate::trace::input::{self, Input, explain_format};
+use crate::verbs::context::Outcome;
+use crate::verbs::info::shell_words;
+use crate::verbs::verify::text::{is_whole, json, lines};
+use pf_formats::{FormatError, Verification};
+use std::io::Write;
+
+/// Checks the trace and writes the findings.
+///
+/// # Errors
+/// Input that is no trace or cannot be read, and output.
+pub fn run(request: &Request) -> anyhow::Result<Outcome> {
+    let name = escape(&request.trace.display().to_string());
+    let input = input::open(&request.trace)?;
+    let mut output = Output::open(request, input.identity)?;
+    output.suit(request.format);
+    let found = check(input).map_err(|error| explain_format(&name, &error))?;
+    let done = write(request, &found, &mut output.out);
+    output.finish(done)?;
+    Ok(outcome(&found))
+}
+
+fn check(mut input: Input) -> Result<Verification, FormatError> {
+    let mut progress = Progress::new(input.size);
+    let found = pf_formats::verify(&mut input.reader, &mut |bytes| progress.tick(bytes));
+    progress.finish();
+    found
+}
+
+/// Three kinds of exit status hang on it: see [`Outcome`].
+#[must_use]
+pub fn outcome(found: &Verification) -> Outcome {
+    if is_whole(found) {
+        Outcome::Done
+    } else {
+        Outcome::Incomplete
+    }
+}
+
+fn write(request: &Request, found: &Verification, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    if request.format == Format::Json {
+        writeln!(out, "{}", json_text(&json(found)))?;
+    } else {
+        for line in lines(found) {
+            writeln!(out, "{line}")?;
+        }
+        if !found.is_undamaged() {
+            let trace = shell_words(&[request.trace.display().to_string()]);
+            let hint = format!("'pfanalyze repair {trace} -o FILE' writes what is there to a clean trace");
+            writeln!(out, "{}", escape(&hint))?;
+        }
+    }
+    Ok(out.flush()?)
+}
