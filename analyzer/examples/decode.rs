@@ -12,11 +12,7 @@ fn main() -> anyhow::Result<()> {
         .nth(1)
         .ok_or_else(|| anyhow::anyhow!("usage: decode TRACE"))?;
     let mut report = Report::new(true);
-    let columns: Vec<_> = report
-        .queries()
-        .iter()
-        .flat_map(|query| query.columns())
-        .collect();
+    let columns: Vec<_> = report.passes().iter().flat_map(|query| query.columns()).collect();
     let wanted = Wanted {
         predicate: Predicate::default(),
         columns: projection_of(&columns).union(Projection::CLASS),

@@ -14,6 +14,8 @@ pub mod stats;
 
 pub mod integrity;
 
+pub mod request;
+
 pub mod verbs;
 
 pub mod cli;

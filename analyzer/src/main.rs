@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Err(usage) => return fail(&usage, ExitCode::from(USAGE)),
     };
     memory_limit::set(request.memory_limit);
-    match pfanalyze::verbs::context::run(&request) {
+    match pfanalyze::verbs::run(&request) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => ExitCode::from(INCOMPLETE),
         Err(error) => fail(&format!("{error:#}"), ExitCode::FAILURE),

@@ -13,15 +13,17 @@ use pfanalyze::engine::scan::scan;
 use pfanalyze::error::AnalyzeError;
 use pfanalyze::integrity::warnings;
 use pfanalyze::output::table::Format;
+use pfanalyze::request::options::GroupBy;
+use pfanalyze::request::weight::ColorScale;
+use pfanalyze::request::weight::Weight;
 use pfanalyze::trace::queries::each_row;
 use pfanalyze::trace::session::Session;
 use pfanalyze::verbs::events::Events;
 use pfanalyze::verbs::heatmap::panels::Extent;
 use pfanalyze::verbs::heatmap::pass::Heat;
-use pfanalyze::verbs::heatmap::scale::{Spread, Weight};
 use pfanalyze::verbs::heatmap::text::Style;
 use pfanalyze::verbs::info;
-use pfanalyze::verbs::percentiles::pass::{By, Percentiles};
+use pfanalyze::verbs::percentiles::pass::Percentiles;
 use pfanalyze::verbs::queries::pass::{Queries, Rows};
 use pfanalyze::verbs::queries::slowest::{Choice, Chosen, Singles};
 use pfanalyze::verbs::queries::text;
@@ -30,14 +32,14 @@ use support::{dicts, events, meta, small, totals, trace, writer};
 
 const STYLE: Style = Style {
     weight: Weight::Wait,
-    spread: Spread::Linear,
+    spread: ColorScale::Linear,
     colour: true,
 };
 
 /// Runs every query and every renderer once.
 fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
     let (mut report, mut for_programs, mut heat) = (Report::new(true), Report::new(false), Heat::by_file());
-    let mut percentiles: Vec<Percentiles> = By::value_variants()
+    let mut percentiles: Vec<Percentiles> = GroupBy::value_variants()
         .iter()
         .map(|&by| Percentiles::new(by).with_shape())
         .collect();
@@ -50,20 +52,20 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
         chosen.add(row, passes);
     })?;
     let (mut names, mut singles) = (Queries::new(rows_by_name), Singles::new(chosen));
-    let mut queries = report.queries();
-    queries.extend(for_programs.queries());
-    queries.extend([
-        &mut names as &mut dyn pfanalyze::engine::scan::Query,
+    let mut passes = report.passes();
+    passes.extend(for_programs.passes());
+    passes.extend([
+        &mut names as &mut dyn pfanalyze::engine::scan::Pass,
         &mut singles,
         &mut heat,
         &mut events,
     ]);
-    queries.extend(
+    passes.extend(
         percentiles
             .iter_mut()
-            .map(|each| each as &mut dyn pfanalyze::engine::scan::Query),
+            .map(|each| each as &mut dyn pfanalyze::engine::scan::Pass),
     );
-    let session = scan(TraceReader::new(bytes)?, filter, &mut queries, &mut |_| {})?;
+    let session = scan(TraceReader::new(bytes)?, filter, &mut passes, &mut |_| {})?;
     events.finish(&session)?;
     let mut out = Vec::new();
     let layout = Layout {

@@ -6,8 +6,8 @@ mod support;
 use pf_formats::Event;
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::output::table::Format;
+use pfanalyze::request::options::GroupBy;
 use pfanalyze::trace::class::Class;
-use pfanalyze::verbs::percentiles::pass::By;
 use support::ask::{
     event_rows, events_text, files, flat_report, info_json, percentiles, report, report_json, threads,
 };
@@ -64,7 +64,7 @@ fn without_failed_faults_nothing_tells_of_them() {
         );
         assert!(!words.contains("failed"), "{shown}");
     }
-    assert_eq!(percentiles(&small(), By::Class).as_array().unwrap().len(), 3);
+    assert_eq!(percentiles(&small(), GroupBy::Class).as_array().unwrap().len(), 3);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn the_classes_exclude_each_other_in_every_filter() {
 
 #[test]
 fn percentiles_have_a_row_for_them_and_all_includes_them() {
-    let rows = percentiles(&with_failed(), By::Class);
+    let rows = percentiles(&with_failed(), GroupBy::Class);
     let seen: Vec<(&str, u64)> = rows
         .as_array()
         .unwrap()

@@ -72,7 +72,7 @@ fn every_reason_has_its_words_and_its_interval() {
                 let first = shown.split(" recorded mmap-workload").next().unwrap();
                 assert!(first.starts_with("! lost: 12 "), "{reason:?}: {first}");
                 assert!(first.contains(interval), "{reason:?}: {first}");
-                assert!(first.contains(losses::reason_in_words(reason)), "{first}");
+                assert!(first.contains(losses::describe_reason(reason)), "{first}");
                 // Only what costs a fault makes counts wrong.
                 assert_eq!(
                     first.contains("counts and waits are too low"),

@@ -7,10 +7,11 @@ use pf_formats::{Event, Meta, ObjectId};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::output::order::Order;
 use pfanalyze::output::table::Format;
+use pfanalyze::request::options::MemoryPart;
 use pfanalyze::trace::session::Session;
 use pfanalyze::verbs::memory::estimate::Estimate;
 use pfanalyze::verbs::memory::pass::Memory;
-use pfanalyze::verbs::memory::text::{Answer, Part};
+use pfanalyze::verbs::memory::text::Answer;
 use std::collections::{BTreeMap, BTreeSet};
 use support::ask::read;
 use support::{Random, START_NS, dicts, file_fault, heap_fault, in_blocks, meta, trace};
@@ -248,7 +249,12 @@ fn words(bytes: &[u8], filter: &Filter, memory_bytes: Option<u64>) -> (String, s
     };
     let text = written(Format::Table, None);
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    for part in [Part::Curve, Part::Files, Part::Times, Part::Distances] {
+    for part in [
+        MemoryPart::Curve,
+        MemoryPart::Files,
+        MemoryPart::Times,
+        MemoryPart::Distances,
+    ] {
         assert!(written(Format::Csv, Some(part)).contains(','));
     }
     let json = serde_json::from_str(&written(Format::Json, None)).unwrap();

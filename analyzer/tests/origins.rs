@@ -5,7 +5,7 @@ mod support;
 
 use pf_formats::{Access, Event, Meta, Origin};
 use pfanalyze::output::table::Format;
-use pfanalyze::verbs::percentiles::pass::By;
+use pfanalyze::request::options::GroupBy;
 use support::ask::{event_rows, events_text, flat_report, percentiles};
 use support::{dicts, file_fault, heap_fault, meta, trace};
 
@@ -41,7 +41,7 @@ fn bytes() -> Vec<u8> {
     trace(&meta(), &dicts(), &mixed(), &[])
 }
 
-fn counts(by: By, name: &str) -> Vec<(String, u64)> {
+fn counts(by: GroupBy, name: &str) -> Vec<(String, u64)> {
     let rows = percentiles(&bytes(), by);
     let row = |row: &serde_json::Value| {
         let count = row["count"].as_u64().unwrap();
@@ -56,12 +56,12 @@ fn counts(by: By, name: &str) -> Vec<(String, u64)> {
 fn percentiles_go_by_origin_and_by_access() {
     let expected = [("gup", 2), ("gup_remote", 1), ("kernel", 1), ("user", 4)];
     assert_eq!(
-        counts(By::Origin, "origin"),
+        counts(GroupBy::Origin, "origin"),
         expected.map(|(n, c)| (n.to_owned(), c))
     );
     let expected = [("exec", 1), ("read", 2), ("unknown", 3), ("write", 2)];
     assert_eq!(
-        counts(By::Access, "access"),
+        counts(GroupBy::Access, "access"),
         expected.map(|(n, c)| (n.to_owned(), c))
     );
 }

@@ -13,9 +13,10 @@ use pf_formats::{
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::output::order::{self, Order};
 use pfanalyze::output::table::{Format, Table, Value};
+use pfanalyze::request::options::GroupBy;
 use pfanalyze::trace::queries::each_row;
 use pfanalyze::verbs::percentiles::key_names::QueryNames;
-use pfanalyze::verbs::percentiles::pass::{By, Percentiles};
+use pfanalyze::verbs::percentiles::pass::Percentiles;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -92,7 +93,7 @@ fn trace(meta: &Meta, events: &[Event]) -> Vec<u8> {
 }
 
 /// What a row is called, by someone who has the event and no dictionaries.
-fn name(by: By, event: &Event) -> Vec<String> {
+fn name(by: GroupBy, event: &Event) -> Vec<String> {
     let one = |text: &str| vec![text.to_owned()];
     let query = match event.query.0 {
         0 => "(no query)",
@@ -102,24 +103,24 @@ fn name(by: By, event: &Event) -> Vec<String> {
     };
     let known = |id: u64| if id == 0 { String::new() } else { id.to_string() };
     match by {
-        By::Class => one(match (event.failed, event.major) {
+        GroupBy::Class => one(match (event.failed, event.major) {
             (true, _) => "failed",
             (false, true) => "major",
             (false, false) => "minor",
         }),
-        By::Pid => one(&event.pid.to_string()),
-        By::Tid => vec![event.pid.to_string(), event.tid.to_string()],
-        By::Comm => one(["main", "worker"][event.comm.0 as usize - 1]),
-        By::File => one(["/data/segments.bin", "[heap]", "/usr/bin/app"][event.object.0 as usize - 1]),
-        By::Kind => one(["file", "heap", "file"][event.object.0 as usize - 1]),
-        By::Query => one(query),
-        By::QueryId => vec![known(event.query.0), query.to_owned()],
-        By::Access => one(event.access.map_or("unknown", Access::name)),
-        By::Origin => one(event.origin.name()),
-        By::Cpu => one(&event.cpu.to_string()),
-        By::Retries => one(&event.retries.to_string()),
-        By::Failed => one(&event.failed.to_string()),
-        By::Stack => {
+        GroupBy::Pid => one(&event.pid.to_string()),
+        GroupBy::Tid => vec![event.pid.to_string(), event.tid.to_string()],
+        GroupBy::Comm => one(["main", "worker"][event.comm.0 as usize - 1]),
+        GroupBy::File => one(["/data/segments.bin", "[heap]", "/usr/bin/app"][event.object.0 as usize - 1]),
+        GroupBy::Kind => one(["file", "heap", "file"][event.object.0 as usize - 1]),
+        GroupBy::Query => one(query),
+        GroupBy::QueryId => vec![known(event.query.0), query.to_owned()],
+        GroupBy::Access => one(event.access.map_or("unknown", Access::name)),
+        GroupBy::Origin => one(event.origin.name()),
+        GroupBy::Cpu => one(&event.cpu.to_string()),
+        GroupBy::Retries => one(&event.retries.to_string()),
+        GroupBy::Failed => one(&event.failed.to_string()),
+        GroupBy::Stack => {
             let words = [
                 "[no stack]",
                 "_start",
@@ -135,13 +136,13 @@ fn name(by: By, event: &Event) -> Vec<String> {
 }
 
 /// Name, and every latency as often as it counts, sorted; the most first.
-fn expected(by: By, events: &[Event], one_in: usize) -> Vec<(Vec<String>, Vec<u64>)> {
+fn expected(by: GroupBy, events: &[Event], one_in: usize) -> Vec<(Vec<String>, Vec<u64>)> {
     let mut groups: BTreeMap<Vec<String>, Vec<u64>> = BTreeMap::new();
     for event in events {
         let is_scaled = !event.failed && !event.major;
         let times = if is_scaled { one_in } else { 1 };
         let mut rows = vec![name(by, event)];
-        rows.extend((by == By::Class).then(|| vec!["all".to_owned()]));
+        rows.extend((by == GroupBy::Class).then(|| vec!["all".to_owned()]));
         for row in rows {
             let group = groups.entry(row).or_default();
             group.extend(std::iter::repeat_n(event.latency_ns, times));
@@ -159,10 +160,10 @@ fn names_of(bytes: &[u8]) -> QueryNames {
 }
 
 /// Within 1 %, and exact.
-fn tables(by: By, bytes: &[u8], filter: &Filter, order: &Order) -> (Table, Table) {
+fn tables(by: GroupBy, bytes: &[u8], filter: &Filter, order: &Order) -> (Table, Table) {
     let mut first = Percentiles::new(by).with_names(names_of(bytes));
     let session = read(bytes, filter, &mut [&mut first]);
-    let mut second = first.second_look(&session, order);
+    let mut second = first.exact_pass(&session, order);
     read(bytes, filter, &mut [&mut second]);
     let (exact, cost) = second.finish().unwrap();
     assert!(
@@ -179,7 +180,7 @@ fn us(value: &Value) -> u64 {
     }
 }
 
-fn compare(by: By, table: &Table, expected: &[(Vec<String>, Vec<u64>)], is_exact: bool) {
+fn compare(by: GroupBy, table: &Table, expected: &[(Vec<String>, Vec<u64>)], is_exact: bool) {
     assert_eq!(table.rows.len(), expected.len(), "{by:?} {:?}", table.rows);
     let names = table.heads.iter().position(|head| head.name == "count").unwrap();
     let mut before = Value::Count(u64::MAX);
@@ -193,7 +194,9 @@ fn compare(by: By, table: &Table, expected: &[(Vec<String>, Vec<u64>)], is_exact
                 panic!("{by:?}: there is no {name:?}");
             });
         assert_eq!(values[0], Value::Count(latencies.len() as u64), "{by:?} {name:?}");
-        if let (Value::Count(count), Value::Count(before), false) = (&values[0], &before, by == By::Class) {
+        if let (Value::Count(count), Value::Count(before), false) =
+            (&values[0], &before, by == GroupBy::Class)
+        {
             assert!(count <= before);
         }
         before = values[0].clone();
@@ -216,7 +219,7 @@ fn every_group_has_the_quantiles_of_its_sorted_latencies() {
             ..meta()
         };
         let bytes = trace(&meta, &events);
-        for by in By::value_variants() {
+        for by in GroupBy::value_variants() {
             let expected = expected(*by, &events, one_in as usize);
             let (about, exact) = tables(*by, &bytes, &Filter::default(), &Order::default());
             compare(*by, &about, &expected, false);
@@ -234,15 +237,15 @@ fn a_filter_holds_in_both_readings() {
         ..Filter::default()
     };
     let passing: Vec<Event> = events.into_iter().filter(|event| event.pid == 101).collect();
-    let (about, exact) = tables(By::Cpu, &bytes, &filter, &Order::default());
-    let expected = expected(By::Cpu, &passing, 1);
-    compare(By::Cpu, &about, &expected, false);
-    compare(By::Cpu, &exact, &expected, true);
+    let (about, exact) = tables(GroupBy::Cpu, &bytes, &filter, &Order::default());
+    let expected = expected(GroupBy::Cpu, &passing, 1);
+    compare(GroupBy::Cpu, &about, &expected, false);
+    compare(GroupBy::Cpu, &exact, &expected, true);
 }
 
 #[test]
 fn nothing_and_one_fault_have_rows_too() {
-    for by in By::value_variants() {
+    for by in GroupBy::value_variants() {
         for events in [&[][..], &[file_fault(3, u64::MAX, 0)]] {
             let (about, exact) = tables(
                 *by,
@@ -251,7 +254,7 @@ fn nothing_and_one_fault_have_rows_too() {
                 &Order::default(),
             );
             assert_eq!(about, exact);
-            let rows = if *by == By::Class { 3 } else { events.len() };
+            let rows = if *by == GroupBy::Class { 3 } else { events.len() };
             assert_eq!(about.rows.len(), rows, "{by:?}");
             if !events.is_empty() {
                 assert!(
@@ -274,12 +277,12 @@ fn only_rows_that_are_shown_are_looked_up_unless_they_are_sorted_by_quantiles() 
             by: by.map(|column| order::By::parse(column).unwrap()),
             top: Some(2),
         };
-        let (_, mut table) = tables(By::Tid, &bytes, &Filter::default(), &order);
+        let (_, mut table) = tables(GroupBy::Tid, &bytes, &Filter::default(), &order);
         order.apply(&mut table).unwrap();
         assert_eq!(table.rows.len(), 2);
         table
     };
-    let all = expected(By::Tid, &events, 1);
+    let all = expected(GroupBy::Tid, &events, 1);
     for by in [
         None,
         Some("tid"),
@@ -302,7 +305,7 @@ fn only_rows_that_are_shown_are_looked_up_unless_they_are_sorted_by_quantiles() 
         in_order
             .rows
             .sort_by_key(|row| std::cmp::Reverse(row[2].plain().parse::<u64>().unwrap()));
-        compare(By::Tid, &in_order, &of_shown, true);
+        compare(GroupBy::Tid, &in_order, &of_shown, true);
     }
 }
 
@@ -310,7 +313,7 @@ fn only_rows_that_are_shown_are_looked_up_unless_they_are_sorted_by_quantiles() 
 fn too_many_groups_share_the_last_row_which_says_so() {
     let events = random_events(3_000);
     let bytes = trace(&meta(), &events);
-    let mut first = Percentiles::new(By::Tid).with_groups(3);
+    let mut first = Percentiles::new(GroupBy::Tid).with_groups(3);
     let session = read(&bytes, &Filter::default(), &mut [&mut first]);
     let table = first.table(&session);
     let last = table.rows.last().unwrap();
@@ -330,7 +333,7 @@ fn too_many_groups_share_the_last_row_which_says_so() {
         .map(|row| row[..2].iter().map(Value::plain).collect())
         .collect();
     let mut rest: Vec<u64> = Vec::new();
-    let mut all = expected(By::Tid, &events, 1);
+    let mut all = expected(GroupBy::Tid, &events, 1);
     all.retain(|(name, values)| {
         let is_own = own.contains(name);
         if !is_own {
@@ -339,13 +342,13 @@ fn too_many_groups_share_the_last_row_which_says_so() {
         is_own
     });
     rest.sort_unstable();
-    let mut second = first.second_look(&session, &Order::default());
+    let mut second = first.exact_pass(&session, &Order::default());
     read(&bytes, &Filter::default(), &mut [&mut second]);
     let (mut exact, _) = second.finish().unwrap();
     let last = exact.rows.pop().unwrap();
-    compare(By::Tid, &exact, &all, true);
+    compare(GroupBy::Tid, &exact, &all, true);
     assert_eq!(us(&last[3]), rest[rest.len().div_ceil(2) - 1]);
-    let names = Percentiles::new(By::Comm).with_groups(1);
+    let names = Percentiles::new(GroupBy::Comm).with_groups(1);
     assert!(text(&names.table(&session), Format::Csv).starts_with("comm,count,"));
 }
 
@@ -516,7 +519,7 @@ fn hostile_trace() -> Vec<u8> {
 #[test]
 fn hostile_names_are_harmless_to_people_and_exact_for_programs() {
     let bytes = hostile_trace();
-    for by in By::value_variants() {
+    for by in GroupBy::value_variants() {
         let by = by.to_possible_value().unwrap();
         for format in ["table", "markdown"] {
             let asked = [

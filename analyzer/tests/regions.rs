@@ -7,8 +7,9 @@ mod support;
 use model_files::{TENSORS, gguf};
 use pf_formats::{Dict, Event, Meta, ObjectId, ObjectKind};
 use pfanalyze::output::table::{Format, Table, Value};
+use pfanalyze::request::options::RegionOptions;
 use pfanalyze::verbs::regions::pass::Regions;
-use pfanalyze::verbs::regions::source::{Asked, Source};
+use pfanalyze::verbs::regions::source::Source;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -30,19 +31,19 @@ fn list(text: &str) -> Source {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("list.csv");
     fs::write(&path, text).unwrap();
-    let asked = Asked {
+    let asked = RegionOptions {
         list: Some(path),
-        ..Asked::default()
+        ..RegionOptions::default()
     };
-    asked.source().unwrap()
+    Source::of(&asked).unwrap()
 }
 
 fn parts(most: u16) -> Source {
-    let asked = Asked {
+    let asked = RegionOptions {
         parts: Some(most),
-        ..Asked::default()
+        ..RegionOptions::default()
     };
-    asked.source().unwrap()
+    Source::of(&asked).unwrap()
 }
 
 fn asked(

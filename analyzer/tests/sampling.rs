@@ -6,9 +6,9 @@ mod support;
 use pf_formats::{Event, Meta, ObjectId};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::output::table::Format;
+use pfanalyze::request::options::GroupBy;
+use pfanalyze::request::weight::Weight;
 use pfanalyze::verbs::heatmap::pass::Heat;
-use pfanalyze::verbs::heatmap::scale::Weight;
-use pfanalyze::verbs::percentiles::pass::By;
 use std::collections::BTreeMap;
 use support::ask::{
     event_rows, events_text, files, flat_report, info_json, info_text, percentiles, read, report_json, text,
@@ -133,7 +133,7 @@ fn counts_and_waits_of_threads_and_files_are_scaled() {
 #[test]
 fn percentiles_are_weighted() {
     let events = sampled_events();
-    let rows = percentiles(&sampled(), By::Class);
+    let rows = percentiles(&sampled(), GroupBy::Class);
     let all = rows.as_array().unwrap().last().unwrap();
     let mut latencies: Vec<u64> = Vec::new();
     for event in &events {
@@ -148,7 +148,7 @@ fn percentiles_are_weighted() {
         assert!((told - exact).abs() <= exact / 100.0, "{name}: {told}, {exact}");
     }
     let mut by_origin = 0;
-    for row in percentiles(&sampled(), By::Origin).as_array().unwrap() {
+    for row in percentiles(&sampled(), GroupBy::Origin).as_array().unwrap() {
         by_origin += row["count"].as_u64().unwrap();
     }
     assert_eq!(by_origin, latencies.len() as u64);

@@ -9,13 +9,13 @@ use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::scan;
 use pfanalyze::error::AnalyzeError;
 use pfanalyze::output::table::Format;
-use pfanalyze::verbs::heatmap::scale::Weight;
-use pfanalyze::verbs::stacks::pass::{Base, StackTree, Stacks, hidden_in_words};
-use pfanalyze::verbs::stacks::prune::Limits;
+use pfanalyze::request::options::StackLimits;
+use pfanalyze::request::weight::Weight;
+use pfanalyze::verbs::stacks::pass::{Base, StackTree, Stacks, describe_hidden};
 use stack_fixture::{faults, stack_dicts, stack_of, stack_trace, symbol_dicts};
 use support::{dicts, events, file_fault, meta, small, trace};
 
-const ALL: Limits = Limits {
+const ALL: StackLimits = StackLimits {
     min_share: 0,
     depth: None,
 };
@@ -27,13 +27,13 @@ fn tree(bytes: &[u8], filter: &Filter, base: Base) -> Result<StackTree, AnalyzeE
     stacks.finish(&session, base)
 }
 
-fn text_of(bytes: &[u8], weight: Weight, limits: Limits) -> String {
+fn text_of(bytes: &[u8], weight: Weight, limits: StackLimits) -> String {
     let tree = tree(bytes, &Filter::default(), Base::Function).unwrap();
     let shown = tree.shown(weight, limits);
     let mut out = Vec::new();
     tree.write_text(&shown, weight, None, &mut out).unwrap();
     let mut text = String::from_utf8(out).unwrap();
-    for remark in hidden_in_words(&shown, limits)
+    for remark in describe_hidden(&shown, limits)
         .into_iter()
         .chain(tree.remarks(weight))
     {
@@ -77,7 +77,7 @@ no stack: 1 fault was recorded without one, 0.1 % of the wait
 truncated: 10.0 % of the wait, in stacks whose outermost callers are missing \
 (frame not resident 2.5 %, no frame pointers 7.5 %)
 ";
-    let limits = Limits {
+    let limits = StackLimits {
         min_share: 500,
         ..ALL
     };
@@ -89,7 +89,7 @@ truncated: 10.0 % of the wait, in stacks whose outermost callers are missing \
 
 #[test]
 fn a_depth_hides_what_was_called_below_it() {
-    let limits = Limits {
+    let limits = StackLimits {
         depth: Some(2),
         ..ALL
     };

@@ -4,13 +4,14 @@
 mod support;
 
 use pf_formats::{CommId, Dict, Event, Happening, Meta, TimelineEntry};
-use pfanalyze::cli::TimelineOptions;
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::output::table::Format;
+use pfanalyze::request::options::StallThreshold;
+use pfanalyze::request::options::TimelineOptions;
+use pfanalyze::request::options::TimelinePart;
 use pfanalyze::trace::session::Session;
-use pfanalyze::verbs::timeline::pass1::FirstLook;
-use pfanalyze::verbs::timeline::text::{Answer, Found, Part};
-use pfanalyze::verbs::timeline::threshold::Least;
+use pfanalyze::verbs::timeline::pass1::Pass1;
+use pfanalyze::verbs::timeline::text::{Answer, Found};
 use pfanalyze::verbs::timeline::{found_by, sweep_after};
 use std::collections::BTreeSet;
 use support::ask::read;
@@ -90,7 +91,7 @@ fn lives(events: &[Event]) -> Vec<TimelineEntry> {
     entries
 }
 
-fn options(least: Least, interval_ns: Option<u64>, stalls: usize) -> TimelineOptions {
+fn options(least: StallThreshold, interval_ns: Option<u64>, stalls: usize) -> TimelineOptions {
     TimelineOptions {
         interval_ns,
         least,
@@ -107,7 +108,7 @@ fn look(
     kept: usize,
     room: usize,
 ) -> (Found, Session) {
-    let mut first = FirstLook::keeping(kept);
+    let mut first = Pass1::keeping(kept);
     let session = read(bytes, filter, &mut [&mut first]);
     let mut sweep = sweep_after(first, filter, options, &session)
         .unwrap()
@@ -126,7 +127,7 @@ fn end(event: &Event) -> u64 {
 }
 
 /// Begin, end, peak and wait of every stall.
-fn stalls_by_force(events: &[Event], least: Least, session: &Session) -> Vec<(u64, u64, u32, u64)> {
+fn stalls_by_force(events: &[Event], least: StallThreshold, session: &Session) -> Vec<(u64, u64, u32, u64)> {
     let lives: Vec<(u64, u64)> = (200..200 + THREADS)
         .map(|tid| {
             let life = session.lifetimes.get(&(100, tid)).copied().unwrap_or_default();
@@ -169,11 +170,11 @@ fn stalls_by_force(events: &[Event], least: Least, session: &Session) -> Vec<(u6
 fn stalls_are_those_of_a_brute_force_in_any_blocks_and_with_any_memory_for_long_faults() {
     let events = faults(120);
     for least in [
-        Least::Threads(1),
-        Least::Threads(2),
-        Least::Threads(4),
-        Least::Percent(50),
-        Least::Percent(90),
+        StallThreshold::Threads(1),
+        StallThreshold::Threads(2),
+        StallThreshold::Threads(4),
+        StallThreshold::Percent(50),
+        StallThreshold::Percent(90),
     ] {
         for (block, kept) in [(10_000, 100_000), (64, 100_000), (64, 20), (7, 3), (200, 1)] {
             let bytes = in_blocks(&events, block, &lives(&events));
@@ -208,7 +209,7 @@ fn intervals_are_those_of_a_brute_force() {
     let events = faults(150);
     for (block, kept, width_ns) in [(10_000, 100_000, 50_000), (50, 10, 7_000), (300, 2, 400_000)] {
         let bytes = in_blocks(&events, block, &lives(&events));
-        let least = Least::Threads(3);
+        let least = StallThreshold::Threads(3);
         let (found, session) = look(
             &bytes,
             &Filter::default(),
@@ -257,7 +258,7 @@ fn what_was_waited_on_is_what_lies_inside_the_stall() {
     let (found, session) = look(
         &bytes,
         &Filter::default(),
-        options(Least::Threads(4), None, 3),
+        options(StallThreshold::Threads(4), None, 3),
         20,
         1 << 20,
     );
@@ -297,7 +298,7 @@ fn words(found: &Found, session: &Session, filter: &Filter) -> (String, serde_js
     // Only centuries do not fit.
     let is_narrow = text.lines().all(|line| line.chars().count() <= 80);
     assert!(is_narrow || session.duration_ns() > 1_000_000_000 * MS, "{text}");
-    for part in [Part::Intervals, Part::Stalls] {
+    for part in [TimelinePart::Intervals, TimelinePart::Stalls] {
         assert!(written(Format::Csv, Some(part)).starts_with("begin_s,"));
         let _: serde_json::Value = serde_json::from_str(&written(Format::Json, Some(part))).unwrap();
     }
@@ -317,7 +318,13 @@ fn a_stall_is_told_with_its_file_threads_and_longest_fault() {
     events[1].comm = CommId(1);
     let filter = Filter::default();
     let bytes = trace(&meta(), &dicts(), &events, &[]);
-    let (found, session) = look(&bytes, &filter, options(Least::Threads(2), None, 10), 10, 1 << 20);
+    let (found, session) = look(
+        &bytes,
+        &filter,
+        options(StallThreshold::Threads(2), None, 10),
+        10,
+        1 << 20,
+    );
     let (text, json) = words(&found, &session, &filter);
     for expected in [
         "50 intervals of 2.00 ms",
@@ -351,7 +358,7 @@ fn a_trace_without_stalls_says_so() {
         let (found, session) = look(
             &bytes,
             &filter,
-            options(Least::Percent(50), None, 10),
+            options(StallThreshold::Percent(50), None, 10),
             10,
             1 << 20,
         );
@@ -370,7 +377,13 @@ fn a_sweep_without_memory_says_that_it_is_not_exact() {
     let events = faults(400);
     let bytes = in_blocks(&events, 64, &lives(&events));
     let filter = Filter::default();
-    let (found, session) = look(&bytes, &filter, options(Least::Threads(3), None, 10), 1, 10);
+    let (found, session) = look(
+        &bytes,
+        &filter,
+        options(StallThreshold::Threads(3), None, 10),
+        1,
+        10,
+    );
     let (text, json) = words(&found, &session, &filter);
     assert!(found.late > 0);
     assert!(text.contains("not exact"), "{text}");
@@ -393,7 +406,7 @@ fn sampled_minors_count_as_many() {
     let (found, session) = look(
         &bytes,
         &filter,
-        options(Least::Percent(50), Some(100 * MS), 10),
+        options(StallThreshold::Percent(50), Some(100 * MS), 10),
         10,
         99,
     );
@@ -408,9 +421,9 @@ fn sampled_minors_count_as_many() {
 
 #[test]
 fn too_many_intervals_are_refused_in_words() {
-    let mut first = FirstLook::default();
+    let mut first = Pass1::default();
     let session = read(&small(), &Filter::default(), &mut [&mut first]);
-    let wanted = options(Least::Threads(2), Some(1), 1);
+    let wanted = options(StallThreshold::Threads(2), Some(1), 1);
     let error = sweep_after(first, &Filter::default(), wanted, &session)
         .err()
         .unwrap();
@@ -448,7 +461,13 @@ fn hostile_names_and_huge_times_do_no_harm() {
     events.push(file_fault(0, 20 * MS, 1));
     let filter = Filter::default();
     let bytes = trace(&meta(), &names, &events, &[]);
-    let (found, session) = look(&bytes, &filter, options(Least::Threads(2), None, 10), 5, 8);
+    let (found, session) = look(
+        &bytes,
+        &filter,
+        options(StallThreshold::Threads(2), None, 10),
+        5,
+        8,
+    );
     let (text, _) = words(&found, &session, &filter);
     assert!(found.stall_count > 0);
     assert!(!text.contains('\x1b') && !text.contains("w\nx"), "{text}");

@@ -5,16 +5,17 @@ mod support;
 
 use pf_formats::{CommId, Event, LossReason, ObjectId, ObjectKind};
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::engine::scan::Query;
+use pfanalyze::engine::scan::Pass;
 use pfanalyze::output::table::Format;
+use pfanalyze::request::options::GroupBy;
+use pfanalyze::request::weight::Weight;
 use pfanalyze::trace::class::Class;
 use pfanalyze::trace::name_pattern::Pattern;
 use pfanalyze::verbs::files::Files;
 use pfanalyze::verbs::heatmap::panels::Extent;
 use pfanalyze::verbs::heatmap::pass::Heat;
-use pfanalyze::verbs::heatmap::scale::Weight;
 use pfanalyze::verbs::info;
-use pfanalyze::verbs::percentiles::pass::{By, Percentiles};
+use pfanalyze::verbs::percentiles::pass::Percentiles;
 use pfanalyze::verbs::threads::Threads;
 use support::ask::{DIGITS, events_text, read, report, text, threads};
 use support::{dicts, events, file_fault, heap_fault, loss, meta, object, small, trace, unfinished};
@@ -229,11 +230,11 @@ fn an_id_without_a_name_is_still_shown() {
 
 #[test]
 fn percentiles_by_class_and_by_group() {
-    let mut by_class = Percentiles::new(By::Class);
-    let mut by_file = Percentiles::new(By::File);
-    let mut by_tid = Percentiles::new(By::Tid);
-    let mut by_comm = Percentiles::new(By::Comm);
-    let queries: &mut [&mut dyn Query] = &mut [&mut by_class, &mut by_file, &mut by_tid, &mut by_comm];
+    let mut by_class = Percentiles::new(GroupBy::Class);
+    let mut by_file = Percentiles::new(GroupBy::File);
+    let mut by_tid = Percentiles::new(GroupBy::Tid);
+    let mut by_comm = Percentiles::new(GroupBy::Comm);
+    let queries: &mut [&mut dyn Pass] = &mut [&mut by_class, &mut by_file, &mut by_tid, &mut by_comm];
     let session = read(&small(), &Filter::default(), queries);
     let expected = "\
 CLASS  COUNT  P50_US  P90_US  P99_US  P99.9_US  P99.99_US  MAX_US
@@ -258,7 +259,7 @@ all        7    99.8  1400.0  1400.0    1400.0     1400.0  1400.0
 
 #[test]
 fn a_class_without_faults_has_no_percentiles() {
-    let mut percentiles = Percentiles::new(By::Class);
+    let mut percentiles = Percentiles::new(GroupBy::Class);
     let filter = Filter {
         class: Some(Class::Major),
         ..Filter::default()

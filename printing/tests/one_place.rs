@@ -85,7 +85,7 @@ const ALLOWED: [(&str, &str, &str); 12] = [
         "behind `Screen`, which escapes",
     ),
     (
-        "analyzer/src/trace/input.rs",
+        "analyzer/src/output/file_identity.rs",
         "raw_out()",
         "asks which file it is",
     ),

@@ -1,7 +1,7 @@
 //! The arguments of `diff`.
 
-use crate::cli::{FilterArgs, OrderArgs, OutputArgs, Plain, Verb};
-use crate::verbs::diff;
+use crate::cli::{FilterArgs, OrderArgs, OutputArgs, Plain};
+use crate::request::Verb;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ impl Diff {
         if is_stdin(&self.a) && is_stdin(&self.b) {
             return Err("only one of the two recordings can come from standard input".to_owned());
         }
-        let options = diff::Options {
+        let options = crate::request::options::DiffOptions {
             other: self.b,
             top: self.top,
         };

@@ -1,8 +1,8 @@
 //! The arguments of `memory`.
 
-use crate::cli::MemoryOptions;
 use crate::output::units::parse_bytes;
-use crate::verbs::memory::text::Part;
+use crate::request::options::MemoryOptions;
+use crate::request::options::MemoryPart;
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -10,7 +10,7 @@ use clap::Args;
 pub(crate) struct MemoryArgs {
     /// Only this table; with --format csv it is the curve if none is given
     #[arg(long, value_enum)]
-    part: Option<Part>,
+    part: Option<MemoryPart>,
     /// How much memory there was for these pages, such as the limit of the cgroup: 512M, 4G. Makes an estimate of the bounds
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     memory: Option<u64>,

@@ -1,33 +1,31 @@
 //! The command line: clap types, and their translation into the plain options of the library. Clap stops here.
 
 use crate::engine::filter::Filter;
-use crate::output::order::Order;
 use crate::output::table::Format;
 use crate::output::units::{parse_address, parse_duration_ns, parse_size};
+use crate::request::Request;
+use crate::request::Verb;
+use crate::request::options::QueryOptions;
+use crate::request::options::StackLimits;
+use crate::request::options::StackOptions;
+use crate::request::weight::Weight;
 use crate::trace::class::Class;
 use crate::trace::memory_limit;
 use crate::trace::name_pattern::Pattern;
-use crate::verbs::heatmap::scale::Weight;
-use crate::verbs::memory::text::Part as MemoryPart;
-use crate::verbs::regions::source::Asked;
-use crate::verbs::stacks::prune::Limits;
-use crate::verbs::timeline::text::Part as TimelinePart;
-use crate::verbs::timeline::threshold::Least;
 use clap::{Args, Parser, Subcommand};
-use heatmap::HeatOptions;
 use memory::MemoryArgs;
 use order::OrderArgs;
-use percentiles::{PercentileArgs, PercentileOptions};
+use percentiles::PercentileArgs;
 use regions::RegionArgs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use timeline::TimelineArgs;
 use whole::{Repair, Whole};
 
 mod diff;
-pub mod heatmap;
+mod heatmap;
 mod memory;
 mod order;
-pub mod percentiles;
+mod percentiles;
 mod regions;
 mod sql;
 mod timeline;
@@ -233,131 +231,6 @@ struct QueryArgs {
     id: Option<u64>,
 }
 
-/// What to do, free of clap.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// The trace.
-    pub trace: PathBuf,
-    /// The verb and its own options.
-    pub verb: Verb,
-    /// How to write.
-    pub format: Format,
-    /// Which rows of a table.
-    pub order: Order,
-    /// Where to write; standard output if `None`.
-    pub output: Option<PathBuf>,
-    /// The most memory to take, bytes.
-    pub memory_limit: u64,
-    /// Which faults.
-    pub filter: Filter,
-    /// The queries that the filter asks for, by name or id: only the trace knows which these are.
-    pub queries: Vec<String>,
-    /// The filters in words.
-    pub filters: String,
-}
-
-impl Request {
-    /// The files that are read beside the trace, as far as the command line tells.
-    #[must_use]
-    pub fn inputs(&self) -> Vec<&Path> {
-        match &self.verb {
-            Verb::Diff(options) => vec![&options.other],
-            Verb::Regions(asked) => [&asked.list, &asked.copy]
-                .into_iter()
-                .filter_map(Option::as_deref)
-                .collect(),
-            _ => Vec::new(),
-        }
-    }
-}
-
-/// A verb with its own options.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as on the command line")]
-pub enum Verb {
-    Report,
-    Threads,
-    Files,
-    Percentiles(PercentileOptions),
-    Heatmap(HeatOptions),
-    Stacks(StackOptions),
-    Queries(QueryOptions),
-    Regions(Asked),
-    Timeline(TimelineOptions),
-    Memory(MemoryOptions),
-    Events,
-    Sql(crate::verbs::sql::Options),
-    Diff(crate::verbs::diff::Options),
-    Info,
-    Verify,
-    Repair,
-}
-
-impl Verb {
-    /// Whether the result is a table of which rows can be chosen.
-    fn gives_a_table(&self) -> bool {
-        !matches!(
-            self,
-            Self::Report
-                | Self::Heatmap(_)
-                | Self::Stacks(_)
-                | Self::Queries(QueryOptions::Slowest(_) | QueryOptions::Id(_))
-                | Self::Timeline(_)
-                | Self::Memory(MemoryOptions { part: None, .. })
-                | Self::Events
-                | Self::Sql(_)
-                | Self::Diff(_)
-                | Self::Info
-                | Self::Verify
-                | Self::Repair
-        )
-    }
-}
-
-/// Options of `queries`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueryOptions {
-    /// A row per name.
-    Names,
-    /// So many single queries, longest wait first.
-    Slowest(usize),
-    /// One query.
-    Id(u64),
-}
-
-/// Options of `timeline`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimelineOptions {
-    /// Length of an interval, if given.
-    pub interval_ns: Option<u64>,
-    /// What makes a stall.
-    pub least: Least,
-    /// Stalls to tell of.
-    pub stalls: usize,
-    /// This table alone.
-    pub part: Option<TimelinePart>,
-}
-
-/// Options of `memory`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MemoryOptions {
-    /// This table alone.
-    pub part: Option<MemoryPart>,
-    /// How much memory there was, if that is known.
-    pub memory_bytes: Option<u64>,
-}
-
-/// Options of `stacks`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StackOptions {
-    /// What makes a branch heavy.
-    pub weight: Weight,
-    /// For flame graph tools.
-    pub folded: bool,
-    /// How much of the tree to show.
-    pub limits: Limits,
-}
-
 impl Cli {
     /// Checks what clap cannot and gives plain options.
     ///
@@ -418,7 +291,7 @@ impl Cli {
                     .into(),
             );
         }
-        let filters = plain.filter.in_words();
+        let filters = plain.filter.describe();
         Ok(Request {
             trace: plain.trace,
             format: plain.output.format,
@@ -480,7 +353,7 @@ impl FilterArgs {
         })
     }
 
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         let mut words = Vec::new();
         let numbers = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let mut say = |name: &str, value: Option<String>| {
@@ -535,7 +408,7 @@ impl StackArgs {
         Ok(StackOptions {
             weight: self.weight,
             folded: self.folded,
-            limits: Limits {
+            limits: StackLimits {
                 min_share: self.min_percent.unwrap_or(default),
                 depth: self.depth,
             },

@@ -1,25 +1,15 @@
 //! The arguments of `percentiles`.
 
-use crate::verbs::percentiles::pass::By;
+use crate::request::options::GroupBy;
+use crate::request::options::PercentileOptions;
 use clap::Args;
-
-/// Options of `percentiles`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PercentileOptions {
-    /// What a row is.
-    pub by: By,
-    /// Quantiles without an error.
-    pub exact: bool,
-    /// A histogram, too.
-    pub histogram: bool,
-}
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Percentiles")]
 pub(crate) struct PercentileArgs {
     /// What a row is
     #[arg(long, value_enum, default_value_t)]
-    by: By,
+    by: GroupBy,
     /// Exact quantiles instead of such within 1 %: reads the trace twice
     #[arg(long)]
     exact: bool,

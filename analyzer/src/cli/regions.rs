@@ -1,6 +1,6 @@
 //! The arguments of `regions`.
 
-use crate::verbs::regions::source::Asked;
+use crate::request::options::RegionOptions;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -20,14 +20,14 @@ pub(crate) struct RegionArgs {
 
 impl RegionArgs {
     /// `files` are the values of --file.
-    pub(crate) fn into_options(self, files: &[String]) -> Result<Asked, String> {
+    pub(crate) fn into_options(self, files: &[String]) -> Result<RegionOptions, String> {
         if files.len() != 1 {
             return Err(
                 "regions are parts of one file: give it with --file PATH ('pfanalyze files' lists them)"
                     .into(),
             );
         }
-        Ok(Asked {
+        Ok(RegionOptions {
             list: self.regions,
             copy: self.copy,
             parts: self.parts,

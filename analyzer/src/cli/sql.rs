@@ -1,8 +1,8 @@
 //! The arguments of `sql`.
 
-use crate::cli::{Plain, Verb};
+use crate::cli::Plain;
 use crate::output::units::parse_size;
-use crate::verbs::sql;
+use crate::request::Verb;
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub(crate) struct Sql {
 impl Sql {
     pub(crate) fn into_parts(self) -> (Plain, Verb) {
         let limit = self.plain.output.limit.memory_limit;
-        let options = sql::Options {
+        let options = crate::request::options::SqlOptions {
             query: self.question,
             max_memory: self.max_memory.unwrap_or(limit / 2),
         };

@@ -1,6 +1,7 @@
 //! The command line against itself, and what it makes of options.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
+use crate::request::options::StallThreshold;
 use clap::CommandFactory;
 
 fn request(arguments: &[&str]) -> Result<Request, String> {
@@ -64,9 +65,9 @@ fn a_stall_is_half_of_the_threads_unless_something_else_is_said() {
         };
         options.least
     };
-    assert_eq!(least(&[]), Least::Percent(50));
-    assert_eq!(least(&["--share", "75"]), Least::Percent(75));
-    assert_eq!(least(&["--threads", "3"]), Least::Threads(3));
+    assert_eq!(least(&[]), StallThreshold::Percent(50));
+    assert_eq!(least(&["--share", "75"]), StallThreshold::Percent(75));
+    assert_eq!(least(&["--threads", "3"]), StallThreshold::Threads(3));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The arguments of `timeline`.
 
-use crate::cli::{TimelineOptions, seconds};
-use crate::verbs::timeline::text::Part;
-use crate::verbs::timeline::threshold::Least;
+use crate::cli::seconds;
+use crate::request::options::StallThreshold;
+use crate::request::options::TimelineOptions;
+use crate::request::options::TimelinePart;
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -22,7 +23,7 @@ pub(crate) struct TimelineArgs {
     stalls: u16,
     /// Only this table; with --format csv it is the intervals if none is given
     #[arg(long, value_enum)]
-    part: Option<Part>,
+    part: Option<TimelinePart>,
 }
 
 impl TimelineArgs {
@@ -30,8 +31,8 @@ impl TimelineArgs {
         TimelineOptions {
             interval_ns: self.interval,
             least: match self.threads {
-                Some(threads) => Least::Threads(threads),
-                None => Least::Percent(self.share),
+                Some(threads) => StallThreshold::Threads(threads),
+                None => StallThreshold::Percent(self.share),
             },
             stalls: self.stalls.into(),
             part: self.part,

@@ -1,9 +1,11 @@
 //! The arguments of the verbs that look at a whole trace and not at some of its faults.
 
-use crate::cli::{LimitArgs, OutputArgs, Request, Verb};
+use crate::cli::{LimitArgs, OutputArgs};
 use crate::engine::filter::Filter;
 use crate::output::order::Order;
 use crate::output::table::Format;
+use crate::request::Request;
+use crate::request::Verb;
 use clap::Args;
 use std::path::PathBuf;
 

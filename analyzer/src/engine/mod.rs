@@ -6,4 +6,6 @@ pub mod frame;
 pub mod partition;
 pub mod runs;
 pub mod scan;
+pub mod tally;
 pub mod thread_order;
+pub mod visible_columns;

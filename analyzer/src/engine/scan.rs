@@ -1,6 +1,6 @@
-//! The engine: streams a trace once, block by block, and shows every query the faults that pass the filter. Blocks are
-//! decoded on other threads; frames, filters and queries stay on this one. Memory is a few blocks plus what the
-//! queries keep.
+//! The engine: streams a trace once, block by block, and shows every pass the faults that pass the filter. Blocks are
+//! decoded on other threads; frames, filters and passes stay on this one. Memory is a few blocks plus what the
+//! passes keep.
 
 use crate::engine::columns::Column;
 use crate::engine::filter::{Filter, NameCache};
@@ -9,14 +9,14 @@ use crate::error::AnalyzeError;
 use crate::trace::memory_limit;
 use crate::trace::session::Session;
 use pf_formats::{
-    Damage, DecodeAhead, DecodedBlock, Item, Predicate, Projection, Query as Row, Step, TimelineEntry,
-    TraceReader, Wanted,
+    Damage, DecodeAhead, DecodedBlock, Item, Predicate, Projection, Query, Step, TimelineEntry, TraceReader,
+    Wanted,
 };
 use polars::prelude::DataFrame;
 use std::io::Read;
 
 /// Something that looks at every fault once and keeps a small summary.
-pub trait Query {
+pub trait Pass {
     /// The columns it looks at.
     fn columns(&self) -> Vec<Column>;
 
@@ -29,7 +29,7 @@ pub trait Query {
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError>;
 
     /// Takes in a recorded query that passes the filter. It may come before or after the faults that name it.
-    fn row(&mut self, _row: &Row, _session: &Session) {}
+    fn row(&mut self, _row: &Query, _session: &Session) {}
 
     /// Takes in what happened to threads and address spaces, whatever the filter; `session` knows of it already.
     fn timeline(&mut self, _entries: &[TimelineEntry], _session: &Session) {}
@@ -38,21 +38,21 @@ pub trait Query {
 /// Reads the whole trace. `tick` is called with the bytes consumed so far.
 ///
 /// # Errors
-/// I/O errors of the input and errors of the queries. Damage is no error: it is in the returned session.
+/// I/O errors of the input and errors of the passes. Damage is no error: it is in the returned session.
 pub fn scan<R: Read>(
     reader: TraceReader<R>,
     filter: &Filter,
-    queries: &mut [&mut dyn Query],
+    passes: &mut [&mut dyn Pass],
     tick: &mut dyn FnMut(u64),
 ) -> Result<Session, AnalyzeError> {
     let mut session = Session::new(reader.header().clone());
     session.expected_end_ns = reader.totals_ahead().map(|totals| totals.end_ns);
-    let mut columns: Vec<Column> = queries.iter().flat_map(|query| query.columns()).collect();
+    let mut columns: Vec<Column> = passes.iter().flat_map(|pass| pass.columns()).collect();
     let decode = !columns.is_empty();
     columns.extend(filter.columns());
     columns.sort_unstable();
     columns.dedup();
-    // Without queries every block is looked at all the same: is it whole?
+    // Without passes every block is looked at all the same: is it whole?
     let predicate = |start_ns| {
         if decode {
             filter.predicate(start_ns)
@@ -75,7 +75,7 @@ pub fn scan<R: Read>(
     while let Some(step) = steps.next(&wanted)? {
         memory_limit::check()?;
         match step {
-            Step::Item(item) => see(item, filter, queries, &mut session),
+            Step::Item(item) => see(item, filter, passes, &mut session),
             Step::Block(block) => {
                 session.announce_block(&block.info);
                 if is_sound(block, &mut session) {
@@ -87,8 +87,8 @@ pub fn scan<R: Read>(
                             None => whole,
                         };
                         session.passed = session.passed.saturating_add(frame.height() as u64);
-                        for query in queries.iter_mut() {
-                            query.block(&frame, &session)?;
+                        for pass in passes.iter_mut() {
+                            pass.block(&frame, &session)?;
                         }
                         frame::give_back(frame, &columns, &mut block.columns);
                     }
@@ -108,21 +108,21 @@ pub fn scan<R: Read>(
 }
 
 /// Everything but the faults.
-fn see(item: Item, filter: &Filter, queries: &mut [&mut dyn Query], session: &mut Session) {
+fn see(item: Item, filter: &Filter, passes: &mut [&mut dyn Pass], session: &mut Session) {
     match item {
         Item::Meta(meta) => session.see_meta(*meta),
         Item::Dict(dict) => session.dicts.learn(dict),
         Item::Timeline(entries) => {
             session.see_timeline(&entries);
-            queries
+            passes
                 .iter_mut()
-                .for_each(|query| query.timeline(&entries, session));
+                .for_each(|pass| pass.timeline(&entries, session));
         }
         Item::Loss(losses) => session.see_losses(&losses),
         Item::Queries(rows) => {
             session.see_queries(&rows);
             for row in rows.iter().filter(|row| filter.passes_query(row, session)) {
-                queries.iter_mut().for_each(|query| query.row(row, session));
+                passes.iter_mut().for_each(|pass| pass.row(row, session));
             }
         }
         Item::Footer(footer) => session.see_footer(*footer),

@@ -1,20 +1,14 @@
 //! What was lost, in words: first of all in every output, the worst interval first, with times from the start of the
 //! recording.
 
-use crate::integrity::warnings::quantity;
-use crate::output::text::escape;
+use crate::output::units::quantity;
 use crate::output::units::{fixed, grouped};
 use crate::trace::loss_ledger::LostInterval;
 use crate::trace::session::Session;
-use crate::verbs::threads::Threads;
 use pf_formats::LossReason;
-use std::cmp::Reverse;
 
 /// Intervals told one by one.
 const SHOWN: usize = 5;
-
-/// Threads named as affected.
-const THREADS_SHOWN: usize = 3;
 
 /// Reasons that cost no fault but leave something else incomplete: what is missing, one and several, and what follows.
 const INCOMPLETE: [(LossReason, [&str; 2], &str); 5] = [
@@ -136,58 +130,9 @@ pub fn notes(session: &Session) -> Vec<String> {
     notes
 }
 
-/// Which threads have fewer rows than the kernel counted for them, as far as it is known: of threads that began and
-/// ended during the recording. `None` when nothing was lost.
-#[must_use]
-pub fn affected_threads(session: &Session, threads: &Threads) -> Option<String> {
-    if session.events_lost() == 0 {
-        return None;
-    }
-    let mut missing: Vec<(u64, u64, u32, u32)> = Vec::new();
-    for (&(pid, tid), life) in &session.lifetimes {
-        // Two lives under one number cannot be told apart, and counts from before the recording would not compare.
-        let came_again = session.came_again(&(pid, tid));
-        let (Some(_), Some(counted), false) = (life.begin_ns, life.kernel_count, came_again) else {
-            continue;
-        };
-        let rows = match threads.get(pid, tid) {
-            Some(thread) => thread.rows_in_kernel_count,
-            None if threads.others().is_none() => 0,
-            // It may be one of those that are not kept apart.
-            None => continue,
-        };
-        let less = counted.saturating_sub(rows);
-        if less > 0 {
-            missing.push((less, counted, pid, tid));
-        }
-    }
-    missing.sort_by_key(|&(less, _, pid, tid)| (Reverse(less), pid, tid));
-    if missing.is_empty() {
-        return None;
-    }
-    let named: Vec<String> = missing
-        .iter()
-        .take(THREADS_SHOWN)
-        .map(|&(less, counted, pid, tid)| {
-            let name = threads.get(pid, tid).map_or_else(String::new, |thread| {
-                format!(" {}", escape(&session.dicts.comm(thread.comm_id())))
-            });
-            format!("{tid}{name} {} of {}", grouped(less), grouped(counted))
-        })
-        .collect();
-    let more = match missing.len().saturating_sub(THREADS_SHOWN) {
-        0 => String::new(),
-        more => format!(", and some of {}", quantity(more as u64, "more thread")),
-    };
-    Some(format!(
-        "missing by thread (lost or hidden, where the kernel's count is known): {}{more}",
-        named.join(", ")
-    ))
-}
-
 /// A reason as a sentence without its end.
 #[must_use]
-pub fn reason_in_words(reason: LossReason) -> &'static str {
+pub fn describe_reason(reason: LossReason) -> &'static str {
     match reason {
         LossReason::Reserve => "the kernel's ring buffer was full: a larger pfrec --buffer-size helps",
         LossReason::Recursion => "the kernel skipped a probe that was already running on that CPU",
@@ -206,7 +151,7 @@ pub fn reason_in_words(reason: LossReason) -> &'static str {
 }
 
 fn cause(interval: &LostInterval) -> String {
-    let words = reason_in_words(interval.reason);
+    let words = describe_reason(interval.reason);
     match interval.cpu {
         Some(cpu) => format!("{words}, on CPU {cpu}"),
         None => words.to_owned(),

@@ -1,4 +1,5 @@
 //! Whether the numbers can be trusted: losses, damage, the check of the counts, sampling.
 
 pub mod losses;
+pub mod scaling;
 pub mod warnings;

@@ -5,6 +5,7 @@ use crate::engine::filter::Filter;
 use crate::integrity::losses;
 use crate::output::text::escape;
 use crate::output::units::grouped;
+use crate::output::units::quantity;
 use crate::trace::class::Class;
 use crate::trace::session::Session;
 use crate::trace::visibility::Failed;
@@ -101,10 +102,6 @@ fn uncounted(session: &Session) -> String {
     }
 }
 
-pub(crate) fn quantity(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
-}
-
 /// What an answer without faults means: that none pass the filter, or that the recording could not see such faults.
 #[must_use]
 pub fn nothing_passes(session: &Session, filter: &Filter) -> String {
@@ -120,7 +117,7 @@ pub fn nothing_passes(session: &Session, filter: &Filter) -> String {
 #[must_use]
 pub fn failed_alone(session: &Session, filter: &Filter) -> Option<String> {
     (filter.class == Some(Class::Failed))
-        .then(|| session.sight().failed_in_words())
+        .then(|| session.sight().describe_failed())
         .flatten()
 }
 

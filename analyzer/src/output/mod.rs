@@ -1,6 +1,7 @@
 //! How anything is written: tables, numbers, text, files and the terminal. It knows no fault.
 
 pub mod document;
+pub mod file_identity;
 pub mod markdown;
 pub mod order;
 pub mod progress;

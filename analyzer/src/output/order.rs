@@ -1,6 +1,6 @@
 //! `--sort` and `--top`: which rows of a table, in which order. It knows values, not what they mean.
 
-use crate::output::table::{Head, Table, Value};
+use crate::output::table::{ColumnHead, Table, Value};
 use std::cmp::Ordering;
 
 /// What the user asked for; rows stay as they are where nothing was.
@@ -74,8 +74,9 @@ impl Order {
     }
 }
 
-fn column_of(name: &str, heads: &[Head]) -> Result<usize, String> {
-    let fits = |head: &Head| head.name.eq_ignore_ascii_case(name) || head.title.eq_ignore_ascii_case(name);
+fn column_of(name: &str, heads: &[ColumnHead]) -> Result<usize, String> {
+    let fits =
+        |head: &ColumnHead| head.name.eq_ignore_ascii_case(name) || head.title.eq_ignore_ascii_case(name);
     heads.iter().position(fits).ok_or_else(|| {
         let names: Vec<&str> = heads.iter().map(|head| head.name).collect();
         format!(
@@ -119,11 +120,11 @@ mod tests {
         let row = |name: &str, ms| vec![Value::Text(name.into()), ms];
         Table {
             heads: vec![
-                Head {
+                ColumnHead {
                     name: "comm",
                     title: "COMM",
                 },
-                Head {
+                ColumnHead {
                     name: "max_ms",
                     title: "MAX_MS",
                 },

@@ -1,10 +1,12 @@
 //! Where results go: standard output, or a file that has its name only when all is in it. It also knows the terminal.
 
-use crate::cli::Request;
 use crate::error::AnalyzeError;
+use crate::output::file_identity::Identity;
+use crate::output::file_identity::identity;
+use crate::output::file_identity::identity_of;
+use crate::output::file_identity::stdout_identity;
 use crate::output::table::Format;
 use crate::output::terminal::Screen;
-use crate::trace::input::{Identity, identity, identity_of, stdout_identity};
 use anyhow::Context;
 use pf_formats::{FormatError, TraceReader};
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -102,13 +104,13 @@ impl Write for Named {
 }
 
 impl Output {
-    /// Opens what `request` wants to write to, which must be none of the files that it reads; `trace` is the first of them.
-    /// A file is left as it is until [`Output::finish`].
+    /// Opens `target`, which must be neither the `trace` nor one of the other files that are read. A file is left as it is
+    /// until [`Output::finish`].
     ///
     /// # Errors
     /// When it cannot be written, or is read.
-    pub fn open(request: &Request, trace: Option<Identity>) -> anyhow::Result<Self> {
-        let Some(path) = request.output.as_deref().filter(|path| path.as_os_str() != "-") else {
+    pub fn open(target: Option<&Path>, trace: Option<Identity>, inputs: &[&Path]) -> anyhow::Result<Self> {
+        let Some(path) = target.filter(|path| path.as_os_str() != "-") else {
             return Ok(Self::stdout());
         };
         let name = crate::output::text::escape(&path.display().to_string());
@@ -126,8 +128,7 @@ impl Output {
             if trace == Some(of_output) {
                 anyhow::bail!("{name} is the trace itself: give another file to -o");
             }
-            let mut inputs = request.inputs().into_iter();
-            if inputs.any(|input| identity_of(input) == Some(of_output)) {
+            if inputs.iter().any(|input| identity_of(input) == Some(of_output)) {
                 anyhow::bail!("{name} is read for the answer: give another file to -o");
             }
             if is_trace(path) {

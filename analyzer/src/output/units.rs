@@ -231,6 +231,11 @@ pub fn utc(unix_ns: i64) -> String {
     )
 }
 
+/// A number with its noun.
+pub(crate) fn quantity(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

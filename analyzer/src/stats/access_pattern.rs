@@ -8,7 +8,7 @@
 //! before as that one was from its own is *strided*. The first fault of a thread in a file, and one at the page of the
 //! fault before, are no steps.
 
-use crate::output::table::{Head, Value};
+use crate::output::table::{ColumnHead, Value};
 use polars::prelude::PlHashMap;
 
 /// Bytes that a sequential walk moves on between two faults.
@@ -21,12 +21,12 @@ const PLACES: usize = 4;
 const STREAMS: usize = 1 << 18;
 
 /// The columns that [`Steps::cells`] fills.
-pub const HEADS: [Head; 2] = [
-    Head {
+pub const HEADS: [ColumnHead; 2] = [
+    ColumnHead {
         name: "seq_percent",
         title: "SEQ_%",
     },
-    Head {
+    ColumnHead {
         name: "stride_percent",
         title: "STRIDE_%",
     },

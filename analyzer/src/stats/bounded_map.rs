@@ -143,7 +143,7 @@ impl<K: Copy + Ord, T: Sum, I: Index<K>> Kept<K, T, I> {
 
     /// How many others there are, in words such as `more than 1,048,576 threads`; `None` when every key is kept apart.
     #[must_use]
-    pub fn others_in_words(&self, what: &str) -> Option<String> {
+    pub fn describe_others(&self, what: &str) -> Option<String> {
         let more = if self.is_closed { "more than " } else { "" };
         (self.known_others > 0).then(|| format!("{more}{} {what}", grouped(self.known_others)))
     }
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(kept.others().map(|others| others + sum), Some(20_000));
         let others = 1_001 - kept.len();
         assert_eq!(
-            kept.others_in_words("keys"),
+            kept.describe_others("keys"),
             Some(format!("{} keys", grouped(others as u64)))
         );
     }
@@ -239,6 +239,6 @@ mod tests {
         [5, 6, 5, 4].into_iter().for_each(|key| *kept.of(key) += 1);
         let all: Vec<_> = kept.iter().collect();
         assert_eq!(all, [(&5, &2), (&6, &1), (&4, &1)]);
-        assert_eq!((kept.others(), kept.others_in_words("keys")), (None, None));
+        assert_eq!((kept.others(), kept.describe_others("keys")), (None, None));
     }
 }

@@ -4,9 +4,9 @@
 use crate::engine::columns::Column;
 use crate::engine::frame::optional_u64s;
 use crate::error::AnalyzeError;
-use crate::output::table::{Head, Value};
+use crate::output::table::{ColumnHead, Value};
 use crate::trace::class::Class;
-use pf_formats::Columns;
+use crate::trace::session::cpu_ns;
 use polars::prelude::DataFrame;
 
 /// The columns that a query with a breakdown declares.
@@ -18,24 +18,24 @@ pub const COLUMNS: [Column; 4] = [
 ];
 
 /// Heads of [`Parts::cells`].
-pub const HEADS: [Head; 5] = [
-    Head {
+pub const HEADS: [ColumnHead; 5] = [
+    ColumnHead {
         name: "blocked_ms",
         title: "BLOCKED_MS",
     },
-    Head {
+    ColumnHead {
         name: "runqueue_ms",
         title: "RUNQUEUE_MS",
     },
-    Head {
+    ColumnHead {
         name: "cpu_ms",
         title: "CPU_MS",
     },
-    Head {
+    ColumnHead {
         name: "reclaim_ms",
         title: "RECLAIM_MS",
     },
-    Head {
+    ColumnHead {
         name: "lock_ms",
         title: "LOCK_MS",
     },
@@ -214,20 +214,6 @@ impl<'a> PartColumns<'a> {
             lock_ns: self.lock.and_then(|lock| lock.get(row).copied()),
         })
     }
-}
-
-/// Rows of a decoded block whose parts exceed the whole.
-#[must_use]
-pub fn impossible_rows(columns: &Columns) -> u64 {
-    let parts = columns.blocked_ns.iter().zip(&columns.runqueue_ns);
-    let rows = columns.latency_ns.iter().zip(parts);
-    rows.filter(|&(&latency, (&blocked, &runqueue))| cpu_ns(latency, blocked, runqueue).is_none())
-        .count() as u64
-}
-
-/// What is left of the latency; `None` when the parts exceed it.
-fn cpu_ns(latency_ns: u64, blocked_ns: u64, runqueue_ns: u64) -> Option<u64> {
-    latency_ns.checked_sub(blocked_ns)?.checked_sub(runqueue_ns)
 }
 
 #[cfg(test)]

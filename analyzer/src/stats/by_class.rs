@@ -4,7 +4,7 @@ use crate::engine::columns::Column;
 use crate::engine::frame::{u8s, u64s};
 use crate::engine::runs::part;
 use crate::error::AnalyzeError;
-use crate::output::table::{Head, Value};
+use crate::output::table::{ColumnHead, Value};
 use crate::output::units::{duration, grouped};
 use crate::stats::bounded_map::Sum;
 use crate::stats::breakdown::{self, PartColumns, Parts, PartsByClass, Spent};
@@ -19,7 +19,7 @@ use std::ops::Range;
 pub const COLUMNS: [Column; 2] = [Column::LatencyNs, Column::ClassBits];
 
 /// The head of the column that tables have when a fault failed.
-pub const FAILED: Head = Head {
+pub const FAILED: ColumnHead = ColumnHead {
     name: "failed",
     title: "FAILED",
 };
@@ -293,7 +293,7 @@ impl Classes {
 
     /// What a table with failed faults says of them.
     #[must_use]
-    pub fn failed_in_words(&self) -> Vec<String> {
+    pub fn describe_failed(&self) -> Vec<String> {
         let failed = match self.failed_count() {
             0 => None,
             1 => Some("1 fault failed; it is neither major nor minor, and its wait counts".to_owned()),
@@ -338,7 +338,7 @@ pub struct Extras {
 impl Extras {
     /// FAILED, if any fault of the whole table failed.
     #[must_use]
-    pub fn failed_head(self) -> Option<Head> {
+    pub fn failed_head(self) -> Option<ColumnHead> {
         self.has_failed.then_some(FAILED)
     }
 
@@ -350,7 +350,7 @@ impl Extras {
 
     /// Heads of the breakdown, if the table has one.
     #[must_use]
-    pub fn part_heads(self) -> Vec<Head> {
+    pub fn part_heads(self) -> Vec<ColumnHead> {
         if self.has_parts {
             breakdown::HEADS.to_vec()
         } else {

@@ -91,7 +91,7 @@ impl<T: Sum> Objects<T> {
     /// What the last row is, where there are others.
     #[must_use]
     pub fn remark(&self) -> Option<String> {
-        let others = self.objects.others_in_words("files and kinds of memory")?;
+        let others = self.objects.describe_others("files and kinds of memory")?;
         Some(format!(
             "too many files to keep apart: the row {OTHERS_NAME} has those with the shortest waits together, {others}"
         ))

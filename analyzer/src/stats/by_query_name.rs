@@ -1,6 +1,6 @@
 //! Queries summed up by name. The numbers are those of the query rows: exact even where events were lost.
 
-use crate::output::table::{Head, Table, Value};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::text::keep_start;
 use crate::output::units::{duration, grouped, percent};
 use crate::stats::histogram::Histogram;
@@ -155,7 +155,7 @@ impl Groups {
 
     /// Queries whose begin or end is not known, in words.
     #[must_use]
-    pub fn incomplete_in_words(&self) -> Option<String> {
+    pub fn describe_incomplete(&self) -> Option<String> {
         let sums = self.sums;
         let parts = [
             (sums.begun_before, "began before the recording"),
@@ -227,11 +227,11 @@ fn sentence(name: &str, group: &Group) -> String {
     )
 }
 
-const fn head(name: &'static str, title: &'static str) -> Head {
-    Head { name, title }
+const fn head(name: &'static str, title: &'static str) -> ColumnHead {
+    ColumnHead { name, title }
 }
 
-const HEADS: [Head; 12] = [
+const HEADS: [ColumnHead; 12] = [
     head("name", "NAME"),
     head("count", "COUNT"),
     head("wall_p50_ms", "WALL_P50"),

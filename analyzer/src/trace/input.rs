@@ -1,7 +1,8 @@
 //! Opens a trace, from a file or standard input, and says in one line what to do when that fails.
 
+use crate::output::file_identity::{Identity, identity, stdin_identity};
 use pf_formats::{AnyStream, FormatError, TraceReader};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,60 +14,6 @@ pub struct Input {
     pub size: Option<u64>,
     /// Device and inode, when it is a regular file, also as standard input: results must not go there.
     pub identity: Option<Identity>,
-}
-
-/// Device and inode of a regular file; where the system has neither, nothing tells one from another.
-pub type Identity = (u64, u64);
-
-/// That of an open file; `None` for what is no regular file.
-#[must_use]
-pub fn identity(file: &File) -> Option<Identity> {
-    file.metadata().ok().as_ref().and_then(of_metadata)
-}
-
-/// That of a file by its path, without opening it, which could wait.
-#[must_use]
-pub fn identity_of(path: &Path) -> Option<Identity> {
-    path.metadata().ok().as_ref().and_then(of_metadata)
-}
-
-#[cfg(unix)]
-fn of_metadata(metadata: &Metadata) -> Option<Identity> {
-    use std::os::unix::fs::MetadataExt;
-    metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn of_metadata(_: &Metadata) -> Option<Identity> {
-    None
-}
-
-#[cfg(unix)]
-fn stdin_identity() -> Option<Identity> {
-    identity_of_stream(&io::stdin())
-}
-
-/// That of the file that standard output goes to.
-#[cfg(unix)]
-pub(crate) fn stdout_identity() -> Option<Identity> {
-    identity_of_stream(&pf_printing::raw_out())
-}
-
-#[cfg(unix)]
-fn identity_of_stream(stream: &impl std::os::fd::AsFd) -> Option<Identity> {
-    let owned = stream.as_fd().try_clone_to_owned().ok()?;
-    identity(&File::from(owned))
-}
-
-#[cfg(not(unix))]
-fn stdin_identity() -> Option<Identity> {
-    None
-}
-
-/// That of the file that standard output goes to.
-#[cfg(not(unix))]
-pub(crate) fn stdout_identity() -> Option<Identity> {
-    None
 }
 
 /// A trace that can be opened as often as needed.

@@ -1,9 +1,7 @@
 //! What one row stands for: the only place that knows the weight of a row. With `--sample N` the recorder kept one minor
 //! fault in N, chosen by chance; every other fault was kept.
 
-use crate::output::units::grouped;
 use crate::trace::class::Class;
-use crate::trace::session::Session;
 
 /// The sampling of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,43 +44,6 @@ impl Sampling {
             Class::Major | Class::Failed => 1,
         }
     }
-}
-
-/// What to know of scaled numbers; `None` when every fault was recorded and known to be. The exact number of the kernel stands beside
-/// the estimate.
-#[must_use]
-pub fn remark(session: &Session) -> Option<String> {
-    if session.meta.is_none() {
-        let text =
-            "whether minor faults were sampled is not known, its record is damaged; nothing is scaled up";
-        return Some(text.to_owned());
-    }
-    let sampling = session.sampling();
-    if !sampling.is_sampled() {
-        return None;
-    }
-    let factor = grouped(sampling.factor());
-    let books = session
-        .totals
-        .as_ref()
-        .and_then(|totals| totals.accounting.as_ref());
-    // The kernel does not know of them.
-    let has_others = session.meta.as_ref().is_some_and(|meta| meta.filters.len() > 1);
-    let others = if has_others {
-        ", before the other filters"
-    } else {
-        ""
-    };
-    let exact = match books {
-        Some(books) => format!(
-            "the kernel counted exactly {} in the whole recording{others}",
-            grouped(books.kernel_minors)
-        ),
-        None => "the kernel's exact count is not in the trace".to_owned(),
-    };
-    Some(format!(
-        "minor faults sampled 1 in {factor}: counts and waits of minors are scaled up by {factor}; {exact}"
-    ))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Everything a trace says besides its events: who recorded it and how, names, thread lifetimes, losses, damage, totals.
 //! It is filled while the trace streams by; queries read it, and never the other way round.
 
-use crate::stats::breakdown;
 use crate::trace::class::Class;
 use crate::trace::dicts::Dicts;
 use crate::trace::loss_ledger::Losses;
@@ -332,7 +331,7 @@ impl Session {
     pub(crate) fn see_columns(&mut self, columns: &Columns) {
         self.impossible_breakdowns = self
             .impossible_breakdowns
-            .saturating_add(breakdown::impossible_rows(columns));
+            .saturating_add(impossible_rows(columns));
     }
 
     pub(crate) fn see_timeline(&mut self, entries: &[TimelineEntry]) {
@@ -381,4 +380,18 @@ impl Session {
         self.clean = Some(footer.clean);
         self.totals = Some(footer.totals);
     }
+}
+
+/// Rows of a decoded block whose parts exceed the whole.
+#[must_use]
+pub fn impossible_rows(columns: &Columns) -> u64 {
+    let parts = columns.blocked_ns.iter().zip(&columns.runqueue_ns);
+    let rows = columns.latency_ns.iter().zip(parts);
+    rows.filter(|&(&latency, (&blocked, &runqueue))| cpu_ns(latency, blocked, runqueue).is_none())
+        .count() as u64
+}
+
+/// What is left of the latency; `None` when the parts exceed it.
+pub(crate) fn cpu_ns(latency_ns: u64, blocked_ns: u64, runqueue_ns: u64) -> Option<u64> {
+    latency_ns.checked_sub(blocked_ns)?.checked_sub(runqueue_ns)
 }

@@ -1,5 +1,5 @@
 //! Stacks by their ids: the trie, its frames, and the names and build ids that came at the end of the recording. It
-//! hands out what the trace says; how a frame is called is the business of [`crate::verbs::stacks::tree`].
+//! hands out what the trace says; how a frame is called is the business of [`crate::trace::function_names`].
 
 use pf_formats::{BuildId, Frame, StackNode, Symbol};
 use polars::prelude::PlHashMap;

@@ -1,7 +1,6 @@
 //! What a recording could see: its record names the backend, and what that is blind to. What it could not see is not there, which
 //! is something else than 0.
 
-use crate::engine::columns::Column;
 use pf_formats::Meta;
 use std::borrow::Cow;
 
@@ -43,7 +42,7 @@ impl<'a> Sight<'a> {
             .is_some_and(|meta| meta.blind.iter().any(|blind| blind == what))
     }
 
-    fn backend(self) -> &'a str {
+    pub(crate) fn backend(self) -> &'a str {
         self.0.map_or("", |meta| &meta.backend)
     }
 
@@ -71,16 +70,6 @@ impl<'a> Sight<'a> {
         !self.is_blind_to(LOCK) && self.backend() != BY_EVENTS
     }
 
-    /// Whether a column of faults says anything.
-    #[must_use]
-    pub fn has(self, column: Column) -> bool {
-        match column {
-            Column::Retries => self.retries(),
-            Column::LockNs => self.lock(),
-            _ => true,
-        }
-    }
-
     /// All that it could not see, in words.
     #[must_use]
     pub fn blind(self) -> Vec<Cow<'a, str>> {
@@ -94,7 +83,7 @@ impl<'a> Sight<'a> {
 
     /// Why a question for failed faults alone has no answer, or only a part of one.
     #[must_use]
-    pub fn failed_in_words(self) -> Option<String> {
+    pub fn describe_failed(self) -> Option<String> {
         let backend = self.backend();
         match self.failed() {
             Failed::Whole => None,
@@ -106,25 +95,6 @@ impl<'a> Sight<'a> {
                 "this recording could not see failed faults (backend {backend}); pfrec --backend fentry records them"
             )),
         }
-    }
-
-    /// What to know of columns that a question names.
-    #[must_use]
-    pub fn unseen_in_words(self, columns: &[Column]) -> Vec<String> {
-        let backend = self.backend();
-        let empty = columns.iter().filter(|column| !self.has(**column));
-        let mut words: Vec<String> = empty
-            .map(|column| {
-                format!(
-                    "{} is empty: this recording could not see it (backend {backend})",
-                    column.name()
-                )
-            })
-            .collect();
-        if columns.contains(&Column::Failed) {
-            words.extend(self.failed_in_words());
-        }
-        words
     }
 }
 
@@ -171,7 +141,7 @@ mod tests {
                 sight.blind().iter().filter(|what| **what == LOCK).count(),
                 usize::from(!lock)
             );
-            assert_eq!(sight.failed_in_words().is_none(), failed == Failed::Whole);
+            assert_eq!(sight.describe_failed().is_none(), failed == Failed::Whole);
         }
         let unknown = Sight::of(None);
         assert_eq!(
@@ -179,20 +149,5 @@ mod tests {
             (Failed::Whole, true, true)
         );
         assert!(unknown.blind().is_empty());
-    }
-
-    #[test]
-    fn what_is_empty_is_said_with_the_backend() {
-        let perf = meta("perf", &[FAILED, RETRIES]);
-        let sight = Sight::of(Some(&perf));
-        let words = sight
-            .unseen_in_words(&[Column::TsNs, Column::LockNs, Column::Failed])
-            .join("\n");
-        assert!(
-            words.contains("lock_ns is empty") && words.contains("backend perf"),
-            "{words}"
-        );
-        assert!(words.contains("could not see failed faults"), "{words}");
-        assert!(sight.unseen_in_words(&[Column::Major]).is_empty());
     }
 }

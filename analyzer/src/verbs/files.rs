@@ -3,10 +3,12 @@
 use crate::engine::columns::Column;
 use crate::engine::frame::{u8s, u32s, u64s};
 use crate::engine::runs::{part, runs};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::engine::thread_order::each_row;
 use crate::error::AnalyzeError;
-use crate::output::table::{Head, Table, Value};
+use crate::integrity::scaling;
+use crate::output::table::{ColumnHead, Table, Value};
+use crate::request::Request;
 use crate::stats::access_pattern::{self, Steps, Streams};
 use crate::stats::bounded_map::Sum;
 use crate::stats::breakdown;
@@ -16,38 +18,39 @@ use crate::stats::rereads::{Major, Recent, Touched};
 use crate::trace::class::{Class, ClassBits};
 use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
+use crate::verbs::context::{self, Outcome, legend, read, say_remarks, write_narrow};
 use polars::prelude::DataFrame;
 
 /// The first columns of the table.
-pub(crate) const HEADS: [Head; 6] = [
-    Head {
+pub(crate) const HEADS: [ColumnHead; 6] = [
+    ColumnHead {
         name: "file",
         title: "FILE",
     },
-    Head {
+    ColumnHead {
         name: "major",
         title: "MAJOR",
     },
-    Head {
+    ColumnHead {
         name: "minor",
         title: "MINOR",
     },
-    Head {
+    ColumnHead {
         name: "total_ms",
         title: "TOTAL_MS",
     },
-    Head {
+    ColumnHead {
         name: "avg_ms",
         title: "AVG_MS",
     },
-    Head {
+    ColumnHead {
         name: "max_ms",
         title: "MAX_MS",
     },
 ];
 
 /// Bytes read again.
-pub const REREAD: Head = Head {
+pub const REREAD: ColumnHead = ColumnHead {
     name: "reread_bytes",
     title: "REREAD",
 };
@@ -57,7 +60,7 @@ pub const LEGEND: &str = "REREAD: major faults on pages that had one before; SEQ
                           to a page at or just behind a place where it had been; STRIDE_%: as far as the step before";
 
 /// Columns that give way to a narrow terminal, the first first.
-pub const NARROW: [&str; 10] = [
+pub const DROP_ORDER: [&str; 10] = [
     "lock_ms",
     "reclaim_ms",
     "cpu_ms",
@@ -74,14 +77,14 @@ pub const NARROW: [&str; 10] = [
 pub const PAGE_ENTRIES: usize = 2_000_000;
 
 /// Distinct pages; of a sample only those that it happened to hold, which no factor can scale.
-pub(crate) fn pages_head(sampling: Sampling) -> Head {
+pub(crate) fn pages_head(sampling: Sampling) -> ColumnHead {
     if sampling.is_sampled() {
-        Head {
+        ColumnHead {
             name: "pages_seen",
             title: "PAGES_SEEN",
         }
     } else {
-        Head {
+        ColumnHead {
             name: "pages",
             title: "PAGES",
         }
@@ -143,7 +146,7 @@ impl Default for Files {
     }
 }
 
-impl Query for Files {
+impl Pass for Files {
     fn columns(&self) -> Vec<Column> {
         let own = [
             Column::TsNs,
@@ -273,13 +276,13 @@ impl Files {
     /// What to know of the numbers.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
-        let limits = limits_in_words(self.has_left_pages_out, &self.streams);
+        let limits = describe_limits(self.has_left_pages_out, &self.streams);
         self.objects.remark().into_iter().chain(limits).collect()
     }
 }
 
 /// What the bounds of the memory did to the numbers.
-pub(crate) fn limits_in_words(has_left_pages_out: bool, streams: &Streams) -> Vec<String> {
+pub(crate) fn describe_limits(has_left_pages_out: bool, streams: &Streams) -> Vec<String> {
     let mut remarks = Vec::new();
     if has_left_pages_out {
         remarks.push(
@@ -332,4 +335,21 @@ impl Sums {
         row.extend(extras.part_cells(&self.classes.parts.all()));
         row
     }
+}
+
+/// Reads the trace and writes the table.
+///
+/// # Errors
+/// Input, output, or a question that the trace cannot answer.
+pub fn run(request: &Request) -> anyhow::Result<Outcome> {
+    context::answer(request, false, |request, trace, output| {
+        let mut files = Files::default();
+        let session = read(request, trace.input()?, &mut [&mut files])?;
+        let legend = legend(LEGEND, request);
+        let for_width = write_narrow(files.table(&session), &DROP_ORDER, &session, request, output)?;
+        let remarks = legend.into_iter().chain(for_width);
+        let remarks = remarks.chain(scaling::remark(&session)).chain(files.remarks());
+        let remarks = remarks.chain(files.classes().describe_failed());
+        Ok(say_remarks(remarks, request, output)?)
+    })
 }

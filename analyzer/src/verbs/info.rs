@@ -1,16 +1,19 @@
 //! `info`: what a trace says about itself, without looking at its events.
 
 use crate::error::AnalyzeError;
-use crate::integrity::losses::{between, reason_in_words};
+use crate::integrity::losses::{between, describe_reason};
 use crate::integrity::warnings::listed;
 use crate::output::markdown;
 use crate::output::table::{Format, Value, guarded};
+use crate::output::text::shell_words;
 use crate::output::text::{escape, json_text};
 use crate::output::units::{bytes, duration, fixed, grouped, utc};
+use crate::request::Request;
 use crate::trace::class::Class;
 use crate::trace::loss_ledger::LostInterval;
 use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
+use crate::verbs::context::{self, Outcome, read, say_warnings};
 use pf_formats::{Check, LossReason};
 use std::borrow::Cow;
 use std::io::Write;
@@ -123,17 +126,6 @@ impl Fact {
     }
 }
 
-/// Arguments as one would type them.
-#[must_use]
-pub fn shell_words(arguments: &[String]) -> String {
-    let safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    let quote = |argument: &String| match !argument.is_empty() && argument.chars().all(safe) {
-        true => argument.clone(),
-        false => format!("'{}'", argument.replace('\'', "'\\''")),
-    };
-    arguments.iter().map(quote).collect::<Vec<_>>().join(" ")
-}
-
 fn facts(session: &Session) -> Vec<Fact> {
     let one = |name, value| Fact {
         name,
@@ -188,7 +180,7 @@ fn facts(session: &Session) -> Vec<Fact> {
             said(
                 "sample",
                 Value::Count(session.sampling().factor()),
-                sample_in_words(session.sampling()),
+                describe_sample(session.sampling()),
             ),
         ]);
         let blind: Vec<String> = session.sight().blind().into_iter().map(Cow::into_owned).collect();
@@ -267,7 +259,7 @@ fn facts(session: &Session) -> Vec<Fact> {
     facts
 }
 
-fn sample_in_words(sampling: Sampling) -> String {
+fn describe_sample(sampling: Sampling) -> String {
     if sampling.is_sampled() {
         format!("1 minor fault in {}", grouped(sampling.factor()))
     } else {
@@ -314,7 +306,7 @@ fn losses(session: &Session) -> Fact {
     let words: Vec<String> = losses
         .iter()
         .map(|loss| {
-            let (count, words) = (grouped(loss.count), reason_in_words(loss.reason));
+            let (count, words) = (grouped(loss.count), describe_reason(loss.reason));
             let count = match (loss.count, loss.is_at_least) {
                 (0, true) => "unknown number".to_owned(),
                 (_, true) => format!("at least {count}"),
@@ -355,4 +347,16 @@ pub fn bytes_per_event(session: &Session) -> String {
     } else {
         fixed(session.bytes, session.events, 1)
     }
+}
+
+/// Reads the trace and writes what it says about itself.
+///
+/// # Errors
+/// Input, output, or a question that the trace cannot answer.
+pub fn run(request: &Request) -> anyhow::Result<Outcome> {
+    context::answer(request, false, |request, trace, output| {
+        let session = read(request, trace.input()?, &mut [])?;
+        say_warnings(&session, request.format, output)?;
+        Ok(write(&session, request.format, &mut output.out)?)
+    })
 }

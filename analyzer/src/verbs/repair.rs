@@ -2,14 +2,15 @@
 //!
 //! The file is new until then, in the folder of the result, and goes away with any failure.
 
-use crate::cli::Request;
 use crate::error::AnalyzeError;
-use crate::integrity::warnings::quantity;
+use crate::output::file_identity::identity;
 use crate::output::progress::Progress;
 use crate::output::sink::Output;
 use crate::output::table::Format;
 use crate::output::text::{escape, json_text};
+use crate::output::units::quantity;
 use crate::output::units::{bytes, grouped};
+use crate::request::Request;
 use crate::trace::input::{self, Input, explain_format};
 use crate::verbs::context::Outcome;
 use crate::verbs::verify::outcome;
@@ -69,7 +70,7 @@ fn refuse(target: &Path, name: &str, input: &Input) -> anyhow::Result<()> {
     }
     let is_file = fs::metadata(target).is_ok_and(|metadata| metadata.is_file());
     let file = is_file.then(|| File::open(target).ok()).flatten();
-    let identity = file.as_ref().and_then(input::identity);
+    let identity = file.as_ref().and_then(identity);
     if identity.is_some() && identity == input.identity {
         anyhow::bail!("{name} is the trace itself: give another file to -o");
     }

@@ -4,60 +4,63 @@ use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
 use crate::engine::frame::{u32s, u64s};
 use crate::engine::runs::{part, sorted_runs};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
-use crate::output::table::{Head, Table, Value};
+use crate::integrity::scaling;
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::grouped;
+use crate::request::Request;
 use crate::stats::bounded_map::{Kept, OTHERS_NAME, Sum};
 use crate::stats::breakdown;
 use crate::stats::by_class::{self, Classes, Extras, Rows};
 use crate::trace::class::ClassBits;
 use crate::trace::session::Session;
+use crate::verbs::context::{self, Outcome, read, say_remarks, write_narrow};
 use polars::prelude::DataFrame;
 use std::ops::Range;
 
 /// The first columns of the table: a contract. FAILED follows when there is any.
-pub const HEADS: [Head; 9] = [
-    Head {
+pub const HEADS: [ColumnHead; 9] = [
+    ColumnHead {
         name: "pid",
         title: "PID",
     },
-    Head {
+    ColumnHead {
         name: "tid",
         title: "TID",
     },
-    Head {
+    ColumnHead {
         name: "comm",
         title: "COMM",
     },
-    Head {
+    ColumnHead {
         name: "major",
         title: "MAJOR",
     },
-    Head {
+    ColumnHead {
         name: "minor",
         title: "MINOR",
     },
-    Head {
+    ColumnHead {
         name: "total_ms",
         title: "TOTAL_MS",
     },
-    Head {
+    ColumnHead {
         name: "avg_ms",
         title: "AVG_MS",
     },
-    Head {
+    ColumnHead {
         name: "max_ms",
         title: "MAX_MS",
     },
-    Head {
+    ColumnHead {
         name: "min_us",
         title: "MIN_US",
     },
 ];
 
 /// Columns that give way to a narrow terminal, the first first.
-pub const NARROW: [&str; 9] = [
+pub const DROP_ORDER: [&str; 9] = [
     "lock_ms",
     "reclaim_ms",
     "cpu_ms",
@@ -69,12 +72,12 @@ pub const NARROW: [&str; 9] = [
     "p99_us",
 ];
 
-const QUANTILES: [Head; 2] = [
-    Head {
+const QUANTILES: [ColumnHead; 2] = [
+    ColumnHead {
         name: "p50_us",
         title: "P50_US",
     },
-    Head {
+    ColumnHead {
         name: "p99_us",
         title: "P99_US",
     },
@@ -119,7 +122,7 @@ pub struct Threads {
     to_ns: Option<u64>,
 }
 
-impl Query for Threads {
+impl Pass for Threads {
     fn columns(&self) -> Vec<Column> {
         let own = [Column::TsNs, Column::Pid, Column::Tid, Column::CommId];
         [&own[..], &by_class::COLUMNS, &breakdown::COLUMNS].concat()
@@ -227,9 +230,9 @@ impl Threads {
 
     /// How many threads had a fault.
     #[must_use]
-    pub fn count_in_words(&self) -> String {
+    pub fn describe_count(&self) -> String {
         let kept = self.threads.len() as u64;
-        match self.threads.others_in_words("others") {
+        match self.threads.describe_others("others") {
             None if kept == 1 => "thread".to_owned(),
             None => format!("{} threads", grouped(kept)),
             Some(others) => format!("{} threads and {others}", grouped(kept)),
@@ -239,7 +242,7 @@ impl Threads {
     /// What the last row is, where there are others.
     #[must_use]
     pub fn remark(&self) -> Option<String> {
-        let others = self.threads.others_in_words("threads")?;
+        let others = self.threads.describe_others("threads")?;
         Some(format!(
             "too many threads to keep apart: the row {OTHERS_NAME} has those with the shortest waits together, {others}"
         ))
@@ -316,4 +319,20 @@ fn latency_cells(classes: &Classes, extras: Extras) -> Vec<Value> {
     cells.extend([50_000, 99_000].map(|q| Value::Us(all.quantile(q))));
     cells.extend(extras.part_cells(&classes.parts.all()));
     cells
+}
+
+/// Reads the trace and writes the table.
+///
+/// # Errors
+/// Input, output, or a question that the trace cannot answer.
+pub fn run(request: &Request) -> anyhow::Result<Outcome> {
+    context::answer(request, false, |request, trace, output| {
+        let mut threads = Threads::default();
+        let session = read(request, trace.input()?, &mut [&mut threads])?;
+        let for_width = write_narrow(threads.table(&session), &DROP_ORDER, &session, request, output)?;
+        let failed = threads.classes().describe_failed();
+        let remarks = scaling::remark(&session).into_iter().chain(failed);
+        let remarks = remarks.chain(for_width).chain(threads.remark());
+        Ok(say_remarks(remarks, request, output)?)
+    })
 }

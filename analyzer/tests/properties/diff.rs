@@ -4,10 +4,10 @@ use crate::generate::{Made, filters, traces};
 use crate::support::ask::{percentiles, read};
 use crate::{config, count, files, is_share, ns, row_of, rows, sum};
 use pfanalyze::engine::filter::Filter;
+use pfanalyze::request::options::GroupBy;
 use pfanalyze::verbs::diff::Comparison;
 use pfanalyze::verbs::diff::recording::Side;
 use pfanalyze::verbs::diff::tables::export;
-use pfanalyze::verbs::percentiles::pass::By;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ fn fairness(a: &Made, b: &Made) -> String {
     comparison.lines().map(|(_, line)| format!("{line}\n")).collect()
 }
 
-/// By weight, as of a whole trace.
+/// GroupBy weight, as of a whole trace.
 fn quantile(made: &Made, filter: &Filter, per_100k: u64) -> Option<u64> {
     let events = made.passing(filter).into_iter();
     let mut all: Vec<u64> = events
@@ -122,7 +122,7 @@ proptest! {
     fn quantiles_are_those_of_percentiles_by_weight_and_the_words_say_so(a in traces(), b in traces()) {
         let told = compared(&a.bytes(), &b.bytes(), &Filter::default());
         for (made, side) in [(&a, "a"), (&b, "b")] {
-            let classes = percentiles(&made.bytes(), By::Class);
+            let classes = percentiles(&made.bytes(), GroupBy::Class);
             for row in by(&told, "class") {
                 let Some(of_verb) = row_of(classes.as_array().unwrap(), "class", row["name"].as_str().unwrap()) else {
                     continue;

@@ -9,9 +9,9 @@ use pfanalyze::engine::filter::Filter;
 use pfanalyze::output::table::Format;
 use pfanalyze::trace::class::Class;
 use pfanalyze::trace::queries::each_row;
+use pfanalyze::verbs::queries::filter_of_faults;
 use pfanalyze::verbs::queries::pass::{Queries, Rows};
 use pfanalyze::verbs::report::query_shares::QueryShares;
-use pfanalyze::verbs::with_queries::filter_of_faults;
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ use pf_formats::Event;
 use pfanalyze::trace::class::Class;
 use pfanalyze::verbs::files::Files;
 use pfanalyze::verbs::report::file_sums::FileSums;
-use pfanalyze::verbs::report::places::WhereWaited;
+use pfanalyze::verbs::report::places::Places;
 use pfanalyze::verbs::report::waits_over_time::WaitsOverTime;
 use pfanalyze::verbs::threads::Threads;
 use proptest::prelude::*;
@@ -79,7 +79,7 @@ proptest! {
         let text = report(&bytes, &filter);
         let told = shares(&text);
         prop_assert!(told.iter().all(|share| (0.0..=100.0).contains(share)), "{told:?} {text}");
-        let (mut threads, mut files, mut places) = (Threads::default(), Files::default(), WhereWaited::default());
+        let (mut threads, mut files, mut places) = (Threads::default(), Files::default(), Places::default());
         let session = read(&bytes, &filter, &mut [&mut threads, &mut files, &mut places]);
         let passing = history.passing(&plan);
         let classes = threads.classes();

@@ -2,19 +2,25 @@
 
 use crate::histories::{History, Plan, class, common, end, plans, wait_within};
 use crate::support::ask::read;
-use pfanalyze::cli::TimelineOptions;
+use pfanalyze::request::options::StallThreshold;
+use pfanalyze::request::options::TimelineOptions;
 use pfanalyze::trace::class::Class;
 use pfanalyze::trace::session::Session;
 use pfanalyze::verbs::threads::Threads;
-use pfanalyze::verbs::timeline::pass1::FirstLook;
+use pfanalyze::verbs::timeline::pass1::Pass1;
 use pfanalyze::verbs::timeline::text::{Answer, Found};
-use pfanalyze::verbs::timeline::threshold::Least;
 use pfanalyze::verbs::timeline::{found_by, sweep_after};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 /// All three looks.
-fn look(bytes: &[u8], history: &History, plan: &Plan, least: Least, interval_ns: u64) -> (Found, Session) {
+fn look(
+    bytes: &[u8],
+    history: &History,
+    plan: &Plan,
+    least: StallThreshold,
+    interval_ns: u64,
+) -> (Found, Session) {
     let filter = history.filter(plan);
     let options = TimelineOptions {
         interval_ns: Some(interval_ns),
@@ -22,7 +28,7 @@ fn look(bytes: &[u8], history: &History, plan: &Plan, least: Least, interval_ns:
         stalls: 100_000,
         part: None,
     };
-    let mut first = FirstLook::keeping(1 + plan.block);
+    let mut first = Pass1::keeping(1 + plan.block);
     let session = read(bytes, &filter, &mut [&mut first]);
     let mut sweep = sweep_after(first, &filter, options, &session).unwrap();
     let session = read(bytes, &filter, &mut [&mut sweep]);
@@ -45,7 +51,7 @@ proptest! {
         let mut before: Option<(u64, u64, u64)> = None;
         for intervals in [1, 7, 90] {
             let (found, session) =
-                look(&bytes, &history, &plan, Least::Threads(least), (length_ns / intervals).max(1));
+                look(&bytes, &history, &plan, StallThreshold::Threads(least), (length_ns / intervals).max(1));
             let sum = |of: fn(&pfanalyze::verbs::timeline::intervals::Interval) -> u64| -> u64 {
                 found.intervals.iter().map(of).sum()
             };
@@ -88,7 +94,7 @@ proptest! {
             prop_assert_eq!(before.replace(now).unwrap_or(now), now);
             let filter = history.filter(&plan);
             let answer = Answer { found: &found, session: &session, filter: &filter };
-            let words = answer.stalls_in_words();
+            let words = answer.describe_stalls();
             if let Some((share, _)) = words.split_once(" % of the time)") {
                 let share: f64 = share.rsplit_once('(').unwrap().1.parse().unwrap();
                 prop_assert!(share <= 100.0, "{words}");
@@ -101,7 +107,7 @@ proptest! {
         let history = History::of(&plan);
         let (passing, window) = (history.passing(&plan), history.window(&plan));
         let bytes = history.trace(plan.block);
-        let (found, _) = look(&bytes, &history, &plan, Least::Threads(1), (window.1 - window.0).max(1));
+        let (found, _) = look(&bytes, &history, &plan, StallThreshold::Threads(1), (window.1 - window.0).max(1));
         let mut spans: Vec<(u64, u64)> = passing
             .iter()
             .map(|event| (event.ts_ns.max(window.0), end(event).min(window.1)))

@@ -5,10 +5,11 @@ use crate::histories::{FILES, History, Plan, plans};
 use crate::support::ask::{read, text};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::output::table::Format;
+use pfanalyze::request::options::RegionOptions;
 use pfanalyze::trace::name_pattern::Pattern;
 use pfanalyze::verbs::files::Files;
 use pfanalyze::verbs::regions::pass::Regions;
-use pfanalyze::verbs::regions::source::Asked;
+use pfanalyze::verbs::regions::source::Source;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -24,11 +25,11 @@ fn whole_file(bytes: &[u8], filter: &Filter, path: &str) -> Vec<Value> {
         files: vec![Pattern::new(path)],
         ..filter.clone()
     };
-    let asked = Asked {
+    let asked = RegionOptions {
         parts: Some(1),
-        ..Asked::default()
+        ..RegionOptions::default()
     };
-    let mut regions = Regions::new(path, asked.source().unwrap());
+    let mut regions = Regions::new(path, Source::of(&asked).unwrap());
     let session = read(bytes, &filter, &mut [&mut regions]);
     serde_json::from_str(&text(&regions.table(&session).unwrap(), Format::Json)).unwrap()
 }

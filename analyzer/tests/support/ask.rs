@@ -2,26 +2,28 @@
 
 use pf_formats::TraceReader;
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::engine::scan::{Query, scan};
+use pfanalyze::engine::scan::{Pass, scan};
 use pfanalyze::output::table::{Format, Table};
+use pfanalyze::request::options::GroupBy;
+use pfanalyze::request::weight::ColorScale;
+use pfanalyze::request::weight::Weight;
 use pfanalyze::trace::session::Session;
 use pfanalyze::verbs::events::Events;
 use pfanalyze::verbs::files::Files;
-use pfanalyze::verbs::heatmap::scale::{Spread, Weight};
 use pfanalyze::verbs::heatmap::text::Style;
 use pfanalyze::verbs::info;
-use pfanalyze::verbs::percentiles::pass::{By, Percentiles};
+use pfanalyze::verbs::percentiles::pass::Percentiles;
 use pfanalyze::verbs::report::{Layout, Report};
 use pfanalyze::verbs::threads::Threads;
 
 pub const DIGITS: Style = Style {
     weight: Weight::Count,
-    spread: Spread::Log,
+    spread: ColorScale::Log,
     colour: false,
 };
 
-pub fn read(bytes: &[u8], filter: &Filter, queries: &mut [&mut dyn Query]) -> Session {
-    scan(TraceReader::new(bytes).unwrap(), filter, queries, &mut |_| {}).unwrap()
+pub fn read(bytes: &[u8], filter: &Filter, passes: &mut [&mut dyn Pass]) -> Session {
+    scan(TraceReader::new(bytes).unwrap(), filter, passes, &mut |_| {}).unwrap()
 }
 
 pub fn session(bytes: &[u8]) -> Session {
@@ -50,7 +52,7 @@ pub fn files(bytes: &[u8], format: Format) -> String {
     text(&files.table(&session), format)
 }
 
-pub fn percentiles(bytes: &[u8], by: By) -> serde_json::Value {
+pub fn percentiles(bytes: &[u8], by: GroupBy) -> serde_json::Value {
     let mut percentiles = Percentiles::new(by);
     let session = read(bytes, &Filter::default(), &mut [&mut percentiles]);
     json(&text(&percentiles.table(&session), Format::Json))
@@ -84,7 +86,7 @@ pub fn info_text(bytes: &[u8]) -> String {
 pub fn report(bytes: &[u8], filter: &Filter) -> String {
     let mut report = Report::new(true);
     report.within(filter);
-    let session = read(bytes, filter, &mut report.queries());
+    let session = read(bytes, filter, &mut report.passes());
     let layout = Layout {
         width: 80,
         style: DIGITS,
@@ -108,7 +110,7 @@ pub fn flat_report(bytes: &[u8]) -> String {
 
 pub fn report_json(bytes: &[u8]) -> serde_json::Value {
     let mut report = Report::new(false);
-    let session = read(bytes, &Filter::default(), &mut report.queries());
+    let session = read(bytes, &Filter::default(), &mut report.passes());
     let mut out = Vec::new();
     report.write_json(&session, &Filter::default(), &mut out).unwrap();
     serde_json::from_slice(&out).unwrap()

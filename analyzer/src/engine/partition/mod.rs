@@ -5,11 +5,11 @@ pub mod buffers;
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{u8s, u32s, u64s};
+use crate::engine::tally::Cell;
 use crate::error::AnalyzeError;
 use crate::trace::class::ClassBits;
 use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
-use crate::verbs::heatmap::grid::Cell;
 use buffers::{Buffer, Buffers, Rows, Stop, Times, gather, mark_borders};
 use polars::prelude::DataFrame;
 use std::ops::Range;

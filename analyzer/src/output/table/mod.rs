@@ -28,7 +28,7 @@ pub enum Format {
 
 /// A column of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct ColumnHead {
     /// Name in CSV and JSON.
     pub name: &'static str,
     /// Title in tables.
@@ -90,7 +90,7 @@ pub enum Value {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     /// Columns.
-    pub heads: Vec<Head>,
+    pub heads: Vec<ColumnHead>,
     /// Rows, sorted, each as long as `heads`.
     pub rows: Vec<Vec<Value>>,
     /// Last line of the table format only: sums over all rows.
@@ -399,7 +399,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Table {
-        let head = |name, title| Head { name, title };
+        let head = |name, title| ColumnHead { name, title };
         Table {
             heads: vec![
                 head("name", "NAME"),
@@ -479,11 +479,11 @@ mod tests {
     fn a_wide_text_column_gives_way_to_the_terminal() {
         let table = Table {
             heads: vec![
-                Head {
+                ColumnHead {
                     name: "file",
                     title: "FILE",
                 },
-                Head {
+                ColumnHead {
                     name: "n",
                     title: "N",
                 },

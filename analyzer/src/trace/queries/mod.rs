@@ -1,5 +1,5 @@
 //! Queries as the recording has them: rows apart from the faults, each with what the kernel's probes counted for it. Here
-//! they are named, linked to the queries around them, selected and summed up; `query/queries.rs` and `query/single.rs` join
+//! they are named, linked to the queries around them, selected and summed up. The verb `queries` joins
 //! them with the faults.
 
 pub mod nesting;

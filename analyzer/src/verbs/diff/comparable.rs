@@ -2,11 +2,11 @@
 
 use crate::integrity::warnings;
 use crate::output::text::escape;
+use crate::output::text::shell_words;
 use crate::output::units::{bytes, duration, grouped};
 use crate::trace::class::Class;
 use crate::trace::session::Session;
 use crate::trace::visibility::Sight;
-use crate::verbs::info::shell_words;
 use pf_formats::Meta;
 use std::borrow::Cow;
 

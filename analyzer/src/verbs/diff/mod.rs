@@ -10,26 +10,25 @@ pub mod rows;
 pub mod tables;
 pub mod text;
 
-use crate::cli::Request;
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
+use crate::integrity::scaling;
 use crate::output::document::Page;
-use crate::output::sink::Output;
 use crate::output::table::{Format, Table};
+use crate::output::text::shell_words;
 use crate::output::text::{escape, json_text, keep_start, wrap};
 use crate::output::units::{duration, grouped, utc};
+use crate::request::Request;
+use crate::request::options::DiffOptions;
 use crate::stats::histogram::precision;
 use crate::trace::input::Source;
-use crate::trace::sampling::{self, Sampling};
+use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
-use crate::verbs::context::{Outcome, read_all};
-use crate::verbs::info::shell_words;
-use crate::verbs::with_queries::with_queries;
+use crate::verbs::context::{Outcome, open_output, read_all, with_queries};
 use anyhow::Context;
 use recording::Side;
 use rows::{By, Row};
 use std::io::Write;
-use std::path::PathBuf;
 use text::Line;
 
 /// Rows of each table for people, unless asked for otherwise.
@@ -38,24 +37,14 @@ const TOP: usize = 10;
 /// Columns that the names of the first lines take.
 const MARGIN: usize = 11;
 
-/// Options of `diff`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The recording B.
-    pub other: PathBuf,
-    /// Rows of each table; 0 for all.
-    pub top: Option<usize>,
-}
-
 /// Compares.
 ///
 /// # Errors
 /// Input or output.
-pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
+pub fn run(request: &Request, options: &DiffOptions) -> anyhow::Result<Outcome> {
     let of_a = Source::open(&request.trace, true)?;
     let of_b = Source::open(&options.other, true)?;
-    let mut output = Output::open(request, of_a.input()?.identity)?;
-    output.suit(request.format);
+    let mut output = open_output(request, &of_a.input()?)?;
     let a = read(request, &of_a).context("A")?;
     let b = read(request, &of_b).context("B")?;
     let comparison = Comparison::new((&a.0, &a.1), (&b.0, &b.1), &request.filter);
@@ -173,7 +162,7 @@ impl<'a> Comparison<'a> {
             remarks.extend(side.remarks().map(|remark| format!("{name}: {remark}")));
         }
         for (side, session) in [("A", a.1), ("B", b.1)] {
-            remarks.extend(sampling::remark(session).map(|remark| format!("{side}: {remark}")));
+            remarks.extend(scaling::remark(session).map(|remark| format!("{side}: {remark}")));
         }
         let length_ns = |session| {
             let (begin_ns, end_ns) = filter.window_ns(session);
@@ -340,7 +329,7 @@ fn truncate(
     let more = table.rows.len().saturating_sub(top);
     table.rows.truncate(top);
     if let Some(width) = cut {
-        for [of_a, of_b] in tables::NARROW {
+        for [of_a, of_b] in tables::DROP_ORDER {
             // One without the other compares nothing.
             if !table.narrow(width, &[of_a]).is_empty() {
                 table.narrow(0, &[of_b]);

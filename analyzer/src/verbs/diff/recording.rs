@@ -2,7 +2,7 @@
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{u32s, u64s};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::stats::bounded_map::{Kept, OTHERS, OTHERS_NAME, Sum};
 use crate::stats::by_class::{self, Classes, faults};
@@ -82,7 +82,7 @@ impl Default for Side {
     }
 }
 
-impl Query for Side {
+impl Pass for Side {
     fn columns(&self) -> Vec<Column> {
         let own = [
             Column::CommId,
@@ -154,8 +154,8 @@ impl Side {
 
     /// Thread names and files that are not kept apart.
     pub fn remarks(&self) -> impl Iterator<Item = String> {
-        let names = self.comms.others_in_words("thread names");
-        let files = self.objects.others_in_words("files and kinds of memory");
+        let names = self.comms.describe_others("thread names");
+        let files = self.objects.describe_others("files and kinds of memory");
         names.into_iter().chain(files).map(|others| {
             format!(
                 "too many to keep apart: {OTHERS_NAME} has the faults of those with the shortest waits together, {others}"

@@ -1,15 +1,15 @@
 //! Rows of a comparison as tables, for people and for programs.
 
-use crate::output::table::{Head, Table, Value};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::verbs::diff::page_sample::Overlap;
 use crate::verbs::diff::rows::{By, Row};
 
-const fn head(name: &'static str, title: &'static str) -> Head {
-    Head { name, title }
+const fn head(name: &'static str, title: &'static str) -> ColumnHead {
+    ColumnHead { name, title }
 }
 
 /// The columns after the name.
-const HEADS: [Head; 14] = [
+const HEADS: [ColumnHead; 14] = [
     head("wait_a_ms", "WAIT_A_MS"),
     head("wait_b_ms", "WAIT_B_MS"),
     head("change_ms", "CHANGE_MS"),
@@ -27,7 +27,7 @@ const HEADS: [Head; 14] = [
 ];
 
 /// What gives way on a narrow terminal, first first.
-pub const NARROW: [[&str; 2]; 4] = [
+pub const DROP_ORDER: [[&str; 2]; 4] = [
     ["p50_a_us", "p50_b_us"],
     ["minor_a", "minor_b"],
     ["p99_a_us", "p99_b_us"],
@@ -120,7 +120,7 @@ pub fn pages_table(rows: &[Row]) -> Table {
     }
 }
 
-const PAGES: [Head; 6] = [
+const PAGES: [ColumnHead; 6] = [
     head("pages_a", "PAGES_A"),
     head("pages_b", "PAGES_B"),
     head("pages_both", "IN_BOTH"),

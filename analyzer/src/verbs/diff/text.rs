@@ -147,21 +147,21 @@ fn place(all: &Row, files: &[Row], threads: &[Row]) -> Option<String> {
             .find(|row| row.change_ns() > 0 && (row.b.wait_ns < row.a.wait_ns) == is_less)?;
         Some((row.clone(), u128::from(row.change_ns())))
     };
-    let in_words = |part: u128| match part * 100 {
+    let describe = |part: u128| match part * 100 {
         part if part >= whole * 95 => "almost all".to_owned(),
         part => percent(part / 100, whole),
     };
     let (file, part) = share(files)?;
     let mut text = format!(
         "{} of the change is in {}: {} instead of {}",
-        in_words(part),
+        describe(part),
         file.label(),
         duration(file.b.wait_ns),
         duration(file.a.wait_ns)
     );
     let has_several = threads.iter().filter(|row| row.change_ns() > 0).count() > 1;
     if let Some((thread, part)) = share(threads).filter(|_| has_several) {
-        text.push_str(&format!("; {} of it in threads {}", in_words(part), thread.name));
+        text.push_str(&format!("; {} of it in threads {}", describe(part), thread.name));
     }
     Some(escape(&text))
 }

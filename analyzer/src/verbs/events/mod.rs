@@ -4,11 +4,13 @@
 pub mod line;
 
 use crate::engine::columns::{Column, FAULTS};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::output::markdown;
 use crate::output::table::{Format, guarded};
+use crate::request::Request;
 use crate::trace::session::Session;
+use crate::verbs::context::{self, Outcome, read, warn};
 use polars::prelude::{AnyValue, DataFrame, DataType, Series, SortMultipleOptions};
 use std::io::Write;
 
@@ -101,7 +103,7 @@ impl<'a> Events<'a> {
     }
 }
 
-impl Query for Events<'_> {
+impl Pass for Events<'_> {
     fn columns(&self) -> Vec<Column> {
         [&FAULTS[..], &[Column::Weight]].concat()
     }
@@ -133,7 +135,7 @@ impl Query for Events<'_> {
             Format::Json => self.json_rows(&shape.columns, &mut cells),
             Format::Markdown => {
                 while let Some(row) = next_row(&mut cells) {
-                    markdown::row(row.iter().map(in_words), self.out)?;
+                    markdown::row(row.iter().map(describe), self.out)?;
                 }
                 Ok(())
             }
@@ -195,7 +197,7 @@ fn next_row<'a>(cells: &mut [impl Iterator<Item = AnyValue<'a>>]) -> Option<Vec<
     cells.iter_mut().map(Iterator::next).collect()
 }
 
-fn in_words(value: &AnyValue<'_>) -> String {
+fn describe(value: &AnyValue<'_>) -> String {
     match value {
         AnyValue::Null => String::new(),
         AnyValue::String(text) => (*text).to_owned(),
@@ -213,4 +215,20 @@ fn plain(value: &AnyValue<'_>, out: &mut String) {
         AnyValue::Boolean(false) => out.push_str("false"),
         number => out.push_str(&line::as_u64(number).to_string()),
     }
+}
+
+/// Reads the trace and writes its faults meanwhile.
+///
+/// # Errors
+/// Input, output, or a question that the trace cannot answer.
+pub fn run(request: &Request) -> anyhow::Result<Outcome> {
+    context::answer(request, false, |request, trace, output| {
+        let width = output.terminal.map(|_| output.width());
+        let mut events = Events::new(request.format, &mut output.out).within(width);
+        let session = read(request, trace.input()?, &mut [&mut events])?;
+        events.finish(&session)?;
+        // Known only now that the events are out.
+        warn(&session);
+        Ok(())
+    })
 }

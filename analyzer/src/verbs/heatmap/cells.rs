@@ -1,7 +1,8 @@
 //! The cells of one region as a list: a cell that comes is put at its end, and now and then those of one place are joined. Most
 //! come with others of the same time, and go with them into coarser ones soon, so that a table would be made for nothing.
 
-use crate::verbs::heatmap::grid::{Cell, shr};
+use crate::engine::tally::Cell;
+use crate::engine::tally::shr;
 
 /// Cells that may be there twice, besides as many as there are different ones.
 const ROOM: usize = 32;

@@ -3,6 +3,8 @@
 //! regions with big gaps between them, each as fine as its own extent allows. Counts stay exact; only places get coarser.
 
 use crate::engine::partition::Faults;
+use crate::engine::tally::Cell;
+use crate::engine::tally::shr;
 use crate::verbs::heatmap::cells::Cells;
 use crate::verbs::heatmap::window::Bins;
 use std::ops::RangeInclusive;
@@ -46,36 +48,6 @@ const MAX_REGIONS: usize = 32;
 /// Pages without a fault that separate two regions: 16 MiB of 4 KiB pages.
 pub const GAP_PAGES: u64 = 4096;
 
-/// What happened in one cell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cell {
-    /// Faults.
-    pub count: u64,
-    /// Sum of their latencies.
-    pub wait_ns: u64,
-    /// The longest.
-    pub max_ns: u64,
-}
-
-impl Cell {
-    /// A fault that stands for `weight` of its kind.
-    #[must_use]
-    pub fn of(latency_ns: u64, weight: u64) -> Self {
-        Self {
-            count: weight,
-            wait_ns: latency_ns.saturating_mul(weight),
-            max_ns: latency_ns,
-        }
-    }
-
-    /// Adds what `other` counted.
-    pub fn merge(&mut self, other: Self) {
-        self.count = self.count.saturating_add(other.count);
-        self.wait_ns = self.wait_ns.saturating_add(other.wait_ns);
-        self.max_ns = self.max_ns.max(other.max_ns);
-    }
-}
-
 /// A dense part of the address space, or a file.
 #[derive(Clone, Debug)]
 pub struct Region {
@@ -116,11 +88,6 @@ impl Region {
         self.cells.iter().for_each(|(_, cell)| total.merge(cell));
         total
     }
-}
-
-/// 0 where nothing is left.
-pub(crate) fn shr(value: u64, by: u32) -> u64 {
-    value.checked_shr(by).unwrap_or(0)
 }
 
 /// The collector.

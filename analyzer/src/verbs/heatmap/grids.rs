@@ -3,7 +3,8 @@
 //! coarser. It does not know how anything is shown.
 
 use crate::engine::partition::Faults;
-use crate::verbs::heatmap::grid::{Cell, Fineness, GAP_PAGES, Grid};
+use crate::engine::tally::Cell;
+use crate::verbs::heatmap::grid::{Fineness, GAP_PAGES, Grid};
 use crate::verbs::heatmap::window::Windows;
 use polars::prelude::PlHashMap;
 use std::cmp::Reverse;

@@ -14,25 +14,27 @@ pub mod view;
 pub mod window;
 pub mod zoom;
 
-use crate::cli::Request;
-use crate::cli::heatmap::{Form, HeatOptions, Upright};
 use crate::error::AnalyzeError;
+use crate::integrity::scaling;
 use crate::integrity::warnings;
 use crate::output::document::Page;
 use crate::output::sink::Output;
+use crate::output::text::shell_words;
 use crate::output::text::{escape, keep_start};
 use crate::output::units::{grouped, utc};
+use crate::request::Request;
+use crate::request::options::HeatmapFormat;
+use crate::request::options::HeatmapOptions;
+use crate::request::options::YAxis;
 use crate::trace::input::Input;
-use crate::trace::sampling;
 use crate::trace::session::Session;
-use crate::verbs::context::{read, say_remarks, say_warnings, write_notes};
+use crate::verbs::context::{self, Outcome, read, say_remarks, say_warnings, write_notes};
 use crate::verbs::heatmap::panels::Extent;
 use crate::verbs::heatmap::pass::Heat;
 use crate::verbs::heatmap::picture::layout::{CELLS, Words, layout};
 use crate::verbs::heatmap::picture::png;
 use crate::verbs::heatmap::picture::svg;
 use crate::verbs::heatmap::text::{MARGIN_COLUMNS, Style};
-use crate::verbs::info::shell_words;
 
 /// Rows of a heatmap without a terminal.
 const PLAIN_ROWS: usize = 24;
@@ -41,31 +43,29 @@ const DATA_SIZE: (usize, usize) = (64, 128);
 /// Letters of a command line in a heading.
 const COMMAND: usize = 200;
 
-/// Refuses what cannot be shown, before the trace is read.
-///
-/// # Errors
-/// One line with a hint.
-pub fn check(options: HeatOptions, output: &Output) -> anyhow::Result<()> {
-    if options.form == Form::Png && output.is_terminal {
-        anyhow::bail!("a PNG is not for a terminal: give it a file, '-o heatmap.png'");
-    }
-    Ok(())
-}
-
 /// Reads the trace and writes the heatmap.
 ///
 /// # Errors
-/// Input and output.
-pub fn heatmap(
+/// Input, output, or a question that the trace cannot answer.
+pub fn run(request: &Request, options: HeatmapOptions) -> anyhow::Result<Outcome> {
+    context::answer(request, false, |request, trace, output| {
+        if options.form == HeatmapFormat::Png && output.is_terminal {
+            anyhow::bail!("a PNG is not for a terminal: give it a file, '-o heatmap.png'");
+        }
+        Ok(write(request, options, trace.input()?, output)?)
+    })
+}
+
+fn write(
     request: &Request,
-    options: HeatOptions,
+    options: HeatmapOptions,
     input: Input,
     output: &mut Output,
 ) -> Result<(), AnalyzeError> {
     let heat = match options.y {
-        Upright::Latency => Heat::by_latency(),
-        Upright::Place if request.filter.files.is_empty() => Heat::by_address(options.range),
-        Upright::Place => Heat::by_file(),
+        YAxis::Latency => Heat::by_latency(),
+        YAxis::Place if request.filter.files.is_empty() => Heat::by_address(options.range),
+        YAxis::Place => Heat::by_file(),
     };
     let mut heat = if options.whole { heat.without_zoom() } else { heat };
     heat.within(&request.filter);
@@ -73,25 +73,25 @@ pub fn heatmap(
     heat.settle();
     say_warnings(&session, request.format, output)?;
     let filter = &request.filter;
-    let remark = sampling::remark(&session);
+    let remark = scaling::remark(&session);
     let weight = options.weight;
     let extent = |size: (usize, usize)| Extent {
         size: (options.rows.unwrap_or(size.0), options.columns.unwrap_or(size.1)),
         regions: options.regions,
     };
     match options.form {
-        Form::Csv | Form::Json => {
+        HeatmapFormat::Csv | HeatmapFormat::Json => {
             let table = heat.table(&session, filter, extent(DATA_SIZE).size, weight);
             table.write(request.format, None, &mut output.out)?;
         }
-        Form::Raw => {
+        HeatmapFormat::Raw => {
             let notes = heat.write_raw(&session, filter, extent(DATA_SIZE), weight, &mut output.out)?;
             write_notes(notes);
         }
-        Form::Png | Form::Svg => {
+        HeatmapFormat::Png | HeatmapFormat::Svg => {
             let (panels, not_shown) = heat.panels(&session, filter, extent(CELLS), weight);
             let words = words(&session, request, not_shown);
-            let is_svg = options.form == Form::Svg;
+            let is_svg = options.form == HeatmapFormat::Svg;
             let canvas = layout(&panels, &words, weight, options.spread, is_svg);
             if is_svg {
                 svg::write(&canvas, &mut output.out)?;
@@ -99,7 +99,7 @@ pub fn heatmap(
                 png::write(&canvas, &mut output.out)?;
             }
         }
-        Form::Table => {
+        HeatmapFormat::Table => {
             let fitting_rows = output
                 .height()
                 .map_or(PLAIN_ROWS, |height| height.saturating_sub(8).clamp(8, 40));
@@ -112,7 +112,7 @@ pub fn heatmap(
             let extent = extent((fitting_rows, fitting_columns));
             heat.write_text(&session, filter, extent, style, &mut output.out)?;
         }
-        Form::Markdown => {
+        HeatmapFormat::Markdown => {
             let style = Style {
                 weight,
                 spread: options.spread,
@@ -154,7 +154,7 @@ fn words(session: &Session, request: &Request, not_shown: Vec<String>) -> Words 
             .into_iter()
             .map(|text| format!("! {text}")),
     );
-    head.extend(sampling::remark(session));
+    head.extend(scaling::remark(session));
     Words {
         title: format!("Page faults of {what}"),
         head,

@@ -2,18 +2,19 @@
 //! where its weight is. Text, data and pictures are made of the same panels.
 
 use crate::engine::filter::Filter;
+use crate::engine::tally::Cell;
 use crate::error::AnalyzeError;
+use crate::output::text::shell_words;
 use crate::output::text::{escape, keep_end, wrap};
 use crate::output::units::{bytes, duration, fixed, grouped, percent};
+use crate::request::weight::Weight;
 use crate::trace::name_pattern::Pattern;
 use crate::trace::session::Session;
-use crate::verbs::heatmap::grid::{Cell, Grid, Region};
+use crate::verbs::heatmap::grid::{Grid, Region};
 use crate::verbs::heatmap::grids::Key;
 use crate::verbs::heatmap::pass::{Axis, Heat};
-use crate::verbs::heatmap::scale::Weight;
 use crate::verbs::heatmap::text::{MARGIN_COLUMNS, Style, draw};
 use crate::verbs::heatmap::view::{Ask, Unit, View, Zoom};
-use crate::verbs::info::shell_words;
 use std::cmp::Reverse;
 use std::io::Write;
 

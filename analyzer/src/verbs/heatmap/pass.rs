@@ -5,7 +5,7 @@ use crate::engine::filter::Filter;
 use crate::engine::frame::{u32s, u64s};
 use crate::engine::partition::{self, Faults, Gatherer, Piece, TimeBins};
 use crate::engine::runs::{part, sorted_runs};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::stats::by_class::{self, faults};
 use crate::trace::session::Session;
@@ -280,7 +280,7 @@ impl Heat {
     }
 }
 
-impl Query for Heat {
+impl Pass for Heat {
     fn columns(&self) -> Vec<Column> {
         if self.axis == Axis::Latency {
             return [&by_class::COLUMNS[..], &[Column::TsNs]].concat();

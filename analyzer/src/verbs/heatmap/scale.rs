@@ -1,42 +1,11 @@
 //! From values to ten levels and back to words for the legend.
 
 use crate::output::units::{grouped, short_count, short_duration};
-use crate::verbs::heatmap::grid::Cell;
+use crate::request::weight::ColorScale;
+use crate::request::weight::Weight;
 use crate::verbs::heatmap::view::View;
 
-/// What a cell shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Weight {
-    /// Number of faults.
-    #[default]
-    Count,
-    /// Time waited in faults.
-    Wait,
-    /// The longest fault.
-    Max,
-}
-
-/// How values are spread over the ten levels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Spread {
-    /// Equal ratios: shows rare and frequent places at once.
-    #[default]
-    Log,
-    /// Equal differences.
-    Linear,
-}
-
 impl Weight {
-    /// The number that a cell shows.
-    #[must_use]
-    pub fn of(self, cell: Cell) -> u64 {
-        match self {
-            Self::Count => cell.count,
-            Self::Wait => cell.wait_ns,
-            Self::Max => cell.max_ns,
-        }
-    }
-
     /// What the number is.
     #[must_use]
     pub fn title(self) -> &'static str {
@@ -75,13 +44,13 @@ pub struct Scale {
 impl Scale {
     /// For the cells of a view.
     #[must_use]
-    pub fn of(view: &View, weight: Weight, spread: Spread) -> Self {
+    pub fn of(view: &View, weight: Weight, spread: ColorScale) -> Self {
         Self::new(view.cells.iter().flatten().map(|&cell| weight.of(cell)), spread)
     }
 
     /// Ten levels, or fewer when there are fewer different values, between the smallest and the largest value above 0.
     #[must_use]
-    pub fn new(values: impl Iterator<Item = u64>, spread: Spread) -> Self {
+    pub fn new(values: impl Iterator<Item = u64>, spread: ColorScale) -> Self {
         let (mut low, mut high) = (u64::MAX, 0);
         for value in values.filter(|&value| value > 0) {
             low = low.min(value);
@@ -90,11 +59,11 @@ impl Scale {
         let mut bounds: Vec<u64> = Vec::with_capacity(10);
         for level in 0..10u32 {
             let bound = match spread {
-                Spread::Log => {
+                ColorScale::Log => {
                     let ratio = (high as f64 / low as f64).powf(f64::from(level) / 10.0);
                     (low as f64 * ratio).round() as u64
                 }
-                Spread::Linear => low.saturating_add(high.saturating_sub(low) / 10 * u64::from(level)),
+                ColorScale::Linear => low.saturating_add(high.saturating_sub(low) / 10 * u64::from(level)),
             };
             let bound = bounds
                 .last()
@@ -134,23 +103,23 @@ mod tests {
 
     #[test]
     fn levels_cover_small_and_large_ranges() {
-        let scale = Scale::new([0, 1, 2, 3].into_iter(), Spread::Log);
+        let scale = Scale::new([0, 1, 2, 3].into_iter(), ColorScale::Log);
         assert_eq!(scale.bounds, [1, 2, 3]);
         assert_eq!(
             [0, 1, 2, 3].map(|v| scale.level(v)),
             [None, Some(0), Some(1), Some(2)]
         );
-        let scale = Scale::new([1, 1024].into_iter(), Spread::Log);
+        let scale = Scale::new([1, 1024].into_iter(), ColorScale::Log);
         assert_eq!(scale.bounds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
         assert_eq!(scale.level(1024), Some(9));
-        let scale = Scale::new([100, 1000].into_iter(), Spread::Linear);
+        let scale = Scale::new([100, 1000].into_iter(), ColorScale::Linear);
         assert_eq!(scale.bounds, [100, 190, 280, 370, 460, 550, 640, 730, 820, 910]);
     }
 
     #[test]
     fn nothing_and_extremes_have_a_scale() {
-        assert_eq!(Scale::new(std::iter::empty(), Spread::Log).level(5), None);
-        for spread in [Spread::Log, Spread::Linear] {
+        assert_eq!(Scale::new(std::iter::empty(), ColorScale::Log).level(5), None);
+        for spread in [ColorScale::Log, ColorScale::Linear] {
             let scale = Scale::new([1, u64::MAX].into_iter(), spread);
             assert_eq!(scale.level(u64::MAX), Some(9));
             assert_eq!(scale.level(1), Some(0));

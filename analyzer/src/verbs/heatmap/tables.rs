@@ -3,12 +3,12 @@
 
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
-use crate::output::table::{Head, Table, Value};
+use crate::output::table::{ColumnHead, Table, Value};
+use crate::request::weight::Weight;
 use crate::trace::session::Session;
 use crate::verbs::heatmap::grids::Key;
 use crate::verbs::heatmap::panels::Extent;
 use crate::verbs::heatmap::pass::{Axis, Heat};
-use crate::verbs::heatmap::scale::Weight;
 use crate::verbs::heatmap::view::View;
 use std::io::Write;
 
@@ -16,7 +16,7 @@ impl Heat {
     /// All parts as time, place and value; only cells with faults.
     #[must_use]
     pub fn table(&self, session: &Session, filter: &Filter, size: (usize, usize), weight: Weight) -> Table {
-        let head = |name, title| Head { name, title };
+        let head = |name, title| ColumnHead { name, title };
         let heads = match self.axis {
             Axis::Latency => vec![
                 head("time_s", "TIME_S"),

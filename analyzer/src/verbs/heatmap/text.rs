@@ -1,7 +1,9 @@
 //! A view as text: time to the right, places downwards, what one cell is, and what each level means.
 
 use crate::output::units::{bytes, duration, fixed};
-use crate::verbs::heatmap::scale::{Scale, Spread, Weight};
+use crate::request::weight::ColorScale;
+use crate::request::weight::Weight;
+use crate::verbs::heatmap::scale::Scale;
 use crate::verbs::heatmap::view::{Rows, View};
 use std::io::{self, Write};
 
@@ -11,7 +13,7 @@ pub struct Style {
     /// What a cell shows.
     pub weight: Weight,
     /// How levels are spread.
-    pub spread: Spread,
+    pub spread: ColorScale,
     /// Blocks of colour instead of digits.
     pub colour: bool,
 }
@@ -135,7 +137,8 @@ fn time_axis(view: &View, columns: usize) -> (String, String) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::verbs::heatmap::grid::{Cell, Fineness, Grid};
+    use crate::engine::tally::Cell;
+    use crate::verbs::heatmap::grid::{Fineness, Grid};
     use crate::verbs::heatmap::view::{Ask, Unit, Zoom};
 
     fn drawn(colour: bool) -> String {
@@ -158,7 +161,7 @@ mod tests {
             &view,
             Style {
                 weight: Weight::Count,
-                spread: Spread::Log,
+                spread: ColorScale::Log,
                 colour,
             },
             80,

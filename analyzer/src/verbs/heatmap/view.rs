@@ -1,10 +1,11 @@
 //! The part of a grid that is shown, cut into rows and columns of equal size. Rows and columns join whole bins of
 //! the grid, so that no row looks denser than its neighbour only because it got one bin more.
 
+use crate::engine::tally::Cell;
 use crate::output::units::short_duration;
-use crate::verbs::heatmap::grid::{Cell, Grid, Region};
+use crate::request::weight::Weight;
+use crate::verbs::heatmap::grid::{Grid, Region};
 use crate::verbs::heatmap::latency;
-use crate::verbs::heatmap::scale::Weight;
 use crate::verbs::heatmap::zoom::hottest;
 use polars::prelude::PlHashMap;
 

@@ -2,7 +2,7 @@
 //! almost every fault. What falls out of the window goes into the grid.
 
 use crate::engine::partition::Faults;
-use crate::verbs::heatmap::grid::Cell;
+use crate::engine::tally::Cell;
 use multiversion::multiversion;
 
 /// Cells of a window, as a power of two.

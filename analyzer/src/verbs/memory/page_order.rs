@@ -3,8 +3,18 @@
 //! SHARDS", FAST 2015): all faults of a chosen page are seen, and distances among chosen pages are scaled up.
 
 use crate::verbs::memory::positions::Positions;
-use crate::verbs::memory::turns::Role;
 use polars::prelude::PlHashMap;
+
+/// What a fault has to do with the reading of its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A major that reads it.
+    Reads,
+    /// A major that waits for what another one reads.
+    Waits,
+    /// A minor, which may wait for a read or find the page there.
+    Minor,
+}
 
 /// A page of a file, or of the memory of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{u32s, u64s};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::stats::bounded_map::OTHERS_NAME;
 use crate::stats::by_class::{self, faults};
@@ -63,7 +63,7 @@ impl Memory {
     }
 }
 
-impl Query for Memory {
+impl Pass for Memory {
     fn columns(&self) -> Vec<Column> {
         let own = [
             Column::TsNs,

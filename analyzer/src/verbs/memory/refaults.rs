@@ -199,7 +199,7 @@ impl Refaults {
     /// Of the objects that were too many, and how many these are.
     #[must_use]
     pub fn other_objects(&self) -> Option<(&Faults, String)> {
-        let count = self.objects.others_in_words("files and kinds of memory")?;
+        let count = self.objects.describe_others("files and kinds of memory")?;
         Some((self.objects.others()?, count))
     }
 

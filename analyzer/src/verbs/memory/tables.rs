@@ -1,6 +1,6 @@
 //! The tables of `memory`: what more memory would have avoided, by file, and how far apart the faults of a page are.
 
-use crate::output::table::{Head, Table, Value};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::stats::bounded_map::OTHERS_NAME;
 use crate::trace::session::Session;
 use crate::verbs::memory::curve::Tally;
@@ -10,8 +10,8 @@ use crate::verbs::memory::refaults::{Both, Faults};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-fn heads(names: &[(&'static str, &'static str)]) -> Vec<Head> {
-    let heads = names.iter().map(|&(name, title)| Head { name, title });
+fn heads(names: &[(&'static str, &'static str)]) -> Vec<ColumnHead> {
+    let heads = names.iter().map(|&(name, title)| ColumnHead { name, title });
     heads.collect()
 }
 

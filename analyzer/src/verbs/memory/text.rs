@@ -2,12 +2,14 @@
 
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
-use crate::integrity::warnings::{self, quantity};
+use crate::integrity::warnings;
 use crate::output::document::Page;
 use crate::output::order::Order;
 use crate::output::table::{Format, Table, Value};
 use crate::output::text::wrap;
+use crate::output::units::quantity;
 use crate::output::units::{bytes, duration, fixed, grouped, percent};
+use crate::request::options::MemoryPart;
 use crate::trace::session::Session;
 use crate::verbs::memory::curve::Tally;
 use crate::verbs::memory::estimate::Estimate;
@@ -22,20 +24,7 @@ const FILES_SHOWN: usize = 10;
 const WORTH: u64 = 80;
 const WORTH_AT_LEAST: u64 = 50;
 
-/// One of the tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Part {
-    /// What more memory would have avoided, by its amount.
-    Curve,
-    /// Files and kinds of memory.
-    Files,
-    /// Refaults by time since the page's last fault.
-    Times,
-    /// Refaults by distinct pages faulted since.
-    Distances,
-}
-
-impl Part {
+impl MemoryPart {
     const ALL: [Self; 4] = [Self::Curve, Self::Files, Self::Times, Self::Distances];
 
     /// The name in JSON.
@@ -77,7 +66,7 @@ impl Answer<'_> {
     /// When `out` cannot be written.
     pub fn write(
         &self,
-        part: Option<Part>,
+        part: Option<MemoryPart>,
         format: Format,
         order: &Order,
         width: usize,
@@ -87,7 +76,7 @@ impl Answer<'_> {
             (Format::Table, None) => self.write_text(width, out),
             (Format::Markdown, None) => self.write_markdown(out),
             (Format::Json, None) => self.write_json(out),
-            (Format::Csv, None) => self.table(Part::Curve, format).write(format, None, out),
+            (Format::Csv, None) => self.table(MemoryPart::Curve, format).write(format, None, out),
             (_, Some(part)) => {
                 let mut table = self.table(part, format);
                 order.apply(&mut table).map_err(AnalyzeError::Unanswerable)?;
@@ -101,40 +90,40 @@ impl Answer<'_> {
         Estimate::of(self.memory.refaults.curve(), pages)
     }
 
-    fn table(&self, part: Part, format: Format) -> Table {
+    fn table(&self, part: MemoryPart, format: Format) -> Table {
         let estimate = self.estimate();
         match part {
-            Part::Curve => {
+            MemoryPart::Curve => {
                 let steps = match format {
                     Format::Table | Format::Markdown => telling(estimate.steps(), &estimate),
                     Format::Csv | Format::Json => estimate.steps(),
                 };
                 self.memory.curve_table(&steps, &estimate, self.session)
             }
-            Part::Files => self.memory.files_table(&estimate, self.session),
-            Part::Times => self.memory.times_table(),
-            Part::Distances => self.memory.distances_table(self.session),
+            MemoryPart::Files => self.memory.files_table(&estimate, self.session),
+            MemoryPart::Times => self.memory.times_table(),
+            MemoryPart::Distances => self.memory.distances_table(self.session),
         }
     }
 
     fn write_text(&self, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        for line in wrap(&self.in_words(), width) {
+        for line in wrap(&self.describe(), width) {
             writeln!(out, "{line}")?;
         }
-        for part in Part::ALL {
+        for part in MemoryPart::ALL {
             let mut table = self.table(part, Format::Table);
             let has_majors = self.memory.refaults.all().majors.count > 0;
             let zero = |cell: Option<&Value>| cell == Some(&Value::Count(0));
             table.rows.retain(|row| match part {
-                Part::Curve => true,
-                Part::Files => !has_majors || !zero(row.get(1)),
-                Part::Times => !(zero(row.get(1)) && zero(row.get(2))),
-                Part::Distances => !(zero(row.get(2)) && zero(row.get(3))),
+                MemoryPart::Curve => true,
+                MemoryPart::Files => !has_majors || !zero(row.get(1)),
+                MemoryPart::Times => !(zero(row.get(1)) && zero(row.get(2))),
+                MemoryPart::Distances => !(zero(row.get(2)) && zero(row.get(3))),
             });
             if table.rows.is_empty() {
                 continue;
             }
-            let more = if part == Part::Files {
+            let more = if part == MemoryPart::Files {
                 let more = table.rows.len().saturating_sub(FILES_SHOWN);
                 table.rows.truncate(FILES_SHOWN);
                 more
@@ -162,8 +151,8 @@ impl Answer<'_> {
 
     fn write_markdown(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
         let mut page = Page::new(out, usize::MAX, true);
-        page.line(&self.in_words())?;
-        for part in Part::ALL {
+        page.line(&self.describe())?;
+        for part in MemoryPart::ALL {
             let table = self.table(part, Format::Markdown);
             if !table.rows.is_empty() {
                 page.heading(part.title())?;
@@ -181,7 +170,7 @@ impl Answer<'_> {
         let (error, wait_error) = self.errors(&estimate);
         let again = all.of_all(all.again);
         let head = serde_json::json!({
-            "answer": self.in_words(),
+            "answer": self.describe(),
             "page_size": page_size,
             "majors": all.majors.count,
             "wait_ms": all.majors.wait_ns as f64 / 1e6,
@@ -198,7 +187,7 @@ impl Answer<'_> {
             "limits": self.limits(),
         });
         write!(out, "{{\"summary\":{}", crate::output::text::json_text(&head))?;
-        for part in Part::ALL {
+        for part in MemoryPart::ALL {
             write!(out, ",\n\"{}\":", part.name())?;
             self.table(part, Format::Json).write_json(out)?;
         }
@@ -218,7 +207,7 @@ impl Answer<'_> {
 
     /// The answer in a few sentences.
     #[must_use]
-    pub fn in_words(&self) -> String {
+    pub fn describe(&self) -> String {
         let all = self.memory.refaults.all();
         let majors = quantity(all.majors.count, "major");
         let minor_again = match all.minor_again.count {

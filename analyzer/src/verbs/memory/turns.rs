@@ -5,18 +5,8 @@
 use crate::stats::rereads::{Major, Recent};
 use crate::trace::class::Class;
 use crate::verbs::memory::page_order::PageKey;
+use crate::verbs::memory::page_order::Role;
 use std::cmp::Reverse;
-
-/// What a fault has to do with the reading of its page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// A major that reads it.
-    Reads,
-    /// A major that waits for what another one reads.
-    Waits,
-    /// A minor, which may wait for a read or find the page there.
-    Minor,
-}
 
 /// A fault that was not failed.
 #[derive(Clone, Copy, Debug)]

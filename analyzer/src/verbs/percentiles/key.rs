@@ -3,47 +3,13 @@
 use crate::engine::columns::Column;
 use crate::engine::frame::{optional_u8s, u8s, u32s};
 use crate::error::AnalyzeError;
-use crate::output::table::{Head, Value};
+use crate::output::table::{ColumnHead, Value};
+use crate::request::options::GroupBy;
 use crate::trace::class::ClassBits;
 use crate::trace::session::Session;
-use crate::verbs::percentiles::key_names::{QueryNames, stack_in_words};
+use crate::verbs::percentiles::key_names::{QueryNames, describe_stack};
 use pf_formats::{Access, Origin};
 use polars::prelude::DataFrame;
-
-/// What a row of the table is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum By {
-    /// Major, minor, failed if any, all.
-    #[default]
-    #[value(alias = "major")]
-    Class,
-    /// One row per process.
-    Pid,
-    /// One row per thread.
-    Tid,
-    /// One row per thread name.
-    Comm,
-    /// One row per file or kind of memory.
-    File,
-    /// One row per kind of memory: file, anon, heap, stack, shm.
-    Kind,
-    /// One row per query name; a fault counts for the innermost query of its thread.
-    Query,
-    /// One row per single query.
-    QueryId,
-    /// What was tried: read, write, exec.
-    Access,
-    /// Who faulted: user, kernel, gup, gup_remote.
-    Origin,
-    /// One row per CPU.
-    Cpu,
-    /// How often the kernel began again.
-    Retries,
-    /// Whether the fault failed.
-    Failed,
-    /// One row per user stack, innermost function first.
-    Stack,
-}
 
 /// The key of what the recording could not see.
 const UNSEEN: u64 = u64::MAX;
@@ -74,11 +40,11 @@ impl Name {
     }
 }
 
-pub(crate) const fn head(name: &'static str, title: &'static str) -> Head {
-    Head { name, title }
+pub(crate) const fn head(name: &'static str, title: &'static str) -> ColumnHead {
+    ColumnHead { name, title }
 }
 
-impl By {
+impl GroupBy {
     /// What the row of all others is called: numbers have no word for it.
     #[must_use]
     pub fn others(self) -> Vec<Value> {
@@ -120,7 +86,7 @@ impl By {
 
     /// The columns of a name.
     #[must_use]
-    pub fn heads(self) -> Vec<Head> {
+    pub fn heads(self) -> Vec<ColumnHead> {
         match self {
             Self::Class => vec![head("class", "CLASS")],
             Self::Pid => vec![head("pid", "PID")],
@@ -227,7 +193,7 @@ impl By {
             }
             Self::Stack => {
                 let number = if key == 0 { Name::None } else { Name::Id(key) };
-                vec![number, Name::Prose(stack_in_words(id, &session.dicts))]
+                vec![number, Name::Prose(describe_stack(id, &session.dicts))]
             }
         }
     }

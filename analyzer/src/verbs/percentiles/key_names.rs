@@ -93,7 +93,7 @@ impl QueryNames {
 
 /// The innermost functions, `read_page < search < main`.
 #[must_use]
-pub fn stack_in_words(stack: u32, dicts: &Dicts) -> String {
+pub fn describe_stack(stack: u32, dicts: &Dicts) -> String {
     if stack == 0 {
         return NO_STACK.to_owned();
     }

@@ -1,4 +1,4 @@
-//! The verb `percentiles`: one look at the trace, or several for names of queries and for exact quantiles.
+//! The verb `percentiles`: one pass over the trace, or several for names of queries and for exact quantiles.
 
 pub mod exact;
 pub mod groups;
@@ -7,33 +7,38 @@ pub mod key_names;
 pub mod pass;
 pub mod shape;
 
-use crate::cli::Request;
-use crate::cli::percentiles::PercentileOptions;
 use crate::engine::columns::Column;
 use crate::error::AnalyzeError;
+use crate::integrity::scaling;
 use crate::output::document::Page;
 use crate::output::sink::Output;
 use crate::output::table::{Format, Table};
+use crate::request::Request;
+use crate::request::options::GroupBy;
+use crate::request::options::PercentileOptions;
 use crate::stats::histogram::precision;
-use crate::trace::input::{Input, Source};
 use crate::trace::queries::each_row;
 use crate::trace::queries::select::without_queries;
-use crate::trace::sampling;
 use crate::trace::session::Session;
-use crate::verbs::context::{read, read_all, say_remarks, write_narrow, write_table};
+use crate::verbs::context::{self, Outcome, Trace, read, read_all, say_remarks, write_narrow, write_table};
 use crate::verbs::percentiles::key_names::QueryNames;
-use crate::verbs::percentiles::pass::{By, NARROW, Percentiles};
+use crate::verbs::percentiles::pass::{DROP_ORDER, Percentiles};
 use crate::verbs::percentiles::shape::Shape;
 
-/// Whether the trace is read more than once.
-#[must_use]
-pub fn reads_again(options: PercentileOptions) -> bool {
-    options.exact || options.by.reads_queries()
+/// Reads the trace, more than once for names of queries and for exact quantiles, and writes the table.
+///
+/// # Errors
+/// Input, output, or a question that the trace cannot answer.
+pub fn run(request: &Request, options: PercentileOptions) -> anyhow::Result<Outcome> {
+    let again = options.exact || options.by.reads_queries();
+    context::answer(request, again, |request, trace, output| {
+        Ok(latencies(request, options, trace)?.write(request, output)?)
+    })
 }
 
 /// What is to be written.
 #[derive(Debug)]
-pub struct Latencies {
+struct Latencies {
     table: Table,
     shape: Option<Shape>,
     /// How exact the quantiles are.
@@ -43,32 +48,20 @@ pub struct Latencies {
     session: Session,
 }
 
-/// Looks as often as needed; `once` is the trace where it can be read once only.
-///
-/// # Errors
-/// I/O errors of the input, or a question that the trace cannot answer.
-pub fn look_at_latencies(
-    request: &Request,
-    options: PercentileOptions,
-    once: Option<Input>,
-    source: &Source,
-) -> anyhow::Result<Latencies> {
+/// Reads as often as needed.
+fn latencies(request: &Request, options: PercentileOptions, trace: &mut Trace) -> anyhow::Result<Latencies> {
     let mut percentiles = Percentiles::new(options.by);
     if options.by.reads_queries() {
-        percentiles = percentiles.with_names(names_of_queries(source)?);
+        percentiles = percentiles.with_names(names_of_queries(trace)?);
     }
     if options.histogram {
         percentiles = percentiles.with_shape();
     }
-    let input = match once {
-        Some(input) => input,
-        None => source.input()?,
-    };
-    let session = read(request, input, &mut [&mut percentiles])?;
+    let session = read(request, trace.input()?, &mut [&mut percentiles])?;
     let is_exact = options.exact && !gives_buckets(request, options);
     let (table, quality) = if is_exact {
-        let mut again = percentiles.second_look(&session, &request.order);
-        read_all(request, source.input()?, &mut [&mut again])?;
+        let mut again = percentiles.exact_pass(&session, &request.order);
+        read_all(request, trace.input()?, &mut [&mut again])?;
         let (table, cost) = again.finish()?;
         let sampled = session.sampling().is_sampled();
         let of_what = if sampled {
@@ -87,11 +80,11 @@ pub fn look_at_latencies(
         percentiles.remarks()
     };
     let about: &[Column] = match options.by {
-        By::Retries => &[Column::Retries],
-        By::Failed => &[Column::Failed],
+        GroupBy::Retries => &[Column::Retries],
+        GroupBy::Failed => &[Column::Failed],
         _ => &[],
     };
-    remarks.extend(session.sight().unseen_in_words(about));
+    remarks.extend(session.sight().describe_unseen(about));
     Ok(Latencies {
         table,
         shape: percentiles.shape().cloned(),
@@ -102,10 +95,10 @@ pub fn look_at_latencies(
     })
 }
 
-fn names_of_queries(source: &Source) -> anyhow::Result<QueryNames> {
+fn names_of_queries(trace: &mut Trace) -> anyhow::Result<QueryNames> {
     let mut names = QueryNames::default();
     let mut has_rows = false;
-    each_row(source.input()?.reader, |row, _| {
+    each_row(trace.input()?.reader, |row, _| {
         has_rows = true;
         names.add(row);
     })?;
@@ -127,7 +120,7 @@ fn gives_buckets(request: &Request, options: PercentileOptions) -> bool {
 
 /// What was asked for, and is not in the buckets.
 fn left_out(options: PercentileOptions) -> Option<String> {
-    let asked = match (options.by == By::default(), options.exact) {
+    let asked = match (options.by == GroupBy::default(), options.exact) {
         (true, false) => return None,
         (true, true) => "--exact is",
         (false, false) => "--by is",
@@ -140,18 +133,15 @@ fn left_out(options: PercentileOptions) -> Option<String> {
 
 impl Latencies {
     /// Writes all of it.
-    ///
-    /// # Errors
-    /// When the output cannot be written, or rows are to be sorted by a column that is not there.
-    pub fn write(self, request: &Request, output: &mut Output) -> Result<(), AnalyzeError> {
+    fn write(self, request: &Request, output: &mut Output) -> Result<(), AnalyzeError> {
         let session = &self.session;
-        let sampled = sampling::remark(session);
+        let sampled = scaling::remark(session);
         if let (Some(shape), true) = (&self.shape, is_for_programs(request.format)) {
             write_table(shape.table(), session, request, output)?;
             say_remarks(self.remarks.into_iter().chain(sampled), request, output)?;
             return Ok(());
         }
-        let for_width = write_narrow(self.table, &NARROW, session, request, output)?;
+        let for_width = write_narrow(self.table, &DROP_ORDER, session, request, output)?;
         if is_for_programs(request.format) {
             say_remarks(self.is_exact.then_some(self.quality), request, output)?;
         } else {

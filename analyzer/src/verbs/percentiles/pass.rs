@@ -1,14 +1,14 @@
 //! `percentiles`: how long faults took, by class or in groups of any other column. What groups are made of and how they stay
 //! few is in [`crate::distribution`].
 
-pub use crate::verbs::percentiles::key::By;
+pub use crate::request::options::GroupBy;
 
 use crate::engine::columns::Column;
 use crate::engine::frame::u64s;
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::output::order::Order;
-use crate::output::table::{Head, Table, Value};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::grouped;
 use crate::stats::by_class::{self, Classes, Rows, faults};
 use crate::stats::histogram::Histogram;
@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 /// Quantiles of every row, in parts of 100,000.
 const QUANTILES: [u64; 5] = [50_000, 90_000, 99_000, 99_900, 99_990];
 
-const QUANTILE_HEADS: [Head; 5] = [
+const QUANTILE_HEADS: [ColumnHead; 5] = [
     head("p50_us", "P50_US"),
     head("p90_us", "P90_US"),
     head("p99_us", "P99_US"),
@@ -35,7 +35,7 @@ const QUANTILE_HEADS: [Head; 5] = [
 ];
 
 /// Columns that give way to a narrow terminal, the first first.
-pub const NARROW: [&str; 6] = [
+pub const DROP_ORDER: [&str; 6] = [
     "p99_99_us",
     "p99_9_us",
     "p90_us",
@@ -47,7 +47,7 @@ pub const NARROW: [&str; 6] = [
 /// Collects latencies by group.
 #[derive(Debug)]
 pub struct Percentiles {
-    by: By,
+    by: GroupBy,
     names: QueryNames,
     groups: Groups,
     classes: Classes,
@@ -65,7 +65,7 @@ struct Row {
 impl Percentiles {
     /// Empty.
     #[must_use]
-    pub fn new(by: By) -> Self {
+    pub fn new(by: GroupBy) -> Self {
         Self {
             by,
             names: QueryNames::default(),
@@ -106,7 +106,7 @@ impl Percentiles {
     }
 }
 
-impl Query for Percentiles {
+impl Pass for Percentiles {
     fn columns(&self) -> Vec<Column> {
         columns(self.by)
     }
@@ -116,7 +116,7 @@ impl Query for Percentiles {
             faults(frame, session)?.for_each(|fault| shape.add(&fault));
         }
         let rows = Rows::without_parts(frame, session)?;
-        if self.by == By::Class {
+        if self.by == GroupBy::Class {
             self.classes.add_rows(&rows, 0..frame.height());
             return Ok(());
         }
@@ -132,7 +132,7 @@ impl Query for Percentiles {
     }
 }
 
-fn columns(by: By) -> Vec<Column> {
+fn columns(by: GroupBy) -> Vec<Column> {
     let mut columns = by_class::COLUMNS.to_vec();
     columns.extend(by.columns());
     columns
@@ -160,9 +160,9 @@ impl Percentiles {
         together.into_iter().chain(self.names.remark()).collect()
     }
 
-    /// A second look that finds the exact quantiles of the rows that `order` leaves.
+    /// A second pass that finds the exact quantiles of the rows that `order` leaves.
     #[must_use]
-    pub fn second_look(&self, session: &Session, order: &Order) -> SecondLook<'_> {
+    pub fn exact_pass(&self, session: &Session, order: &Order) -> ExactPass<'_> {
         let rows = self.rows(session);
         let nothing = Histogram::default();
         let is_wanted = wanted(table(self.by, &rows, |row, _| approximate(&row.latencies)), order);
@@ -173,7 +173,7 @@ impl Percentiles {
         let exact = Exact::new(sought, &QUANTILES);
         let keyed = rows.iter().enumerate();
         let slots = keyed.flat_map(|(slot, row)| row.keys.iter().map(move |&key| (key, slot)));
-        SecondLook {
+        ExactPass {
             of: self,
             slots: slots.collect(),
             last: rows.len().saturating_sub(1),
@@ -184,7 +184,7 @@ impl Percentiles {
     }
 
     fn rows(&self, session: &Session) -> Vec<Row> {
-        if self.by == By::Class {
+        if self.by == GroupBy::Class {
             return class_rows(&self.classes);
         }
         // Several keys can have one name, such as two files that had one path.
@@ -216,7 +216,7 @@ impl Percentiles {
 
 /// Which rows are left by `order`; all of them where it goes by quantiles, which are yet to be found.
 fn wanted(mut table: Table, order: &Order) -> Vec<bool> {
-    let is_name = |head: &Head, name: &str| {
+    let is_name = |head: &ColumnHead, name: &str| {
         head.name.eq_ignore_ascii_case(name) || head.title.eq_ignore_ascii_case(name)
     };
     let goes_by_quantiles =
@@ -243,7 +243,7 @@ fn wanted(mut table: Table, order: &Order) -> Vec<bool> {
 
 /// Looks at all faults again, for exact quantiles.
 #[derive(Debug)]
-pub struct SecondLook<'a> {
+pub struct ExactPass<'a> {
     of: &'a Percentiles,
     slots: PlHashMap<u64, usize>,
     /// Of faults without a row of their own: all others, or all classes.
@@ -253,7 +253,7 @@ pub struct SecondLook<'a> {
     is_wanted: Vec<bool>,
 }
 
-impl Query for SecondLook<'_> {
+impl Pass for ExactPass<'_> {
     fn columns(&self) -> Vec<Column> {
         columns(self.of.by)
     }
@@ -268,7 +268,7 @@ impl Query for SecondLook<'_> {
             };
             last = Some((key, slot));
             self.exact.add(slot, fault.latency_ns, fault.weight);
-            if self.of.by == By::Class {
+            if self.of.by == GroupBy::Class {
                 self.exact.add(self.last, fault.latency_ns, fault.weight);
             }
         }
@@ -276,7 +276,7 @@ impl Query for SecondLook<'_> {
     }
 }
 
-impl SecondLook<'_> {
+impl ExactPass<'_> {
     /// The table, and what it took.
     ///
     /// # Errors
@@ -295,7 +295,7 @@ impl SecondLook<'_> {
 /// Major, minor, failed if there are any, and all; a class without faults has no percentiles.
 #[must_use]
 pub fn class_table(classes: &Classes) -> Table {
-    table(By::Class, &class_rows(classes), |row, _| {
+    table(GroupBy::Class, &class_rows(classes), |row, _| {
         approximate(&row.latencies)
     })
 }
@@ -317,7 +317,7 @@ fn approximate(latencies: &Histogram) -> Vec<u64> {
     QUANTILES.map(|quantile| latencies.quantile(quantile)).to_vec()
 }
 
-fn table(by: By, rows: &[Row], quantiles: impl Fn(&Row, usize) -> Vec<u64>) -> Table {
+fn table(by: GroupBy, rows: &[Row], quantiles: impl Fn(&Row, usize) -> Vec<u64>) -> Table {
     let mut heads = by.heads();
     heads.push(head("count", "COUNT"));
     heads.extend(QUANTILE_HEADS);

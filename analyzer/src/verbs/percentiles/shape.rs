@@ -1,11 +1,11 @@
 //! A histogram for the eye: latencies in rows of 1, 2 and 5 times the powers of ten, each class with its own bars. Its counts
 //! are exact.
 
-use crate::output::table::{Head, Table, Value};
+use crate::engine::tally::Cell;
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::{grouped, percent, short_duration};
 use crate::stats::by_class::Fault;
 use crate::trace::class::Class;
-use crate::verbs::heatmap::grid::Cell;
 use std::io::{self, Write};
 
 /// Lower bounds of the rows, nanoseconds.
@@ -80,7 +80,7 @@ impl Shape {
     /// The rows for programs.
     #[must_use]
     pub fn table(&self) -> Table {
-        let head = |name, title| Head { name, title };
+        let head = |name, title| ColumnHead { name, title };
         let whole = self.total();
         let rows = self.used().into_iter().map(|(from, to, cells, so_far)| {
             let mut row = vec![Value::Us(from), Value::Us(to)];

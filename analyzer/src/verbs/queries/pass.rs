@@ -3,9 +3,9 @@
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{u32s, u64s};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
-use crate::output::table::{Format, Head, Table, Value};
+use crate::output::table::{ColumnHead, Format, Table, Value};
 use crate::output::units::grouped;
 use crate::stats::by_class::{self, faults};
 use crate::stats::by_query_name::{Groups, Sums};
@@ -23,7 +23,7 @@ const NO_GROUP: u32 = u32::MAX;
 const PAGE_ENTRIES: usize = 8_000_000;
 
 /// What gives way on a narrow terminal, in this order.
-pub const NARROW: [&str; 8] = [
+pub const DROP_ORDER: [&str; 8] = [
     "wait_p50_ms",
     "wall_max_ms",
     "wall_p50_ms",
@@ -190,7 +190,7 @@ impl Queries {
         let shown = heads.into_iter().filter(|(is_shown, _)| *is_shown);
         table
             .heads
-            .extend(shown.map(|(_, (name, title))| Head { name, title }));
+            .extend(shown.map(|(_, (name, title))| ColumnHead { name, title }));
         table
     }
 
@@ -198,7 +198,7 @@ impl Queries {
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         let sums: Sums = self.rows.groups.sums();
-        let mut remarks: Vec<String> = self.rows.groups.incomplete_in_words().into_iter().collect();
+        let mut remarks: Vec<String> = self.rows.groups.describe_incomplete().into_iter().collect();
         if self.known < sums.faults {
             remarks.push(format!(
                 "{} of the {} faults counted in these queries are not in the trace (lost, filtered or not sampled): counts \
@@ -253,7 +253,7 @@ fn top_file(place: &Places, session: &Session) -> Option<String> {
     top.map(|(label, _)| label)
 }
 
-impl Query for Queries {
+impl Pass for Queries {
     fn columns(&self) -> Vec<Column> {
         let own = [
             Column::QueryId,

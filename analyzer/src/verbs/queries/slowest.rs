@@ -2,7 +2,7 @@
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{u8s, u32s, u64s};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::trace::class::ClassBits;
 use crate::trace::queries::nesting::Links;
@@ -66,7 +66,7 @@ pub enum Choice {
     Id(u64),
 }
 
-/// The first look: rows alone.
+/// The first pass: rows alone.
 #[derive(Debug)]
 pub struct Chosen {
     choice: Choice,
@@ -123,7 +123,7 @@ impl Chosen {
     }
 }
 
-/// The second look: faults of the chosen queries.
+/// The second pass: faults of the chosen queries.
 #[derive(Debug)]
 pub struct Singles {
     links: Links,
@@ -212,7 +212,7 @@ impl Single {
     }
 }
 
-impl Query for Singles {
+impl Pass for Singles {
     fn columns(&self) -> Vec<Column> {
         vec![
             Column::QueryId,

@@ -1,7 +1,7 @@
 //! Single queries as text, CSV and JSON.
 
 use crate::error::AnalyzeError;
-use crate::output::table::{Format, Head, Table, Value};
+use crate::output::table::{ColumnHead, Format, Table, Value};
 use crate::output::text::{escape, keep_start};
 use crate::output::units::{duration, fixed, grouped, percent};
 use crate::trace::queries::own_words;
@@ -229,8 +229,8 @@ fn file_offset(fault: &Fault, session: &Session) -> u64 {
 }
 
 /// The facts of a query, in the order of the columns.
-fn facts(row: &Row, session: &Session) -> Vec<(Head, Value)> {
-    let head = |name| Head { name, title: "" };
+fn facts(row: &Row, session: &Session) -> Vec<(ColumnHead, Value)> {
+    let head = |name| ColumnHead { name, title: "" };
     let total = row.total();
     let wall = row.wall_ns().map_or(Value::Null, Value::Ms);
     let began = if row.begun_before && row.begin_ns == 0 {
@@ -265,8 +265,8 @@ fn facts(row: &Row, session: &Session) -> Vec<(Head, Value)> {
 }
 
 /// The facts of a fault, in the order of the columns.
-fn fault_facts(row: &Row, fault: &Fault, session: &Session) -> Vec<(Head, Value)> {
-    let head = |name| Head { name, title: "" };
+fn fault_facts(row: &Row, fault: &Fault, session: &Session) -> Vec<(ColumnHead, Value)> {
+    let head = |name| ColumnHead { name, title: "" };
     let file = session.dicts.file(fault.object);
     let offset = file.as_ref().map(|_| file_offset(fault, session));
     let kind = session.dicts.kind(fault.object).name();
@@ -295,7 +295,7 @@ fn lines(singles: &[Single], session: &Session) -> Table {
     let heads = facts(&model, session)
         .into_iter()
         .chain(fault_facts(&model, &none, session));
-    let heads: Vec<Head> = heads.map(|(head, _)| head).collect();
+    let heads: Vec<ColumnHead> = heads.map(|(head, _)| head).collect();
     let mut rows = Vec::new();
     for single in singles {
         let query: Vec<Value> = facts(&single.row, session)
@@ -366,7 +366,7 @@ fn json(singles: &[Single], alone: bool, session: &Session, out: &mut dyn Write)
 
 /// Objects, in an array or one alone. `prefix` is left out of the names.
 fn objects(
-    objects: impl IntoIterator<Item = Vec<(Head, Value)>>,
+    objects: impl IntoIterator<Item = Vec<(ColumnHead, Value)>>,
     prefix: &str,
     in_array: bool,
     out: &mut dyn Write,
@@ -382,7 +382,7 @@ fn objects(
     Ok(())
 }
 
-fn members(members: &[(Head, Value)], prefix: &str, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+fn members(members: &[(ColumnHead, Value)], prefix: &str, out: &mut dyn Write) -> Result<(), AnalyzeError> {
     for (index, (head, value)) in members.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
         let name = head.name.strip_prefix(prefix).unwrap_or(head.name);

@@ -1,5 +1,13 @@
 //! `regions`: which named part of a file was waited for.
 
+use crate::integrity::scaling;
+use crate::request::Request;
+use crate::request::options::RegionOptions;
+use crate::trace::name_pattern::Pattern;
+use crate::verbs::context::{self, Outcome, read, say_remarks, write_narrow};
+use pass::{DROP_ORDER, Regions};
+use source::Source;
+
 pub mod bytes;
 pub mod gguf;
 pub mod layout;
@@ -10,3 +18,24 @@ pub mod region;
 pub mod safetensors;
 pub mod source;
 pub mod zip;
+
+/// Reads the trace and writes the table.
+///
+/// # Errors
+/// Input, output, or a question that the trace cannot answer.
+pub fn run(request: &Request, options: &RegionOptions) -> anyhow::Result<Outcome> {
+    context::answer(request, false, |request, trace, output| {
+        let wanted = request.filter.files.first().map_or("", Pattern::text);
+        let mut regions = Regions::new(wanted, Source::of(options)?);
+        let session = read(request, trace.input()?, &mut [&mut regions])?;
+        regions.file().map_or(Ok(()), |file| output.refuse(file))?;
+        let table = regions.table(&session)?;
+        let for_width = write_narrow(table, &DROP_ORDER, &session, request, output)?;
+        let remarks = regions.remarks().into_iter().chain(for_width);
+        Ok(say_remarks(
+            remarks.chain(scaling::remark(&session)),
+            request,
+            output,
+        )?)
+    })
+}

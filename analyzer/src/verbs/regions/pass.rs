@@ -3,19 +3,19 @@
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{u8s, u32s, u64s};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::engine::thread_order::each_row;
 use crate::error::AnalyzeError;
-use crate::integrity::warnings::quantity;
-use crate::output::table::{Head, Table, Value};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::text::escape;
+use crate::output::units::quantity;
 use crate::output::units::{bytes, grouped};
 use crate::stats::access_pattern::{self, Steps, Streams};
 use crate::stats::by_class::{self, FAILED, Fault, faults};
 use crate::stats::rereads::{Major, Recent, Touched};
 use crate::trace::class::{Class, ClassBits};
 use crate::trace::session::Session;
-use crate::verbs::files::{PAGE_ENTRIES, REREAD, limits_in_words, pages_head};
+use crate::verbs::files::{PAGE_ENTRIES, REREAD, describe_limits, pages_head};
 use crate::verbs::regions::region::{Owner, Region};
 use crate::verbs::regions::source::{Plan, Source};
 use polars::prelude::{DataFrame, PlHashMap};
@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Columns that give way to a narrow terminal, the first first.
-pub const NARROW: [&str; 8] = [
+pub const DROP_ORDER: [&str; 8] = [
     "shape",
     "stride_percent",
     "type",
@@ -234,12 +234,12 @@ impl Regions {
             Division::Equal(Equal { why: Some(why), .. }) => remarks.push(format!("equal parts: {why}")),
             Division::Named(..) | Division::Equal(_) => {}
         }
-        remarks.extend(limits_in_words(self.has_left_pages_out, &self.streams));
+        remarks.extend(describe_limits(self.has_left_pages_out, &self.streams));
         remarks
     }
 }
 
-impl Query for Regions {
+impl Pass for Regions {
     fn columns(&self) -> Vec<Column> {
         let own = [
             Column::TsNs,
@@ -468,8 +468,8 @@ impl Stats {
     }
 }
 
-fn heads(has_failed: bool, session: &Session) -> Vec<Head> {
-    let head = |name, title| Head { name, title };
+fn heads(has_failed: bool, session: &Session) -> Vec<ColumnHead> {
+    let head = |name, title| ColumnHead { name, title };
     let mut heads = vec![
         head("region", "REGION"),
         head("major", "MAJOR"),

@@ -1,28 +1,18 @@
 //! Where the regions of a file come from, and in which words that is said: a list, the file itself or a copy, or equal parts.
 
 use crate::error::AnalyzeError;
-use crate::integrity::warnings::quantity;
 use crate::output::text::escape;
+use crate::output::units::quantity;
+use crate::request::options::RegionOptions;
 use crate::verbs::regions::list;
 use crate::verbs::regions::local::{self, Found};
 use crate::verbs::regions::region::{Layout, Region, RegionError};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Equal parts when nothing else is known.
 pub const DEFAULT_PARTS: u16 = 32;
-
-/// What the user gave.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// A list.
-    pub list: Option<PathBuf>,
-    /// The recorded file, or a copy of it.
-    pub copy: Option<PathBuf>,
-    /// Equal parts, at most so many.
-    pub parts: Option<u16>,
-}
 
 /// The regions, as far as they are known before the trace is read.
 #[derive(Clone, Debug)]
@@ -54,17 +44,17 @@ pub enum Plan {
     },
 }
 
-impl Asked {
+impl Source {
     /// Reads what was given.
     ///
     /// # Errors
     /// When it cannot be read or is damaged.
-    pub fn source(&self) -> Result<Source, AnalyzeError> {
-        if let Some(most) = self.parts {
+    pub fn of(options: &RegionOptions) -> Result<Self, AnalyzeError> {
+        if let Some(most) = options.parts {
             let most = usize::from(most);
             return Ok(Source::Known(Plan::Parts { most, why: None }));
         }
-        if let Some(path) = &self.list {
+        if let Some(path) = &options.list {
             let name = shown(path);
             let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
             let regions = list::read(file).map_err(|error| unusable(&name, &error, ""))?;
@@ -76,7 +66,7 @@ impl Asked {
             let what = format!("in the list {name}");
             return Ok(Source::Known(Plan::named(regions, None, what)));
         }
-        let Some(path) = &self.copy else {
+        let Some(path) = &options.copy else {
             return Ok(Source::Recorded);
         };
         let file = local::open(path).map_err(|error| unreadable(&shown(path), &error))?;

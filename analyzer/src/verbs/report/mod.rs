@@ -1,6 +1,7 @@
 //! The default report: one screen that says what was recorded, whether to trust it, who waited, on what, when.
 //! It joins the results of the queries and has no numbers of its own.
 
+pub mod affected_threads;
 pub mod file_sums;
 pub mod findings;
 pub mod origins;
@@ -10,27 +11,33 @@ pub mod time_spent;
 pub mod waits_over_time;
 
 use crate::engine::filter::Filter;
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::integrity::losses;
+use crate::integrity::scaling;
 use crate::integrity::warnings;
 use crate::output::document::Page;
+use crate::output::table::Format;
 use crate::output::table::Table;
 use crate::output::text::escape;
+use crate::output::text::shell_words;
 use crate::output::units::{bytes, duration, grouped, percent, utc};
+use crate::request::Request;
+use crate::request::weight::{ColorScale, Weight};
 use crate::stats::by_class::Classes;
 use crate::stats::histogram::precision;
 use crate::trace::class::Class;
-use crate::trace::sampling;
 use crate::trace::session::Session;
+use crate::verbs::context::{self, Outcome, read, say_remarks, warn};
 use crate::verbs::files::Files;
 use crate::verbs::heatmap::panels::Extent;
 use crate::verbs::heatmap::text::{MARGIN_COLUMNS, Style};
-use crate::verbs::info::{self, bytes_per_event, shell_words};
+use crate::verbs::info::{self, bytes_per_event};
 use crate::verbs::percentiles::pass::class_table;
+use crate::verbs::report::affected_threads::affected_threads;
 use crate::verbs::report::findings::{Facts, ThreadFacts};
 use crate::verbs::report::origins::Origins;
-use crate::verbs::report::places::WhereWaited;
+use crate::verbs::report::places::Places;
 use crate::verbs::report::query_shares::QueryShares;
 use crate::verbs::report::waits_over_time::WaitsOverTime;
 use crate::verbs::threads::Threads;
@@ -47,7 +54,7 @@ const HEAT_ROWS: usize = 12;
 #[derive(Debug)]
 pub struct Report {
     threads: Threads,
-    places: WhereWaited,
+    places: Places,
     waits: WaitsOverTime,
     /// With all columns, for programs.
     all_files: Option<Files>,
@@ -76,7 +83,7 @@ impl Report {
     pub fn new(is_text: bool) -> Self {
         Self {
             threads: Threads::default(),
-            places: WhereWaited::default(),
+            places: Places::default(),
             waits: WaitsOverTime::default(),
             all_files: (!is_text).then(Files::default),
             origins: Origins::default(),
@@ -91,15 +98,15 @@ impl Report {
         self.threads.within(filter);
     }
 
-    /// The queries to run.
-    pub fn queries(&mut self) -> Vec<&mut dyn Query> {
+    /// The passes that it is made of.
+    pub fn passes(&mut self) -> Vec<&mut dyn Pass> {
         // Places first: their columns were decoded last, and may still be in a cache.
-        let mut queries: Vec<&mut dyn Query> = match &mut self.all_files {
+        let mut passes: Vec<&mut dyn Pass> = match &mut self.all_files {
             Some(files) => vec![files],
             None => vec![&mut self.places, &mut self.origins, &mut self.waits],
         };
-        queries.extend([&mut self.threads as &mut dyn Query, &mut self.queries]);
-        queries
+        passes.extend([&mut self.threads as &mut dyn Pass, &mut self.queries]);
+        passes
     }
 
     /// Writes the report as text, or as Markdown.
@@ -121,7 +128,7 @@ impl Report {
         // Rows that a filter hides are not missing.
         let is_whole = filter.is_empty() && warnings::filters(session).is_empty();
         if let Some(affected) = is_whole
-            .then(|| losses::affected_threads(session, &self.threads))
+            .then(|| affected_threads(session, &self.threads))
             .flatten()
         {
             page.warning(&affected)?;
@@ -265,14 +272,14 @@ impl Report {
         }
         line(
             "faults",
-            faults_in_words(session, self.threads.classes().abandoned.count > 0),
+            describe_faults(session, self.threads.classes().abandoned.count > 0),
         )?;
-        if let Some(remark) = sampling::remark(session) {
+        if let Some(remark) = scaling::remark(session) {
             line("sampled", remark)?;
         }
         let notes = losses::notes(session).into_iter();
-        let notes = notes.chain(self.threads.classes().failed_in_words());
-        for note in notes.chain(self.origins.in_words()) {
+        let notes = notes.chain(self.threads.classes().describe_failed());
+        for note in notes.chain(self.origins.describe()) {
             line("note", note)?;
         }
         line("check", warnings::reconciliation(session))?;
@@ -285,13 +292,13 @@ impl Report {
         if self.threads.is_empty() {
             return Ok(());
         }
-        line("wait", self.wait_in_words(session, filter))?;
+        line("wait", self.describe_wait(session, filter))?;
         Ok(())
     }
 
     /// Wait against the summed lifetime of the threads with faults, both as far as they lie in the time that was asked for: a
     /// fault that began in it may have waited beyond its end.
-    fn wait_in_words(&self, session: &Session, filter: &Filter) -> String {
+    fn describe_wait(&self, session: &Session, filter: &Filter) -> String {
         let window_ns = filter.window_ns(session);
         let (mut wait_ns, mut within_ns, mut lived_ns) = (0u64, 0u64, 0u64);
         let threads = self.threads.sorted();
@@ -301,7 +308,7 @@ impl Report {
             wait_ns = wait_ns.saturating_add(thread.classes.wait_ns());
             within_ns = within_ns.saturating_add(thread.wait_within_ns());
         }
-        let of_whom = self.threads.count_in_words();
+        let of_whom = self.threads.describe_count();
         let they = if threads.len() == 1 { "it" } else { "they" };
         if let Some(others) = self.threads.others() {
             let wait_ns = wait_ns.saturating_add(others.classes.wait_ns());
@@ -373,7 +380,7 @@ impl Report {
 }
 
 /// What was recorded: rows, as they are in the file.
-fn faults_in_words(session: &Session, some_abandoned: bool) -> String {
+fn describe_faults(session: &Session, some_abandoned: bool) -> String {
     let of = |class| grouped(session.of_class(class));
     let recorded = if session.sampling().is_sampled() {
         " recorded"
@@ -414,4 +421,36 @@ fn write_top(
         ))?;
     }
     Ok(())
+}
+
+/// Reads the trace and writes the report.
+///
+/// # Errors
+/// Input, output, or a question that the trace cannot answer.
+pub fn run(request: &Request) -> anyhow::Result<Outcome> {
+    context::answer(request, false, |request, trace, output| {
+        let is_text = matches!(request.format, Format::Table | Format::Markdown);
+        let mut report = Report::new(is_text);
+        report.within(&request.filter);
+        let session = read(request, trace.input()?, &mut report.passes())?;
+        if !is_text {
+            warn(&session);
+            let remarks = scaling::remark(&session).into_iter();
+            say_remarks(remarks.chain(report.remarks()), request, output)?;
+            return Ok(report.write_json(&session, &request.filter, &mut output.out)?);
+        }
+        let style = Style {
+            weight: Weight::Wait,
+            spread: ColorScale::Log,
+            colour: output.colour,
+        };
+        let layout = Layout {
+            width: output.width(),
+            style,
+            trace: request.trace.display().to_string(),
+            filters: request.filters.clone(),
+            is_markdown: request.format == Format::Markdown,
+        };
+        Ok(report.write_text(&session, &request.filter, &layout, &mut output.out)?)
+    })
 }

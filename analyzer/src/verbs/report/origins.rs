@@ -3,7 +3,7 @@
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{optional_u8s, u8s};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::output::units::{duration, grouped};
 use crate::stats::by_class::{self, faults};
@@ -30,7 +30,7 @@ pub struct Origins {
     pub interrupted_wait_ns: u64,
 }
 
-impl Query for Origins {
+impl Pass for Origins {
     fn columns(&self) -> Vec<Column> {
         let mut columns = by_class::COLUMNS.to_vec();
         columns.extend([Column::Retries, Column::Interruptions]);
@@ -84,7 +84,7 @@ impl Origins {
 
     /// What a report says of them; nothing when there are none.
     #[must_use]
-    pub fn in_words(&self) -> Vec<String> {
+    pub fn describe(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let says = |count: u64, one: &str, more: &str| match count {
             1 => format!("1 fault {one}"),
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn nothing_is_said_of_what_is_not_there() {
-        assert!(Origins::default().in_words().is_empty());
+        assert!(Origins::default().describe().is_empty());
         let some = Origins {
             retried: 1_234,
             gup: 3,
@@ -152,7 +152,7 @@ mod tests {
             interrupted_wait_ns: 1_020_000_000,
         };
         assert_eq!(
-            some.in_words(),
+            some.describe(),
             [
                 "1,234 faults were retried by the kernel; each is one row",
                 "50 faults were interrupted by signals and tried again, 1.02 s in all attempts; 49 of them minor, since the \

@@ -3,7 +3,7 @@
 
 use crate::engine::columns::Column;
 use crate::engine::partition::Gatherer;
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::trace::session::Session;
 use crate::verbs::heatmap::pass::{Heat, Names};
@@ -12,7 +12,7 @@ use polars::prelude::DataFrame;
 
 /// Collects both.
 #[derive(Debug)]
-pub struct WhereWaited {
+pub struct Places {
     /// The table.
     pub files: FileSums,
     /// The heatmap.
@@ -20,7 +20,7 @@ pub struct WhereWaited {
     gatherer: Gatherer,
 }
 
-impl Default for WhereWaited {
+impl Default for Places {
     fn default() -> Self {
         Self {
             files: FileSums::default(),
@@ -30,7 +30,7 @@ impl Default for WhereWaited {
     }
 }
 
-impl Query for WhereWaited {
+impl Pass for Places {
     fn columns(&self) -> Vec<Column> {
         self.heat.columns()
     }

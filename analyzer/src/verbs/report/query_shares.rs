@@ -2,7 +2,7 @@
 
 use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::output::document::Page;
 use crate::output::table::Table;
@@ -25,7 +25,7 @@ pub struct QueryShares {
     groups: Groups,
 }
 
-impl Query for QueryShares {
+impl Pass for QueryShares {
     fn columns(&self) -> Vec<Column> {
         Vec::new()
     }

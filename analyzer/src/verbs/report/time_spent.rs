@@ -1,6 +1,6 @@
 //! "Where the time went": the breakdown of the wait by class, for people one line per part, for programs one row per class.
 
-use crate::output::table::{Head, Table, Value};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::percent;
 use crate::stats::breakdown::{self, Parts};
 use crate::stats::by_class::Classes;
@@ -23,11 +23,11 @@ const LINES: [Line; 5] = [
 /// Milliseconds and percent of the wait, a pair of columns for each class that has faults, and one for all.
 #[must_use]
 pub fn by_part(classes: &Classes) -> Table {
-    let percent_head = Head {
+    let percent_head = ColumnHead {
         name: "percent",
         title: "%",
     };
-    let mut heads = vec![Head {
+    let mut heads = vec![ColumnHead {
         name: "part",
         title: "PART",
     }];
@@ -39,7 +39,7 @@ pub fn by_part(classes: &Classes) -> Table {
         }
     }
     heads.extend([
-        Head {
+        ColumnHead {
             name: "all_ms",
             title: "ALL_MS",
         },
@@ -68,11 +68,11 @@ pub fn by_part(classes: &Classes) -> Table {
 #[must_use]
 pub fn by_class(classes: &Classes) -> Table {
     let mut heads = vec![
-        Head {
+        ColumnHead {
             name: "class",
             title: "CLASS",
         },
-        Head {
+        ColumnHead {
             name: "wait_ms",
             title: "WAIT_MS",
         },
@@ -121,17 +121,17 @@ pub fn remarks(classes: &Classes) -> Vec<String> {
     remarks
 }
 
-fn ms_head(class: Class) -> Head {
+fn ms_head(class: Class) -> ColumnHead {
     match class {
-        Class::Major => Head {
+        Class::Major => ColumnHead {
             name: "major_ms",
             title: "MAJOR_MS",
         },
-        Class::Minor => Head {
+        Class::Minor => ColumnHead {
             name: "minor_ms",
             title: "MINOR_MS",
         },
-        Class::Failed => Head {
+        Class::Failed => ColumnHead {
             name: "failed_ms",
             title: "FAILED_MS",
         },

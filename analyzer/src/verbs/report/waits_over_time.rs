@@ -4,7 +4,7 @@
 use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
 use crate::engine::frame::{u8s, u64s};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::stats::histogram::extent_of;
 use crate::trace::class::ClassBits;
@@ -160,7 +160,7 @@ impl WaitsOverTime {
     }
 }
 
-impl Query for WaitsOverTime {
+impl Pass for WaitsOverTime {
     fn columns(&self) -> Vec<Column> {
         vec![Column::TsNs, Column::LatencyNs, Column::ClassBits]
     }

@@ -3,7 +3,7 @@
 
 use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
-use crate::engine::scan::{Query, scan};
+use crate::engine::scan::{Pass, scan};
 use crate::error::AnalyzeError;
 use crate::output::progress::Progress;
 use crate::trace::input::Source;
@@ -194,7 +194,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-impl Query for Rows<'_> {
+impl Pass for Rows<'_> {
     fn columns(&self) -> Vec<Column> {
         self.columns.clone()
     }

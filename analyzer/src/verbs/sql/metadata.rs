@@ -3,11 +3,11 @@
 
 use crate::engine::columns::Column;
 use crate::engine::frame::u32s;
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
+use crate::output::text::shell_words;
 use crate::trace::queries;
 use crate::trace::session::Session;
-use crate::verbs::info::shell_words;
 use crate::verbs::sql::budget::Budget;
 use crate::verbs::sql::schema::{Field, TableName};
 use pf_formats::{Happening, Query as Row, TimelineEntry};
@@ -43,7 +43,7 @@ pub struct Side<'a> {
     too_big: Option<TableName>,
 }
 
-impl Query for Side<'_> {
+impl Pass for Side<'_> {
     fn columns(&self) -> Vec<Column> {
         if self.wants(TableName::Threads) {
             vec![Column::Pid, Column::Tid, Column::CommId]

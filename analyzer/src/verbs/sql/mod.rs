@@ -9,19 +9,19 @@ pub mod result;
 pub mod schema;
 pub mod text;
 
-use crate::cli::Request;
 use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
 use crate::output::sink::Output;
 use crate::output::table::Format;
+use crate::request::Request;
+use crate::request::options::SqlOptions;
 use crate::trace::class::Class;
 use crate::trace::input::Source;
 use crate::trace::sampling;
 use crate::trace::session::Session;
-use crate::verbs::context::{Outcome, read_all, say_remarks, say_warnings};
+use crate::verbs::context::{Outcome, open_output, read_all, say_remarks, say_warnings, with_queries};
 use crate::verbs::sql::schema::{TableName, faults_columns};
-use crate::verbs::with_queries::with_queries;
 use budget::Budget;
 use faults::Faults;
 use metadata::Side;
@@ -31,32 +31,14 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Options of `sql`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The question; without one the tables are listed.
-    pub query: Option<String>,
-    /// What the columns asked for may take, bytes.
-    pub max_memory: u64,
-}
-
-impl Options {
-    /// What all may take, where `limit` is asked for: the columns, and as much for the answer.
-    #[must_use]
-    pub fn memory_limit(&self, limit: u64) -> u64 {
-        limit.max(self.max_memory.saturating_mul(2))
-    }
-}
-
 /// Answers.
 ///
 /// # Errors
 /// Input, output, or a question that cannot be answered.
-pub fn run(request: &Request, options: &Options) -> anyhow::Result<Outcome> {
+pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     let source = Source::open(&request.trace, true)?;
     let input = source.input()?;
-    let mut output = Output::open(request, input.identity)?;
-    output.suit(request.format);
+    let mut output = open_output(request, &input)?;
     let Some(query) = &options.query else {
         let done = match request.format {
             Format::Table => {
@@ -181,12 +163,12 @@ fn write(
             sampling::Sampling::factor(session.sampling())
         )
     });
-    let unseen = unseen_in_words(request, query, session, tables);
+    let unseen = describe_unseen(request, query, session, tables);
     say_remarks(cut.into_iter().chain(sampled).chain(unseen), request, output)
 }
 
 /// What the recording could not see of what was asked for.
-fn unseen_in_words(request: &Request, query: &str, session: &Session, tables: &[TableName]) -> Vec<String> {
+fn describe_unseen(request: &Request, query: &str, session: &Session, tables: &[TableName]) -> Vec<String> {
     if !tables.contains(&TableName::Faults) {
         return Vec::new();
     }
@@ -198,7 +180,7 @@ fn unseen_in_words(request: &Request, query: &str, session: &Session, tables: &[
         named.push(Column::Failed);
     }
     let sight = session.sight();
-    let mut unseen = sight.unseen_in_words(&named);
+    let mut unseen = sight.describe_unseen(&named);
     if named.iter().any(|column| !sight.has(*column)) {
         unseen.push("the SUM of an empty column is 0 here".to_owned());
     }

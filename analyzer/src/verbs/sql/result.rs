@@ -1,7 +1,7 @@
 //! A frame that SQL answered as a [`Table`], piece by piece: a million rows are written, not kept a second time.
 
 use crate::error::AnalyzeError;
-use crate::output::table::{Format, Head, Table, Value};
+use crate::output::table::{ColumnHead, Format, Table, Value};
 use crate::output::units::grouped;
 use crate::verbs::sql::schema::TableName;
 use polars::prelude::{AnyValue, Column, DataFrame, DataType};
@@ -72,12 +72,12 @@ pub fn write(
 }
 
 /// Names of columns live as long as the program: there is one answer, and a question is short.
-fn heads(frame: &DataFrame) -> Vec<Head> {
+fn heads(frame: &DataFrame) -> Vec<ColumnHead> {
     let columns = frame.columns().iter();
     columns
         .map(|column| {
             let name: &'static str = Box::leak(column.name().to_string().into_boxed_str());
-            Head { name, title: name }
+            ColumnHead { name, title: name }
         })
         .collect()
 }
@@ -165,7 +165,7 @@ pub fn type_name(dtype: &DataType) -> &'static str {
 /// The tables with their columns, for programs.
 #[must_use]
 pub fn catalog() -> Table {
-    let head = |name, title| Head { name, title };
+    let head = |name, title| ColumnHead { name, title };
     let rows = TableName::ALL.iter().flat_map(|table| {
         table.fields().into_iter().map(|field| {
             vec![

@@ -2,16 +2,17 @@
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{u32s, u64s};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
+use crate::engine::tally::Cell;
 use crate::error::AnalyzeError;
 use crate::output::table::Table;
 use crate::output::units::{fixed, grouped, percent};
+use crate::request::options::StackLimits;
+use crate::request::weight::Weight;
 use crate::stats::bounded_map::{Kept, Sum};
 use crate::trace::function_names::{Kind, Missing, NO_STACK, Names, OTHER_STACKS};
 use crate::trace::session::Session;
-use crate::verbs::heatmap::grid::Cell;
-use crate::verbs::heatmap::scale::Weight;
-use crate::verbs::stacks::prune::{Limits, Shown, choose};
+use crate::verbs::stacks::prune::{Shown, choose};
 use crate::verbs::stacks::tables;
 use crate::verbs::stacks::text;
 use crate::verbs::stacks::tree::{MAX_DEPTH, ROOT, Tree};
@@ -46,7 +47,7 @@ impl Sum for Cell {
     }
 }
 
-impl Query for Stacks {
+impl Pass for Stacks {
     fn columns(&self) -> Vec<Column> {
         vec![Column::LatencyNs, Column::Weight, Column::CommId, Column::StackId]
     }
@@ -110,7 +111,7 @@ impl Stacks {
         Ok(StackTree {
             tree: folding.tree,
             names: folding.names,
-            others: self.faults.others_in_words("stacks"),
+            others: self.faults.describe_others("stacks"),
         })
     }
 }
@@ -217,7 +218,7 @@ pub struct StackTree {
 impl StackTree {
     /// Chooses what to show.
     #[must_use]
-    pub fn shown(&self, weight: Weight, limits: Limits) -> Shown {
+    pub fn shown(&self, weight: Weight, limits: StackLimits) -> Shown {
         choose(&self.tree, &self.names, weight, limits)
     }
 
@@ -321,7 +322,7 @@ impl StackTree {
 
 /// What was left out of a tree, in words; `None` when nothing was.
 #[must_use]
-pub fn hidden_in_words(shown: &Shown, limits: Limits) -> Option<String> {
+pub fn describe_hidden(shown: &Shown, limits: StackLimits) -> Option<String> {
     let branches = |count: u64| match count {
         1 => "1 branch".to_owned(),
         count => format!("{} branches", grouped(count)),

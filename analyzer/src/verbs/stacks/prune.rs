@@ -1,17 +1,9 @@
 //! Which part of a tree is shown: branches heavy enough, down to a depth, heaviest first.
 
+use crate::request::options::StackLimits;
+use crate::request::weight::Weight;
 use crate::trace::function_names::Names;
-use crate::verbs::heatmap::scale::Weight;
 use crate::verbs::stacks::tree::{Node, ROOT, Tree};
-
-/// How much of a tree to show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Branches below this share are hidden, in thousandths of a percent.
-    pub min_share: u32,
-    /// Frames below this depth are hidden.
-    pub depth: Option<u32>,
-}
 
 /// What is shown, callers first, each followed by all it called, heaviest first.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +18,7 @@ pub struct Shown {
 
 /// Chooses the nodes of a summed-up tree.
 #[must_use]
-pub fn choose(tree: &Tree, names: &Names, weight: Weight, limits: Limits) -> Shown {
+pub fn choose(tree: &Tree, names: &Names, weight: Weight, limits: StackLimits) -> Shown {
     let nodes = tree.nodes();
     let total = weight.of(tree.total());
     let is_light = |node: &Node| {

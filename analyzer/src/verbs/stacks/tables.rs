@@ -2,10 +2,10 @@
 //! read them.
 
 use crate::error::AnalyzeError;
-use crate::output::table::{Head, Table, Value};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::text::escape;
+use crate::request::weight::Weight;
 use crate::trace::function_names::{Kind, Names};
-use crate::verbs::heatmap::scale::Weight;
 use crate::verbs::stacks::prune::Shown;
 use crate::verbs::stacks::tree::{Node, ROOT, Tree};
 use std::io::Write;
@@ -46,7 +46,10 @@ pub fn table(tree: &Tree, names: &Names, shown: &Shown) -> Table {
         Some(row(node, names, id_of(index), id_of(node.parent)))
     });
     Table {
-        heads: NAMES.iter().map(|name| Head { name, title: name }).collect(),
+        heads: NAMES
+            .iter()
+            .map(|name| ColumnHead { name, title: name })
+            .collect(),
         rows: nodes.collect(),
         total: None,
     }

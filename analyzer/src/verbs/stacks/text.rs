@@ -4,8 +4,8 @@
 use crate::error::AnalyzeError;
 use crate::output::text::{escape, keep_start};
 use crate::output::units::{fixed, grouped, percent};
+use crate::request::weight::Weight;
 use crate::trace::function_names::Names;
-use crate::verbs::heatmap::scale::Weight;
 use crate::verbs::stacks::prune::Shown;
 use crate::verbs::stacks::tree::{Node, Tree};
 use std::io::Write;

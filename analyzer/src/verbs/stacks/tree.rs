@@ -1,7 +1,7 @@
 //! Stacks folded into a tree, callers on top: what each function and all it called waited for. It knows functions by
 //! their numbers; [`names`] gives them, [`draw`] and [`rows`] write the tree.
 
-use crate::verbs::heatmap::grid::Cell;
+use crate::engine::tally::Cell;
 use polars::prelude::PlHashMap;
 
 /// Nodes of a tree, up to a KB each with their names. A recording has some ten thousand; only a trace made to hurt reaches

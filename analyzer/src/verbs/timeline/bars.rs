@@ -1,8 +1,8 @@
 //! The intervals of `timeline` for people: a line each, with a bar.
 
 use crate::error::AnalyzeError;
-use crate::integrity::warnings::quantity;
-use crate::output::table::{Format, Head, Table, Value};
+use crate::output::table::{ColumnHead, Format, Table, Value};
+use crate::output::units::quantity;
 use crate::output::units::{duration, fixed};
 use crate::trace::session::Session;
 use crate::verbs::timeline::intervals::Interval;
@@ -94,11 +94,11 @@ fn for_people(rows: &[Interval], width_ns: u64, session: &Session) -> Table {
     };
     let heads = columns.iter().filter_map(|&column| whole.heads.get(column));
     let heads = heads.map(|head| match head.name {
-        "begin_s" => Head {
+        "begin_s" => ColumnHead {
             title: "  TIME_S",
             ..*head
         },
-        "stalled_ms" => Head {
+        "stalled_ms" => ColumnHead {
             title: "STALL_MS",
             ..*head
         },

@@ -8,48 +8,61 @@ pub mod pass3;
 pub mod stalls;
 pub mod tables;
 pub mod text;
-pub mod threshold;
 
-use crate::cli::{Request, TimelineOptions};
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
+use crate::integrity::scaling;
+use crate::output::table::Format;
 use crate::output::units::{duration, grouped, short_duration};
-use crate::trace::input::Source;
+use crate::request::Request;
+use crate::request::options::TimelineOptions;
 use crate::trace::session::Session;
-use crate::verbs::context::{read, read_all};
+use crate::verbs::context::{self, Outcome, Trace, read, read_all, say_remarks, say_warnings};
 use crate::verbs::timeline::intervals::{Intervals, MOST, round_width_ns};
-use crate::verbs::timeline::pass1::FirstLook;
+use crate::verbs::timeline::pass1::Pass1;
 use crate::verbs::timeline::pass2::Sweep;
 use crate::verbs::timeline::pass3::Insides;
-use crate::verbs::timeline::text::Found;
+use crate::verbs::timeline::text::{Answer, Found};
 
-/// Looks for everything.
+/// Reads the trace three times and writes what was found.
 ///
 /// # Errors
-/// I/O errors of the input, or more intervals than are kept.
-pub fn look_at_time(
-    request: &Request,
-    options: TimelineOptions,
-    source: &Source,
-) -> anyhow::Result<(Found, Session)> {
-    let mut first = FirstLook::default();
-    let session = read(request, source.input()?, &mut [&mut first])?;
+/// Input, output, or a question that the trace cannot answer.
+pub fn run(request: &Request, options: TimelineOptions) -> anyhow::Result<Outcome> {
+    context::answer(request, true, |request, trace, output| {
+        let (found, session) = find(request, options, trace)?;
+        say_warnings(&session, request.format, output)?;
+        let answer = Answer {
+            found: &found,
+            session: &session,
+            filter: &request.filter,
+        };
+        answer.write(options.part, request.format, output.width(), &mut output.out)?;
+        let note = answer.note().filter(|_| request.format != Format::Table);
+        let remarks = note.into_iter().chain(scaling::remark(&session));
+        Ok(say_remarks(remarks, request, output)?)
+    })
+}
+
+fn find(request: &Request, options: TimelineOptions, trace: &mut Trace) -> anyhow::Result<(Found, Session)> {
+    let mut first = Pass1::default();
+    let session = read(request, trace.input()?, &mut [&mut first])?;
     let mut sweep = sweep_after(first, &request.filter, options, &session)?;
-    let session = read_all(request, source.input()?, &mut [&mut sweep])?;
+    let session = read_all(request, trace.input()?, &mut [&mut sweep])?;
     let (mut found, insides) = found_by(sweep, options);
     if let Some(mut insides) = insides {
-        read_all(request, source.input()?, &mut [&mut insides])?;
+        read_all(request, trace.input()?, &mut [&mut insides])?;
         found.stalls = insides.finish();
     }
     Ok((found, session))
 }
 
-/// What the second look is to do.
+/// What the second pass is to do.
 ///
 /// # Errors
 /// More intervals than are kept.
 pub fn sweep_after(
-    first: FirstLook,
+    first: Pass1,
     filter: &Filter,
     options: TimelineOptions,
     session: &Session,
@@ -79,7 +92,7 @@ pub fn sweep_after(
     ))
 }
 
-/// What the second look found, and what the third one is to look at.
+/// What the second pass found, and what the third pass is to look at.
 #[must_use]
 pub fn found_by(mut sweep: Sweep, options: TimelineOptions) -> (Found, Option<Insides>) {
     sweep.finish();

@@ -1,4 +1,4 @@
-//! The first look: which threads there are, when they lived, and all that the sweep needs to put faults in order.
+//! The first pass: which threads there are, when they lived, and all that the sweep needs to put faults in order.
 //!
 //! A fault is in the trace where it was done, so one that took seconds lies far behind its beginning. The sweep would have to
 //! wait for the longest fault of all. So the longest ones, as many as fit, are kept here, and the sweep waits for the longest
@@ -6,7 +6,7 @@
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{u32s, u64s};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::trace::session::Session;
 use polars::prelude::{DataFrame, PlHashMap};
@@ -69,9 +69,9 @@ impl ThreadIndex {
     }
 }
 
-/// What the first look finds.
+/// What the first pass finds.
 #[derive(Clone, Debug)]
-pub struct FirstLook {
+pub struct Pass1 {
     /// The threads with faults.
     pub threads: ThreadIndex,
     /// First entry and last completion of each thread.
@@ -86,13 +86,13 @@ pub struct FirstLook {
     kept: usize,
 }
 
-impl Default for FirstLook {
+impl Default for Pass1 {
     fn default() -> Self {
         Self::keeping(LONG_KEPT)
     }
 }
 
-impl FirstLook {
+impl Pass1 {
     /// Keeps at most so many long faults.
     #[must_use]
     pub fn keeping(kept: usize) -> Self {
@@ -176,7 +176,7 @@ pub fn spans<'a>(
         }))
 }
 
-impl Query for FirstLook {
+impl Pass for Pass1 {
     fn columns(&self) -> Vec<Column> {
         COLUMNS.to_vec()
     }

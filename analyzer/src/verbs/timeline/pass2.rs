@@ -1,18 +1,18 @@
-//! The second look: a sweep over time that knows at each moment how many threads are inside a fault.
+//! The second pass: a sweep over time that knows at each moment how many threads are inside a fault.
 //!
-//! Faults not seen yet were done later than any seen, but for what the first look measured as out of order, and took less
+//! Faults not seen yet were done later than any seen, but for what the first pass measured as out of order, and took less
 //! than a long fault, all of which it kept. So all that lies further back is final, and the sweep is exact. Only where so
 //! many faults wait for their turn that memory would not do, it goes on without; what comes too late then is counted.
 
 use crate::engine::columns::Column;
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
+use crate::request::options::StallThreshold;
 use crate::stats::by_class::{self, faults};
 use crate::trace::session::Session;
 use crate::verbs::timeline::intervals::Intervals;
-use crate::verbs::timeline::pass1::{FirstLook, Span, ThreadIndex, spans};
+use crate::verbs::timeline::pass1::{Pass1, Span, ThreadIndex, spans};
 use crate::verbs::timeline::stalls::{Window, Windows};
-use crate::verbs::timeline::threshold::Least;
 use polars::prelude::DataFrame;
 
 /// Begins and ends that wait for their turn, 16 bytes each.
@@ -42,7 +42,7 @@ pub struct Sweep {
     done_ns: u64,
     /// Changes of the number of threads alive, the next one last.
     lives: Vec<(u64, i32)>,
-    least: Least,
+    least: StallThreshold,
     alive: u32,
     inside: u32,
     now_ns: u64,
@@ -60,9 +60,15 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// After a first look; keeps so many of the longest stalls.
+    /// After the first pass; keeps so many of the longest stalls.
     #[must_use]
-    pub fn new(first: FirstLook, least: Least, intervals: Intervals, kept: usize, session: &Session) -> Self {
+    pub fn new(
+        first: Pass1,
+        least: StallThreshold,
+        intervals: Intervals,
+        kept: usize,
+        session: &Session,
+    ) -> Self {
         let mut lives = first.lives(session);
         lives.reverse();
         let numbers_used_again = first.numbers_used_again(session) as u64;
@@ -215,7 +221,7 @@ impl Sweep {
     }
 }
 
-impl Query for Sweep {
+impl Pass for Sweep {
     fn columns(&self) -> Vec<Column> {
         let own = [Column::TsNs, Column::Pid, Column::Tid];
         [&own[..], &by_class::COLUMNS].concat()

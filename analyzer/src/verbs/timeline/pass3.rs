@@ -1,8 +1,8 @@
-//! The third look: what the threads waited for during the longest stalls.
+//! The third pass: what the threads waited for during the longest stalls.
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{u32s, u64s};
-use crate::engine::scan::Query;
+use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::stats::by_class::{self, faults};
 use crate::trace::class::Class;
@@ -102,7 +102,7 @@ impl Insides {
     }
 }
 
-impl Query for Insides {
+impl Pass for Insides {
     fn columns(&self) -> Vec<Column> {
         let own = [
             Column::TsNs,

@@ -1,6 +1,6 @@
 //! The tables of `timeline`: what happened in each interval, and the longest stalls.
 
-use crate::output::table::{Head, Table, Value};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::text::escape;
 use crate::output::units::{bytes, percent};
 use crate::trace::class::Class;
@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 /// Names told of one stall.
 const NAMES: usize = 4;
 
-fn heads(names: &[(&'static str, &'static str)]) -> Vec<Head> {
-    let heads = names.iter().map(|&(name, title)| Head { name, title });
+fn heads(names: &[(&'static str, &'static str)]) -> Vec<ColumnHead> {
+    let heads = names.iter().map(|&(name, title)| ColumnHead { name, title });
     heads.collect()
 }
 
@@ -117,7 +117,7 @@ fn waited(inside: &Inside, session: &Session) -> Vec<Waited> {
 
 /// The files and kinds of memory in words: `98.0 % /data/x 0x0-0x5000 (20.0 KiB); 2.0 % [heap]`.
 #[must_use]
-pub fn places_in_words(inside: &Inside, session: &Session) -> String {
+pub fn describe_places(inside: &Inside, session: &Session) -> String {
     let all = waited(inside, session);
     let whole: u128 = all.iter().map(|waited| u128::from(waited.wait_ns)).sum();
     let whole = whole + u128::from(inside.elsewhere_ns);
@@ -147,7 +147,7 @@ pub fn places_in_words(inside: &Inside, session: &Session) -> String {
 
 /// The threads by name, the longest wait first: `worker x3 (tid 5, 6, 7), main (tid 4)`.
 #[must_use]
-pub fn waiters_in_words(inside: &Inside, session: &Session) -> String {
+pub fn describe_waiters(inside: &Inside, session: &Session) -> String {
     let mut by_name: BTreeMap<String, (u64, Vec<u32>)> = BTreeMap::new();
     for (&(_, tid), waiter) in &inside.waiters {
         let name = session.dicts.comm(waiter.comm_id).into_owned();
@@ -180,7 +180,7 @@ pub fn waiters_in_words(inside: &Inside, session: &Session) -> String {
 
 /// Where a fault was: path and offset, or kind of memory and address.
 #[must_use]
-pub fn place_in_words(longest: &Longest, session: &Session) -> String {
+pub fn describe_place(longest: &Longest, session: &Session) -> String {
     let label = session.dicts.label(longest.object);
     if session.dicts.is_file_backed(longest.object) {
         let offset = longest.object_page.saturating_mul(session.page_size());
@@ -223,8 +223,8 @@ pub fn stalls_table(stalls: &[(Window, Inside)], session: &Session, for_programs
                 range.map_or(Value::Null, |range| Value::Id(range.0)),
                 range.map_or(Value::Null, |range| Value::Id(range.1)),
                 Value::Count(inside.waiters.len() as u64),
-                Value::Prose(places_in_words(inside, session)),
-                Value::Prose(waiters_in_words(inside, session)),
+                Value::Prose(describe_places(inside, session)),
+                Value::Prose(describe_waiters(inside, session)),
             ]);
         }
         cells
@@ -271,12 +271,12 @@ pub fn details(inside: &Inside, session: &Session) -> [String; 3] {
             session.dicts.comm(longest.comm_id),
             longest.tid,
             crate::output::units::fixed(session.since_start_ns(longest.begin_ns), 1_000_000_000, 6),
-            place_in_words(&longest, session)
+            describe_place(&longest, session)
         )
     });
     [
-        places_in_words(inside, session),
-        waiters_in_words(inside, session),
+        describe_places(inside, session),
+        describe_waiters(inside, session),
         longest,
     ]
     .map(|text| escape(&text))

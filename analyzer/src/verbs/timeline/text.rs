@@ -2,11 +2,13 @@
 
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
-use crate::integrity::warnings::quantity;
 use crate::output::document::Page;
 use crate::output::table::Format;
 use crate::output::text::{keep_end, wrap};
+use crate::output::units::quantity;
 use crate::output::units::{duration, grouped, percent};
+use crate::request::options::StallThreshold;
+use crate::request::options::TimelinePart;
 use crate::trace::session::Session;
 use crate::verbs::timeline::bars::write_intervals;
 use crate::verbs::timeline::intervals::Interval;
@@ -14,17 +16,7 @@ use crate::verbs::timeline::pass1::MOST_THREADS;
 use crate::verbs::timeline::pass3::Inside;
 use crate::verbs::timeline::stalls::Window;
 use crate::verbs::timeline::tables::{details, intervals_table, stalls_table};
-use crate::verbs::timeline::threshold::Least;
 use std::io::Write;
-
-/// One of the tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Part {
-    /// What happened in each interval.
-    Intervals,
-    /// The longest stalls.
-    Stalls,
-}
 
 /// What was found, ready to be written.
 #[derive(Clone, Debug)]
@@ -34,7 +26,7 @@ pub struct Found {
     /// The length of one.
     pub width_ns: u64,
     /// What makes a stall.
-    pub least: Least,
+    pub least: StallThreshold,
     /// The longest stalls, longest first.
     pub stalls: Vec<(Window, Inside)>,
     /// How many stalls there were.
@@ -72,7 +64,7 @@ impl Answer<'_> {
     /// When `out` cannot be written.
     pub fn write(
         &self,
-        part: Option<Part>,
+        part: Option<TimelinePart>,
         format: Format,
         width: usize,
         out: &mut dyn Write,
@@ -90,18 +82,18 @@ impl Answer<'_> {
                 self.write_stalls(width, out)?;
                 self.write_remarks(width, out)
             }
-            (Format::Table, Some(Part::Intervals)) => write_intervals(
+            (Format::Table, Some(TimelinePart::Intervals)) => write_intervals(
                 &self.found.intervals,
                 self.found.width_ns,
                 self.session,
                 width,
                 out,
             ),
-            (Format::Table, Some(Part::Stalls)) => self.write_stalls(width, out),
+            (Format::Table, Some(TimelinePart::Stalls)) => self.write_stalls(width, out),
             (Format::Json, None) => self.write_json(out),
             (Format::Markdown, None) => {
                 let mut page = Page::new(out, usize::MAX, true);
-                page.line(&self.stalls_in_words())?;
+                page.line(&self.describe_stalls())?;
                 page.heading("Stalls")?;
                 page.table(&stalls_table(&self.found.stalls, self.session, true))?;
                 page.heading("Intervals")?;
@@ -109,10 +101,10 @@ impl Answer<'_> {
                 page.line("")?;
                 self.remarks().iter().try_for_each(|remark| page.item(remark))
             }
-            (Format::Csv, None) | (_, Some(Part::Intervals)) => {
+            (Format::Csv, None) | (_, Some(TimelinePart::Intervals)) => {
                 intervals_table(&self.found.intervals, self.session).write(format, None, out)
             }
-            (_, Some(Part::Stalls)) => {
+            (_, Some(TimelinePart::Stalls)) => {
                 stalls_table(&self.found.stalls, self.session, true).write(format, None, out)
             }
         }
@@ -120,7 +112,7 @@ impl Answer<'_> {
 
     /// How often, how long, and what was waited on in the longest.
     fn write_stalls(&self, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        for line in wrap(&self.stalls_in_words(), width) {
+        for line in wrap(&self.describe_stalls(), width) {
             writeln!(out, "{line}")?;
         }
         if self.found.stalls.is_empty() {
@@ -173,8 +165,8 @@ impl Answer<'_> {
             "interval_ms": found.width_ns as f64 / 1e6,
             "threads": found.threads,
             "most_inside_at_once": found.most_inside,
-            "least_threads": match found.least { Least::Threads(threads) => Some(threads), Least::Percent(_) => None },
-            "least_percent": match found.least { Least::Percent(share) => Some(share), Least::Threads(_) => None },
+            "least_threads": match found.least { StallThreshold::Threads(threads) => Some(threads), StallThreshold::Percent(_) => None },
+            "least_percent": match found.least { StallThreshold::Percent(share) => Some(share), StallThreshold::Threads(_) => None },
             "stalls": found.stall_count,
             "stalled_ms": found.stalled_ns as f64 / 1e6,
             "stall_wait_ms": found.stall_wait_ns as f64 / 1e6,
@@ -196,17 +188,17 @@ impl Answer<'_> {
 
     /// The stalls in a sentence.
     #[must_use]
-    pub fn stalls_in_words(&self) -> String {
+    pub fn describe_stalls(&self) -> String {
         let found = self.found;
         let rule = match found.least {
-            Least::Threads(1) => "a thread was inside a fault".to_owned(),
-            Least::Threads(threads) => {
+            StallThreshold::Threads(1) => "a thread was inside a fault".to_owned(),
+            StallThreshold::Threads(threads) => {
                 format!(
                     "{} threads or more were inside a fault at once",
                     grouped(threads.into())
                 )
             }
-            Least::Percent(share) => {
+            StallThreshold::Percent(share) => {
                 format!("{share} % of the threads alive, two at least, were inside a fault at once")
             }
         };
@@ -276,7 +268,7 @@ impl Answer<'_> {
         ];
         let exact = "exact: every fault was put in its place in time";
         remarks.push(self.note().unwrap_or_else(|| exact.to_owned()));
-        if matches!(found.least, Least::Percent(_)) {
+        if matches!(found.least, StallThreshold::Percent(_)) {
             let again = match found.numbers_used_again {
                 0 => String::new(),
                 count => format!(

@@ -2,15 +2,14 @@
 
 pub mod text;
 
-use crate::cli::Request;
 use crate::error::AnalyzeError;
 use crate::output::progress::Progress;
-use crate::output::sink::Output;
 use crate::output::table::Format;
+use crate::output::text::shell_words;
 use crate::output::text::{escape, json_text};
+use crate::request::Request;
 use crate::trace::input::{self, Input, explain_format};
-use crate::verbs::context::Outcome;
-use crate::verbs::info::shell_words;
+use crate::verbs::context::{Outcome, open_output};
 use crate::verbs::verify::text::{is_whole, json, lines};
 use pf_formats::{FormatError, Verification};
 use std::io::Write;
@@ -22,8 +21,7 @@ use std::io::Write;
 pub fn run(request: &Request) -> anyhow::Result<Outcome> {
     let name = escape(&request.trace.display().to_string());
     let input = input::open(&request.trace)?;
-    let mut output = Output::open(request, input.identity)?;
-    output.suit(request.format);
+    let mut output = open_output(request, &input)?;
     let found = check(input).map_err(|error| explain_format(&name, &error))?;
     let done = write(request, &found, &mut output.out);
     output.finish(done)?;

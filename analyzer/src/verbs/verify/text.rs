@@ -1,8 +1,9 @@
 //! The findings about a whole trace in words and as JSON. It reads no trace.
 
-use crate::integrity::losses::{reason_in_words, span};
-use crate::integrity::warnings::{UNCLEAN, alarms, quantity};
+use crate::integrity::losses::{describe_reason, span};
+use crate::integrity::warnings::{UNCLEAN, alarms};
 use crate::output::text::escape;
+use crate::output::units::quantity;
 use crate::output::units::{bytes, fixed, grouped};
 use pf_formats::{Check, LossReason, Place, Undefined, Verification};
 use serde_json::{Value, json};
@@ -60,7 +61,7 @@ pub fn lines(found: &Verification) -> Vec<String> {
             (count, true) => format!("at least {}", grouped(count)),
             (count, false) => grouped(count),
         };
-        format!("lost: {number} ({})", reason_in_words(reason))
+        format!("lost: {number} ({})", describe_reason(reason))
     }));
     lines
 }

@@ -3,11 +3,13 @@
 
 use crate::output::text::{keep_end, wrap};
 use crate::output::units::{bytes, duration, fixed, grouped, short_duration};
+use crate::request::weight::ColorScale;
+use crate::request::weight::Weight;
 use crate::verbs::heatmap::latency;
 use crate::verbs::heatmap::panels::Panel;
 use crate::verbs::heatmap::picture::ticks::{Tick, of_bytes, of_latency, of_time};
 use crate::verbs::heatmap::picture::{Anchor, BLACK, Canvas, DARK, FAINT, Ink, Item, LETTER, LINE, PAPER};
-use crate::verbs::heatmap::scale::{Scale, Spread, Weight};
+use crate::verbs::heatmap::scale::Scale;
 use crate::verbs::heatmap::view::{Rows, View};
 
 /// Cells of a picture when no number is given: rows and columns.
@@ -42,7 +44,7 @@ pub struct Words {
 
 /// Lays out the picture. With `tips` every cell says what it holds when a pointer is on it, if there are not too many.
 #[must_use]
-pub fn layout(panels: &[Panel], words: &Words, weight: Weight, spread: Spread, tips: bool) -> Canvas {
+pub fn layout(panels: &[Panel], words: &Words, weight: Weight, spread: ColorScale, tips: bool) -> Canvas {
     let widest = panels.iter().map(|panel| plot_size(&panel.view).0).max();
     let width = LEFT + widest.unwrap_or(PLOT.1).max(PLOT.1 / 2) + RIGHT;
     let filled = panels.iter().flat_map(|panel| panel.view.cells.iter().flatten());
@@ -334,7 +336,8 @@ fn tip(view: &View, row: usize, column: usize) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::verbs::heatmap::grid::{Cell, Fineness, Grid};
+    use crate::engine::tally::Cell;
+    use crate::verbs::heatmap::grid::{Fineness, Grid};
     use crate::verbs::heatmap::view::{Ask, Unit, Zoom};
 
     fn panel(unit: Unit, size: (usize, usize)) -> Panel {
@@ -372,7 +375,7 @@ mod tests {
         for size in [(1, 1), (3, 500), (1_000, 4), (90, 220)] {
             let panels = [panel(Unit::Pages(4096), size), panel(Unit::Latency, size)];
             for shown in [&panels[..], &panels[..1], &[]] {
-                let canvas = layout(shown, &words, Weight::Count, Spread::Log, true);
+                let canvas = layout(shown, &words, Weight::Count, ColorScale::Log, true);
                 for item in &canvas.items {
                     let (left, right, bottom) = match item {
                         Item::Rect {
@@ -402,7 +405,7 @@ mod tests {
     #[test]
     fn a_tooltip_says_what_its_cell_holds() {
         let panels = [panel(Unit::Pages(4096), (10, 10))];
-        let canvas = layout(&panels, &Words::default(), Weight::Wait, Spread::Log, true);
+        let canvas = layout(&panels, &Words::default(), Weight::Wait, ColorScale::Log, true);
         let tips: Vec<&String> = canvas
             .items
             .iter()
@@ -415,7 +418,7 @@ mod tests {
             tips[0],
             "0.000000 s to 0.010027 s, 0x0-0xa000: 10 faults, 45.0 us in all, longest 9.0 us"
         );
-        let without = layout(&panels, &Words::default(), Weight::Wait, Spread::Log, false);
+        let without = layout(&panels, &Words::default(), Weight::Wait, ColorScale::Log, false);
         assert!(without.items.len() <= canvas.items.len());
     }
 }

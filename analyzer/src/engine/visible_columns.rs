@@ -1,0 +1,60 @@
+//! Which columns of faults a recording could see.
+
+use crate::engine::columns::Column;
+use crate::trace::visibility::Sight;
+
+impl Sight<'_> {
+    /// Whether a column of faults says anything.
+    #[must_use]
+    pub fn has(self, column: Column) -> bool {
+        match column {
+            Column::Retries => self.retries(),
+            Column::LockNs => self.lock(),
+            _ => true,
+        }
+    }
+
+    /// What to know of columns that a question names.
+    #[must_use]
+    pub fn describe_unseen(self, columns: &[Column]) -> Vec<String> {
+        let backend = self.backend();
+        let empty = columns.iter().filter(|column| !self.has(**column));
+        let mut words: Vec<String> = empty
+            .map(|column| {
+                format!(
+                    "{} is empty: this recording could not see it (backend {backend})",
+                    column.name()
+                )
+            })
+            .collect();
+        if columns.contains(&Column::Failed) {
+            words.extend(self.describe_failed());
+        }
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pf_formats::Meta;
+
+    #[test]
+    fn what_is_empty_is_said_with_the_backend() {
+        let perf = Meta {
+            backend: "perf".to_owned(),
+            blind: ["failed faults", "retries"].map(str::to_owned).to_vec(),
+            ..Meta::default()
+        };
+        let sight = Sight::of(Some(&perf));
+        let words = sight
+            .describe_unseen(&[Column::TsNs, Column::LockNs, Column::Failed])
+            .join("\n");
+        assert!(
+            words.contains("lock_ns is empty") && words.contains("backend perf"),
+            "{words}"
+        );
+        assert!(words.contains("could not see failed faults"), "{words}");
+        assert!(sight.describe_unseen(&[Column::Major]).is_empty());
+    }
+}
