@@ -9,25 +9,11 @@ mod perf;
 use libbpf_rs::Link;
 
 use crate::{
-    Config, ProbeError,
+    BackendChoice, Config, ProbeError,
+    attach::attach,
     cpus::Attachment,
-    probes::attach,
     skel::{OpenPfrecSkel, PfrecSkel},
 };
-
-/// Which backend the user asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BackendChoice {
-    /// The best that this kernel takes.
-    #[default]
-    Auto,
-    /// Trampolines on `handle_mm_fault`.
-    Fentry,
-    /// Software events only.
-    Perf,
-    /// Software events, and a breakpoint on `handle_mm_fault`.
-    Kprobe,
-}
 
 /// The event that marks the entry of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

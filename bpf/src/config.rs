@@ -2,7 +2,21 @@
 
 use std::{ops::Range, path::PathBuf};
 
-use crate::{BackendChoice, LiveCounting};
+use crate::LiveCounting;
+
+/// Which backend the user asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackendChoice {
+    /// The best that this kernel takes.
+    #[default]
+    Auto,
+    /// Trampolines on `handle_mm_fault`.
+    Fentry,
+    /// Software events only.
+    Perf,
+    /// Software events, and a breakpoint on `handle_mm_fault`.
+    Kprobe,
+}
 
 /// Most address ranges that can be asked for: `PF_RANGES` of `pf_filter.h`.
 pub const MAX_RANGES: usize = 16;

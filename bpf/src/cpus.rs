@@ -9,7 +9,7 @@ use std::{
 use libbpf_rs::{Link, ProgramMut};
 use perf_event::{Builder, Counter, SampleFlag, events::Software};
 
-use crate::{ProbeError, event_counts::sum};
+use crate::ProbeError;
 
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 
@@ -194,6 +194,11 @@ impl Drop for Tour {
             unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const self.own) };
         }
     }
+}
+
+/// The sum of counters.
+pub(crate) fn sum<'a>(counters: impl Iterator<Item = &'a mut Counter>) -> io::Result<u64> {
+    counters.map(Counter::read).sum()
 }
 
 #[cfg(test)]

@@ -11,7 +11,10 @@ use std::{
 
 use perf_event::{Builder, Counter, events::Software};
 
-use crate::{Config, Target, cpus::is_gone, cpus::online_cpus};
+use crate::{
+    Config, Target,
+    cpus::{is_gone, online_cpus, sum},
+};
 
 /// Threads with a counter of their own; the threads and children that they make later need none.
 const THREADS: usize = 4096;
@@ -61,11 +64,6 @@ impl EventCounts {
 fn events(config: &Config) -> Vec<Software> {
     let minor = (!config.filters.major_only).then_some(Software::PAGE_FAULTS_MIN);
     [Software::PAGE_FAULTS_MAJ].into_iter().chain(minor).collect()
-}
-
-/// The sum of counters.
-pub(crate) fn sum<'a>(counters: impl Iterator<Item = &'a mut Counter>) -> io::Result<u64> {
-    counters.map(Counter::read).sum()
 }
 
 fn counting(event: Software) -> Builder<'static> {

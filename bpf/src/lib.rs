@@ -4,6 +4,7 @@
 //! could not send. Nothing here knows files, mappings or the `.pfz` format.
 
 mod argument;
+mod attach;
 mod backend;
 mod check;
 mod config;
@@ -34,9 +35,9 @@ mod skel {
     include!(concat!(env!("OUT_DIR"), "/pfrec.skel.rs"));
 }
 
-pub use backend::{BackendChoice, EntryEvent};
+pub use backend::EntryEvent;
 pub use check::{Offset, Tally};
-pub use config::{Cgroup, Config, Filters, InjectedFaults, MAX_RANGES, MappedFile, Target};
+pub use config::{BackendChoice, Cgroup, Config, Filters, InjectedFaults, MAX_RANGES, MappedFile, Target};
 pub use cpus::{is_gone, online_cpus};
 pub use drops::Drops;
 pub use error::ProbeError;

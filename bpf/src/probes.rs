@@ -16,10 +16,11 @@ use libbpf_rs::{
 
 use crate::{
     Config, Drops, ProbeError, Ring, Target,
+    attach::{attach, attach_loaded},
     backend::{Backend, candidates},
     check::{Offset, Tallies, Tally},
-    cpus::{CpuEvents, Tour},
-    event_counts::{EventCounts, room_for_files, sum},
+    cpus::{CpuEvents, Tour, sum},
+    event_counts::{EventCounts, room_for_files},
     features::Features,
     lanes::{LaneMaps, Lanes, Mapping},
     libbpf_log::{capture, load_error},
@@ -431,23 +432,16 @@ impl Probes {
     }
 }
 
-/// Attaches one program; `name` is for the error.
-pub(crate) fn attach(program: &ProgramMut<'_>, name: &'static str) -> Result<Link, ProbeError> {
-    program.attach().map_err(|source| ProbeError::Attach {
-        program: name,
-        source,
-    })
+fn misses_of(fd: i32) -> u64 {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut len = size_of::<libbpf_sys::bpf_prog_info>() as u32;
+    // SAFETY: `info` is a plain struct of `len` bytes, all pointers in it are null.
+    let rc = unsafe { libbpf_sys::bpf_obj_get_info_by_fd(fd, (&raw mut info).cast(), &raw mut len) };
+    if rc == 0 { info.recursion_misses } else { 0 }
 }
 
-/// Attaches the programs of these names.
-fn attach_loaded(skel: &mut PfrecSkel<'_>, names: &[&'static str]) -> Result<Vec<Link>, ProbeError> {
-    let programs = skel.object_mut().progs_mut();
-    let wanted = programs.filter_map(|program| {
-        let name = names.iter().find(|name| program.name() == **name)?;
-        Some(attach(&program, name))
-    });
-    wanted.collect()
-}
+#[cfg(test)]
+mod tests;
 
 /// Runs a task iterator once.
 fn for_each_task(program: &ProgramMut<'_>) -> Result<(), ProbeError> {
@@ -461,14 +455,3 @@ fn for_each_task(program: &ProgramMut<'_>) -> Result<(), ProbeError> {
     iter.read_to_end(&mut output).map_err(|e| failed(e.into()))?;
     Ok(())
 }
-
-fn misses_of(fd: i32) -> u64 {
-    let mut info = libbpf_sys::bpf_prog_info::default();
-    let mut len = size_of::<libbpf_sys::bpf_prog_info>() as u32;
-    // SAFETY: `info` is a plain struct of `len` bytes, all pointers in it are null.
-    let rc = unsafe { libbpf_sys::bpf_obj_get_info_by_fd(fd, (&raw mut info).cast(), &raw mut len) };
-    if rc == 0 { info.recursion_misses } else { 0 }
-}
-
-#[cfg(test)]
-mod tests;

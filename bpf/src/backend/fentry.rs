@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     Config, ProbeError,
+    attach::attach,
     cpus::Attachment,
-    probes::attach,
     skel::{OpenPfrecSkel, PfrecSkel},
 };
 

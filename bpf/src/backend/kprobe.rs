@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     Config, ProbeError,
+    attach::attach,
     cpus::Attachment,
-    probes::attach,
     skel::{OpenPfrecSkel, PfrecSkel},
 };
 

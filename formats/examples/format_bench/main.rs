@@ -3,6 +3,7 @@
 //! Standard output is JSON. SOURCE is `blend` or `stress`, which `mix` describes, or the path of a trace, whose events
 //! are then written anew.
 
+mod decoding;
 mod dump;
 mod entropy;
 mod json;

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use pf_formats::{Columns, Event, Totals};
 
+use crate::decoding::Decoding;
 use crate::entropy::Entropy;
 use crate::raw::{self, Packed};
 use crate::source::Source;
-use crate::trace::{self, Decoding, FEW};
+use crate::trace::{self, FEW};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

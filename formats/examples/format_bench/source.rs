@@ -6,8 +6,8 @@ use std::io::BufReader;
 
 use pf_formats::{Columns, Dict, Event};
 
+use crate::decoding::Decoding;
 use crate::mix::{self, Mix, Shape};
-use crate::trace::Decoding;
 
 /// Events of one block: the writer ends its blocks there, too.
 pub(crate) const BLOCK: usize = 32_768;

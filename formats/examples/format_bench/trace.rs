@@ -1,12 +1,9 @@
 //! Traces as the bench writes and reads them: in memory, and without damage.
 
 use std::error::Error;
-use std::io::{Read, Write};
+use std::io::Write;
 
-use pf_formats::{
-    BlockDecoder, Columns, Dict, EventsBlock, Header, Host, Item, Meta, Projection, Totals, TraceReader,
-    TraceWriter,
-};
+use pf_formats::{Dict, Header, Host, Meta, Projection, Totals, TraceWriter};
 
 use crate::mix::START_NS;
 use crate::source::Source;
@@ -54,51 +51,4 @@ pub(crate) fn write<W: Write>(output: W, source: &Source) -> Result<(), Box<dyn 
     totals.minors = totals.events - totals.majors - totals.failed;
     writer.finish(totals)?.flush()?;
     Ok(())
-}
-
-/// Reads a trace and decodes its blocks, one after another, into the same columns.
-pub(crate) struct Decoding<R: Read> {
-    reader: TraceReader<R>,
-    want: Projection,
-    decoder: BlockDecoder,
-    columns: Columns,
-}
-
-impl<R: Read> Decoding<R> {
-    pub(crate) fn new(input: R, want: Projection) -> Result<Self, Box<dyn Error>> {
-        Ok(Self {
-            reader: TraceReader::new(input)?,
-            want,
-            decoder: BlockDecoder::new()?,
-            columns: Columns::default(),
-        })
-    }
-
-    pub(crate) fn all(input: R) -> Result<Self, Box<dyn Error>> {
-        Self::new(input, Projection::ALL)
-    }
-
-    /// Decodes the next block; false at the end.
-    pub(crate) fn next(&mut self) -> Result<bool, Box<dyn Error>> {
-        while let Some(item) = self.reader.next()? {
-            match item {
-                Item::Events(block) => {
-                    self.decode(&block)?;
-                    return Ok(true);
-                }
-                Item::Damage(damage) => return Err(format!("the trace is damaged: {damage:?}").into()),
-                _ => {}
-            }
-        }
-        Ok(false)
-    }
-
-    /// The rows of the block that was decoded last.
-    pub(crate) fn columns(&self) -> &Columns {
-        &self.columns
-    }
-
-    fn decode(&mut self, block: &EventsBlock) -> Result<(), Box<dyn Error>> {
-        Ok(self.decoder.decode(block, self.want, &mut self.columns)?)
-    }
 }

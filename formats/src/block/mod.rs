@@ -6,15 +6,17 @@
 mod decode;
 mod encode;
 mod layout;
+pub(crate) mod map;
+pub(crate) mod payload;
 mod statistics;
 
 pub use decode::BlockDecoder;
 pub(crate) use encode::BlockEncoder;
 pub(crate) use layout::{BLOCK_STATS_LEN, HEAD_MAX};
 
+use crate::block::payload::Payload;
 use crate::error::Result;
-use crate::frame::RecordFrame;
-use crate::payload::Payload;
+use crate::records::frame::RecordFrame;
 
 /// What a block holds, known without decoding it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod queries;
 mod report;
 mod source;
 mod touches;
+mod walked;
 mod worker;
 
 use std::fs::{File, OpenOptions};
@@ -26,7 +27,7 @@ use crate::cleanup::Cleanup;
 use cli::{Memory, Options, OutputFormat};
 use report::Report;
 use source::Source;
-use worker::Walked;
+use walked::Walked;
 
 /// Does what the command line asks for, and prints the report on standard output.
 pub fn run(options: &Options) -> Result<()> {

@@ -13,30 +13,7 @@ use probe::probe;
 
 use super::cli::QuerySizes;
 use super::kernel::{Faults, now_ns, thread_faults};
-use super::worker::Walked;
-
-/// What queries cost, one or many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub(super) struct QueryCost {
-    pub(super) accesses: u64,
-    #[serde(flatten)]
-    pub(super) faults: Faults,
-    /// Time of the touches that faulted.
-    pub(super) wait_ns: u64,
-    /// Time from begin to end.
-    pub(super) wall_ns: u64,
-}
-
-/// One query that has ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Query {
-    /// Unique in the process, never 0.
-    id: u64,
-    /// The query around it, 0 for none.
-    parent: u64,
-    /// With what the queries inside of it cost.
-    cost: QueryCost,
-}
+use super::walked::{Ended, Query, QueryCost, Walked};
 
 /// Queries of one thread.
 #[derive(Debug)]
@@ -53,18 +30,6 @@ pub(super) struct Queries {
     ended: [u64; 2],
     rows: Vec<Query>,
     rows_used: usize,
-}
-
-/// The queries of a thread that has walked.
-#[derive(Debug, Default)]
-pub(super) struct Ended {
-    /// Of the outer ones, with what those inside of them cost.
-    pub(super) total: QueryCost,
-    pub(super) outer: u64,
-    pub(super) inner: u64,
-    names: [CString; 2],
-    /// In the order of their ends; empty without `--query-report`.
-    rows: Vec<Query>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -202,16 +167,6 @@ impl Queries {
             names: self.names,
             rows: self.rows,
         }
-    }
-}
-
-impl QueryCost {
-    pub(super) fn add(&mut self, other: Self) {
-        self.accesses += other.accesses;
-        self.faults.majors += other.faults.majors;
-        self.faults.minors += other.faults.minors;
-        self.wait_ns += other.wait_ns;
-        self.wall_ns += other.wall_ns;
     }
 }
 

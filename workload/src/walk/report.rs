@@ -7,9 +7,8 @@ use serde::Serialize;
 
 use super::cli::{Advice, Memory, Options, QuerySizes};
 use super::kernel::{Faults, process_faults};
-use super::queries::QueryCost;
 use super::source::Source;
-use super::worker::Walked;
+use super::walked::{QueryCost, Walked};
 
 /// Everything there is to say about a run; the JSON object has these fields.
 #[derive(Debug, Serialize)]

@@ -5,23 +5,7 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context, Result};
 
-use super::kernel::Faults;
-use super::worker::Walked;
-
-/// One touch of a page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Touch {
-    /// `CLOCK_MONOTONIC` just before.
-    pub(super) begin_ns: u64,
-    /// And just after.
-    pub(super) end_ns: u64,
-    /// The touched byte.
-    pub(super) address: u64,
-    /// The page that holds it, counted from the start of the mapping.
-    pub(super) page: u64,
-    /// What the thread was charged for it.
-    pub(super) faults: Faults,
-}
+use super::walked::{Touch, Walked};
 
 /// Room for the touches of one thread; none if they are not wanted.
 #[derive(Debug)]

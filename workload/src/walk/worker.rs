@@ -14,33 +14,15 @@ use super::cli::Options;
 use super::ground::Ground;
 use super::kernel::{Faults, now_ns, thread_cpu_ns, thread_faults};
 use super::pattern::{PageSequence, part};
-use super::queries::{Ended, Queries};
-use super::touches::{Touch, TouchLog};
+use super::queries::Queries;
+use super::touches::TouchLog;
+use super::walked::{Touch, Walked};
 
 /// Touches of the warm-up: enough to make the random generator refill its buffer.
 const WARM_UP_TOUCHES: u64 = 256;
 const WARM_UP_BYTES: usize = 64 << 10;
 /// A worker's frames are shallow; small stacks let thousands of threads start.
 const STACK_BYTES: usize = 256 << 10;
-
-/// What one thread did and what it cost.
-#[derive(Debug)]
-pub(super) struct Walked {
-    pub(super) tid: u32,
-    pub(super) comm: String,
-    pub(super) accesses: u64,
-    pub(super) faults: Faults,
-    pub(super) begin_ns: u64,
-    pub(super) end_ns: u64,
-    /// CPU time between the two.
-    pub(super) cpu_ns: u64,
-    /// Of the bytes that were touched, in their order.
-    pub(super) checksum: u64,
-    /// Each touch, if that was asked for.
-    pub(super) touches: Vec<Touch>,
-    /// Its queries, if that was asked for.
-    pub(super) queries: Option<Ended>,
-}
 
 /// Runs all threads to their end; in the order of their numbers.
 pub(super) fn run_all(ground: &Ground, options: &Options) -> Result<Vec<Walked>> {

@@ -2,11 +2,10 @@
 //! which nothing else is looked at.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use crate::block::HEAD_MAX;
-use crate::frame::FRAME_LEN;
-use crate::window::read_at;
+use crate::records::frame::FRAME_LEN;
 
 /// Bytes that are read together: the frame and the head of a block.
 pub(crate) const LOOK: usize = FRAME_LEN + HEAD_MAX;
@@ -55,4 +54,18 @@ impl Look {
         }
         true
     }
+}
+
+/// Reads from an offset, wherever the file's position is.
+#[cfg(unix)]
+pub(crate) fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, into, at)
+}
+
+/// Reads from an offset, and moves the file's position.
+#[cfg(not(unix))]
+pub(crate) fn read_at(mut file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
+    use std::io::{Seek, SeekFrom};
+    file.seek(SeekFrom::Start(at))?;
+    file.read(into)
 }

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 
 use crate::bytes::Cursor;
-use crate::footer::{TRAILER_LEN, Trailer};
-use crate::frame::{CODEC, FRAME_LEN, Kind, RecordFrame};
-use crate::header::HEADER_LEN;
-use crate::window::{Window, read_at};
+use crate::read::head_reader::read_at;
+use crate::read::window::Window;
+use crate::records::footer::{TRAILER_LEN, Trailer};
+use crate::records::frame::{CODEC, FRAME_LEN, Kind, RecordFrame};
+use crate::records::header::HEADER_LEN;
 use crate::{Footer, Header, Totals};
 
 /// Read of a footer for its totals, without the index behind them.

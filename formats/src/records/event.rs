@@ -2,11 +2,15 @@
 
 use bincode::{Decode, Encode};
 
-use crate::{QueryId, StackId};
+use crate::QueryId;
 
 /// Index into the comm dictionary; 0 means the name is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 pub struct CommId(pub u32);
+
+/// Index into the dictionary of stacks; 0 means that no stack was recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+pub struct StackId(pub u32);
 
 /// Index into the dictionary of mapped objects (files and the nameless kinds); 0 means not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use crate::block_index::IndexCheck;
-use crate::digest::{self, Digest};
+use crate::check::block_index::IndexCheck;
+use crate::check::damage::{Places, Survey};
+use crate::check::digest::{self, Digest};
+use crate::check::references::{References, UndefinedNames};
 use crate::error::Result;
-use crate::places::{Places, Survey};
-use crate::references::{References, UndefinedNames};
 use crate::{
     BlockDecoder, BlockInfo, Columns, Damage, EventsBlock, Footer, Header, Item, Loss, LossReason,
     Projection, Totals, TraceReader,

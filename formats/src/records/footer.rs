@@ -7,8 +7,9 @@ use bincode::{Decode, Encode, de::Decoder, error::DecodeError};
 use crate::block::{BLOCK_STATS_LEN, BlockInfo};
 use crate::bytes::{Cursor, crc32c_of};
 use crate::error::{FormatError, Result};
-use crate::meta::shorten;
-use crate::{limits, metadata};
+use crate::limits;
+use crate::records::meta::shorten;
+use crate::records::metadata;
 
 /// Sums over the whole recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode)]

@@ -1,6 +1,6 @@
 //! What damage cost: the places, the events that are gone from each, and the time they are gone from.
 
-use crate::block_index::{BlocksRead, IndexCheck, Missing};
+use crate::check::block_index::{BlocksRead, IndexCheck, Missing};
 use crate::{BlockInfo, Damage, Footer};
 
 /// Places kept one by one; what is beyond is kept as a sum.

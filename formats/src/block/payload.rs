@@ -4,12 +4,12 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use crate::mapped::Map;
+use crate::block::map::Map;
 
 /// Bytes that a block keeps until it is decoded.
 #[derive(Clone)]
 pub(crate) enum Payload {
-    /// Copied out of a window; [`Window::recycle`](crate::window::Window::recycle) takes the buffer back.
+    /// Copied out of a window; [`Window::recycle`](crate::read::window::Window::recycle) takes the buffer back.
     Owned(Vec<u8>),
     /// Left where it is. The range lies within the map.
     Mapped(Arc<Map>, Range<usize>),

@@ -5,8 +5,9 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 
-use crate::mapped::MapWindow;
-use crate::payload::Payload;
+use crate::block::payload::Payload;
+use crate::read::head_reader::read_at;
+use crate::read::mapped::MapWindow;
 
 const CHUNK: usize = 64 << 10;
 
@@ -254,18 +255,4 @@ impl<R: Read> Input<R> {
             }
         }
     }
-}
-
-/// Reads from an offset, wherever the file's position is.
-#[cfg(unix)]
-pub(crate) fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, into, at)
-}
-
-/// Reads from an offset, and moves the file's position.
-#[cfg(not(unix))]
-pub(crate) fn read_at(mut file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
-    use std::io::{Seek, SeekFrom};
-    file.seek(SeekFrom::Start(at))?;
-    file.read(into)
 }

@@ -10,7 +10,7 @@ use bincode::enc::{Encode, Encoder};
 use bincode::error::{DecodeError, EncodeError};
 
 use crate::error::{FormatError, Result};
-use crate::frame::Kind;
+use crate::records::frame::Kind;
 use crate::{Dict, Happening, Loss, LossReason, Meta, ObjectKind, TimelineEntry, Totals, limits};
 
 type Config = bincode::config::Configuration<

@@ -4,13 +4,15 @@ use std::io::{self, Write};
 
 use crate::block::BlockEncoder;
 use crate::error::{FormatError, Result};
-use crate::footer::{MAX_BLOCKS, Trailer};
-use crate::frame::{CODEC, FLAG_SNAPSHOT, FRAME_LEN, Kind, RecordFrame};
-use crate::query_record::QueryEncoder;
-use crate::tables::Tables;
+use crate::records::footer::{MAX_BLOCKS, Trailer};
+use crate::records::frame::{CODEC, FLAG_SNAPSHOT, FRAME_LEN, Kind, RecordFrame};
+use crate::records::metadata;
+use crate::records::packed;
+use crate::records::query_record;
+use crate::records::query_record::QueryEncoder;
+use crate::write::dict_writer::Tables;
 use crate::{
     BlockInfo, Columns, Dict, Event, Footer, Header, Loss, Meta, Query, TimelineEntry, Totals, limits,
-    metadata, packed, query_record,
 };
 
 /// Events that are put into columns together: as many as a fast cache holds.

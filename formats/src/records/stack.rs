@@ -5,14 +5,10 @@
 
 use bincode::{Decode, Encode};
 
-use crate::ObjectId;
 use crate::error::{FormatError, Result};
 use crate::limits;
-use crate::meta::shorten;
-
-/// Index into the dictionary of stacks; 0 means that no stack was recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
-pub struct StackId(pub u32);
+use crate::records::meta::shorten;
+use crate::{ObjectId, StackId};
 
 /// Index into the dictionary of frames; 0 means not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]

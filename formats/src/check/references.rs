@@ -2,8 +2,9 @@
 
 use std::hash::Hash;
 
-use crate::known::Seen;
-use crate::{Columns, Dict, digest, limits};
+use crate::check::digest;
+use crate::records::defined_ids::Seen;
+use crate::{Columns, Dict, limits};
 
 /// Ids of one dictionary that events use and nothing before them defines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

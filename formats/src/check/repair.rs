@@ -5,12 +5,11 @@
 
 use std::io::{Read, Write};
 
+use crate::check::digest;
+use crate::check::repaired_totals::{self, BooksDropped};
+use crate::check::verify::{Contents, Verification, walk};
 use crate::error::{FormatError, Result};
-use crate::toll::{self, BooksDropped};
-use crate::verify::{Contents, Verification, walk};
-use crate::{
-    Columns, Dict, Event, Header, Host, Item, Meta, Totals, TraceReader, TraceWriter, digest, limits,
-};
+use crate::{Columns, Dict, Event, Header, Host, Item, Meta, Totals, TraceReader, TraceWriter, limits};
 
 /// Records kept back while the time of the first event is looked for, dictionaries aside.
 const HELD_TIMELINES: usize = 4;
@@ -261,9 +260,9 @@ impl<W: Write> Copying<W> {
                 "an earlier write to the trace failed",
             )));
         };
-        let losses = toll::losses(&input);
+        let losses = repaired_totals::losses(&input);
         writer.loss(&losses)?;
-        let (totals, books_dropped) = toll::totals(&input);
+        let (totals, books_dropped) = repaired_totals::totals(&input);
         let clean = input.clean.unwrap_or(false);
         let mut contents = Contents {
             meta: self.meta,

@@ -1,6 +1,6 @@
 //! What damage cost, as a repaired trace tells it: in LOSS records and in totals that fit what is left.
 
-use crate::verify::Verification;
+use crate::check::verify::Verification;
 use crate::{Accounting, Loss, LossReason, Place, Totals};
 
 /// Why a repaired trace has no comparison with the kernel's counters.

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use crate::bytes::Cursor;
 use crate::column::{ColumnReader, ColumnWriter, Entry, Storage, Transform, directory, transform};
 use crate::error::{FormatError, Result};
-use crate::frame::Kind;
-use crate::meta::{cut, shorten_to};
-use crate::{Query, QueryEnd, QueryFaults, QueryId, limits, metadata, packed};
+use crate::records::frame::Kind;
+use crate::records::meta::{cut, shorten_to};
+use crate::records::metadata;
+use crate::records::packed;
+use crate::{Query, QueryEnd, QueryFaults, QueryId, limits};
 
 /// Bytes before the directory: rows and number of columns.
 const HEAD_LEN: usize = 8;

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::{BlockInfo, digest};
+use crate::BlockInfo;
+use crate::check::digest;
 
 /// Blocks remembered: more than an index can list.
 const REMEMBERED: usize = 1 << 20;

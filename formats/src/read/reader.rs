@@ -4,15 +4,17 @@ use std::fs::File;
 use std::io::Read;
 
 use crate::error::{FormatError, Result};
-use crate::footer::{TRAILER_LEN, Trailer};
-use crate::frame::{CODEC, FRAME_LEN, Kind, RecordFrame, SYNC};
-use crate::header::HEADER_LEN;
-use crate::known::Known;
-use crate::source::{AnyStream, Via, totals_of};
-use crate::window::Window;
+use crate::read::source::{AnyStream, Via, totals_of};
+use crate::read::window::Window;
+use crate::records::defined_ids::Known;
+use crate::records::footer::{TRAILER_LEN, Trailer};
+use crate::records::frame::{CODEC, FRAME_LEN, Kind, RecordFrame, SYNC};
+use crate::records::header::HEADER_LEN;
+use crate::records::metadata;
+use crate::records::packed;
+use crate::records::query_record;
 use crate::{
     BlockInfo, Damage, EventsBlock, Footer, Header, Item, Predicate, Summary, Totals, block, limits,
-    metadata, packed, query_record,
 };
 
 /// Reads one trace. Holds at most one record in memory, and the buffers of blocks for the next ones.
