@@ -39,7 +39,7 @@ const ALLOWED: [(&str, &str, &str); 12] = [
         "where no memory is left; a number and fixed words",
     ),
     (
-        "recorder/src/output.rs",
+        "recorder/src/pipeline/trace_file.rs",
         "raw_out()",
         "the bytes of a trace, never to a terminal",
     ),
@@ -60,17 +60,17 @@ const ALLOWED: [(&str, &str, &str); 12] = [
         "what COMMAND itself has printed",
     ),
     (
-        "recorder/src/launch.rs",
+        "recorder/src/target/launch.rs",
         "stderr()",
         "COMMAND's standard output, led there",
     ),
     (
-        "recorder/src/own_terminal.rs",
+        "recorder/src/target/own_terminal.rs",
         "/dev/tty",
         "what COMMAND itself prints, passed on",
     ),
     (
-        "recorder/src/say.rs",
+        "recorder/src/messages.rs",
         ".print()",
         "clap's help, when no word of the command line is in it",
     ),

@@ -4,7 +4,7 @@
 mod fuzz;
 
 // Where the modules of the recorder look for each other.
-use fuzz::{demangle, open, queries, stacks, targets::seeds};
+use fuzz::{files, queries, stacks, targets::seeds};
 
 fn main() -> std::io::Result<()> {
     let dir = std::env::args_os()

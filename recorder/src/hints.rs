@@ -5,7 +5,7 @@ use std::{env, io, path::Path};
 use nix::errno::Errno;
 use pf_bpf::ProbeError;
 
-use crate::launch::LaunchError;
+use crate::target::launch::LaunchError;
 
 /// A line to print under the error, where there is something to say.
 #[must_use]

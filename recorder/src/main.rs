@@ -1,44 +1,24 @@
 //! `pfrec`: records every page fault of a program, with its latency, into a `.pfz` trace.
 
-mod accounting;
-mod backlog;
-mod cgroup;
 mod cli;
 mod clock;
-mod confined;
-mod demangle;
 mod doctor;
-mod drain;
-mod encode;
-mod family;
+mod files;
 /// What the fuzzer does, as tests.
 #[cfg(test)]
 #[path = "../fuzz/src/targets/mod.rs"]
 mod fuzzed;
 mod hints;
 mod host;
-mod identity;
-mod launch;
-mod ledger;
 mod live;
-mod mapped;
-mod mapped_file;
-mod niceness;
-mod open;
-mod outlet;
-mod output;
-mod own_terminal;
-mod progress;
+mod messages;
+mod pipeline;
 mod queries;
 mod recording;
-mod say;
 mod session;
-mod sideband;
 mod stacks;
 mod stop;
-mod summary;
 mod target;
-mod write_queue;
 
 use std::{
     io::{self, Write},
@@ -47,7 +27,7 @@ use std::{
 
 use clap::Parser;
 use cli::{Action, Cli};
-use launch::LaunchError;
+use target::launch::LaunchError;
 
 /// pfrec itself failed, as `env(1)` and its kin say it.
 const FAILED: u8 = 125;
@@ -61,7 +41,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            say::say_of_usage(&e);
+            messages::say_of_usage(&e);
             // Help and version are answers, not errors.
             return if e.use_stderr() {
                 FAILED.into()
@@ -73,7 +53,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(status) => status.into(),
         Err(e) => {
-            say::complain(&e, hints::hint(&e));
+            messages::complain(&e, hints::hint(&e));
             exit_code(&e).into()
         }
     }

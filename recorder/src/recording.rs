@@ -14,28 +14,29 @@ use pf_bpf::Probes;
 use pf_formats::{Header, Host, TraceWriter};
 
 use crate::{
-    backlog,
     cli::{Options, Output, Scope},
     clock::{monotonic_ns, utc_offset_ns},
-    drain::{Drain, Drained, Gauges},
-    encode::{Encode, Encoded},
-    family::Family,
     host,
-    identity::{self, Identity},
-    launch::{self, Ended, Held, Running, Streams},
     live::{Counting, Display, FaultSlot, Following, Mode, View},
-    outlet::Outlet,
-    output::{self, TraceFile},
-    own_terminal::{self, OwnSession, Relay},
-    progress::Spinner,
+    messages::say,
+    pipeline::backlog,
+    pipeline::drain::{Drain, Drained, Gauges},
+    pipeline::encode::{Encode, Encoded},
+    pipeline::event_sink::Outlet,
+    pipeline::progress::Spinner,
+    pipeline::sideband::SidebandRings,
+    pipeline::summary::{CutShort, Summary},
+    pipeline::threads::{lock_memory, spawn},
+    pipeline::trace_file::{self, TraceFile},
+    pipeline::write_queue::WriteQueue,
     queries::Later,
-    say::say,
     session::{Session, proc},
-    sideband::SidebandRings,
     stop::{Stop, StopSignals, Watched},
-    summary::{CutShort, Summary},
+    target::family::Family,
+    target::identity::{self, Identity},
+    target::launch::{self, Ended, Held, Running, Streams},
+    target::own_terminal::{self, OwnSession, Relay},
     target::{self, Resolved},
-    write_queue::WriteQueue,
 };
 
 /// Exit status with `--strict`, as `pfanalyze verify` has it for a trace with losses.
@@ -237,7 +238,7 @@ fn watch(
         if deadline.is_some_and(|at| Instant::now() >= at) {
             return (Stop::Duration, None);
         }
-        if output::reader_is_gone(options.output.as_ref()) {
+        if trace_file::reader_is_gone(options.output.as_ref()) {
             return (Stop::Failed, None);
         }
         // A trace is not cut short because somebody looked away.
@@ -520,28 +521,4 @@ impl Pipeline {
             encoded.discard();
         }
     }
-}
-
-/// Runs `work` on a thread that holds `alive` for as long as it runs.
-pub fn spawn<T: Send + 'static>(
-    name: &str,
-    alive: Sender<()>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>> {
-    let body = move || {
-        let result = work();
-        drop(alive);
-        result
-    };
-    Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .with_context(|| format!("cannot start {name}"))
-}
-
-/// Page faults of the recorder would compete with those it records. Without the right to lock
-/// memory it works all the same.
-pub fn lock_memory() {
-    // SAFETY: changes nothing but the residency of this process.
-    unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
 }

@@ -79,7 +79,7 @@ impl Noted {
         if !self.came.swap(true, SeqCst) {
             self.at_ns.store(now_ns, SeqCst);
         } else if now_ns.saturating_sub(self.at_ns.load(SeqCst)) >= SAME_REQUEST_NS {
-            crate::own_terminal::give_back();
+            crate::target::own_terminal::give_back();
             // It fails for signals without a default only.
             emulate_default_handler(signal).ok();
         }

@@ -33,11 +33,11 @@ const EXCEPTIONS: [(&str, &str, &str); 16] = [
     ("doctor.rs", "fs::read_to_string(PARANOID)", "the kernel's"),
     ("doctor.rs", "fs::read_to_string(LOCKDOWN)", "the kernel's"),
     ("doctor.rs", "fs::read(BTF)", "the kernel's"),
-    ("launch.rs", "\"/dev/null\"", "a device, and meant"),
+    ("target/launch.rs", "\"/dev/null\"", "a device, and meant"),
     ("live/screen.rs", "\"/dev/tty\"", "a device, and meant"),
-    ("own_terminal.rs", "\"/dev/tty\"", "a device, and meant"),
+    ("target/own_terminal.rs", "\"/dev/tty\"", "a device, and meant"),
     (
-        "output.rs",
+        "pipeline/trace_file.rs",
         "OpenOptions::new()",
         "creates, and never opens what is there",
     ),
@@ -51,16 +51,20 @@ const EXCEPTIONS: [(&str, &str, &str); 16] = [
         "\"/proc/{pid}/task/{tid}/comm\"",
         "the kernel's",
     ),
-    ("confined.rs", "\"/dev/null\"", "a device, and meant"),
-    ("confined.rs", "\"/proc/self/oom_score_adj\"", "the kernel's"),
+    ("files/sandbox/mod.rs", "\"/dev/null\"", "a device, and meant"),
     (
-        "confined/sandbox.rs",
+        "files/sandbox/mod.rs",
+        "\"/proc/self/oom_score_adj\"",
+        "the kernel's",
+    ),
+    (
+        "files/sandbox/seccomp.rs",
         "libc::SYS_openat",
         "the number of a system call",
     ),
     ("stacks/perf_map.rs", "\"/proc/{pid}/status\"", "the kernel's"),
     ("stacks/symbols.rs", "\"/proc/self/mem\"", "the kernel's"),
-    ("open.rs", "", "the one place"),
+    ("files/open.rs", "", "the one place"),
 ];
 
 /// `TraceFile::create` is not `File::create`.

@@ -1,10 +1,11 @@
 //! The modules of the recorder that read files of others, by themselves: it has no library that a fuzzer could link.
 #![allow(dead_code)]
 
-#[path = "../../src/demangle.rs"]
-pub mod demangle;
-#[path = "../../src/open.rs"]
-pub mod open;
+#[path = "../../src/files"]
+pub mod files {
+    pub mod demangle;
+    pub mod open;
+}
 #[path = "../../src/queries"]
 pub mod queries {
     pub mod binary;

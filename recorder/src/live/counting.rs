@@ -20,15 +20,15 @@ use super::{
     threads::Interval,
 };
 use crate::{
-    accounting::{Accounts, Evidence},
     cli::Options,
-    identity::Identity,
-    launch::{Ended, Held},
-    ledger::Balance,
-    recording::{lock_memory, spawn},
+    pipeline::accounting::{Accounts, Evidence},
+    pipeline::ledger::Balance,
+    pipeline::summary::{WITHOUT_STATE, injected},
+    pipeline::threads::{lock_memory, spawn},
     stop::Stop,
-    summary::{WITHOUT_STATE, injected},
     target,
+    target::identity::Identity,
+    target::launch::{Ended, Held},
 };
 
 /// How long the end waits for faults that are on their way.

@@ -9,7 +9,7 @@ use super::{
     table::{Span, body, has_others, head, is_active, per_second, sort, wait_percent},
     threads::{Books, Interval, Row, Sums},
 };
-use crate::accounting::Accounts;
+use crate::pipeline::accounting::Accounts;
 
 /// The table of those that did something, under a line with the time and the books. Empty where nothing
 /// happened at all.

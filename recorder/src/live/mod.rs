@@ -25,9 +25,9 @@ pub use sampler::{Display, Following};
 use crate::{
     cli::{Format, Options, Output, Scope},
     clock::utc_offset_ns,
-    launch::Streams,
     stop::Stop,
     target,
+    target::launch::Streams,
 };
 use faults::FaultLines;
 use frame::Frame;

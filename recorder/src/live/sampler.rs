@@ -21,9 +21,9 @@ use super::{
     threads::{Interval, Threads},
 };
 use crate::{
-    accounting::Accounts,
     cli::Format,
     clock::{monotonic_ns, utc_offset_ns},
+    pipeline::accounting::Accounts,
 };
 
 /// How often slots are freed.

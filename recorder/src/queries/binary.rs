@@ -13,7 +13,7 @@ use object::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{demangle::demangled, open::Pinned};
+use crate::{files::demangle::demangled, files::open::Pinned};
 
 /// Where systemtap's macros, and all that follow them, describe probes.
 const NOTES: &str = ".note.stapsdt";

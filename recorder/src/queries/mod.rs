@@ -1,12 +1,12 @@
 //! `--query`: from what was asked for to the probes to attach, now and when more files turn up.
 
 pub mod binary;
-mod later;
+mod deferred_probes;
 mod library;
 mod reader;
 mod resolve;
 mod spec;
 
-pub use later::Later;
+pub use deferred_probes::Later;
 pub use resolve::{Candidate, Resolved, files_of, resolve};
 pub use spec::QuerySpec;

@@ -16,9 +16,9 @@ use super::{
     spec::{FunctionSpec, UsdtSpec},
 };
 use crate::{
-    confined::{self, Limits},
-    open::Pinned,
-    say::say,
+    files::open::Pinned,
+    files::sandbox::{self, Limits},
+    messages::say,
 };
 
 /// For one file that somebody named: the symbol table of a browser takes half a gigabyte.
@@ -96,7 +96,7 @@ fn pairs_until(until: Instant, files: &[&Pinned], specs: &[&UsdtSpec]) -> (Vec<V
             found.extend(batch.iter().map(|_| none()));
             continue;
         };
-        match confined::run(limits, batch, &mut || false, all) {
+        match sandbox::run(limits, batch, &mut || false, all) {
             Ok(pairs) if pairs.len() == batch.len() => found.extend(pairs),
             // One of them is not to be read.
             _ => found.extend(batch.iter().map(|file| {
@@ -104,8 +104,7 @@ fn pairs_until(until: Instant, files: &[&Pinned], specs: &[&UsdtSpec]) -> (Vec<V
                     left_out += 1;
                     return none();
                 };
-                confined::run(limits, &[file], &mut || false, || pairs(file, specs))
-                    .unwrap_or_else(|_| none())
+                sandbox::run(limits, &[file], &mut || false, || pairs(file, specs)).unwrap_or_else(|_| none())
             })),
         }
     }
@@ -171,7 +170,7 @@ fn ask<T: Serialize + DeserializeOwned>(
     shown: &str,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    let answer: Result<T, String> = confined::run(ONE, &[file], &mut || false, || {
+    let answer: Result<T, String> = sandbox::run(ONE, &[file], &mut || false, || {
         work().map_err(|e| format!("{e:#}"))
     })
     .with_context(|| shown.to_owned())?;

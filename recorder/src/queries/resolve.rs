@@ -17,10 +17,10 @@ use super::{
     spec::{FunctionSpec, QuerySpec, UsdtSpec},
 };
 use crate::{
-    mapped_file::{self, MappedFile},
-    open::Pinned,
+    files::mapped_file::{self, MappedFile},
+    files::open::Pinned,
+    pipeline::sideband::Map,
     session::proc,
-    sideband::Map,
 };
 
 /// A file that may have probes.

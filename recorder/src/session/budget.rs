@@ -3,6 +3,15 @@
 
 use rustc_hash::FxHashMap;
 
+/// Names of threads that get an id, a sixteenth of what the format allows: 60 MiB, with what the writer keeps of them.
+pub const COMMS: usize = 1 << 18;
+
+/// Bytes of objects that get an id, each with its path: an eighth of what a reader keeps of all dictionaries. 150 MiB.
+pub const OBJECTS: usize = 32 << 20;
+
+/// What all others are called, threads and objects.
+pub const OTHERS: &str = "[others]";
+
 /// A budget of names, or of bytes of names.
 #[derive(Debug)]
 pub struct Budget {

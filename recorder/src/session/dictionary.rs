@@ -10,24 +10,15 @@ use pf_formats::{CommId, Dict, Object, ObjectId, ObjectKind};
 use rustc_hash::FxHashMap;
 
 use super::{
-    budget::Budget,
+    budget::{Budget, COMMS, OBJECTS, OTHERS},
     files::{FileIdentity, Files, Found, Sighting},
     folded::Folded,
     nameless::{DELETED, KernelMounts},
 };
-use crate::sideband::Map;
-
-/// Names of threads that get an id, a sixteenth of what the format allows: 60 MiB, with what the writer keeps of them.
-pub const COMMS: usize = 1 << 18;
-
-/// Bytes of objects that get an id, each with its path: an eighth of what a reader keeps of all dictionaries. 150 MiB.
-pub const OBJECTS: usize = 32 << 20;
+use crate::pipeline::sideband::Map;
 
 /// What an object takes besides its path.
 const OBJECT: usize = 64;
-
-/// What all others are called, threads and objects.
-pub const OTHERS: &str = "[others]";
 
 /// Everything named so far, and what the trace does not know yet.
 #[derive(Debug)]

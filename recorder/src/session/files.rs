@@ -10,7 +10,7 @@ use std::{
 use pf_formats::ObjectId;
 use rustc_hash::FxHashMap;
 
-use crate::{clock::utc_offset_ns, sideband::Map};
+use crate::{clock::utc_offset_ns, pipeline::sideband::Map};
 
 /// A file as the kernel tells it apart, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 use indicatif::HumanCount;
 use pf_formats::{Loss, LossReason};
 
-use super::dictionary::{COMMS, OTHERS};
+use super::budget::{COMMS, OTHERS};
 
 /// Sums since the recording began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

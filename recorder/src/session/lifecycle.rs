@@ -5,7 +5,7 @@ use pf_formats::{CommId, Happening, TimelineEntry};
 use rustc_hash::FxHashSet;
 
 use super::{Members, Process, Session, Thread, happening, to_mapping};
-use crate::sideband::{Map, Sideband, What};
+use crate::pipeline::sideband::{Map, Sideband, What};
 
 impl Session {
     pub(super) fn sideband(&mut self, record: Sideband) {

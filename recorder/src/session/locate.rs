@@ -5,7 +5,7 @@ use pf_bpf::{Fault, Vma};
 use pf_formats::{ObjectId, ObjectKind, Origin};
 
 use super::{FileIdentity, Session, Sighting, address_space::Mapping, happening, proc, to_mapping};
-use crate::{clock::monotonic_ns, sideband::Map};
+use crate::{clock::monotonic_ns, pipeline::sideband::Map};
 
 /// A process whose maps did not explain an address is read again no sooner than after this.
 const REREAD_AFTER_NS: u64 = 20_000_000;

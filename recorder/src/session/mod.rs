@@ -37,9 +37,9 @@ use rustc_hash::FxHashMap;
 use seen::Seen;
 
 use crate::{
-    backlog::Batch,
     clock::monotonic_ns,
-    sideband::{Map, Sideband, What},
+    pipeline::backlog::Batch,
+    pipeline::sideband::{Map, Sideband, What},
     stacks::StackTable,
 };
 

@@ -19,7 +19,7 @@ use nix::sys::{
 use pf_formats::ObjectKind;
 
 use super::proc;
-use crate::sideband::Map;
+use crate::pipeline::sideband::Map;
 
 type Device = (u32, u32);
 

@@ -83,7 +83,7 @@ impl Only {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{session::Sighting, sideband::Map};
+    use crate::{pipeline::sideband::Map, session::Sighting};
 
     const LOWER: FileIdentity = FileIdentity {
         device: (254, 0),

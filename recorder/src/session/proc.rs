@@ -7,7 +7,7 @@ use std::{
 
 use procfs::process::Process;
 
-use crate::sideband::Map;
+use crate::pipeline::sideband::Map;
 
 /// Bytes of the mappings of one process that are read: enough for 600,000 of files, or for all 65,530 that the kernel
 /// allows with names of a kilobyte.

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{locate::holder, proc};
-use crate::sideband::Map;
+use crate::pipeline::sideband::Map;
 
 /// What all of it may take together; the latest is kept in any case.
 const BYTES: usize = 64 << 20;

@@ -5,7 +5,7 @@ use pf_formats::ObjectKind;
 
 use super::{Session, address_space::Mapping, dictionary::Dictionary};
 use crate::{
-    mapped_file::MappedFile,
+    files::mapped_file::MappedFile,
     stacks::{Memory, Place, RawStack, StackTable},
 };
 

@@ -6,8 +6,8 @@ use nix::sys::resource::{Resource, getrlimit};
 use pf_formats::ObjectId;
 
 use crate::{
-    mapped_file::{MappedFile, find, is_same},
-    open::Pinned,
+    files::mapped_file::{MappedFile, find, is_same},
+    files::open::Pinned,
 };
 
 /// Files kept open at most, and never more than half of what the process may open. The others are

@@ -14,7 +14,7 @@ use object::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::open::{self, Pinned};
+use crate::files::open::{self, Pinned};
 
 /// Bytes of such a section that are looked at.
 const SECTION: u64 = 4096;

@@ -12,7 +12,7 @@ use blazesym::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::demangle::{demangled, shortened};
+use crate::files::demangle::{demangled, shortened};
 
 /// Bytes of all names of one file. What would exceed it is left without a name.
 const TEXT: usize = 32 << 20;

@@ -14,7 +14,7 @@ use super::{
     perf_map::{self, PerfMaps},
     symbols::{MEMORY, Wanted, Work},
 };
-use crate::confined::{self, Failure, Limits};
+use crate::files::sandbox::{self, Failure, Limits};
 
 /// For all maps, of the time there is for everything.
 const TIME: Duration = Duration::from_secs(20);
@@ -90,7 +90,7 @@ impl Work<'_> {
             return true;
         };
         let limits = Limits { time, memory: MEMORY };
-        let answer = confined::run(limits, &[&map], self.give_up, || {
+        let answer = sandbox::run(limits, &[&map], self.give_up, || {
             perf_map::look_up(&map, &addresses, bytes)
         });
         let answer = match answer {

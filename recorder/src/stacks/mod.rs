@@ -21,7 +21,7 @@ mod trie;
 use pf_formats::{Dict, ObjectId, StackId};
 use rustc_hash::FxHashMap;
 
-use crate::mapped_file::MappedFile;
+use crate::files::mapped_file::MappedFile;
 
 use binaries::Binaries;
 use perf_map::PerfMaps;

@@ -12,8 +12,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    demangle::shortened,
-    open::{self, Pinned},
+    files::demangle::shortened,
+    files::open::{self, Pinned},
 };
 
 /// Processes whose /tmp is remembered, the latest ones: each takes a descriptor. The maps of others are looked for in

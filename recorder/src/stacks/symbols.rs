@@ -21,8 +21,8 @@ use super::{
     trie::Target,
 };
 use crate::{
-    confined::{self, Failure, Limits},
-    open::Pinned,
+    files::open::Pinned,
+    files::sandbox::{self, Failure, Limits},
     session::proc,
 };
 
@@ -171,7 +171,7 @@ impl<'a> Work<'a> {
                 break;
             }
             let limits = Limits { time, memory: MEMORY };
-            result = confined::run(limits, &files, self.give_up, || {
+            result = sandbox::run(limits, &files, self.give_up, || {
                 elf::look_up(&path, &offsets, lines)
             });
             if !matches!(result, Err(Failure::Crashed(_) | Failure::TooLong)) {
@@ -201,9 +201,9 @@ impl<'a> Work<'a> {
             return Ok(None);
         }
         let limits = Limits { time, memory: MEMORY };
-        let links = confined::run(limits, &[file], self.give_up, || debug_link::links_of(file));
+        let links = sandbox::run(limits, &[file], self.give_up, || debug_link::links_of(file));
         let links = links.unwrap_or_default();
-        if links.lead_elsewhere && !confined::keeps_paths() {
+        if links.lead_elsewhere && !sandbox::keeps_paths() {
             return Err(());
         }
         Ok(links.beside.and_then(|name| debug_link::beside(file, &name)))

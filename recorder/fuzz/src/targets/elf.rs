@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use super::{check_arguments, comes_over, elf_file, memory};
 use crate::{
-    demangle::{NAME, demangled},
+    files::demangle::{NAME, demangled},
     queries::binary::{Binary, Function, Note},
     stacks::debug_link::{is_bare, links_in},
 };

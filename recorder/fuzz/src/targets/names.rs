@@ -3,7 +3,7 @@
 
 use super::{check_arguments, comes_over, memory};
 use crate::{
-    demangle::{NAME, demangled, shortened},
+    files::demangle::{NAME, demangled, shortened},
     queries::binary::alike,
     stacks::{
         debug_link::is_bare,

@@ -3,7 +3,7 @@
 #![allow(clippy::panic)]
 
 use super::*;
-use crate::session::dictionary::{COMMS, OBJECTS, OTHERS};
+use crate::session::budget::{COMMS, OBJECTS, OTHERS};
 
 /// Whatever was made up is older than this, nanoseconds.
 const ALL: u64 = 1 << 40;

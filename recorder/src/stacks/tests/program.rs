@@ -10,9 +10,9 @@ use std::{
 use pf_formats::ObjectId;
 
 use crate::{
-    mapped_file::MappedFile,
+    files::mapped_file::MappedFile,
+    pipeline::sideband::Map,
     session::proc,
-    sideband::Map,
     stacks::{Memory, Place},
 };
 

@@ -4,7 +4,7 @@
 use pf_bpf::{Exit, Fault, Stack};
 
 use super::*;
-use crate::sideband::Map;
+use crate::pipeline::sideband::Map;
 
 fn fault(ts_ns: u64) -> Record {
     Record::Fault(Fault {

@@ -12,7 +12,7 @@ use seccompiler::{
     SeccompRule,
 };
 
-use crate::open::Pinned;
+use crate::files::open::Pinned;
 
 /// Where distributions put what was stripped from their programs: it is theirs, and opened by name.
 pub const DEBUG_FOLDERS: [&str; 2] = ["/usr/lib/debug", "/lib/debug"];

@@ -7,8 +7,8 @@ use std::{fs::File, io, num::NonZeroUsize, ptr::NonNull};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::{
+    pipeline::sideband::{self, Map, What},
     session::{FileIdentity, proc},
-    sideband::{self, Map, What},
 };
 
 /// As our own /proc/self/maps shows a mapping of `file`.
@@ -84,7 +84,7 @@ impl Drop for Mapping {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::open;
+    use crate::files::open;
 
     #[test]
     fn a_file_is_known_by_the_numbers_of_its_mapping() {

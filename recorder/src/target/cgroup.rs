@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use pf_bpf::Cgroup;
 use procfs::process::Process;
 
-use crate::open;
+use crate::files::open;
 
 /// A cgroup and its folder.
 #[derive(Debug)]

@@ -13,12 +13,12 @@ use pf_bpf::{Drops, EventCheck, Injected, Probes, Record, Ring, SETTLE_NS};
 use pf_formats::LossReason;
 
 use crate::{
-    backlog::{Backlog, Dropped, besides},
     clock::monotonic_ns,
-    family::Family,
-    ledger::{Balance, Ledger},
+    pipeline::backlog::{Backlog, Dropped, besides},
+    pipeline::ledger::{Balance, Ledger},
+    pipeline::sideband::{SidebandLoss, SidebandRings, What},
     queries::Later,
-    sideband::{SidebandLoss, SidebandRings, What},
+    target::family::Family,
 };
 
 /// Longest sleep between two looks at the rings.

@@ -14,8 +14,8 @@ use pf_bpf::Record;
 use pf_formats::{Loss, LossReason};
 
 use crate::{
-    niceness::EncoderNiceness,
-    sideband::{Sideband, What},
+    pipeline::niceness::EncoderNiceness,
+    pipeline::sideband::{Sideband, What},
 };
 
 /// Batches the queue holds; while it is full they grow into one.

@@ -6,7 +6,7 @@
 //! and talk to nobody: even code run in it can change nothing of root's. Its answer is read as untrusted data.
 
 mod capabilities;
-mod sandbox;
+mod seccomp;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -32,8 +32,8 @@ use nix::{
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::open::Pinned;
-pub use sandbox::keeps_paths;
+use crate::files::open::Pinned;
+pub use seccomp::keeps_paths;
 
 /// What the child may use.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +132,7 @@ fn child<T: Serialize>(
     unistd::dup2_stderr(&silence)?;
     let prepared = give_up_rights(parent, limits.memory)
         .and_then(|()| close_all_but(files, to.as_raw_fd()))
-        .and_then(|()| sandbox::enter(files));
+        .and_then(|()| seccomp::enter(files));
     let answer = match prepared {
         Ok(()) => panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| "the parser panicked".to_owned()),
         Err(e) => Err(format!("the rights of root cannot be given up: {e}")),

@@ -6,8 +6,8 @@ use crossbeam_channel::RecvTimeoutError;
 use pf_formats::{FormatError, LossReason};
 
 use crate::{
-    backlog::{Batch, Batches},
-    outlet::Outlet,
+    pipeline::backlog::{Batch, Batches},
+    pipeline::event_sink::Outlet,
     session::{Faults, Folded, Session, Sink},
 };
 

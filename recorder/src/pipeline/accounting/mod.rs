@@ -5,7 +5,7 @@ use indicatif::HumanCount;
 use pf_bpf::{CountScope, EventCheck};
 use pf_formats::{Accounting, Check};
 
-use crate::{launch::Ended, ledger::Balance};
+use crate::{pipeline::ledger::Balance, target::launch::Ended};
 
 /// Where the tasks' counters come from.
 const SOURCE: &str =

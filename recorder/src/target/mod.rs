@@ -1,5 +1,11 @@
 //! From what was asked for to what the probes and the session are told: which tasks, which of their faults.
 
+pub mod cgroup;
+pub mod family;
+pub mod identity;
+pub mod launch;
+pub mod own_terminal;
+
 use std::{collections::HashSet, fs::File, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -8,14 +14,13 @@ use nix::unistd::{Uid, User};
 use pf_bpf::{Config, Filters, InjectedFaults, LiveCounting, MAX_RANGES, MappedFile, Target};
 
 use crate::{
-    cgroup,
     cli::{Filter, Options, Scope},
-    identity::Identity,
-    launch::{self, Held},
-    mapped,
-    open::{self, Pinned},
+    files::mapped,
+    files::open::{self, Pinned},
     queries::{self, Candidate, QuerySpec},
     session::{FileIdentity, Members, Only, proc},
+    target::identity::Identity,
+    target::launch::Held,
 };
 
 /// A thread's name in the kernel, without its NUL.

@@ -9,14 +9,14 @@ use pf_formats::{FormatError, Totals};
 use thiserror::Error;
 
 use crate::{
-    accounting::{Accounts, Evidence},
     cli::Output,
-    drain::Drained,
-    encode::Encoded,
-    launch::Ended,
-    output::TraceFile,
+    pipeline::accounting::{Accounts, Evidence},
+    pipeline::drain::Drained,
+    pipeline::encode::Encoded,
+    pipeline::trace_file::TraceFile,
     session::{Faults, Folded},
     stop::Stop,
+    target::launch::Ended,
 };
 
 /// The trace is not complete.
@@ -332,7 +332,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{backlog::Dropped, ledger::Balance};
+    use crate::{pipeline::backlog::Dropped, pipeline::ledger::Balance};
     use pf_bpf::{CountScope, Drops, EventCheck, Offset, Tally};
 
     fn summary(lost: u64, drops: Drops) -> Summary {

@@ -2,7 +2,9 @@
 
 use pf_formats::{Dict, Event, FormatError, Loss, Query, TimelineEntry, Totals, TraceWriter};
 
-use crate::{live::FaultSlot, output::TraceFile, session::Sink, write_queue::WriteQueue};
+use crate::{
+    live::FaultSlot, pipeline::trace_file::TraceFile, pipeline::write_queue::WriteQueue, session::Sink,
+};
 
 /// Queries that make a record before its time.
 const QUERIES: usize = 16_384;

@@ -19,7 +19,7 @@ use nix::{
 };
 use pf_formats::FormatError;
 
-use crate::{cli::Output, identity::Identity, open, say::say};
+use crate::{cli::Output, files::open, messages::say, target::identity::Identity};
 
 /// Where the bytes of the trace go.
 pub enum TraceFile {

@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
-use crate::drain::Gauges;
+use crate::pipeline::drain::Gauges;
 
 /// Draws nothing unless standard error is a terminal.
 pub struct Spinner {

@@ -23,8 +23,8 @@ use nix::{
 use thiserror::Error;
 
 use crate::{
-    identity::Identity,
-    own_terminal::{self, OwnSession},
+    target::identity::Identity,
+    target::own_terminal::{self, OwnSession},
 };
 
 /// COMMAND cannot be started.

@@ -8,9 +8,9 @@ use pf_bpf::{Probes, QueryProbe};
 
 use super::resolve::{Candidate, Wanted, place, wanted_in};
 use crate::{
-    say::say,
+    messages::say,
+    pipeline::sideband::{Map, Sideband, What},
     session::FileIdentity,
-    sideband::{Map, Sideband, What},
 };
 
 /// Files that may wait. A program that maps more at once is looked at when it maps them again.

@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::sideband::{Sideband, What};
+use crate::pipeline::sideband::{Sideband, What};
 
 /// Processes that are remembered; of a command that starts more, the later ones are not named.
 const PROCESSES: usize = 1 << 16;

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::{drain::Gauges, output::TraceFile};
+use crate::{pipeline::drain::Gauges, pipeline::trace_file::TraceFile};
 
 /// Frames that may wait; one is at most a few megabytes, and some hundred kilobytes as a rule.
 const QUEUE_FRAMES: usize = 32;

@@ -8,10 +8,10 @@ use nix::sys::{
 };
 
 use crate::{
-    mapped,
-    open::{self, Pinned},
+    files::mapped,
+    files::open::{self, Pinned},
+    pipeline::sideband::Map,
     session::FileIdentity,
-    sideband::Map,
 };
 
 const BCACHEFS_SUPER_MAGIC: FsType = FsType(0xca45_1a4e);
