@@ -291,7 +291,6 @@ impl Cli {
                     .into(),
             );
         }
-        let filters = plain.filter.describe();
         Ok(Request {
             trace: plain.trace,
             format: plain.output.format,
@@ -302,9 +301,7 @@ impl Cli {
                 _ => plain.output.limit.memory_limit,
             },
             verb,
-            queries: plain.filter.query.clone(),
             filter: plain.filter.into_filter()?,
-            filters,
         })
     }
 }
@@ -349,43 +346,9 @@ impl FilterArgs {
             class,
             min_latency_ns: self.min_latency,
             max_latency_ns: self.max_latency,
+            query_names: self.query,
             queries: None,
         })
-    }
-
-    fn describe(&self) -> String {
-        let mut words = Vec::new();
-        let numbers = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-        let mut say = |name: &str, value: Option<String>| {
-            if let Some(value) = value {
-                words.push(format!("{name} {value}").trim_end().to_owned());
-            }
-        };
-        say("--from", self.from.map(crate::output::units::duration));
-        say("--to", self.to.map(crate::output::units::duration));
-        say("--pid", (!self.pid.is_empty()).then(|| numbers(&self.pid)));
-        say("--tid", (!self.tid.is_empty()).then(|| numbers(&self.tid)));
-        self.comm
-            .iter()
-            .for_each(|comm| say("--comm", Some(comm.clone())));
-        self.file
-            .iter()
-            .for_each(|file| say("--file", Some(file.clone())));
-        self.query
-            .iter()
-            .for_each(|query| say("--query", Some(query.clone())));
-        say("--major", self.major.then(String::new));
-        say("--minor", self.minor.then(String::new));
-        say("--failed", self.failed.then(String::new));
-        say(
-            "--min-latency",
-            self.min_latency.map(crate::output::units::duration),
-        );
-        say(
-            "--max-latency",
-            self.max_latency.map(crate::output::units::duration),
-        );
-        words.join(" ")
     }
 }
 

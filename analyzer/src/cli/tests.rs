@@ -21,7 +21,7 @@ fn a_trace_alone_is_the_report_and_a_verb_is_a_verb() {
     let report = request(&["trace.pfz", "--pid", "3,4", "--pid", "5"]).unwrap();
     assert_eq!(report.verb, Verb::Report);
     assert_eq!(report.filter.pids, [3, 4, 5]);
-    assert_eq!(report.filters, "--pid 3,4,5");
+    assert_eq!(report.filter.describe(), "--pid 3,4,5");
     assert_eq!(request(&["threads", "trace.pfz"]).unwrap().verb, Verb::Threads);
     assert_eq!(request(&["./threads"]).unwrap().verb, Verb::Report);
     assert_eq!(request(&["threads", "-"]).unwrap().trace, PathBuf::from("-"));

@@ -81,8 +81,6 @@ fn request(
         output,
         memory_limit: limit.memory_limit,
         filter: Filter::default(),
-        queries: Vec::new(),
-        filters: String::new(),
         order: Order::default(),
     }
 }

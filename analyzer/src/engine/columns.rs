@@ -142,33 +142,31 @@ impl Column {
         }
     }
 
-    /// The stored columns it is made of; `None` for a column that no recorder fills yet (it is null).
+    /// The stored columns it is made of.
     #[must_use]
-    pub fn projection(self) -> Option<Projection> {
+    pub fn projection(self) -> Projection {
         match self {
-            Self::TsNs => Some(Projection::TS),
-            Self::LatencyNs => Some(Projection::LATENCY),
-            Self::Pid | Self::Tid | Self::Comm | Self::CommId => Some(Projection::THREAD),
-            Self::Cpu => Some(Projection::CPU),
-            Self::Address => Some(Projection::ADDRESS),
+            Self::TsNs => Projection::TS,
+            Self::LatencyNs => Projection::LATENCY,
+            Self::Pid | Self::Tid | Self::Comm | Self::CommId => Projection::THREAD,
+            Self::Cpu => Projection::CPU,
+            Self::Address => Projection::ADDRESS,
             Self::Major
             | Self::Access
             | Self::Origin
             | Self::Failed
             | Self::Abandoned
             | Self::Weight
-            | Self::ClassBits => Some(Projection::CLASS),
-            Self::Interruptions | Self::Signal => Some(Projection::SIGNAL),
-            Self::Retries => Some(Projection::RETRIES),
-            Self::Ip => Some(Projection::IP),
+            | Self::ClassBits => Projection::CLASS,
+            Self::Interruptions | Self::Signal => Projection::SIGNAL,
+            Self::Retries => Projection::RETRIES,
+            Self::Ip => Projection::IP,
             Self::Kind | Self::File | Self::FileOffset | Self::ObjectId | Self::ObjectPage => {
-                Some(Projection::OBJECT)
+                Projection::OBJECT
             }
-            Self::BlockedNs | Self::RunqueueNs | Self::ReclaimNs | Self::LockNs => {
-                Some(Projection::BREAKDOWN)
-            }
-            Self::StackId => Some(Projection::STACK),
-            Self::QueryId => Some(Projection::QUERY),
+            Self::BlockedNs | Self::RunqueueNs | Self::ReclaimNs | Self::LockNs => Projection::BREAKDOWN,
+            Self::StackId => Projection::STACK,
+            Self::QueryId => Projection::QUERY,
         }
     }
 }

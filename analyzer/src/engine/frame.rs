@@ -7,17 +7,59 @@ use crate::trace::session::Session;
 use pf_formats::{Access, Columns, Projection};
 use polars::prelude::{
     BooleanChunked, ChunkTakeUnchecked, ChunkedArray, Column as PolarsColumn, DataFrame, IdxCa, IdxSize,
-    IntoColumn, NamedFrom, NewChunkedArray, PlHashMap, PlSmallStr, PolarsNumericType, PolarsResult, Series,
-    StringChunked, UInt8Chunked, UInt16Chunked, UInt32Chunked, UInt64Chunked,
+    IntoColumn, NewChunkedArray, PlHashMap, PlSmallStr, PolarsNumericType, PolarsResult, StringChunked,
+    UInt8Chunked, UInt16Chunked, UInt32Chunked, UInt64Chunked,
 };
 use std::borrow::Cow;
 use std::mem::take;
+
+/// Columns that are moved into a frame as they are.
+macro_rules! stored_columns {
+    () => {
+        Column::TsNs
+            | Column::LatencyNs
+            | Column::Pid
+            | Column::Tid
+            | Column::CommId
+            | Column::Cpu
+            | Column::Address
+            | Column::Ip
+            | Column::Retries
+            | Column::ClassBits
+            | Column::BlockedNs
+            | Column::RunqueueNs
+            | Column::ReclaimNs
+            | Column::LockNs
+            | Column::ObjectId
+            | Column::ObjectPage
+    };
+}
+
+/// All others: a new column is in one of the two, or `match` does not compile.
+macro_rules! computed_columns {
+    () => {
+        Column::Comm
+            | Column::Major
+            | Column::Access
+            | Column::Origin
+            | Column::Failed
+            | Column::Kind
+            | Column::File
+            | Column::FileOffset
+            | Column::QueryId
+            | Column::StackId
+            | Column::Interruptions
+            | Column::Signal
+            | Column::Abandoned
+            | Column::Weight
+    };
+}
 
 /// The stored columns that `wanted` are made of.
 #[must_use]
 pub fn projection_of(wanted: &[Column]) -> Projection {
     // THREAD is the cheapest column: a frame always has a height.
-    let needed = wanted.iter().filter_map(|column| column.projection());
+    let needed = wanted.iter().map(|column| column.projection());
     needed.fold(Projection::THREAD, Projection::union)
 }
 
@@ -27,18 +69,18 @@ pub fn projection_of(wanted: &[Column]) -> Projection {
 /// When the columns have different lengths, which the reader rules out.
 pub fn build(columns: &mut Columns, wanted: &[Column], session: &Session) -> Result<DataFrame, AnalyzeError> {
     let height = columns.len();
-    let mut out: Vec<PolarsColumn> = Vec::with_capacity(wanted.len());
     // Names are looked up while the ids are still here; whole vectors are moved out afterwards.
-    for &column in wanted {
-        out.push(derived(columns, column, session, height));
-    }
+    let computed: Vec<Option<PolarsColumn>> = wanted
+        .iter()
+        .map(|&column| computed(columns, column, session))
+        .collect();
     let sight = session.sight();
-    for (slot, &column) in out.iter_mut().zip(wanted) {
-        if sight.has(column)
-            && let Some(stored) = stored(columns, column)
-        {
-            *slot = stored;
-        }
+    let mut out: Vec<PolarsColumn> = Vec::with_capacity(wanted.len());
+    for (computed, &column) in computed.into_iter().zip(wanted) {
+        let moved = || sight.has(column).then(|| stored(columns, column)).flatten();
+        // A null takes no memory per row.
+        let null = || PolarsColumn::full_null(column.name().into(), height, &column.dtype());
+        out.push(computed.or_else(moved).unwrap_or_else(null));
     }
     columns.clear();
     Ok(DataFrame::new(height, out)?)
@@ -61,7 +103,11 @@ pub fn give_back(frame: DataFrame, wanted: &[Column], columns: &mut Columns) {
             Column::ClassBits => restore(values, PolarsColumn::u8, &mut columns.class),
             Column::ObjectId => restore(values, PolarsColumn::u32, &mut columns.object),
             Column::ObjectPage => restore(values, PolarsColumn::u64, &mut columns.object_page),
-            _ => {}
+            Column::BlockedNs => restore(values, PolarsColumn::u64, &mut columns.blocked_ns),
+            Column::RunqueueNs => restore(values, PolarsColumn::u64, &mut columns.runqueue_ns),
+            Column::ReclaimNs => restore(values, PolarsColumn::u64, &mut columns.reclaim_ns),
+            Column::LockNs => restore(values, PolarsColumn::u64, &mut columns.lock_ns),
+            computed_columns!() => {}
         }
     }
 }
@@ -105,7 +151,7 @@ fn stored(columns: &mut Columns, column: Column) -> Option<PolarsColumn> {
         Column::LockNs => return optional(name, &mut columns.lock_ns),
         Column::ObjectId => UInt32Chunked::from_vec(name, take(&mut columns.object)).into_column(),
         Column::ObjectPage => UInt64Chunked::from_vec(name, take(&mut columns.object_page)).into_column(),
-        _ => return None,
+        computed_columns!() => return None,
     })
 }
 
@@ -115,11 +161,11 @@ fn optional(name: PlSmallStr, values: &mut Vec<u64>) -> Option<PolarsColumn> {
     is_there.then(|| UInt64Chunked::from_vec(name, take(values)).into_column())
 }
 
-/// Columns that are computed, or null; what `stored` has takes their place.
-fn derived(columns: &Columns, column: Column, session: &Session, height: usize) -> PolarsColumn {
+/// Columns that are made of stored ones; `None` for those that are moved, and where a block does not hold what they are made of.
+fn computed(columns: &Columns, column: Column, session: &Session) -> Option<PolarsColumn> {
     let name = column.name();
     let dicts = &session.dicts;
-    match column {
+    Some(match column {
         Column::Major => flags(name, &columns.class, ClassBits::is_major),
         Column::Failed => flags(name, &columns.class, ClassBits::is_failed),
         Column::Abandoned => flags(name, &columns.class, ClassBits::is_abandoned),
@@ -167,13 +213,9 @@ fn derived(columns: &Columns, column: Column, session: &Session, height: usize) 
                 .with_name(name.into())
                 .into_column()
         }
-        _ if height == 0 || is_missing(columns, column) || !session.sight().has(column) => {
-            // Takes no memory per row.
-            PolarsColumn::full_null(name.into(), height, &column.dtype())
-        }
-        // Replaced by `stored`.
-        _ => Series::new(name.into(), [false]).into_column(),
-    }
+        Column::Interruptions | Column::Signal | Column::StackId | Column::QueryId => return None,
+        stored_columns!() => return None,
+    })
 }
 
 /// A column of bytes in which 0 stands for none.
@@ -183,20 +225,6 @@ fn bytes_or_null(name: &str, values: &[u8]) -> PolarsColumn {
         .collect::<UInt8Chunked>()
         .with_name(name.into())
         .into_column()
-}
-
-/// Columns that a block need not hold, or that nobody records yet.
-fn is_missing(columns: &Columns, column: Column) -> bool {
-    match column {
-        Column::BlockedNs => columns.blocked_ns.is_empty(),
-        Column::RunqueueNs => columns.runqueue_ns.is_empty(),
-        Column::ReclaimNs => columns.reclaim_ns.is_empty(),
-        Column::LockNs => columns.lock_ns.is_empty(),
-        Column::StackId => columns.stack.is_empty(),
-        Column::QueryId => columns.query.is_empty(),
-        Column::Interruptions | Column::Signal => columns.signal.is_empty(),
-        other => other.projection().is_none(),
-    }
 }
 
 fn bits(columns: &Columns) -> impl Iterator<Item = ClassBits> + '_ {

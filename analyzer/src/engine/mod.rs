@@ -1,6 +1,7 @@
 //! One pass over the faults of a trace, block by block: columns, filters, and who is shown what passes.
 
 pub mod columns;
+pub(crate) mod condition;
 pub mod filter;
 pub mod frame;
 pub mod partition;

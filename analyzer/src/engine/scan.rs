@@ -3,7 +3,8 @@
 //! passes keep.
 
 use crate::engine::columns::Column;
-use crate::engine::filter::{Filter, NameCache};
+use crate::engine::condition::NameCache;
+use crate::engine::filter::Filter;
 use crate::engine::frame;
 use crate::error::AnalyzeError;
 use crate::trace::memory_limit;

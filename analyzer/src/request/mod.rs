@@ -29,10 +29,6 @@ pub struct Request {
     pub memory_limit: u64,
     /// Which faults.
     pub filter: Filter,
-    /// The queries that the filter asks for, by name or id: only the trace knows which these are.
-    pub queries: Vec<String>,
-    /// The filters in words.
-    pub filters: String,
 }
 
 impl Request {

@@ -46,7 +46,7 @@ pub(crate) fn answer(
     again: bool,
     write: impl FnOnce(&Request, &mut Trace, &mut Output) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
-    let again = again || !request.queries.is_empty();
+    let again = again || !request.filter.query_names.is_empty();
     let source = Source::open(&request.trace, again)?;
     let input = source.input()?;
     let mut output = open_output(request, &input)?;
@@ -82,10 +82,10 @@ pub(crate) fn open_output(request: &Request, trace: &Input) -> anyhow::Result<Ou
 /// I/O errors of the input, or a trace without queries.
 pub fn with_queries(request: &Request, source: &Source) -> anyhow::Result<Filter> {
     let mut filter = request.filter.clone();
-    if request.queries.is_empty() {
+    if filter.query_names.is_empty() {
         return Ok(filter);
     }
-    let selection = select(source.input()?.reader, &request.queries)?;
+    let selection = select(source.input()?.reader, &filter.query_names)?;
     if let Some(hint) = selection.hint {
         pf_printing::say(hint);
     }

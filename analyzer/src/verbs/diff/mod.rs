@@ -57,7 +57,8 @@ pub fn run(request: &Request, options: &DiffOptions) -> anyhow::Result<Outcome> 
     let done = match request.format {
         Format::Table => {
             let width = output.terminal.map(|_| output.width());
-            let filters = (!request.filters.is_empty()).then_some(request.filters.as_str());
+            let filters = request.filter.describe();
+            let filters = (!filters.is_empty()).then_some(filters.as_str());
             comparison.write_text(&names, filters, top, (output.width(), width), &mut output.out)
         }
         Format::Csv => {

@@ -145,8 +145,8 @@ fn words(session: &Session, request: &Request, not_shown: Vec<String>) -> Words 
             grouped(session.events)
         ));
     }
-    if !request.filters.is_empty() {
-        let filters = escape(&request.filters);
+    if !request.filter.is_empty() {
+        let filters = escape(&request.filter.describe());
         head.push(format!("only the faults that pass {filters}"));
     }
     head.extend(

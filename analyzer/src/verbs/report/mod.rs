@@ -448,7 +448,7 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
             width: output.width(),
             style,
             trace: request.trace.display().to_string(),
-            filters: request.filters.clone(),
+            filters: request.filter.describe(),
             is_markdown: request.format == Format::Markdown,
         };
         Ok(report.write_text(&session, &request.filter, &layout, &mut output.out)?)

@@ -1,0 +1,200 @@
+//! The conditions of a filter, one by one: which column each looks at, how it rules out blocks, rows and queries, and what
+//! it is called. A new one is a variant here, and a field of [`Filter`](crate::engine::filter::Filter).
+
+use crate::engine::columns::Column;
+use crate::engine::frame::{u8s, u32s};
+use crate::error::AnalyzeError;
+use crate::output::units::duration;
+use crate::trace::class::{Class, ClassBits};
+use crate::trace::name_pattern::Pattern;
+use crate::trace::queries::select::IdSet;
+use crate::trace::session::Session;
+use pf_formats::{FaultClass, Predicate, Query};
+use polars::prelude::{BooleanChunked, ChunkCompareIneq, DataFrame, NewChunkedArray, PlHashMap};
+use std::borrow::Cow;
+
+/// Something that faults must meet. Times count from the start of the recording.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Condition<'a> {
+    From(u64),
+    To(u64),
+    Pids(&'a [u32]),
+    Tids(&'a [u32]),
+    Comms(&'a [Pattern]),
+    Files(&'a [Pattern]),
+    /// As they were named; which ones these are only the trace tells.
+    Queries(&'a [String], Option<&'a IdSet>),
+    Class(Class),
+    MinLatency(u64),
+    MaxLatency(u64),
+}
+
+/// Answers to `Pattern` questions by dictionary id, so that each name is matched once.
+#[derive(Debug, Default)]
+pub(crate) struct NameCache {
+    generation: u64,
+    comms: PlHashMap<u32, bool>,
+    objects: PlHashMap<u32, bool>,
+}
+
+impl NameCache {
+    /// Forgets everything when ids have got other names.
+    pub(crate) fn follow(&mut self, session: &Session) {
+        let generation = session.dicts.generation();
+        if self.generation != generation {
+            *self = Self {
+                generation,
+                ..Self::default()
+            };
+        }
+    }
+}
+
+impl Condition<'_> {
+    /// The column that tells.
+    pub(crate) fn column(self) -> Option<Column> {
+        match self {
+            Self::From(_) | Self::To(_) => Some(Column::TsNs),
+            Self::Pids(_) => Some(Column::Pid),
+            Self::Tids(_) => Some(Column::Tid),
+            Self::Comms(_) => Some(Column::CommId),
+            Self::Files(_) => Some(Column::ObjectId),
+            Self::Queries(_, ids) => ids.map(|_| Column::QueryId),
+            Self::Class(_) => Some(Column::ClassBits),
+            Self::MinLatency(_) | Self::MaxLatency(_) => Some(Column::LatencyNs),
+        }
+    }
+
+    /// Whether nothing can meet it.
+    pub(crate) fn rules_out_everything(self) -> bool {
+        matches!(self, Self::Queries(_, Some(ids)) if ids.is_empty())
+    }
+
+    /// Adds what a block can be judged by before it is decoded. Nothing counts from `start_ns` before that is known.
+    pub(crate) fn narrow(self, predicate: &mut Predicate, start_ns: Option<u64>) {
+        let since = |time_ns: u64| start_ns.map(|start| start.saturating_add(time_ns));
+        match self {
+            // From 0 nothing is cut, as in `mask`.
+            Self::From(from) => predicate.from_ns = Some(from).filter(|&from| from > 0).and_then(since),
+            Self::To(to) => predicate.to_ns = since(to),
+            Self::Pids(pids) => predicate.pids = Some(pids.to_vec()),
+            Self::Tids(tids) => predicate.tids = Some(tids.to_vec()),
+            Self::Class(class) => predicate.class = Some(FaultClass::from(class)),
+            Self::MinLatency(min) => predicate.min_latency_ns = Some(min),
+            Self::MaxLatency(max) => predicate.max_latency_ns = Some(max),
+            Self::Comms(_) | Self::Files(_) | Self::Queries(..) => {}
+        }
+    }
+
+    /// One flag per row; `None` when every row meets it.
+    pub(crate) fn mask(
+        self,
+        frame: &DataFrame,
+        session: &Session,
+        cache: &mut NameCache,
+    ) -> Result<Option<BooleanChunked>, AnalyzeError> {
+        let u64s = |column: Column| frame.column(column.name())?.u64();
+        let start_ns = session.start_ns();
+        Ok(Some(match self {
+            // A fault that was open when the recording began is earlier than its start.
+            Self::From(0) => return Ok(None),
+            Self::From(from) => u64s(Column::TsNs)?.gt_eq(start_ns.saturating_add(from)),
+            Self::To(to) => u64s(Column::TsNs)?.lt(start_ns.saturating_add(to)),
+            Self::Pids(pids) => row_flags(u32s(frame, Column::Pid)?, |pid| pids.contains(&pid)),
+            Self::Tids(tids) => row_flags(u32s(frame, Column::Tid)?, |tid| tids.contains(&tid)),
+            Self::Comms(patterns) => {
+                let name = |id| session.dicts.comm(id);
+                by_name(u32s(frame, Column::CommId)?, &mut cache.comms, patterns, name)
+            }
+            Self::Files(patterns) => {
+                let name = |id| session.dicts.label(id);
+                by_name(u32s(frame, Column::ObjectId)?, &mut cache.objects, patterns, name)
+            }
+            Self::Queries(_, None) => return Ok(None),
+            Self::Queries(_, Some(queries)) => {
+                // Null without a query.
+                let ids = u64s(Column::QueryId)?.iter();
+                flags(ids.map(|id| id.is_some_and(|id| queries.contains(id))))
+            }
+            Self::Class(class) => {
+                let bits = u8s(frame, Column::ClassBits)?.iter();
+                flags(bits.map(|&bits| ClassBits(bits).class() == class))
+            }
+            Self::MinLatency(min) => u64s(Column::LatencyNs)?.gt_eq(min),
+            Self::MaxLatency(max) => u64s(Column::LatencyNs)?.lt_eq(max),
+        }))
+    }
+
+    /// Whether a whole query meets it; what only single faults can meet does not count.
+    pub(crate) fn passes_query(self, query: &Query, session: &Session) -> bool {
+        let began_ns = session.since_start_ns(query.begin_ns);
+        match self {
+            Self::From(from) => began_ns >= from,
+            Self::To(to) => began_ns < to,
+            Self::Pids(pids) => pids.contains(&query.pid),
+            Self::Tids(tids) => tids.contains(&query.tid),
+            Self::Queries(_, ids) => ids.is_none_or(|ids| ids.contains(query.id.0)),
+            Self::Comms(_) | Self::Files(_) | Self::Class(_) | Self::MinLatency(_) | Self::MaxLatency(_) => {
+                true
+            }
+        }
+    }
+
+    /// What only a single fault can meet, by the name of its option.
+    pub(crate) fn is_about_faults(self) -> Option<&'static str> {
+        match self {
+            Self::Comms(_) => Some("--comm"),
+            Self::Files(_) => Some("--file"),
+            Self::Class(_) => Some("a class of faults"),
+            Self::MinLatency(_) => Some("--min-latency"),
+            Self::MaxLatency(_) => Some("--max-latency"),
+            Self::From(_) | Self::To(_) | Self::Pids(_) | Self::Tids(_) | Self::Queries(..) => None,
+        }
+    }
+
+    /// As on the command line: `--comm a --comm b`.
+    pub(crate) fn describe(self) -> String {
+        let each = |option: &str, values: &mut dyn Iterator<Item = &str>| {
+            let options: Vec<String> = values.map(|value| format!("{option} {value}")).collect();
+            options.join(" ")
+        };
+        let numbers = |numbers: &[u32]| {
+            let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+            numbers.join(",")
+        };
+        match self {
+            Self::From(from) => format!("--from {}", duration(from)),
+            Self::To(to) => format!("--to {}", duration(to)),
+            Self::Pids(pids) => format!("--pid {}", numbers(pids)),
+            Self::Tids(tids) => format!("--tid {}", numbers(tids)),
+            Self::Comms(patterns) => each("--comm", &mut patterns.iter().map(Pattern::text)),
+            Self::Files(patterns) => each("--file", &mut patterns.iter().map(Pattern::text)),
+            Self::Queries(named, _) => each("--query", &mut named.iter().map(String::as_str)),
+            Self::Class(class) => format!("--{}", class.name()),
+            Self::MinLatency(min) => format!("--min-latency {}", duration(min)),
+            Self::MaxLatency(max) => format!("--max-latency {}", duration(max)),
+        }
+    }
+}
+
+fn flags(passes: impl ExactSizeIterator<Item = bool>) -> BooleanChunked {
+    BooleanChunked::from_iter_values("mask".into(), passes)
+}
+
+fn row_flags(ids: &[u32], passes: impl FnMut(u32) -> bool) -> BooleanChunked {
+    flags(ids.iter().copied().map(passes))
+}
+
+fn by_name<'a>(
+    ids: &[u32],
+    cache: &mut PlHashMap<u32, bool>,
+    patterns: &[Pattern],
+    name: impl Fn(u32) -> Cow<'a, str>,
+) -> BooleanChunked {
+    row_flags(ids, |id| {
+        *cache.entry(id).or_insert_with(|| {
+            let name = name(id);
+            patterns.iter().any(|pattern| pattern.matches(&name))
+        })
+    })
+}
