@@ -110,6 +110,19 @@ impl BitOr for Projection {
 }
 
 impl Columns {
+    /// How many rows have more time blocked and in the run queue than in all.
+    #[must_use]
+    pub fn impossible_breakdowns(&self) -> u64 {
+        let parts = self.blocked_ns.iter().zip(&self.runqueue_ns);
+        let rows = self.latency_ns.iter().zip(parts);
+        let is_impossible = |&(latency, (blocked, runqueue)): &(&u64, (&u64, &u64))| {
+            blocked
+                .checked_add(*runqueue)
+                .is_none_or(|parts| parts > *latency)
+        };
+        rows.filter(is_impossible).count() as u64
+    }
+
     /// Empties every column and keeps the memory.
     pub fn clear(&mut self) {
         self.ts_ns.clear();

@@ -442,6 +442,55 @@ fn what_the_end_record_claims_of_the_recording_is_compared_too() {
 }
 
 #[test]
+fn the_first_end_record_counts_and_nothing_belongs_behind_it() {
+    let trace = long_trace();
+    let all = frames(&trace);
+    let ((block, _), (footer, len)) = (all[frame_of_block(3)], all[21]);
+    let again = |at: usize, sequence| {
+        let (_, len) = *all.iter().find(|(start, _)| *start == at).unwrap();
+        let events = u32::from_le_bytes(trace[at + 12..at + 16].try_into().unwrap());
+        frame(
+            trace[at + 4],
+            trace[at + 5],
+            events,
+            sequence,
+            &trace[at + 32..at + len],
+        )
+    };
+    let mut longer = trace[..footer + len].to_vec();
+    longer.extend(again(block, 22));
+    longer.extend(again(footer, 23));
+    let found = verified(&longer);
+    let what: Vec<_> = found.contradictions.iter().map(|claim| claim.what).collect();
+    assert!(what.contains(&"end records"), "{found:?}");
+    assert!(what.contains(&"events before the end record"), "{found:?}");
+    let (_, _, proof) = repaired(&longer);
+    assert_eq!(proof.counts.events, (BLOCKS + 1) * PER_BLOCK);
+}
+
+#[test]
+fn an_accounting_loses_no_more_than_all_and_hides_no_more_than_is_hidden() {
+    let with = |change: fn(&mut Totals)| {
+        let mut lying = totals();
+        change(&mut lying);
+        long_with(lying)
+    };
+    let more_lost = with(|totals| {
+        let books = totals.accounting.as_mut().unwrap();
+        (books.lost, books.kernel_minors) = (books.lost + 900, books.kernel_minors + 900);
+    });
+    let more_hidden = with(|totals| totals.hidden_majors = Some(7));
+    for (trace, what) in [
+        (more_lost, "lost faults in the accounting"),
+        (more_hidden, "major faults among the hidden ones"),
+    ] {
+        let found = verified(&trace).contradictions;
+        assert!(found.len() == 1 && found[0].what == what, "{found:?}");
+        repaired(&trace);
+    }
+}
+
+#[test]
 fn events_that_only_the_end_record_knows_of_are_lost_somewhere() {
     let mut writer = common::writer();
     writer.push(&common::event(1)).unwrap();

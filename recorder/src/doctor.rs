@@ -221,7 +221,8 @@ fn lockdown() -> Finding {
 fn queries() -> Finding {
     let attempt = || -> Result<(), String> {
         let own = "func:/proc/self/exe:main".parse()?;
-        let resolved = queries::resolve(&[own], &[], &|_| true).map_err(|e| format!("{e:#}"))?;
+        let resolved = queries::resolve(&[own], &[], &|_| true, queries::Patience::new())
+            .map_err(|e| format!("{e:#}"))?;
         let tried = resolved.probes.iter().try_for_each(try_query);
         tried.map_err(|e| with_causes(&e))
     };

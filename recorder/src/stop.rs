@@ -64,6 +64,15 @@ pub struct StopSignals {
     terminated: Arc<Noted>,
 }
 
+/// Whether any of them came: what takes long before the recording begins looks here.
+static ASKED_FOR: AtomicBool = AtomicBool::new(false);
+
+/// Whether a signal asked for the end.
+#[must_use]
+pub fn is_asked_for() -> bool {
+    ASKED_FOR.load(SeqCst)
+}
+
 /// What a handler leaves behind.
 #[derive(Default)]
 struct Noted {
@@ -76,6 +85,7 @@ impl Noted {
     /// In a handler: nothing but what is safe there.
     fn note(&self, signal: i32) {
         let now_ns = monotonic_ns();
+        ASKED_FOR.store(true, SeqCst);
         if !self.came.swap(true, SeqCst) {
             self.at_ns.store(now_ns, SeqCst);
         } else if now_ns.saturating_sub(self.at_ns.load(SeqCst)) >= SAME_REQUEST_NS {

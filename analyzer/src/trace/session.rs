@@ -331,7 +331,7 @@ impl Session {
     pub(crate) fn see_columns(&mut self, columns: &Columns) {
         self.impossible_breakdowns = self
             .impossible_breakdowns
-            .saturating_add(impossible_rows(columns));
+            .saturating_add(columns.impossible_breakdowns());
     }
 
     pub(crate) fn see_timeline(&mut self, entries: &[TimelineEntry]) {
@@ -376,19 +376,14 @@ impl Session {
         }
     }
 
+    /// The first counts, as of META.
     pub(crate) fn see_footer(&mut self, footer: Footer) {
+        if self.totals.is_some() {
+            return;
+        }
         self.clean = Some(footer.clean);
         self.totals = Some(footer.totals);
     }
-}
-
-/// Rows of a decoded block whose parts exceed the whole.
-#[must_use]
-pub fn impossible_rows(columns: &Columns) -> u64 {
-    let parts = columns.blocked_ns.iter().zip(&columns.runqueue_ns);
-    let rows = columns.latency_ns.iter().zip(parts);
-    rows.filter(|&(&latency, (&blocked, &runqueue))| cpu_ns(latency, blocked, runqueue).is_none())
-        .count() as u64
 }
 
 /// What is left of the latency; `None` when the parts exceed it.

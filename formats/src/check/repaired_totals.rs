@@ -93,7 +93,10 @@ pub(crate) fn totals(input: &Verification) -> (Totals, Option<BooksDropped>) {
         check: old.and_then(|totals| totals.check.clone()),
         hidden_majors: old.and_then(|totals| totals.hidden_majors),
     };
-    if !totals.adds_up() {
+    let books = totals.accounting.as_ref();
+    let hidden = books.map_or(u64::MAX, |books| books.hidden);
+    totals.hidden_majors = totals.hidden_majors.filter(|majors| *majors <= hidden);
+    if !totals.adds_up() || books.is_some_and(|books| books.lost > totals.lost) {
         totals.accounting = None;
         dropped = Some(BooksDropped::DoNotFit);
     }

@@ -77,6 +77,8 @@ pub struct Counts {
     pub minors: u64,
     /// Failed faults among them.
     pub failed: u64,
+    /// Events with more time blocked and in the run queue than in all.
+    pub impossible: u64,
     /// Rows of queries.
     pub queries: u64,
     /// Timeline entries.
@@ -147,8 +149,12 @@ pub(crate) fn walk<R: Read>(
             see(&item, &columns)?;
         }
         if let Item::Footer(footer) = item {
-            walk.footer_end = reader.offset();
-            walk.footer = Some(footer);
+            walk.footers += 1;
+            // The first counts.
+            if walk.footer.is_none() {
+                walk.footer_end = reader.offset();
+                walk.footer = Some(footer);
+            }
         }
         tick(reader.offset());
     }
@@ -184,6 +190,9 @@ struct Walk {
     lost_unknown: u64,
     footer: Option<Box<Footer>>,
     footer_end: u64,
+    footers: u64,
+    /// Events behind the end record.
+    behind_the_end: u64,
 }
 
 impl Walk {
@@ -219,6 +228,10 @@ impl Walk {
         self.references.check(columns);
         let counts = &mut self.counts;
         counts.blocks += 1;
+        if self.footer.is_some() {
+            self.behind_the_end += u64::from(info.events);
+        }
+        counts.impossible += columns.impossible_breakdowns();
         counts.events += u64::from(info.events);
         counts.failed += u64::from(info.failed);
         counts.majors += u64::from(info.majors);
@@ -250,6 +263,7 @@ impl Walk {
     fn finish<R: Read>(self, reader: &TraceReader<R>) -> Verification {
         let summary = reader.summary();
         let footer = self.footer.as_deref();
+        let counts = self.counts;
         let (damage, index) = self
             .survey
             .finish(footer, summary.finished, self.counts.events, self.last_ns);
@@ -275,6 +289,15 @@ impl Walk {
             },
         };
         found.contradictions = contradictions(&found, index, summary.footer_end, self.footer_end);
+        let others = [
+            ("end records", 1, self.footers.max(1)),
+            (
+                "events before the end record",
+                counts.events - self.behind_the_end,
+                counts.events,
+            ),
+        ];
+        found.contradictions.extend(differing(others));
         found
     }
 }
@@ -319,11 +342,14 @@ fn contradictions(
     if whole && let Some(said_end) = said_end {
         claims.push(("end of the footer, in bytes from the start", said_end, footer_end));
     }
-    claims
-        .into_iter()
-        .filter(|(_, said, is)| said != is)
-        .map(|(what, said, found)| Contradiction { what, said, found })
-        .collect()
+    differing(claims).collect()
+}
+
+fn differing(
+    claims: impl IntoIterator<Item = (&'static str, u64, u64)>,
+) -> impl Iterator<Item = Contradiction> {
+    let claims = claims.into_iter().filter(|(_, said, is)| said != is);
+    claims.map(|(what, said, found)| Contradiction { what, said, found })
 }
 
 /// What a whole trace claims of the recording: its losses, its end, and the comparison with the kernel's counters.
@@ -336,6 +362,11 @@ fn of_the_recording(found: &Verification, totals: &Totals) -> Vec<(&'static str,
     if let Some(books) = totals.accounting.as_ref().filter(|_| found.knows_failed()) {
         let rows = found.counts.majors.saturating_add(found.counts.minors);
         claims.push(("recorded faults in the accounting", books.recorded, rows));
+        let lost = totals.lost.min(books.lost);
+        claims.push(("lost faults in the accounting", books.lost, lost));
+        let hidden_majors = totals.hidden_majors.unwrap_or(0);
+        let possible = hidden_majors.min(books.hidden);
+        claims.push(("major faults among the hidden ones", hidden_majors, possible));
     }
     if let Some((kernel, parts)) = totals.kernel_and_parts().filter(|_| !totals.adds_up()) {
         let count = |sum| u64::try_from(sum).unwrap_or(u64::MAX);

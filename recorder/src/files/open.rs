@@ -150,13 +150,17 @@ pub fn folder_without_links(path: &Path) -> io::Result<File> {
     Ok(openat2(AT_FDCWD, path, how)?.into())
 }
 
-/// A folder by its path as a process with the root directory `root` sees it.
+/// A folder by its path as a process with the root directory `root` sees it. Nothing in it is a link: our rights lead where
+/// those of the process do not.
 ///
 /// # Errors
 ///
 /// Likewise.
 pub fn folder_in(root: impl AsFd, path: &Path) -> io::Result<File> {
-    found_in(root, path, OFlag::O_DIRECTORY)
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_DIRECTORY)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    Ok(openat2(root, path, how)?.into())
 }
 
 /// The root directory of a process.
@@ -293,6 +297,10 @@ mod tests {
         let pinned = Pinned::in_root(&directory, Path::new("/link")).unwrap();
         assert_eq!(io::read_to_string(pinned.open().unwrap()).unwrap(), "here");
         assert!(folder(root.path().join("inside")).is_err());
+        fs::create_dir(root.path().join("folder")).unwrap();
+        symlink("folder", root.path().join("to-folder")).unwrap();
+        assert!(folder_in(&directory, Path::new("/folder")).is_ok());
+        assert!(folder_in(&directory, Path::new("/to-folder")).is_err());
     }
 
     #[test]

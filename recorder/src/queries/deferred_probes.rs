@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use pf_bpf::{Probes, QueryProbe};
 
-use super::resolve::{Candidate, Wanted, place, wanted_in};
+use super::{
+    patience::Patience,
+    resolve::{Candidate, Wanted, place, wanted_in},
+};
 use crate::{
     messages::say,
     pipeline::sideband::{Map, Sideband, What},
@@ -52,7 +55,7 @@ impl Later {
                     .iter()
                     .filter_map(|(pid, map)| Candidate::behind(*pid, map))
                     .collect();
-                for probe in wanted_in(&files, &wanted) {
+                for probe in wanted_in(Patience::new(), &files, &wanted) {
                     if attached.len() >= PLACES {
                         say(format!(
                             "--query: more than {PLACES} places have such probes: later ones are left out"

@@ -3,10 +3,12 @@
 pub mod binary;
 mod deferred_probes;
 mod library;
+mod patience;
 mod reader;
 mod resolve;
 mod spec;
 
 pub use deferred_probes::Later;
+pub use patience::Patience;
 pub use resolve::{Candidate, Resolved, files_of, resolve};
 pub use spec::QuerySpec;

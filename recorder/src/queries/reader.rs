@@ -1,11 +1,7 @@
 //! Asks files for their probes. They are files of whoever is recorded, so a confined child reads them, and what it says is
 //! bounded here once more.
 
-use std::{
-    collections::BTreeSet,
-    fmt::Write,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fmt::Write, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use pf_bpf::MAX_SITES;
@@ -13,12 +9,14 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     binary::{Binary, Function, Note, alike},
+    patience::{self, Patience},
     spec::{FunctionSpec, UsdtSpec},
 };
 use crate::{
     files::open::Pinned,
     files::sandbox::{self, Limits},
     messages::say,
+    stop,
 };
 
 /// For one file that somebody named: the symbol table of a browser takes half a gigabyte.
@@ -37,8 +35,6 @@ const SINGLE: Limits = Limits {
 };
 /// Files that are looked into at once, each of which takes a descriptor.
 const AT_ONCE: usize = 64;
-/// For all of them: whoever made some does not hold up the recording for longer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where a semaphore is at most: perf_event_open(2) has 32 bits for it.
 const SEMAPHORE: u64 = u32::MAX as u64;
@@ -68,24 +64,28 @@ pub struct Site {
 }
 
 /// The probes of each of `specs` in each of `files`. A file that cannot be read has none.
-pub fn pairs_in(files: &[&Pinned], specs: &[&UsdtSpec]) -> Vec<Vec<Option<Pair>>> {
-    let (found, left_out) = pairs_until(Instant::now() + PATIENCE, files, specs);
-    if left_out > 0 {
+pub fn pairs_in(patience: Patience, files: &[&Pinned], specs: &[&UsdtSpec]) -> Vec<Vec<Option<Pair>>> {
+    let (found, left_out) = pairs_within(patience, files, specs);
+    if left_out > 0 && !stop::is_asked_for() {
         say(format!(
             "{left_out} of {} files were not looked into for probes of queries: it took longer than {} s",
             files.len(),
-            PATIENCE.as_secs()
+            patience::MOST.as_secs()
         ));
     }
     found
 }
 
 /// And how many of the files it came to too late.
-fn pairs_until(until: Instant, files: &[&Pinned], specs: &[&UsdtSpec]) -> (Vec<Vec<Option<Pair>>>, usize) {
+fn pairs_within(
+    patience: Patience,
+    files: &[&Pinned],
+    specs: &[&UsdtSpec],
+) -> (Vec<Vec<Option<Pair>>>, usize) {
     let none = || vec![None; specs.len()];
     let within = |limits: Limits| {
-        let time = limits.time.min(until.saturating_duration_since(Instant::now()));
-        (!time.is_zero()).then_some(Limits { time, ..limits })
+        let time = limits.time.min(patience.left()?);
+        Some(Limits { time, ..limits })
     };
     let mut found = Vec::with_capacity(files.len());
     let mut left_out = 0;
@@ -96,7 +96,7 @@ fn pairs_until(until: Instant, files: &[&Pinned], specs: &[&UsdtSpec]) -> (Vec<V
             found.extend(batch.iter().map(|_| none()));
             continue;
         };
-        match sandbox::run(limits, batch, &mut || false, all) {
+        match sandbox::run(limits, batch, &mut stop::is_asked_for, all) {
             Ok(pairs) if pairs.len() == batch.len() => found.extend(pairs),
             // One of them is not to be read.
             _ => found.extend(batch.iter().map(|file| {
@@ -104,7 +104,8 @@ fn pairs_until(until: Instant, files: &[&Pinned], specs: &[&UsdtSpec]) -> (Vec<V
                     left_out += 1;
                     return none();
                 };
-                sandbox::run(limits, &[file], &mut || false, || pairs(file, specs)).unwrap_or_else(|_| none())
+                sandbox::run(limits, &[file], &mut stop::is_asked_for, || pairs(file, specs))
+                    .unwrap_or_else(|_| none())
             })),
         }
     }
@@ -170,7 +171,7 @@ fn ask<T: Serialize + DeserializeOwned>(
     shown: &str,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    let answer: Result<T, String> = sandbox::run(ONE, &[file], &mut || false, || {
+    let answer: Result<T, String> = sandbox::run(ONE, &[file], &mut stop::is_asked_for, || {
         work().map_err(|e| format!("{e:#}"))
     })
     .with_context(|| shown.to_owned())?;
@@ -318,9 +319,9 @@ mod tests {
     fn files_that_nobody_named_take_no_more_than_their_time_and_none_is_forgotten() {
         let own = Pinned::by_path("/proc/self/exe").expect("this program");
         let files = vec![&own; AT_ONCE + 1];
-        let (found, left_out) = pairs_until(Instant::now(), &files, &[]);
+        let (found, left_out) = pairs_within(Patience::none(), &files, &[]);
         assert_eq!((found.len(), left_out), (AT_ONCE + 1, AT_ONCE + 1));
-        let (found, left_out) = pairs_until(Instant::now() + PATIENCE, &files, &[]);
+        let (found, left_out) = pairs_within(Patience::new(), &files, &[]);
         assert_eq!((found.len(), left_out), (AT_ONCE + 1, 0));
     }
 }

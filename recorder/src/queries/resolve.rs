@@ -13,14 +13,17 @@ use pf_bpf::{QueryPoint, QueryProbe, UsdtPoint, UsdtSite};
 use super::{
     binary::alike,
     library,
+    patience::{self, Patience},
     reader::{self, Pair},
     spec::{FunctionSpec, QuerySpec, UsdtSpec},
 };
 use crate::{
     files::mapped_file::{self, MappedFile},
     files::open::Pinned,
+    messages::say,
     pipeline::sideband::Map,
     session::proc,
+    stop,
 };
 
 /// A file that may have probes.
@@ -84,6 +87,7 @@ pub fn resolve(
     specs: &[QuerySpec],
     files: &[Candidate],
     may_read: &dyn Fn(&Pinned) -> bool,
+    patience: Patience,
 ) -> Result<Resolved> {
     let mut resolved = Resolved::default();
     let own = UsdtSpec::own();
@@ -101,7 +105,7 @@ pub fn resolve(
             }
         }
     }
-    resolved.found = wanted_in(files, &resolved.anywhere);
+    resolved.found = wanted_in(patience, files, &resolved.anywhere);
     // Without being asked only where they are for certain, so that others pay nothing, and where they can be told.
     if !asked_for_own && pf_bpf::can_tell_queries() {
         let files: Vec<Candidate> = files
@@ -111,7 +115,7 @@ pub fn resolve(
             .collect();
         let name = own.name();
         let number = resolved.names.len() as u32;
-        let found = wanted_in(&files, &[Wanted { spec: own, number }]);
+        let found = wanted_in(patience, &files, &[Wanted { spec: own, number }]);
         if !found.is_empty() {
             resolved.named(name);
             resolved.found.extend(found);
@@ -124,9 +128,9 @@ pub fn resolve(
     Ok(resolved)
 }
 
-/// The executables and libraries of processes, each once.
+/// The executables and libraries of processes, each once. A process can make each take long to find.
 #[must_use]
-pub fn files_of(pids: impl IntoIterator<Item = u32>) -> Vec<Candidate> {
+pub fn files_of(patience: Patience, pids: impl IntoIterator<Item = u32>) -> Vec<Candidate> {
     let executable = libc::PROT_EXEC.cast_unsigned();
     let mut seen = HashSet::new();
     let mut files = Vec::new();
@@ -134,6 +138,15 @@ pub fn files_of(pids: impl IntoIterator<Item = u32>) -> Vec<Candidate> {
         for map in proc::maps(pid).unwrap_or_default() {
             if map.inode == 0 || map.prot & executable == 0 || !seen.insert((map.device, map.inode)) {
                 continue;
+            }
+            if patience.left().is_none() {
+                if !stop::is_asked_for() {
+                    say(format!(
+                        "not all files of the processes were looked for: it took longer than {} s, so probes of queries may be missing",
+                        patience::MOST.as_secs()
+                    ));
+                }
+                return files;
             }
             files.extend(Candidate::behind(pid, &map));
         }
@@ -153,14 +166,14 @@ pub fn place(probe: &QueryProbe) -> (Option<(u64, u64)>, String) {
 }
 
 /// The probes that are wanted, in those files that have them.
-pub fn wanted_in(files: &[Candidate], wanted: &[Wanted]) -> Vec<QueryProbe> {
+pub fn wanted_in(patience: Patience, files: &[Candidate], wanted: &[Wanted]) -> Vec<QueryProbe> {
     if wanted.is_empty() {
         return Vec::new();
     }
     let specs: Vec<&UsdtSpec> = wanted.iter().map(|wanted| &wanted.spec).collect();
     let pinned: Vec<&Pinned> = files.iter().map(|file| &file.file).collect();
     let mut probes = Vec::new();
-    for (file, pairs) in files.iter().zip(reader::pairs_in(&pinned, &specs)) {
+    for (file, pairs) in files.iter().zip(reader::pairs_in(patience, &pinned, &specs)) {
         for (wanted, pair) in wanted.iter().zip(pairs) {
             probes.extend(pair.map(|pair| probe(&wanted.spec, wanted.number, file, pair)));
         }

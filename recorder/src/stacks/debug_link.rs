@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsStr,
-    fs,
+    fs::{self, Metadata},
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::Path,
 };
@@ -69,7 +69,13 @@ pub fn beside(file: &Pinned, name: &str) -> Option<Pinned> {
     if number(&here)? != number(file)? {
         return None;
     }
-    Pinned::in_folder(&folder, Path::new(name)).ok()
+    let debug = Pinned::in_folder(&folder, Path::new(name)).ok()?;
+    is_for_all(&debug.metadata().ok()?, &file.metadata().ok()?).then_some(debug)
+}
+
+/// Whoever made the program could read it, too. In a folder that is shared others have files of their own.
+fn is_for_all(debug: &Metadata, program: &Metadata) -> bool {
+    debug.uid() == program.uid() || debug.mode() & 0o004 != 0
 }
 
 /// It leads nowhere else.
@@ -82,7 +88,9 @@ pub fn is_bare(name: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::{
+        fs::Permissions,
         io::{BufRead, BufReader},
+        os::unix::fs::{PermissionsExt, chown},
         process::{Command, Stdio},
     };
 
@@ -119,6 +127,16 @@ mod tests {
         let program = here.path().join("program");
         let pinned = Pinned::by_path(&program).unwrap();
         assert!(beside(&pinned, "program.debug").is_some());
+        // Of another owner, beside a program in a folder that they share.
+        let debug = here.path().join("program.debug");
+        chown(&program, Some(65534), None).unwrap();
+        let is_found = |mode| {
+            fs::set_permissions(&debug, Permissions::from_mode(mode)).unwrap();
+            beside(&pinned, "program.debug").is_some()
+        };
+        assert_eq!([0o600, 0o660, 0o644].map(is_found), [false, false, true]);
+        chown(&debug, Some(65534), None).unwrap();
+        assert!(is_found(0o600));
 
         let mut other = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c"])

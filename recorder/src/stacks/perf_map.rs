@@ -126,7 +126,9 @@ fn owner_and_own_pid(pid: u32) -> Option<(u32, u32)> {
 fn find_map(tmp: &File, own_pid: u32, user: u32) -> Option<Pinned> {
     let file = Pinned::in_folder(tmp, Path::new(&format!("perf-{own_pid}.map"))).ok()?;
     let metadata = file.metadata().ok()?;
-    let is_public = metadata.mode() & 0o004 != 0;
+    // What all may read in a folder that is closed is not for all.
+    let is_open = tmp.metadata().ok()?.mode() & 0o001 != 0;
+    let is_public = is_open && metadata.mode() & 0o004 != 0;
     (metadata.uid() == user || metadata.uid() == 0 && is_public).then_some(file)
 }
 
@@ -301,6 +303,8 @@ pub mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("perf-7.map");
         fs::write(&path, "1000 10 a\n").unwrap();
+        let open = |mode| fs::set_permissions(directory.path(), Permissions::from_mode(mode)).unwrap();
+        open(0o711);
         let of_nobody = Home {
             user: 65534,
             ..home(directory.path(), 7)
@@ -310,6 +314,10 @@ pub mod tests {
             find_map(&of_nobody.tmp, 7, of_nobody.user).is_some()
         };
         assert_eq!([0o600, 0o640, 0o644].map(is_found), [false, false, true]);
+        // A folder that is closed to others may have files that are not.
+        open(0o700);
+        assert!(!is_found(0o644));
+        open(0o711);
         fs::rename(&path, directory.path().join("elsewhere")).unwrap();
         symlink("elsewhere", &path).unwrap();
         assert!(find_map(&of_nobody.tmp, 7, of_nobody.user).is_none());

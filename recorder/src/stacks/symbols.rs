@@ -129,6 +129,10 @@ impl<'a> Work<'a> {
         if self.given_up {
             return;
         }
+        // Where it is no more it is looked for, which whoever made the path can make take long.
+        if Instant::now() >= self.until {
+            return self.limit(took_too_long());
+        }
         let path = binary.path.clone();
         let Some(file) = binary.into_file() else {
             self.note(format!("no symbols: {path} (it is gone)"));
@@ -302,6 +306,13 @@ fn to_symbol(found: Found, wanted: &Wanted) -> Symbol {
             .map(|Function { name, file, line }| Inlined { name, file, line })
             .collect(),
     }
+}
+
+fn took_too_long() -> String {
+    format!(
+        "symbols: it took longer than {} s, so some are missing",
+        TOTAL_TIME.as_secs()
+    )
 }
 
 fn only_the_first() -> String {

@@ -17,7 +17,7 @@ use crate::{
     cli::{Filter, Options, Scope},
     files::mapped,
     files::open::{self, Pinned},
-    queries::{self, Candidate, QuerySpec},
+    queries::{self, Candidate, Patience, QuerySpec},
     session::{FileIdentity, Members, Only, proc},
     target::identity::Identity,
     target::launch::Held,
@@ -49,10 +49,10 @@ pub struct Resolved {
 /// Turns options into settings. `held` is the child that becomes COMMAND.
 pub fn resolve(options: &Options, held: Option<&Held>, invoker: &Identity) -> Result<Resolved> {
     let (target, members) = scope(&options.scope, held)?;
+    let patience = Patience::new();
+    let may_read = |file: &Pinned| invoker.as_file_owner(|| file.open().is_ok());
     let queries = match options.output {
-        Some(_) => queries::resolve(&options.queries, &files(options), &|file| {
-            invoker.as_file_owner(|| file.open().is_ok())
-        })?,
+        Some(_) => queries::resolve(&options.queries, &files(options, patience), &may_read, patience)?,
         None => queries::Resolved::default(),
     };
     let live = live(options);
@@ -124,7 +124,7 @@ pub fn check(options: &Options) -> Result<()> {
         );
     }
     // Only a file that is named may be wrong.
-    queries::resolve(&options.queries, &[], &|_| false)?;
+    queries::resolve(&options.queries, &[], &|_| false, Patience::new())?;
     if let Scope::Cgroup(path) = &options.scope {
         cgroup::find(path)?;
     }
@@ -132,7 +132,7 @@ pub fn check(options: &Options) -> Result<()> {
 }
 
 /// What the target runs already, or is about to run.
-fn files(options: &Options) -> Vec<Candidate> {
+fn files(options: &Options, patience: Patience) -> Vec<Candidate> {
     if let Some(program) = options.command.as_ref().and_then(|command| command.first()) {
         // A command that cannot be found is complained of when it is started.
         let found = launch::find(program).ok().and_then(|shown| {
@@ -142,10 +142,10 @@ fn files(options: &Options) -> Vec<Candidate> {
         return found.into_iter().collect();
     }
     match &options.scope {
-        Scope::Pids { pids, .. } => queries::files_of(pids.iter().copied()),
+        Scope::Pids { pids, .. } => queries::files_of(patience, pids.iter().copied()),
         // Reading all mappings of a machine takes its time, so only when somebody asks.
         _ if options.queries.iter().any(QuerySpec::is_anywhere) => {
-            queries::files_of(proc::parents().into_iter().map(|(pid, _)| pid))
+            queries::files_of(patience, proc::parents().into_iter().map(|(pid, _)| pid))
         }
         _ => Vec::new(),
     }

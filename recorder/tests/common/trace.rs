@@ -239,6 +239,9 @@ pub fn assert_books_balance(trace: &Path, stderr: &str) -> Accounting {
         "{books:?}\n{stderr}"
     );
     assert!(stderr.contains(": balanced\n"), "{stderr}");
+    let mut reader = TraceReader::open(File::open(trace).unwrap()).unwrap();
+    let verified = pf_formats::verify(&mut reader, &mut |_| {}).unwrap();
+    assert_eq!(verified.contradictions, [], "{books:?}");
     let info = json("info", trace);
     assert_eq!(info["finished"], true, "{info}");
     assert_eq!(info["lost"], books.lost, "{info}");

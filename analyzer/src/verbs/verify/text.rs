@@ -15,6 +15,7 @@ const SHOWN: usize = 20;
 #[must_use]
 pub fn is_whole(found: &Verification) -> bool {
     let is_there = found.is_undamaged() && found.clean == Some(true) && found.undefined.is_none();
+    let is_there = is_there && found.counts.impossible == 0;
     is_there && losses(found).is_empty() && !check(found).is_some_and(Check::is_alarming)
 }
 
@@ -53,6 +54,12 @@ pub fn lines(found: &Verification) -> Vec<String> {
             grouped(claim.found)
         )
     }));
+    if counts.impossible > 0 {
+        lines.push(format!(
+            "wrong: {} with more time blocked and in the run queue than in all",
+            quantity(counts.impossible, "event")
+        ));
+    }
     lines.extend(names(found));
     lines.extend(losses(found).into_iter().map(|(reason, count)| {
         let is_unknown = reason == LossReason::Damage && found.lost_unknown > 0;
