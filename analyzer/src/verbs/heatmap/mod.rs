@@ -31,7 +31,7 @@ use crate::trace::session::Session;
 use crate::verbs::context::{self, Outcome, read, say_remarks, say_warnings, write_notes};
 use crate::verbs::heatmap::panels::Extent;
 use crate::verbs::heatmap::pass::Heat;
-use crate::verbs::heatmap::picture::layout::{CELLS, Words, layout};
+use crate::verbs::heatmap::picture::arrangement::{CELLS, Words, layout};
 use crate::verbs::heatmap::picture::png;
 use crate::verbs::heatmap::picture::svg;
 use crate::verbs::heatmap::text::{MARGIN_COLUMNS, Style};

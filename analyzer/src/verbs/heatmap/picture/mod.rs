@@ -1,7 +1,7 @@
-//! Pictures of heatmaps. `layout` places titles, axes, cells and the colour bar on a canvas, a list of rectangles and lines
+//! Pictures of heatmaps. `arrangement` places titles, axes, cells and the colour bar on a canvas, a list of rectangles and lines
 //! of text; `svg` and `png` write a canvas to a file. Both give the same bytes for the same trace.
 
-pub mod layout;
+pub mod arrangement;
 pub mod png;
 pub mod svg;
 pub mod ticks;
