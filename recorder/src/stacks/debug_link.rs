@@ -136,7 +136,7 @@ mod tests {
         };
         assert_eq!([0o600, 0o660, 0o644].map(is_found), [false, false, true]);
         chown(&debug, Some(65534), None).unwrap();
-        assert!(is_found(0o600));
+        assert!(is_found(0o600) && is_found(0o644));
 
         let mut other = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c"])
@@ -151,10 +151,10 @@ mod tests {
             .unwrap();
         assert_eq!(line, "mounted\n");
         let theirs = Pinned::in_root(open::root_of(other.id()).unwrap(), &program).unwrap();
-        other.kill().unwrap();
-        other.wait().unwrap();
         assert_eq!(fs::read_to_string(theirs.path()).unwrap(), "that");
         assert_eq!(fs::read_link(theirs.path()).unwrap(), program);
         assert!(beside(&theirs, "program.debug").is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 }
