@@ -56,7 +56,7 @@ pub(crate) fn answer(
     };
     let first = (!again).then_some(input);
     let mut trace = Trace { source, first };
-    let done = match write(request, &mut trace, &mut output).map_err(|error| error.downcast()) {
+    let done = match write(request, &mut trace, &mut output).map_err(anyhow::Error::downcast) {
         Ok(()) => Ok(()),
         Err(Ok(AnalyzeError::Format(error))) => {
             let name = escape(&request.trace.display().to_string());

@@ -313,11 +313,12 @@ fn list(functions: &[&Function]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn files_that_nobody_named_take_no_more_than_their_time_and_none_is_forgotten() {
-        let own = Pinned::by_path("/proc/self/exe").expect("this program");
+        let own = Pinned::by_path("/proc/self/exe").unwrap();
         let files = vec![&own; AT_ONCE + 1];
         let (found, left_out) = pairs_within(Patience::none(), &files, &[]);
         assert_eq!((found.len(), left_out), (AT_ONCE + 1, AT_ONCE + 1));
