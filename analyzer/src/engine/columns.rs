@@ -1,5 +1,5 @@
 //! The one place that knows the columns of the `faults` table: names, types, order, and which stored
-//! columns each is made of. Frames, CSV, JSON and SQL all take them from here; [`tables`] has what else SQL sees.
+//! columns each is made of. Frames, CSV, JSON and SQL all take them from here.
 
 use pf_formats::Projection;
 use polars::prelude::DataType;

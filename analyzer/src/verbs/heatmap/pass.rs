@@ -1,4 +1,4 @@
-//! `heatmap`: the query that fills grids. What is worth showing, and how, is in `show`.
+//! `heatmap`: the query that fills grids. What is worth showing, and how, is in `panels`.
 
 use crate::engine::columns::Column;
 use crate::engine::filter::Filter;

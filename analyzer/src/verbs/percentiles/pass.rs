@@ -1,5 +1,5 @@
 //! `percentiles`: how long faults took, by class or in groups of any other column. What groups are made of and how they stay
-//! few is in [`crate::distribution`].
+//! few is in the files beside this one.
 
 pub use crate::request::options::GroupBy;
 

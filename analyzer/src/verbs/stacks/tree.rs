@@ -1,5 +1,5 @@
 //! Stacks folded into a tree, callers on top: what each function and all it called waited for. It knows functions by
-//! their numbers; [`names`] gives them, [`draw`] and [`rows`] write the tree.
+//! their numbers; `trace::function_names` gives them, `text` and `tables` write the tree.
 
 use crate::engine::tally::Cell;
 use polars::prelude::PlHashMap;
