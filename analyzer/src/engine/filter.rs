@@ -41,11 +41,11 @@ impl Filter {
     /// Whether every fault passes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.conditions().is_empty()
+        self.conditions().next().is_none()
     }
 
     /// What faults must meet, all of it. A field that is forgotten here does not compile.
-    fn conditions(&self) -> Vec<Condition<'_>> {
+    fn conditions(&self) -> impl Iterator<Item = Condition<'_>> {
         let Self {
             from_ns,
             to_ns,
@@ -72,14 +72,13 @@ impl Filter {
             min_latency_ns.map(Condition::MinLatency),
             max_latency_ns.map(Condition::MaxLatency),
         ];
-        conditions.into_iter().flatten().collect()
+        conditions.into_iter().flatten()
     }
 
     /// The columns that the filter looks at.
     #[must_use]
     pub fn columns(&self) -> Vec<Column> {
-        let conditions = self.conditions().into_iter();
-        conditions.filter_map(Condition::column).collect()
+        self.conditions().filter_map(Condition::column).collect()
     }
 
     /// What a block can be judged by before it is decoded. Times count from `start_ns`, and do not before that is known.
@@ -118,21 +117,23 @@ impl Filter {
     /// Whether a whole query passes. Conditions on single faults do not count: [`Filter::is_about_faults`].
     #[must_use]
     pub fn passes_query(&self, query: &Query, session: &Session) -> bool {
-        let mut conditions = self.conditions().into_iter();
-        conditions.all(|condition| condition.passes_query(query, session))
+        self.conditions()
+            .all(|condition| condition.passes_query(query, session))
     }
 
     /// The first condition that only a single fault can meet.
     #[must_use]
     pub fn is_about_faults(&self) -> Option<&'static str> {
-        self.conditions().into_iter().find_map(Condition::is_about_faults)
+        self.conditions().find_map(Condition::is_about_faults)
     }
 
     /// As on the command line; empty when every fault passes.
     #[must_use]
     pub fn describe(&self) -> String {
-        let conditions = self.conditions().into_iter();
-        conditions.map(Condition::describe).collect::<Vec<_>>().join(" ")
+        self.conditions()
+            .map(Condition::describe)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Whether a part of the time was asked for.
