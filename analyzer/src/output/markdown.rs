@@ -7,8 +7,8 @@ use std::io::{self, Write};
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn head<'a>(
-    columns: impl Iterator<Item = (&'a str, bool)> + Clone,
+pub fn head<T: AsRef<str>>(
+    columns: impl Iterator<Item = (T, bool)> + Clone,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     row(columns.clone().map(|(title, _)| title), out)?;

@@ -19,10 +19,7 @@ use std::ops::Range;
 pub const COLUMNS: [Column; 2] = [Column::LatencyNs, Column::ClassBits];
 
 /// The head of the column that tables have when a fault failed.
-pub const FAILED: ColumnHead = ColumnHead {
-    name: "failed",
-    title: "FAILED",
-};
+pub const FAILED: ColumnHead = ColumnHead::new("failed");
 
 /// Rows that are sorted by class at once: 4 KiB of latencies.
 const CHUNK: usize = 512;

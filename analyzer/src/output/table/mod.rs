@@ -5,6 +5,7 @@ use crate::output::markdown;
 use crate::output::text::{escape, json_text, keep_end, keep_start, width};
 use crate::output::units::{bytes, duration, fixed, grouped};
 use numbers::{hundredfold, rounded, signed};
+use std::borrow::Cow;
 use std::io::Write;
 
 mod cell;
@@ -31,8 +32,39 @@ pub enum Format {
 pub struct ColumnHead {
     /// Name in CSV and JSON.
     pub name: &'static str,
-    /// Title in tables.
-    pub title: &'static str,
+    titled: Option<&'static str>,
+}
+
+impl ColumnHead {
+    /// In tables the title is the name in capitals.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, titled: None }
+    }
+
+    /// With another title.
+    #[must_use]
+    pub const fn titled(self, title: &'static str) -> Self {
+        Self {
+            titled: Some(title),
+            ..self
+        }
+    }
+
+    /// The title in tables.
+    #[must_use]
+    pub fn title(&self) -> Cow<'static, str> {
+        match self.titled {
+            Some(title) => title.into(),
+            None => self.name.to_ascii_uppercase().into(),
+        }
+    }
+
+    /// Whether `name` is its name or its title, in whatever case.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name) || self.title().eq_ignore_ascii_case(name)
+    }
 }
 
 /// One cell. Times are kept in nanoseconds and written in the unit that the column name says.
@@ -199,7 +231,7 @@ impl Table {
     /// When `out` cannot be written.
     pub fn write_markdown(&self, with_head: bool, out: &mut dyn Write) -> Result<(), AnalyzeError> {
         if with_head {
-            let titles = self.heads.iter().map(|head| head.title);
+            let titles = self.heads.iter().map(ColumnHead::title);
             let is_text = (0..self.heads.len()).map(|column| self.is_text(column));
             markdown::head(titles.zip(is_text), out)?;
         }
@@ -275,14 +307,14 @@ impl Table {
 
     /// Leaves out columns until a line of the table format fits into `width`, text columns at their shortest: of `names`,
     /// the first first. Returns their titles.
-    pub fn narrow(&mut self, width: usize, names: &[&str]) -> Vec<&'static str> {
+    pub fn narrow(&mut self, width: usize, names: &[&str]) -> Vec<Cow<'static, str>> {
         let mut left_out = Vec::new();
         for name in names {
             if line_width(&self.least_widths()) <= width {
                 break;
             }
             if let Some(column) = self.heads.iter().position(|head| head.name == *name) {
-                left_out.push(self.heads.remove(column).title);
+                left_out.push(self.heads.remove(column).title());
                 let rows = self.rows.iter_mut().chain(self.total.iter_mut());
                 rows.filter(|row| column < row.len()).for_each(|row| {
                     row.remove(column);
@@ -300,7 +332,7 @@ impl Table {
                 .chain(&self.total)
                 .filter_map(|row| row.get(column));
             let widest = cells.map(|cell| width(&cell.in_table())).max().unwrap_or(0);
-            let title = self.heads.get(column).map_or(0, |head| width(head.title));
+            let title = self.heads.get(column).map_or(0, |head| width(&head.title()));
             let widest = widest.max(title);
             if self.is_text(column) {
                 widest.min(TEXT_ROOM)
@@ -313,7 +345,7 @@ impl Table {
 
     fn write_table(&self, room: Option<usize>, out: &mut dyn Write) -> Result<(), AnalyzeError> {
         let render = |row: &Vec<Value>| row.iter().map(Value::in_table).collect::<Vec<String>>();
-        let mut lines: Vec<Vec<String>> = vec![self.heads.iter().map(|head| escape(head.title)).collect()];
+        let mut lines: Vec<Vec<String>> = vec![self.heads.iter().map(|head| escape(&head.title())).collect()];
         lines.extend(self.rows.iter().map(render));
         lines.extend(self.total.iter().map(render));
         let text_column: Vec<bool> = (0..self.heads.len()).map(|column| self.is_text(column)).collect();
@@ -399,12 +431,11 @@ mod tests {
     use super::*;
 
     fn sample() -> Table {
-        let head = |name, title| ColumnHead { name, title };
         Table {
             heads: vec![
-                head("name", "NAME"),
-                head("count", "COUNT"),
-                head("max_us", "MAX_US"),
+                ColumnHead::new("name"),
+                ColumnHead::new("count"),
+                ColumnHead::new("max_us"),
             ],
             rows: vec![
                 vec![
@@ -471,23 +502,14 @@ mod tests {
             (left_out, table.heads.len(), table.rows[0].len())
         };
         assert_eq!(narrowed(27), (vec![], 3, 3));
-        assert_eq!(narrowed(26), (vec!["MAX_US"], 2, 2));
-        assert_eq!(narrowed(3), (vec!["MAX_US", "COUNT"], 1, 1));
+        assert_eq!(narrowed(26), (vec!["MAX_US".into()], 2, 2));
+        assert_eq!(narrowed(3), (vec!["MAX_US".into(), "COUNT".into()], 1, 1));
     }
 
     #[test]
     fn a_wide_text_column_gives_way_to_the_terminal() {
         let table = Table {
-            heads: vec![
-                ColumnHead {
-                    name: "file",
-                    title: "FILE",
-                },
-                ColumnHead {
-                    name: "n",
-                    title: "N",
-                },
-            ],
+            heads: vec![ColumnHead::new("file"), ColumnHead::new("n")],
             rows: vec![vec![
                 Value::Text("/very/long/path/to/the/segments.bin".into()),
                 Value::Count(1),

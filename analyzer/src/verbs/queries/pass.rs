@@ -177,20 +177,18 @@ impl Queries {
         }
         let sampled = session.sampling().is_sampled();
         let pages = if sampled {
-            ("pages_seen", "PAGES_SEEN")
+            ColumnHead::new("pages_seen")
         } else {
-            ("pages", "PAGES")
+            ColumnHead::new("pages")
         };
         let heads = [
             (true, pages),
-            (is_partial, ("recorded", "RECORDED")),
-            (has_incomplete, ("incomplete", "INCOMPLETE")),
-            (true, ("top_file", "TOP_FILE")),
+            (is_partial, ColumnHead::new("recorded")),
+            (has_incomplete, ColumnHead::new("incomplete")),
+            (true, ColumnHead::new("top_file")),
         ];
         let shown = heads.into_iter().filter(|(is_shown, _)| *is_shown);
-        table
-            .heads
-            .extend(shown.map(|(_, (name, title))| ColumnHead { name, title }));
+        table.heads.extend(shown.map(|(_, head)| head));
         table
     }
 

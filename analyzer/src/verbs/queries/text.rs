@@ -230,7 +230,7 @@ fn file_offset(fault: &Fault, session: &Session) -> u64 {
 
 /// The facts of a query, in the order of the columns.
 fn facts(row: &Row, session: &Session) -> Vec<(ColumnHead, Value)> {
-    let head = |name| ColumnHead { name, title: "" };
+    let head = |name| ColumnHead::new(name).titled("");
     let total = row.total();
     let wall = row.wall_ns().map_or(Value::Null, Value::Ms);
     let began = if row.begun_before && row.begin_ns == 0 {
@@ -266,7 +266,7 @@ fn facts(row: &Row, session: &Session) -> Vec<(ColumnHead, Value)> {
 
 /// The facts of a fault, in the order of the columns.
 fn fault_facts(row: &Row, fault: &Fault, session: &Session) -> Vec<(ColumnHead, Value)> {
-    let head = |name| ColumnHead { name, title: "" };
+    let head = |name| ColumnHead::new(name).titled("");
     let file = session.dicts.file(fault.object);
     let offset = file.as_ref().map(|_| file_offset(fault, session));
     let kind = session.dicts.kind(fault.object).name();

@@ -77,7 +77,7 @@ fn heads(frame: &DataFrame) -> Vec<ColumnHead> {
     columns
         .map(|column| {
             let name: &'static str = Box::leak(column.name().to_string().into_boxed_str());
-            ColumnHead { name, title: name }
+            ColumnHead::new(name).titled(name)
         })
         .collect()
 }
@@ -165,7 +165,6 @@ pub fn type_name(dtype: &DataType) -> &'static str {
 /// The tables with their columns, for programs.
 #[must_use]
 pub fn catalog() -> Table {
-    let head = |name, title| ColumnHead { name, title };
     let rows = TableName::ALL.iter().flat_map(|table| {
         table.fields().into_iter().map(|field| {
             vec![
@@ -178,10 +177,10 @@ pub fn catalog() -> Table {
     });
     Table {
         heads: vec![
-            head("table", "TABLE"),
-            head("column", "COLUMN"),
-            head("type", "TYPE"),
-            head("meaning", "MEANING"),
+            ColumnHead::new("table"),
+            ColumnHead::new("column"),
+            ColumnHead::new("type"),
+            ColumnHead::new("meaning"),
         ],
         rows: rows.collect(),
         total: None,

@@ -94,14 +94,8 @@ fn for_people(rows: &[Interval], width_ns: u64, session: &Session) -> Table {
     };
     let heads = columns.iter().filter_map(|&column| whole.heads.get(column));
     let heads = heads.map(|head| match head.name {
-        "begin_s" => ColumnHead {
-            title: "  TIME_S",
-            ..*head
-        },
-        "stalled_ms" => ColumnHead {
-            title: "STALL_MS",
-            ..*head
-        },
+        "begin_s" => head.titled("  TIME_S"),
+        "stalled_ms" => head.titled("STALL_MS"),
         _ => *head,
     });
     Table {
