@@ -11,7 +11,7 @@ use clap::{CommandFactory, ValueEnum};
 use nix::pty::{Winsize, openpty};
 use pf_formats::{Dict, Event, FrameId, Inlined, Meta, ObjectId, ObjectKind, Query, Symbol};
 use pfanalyze::cli::Cli;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::output::text::width;
 use std::ffi::{OsStr, OsString};
 use std::fs;

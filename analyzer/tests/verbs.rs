@@ -6,7 +6,7 @@ mod support;
 use pf_formats::{CommId, Event, LossReason, ObjectId, ObjectKind};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::Pass;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::request::options::GroupBy;
 use pfanalyze::request::weight::Weight;
 use pfanalyze::trace::class::Class;
@@ -14,10 +14,10 @@ use pfanalyze::trace::name_pattern::Pattern;
 use pfanalyze::verbs::files::Files;
 use pfanalyze::verbs::heatmap::panels::Extent;
 use pfanalyze::verbs::heatmap::pass::Heat;
-use pfanalyze::verbs::info;
+use pfanalyze::verbs::info::InfoAnswer;
 use pfanalyze::verbs::percentiles::pass::Percentiles;
 use pfanalyze::verbs::threads::Threads;
-use support::ask::{DIGITS, events_text, read, report, text, threads};
+use support::ask::{DIGITS, events_text, read, report, text, threads, written};
 use support::{dicts, events, file_fault, heap_fault, loss, meta, object, small, trace, unfinished};
 
 #[test]
@@ -432,9 +432,8 @@ fn info_says_what_the_trace_says_about_itself() {
         &Filter::default(),
         &mut [],
     );
-    let mut out = Vec::new();
-    info::write(&session, Format::Json, &mut out).unwrap();
-    let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let info = InfoAnswer(&session);
+    let json: serde_json::Value = serde_json::from_str(&written(&info, Format::Json)).unwrap();
     assert_eq!(json["events"], 7);
     assert_eq!(json["major"], 4);
     assert_eq!(json["command"][2], "2");
@@ -448,9 +447,7 @@ fn info_says_what_the_trace_says_about_itself() {
     assert!(json["bytes_per_event"].is_number() && json["start_monotonic_ns"].is_number());
     assert!(json.get("reconciliation").is_none());
     assert_eq!(json["finished"], true);
-    let mut out = Vec::new();
-    info::write(&session, Format::Table, &mut out).unwrap();
-    let shown = String::from_utf8(out).unwrap();
+    let shown = written(&info, Format::Table);
     assert!(
         shown.contains("\ncannot_see          GUP faults, failed faults, lock waits (with --breakdown)\n"),
         "{shown}"
@@ -546,13 +543,11 @@ fn names_from_a_hostile_trace_cannot_steer_the_terminal() {
     };
     let bytes = trace(&meta, &dicts, &[odd], &[]);
     let session = read(&bytes, &Filter::default(), &mut []);
-    let mut info_text = Vec::new();
-    info::write(&session, Format::Table, &mut info_text).unwrap();
     let shown = [
         report(&bytes, &Filter::default()),
         events_text(&bytes, Format::Table),
         threads(&bytes, &Filter::default(), Format::Table),
-        String::from_utf8(info_text).unwrap(),
+        written(&InfoAnswer(&session), Format::Table),
     ];
     for text in shown {
         assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");
