@@ -6,7 +6,7 @@ pub mod file_identity;
 pub mod order;
 pub mod progress;
 pub mod render;
-pub mod rows;
+pub mod row_writer;
 pub mod sink;
 pub mod table;
 pub mod terminal;

@@ -7,7 +7,7 @@
 
 use crate::error::AnalyzeError;
 use crate::output::render::json;
-use crate::output::rows::{Cell, Rows};
+use crate::output::row_writer::{Cell, RowWriter};
 use crate::output::table::{ColumnHead, Table, Value};
 use std::borrow::Cow;
 use std::io::Write;
@@ -56,7 +56,7 @@ fn cell(value: &Value) -> String {
 #[derive(Clone, Copy, Debug)]
 pub struct CsvRows;
 
-impl Rows for CsvRows {
+impl RowWriter for CsvRows {
     fn head(&mut self, columns: &[(&'static str, bool)], out: &mut dyn Write) -> Result<(), AnalyzeError> {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(columns.iter().map(|(name, _)| name))?;

@@ -1,7 +1,7 @@
 //! JSON: exact values; a table is an array with one object per line.
 
 use crate::error::AnalyzeError;
-use crate::output::rows::{Cell, Rows};
+use crate::output::row_writer::{Cell, RowWriter};
 use crate::output::table::{Table, Value};
 use crate::output::text::json_text;
 use std::io::Write;
@@ -207,7 +207,7 @@ pub struct JsonRows {
     names: Vec<&'static str>,
 }
 
-impl Rows for JsonRows {
+impl RowWriter for JsonRows {
     fn head(&mut self, columns: &[(&'static str, bool)], _out: &mut dyn Write) -> Result<(), AnalyzeError> {
         self.names = columns.iter().map(|(name, _)| *name).collect();
         Ok(())

@@ -3,7 +3,7 @@
 use crate::error::AnalyzeError;
 use crate::output::document::{Document, Part};
 use crate::output::render::text::cell;
-use crate::output::rows::{Cell, Rows};
+use crate::output::row_writer::{Cell, RowWriter};
 use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::text::escape;
 use std::io::{self, Write};
@@ -90,7 +90,7 @@ fn row<T: AsRef<str>>(cells: impl Iterator<Item = T>, out: &mut dyn Write) -> io
 #[derive(Clone, Copy, Debug)]
 pub struct MarkdownRows;
 
-impl Rows for MarkdownRows {
+impl RowWriter for MarkdownRows {
     fn head(&mut self, columns: &[(&'static str, bool)], out: &mut dyn Write) -> Result<(), AnalyzeError> {
         Ok(head(columns.iter().copied(), out)?)
     }

@@ -8,7 +8,7 @@ pub mod text;
 use crate::error::AnalyzeError;
 use crate::output::answer::{Answer, Room};
 use crate::output::document::Document;
-use crate::output::rows::Rows;
+use crate::output::row_writer::RowWriter;
 use crate::output::table::{ColumnHead, Table};
 use std::io::Write;
 
@@ -41,7 +41,7 @@ impl Format {
 
     /// Writes rows as they come; `None` for text, whose columns are aligned over all rows.
     #[must_use]
-    pub fn rows(self) -> Option<Box<dyn Rows>> {
+    pub fn row_writer(self) -> Option<Box<dyn RowWriter>> {
         match self {
             Self::Table => None,
             Self::Csv => Some(Box::new(csv::CsvRows)),

@@ -7,7 +7,7 @@ use crate::engine::columns::{Column, FAULTS};
 use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::output::render::Format;
-use crate::output::rows::{Cell, Rows};
+use crate::output::row_writer::{Cell, RowWriter};
 use crate::request::Request;
 use crate::trace::session::Session;
 use crate::verbs::context::{self, Outcome, read, warn};
@@ -17,7 +17,7 @@ use std::io::Write;
 /// Writes events as they come.
 pub struct Events<'a> {
     /// For programs and issues; `None` for people, who get lines of their own.
-    rows: Option<Box<dyn Rows>>,
+    rows: Option<Box<dyn RowWriter>>,
     out: &'a mut dyn Write,
     width: Option<usize>,
     /// Known with the first block.
@@ -36,7 +36,7 @@ impl<'a> Events<'a> {
     #[must_use]
     pub fn new(format: Format, out: &'a mut dyn Write) -> Self {
         Self {
-            rows: format.rows(),
+            rows: format.row_writer(),
             out,
             width: None,
             shape: None,

@@ -17,7 +17,7 @@ pub enum Cell<'a> {
 }
 
 /// Writes rows as they come.
-pub trait Rows {
+pub trait RowWriter {
     /// What stands above the rows: the names of the columns, and whether their cells are texts.
     ///
     /// # Errors
