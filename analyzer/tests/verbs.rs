@@ -63,118 +63,41 @@ fn a_thread_that_changed_its_name_is_shown_with_the_last_one() {
 
 #[test]
 fn every_filter_keeps_only_what_it_names() {
-    let pattern = |text: &str| vec![Pattern::new(text)];
-    let all = Filter::default();
-    let cases = [
+    fn pattern(text: &str) -> Vec<Pattern> {
+        vec![Pattern::new(text)]
+    }
+    let cases: [(fn(&mut Filter), u64); 15] = [
         (
-            Filter {
-                from_ns: Some(30_000_000),
-                to_ns: Some(90_000_000),
-                ..all.clone()
+            |filter| {
+                filter.from_ns = Some(30_000_000);
+                filter.to_ns = Some(90_000_000);
             },
             3,
         ),
+        (|filter| filter.from_ns = Some(0), 7),
+        (|filter| filter.to_ns = Some(10_000_000), 1),
+        (|filter| filter.pids = vec![100, 3], 7),
+        (|filter| filter.pids = vec![3], 0),
+        (|filter| filter.tids = vec![101], 4),
+        (|filter| filter.comms = pattern("mai"), 3),
+        (|filter| filter.comms = pattern("w*r"), 4),
+        (|filter| filter.files = pattern("segments"), 4),
+        (|filter| filter.files = pattern("[heap]"), 3),
+        (|filter| filter.class = Some(Class::Major), 4),
+        (|filter| filter.class = Some(Class::Minor), 3),
+        (|filter| filter.min_latency_ns = Some(300_000), 2),
+        (|filter| filter.max_latency_ns = Some(700), 2),
         (
-            Filter {
-                from_ns: Some(0),
-                ..all.clone()
-            },
-            7,
-        ),
-        (
-            Filter {
-                to_ns: Some(10_000_000),
-                ..all.clone()
-            },
-            1,
-        ),
-        (
-            Filter {
-                pids: vec![100, 3],
-                ..all.clone()
-            },
-            7,
-        ),
-        (
-            Filter {
-                pids: vec![3],
-                ..all.clone()
-            },
-            0,
-        ),
-        (
-            Filter {
-                tids: vec![101],
-                ..all.clone()
-            },
-            4,
-        ),
-        (
-            Filter {
-                comms: pattern("mai"),
-                ..all.clone()
-            },
-            3,
-        ),
-        (
-            Filter {
-                comms: pattern("w*r"),
-                ..all.clone()
-            },
-            4,
-        ),
-        (
-            Filter {
-                files: pattern("segments"),
-                ..all.clone()
-            },
-            4,
-        ),
-        (
-            Filter {
-                files: pattern("[heap]"),
-                ..all.clone()
-            },
-            3,
-        ),
-        (
-            Filter {
-                class: Some(Class::Major),
-                ..all.clone()
-            },
-            4,
-        ),
-        (
-            Filter {
-                class: Some(Class::Minor),
-                ..all.clone()
-            },
-            3,
-        ),
-        (
-            Filter {
-                min_latency_ns: Some(300_000),
-                ..all.clone()
-            },
-            2,
-        ),
-        (
-            Filter {
-                max_latency_ns: Some(700),
-                ..all.clone()
-            },
-            2,
-        ),
-        (
-            Filter {
-                class: Some(Class::Minor),
-                tids: vec![101],
-                ..all
+            |filter| {
+                filter.class = Some(Class::Minor);
+                filter.tids = vec![101];
             },
             0,
         ),
     ];
-    for (filter, expected) in cases {
+    for (choose, expected) in cases {
+        let mut filter = Filter::default();
+        choose(&mut filter);
         let mut threads = Threads::default();
         read(&small(), &filter, &mut [&mut threads]);
         assert_eq!(threads.classes().count(), expected, "{filter:?}");
