@@ -5,7 +5,7 @@
 mod support;
 
 use pf_formats::{CommId, Dict, Event, ObjectKind, Query, QueryFaults, QueryId, TraceWriter};
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use support::{FILE_BASE, START_NS, file_fault, header, heap_fault, meta, object, totals};
 
 fn main() {
@@ -17,23 +17,7 @@ fn main() {
     let queries = number(4).unwrap_or(0);
     let out = BufWriter::new(std::fs::File::create(path).unwrap());
     let mut writer = TraceWriter::create(out, &header(), &meta()).unwrap();
-    let comms = (0..threads).map(|thread| format!("worker-{thread}")).collect();
-    writer
-        .dict(&Dict::Comms {
-            first_id: 1,
-            entries: comms,
-        })
-        .unwrap();
-    let objects = vec![
-        object(ObjectKind::File, "/data/segments.bin"),
-        object(ObjectKind::Heap, ""),
-    ];
-    writer
-        .dict(&Dict::Objects {
-            first_id: 1,
-            entries: objects,
-        })
-        .unwrap();
+    dicts(&mut writer, threads);
     let mut state = 1u64;
     let mut random = || {
         state = state
@@ -77,8 +61,15 @@ fn main() {
         };
         writer.push(&event).unwrap();
     }
+    let rows = rows(events, queries, || random() % 900_000);
+    writer.queries(&rows).unwrap();
+    writer.finish(totals(&[])).unwrap();
+}
+
+/// Queries one after the other; of ten the first holds the others.
+fn rows(events: u64, queries: u64, mut wait_ns: impl FnMut() -> u64) -> Vec<Query> {
     let span_ns = events * 2_000 / queries.max(1);
-    let rows: Vec<Query> = (0..queries)
+    (0..queries)
         .map(|number| Query {
             id: QueryId(number + 1),
             parent: QueryId(if number % 10 == 0 { 0 } else { number / 10 * 10 + 1 }),
@@ -91,11 +82,29 @@ fn main() {
             own: QueryFaults {
                 majors: 1,
                 minors: 2,
-                wait_ns: random() % 900_000,
+                wait_ns: wait_ns(),
             },
             ..Query::default()
         })
-        .collect();
-    writer.queries(&rows).unwrap();
-    writer.finish(totals(&[])).unwrap();
+        .collect()
+}
+
+fn dicts(writer: &mut TraceWriter<impl Write>, threads: u64) {
+    let comms = (0..threads).map(|thread| format!("worker-{thread}")).collect();
+    writer
+        .dict(&Dict::Comms {
+            first_id: 1,
+            entries: comms,
+        })
+        .unwrap();
+    let objects = vec![
+        object(ObjectKind::File, "/data/segments.bin"),
+        object(ObjectKind::Heap, ""),
+    ];
+    writer
+        .dict(&Dict::Objects {
+            first_id: 1,
+            entries: objects,
+        })
+        .unwrap();
 }

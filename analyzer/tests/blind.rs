@@ -5,7 +5,7 @@ mod support;
 
 use pf_formats::{Breakdown, Event, Meta};
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use std::fs;
 use std::process::{Command, Stdio};
 use support::ask::{event_rows, events_text, files, flat_report, info_json, report_json, threads};

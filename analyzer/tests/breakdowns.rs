@@ -6,7 +6,7 @@ mod support;
 use pf_formats::{Breakdown, Event, Meta, StackId};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::integrity::warnings;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::verbs::threads::Threads;
 use support::ask::{
     event_rows, events_text, files, flat_report, read, report, report_json, session, threads,

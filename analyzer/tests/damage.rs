@@ -12,7 +12,8 @@ use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::scan;
 use pfanalyze::error::AnalyzeError;
 use pfanalyze::integrity::warnings;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::answer::Room;
+use pfanalyze::output::render::{self, Format};
 use pfanalyze::request::options::GroupBy;
 use pfanalyze::request::weight::ColorScale;
 use pfanalyze::request::weight::Weight;
@@ -22,11 +23,11 @@ use pfanalyze::verbs::events::Events;
 use pfanalyze::verbs::heatmap::panels::Extent;
 use pfanalyze::verbs::heatmap::pass::Heat;
 use pfanalyze::verbs::heatmap::text::Style;
-use pfanalyze::verbs::info;
+use pfanalyze::verbs::info::InfoAnswer;
 use pfanalyze::verbs::percentiles::pass::Percentiles;
 use pfanalyze::verbs::queries::pass::{Queries, Rows};
 use pfanalyze::verbs::queries::slowest::{Choice, Chosen, Singles};
-use pfanalyze::verbs::queries::text;
+use pfanalyze::verbs::queries::text::SinglesAnswer;
 use pfanalyze::verbs::report::{Layout, Report};
 use support::{dicts, events, meta, small, totals, trace, writer};
 
@@ -73,16 +74,23 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
         style: STYLE,
         trace: "t".into(),
         filters: String::new(),
-        is_markdown: false,
     };
-    report.write_text(&session, filter, &layout, &mut out)?;
+    report.settle();
+    let page = report.document(&session, filter, &layout)?;
+    render::document(&page, Format::Table, layout.width, &mut out)?;
     for_programs.write_json(&session, filter, &mut out)?;
-    names
-        .table(&session, Format::Table)
-        .write(Format::Table, Some(80), &mut out)?;
-    let singles = singles.finish();
+    render::table(&names.table(&session, false), Format::Table, Some(80), &mut out)?;
+    let room = Room {
+        width: 80,
+        table: Some(80),
+    };
+    let singles = SinglesAnswer {
+        singles: &singles.finish(),
+        alone: true,
+        session: &session,
+    };
     for format in [Format::Table, Format::Csv, Format::Json] {
-        text::write(&singles, true, &session, format, Some(80), &mut out)?;
+        render::answer(&singles, format, room, &mut out)?;
     }
     heat.settle();
     heat.write_text(
@@ -95,14 +103,12 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
         STYLE,
         &mut out,
     )?;
-    heat.table(&session, filter, (9, 30), Weight::Max)
-        .write(Format::Csv, None, &mut out)?;
+    let cells = heat.table(&session, filter, (9, 30), Weight::Max);
+    render::table(&cells, Format::Csv, None, &mut out)?;
     for percentiles in &percentiles {
-        percentiles
-            .table(&session)
-            .write(Format::Table, Some(40), &mut out)?;
+        render::table(&percentiles.table(&session), Format::Table, Some(40), &mut out)?;
     }
-    info::write(&session, Format::Csv, &mut out)?;
+    render::answer(&InfoAnswer(&session), Format::Csv, room, &mut out)?;
     Ok(session)
 }
 

@@ -5,7 +5,7 @@ mod support;
 
 use pf_formats::Event;
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::request::options::GroupBy;
 use pfanalyze::trace::class::Class;
 use support::ask::{

@@ -11,7 +11,7 @@ use clap::{CommandFactory, ValueEnum};
 use nix::pty::{Winsize, openpty};
 use pf_formats::{Dict, Event, FrameId, Inlined, Meta, ObjectId, ObjectKind, Query, Symbol};
 use pfanalyze::cli::Cli;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::output::text::width;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -75,23 +75,7 @@ fn formats() -> Vec<String> {
     names.map(|value| value.get_name().to_owned()).collect()
 }
 
-/// A trace whose every string is hostile, between two others.
-fn hostile_trace(before: &str, after: &str) -> Vec<u8> {
-    let evil = || format!("{before}{EVIL}{after}");
-    let mut meta = Meta {
-        recorder: evil(),
-        command: vec![evil(), evil()],
-        options: vec!["--query".into(), "--stacks".into(), "--breakdown".into(), evil()],
-        target: evil(),
-        backend: evil(),
-        entry: evil(),
-        blind: vec![evil()],
-        filters: vec![evil()],
-        ..support::meta()
-    };
-    meta.host.hostname = evil();
-    meta.host.kernel = evil();
-    meta.host.arch = evil();
+fn hostile_dicts(evil: impl Fn() -> String) -> Vec<Dict> {
     let mut dicts = stack_fixture::stack_dicts();
     for dict in &mut dicts {
         if let Dict::Objects { entries, .. } = dict {
@@ -123,6 +107,27 @@ fn hostile_trace(before: &str, after: &str) -> Vec<u8> {
             }],
         }],
     });
+    dicts
+}
+
+/// A trace whose every string is hostile, between two others.
+fn hostile_trace(before: &str, after: &str) -> Vec<u8> {
+    let evil = || format!("{before}{EVIL}{after}");
+    let mut meta = Meta {
+        recorder: evil(),
+        command: vec![evil(), evil()],
+        options: vec!["--query".into(), "--stacks".into(), "--breakdown".into(), evil()],
+        target: evil(),
+        backend: evil(),
+        entry: evil(),
+        blind: vec![evil()],
+        filters: vec![evil()],
+        ..support::meta()
+    };
+    meta.host.hostname = evil();
+    meta.host.kernel = evil();
+    meta.host.arch = evil();
+    let dicts = hostile_dicts(evil);
     let mut events: Vec<Event> = query_fixture::events();
     events.extend(stack_fixture::faults());
     events.push(Event {

@@ -5,15 +5,14 @@ mod support;
 
 use pf_formats::{Event, Meta, ObjectId};
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::output::order::Order;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::request::options::MemoryPart;
 use pfanalyze::trace::session::Session;
 use pfanalyze::verbs::memory::estimate::Estimate;
 use pfanalyze::verbs::memory::pass::Memory;
-use pfanalyze::verbs::memory::text::Answer;
+use pfanalyze::verbs::memory::text::MemoryAnswer;
 use std::collections::{BTreeMap, BTreeSet};
-use support::ask::read;
+use support::ask::{read, text, written};
 use support::{Random, START_NS, dicts, file_fault, heap_fault, in_blocks, meta, trace};
 
 /// Faults of four threads on a file and of one on its heap, some at once on the same page, some failed.
@@ -234,31 +233,24 @@ fn a_part_of_the_pages_gives_the_curve_within_the_stated_error() {
 fn words(bytes: &[u8], filter: &Filter, memory_bytes: Option<u64>) -> (String, serde_json::Value) {
     let mut memory = Memory::default();
     let session = read(bytes, filter, &mut [&mut memory]);
-    let answer = Answer {
+    let answer = MemoryAnswer {
         memory: &memory,
         session: &session,
         filter,
         memory_bytes,
     };
-    let written = |format, part| {
-        let mut out = Vec::new();
-        answer
-            .write(part, format, &Order::default(), 80, &mut out)
-            .unwrap();
-        String::from_utf8(out).unwrap()
-    };
-    let text = written(Format::Table, None);
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let shown = written(&answer, Format::Table);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     for part in [
         MemoryPart::Curve,
         MemoryPart::Files,
         MemoryPart::Times,
         MemoryPart::Distances,
     ] {
-        assert!(written(Format::Csv, Some(part)).contains(','));
+        assert!(text(&answer.part(part, true), Format::Csv).contains(','));
     }
-    let json = serde_json::from_str(&written(Format::Json, None)).unwrap();
-    (text.split_whitespace().collect::<Vec<_>>().join(" "), json)
+    let json = serde_json::from_str(&written(&answer, Format::Json)).unwrap();
+    (shown.split_whitespace().collect::<Vec<_>>().join(" "), json)
 }
 
 /// Passes over 400 pages, one after the other.

@@ -4,7 +4,7 @@
 mod support;
 
 use pf_formats::{Access, Event, Meta, Origin};
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::request::options::GroupBy;
 use support::ask::{event_rows, events_text, flat_report, percentiles};
 use support::{dicts, file_fault, heap_fault, meta, trace};

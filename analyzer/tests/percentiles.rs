@@ -12,7 +12,8 @@ use pf_formats::{
 };
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::output::order::{self, Order};
-use pfanalyze::output::table::{Format, Table, Value};
+use pfanalyze::output::render::Format;
+use pfanalyze::output::table::{Table, Value};
 use pfanalyze::request::options::GroupBy;
 use pfanalyze::trace::queries::each_row;
 use pfanalyze::verbs::percentiles::key_names::QueryNames;

@@ -81,10 +81,7 @@ fn random() -> impl FnMut(u64) -> u64 {
     }
 }
 
-/// A trace with every column, transform and storage: blocks with and without what is optional, threads that take
-/// turns, files and anonymous memory, unknown names, times from nanoseconds to minutes.
-fn all_kinds() -> Vec<u8> {
-    let mut writer = TraceWriter::create(Vec::new(), &header(), &meta()).unwrap();
+fn all_dicts(writer: &mut TraceWriter<Vec<u8>>) {
     let entries = vec!["main".into(), "a \"quoted\", name".into(), "wörker".into()];
     writer.dict(&Dict::Comms { first_id: 1, entries }).unwrap();
     let entries = vec![
@@ -117,6 +114,13 @@ fn all_kinds() -> Vec<u8> {
             entries: stacks,
         })
         .unwrap();
+}
+
+/// A trace with every column, transform and storage: blocks with and without what is optional, threads that take
+/// turns, files and anonymous memory, unknown names, times from nanoseconds to minutes.
+fn all_kinds() -> Vec<u8> {
+    let mut writer = TraceWriter::create(Vec::new(), &header(), &meta()).unwrap();
+    all_dicts(&mut writer);
     let mut below = random();
     let mut now = support::START_NS;
     for block in 0..12_u64 {

@@ -6,7 +6,8 @@ mod support;
 
 use model_files::{TENSORS, gguf};
 use pf_formats::{Dict, Event, Meta, ObjectId, ObjectKind};
-use pfanalyze::output::table::{Format, Table, Value};
+use pfanalyze::output::render::Format;
+use pfanalyze::output::table::{Table, Value};
 use pfanalyze::request::options::RegionOptions;
 use pfanalyze::verbs::regions::pass::Regions;
 use pfanalyze::verbs::regions::source::Source;

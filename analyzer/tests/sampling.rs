@@ -5,7 +5,7 @@ mod support;
 
 use pf_formats::{Event, Meta, ObjectId};
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::request::options::GroupBy;
 use pfanalyze::request::weight::Weight;
 use pfanalyze::verbs::heatmap::pass::Heat;

@@ -6,7 +6,7 @@ mod support;
 use pf_formats::{Event, TraceReader, TraceWriter};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::scan;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::trace::class::Class;
 use pfanalyze::trace::session::Session;
 use pfanalyze::verbs::events::Events;

@@ -8,7 +8,7 @@ use pf_formats::{CommId, Dict, Event, FrameId, StackId, StackNode, Symbol, Trace
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::scan;
 use pfanalyze::error::AnalyzeError;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::{self, Format};
 use pfanalyze::request::options::StackLimits;
 use pfanalyze::request::weight::Weight;
 use pfanalyze::verbs::stacks::pass::{Base, StackTree, Stacks, describe_hidden};
@@ -54,7 +54,7 @@ fn table(bytes: &[u8], format: Format) -> String {
     let tree = tree(bytes, &Filter::default(), Base::Function).unwrap();
     let mut out = Vec::new();
     let table = tree.table(&tree.shown(Weight::Wait, ALL));
-    table.write(format, None, &mut out).unwrap();
+    render::table(&table, format, None, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

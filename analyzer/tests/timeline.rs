@@ -5,16 +5,16 @@ mod support;
 
 use pf_formats::{CommId, Dict, Event, Happening, Meta, TimelineEntry};
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::request::options::StallThreshold;
 use pfanalyze::request::options::TimelineOptions;
 use pfanalyze::request::options::TimelinePart;
 use pfanalyze::trace::session::Session;
 use pfanalyze::verbs::timeline::pass1::Pass1;
-use pfanalyze::verbs::timeline::text::{Answer, Found};
+use pfanalyze::verbs::timeline::text::{Found, TimelineAnswer};
 use pfanalyze::verbs::timeline::{found_by, sweep_after};
 use std::collections::BTreeSet;
-use support::ask::read;
+use support::ask::{read, written};
 use support::{MS, Random, START_NS, dicts, file_fault, heap_fault, in_blocks, meta, object, small, trace};
 
 const THREADS: u32 = 6;
@@ -284,15 +284,14 @@ fn what_was_waited_on_is_what_lies_inside_the_stall() {
 }
 
 fn words(found: &Found, session: &Session, filter: &Filter) -> (String, serde_json::Value) {
-    let answer = Answer {
-        found,
-        session,
-        filter,
-    };
     let written = |format, part| {
-        let mut out = Vec::new();
-        answer.write(part, format, 80, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        let answer = TimelineAnswer {
+            found,
+            session,
+            filter,
+            part,
+        };
+        written(&answer, format)
     };
     let text = written(Format::Table, None);
     // Only centuries do not fit.

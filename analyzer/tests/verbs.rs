@@ -6,7 +6,7 @@ mod support;
 use pf_formats::{CommId, Event, LossReason, ObjectId, ObjectKind};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::Pass;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::request::options::GroupBy;
 use pfanalyze::request::weight::Weight;
 use pfanalyze::trace::class::Class;
@@ -14,10 +14,10 @@ use pfanalyze::trace::name_pattern::Pattern;
 use pfanalyze::verbs::files::Files;
 use pfanalyze::verbs::heatmap::panels::Extent;
 use pfanalyze::verbs::heatmap::pass::Heat;
-use pfanalyze::verbs::info;
+use pfanalyze::verbs::info::InfoAnswer;
 use pfanalyze::verbs::percentiles::pass::Percentiles;
 use pfanalyze::verbs::threads::Threads;
-use support::ask::{DIGITS, events_text, read, report, text, threads};
+use support::ask::{DIGITS, events_text, read, report, text, threads, written};
 use support::{dicts, events, file_fault, heap_fault, loss, meta, object, small, trace, unfinished};
 
 #[test]
@@ -63,118 +63,41 @@ fn a_thread_that_changed_its_name_is_shown_with_the_last_one() {
 
 #[test]
 fn every_filter_keeps_only_what_it_names() {
-    let pattern = |text: &str| vec![Pattern::new(text)];
-    let all = Filter::default();
-    let cases = [
+    fn pattern(text: &str) -> Vec<Pattern> {
+        vec![Pattern::new(text)]
+    }
+    let cases: [(fn(&mut Filter), u64); 15] = [
         (
-            Filter {
-                from_ns: Some(30_000_000),
-                to_ns: Some(90_000_000),
-                ..all.clone()
+            |filter| {
+                filter.from_ns = Some(30_000_000);
+                filter.to_ns = Some(90_000_000);
             },
             3,
         ),
+        (|filter| filter.from_ns = Some(0), 7),
+        (|filter| filter.to_ns = Some(10_000_000), 1),
+        (|filter| filter.pids = vec![100, 3], 7),
+        (|filter| filter.pids = vec![3], 0),
+        (|filter| filter.tids = vec![101], 4),
+        (|filter| filter.comms = pattern("mai"), 3),
+        (|filter| filter.comms = pattern("w*r"), 4),
+        (|filter| filter.files = pattern("segments"), 4),
+        (|filter| filter.files = pattern("[heap]"), 3),
+        (|filter| filter.class = Some(Class::Major), 4),
+        (|filter| filter.class = Some(Class::Minor), 3),
+        (|filter| filter.min_latency_ns = Some(300_000), 2),
+        (|filter| filter.max_latency_ns = Some(700), 2),
         (
-            Filter {
-                from_ns: Some(0),
-                ..all.clone()
-            },
-            7,
-        ),
-        (
-            Filter {
-                to_ns: Some(10_000_000),
-                ..all.clone()
-            },
-            1,
-        ),
-        (
-            Filter {
-                pids: vec![100, 3],
-                ..all.clone()
-            },
-            7,
-        ),
-        (
-            Filter {
-                pids: vec![3],
-                ..all.clone()
-            },
-            0,
-        ),
-        (
-            Filter {
-                tids: vec![101],
-                ..all.clone()
-            },
-            4,
-        ),
-        (
-            Filter {
-                comms: pattern("mai"),
-                ..all.clone()
-            },
-            3,
-        ),
-        (
-            Filter {
-                comms: pattern("w*r"),
-                ..all.clone()
-            },
-            4,
-        ),
-        (
-            Filter {
-                files: pattern("segments"),
-                ..all.clone()
-            },
-            4,
-        ),
-        (
-            Filter {
-                files: pattern("[heap]"),
-                ..all.clone()
-            },
-            3,
-        ),
-        (
-            Filter {
-                class: Some(Class::Major),
-                ..all.clone()
-            },
-            4,
-        ),
-        (
-            Filter {
-                class: Some(Class::Minor),
-                ..all.clone()
-            },
-            3,
-        ),
-        (
-            Filter {
-                min_latency_ns: Some(300_000),
-                ..all.clone()
-            },
-            2,
-        ),
-        (
-            Filter {
-                max_latency_ns: Some(700),
-                ..all.clone()
-            },
-            2,
-        ),
-        (
-            Filter {
-                class: Some(Class::Minor),
-                tids: vec![101],
-                ..all
+            |filter| {
+                filter.class = Some(Class::Minor);
+                filter.tids = vec![101];
             },
             0,
         ),
     ];
-    for (filter, expected) in cases {
+    for (choose, expected) in cases {
+        let mut filter = Filter::default();
+        choose(&mut filter);
         let mut threads = Threads::default();
         read(&small(), &filter, &mut [&mut threads]);
         assert_eq!(threads.classes().count(), expected, "{filter:?}");
@@ -432,9 +355,8 @@ fn info_says_what_the_trace_says_about_itself() {
         &Filter::default(),
         &mut [],
     );
-    let mut out = Vec::new();
-    info::write(&session, Format::Json, &mut out).unwrap();
-    let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let info = InfoAnswer(&session);
+    let json: serde_json::Value = serde_json::from_str(&written(&info, Format::Json)).unwrap();
     assert_eq!(json["events"], 7);
     assert_eq!(json["major"], 4);
     assert_eq!(json["command"][2], "2");
@@ -448,9 +370,7 @@ fn info_says_what_the_trace_says_about_itself() {
     assert!(json["bytes_per_event"].is_number() && json["start_monotonic_ns"].is_number());
     assert!(json.get("reconciliation").is_none());
     assert_eq!(json["finished"], true);
-    let mut out = Vec::new();
-    info::write(&session, Format::Table, &mut out).unwrap();
-    let shown = String::from_utf8(out).unwrap();
+    let shown = written(&info, Format::Table);
     assert!(
         shown.contains("\ncannot_see          GUP faults, failed faults, lock waits (with --breakdown)\n"),
         "{shown}"
@@ -546,13 +466,11 @@ fn names_from_a_hostile_trace_cannot_steer_the_terminal() {
     };
     let bytes = trace(&meta, &dicts, &[odd], &[]);
     let session = read(&bytes, &Filter::default(), &mut []);
-    let mut info_text = Vec::new();
-    info::write(&session, Format::Table, &mut info_text).unwrap();
     let shown = [
         report(&bytes, &Filter::default()),
         events_text(&bytes, Format::Table),
         threads(&bytes, &Filter::default(), Format::Table),
-        String::from_utf8(info_text).unwrap(),
+        written(&InfoAnswer(&session), Format::Table),
     ];
     for text in shown {
         assert!(!text.contains(['\x1b', '\x07', '\u{202e}']), "{text}");

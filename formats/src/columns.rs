@@ -2,7 +2,7 @@
 
 use std::ops::BitOr;
 
-use crate::{Access, Breakdown, CommId, Event, ObjectId, Origin, QueryId, StackId};
+use crate::{Breakdown, ClassBits, CommId, Event, ObjectId, QueryId, StackId};
 
 /// Events, one array per column. All filled columns have the same length.
 ///
@@ -162,7 +162,8 @@ impl Columns {
         self.object.extend(events.iter().map(|event| event.object.0));
         self.object_page
             .extend(events.iter().map(|event| event.object_page));
-        self.class.extend(events.iter().map(pack_class));
+        self.class
+            .extend(events.iter().map(|event| ClassBits::of(event).0));
         self.retries.extend(events.iter().map(|event| event.retries));
         if !self.blocked_ns.is_empty() || events.iter().any(|event| event.breakdown.is_some()) {
             let part = |of: fn(&Breakdown) -> u64| {
@@ -228,7 +229,7 @@ impl Columns {
     /// empty give no breakdown, no stack, no query and no signal.
     #[must_use]
     pub fn event(&self, row: usize) -> Option<Event> {
-        let class = *self.class.get(row)?;
+        let class = ClassBits(*self.class.get(row)?);
         Some(Event {
             ts_ns: *self.ts_ns.get(row)?,
             latency_ns: *self.latency_ns.get(row)?,
@@ -240,11 +241,11 @@ impl Columns {
             ip: *self.ip.get(row)?,
             object: ObjectId(*self.object.get(row)?),
             object_page: *self.object_page.get(row)?,
-            major: class & 1 != 0,
-            failed: class & 2 != 0,
-            access: Access::from_code((class >> 2) & 3),
-            origin: Origin::from_code((class >> 4) & 3),
-            abandoned: class & ABANDONED != 0,
+            major: class.has_major_flag(),
+            failed: class.is_failed(),
+            access: class.access(),
+            origin: class.origin(),
+            abandoned: class.is_abandoned(),
             retries: *self.retries.get(row)?,
             interruptions: self.interruptions.get(row).copied().unwrap_or(0),
             signal: self.signal.get(row).copied().unwrap_or(0),
@@ -268,15 +269,4 @@ impl Columns {
 fn extend_optional<T: Copy + Default>(column: &mut Vec<T>, rows: usize, values: impl Iterator<Item = T>) {
     column.resize(rows, T::default());
     column.extend(values);
-}
-
-/// Bit 6 of the class.
-const ABANDONED: u8 = 1 << 6;
-
-/// The five small fields in one byte, as stored in the class column.
-pub(crate) fn pack_class(event: &Event) -> u8 {
-    let access = event.access.map_or(0, |access| access as u8);
-    let flags = u8::from(event.major) | u8::from(event.failed) << 1;
-    let abandoned = if event.abandoned { ABANDONED } else { 0 };
-    flags | access << 2 | (event.origin as u8) << 4 | abandoned
 }

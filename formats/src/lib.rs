@@ -8,8 +8,10 @@
 //! This crate knows neither BPF nor polars.
 
 mod block;
+mod byte_count;
 mod bytes;
 mod check;
+mod class;
 mod column;
 mod columns;
 mod error;
@@ -19,16 +21,18 @@ mod records;
 mod write;
 
 pub use block::{BlockDecoder, BlockInfo, EventsBlock};
+pub use byte_count::count as count_bytes;
 pub use check::damage::{Place, Places};
 pub use check::references::{Undefined, UndefinedNames};
 pub use check::repair::{Repair, repair};
 pub use check::repaired_totals::BooksDropped;
 pub use check::verify::{Contradiction, Counts, Verification, verify};
+pub use class::{ClassBits, FaultClass};
 pub use columns::{Columns, Projection};
 pub use error::FormatError;
 pub use read::item::{Damage, Item, Summary};
 pub use read::parallel::{DecodeAhead, DecodedBlock, Step, Wanted};
-pub use read::predicate::{FaultClass, Predicate};
+pub use read::predicate::Predicate;
 pub use read::reader::TraceReader;
 pub use read::source::{AnyStream, Via};
 pub use records::dict::{Dict, Object};

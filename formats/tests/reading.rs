@@ -69,6 +69,53 @@ fn something_else_is_named_as_not_a_trace() {
     ));
 }
 
+/// The columns without those of parts that were not chosen, in the order of the test below.
+fn only(chosen: impl Fn(usize) -> bool, mut columns: Columns) -> Columns {
+    if !chosen(0) {
+        columns.ts_ns.clear();
+    }
+    if !chosen(1) {
+        columns.latency_ns.clear();
+    }
+    if !chosen(2) {
+        columns.pid.clear();
+        columns.tid.clear();
+        columns.comm.clear();
+    }
+    if !chosen(3) {
+        columns.cpu.clear();
+    }
+    if !chosen(4) {
+        columns.address.clear();
+    }
+    if !chosen(5) {
+        columns.ip.clear();
+    }
+    if !chosen(6) {
+        columns.object.clear();
+        columns.object_page.clear();
+    }
+    if !chosen(7) {
+        columns.class.clear();
+    }
+    if !chosen(8) {
+        columns.retries.clear();
+    }
+    if !chosen(9) {
+        columns.blocked_ns.clear();
+        columns.runqueue_ns.clear();
+        columns.reclaim_ns.clear();
+        columns.lock_ns.clear();
+    }
+    if !chosen(10) {
+        columns.stack.clear();
+    }
+    if !chosen(11) {
+        columns.query.clear();
+    }
+    columns
+}
+
 #[test]
 fn a_projection_fills_its_columns_and_no_others() {
     let (items, _) = read(&common::full_trace());
@@ -97,49 +144,7 @@ fn a_projection_fills_its_columns_and_no_others() {
         let want = (0..parts.len())
             .filter(|part| chosen(*part))
             .fold(Projection::NONE, |set, part| set | parts[part]);
-        let mut expected = all.clone();
-        if !chosen(0) {
-            expected.ts_ns.clear();
-        }
-        if !chosen(1) {
-            expected.latency_ns.clear();
-        }
-        if !chosen(2) {
-            expected.pid.clear();
-            expected.tid.clear();
-            expected.comm.clear();
-        }
-        if !chosen(3) {
-            expected.cpu.clear();
-        }
-        if !chosen(4) {
-            expected.address.clear();
-        }
-        if !chosen(5) {
-            expected.ip.clear();
-        }
-        if !chosen(6) {
-            expected.object.clear();
-            expected.object_page.clear();
-        }
-        if !chosen(7) {
-            expected.class.clear();
-        }
-        if !chosen(8) {
-            expected.retries.clear();
-        }
-        if !chosen(9) {
-            expected.blocked_ns.clear();
-            expected.runqueue_ns.clear();
-            expected.reclaim_ns.clear();
-            expected.lock_ns.clear();
-        }
-        if !chosen(10) {
-            expected.stack.clear();
-        }
-        if !chosen(11) {
-            expected.query.clear();
-        }
+        let expected = only(chosen, all.clone());
         // Whatever an earlier block left there, a shorter or a longer one.
         for left in [0, 3 * all.len()] {
             let mut got = all.clone();

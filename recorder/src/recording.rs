@@ -51,26 +51,21 @@ pub fn record(options: &Options) -> Result<u8> {
     target::check(options)?;
     let invoker = Identity::invoking()?;
     let watched = Watched::new(&options.scope)?;
-    let user = match &options.user {
-        Some(name) => Identity::named(name, &options.preserve_env)?,
-        None => invoker.clone(),
-    };
+    let named = |name: &String| Identity::named(name, &options.preserve_env);
+    let named = options.user.as_ref().map(named);
+    let user = named.transpose()?.unwrap_or_else(|| invoker.clone());
     // A fork wants a process without threads, so the child comes first.
     let mode = Mode::choose(options)?;
     let streams = mode.streams(options);
     let session = own_session(options, &user, &streams)?;
-    let held = options
-        .command
-        .as_ref()
-        .map(|command| launch::hold(command, &user, &streams, session.as_ref()))
-        .transpose()?;
+    let command = options.command.as_ref();
+    let held = command.map(|command| launch::hold(command, &user, &streams, session.as_ref()));
+    let held = held.transpose()?;
     let signals = StopSignals::install()?;
     let gauges = Arc::new(Gauges::default());
     let prepared = View::open(mode, options).and_then(|view| {
-        Ok((
-            Engine::start(options, held.as_ref(), &invoker, &gauges, &view)?,
-            view,
-        ))
+        let engine = Engine::start(options, held.as_ref(), &invoker, &gauges, &view)?;
+        Ok((engine, view))
     });
     let (engine, mut view) = match prepared {
         Ok(prepared) => prepared,
@@ -85,17 +80,8 @@ pub fn record(options: &Options) -> Result<u8> {
         Scope::Command => held.as_ref().and_then(|held| proc::faults_of(held.pid())),
         _ => None,
     };
-    let leader = held.as_ref().map_or(0, Held::pid);
-    let relay = match session.map(|session| session.relay(leader)).transpose() {
-        Ok(relay) => relay.flatten(),
-        Err(e) => {
-            held.into_iter().for_each(Held::abandon);
-            engine.abandon();
-            return Err(e);
-        }
-    };
-    let command = match held.map(Command::release).transpose() {
-        Ok(command) => command,
+    let (relay, command) = match release(held, session) {
+        Ok(released) => released,
         Err(e) => {
             engine.abandon();
             return Err(e);
@@ -138,8 +124,26 @@ pub fn record(options: &Options) -> Result<u8> {
     };
     drop(relay);
     view.print_output();
-    match told {
-        Ok((_, is_exact)) if options.strict && !is_exact => Ok(NOT_EXACT),
+    exit_status(told.map(|(_, is_exact)| is_exact), status, options.strict)
+}
+
+/// Lets a held command begin, on the terminal of its session if it has one.
+fn release(held: Option<Held>, session: Option<OwnSession>) -> Result<(Option<Relay>, Option<Command>)> {
+    let leader = held.as_ref().map_or(0, Held::pid);
+    let relay = match session.map(|session| session.relay(leader)).transpose() {
+        Ok(relay) => relay.flatten(),
+        Err(e) => {
+            held.into_iter().for_each(Held::abandon);
+            return Err(e);
+        }
+    };
+    Ok((relay, held.map(Command::release).transpose()?))
+}
+
+/// That of the command, unless the recording has something to say, too: whether it is exact, or why it failed.
+fn exit_status(recorded: Result<bool>, status: u8, strict: bool) -> Result<u8> {
+    match recorded {
+        Ok(false) if strict => Ok(NOT_EXACT),
         Ok(_) => Ok(status),
         // As for any program in a pipe, that is no failure.
         Err(e) if e.downcast_ref::<CutShort>().is_some_and(|cut| cut.reader_gone) => {

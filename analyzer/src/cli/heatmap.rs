@@ -1,7 +1,7 @@
 //! The arguments of `heatmap`, which has formats of its own.
 
 use crate::cli::{FilterArgs, LimitArgs, OrderArgs, OutputArgs, Plain, address_range};
-use crate::output::table::Format;
+use crate::output::render::Format;
 use crate::request::options::HeatmapFormat;
 use crate::request::options::HeatmapOptions;
 use crate::request::options::YAxis;

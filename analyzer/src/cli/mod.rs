@@ -1,7 +1,7 @@
 //! The command line: clap types, and their translation into the plain options of the library. Clap stops here.
 
 use crate::engine::filter::Filter;
-use crate::output::table::Format;
+use crate::output::render::Format;
 use crate::output::units::{parse_address, parse_duration_ns, parse_size};
 use crate::request::Request;
 use crate::request::Verb;

@@ -3,7 +3,7 @@
 use crate::cli::{LimitArgs, OutputArgs};
 use crate::engine::filter::Filter;
 use crate::output::order::Order;
-use crate::output::table::Format;
+use crate::output::render::Format;
 use crate::request::Request;
 use crate::request::Verb;
 use clap::Args;

@@ -9,7 +9,7 @@ use crate::trace::class::{Class, ClassBits};
 use crate::trace::name_pattern::Pattern;
 use crate::trace::queries::select::IdSet;
 use crate::trace::session::Session;
-use pf_formats::{FaultClass, Predicate, Query};
+use pf_formats::{Predicate, Query};
 use polars::prelude::{BooleanChunked, ChunkCompareIneq, DataFrame, NewChunkedArray, PlHashMap};
 use std::borrow::Cow;
 
@@ -79,7 +79,7 @@ impl Condition<'_> {
             Self::To(to) => predicate.to_ns = since(to),
             Self::Pids(pids) => predicate.pids = Some(pids.to_vec()),
             Self::Tids(tids) => predicate.tids = Some(tids.to_vec()),
-            Self::Class(class) => predicate.class = Some(FaultClass::from(class)),
+            Self::Class(class) => predicate.class = Some(class),
             Self::MinLatency(min) => predicate.min_latency_ns = Some(min),
             Self::MaxLatency(max) => predicate.max_latency_ns = Some(max),
             Self::Comms(_) | Self::Files(_) | Self::Queries(..) => {}

@@ -1,154 +1,124 @@
-//! A report on a terminal, or as Markdown for an issue: the same parts in the same order. What they say is not its business.
+//! An answer for people, part by part, in the order in which it is read. How a part looks is not its business: `render` knows.
 
-use crate::error::AnalyzeError;
-use crate::output::markdown::literal;
-use crate::output::table::{Format, Table};
-use crate::output::text::{keep_start, wrap};
-use std::io::Write;
+use crate::output::table::Table;
+use std::string::FromUtf8Error;
 
-/// Where the name of a fact ends.
-const NAME_WIDTH: usize = 10;
-
-/// The parts of a report, written as they come.
-pub struct Page<'a> {
-    /// What cannot be said by the methods.
-    out: &'a mut dyn Write,
-    width: usize,
-    is_markdown: bool,
+/// One part.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// Something to be known before anything else.
+    Warning(String),
+    /// A name and what there is to say of it.
+    Fact(String, String),
+    /// Begins a section.
+    Heading(String),
+    /// Sentences in the order of their weight.
+    Numbered(Vec<String>),
+    /// One of several sentences of a section.
+    Item(String),
+    /// Sentences that stand for themselves: what a table does not tell.
+    List(Vec<String>),
+    /// Sentences of one thought, as many lines as they need.
+    Paragraph(String),
+    /// A line on its own.
+    Line(String),
+    /// A table, and the width that it must fit into.
+    Table(Table, Option<usize>),
+    /// Text that is aligned already, with the end of its last line.
+    Drawing(String),
 }
 
-impl<'a> Page<'a> {
-    /// Lines of `width` characters; Markdown has no width.
-    pub fn new(out: &'a mut dyn Write, width: usize, is_markdown: bool) -> Self {
+/// How facts stand on a page of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FactLayout {
+    /// Where the name of a fact ends.
+    pub margin: usize,
+    /// Lines that a fact may take: a command line can be longer than a screen.
+    pub lines: usize,
+}
+
+/// The parts of an answer. Their texts are safe for a terminal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// In order.
+    pub parts: Vec<Part>,
+    /// For all facts.
+    pub facts: FactLayout,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self::with_facts(FactLayout { margin: 10, lines: 3 })
+    }
+}
+
+impl Document {
+    /// Nothing yet; its facts will stand as `facts` says.
+    #[must_use]
+    pub fn with_facts(facts: FactLayout) -> Self {
         Self {
-            out,
-            width,
-            is_markdown,
+            parts: Vec::new(),
+            facts,
         }
     }
 
-    /// Something to be known before anything else.
-    ///
-    /// # Errors
-    /// As all of these: when the output cannot be written.
-    pub fn warning(&mut self, text: &str) -> Result<(), AnalyzeError> {
-        if self.is_markdown {
-            writeln!(self.out, "> **{}**\n", literal(text))?;
-        } else {
-            writeln!(self.out, "! {text}")?;
-        }
-        Ok(())
+    /// A table and nothing else.
+    #[must_use]
+    pub fn of_table(table: Table) -> Self {
+        let mut document = Self::default();
+        document.table(table, None);
+        document
     }
 
-    /// A name and what there is to say of it, which is harmless already.
-    ///
-    /// # Errors
-    /// As [`Page::warning`].
-    pub fn fact(&mut self, name: &str, text: &str) -> Result<(), AnalyzeError> {
-        if self.is_markdown {
-            writeln!(self.out, "- **{name}**: {}", literal(text))?;
-            return Ok(());
-        }
-        let room = self.width.saturating_sub(NAME_WIDTH).max(20);
-        // A command line can be longer than a screen; three lines tell it.
-        let lines = wrap(&keep_start(text, 3 * room), room);
-        for (index, text) in lines.iter().enumerate() {
-            let name = if index == 0 { name } else { "" };
-            writeln!(self.out, "{name:<NAME_WIDTH$}{text}")?;
-        }
-        Ok(())
+    /// Adds a [`Part::Warning`].
+    pub fn warning(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Warning(text.into()));
     }
 
-    /// Begins a part.
-    ///
-    /// # Errors
-    /// As [`Page::warning`].
-    pub fn heading(&mut self, title: &str) -> Result<(), AnalyzeError> {
-        let mark = if self.is_markdown { "### " } else { "" };
-        let below = if self.is_markdown { "\n" } else { "" };
-        Ok(writeln!(self.out, "\n{mark}{title}{below}")?)
+    /// Adds a [`Part::Fact`].
+    pub fn fact(&mut self, name: &str, text: impl Into<String>) {
+        self.parts.push(Part::Fact(name.to_owned(), text.into()));
     }
 
-    /// One thing after another, numbered; lines that follow the first one are indented.
-    ///
-    /// # Errors
-    /// As [`Page::warning`].
-    pub fn numbered(&mut self, sentences: &[String]) -> Result<(), AnalyzeError> {
-        for (number, sentence) in (1..).zip(sentences) {
-            if self.is_markdown {
-                writeln!(self.out, "{number}. {}", literal(sentence))?;
-                continue;
-            }
-            let lines = wrap(sentence, self.width.saturating_sub(3));
-            for (index, line) in lines.iter().enumerate() {
-                let mark = if index == 0 {
-                    format!("{number}. ")
-                } else {
-                    "   ".to_owned()
-                };
-                writeln!(self.out, "{mark}{line}")?;
-            }
-        }
-        Ok(())
+    /// Adds a [`Part::Heading`].
+    pub fn heading(&mut self, title: impl Into<String>) {
+        self.parts.push(Part::Heading(title.into()));
     }
 
-    /// One of several sentences; lines that follow the first one are indented.
-    ///
-    /// # Errors
-    /// As [`Page::warning`].
-    pub fn item(&mut self, sentence: &str) -> Result<(), AnalyzeError> {
-        if self.is_markdown {
-            writeln!(self.out, "- {}", literal(sentence))?;
-            return Ok(());
-        }
-        for (index, line) in wrap(sentence, self.width.saturating_sub(2)).iter().enumerate() {
-            writeln!(self.out, "{}{line}", if index == 0 { "" } else { "  " })?;
-        }
-        Ok(())
+    /// Adds a [`Part::Numbered`].
+    pub fn numbered(&mut self, sentences: Vec<String>) {
+        self.parts.push(Part::Numbered(sentences));
     }
 
-    /// A table.
-    ///
-    /// # Errors
-    /// As [`Page::warning`].
-    pub fn table(&mut self, table: &Table) -> Result<(), AnalyzeError> {
-        if self.is_markdown {
-            return table.write(Format::Markdown, None, self.out);
-        }
-        table.write(Format::Table, Some(self.width), self.out)
+    /// Adds a [`Part::Item`].
+    pub fn item(&mut self, sentence: impl Into<String>) {
+        self.parts.push(Part::Item(sentence.into()));
     }
 
-    /// A line on its own.
-    ///
-    /// # Errors
-    /// As [`Page::warning`].
-    pub fn line(&mut self, text: &str) -> Result<(), AnalyzeError> {
-        if self.is_markdown {
-            writeln!(self.out, "\n{}", literal(text))?;
-        } else {
-            writeln!(self.out, "{text}")?;
-        }
-        Ok(())
+    /// Adds a [`Part::List`].
+    pub fn list(&mut self, sentences: Vec<String>) {
+        self.parts.push(Part::List(sentences));
     }
 
-    /// Text that is aligned, as a drawing is.
-    ///
-    /// # Errors
-    /// As [`Page::warning`], and those of `draw`.
-    pub fn drawing(
-        &mut self,
-        draw: impl FnOnce(&mut dyn Write) -> Result<(), AnalyzeError>,
-    ) -> Result<(), AnalyzeError> {
-        if !self.is_markdown {
-            return draw(self.out);
-        }
-        let mut drawn = Vec::new();
-        draw(&mut drawn)?;
-        // Longer than any run of backticks in it, so that no name ends it.
-        let drawn = String::from_utf8_lossy(&drawn);
-        let longest = drawn.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-        let fence = "`".repeat(longest.max(2) + 1);
-        writeln!(self.out, "{fence}text\n{}\n{fence}", drawn.trim_end())?;
-        Ok(())
+    /// Adds a [`Part::Paragraph`].
+    pub fn paragraph(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Paragraph(text.into()));
+    }
+
+    /// Adds a [`Part::Line`].
+    pub fn line(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Line(text.into()));
+    }
+
+    /// Adds a [`Part::Table`].
+    pub fn table(&mut self, table: Table, width: Option<usize>) {
+        self.parts.push(Part::Table(table, width));
+    }
+
+    /// Adds a [`Part::Drawing`] of what was written.
+    pub fn drawing(&mut self, drawn: Vec<u8>) {
+        let lossy = |drawn: FromUtf8Error| String::from_utf8_lossy(drawn.as_bytes()).into_owned();
+        let drawn = String::from_utf8(drawn).unwrap_or_else(lossy);
+        self.parts.push(Part::Drawing(drawn));
     }
 }

@@ -75,9 +75,7 @@ impl Order {
 }
 
 fn column_of(name: &str, heads: &[ColumnHead]) -> Result<usize, String> {
-    let fits =
-        |head: &ColumnHead| head.name.eq_ignore_ascii_case(name) || head.title.eq_ignore_ascii_case(name);
-    heads.iter().position(fits).ok_or_else(|| {
+    heads.iter().position(|head| head.is_called(name)).ok_or_else(|| {
         let names: Vec<&str> = heads.iter().map(|head| head.name).collect();
         format!(
             "--sort: there is no column '{name}' here; there are {}",
@@ -119,16 +117,7 @@ mod tests {
     fn table() -> Table {
         let row = |name: &str, ms| vec![Value::Text(name.into()), ms];
         Table {
-            heads: vec![
-                ColumnHead {
-                    name: "comm",
-                    title: "COMM",
-                },
-                ColumnHead {
-                    name: "max_ms",
-                    title: "MAX_MS",
-                },
-            ],
+            heads: vec![ColumnHead::new("comm"), ColumnHead::new("max_ms")],
             rows: vec![
                 row("b", Value::Ms(2_000_000)),
                 row("c", Value::Null),

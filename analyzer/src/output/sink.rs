@@ -1,11 +1,12 @@
 //! Where results go: standard output, or a file that has its name only when all is in it. It also knows the terminal.
 
 use crate::error::AnalyzeError;
+use crate::output::answer::Room;
 use crate::output::file_identity::Identity;
 use crate::output::file_identity::identity;
 use crate::output::file_identity::identity_of;
 use crate::output::file_identity::stdout_identity;
-use crate::output::table::Format;
+use crate::output::render::Format;
 use crate::output::terminal::Screen;
 use anyhow::Context;
 use pf_formats::{FormatError, TraceReader};
@@ -222,7 +223,9 @@ impl Output {
 
     /// Prepares a terminal for `format`.
     pub fn suit(&mut self, format: Format) {
-        if let (Sink::Terminal(screen), Format::Table) = (&mut self.out, format) {
+        if let Sink::Terminal(screen) = &mut self.out
+            && format.is_text()
+        {
             screen.make_for_people();
         }
     }
@@ -232,6 +235,15 @@ impl Output {
     pub fn width(&self) -> usize {
         self.terminal
             .map_or(PLAIN_WIDTH, |(width, _)| width.clamp(60, 400))
+    }
+
+    /// How much fits on a line.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        Room {
+            width: self.width(),
+            table: self.terminal.map(|_| self.width()),
+        }
     }
 
     /// Lines, if there is a terminal.

@@ -5,7 +5,7 @@ pub mod weight;
 
 use crate::engine::filter::Filter;
 use crate::output::order::Order;
-use crate::output::table::Format;
+use crate::output::render::Format;
 use crate::request::options::{
     DiffOptions, HeatmapOptions, MemoryOptions, PercentileOptions, QueryOptions, RegionOptions, SqlOptions,
     StackOptions, TimelineOptions,

@@ -22,14 +22,8 @@ const STREAMS: usize = 1 << 18;
 
 /// The columns that [`Steps::cells`] fills.
 pub const HEADS: [ColumnHead; 2] = [
-    ColumnHead {
-        name: "seq_percent",
-        title: "SEQ_%",
-    },
-    ColumnHead {
-        name: "stride_percent",
-        title: "STRIDE_%",
-    },
+    ColumnHead::new("seq_percent").titled("SEQ_%"),
+    ColumnHead::new("stride_percent").titled("STRIDE_%"),
 ];
 
 /// How a fault follows the faults before it.

@@ -19,26 +19,11 @@ pub const COLUMNS: [Column; 4] = [
 
 /// Heads of [`Parts::cells`].
 pub const HEADS: [ColumnHead; 5] = [
-    ColumnHead {
-        name: "blocked_ms",
-        title: "BLOCKED_MS",
-    },
-    ColumnHead {
-        name: "runqueue_ms",
-        title: "RUNQUEUE_MS",
-    },
-    ColumnHead {
-        name: "cpu_ms",
-        title: "CPU_MS",
-    },
-    ColumnHead {
-        name: "reclaim_ms",
-        title: "RECLAIM_MS",
-    },
-    ColumnHead {
-        name: "lock_ms",
-        title: "LOCK_MS",
-    },
+    ColumnHead::new("blocked_ms"),
+    ColumnHead::new("runqueue_ms"),
+    ColumnHead::new("cpu_ms"),
+    ColumnHead::new("reclaim_ms"),
+    ColumnHead::new("lock_ms"),
 ];
 
 /// Where the time of one fault went, nanoseconds.

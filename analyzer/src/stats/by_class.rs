@@ -9,7 +9,7 @@ use crate::output::units::{duration, grouped};
 use crate::stats::bounded_map::Sum;
 use crate::stats::breakdown::{self, PartColumns, Parts, PartsByClass, Spent};
 use crate::stats::histogram::Histogram;
-use crate::trace::class::{self, Class, ClassBits};
+use crate::trace::class::{Class, ClassBits};
 use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
 use polars::prelude::DataFrame;
@@ -19,10 +19,7 @@ use std::ops::Range;
 pub const COLUMNS: [Column; 2] = [Column::LatencyNs, Column::ClassBits];
 
 /// The head of the column that tables have when a fault failed.
-pub const FAILED: ColumnHead = ColumnHead {
-    name: "failed",
-    title: "FAILED",
-};
+pub const FAILED: ColumnHead = ColumnHead::new("failed");
 
 /// Rows that are sorted by class at once: 4 KiB of latencies.
 const CHUNK: usize = 512;
@@ -186,7 +183,7 @@ impl Classes {
         let mut apart = None;
         let mut all = [0u64; 3];
         for (latencies_ns, bits) in latencies_ns.chunks(CHUNK).zip(bits.chunks(CHUNK)) {
-            let counts = class::counts(bits);
+            let counts = ClassBits::counts(bits);
             all.iter_mut()
                 .zip(counts)
                 .for_each(|(sum, count)| *sum = sum.saturating_add(count));

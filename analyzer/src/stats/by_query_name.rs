@@ -227,23 +227,19 @@ fn sentence(name: &str, group: &Group) -> String {
     )
 }
 
-const fn head(name: &'static str, title: &'static str) -> ColumnHead {
-    ColumnHead { name, title }
-}
-
 const HEADS: [ColumnHead; 12] = [
-    head("name", "NAME"),
-    head("count", "COUNT"),
-    head("wall_p50_ms", "WALL_P50"),
-    head("wall_p99_ms", "WALL_P99"),
-    head("wall_max_ms", "WALL_MAX"),
-    head("wait_ms", "WAIT_MS"),
-    head("wait_p50_ms", "WAIT_P50"),
-    head("wait_p99_ms", "WAIT_P99"),
-    head("wait_max_ms", "WAIT_MAX"),
-    head("share_percent", "SHARE_%"),
-    head("major", "MAJOR"),
-    head("minor", "MINOR"),
+    ColumnHead::new("name"),
+    ColumnHead::new("count"),
+    ColumnHead::new("wall_p50_ms").titled("WALL_P50"),
+    ColumnHead::new("wall_p99_ms").titled("WALL_P99"),
+    ColumnHead::new("wall_max_ms").titled("WALL_MAX"),
+    ColumnHead::new("wait_ms"),
+    ColumnHead::new("wait_p50_ms").titled("WAIT_P50"),
+    ColumnHead::new("wait_p99_ms").titled("WAIT_P99"),
+    ColumnHead::new("wait_max_ms").titled("WAIT_MAX"),
+    ColumnHead::new("share_percent").titled("SHARE_%"),
+    ColumnHead::new("major"),
+    ColumnHead::new("minor"),
 ];
 
 /// The cells under these heads.

@@ -1,6 +1,5 @@
 //! What a trace says besides its faults: who recorded it and how, names, lifetimes, losses, queries.
 
-pub mod byte_count;
 pub mod class;
 pub mod dicts;
 pub mod function_names;

@@ -5,9 +5,11 @@ use crate::engine::filter::Filter;
 use crate::engine::scan::{Pass, scan};
 use crate::error::AnalyzeError;
 use crate::integrity::warnings;
+use crate::output::answer::Answer;
 use crate::output::progress::Progress;
+use crate::output::render::{self, Format};
 use crate::output::sink::Output;
-use crate::output::table::{Format, Table};
+use crate::output::table::Table;
 use crate::output::text::{escape, shell_words};
 use crate::output::units::grouped;
 use crate::request::Request;
@@ -149,20 +151,30 @@ pub(crate) fn write_narrow(
         .apply(&mut table)
         .map_err(AnalyzeError::Unanswerable)?;
     say_warnings(session, request.format, output)?;
-    let width = output.terminal.map(|_| output.width());
-    let left_out = match (request.format, width) {
-        (Format::Table, Some(width)) => table.narrow(width, names),
-        _ => Vec::new(),
+    let width = output.room().table;
+    let left_out = match width.filter(|_| request.format.is_text()) {
+        Some(width) => render::text::narrow(&mut table, width, names),
+        None => Vec::new(),
     };
-    table.write(request.format, width, &mut output.out)?;
+    render::table(&table, request.format, width, &mut output.out)?;
     let more = (more > 0).then(|| format!("... and {} more rows", grouped(more as u64)));
     say_remarks(more, request, output)?;
     Ok((!left_out.is_empty()).then(|| format!("a wider terminal also shows {}", left_out.join(", "))))
 }
 
+/// Writes what a verb answers.
+pub(crate) fn write_answer(
+    answer: &dyn Answer,
+    request: &Request,
+    output: &mut Output,
+) -> Result<(), AnalyzeError> {
+    let room = output.room();
+    render::answer(answer, request.format, room, &mut output.out)
+}
+
 /// Explains columns to people.
 pub(crate) fn legend(text: &str, request: &Request) -> Option<String> {
-    (request.format == Format::Table).then(|| text.to_owned())
+    request.format.is_text().then(|| text.to_owned())
 }
 
 /// With the table for people, before it; for programs, on stderr.
@@ -171,7 +183,7 @@ pub(crate) fn say_warnings(
     format: Format,
     output: &mut Output,
 ) -> Result<(), AnalyzeError> {
-    if format != Format::Table {
+    if !format.is_text() {
         warn(session);
         return Ok(());
     }
@@ -187,7 +199,7 @@ pub(crate) fn say_remarks(
     request: &Request,
     output: &mut Output,
 ) -> Result<(), AnalyzeError> {
-    if request.format != Format::Table {
+    if !request.format.is_text() {
         write_notes(remarks);
         return Ok(());
     }

@@ -23,37 +23,16 @@ use polars::prelude::DataFrame;
 
 /// The first columns of the table.
 pub(crate) const HEADS: [ColumnHead; 6] = [
-    ColumnHead {
-        name: "file",
-        title: "FILE",
-    },
-    ColumnHead {
-        name: "major",
-        title: "MAJOR",
-    },
-    ColumnHead {
-        name: "minor",
-        title: "MINOR",
-    },
-    ColumnHead {
-        name: "total_ms",
-        title: "TOTAL_MS",
-    },
-    ColumnHead {
-        name: "avg_ms",
-        title: "AVG_MS",
-    },
-    ColumnHead {
-        name: "max_ms",
-        title: "MAX_MS",
-    },
+    ColumnHead::new("file"),
+    ColumnHead::new("major"),
+    ColumnHead::new("minor"),
+    ColumnHead::new("total_ms"),
+    ColumnHead::new("avg_ms"),
+    ColumnHead::new("max_ms"),
 ];
 
 /// Bytes read again.
-pub const REREAD: ColumnHead = ColumnHead {
-    name: "reread_bytes",
-    title: "REREAD",
-};
+pub const REREAD: ColumnHead = ColumnHead::new("reread_bytes").titled("REREAD");
 
 /// What the columns at the end mean, for tables.
 pub const LEGEND: &str = "REREAD: major faults on pages that had one before; SEQ_%: of a thread's steps in the file, those \
@@ -79,15 +58,9 @@ pub const PAGE_ENTRIES: usize = 2_000_000;
 /// Distinct pages; of a sample only those that it happened to hold, which no factor can scale.
 pub(crate) fn pages_head(sampling: Sampling) -> ColumnHead {
     if sampling.is_sampled() {
-        ColumnHead {
-            name: "pages_seen",
-            title: "PAGES_SEEN",
-        }
+        ColumnHead::new("pages_seen")
     } else {
-        ColumnHead {
-            name: "pages",
-            title: "PAGES",
-        }
+        ColumnHead::new("pages")
     }
 }
 

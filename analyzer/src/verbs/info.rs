@@ -3,8 +3,10 @@
 use crate::error::AnalyzeError;
 use crate::integrity::losses::{between, describe_reason};
 use crate::integrity::warnings::listed;
-use crate::output::markdown;
-use crate::output::table::{Format, Value, guarded};
+use crate::output::answer::{Answer, Room};
+use crate::output::document::Document;
+use crate::output::render::json::{self, Object};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::text::shell_words;
 use crate::output::text::{escape, json_text};
 use crate::output::units::{bytes, duration, fixed, grouped, utc};
@@ -13,7 +15,7 @@ use crate::trace::class::Class;
 use crate::trace::loss_ledger::LostInterval;
 use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
-use crate::verbs::context::{self, Outcome, read, say_warnings};
+use crate::verbs::context::{self, Outcome, read, say_warnings, write_answer};
 use pf_formats::{Check, LossReason};
 use std::borrow::Cow;
 use std::io::Write;
@@ -35,55 +37,80 @@ enum FactValue {
     OnlyWords,
 }
 
-/// Writes the facts.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub fn write(session: &Session, format: Format, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-    let facts = facts(session);
-    match format {
-        Format::Table => {
-            for fact in &facts {
-                writeln!(out, "{:<20}{}", fact.name, fact.words())?;
-            }
+/// What a trace says about itself.
+pub struct InfoAnswer<'a>(
+    /// The trace.
+    pub &'a Session,
+);
+
+impl Answer for InfoAnswer<'_> {
+    fn text(&self, _room: Room) -> Result<Document, AnalyzeError> {
+        let mut document = Document::default();
+        for fact in facts(self.0) {
+            document.line(format!("{:<20}{}", fact.name, fact.words()));
         }
-        Format::Csv => {
-            let mut csv = csv::Writer::from_writer(out);
-            csv.write_record(["field", "value"])?;
-            for fact in facts.iter().filter(|fact| fact.is_data()) {
-                csv.write_record([fact.name, &fact.in_csv()])?;
-            }
-            csv.flush()?;
-        }
-        Format::Json => {
-            write_json(session, out)?;
-            writeln!(out)?;
-        }
-        Format::Markdown => {
-            markdown::head([("FIELD", true), ("VALUE", true)].into_iter(), out)?;
-            for fact in &facts {
-                markdown::row([fact.name, &fact.words()].into_iter(), out)?;
-            }
-        }
+        Ok(document)
     }
-    Ok(())
+
+    fn markdown(&self, _room: Room) -> Result<Document, AnalyzeError> {
+        Ok(Document::of_table(table(&facts(self.0), Fact::words)))
+    }
+
+    fn json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        json::object(out, |object| members(self.0, object))
+    }
+
+    fn table(&self) -> Table {
+        let mut facts = facts(self.0);
+        facts.retain(Fact::is_data);
+        table(&facts, Fact::plain)
+    }
 }
 
-/// The facts as one JSON object on one line.
+/// The facts as members of a JSON object.
 ///
 /// # Errors
-/// When `out` cannot be written.
-pub fn write_json(session: &Session, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+/// When the output cannot be written.
+pub fn members(session: &Session, object: &mut Object<'_>) -> Result<(), AnalyzeError> {
     let facts = facts(session);
-    for (index, fact) in facts.iter().filter(|fact| fact.is_data()).enumerate() {
-        let comma = if index == 0 { "{" } else { "," };
-        write!(out, "{comma}\"{}\":{}", fact.name, fact.json())?;
+    let mut facts = facts.iter().filter(|fact| fact.is_data());
+    facts.try_for_each(|fact| object.json(fact.name, &fact.json()))
+}
+
+fn table(facts: &[Fact], value: impl Fn(&Fact) -> String) -> Table {
+    let row = |fact: &Fact| vec![Value::Text(fact.name.to_owned()), Value::Text(value(fact))];
+    Table {
+        heads: vec![ColumnHead::new("field"), ColumnHead::new("value")],
+        rows: facts.iter().map(row).collect(),
+        total: None,
     }
-    write!(out, "}}")?;
-    Ok(())
 }
 
 impl Fact {
+    fn new(name: &'static str, value: FactValue, words: Option<String>) -> Self {
+        Self { name, value, words }
+    }
+
+    fn one(name: &'static str, value: Value) -> Self {
+        Self::new(name, FactValue::One(value), None)
+    }
+
+    fn text(name: &'static str, text: &str) -> Self {
+        Self::one(name, Value::Text(text.to_owned()))
+    }
+
+    fn said(name: &'static str, value: Value, words: String) -> Self {
+        Self::new(name, FactValue::One(value), Some(words))
+    }
+
+    fn count(name: &'static str, number: u64) -> Self {
+        Self::said(name, Value::Count(number), grouped(number))
+    }
+
+    fn list(name: &'static str, items: &[String], words: Option<String>) -> Self {
+        Self::new(name, FactValue::List(items.to_vec()), words)
+    }
+
     fn is_data(&self) -> bool {
         !matches!(self.value, FactValue::OnlyWords)
     }
@@ -107,17 +134,9 @@ impl Fact {
         }
     }
 
-    fn in_csv(&self) -> String {
-        match &self.value {
-            FactValue::One(value) => value.in_csv(),
-            FactValue::List(_) => guarded(&self.plain()).into_owned(),
-            FactValue::Flag(_) | FactValue::Json(_) | FactValue::OnlyWords => self.plain(),
-        }
-    }
-
     fn json(&self) -> String {
         match &self.value {
-            FactValue::One(value) => value.json(),
+            FactValue::One(value) => json::value(value),
             FactValue::List(items) => json_text(&serde_json::Value::from(items.clone())),
             FactValue::Flag(flag) => flag.to_string(),
             FactValue::Json(json) => json.clone(),
@@ -127,136 +146,133 @@ impl Fact {
 }
 
 fn facts(session: &Session) -> Vec<Fact> {
-    let one = |name, value| Fact {
-        name,
-        value: FactValue::One(value),
-        words: None,
-    };
-    let said = |name, value, words: String| Fact {
-        name,
-        value: FactValue::One(value),
-        words: Some(words),
-    };
-    let list = |name, items: &[String], words: Option<String>| Fact {
-        name,
-        value: FactValue::List(items.to_vec()),
-        words,
-    };
-    let text = |text: &str| Value::Text(text.to_owned());
-    let count = |name, number: u64| said(name, Value::Count(number), grouped(number));
+    let mut facts = identity(session);
+    facts.extend(recorded_by(session));
+    facts.extend(contents(session));
+    facts.push(losses(session));
+    facts.push(Fact::count(
+        "not_completed",
+        session.lost_to(LossReason::Unfinished),
+    ));
+    facts.extend(accounting(session));
+    facts.extend(damage(session));
+    facts
+}
+
+fn identity(session: &Session) -> Vec<Fact> {
     let header = &session.header;
     let trace_id: String = header.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut facts = vec![
-        one(
-            "format",
-            Value::Text(format!("{}.{}", header.major, header.minor)),
+    let format = format!("{}.{}", header.major, header.minor);
+    vec![Fact::text("format", &format), Fact::text("trace_id", &trace_id)]
+}
+
+/// Who recorded it, where and how; nothing where that record is damaged.
+fn recorded_by(session: &Session) -> Vec<Fact> {
+    let Some(meta) = &session.meta else {
+        return Vec::new();
+    };
+    let host = &meta.host;
+    let page_size = u64::from(host.page_size);
+    let blind: Vec<String> = session.sight().blind().into_iter().map(Cow::into_owned).collect();
+    let sampling = session.sampling();
+    vec![
+        Fact::text("recorder", &meta.recorder),
+        Fact::text("host", &host.hostname),
+        Fact::text("kernel", &host.kernel),
+        Fact::text("arch", &host.arch),
+        Fact::said("page_size", Value::Count(page_size), bytes(page_size)),
+        Fact::one("cpus", Value::Count(u64::from(host.cpus))),
+        Fact::said(
+            "memory_bytes",
+            Value::Count(host.memory_bytes),
+            bytes(host.memory_bytes),
         ),
-        one("trace_id", Value::Text(trace_id)),
-    ];
-    if let Some(meta) = &session.meta {
-        let host = &meta.host;
-        facts.extend([
-            one("recorder", text(&meta.recorder)),
-            one("host", text(&host.hostname)),
-            one("kernel", text(&host.kernel)),
-            one("arch", text(&host.arch)),
-            said(
-                "page_size",
-                Value::Count(u64::from(host.page_size)),
-                bytes(u64::from(host.page_size)),
-            ),
-            one("cpus", Value::Count(u64::from(host.cpus))),
-            said(
-                "memory_bytes",
-                Value::Count(host.memory_bytes),
-                bytes(host.memory_bytes),
-            ),
-            one("target", text(&meta.target)),
-            list("command", &meta.command, None),
-            list("options", &meta.options, None),
-            list("filters", &meta.filters, Some(or_dash(listed(&meta.filters)))),
-            one("backend", text(&meta.backend)),
-            one("entry", text(&meta.entry)),
-            said(
-                "sample",
-                Value::Count(session.sampling().factor()),
-                describe_sample(session.sampling()),
-            ),
-        ]);
-        let blind: Vec<String> = session.sight().blind().into_iter().map(Cow::into_owned).collect();
-        facts.push(list("cannot_see", &blind, Some(or_dash(blind.join(", ")))));
-    }
-    let start = utc(header.utc_of(session.start_ns()));
-    facts.extend([
-        one("start_utc", Value::Text(start)),
-        one("start_monotonic_ns", Value::Count(session.start_ns())),
-        said(
-            "duration_s",
-            Value::Seconds(session.duration_ns()),
-            duration(session.duration_ns()),
+        Fact::text("target", &meta.target),
+        Fact::list("command", &meta.command, None),
+        Fact::list("options", &meta.options, None),
+        Fact::list("filters", &meta.filters, Some(or_dash(listed(&meta.filters)))),
+        Fact::text("backend", &meta.backend),
+        Fact::text("entry", &meta.entry),
+        Fact::said(
+            "sample",
+            Value::Count(sampling.factor()),
+            describe_sample(sampling),
         ),
-        count("events", session.events),
-        count("major", session.of_class(Class::Major)),
-        count("minor", session.of_class(Class::Minor)),
-        if session.sees_failed() {
-            count("failed", session.of_class(Class::Failed))
-        } else {
-            said("failed", Value::Null, "not seen".to_owned())
-        },
-        count("queries", session.queries),
-        count("blocks", session.blocks),
-        said("bytes", Value::Count(session.bytes), bytes(session.bytes)),
-        Fact {
-            name: "bytes_per_event",
-            value: match session.events {
-                0 => FactValue::One(Value::Null),
-                events => FactValue::Json(fixed(session.bytes, events, 3)),
-            },
-            words: Some(bytes_per_event(session)),
-        },
-        Fact {
-            name: "finished",
-            value: FactValue::Flag(session.finished),
-            words: None,
-        },
-        count("lost", session.events_lost()),
-    ]);
-    facts.push(losses(session));
-    facts.push(count("not_completed", session.lost_to(LossReason::Unfinished)));
+        Fact::list("cannot_see", &blind, Some(or_dash(blind.join(", ")))),
+    ]
+}
+
+/// When it was, and what is in it.
+fn contents(session: &Session) -> Vec<Fact> {
+    let start = utc(session.header.utc_of(session.start_ns()));
+    let length_ns = session.duration_ns();
+    let failed = match session.sees_failed() {
+        true => Fact::count("failed", session.of_class(Class::Failed)),
+        false => Fact::said("failed", Value::Null, "not seen".to_owned()),
+    };
+    let bytes_each = match session.events {
+        0 => FactValue::One(Value::Null),
+        events => FactValue::Json(fixed(session.bytes, events, 3)),
+    };
+    vec![
+        Fact::text("start_utc", &start),
+        Fact::one("start_monotonic_ns", Value::Count(session.start_ns())),
+        Fact::said("duration_s", Value::Seconds(length_ns), duration(length_ns)),
+        Fact::count("events", session.events),
+        Fact::count("major", session.of_class(Class::Major)),
+        Fact::count("minor", session.of_class(Class::Minor)),
+        failed,
+        Fact::count("queries", session.queries),
+        Fact::count("blocks", session.blocks),
+        Fact::said("bytes", Value::Count(session.bytes), bytes(session.bytes)),
+        Fact::new("bytes_per_event", bytes_each, Some(bytes_per_event(session))),
+        Fact::new("finished", FactValue::Flag(session.finished), None),
+        Fact::count("lost", session.events_lost()),
+    ]
+}
+
+/// The comparison with the kernel's counters, as far as the end record has it.
+fn accounting(session: &Session) -> Vec<Fact> {
     let reconciliation = crate::integrity::warnings::reconciliation(session);
-    facts.push(Fact {
-        name: "reconciliation",
-        value: FactValue::OnlyWords,
-        words: Some(reconciliation),
-    });
-    if let Some(books) = session
-        .totals
-        .as_ref()
-        .and_then(|totals| totals.accounting.as_ref())
-    {
+    let mut facts = vec![Fact::new(
+        "reconciliation",
+        FactValue::OnlyWords,
+        Some(reconciliation),
+    )];
+    let Some(totals) = &session.totals else {
+        return facts;
+    };
+    if let Some(books) = &totals.accounting {
         facts.extend([
-            count("kernel_majors", books.kernel_majors),
-            count("kernel_minors", books.kernel_minors),
-            count("recorded", books.recorded),
-            count("hidden", books.hidden),
+            Fact::count("kernel_majors", books.kernel_majors),
+            Fact::count("kernel_minors", books.kernel_minors),
+            Fact::count("recorded", books.recorded),
+            Fact::count("hidden", books.hidden),
         ]);
-        let majors = session.totals.as_ref().and_then(|totals| totals.hidden_majors);
-        facts.extend(majors.map(|majors| count("hidden_majors", majors)));
-        facts.push(count("filtered", books.filtered));
+        facts.extend(
+            totals
+                .hidden_majors
+                .map(|majors| Fact::count("hidden_majors", majors)),
+        );
+        facts.push(Fact::count("filtered", books.filtered));
     }
-    let check = session.totals.as_ref().and_then(|totals| totals.check.as_ref());
-    facts.extend(check.map(counted_apart));
-    facts.push(count("damaged_places", session.damage_count));
-    facts.push(count("damaged_bytes", session.damaged_bytes));
-    facts.push(count("events_missing", session.events_missing));
+    facts.extend(totals.check.as_ref().map(counted_apart));
+    facts
+}
+
+fn damage(session: &Session) -> Vec<Fact> {
     let damages: Vec<String> = session
         .damages
         .iter()
         .take(20)
-        .map(|d| format!("at byte {}: {}", d.offset, d.reason))
+        .map(|damage| format!("at byte {}: {}", damage.offset, damage.reason))
         .collect();
-    facts.push(list("damage", &damages, Some(or_dash(damages.join("; ")))));
-    facts
+    vec![
+        Fact::count("damaged_places", session.damage_count),
+        Fact::count("damaged_bytes", session.damaged_bytes),
+        Fact::count("events_missing", session.events_missing),
+        Fact::list("damage", &damages, Some(or_dash(damages.join("; ")))),
+    ]
 }
 
 fn describe_sample(sampling: Sampling) -> String {
@@ -357,6 +373,6 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
     context::answer(request, false, |request, trace, output| {
         let session = read(request, trace.input()?, &mut [])?;
         say_warnings(&session, request.format, output)?;
-        Ok(write(&session, request.format, &mut output.out)?)
+        Ok(write_answer(&InfoAnswer(&session), request, output)?)
     })
 }

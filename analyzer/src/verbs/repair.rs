@@ -6,7 +6,6 @@ use crate::error::AnalyzeError;
 use crate::output::file_identity::identity;
 use crate::output::progress::Progress;
 use crate::output::sink::Output;
-use crate::output::table::Format;
 use crate::output::text::{escape, json_text};
 use crate::output::units::quantity;
 use crate::output::units::{bytes, grouped};
@@ -148,7 +147,7 @@ fn tell(
     let mut output = Output::stdout();
     output.suit(request.format);
     let mut out = output.out;
-    if request.format == Format::Json {
+    if request.format.is_data() {
         let told = json!({
             "output": request.output.as_ref().map(|path| path.display().to_string()),
             "proven": true,

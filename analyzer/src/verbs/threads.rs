@@ -21,42 +21,15 @@ use std::ops::Range;
 
 /// The first columns of the table: a contract. FAILED follows when there is any.
 pub const HEADS: [ColumnHead; 9] = [
-    ColumnHead {
-        name: "pid",
-        title: "PID",
-    },
-    ColumnHead {
-        name: "tid",
-        title: "TID",
-    },
-    ColumnHead {
-        name: "comm",
-        title: "COMM",
-    },
-    ColumnHead {
-        name: "major",
-        title: "MAJOR",
-    },
-    ColumnHead {
-        name: "minor",
-        title: "MINOR",
-    },
-    ColumnHead {
-        name: "total_ms",
-        title: "TOTAL_MS",
-    },
-    ColumnHead {
-        name: "avg_ms",
-        title: "AVG_MS",
-    },
-    ColumnHead {
-        name: "max_ms",
-        title: "MAX_MS",
-    },
-    ColumnHead {
-        name: "min_us",
-        title: "MIN_US",
-    },
+    ColumnHead::new("pid"),
+    ColumnHead::new("tid"),
+    ColumnHead::new("comm"),
+    ColumnHead::new("major"),
+    ColumnHead::new("minor"),
+    ColumnHead::new("total_ms"),
+    ColumnHead::new("avg_ms"),
+    ColumnHead::new("max_ms"),
+    ColumnHead::new("min_us"),
 ];
 
 /// Columns that give way to a narrow terminal, the first first.
@@ -72,16 +45,7 @@ pub const DROP_ORDER: [&str; 9] = [
     "p99_us",
 ];
 
-const QUANTILES: [ColumnHead; 2] = [
-    ColumnHead {
-        name: "p50_us",
-        title: "P50_US",
-    },
-    ColumnHead {
-        name: "p99_us",
-        title: "P99_US",
-    },
-];
+const QUANTILES: [ColumnHead; 2] = [ColumnHead::new("p50_us"), ColumnHead::new("p99_us")];
 
 /// One thread.
 #[derive(Clone, Debug, Default)]

@@ -23,7 +23,8 @@ mod timeline;
 mod walks;
 
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::output::table::{Format, Table};
+use pfanalyze::output::render::Format;
+use pfanalyze::output::table::Table;
 use pfanalyze::verbs::files::Files;
 use proptest::prelude::ProptestConfig;
 use serde_json::Value;

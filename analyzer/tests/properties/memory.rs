@@ -1,16 +1,15 @@
 //! `memory`: what it says of pages read again, beside `files` and beside the faults themselves.
 
 use crate::generate::{Made, class_of, end_of, filters, label_of, page_of, traces, traces_of_lone_reads};
-use crate::support::ask::read;
+use crate::support::ask::{read, written};
 use crate::{config, count, files, is_share, ns, row_of, rows, sum};
 use pf_formats::Event;
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::output::order::Order;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::output::units::{bytes, percent};
 use pfanalyze::trace::class::Class;
 use pfanalyze::verbs::memory::pass::Memory;
-use pfanalyze::verbs::memory::text::Answer;
+use pfanalyze::verbs::memory::text::MemoryAnswer;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,17 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 fn memory(trace: &[u8], filter: &Filter) -> (Memory, Value) {
     let mut memory = Memory::default();
     let session = read(trace, filter, &mut [&mut memory]);
-    let answer = Answer {
+    let answer = MemoryAnswer {
         memory: &memory,
         session: &session,
         filter,
         memory_bytes: None,
     };
-    let mut out = Vec::new();
-    answer
-        .write(None, Format::Json, &Order::default(), 80, &mut out)
-        .unwrap();
-    let all = serde_json::from_slice(&out).unwrap();
+    let all = serde_json::from_str(&written(&answer, Format::Json)).unwrap();
     (memory, all)
 }
 

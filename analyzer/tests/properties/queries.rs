@@ -6,7 +6,6 @@ use crate::support::ask::read;
 use crate::{config, count, is_share, ns, row_of, rows, sum};
 use pf_formats::{Event, Query, TraceReader};
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::output::table::Format;
 use pfanalyze::trace::class::Class;
 use pfanalyze::trace::queries::each_row;
 use pfanalyze::verbs::queries::filter_of_faults;
@@ -23,7 +22,7 @@ fn by_name(bytes: &[u8], filter: &Filter) -> Vec<Value> {
     .unwrap();
     let mut queries = Queries::new(names);
     let session = read(bytes, &filter_of_faults(filter), &mut [&mut queries]);
-    rows(&queries.table(&session, Format::Json))
+    rows(&queries.table(&session, true))
 }
 
 fn passes(filter: &Filter, query: &Query) -> bool {

@@ -8,7 +8,7 @@ use pfanalyze::trace::class::Class;
 use pfanalyze::trace::session::Session;
 use pfanalyze::verbs::threads::Threads;
 use pfanalyze::verbs::timeline::pass1::Pass1;
-use pfanalyze::verbs::timeline::text::{Answer, Found};
+use pfanalyze::verbs::timeline::text::{Found, TimelineAnswer};
 use pfanalyze::verbs::timeline::{found_by, sweep_after};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -93,7 +93,7 @@ proptest! {
             let now = (found.stall_count, found.stalled_ns, found.stall_wait_ns);
             prop_assert_eq!(before.replace(now).unwrap_or(now), now);
             let filter = history.filter(&plan);
-            let answer = Answer { found: &found, session: &session, filter: &filter };
+            let answer = TimelineAnswer { found: &found, session: &session, filter: &filter, part: None };
             let words = answer.describe_stalls();
             if let Some((share, _)) = words.split_once(" % of the time)") {
                 let share: f64 = share.rsplit_once('(').unwrap().1.parse().unwrap();

@@ -4,7 +4,7 @@
 use crate::histories::{FILES, History, Plan, plans};
 use crate::support::ask::{read, text};
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use pfanalyze::request::options::RegionOptions;
 use pfanalyze::trace::name_pattern::Pattern;
 use pfanalyze::verbs::files::Files;

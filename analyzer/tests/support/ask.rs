@@ -3,7 +3,9 @@
 use pf_formats::TraceReader;
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::{Pass, scan};
-use pfanalyze::output::table::{Format, Table};
+use pfanalyze::output::answer::{Answer, Room};
+use pfanalyze::output::render::{self, Format};
+use pfanalyze::output::table::Table;
 use pfanalyze::request::options::GroupBy;
 use pfanalyze::request::weight::ColorScale;
 use pfanalyze::request::weight::Weight;
@@ -11,7 +13,7 @@ use pfanalyze::trace::session::Session;
 use pfanalyze::verbs::events::Events;
 use pfanalyze::verbs::files::Files;
 use pfanalyze::verbs::heatmap::text::Style;
-use pfanalyze::verbs::info;
+use pfanalyze::verbs::info::InfoAnswer;
 use pfanalyze::verbs::percentiles::pass::Percentiles;
 use pfanalyze::verbs::report::{Layout, Report};
 use pfanalyze::verbs::threads::Threads;
@@ -32,7 +34,18 @@ pub fn session(bytes: &[u8]) -> Session {
 
 pub fn text(table: &Table, format: Format) -> String {
     let mut out = Vec::new();
-    table.write(format, None, &mut out).unwrap();
+    render::table(table, format, None, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// An answer on lines of 80 characters, without a terminal.
+pub fn written(answer: &dyn Answer, format: Format) -> String {
+    let room = Room {
+        width: 80,
+        table: None,
+    };
+    let mut out = Vec::new();
+    render::answer(answer, format, room, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -72,15 +85,11 @@ pub fn event_rows(bytes: &[u8]) -> Vec<serde_json::Value> {
 }
 
 pub fn info_json(bytes: &[u8]) -> serde_json::Value {
-    let mut out = Vec::new();
-    info::write(&session(bytes), Format::Json, &mut out).unwrap();
-    serde_json::from_slice(&out).unwrap()
+    json(&written(&InfoAnswer(&session(bytes)), Format::Json))
 }
 
 pub fn info_text(bytes: &[u8]) -> String {
-    let mut out = Vec::new();
-    info::write(&session(bytes), Format::Table, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
+    written(&InfoAnswer(&session(bytes)), Format::Table)
 }
 
 pub fn report(bytes: &[u8], filter: &Filter) -> String {
@@ -92,10 +101,11 @@ pub fn report(bytes: &[u8], filter: &Filter) -> String {
         style: DIGITS,
         trace: "t.pfz".into(),
         filters: "--tid 101".into(),
-        is_markdown: false,
     };
+    report.settle();
+    let page = report.document(&session, filter, &layout).unwrap();
     let mut out = Vec::new();
-    report.write_text(&session, filter, &layout, &mut out).unwrap();
+    render::document(&page, Format::Table, layout.width, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use super::layout::{Column, Head, PAGE_BITS};
 use super::{BlockInfo, statistics};
 use crate::Columns;
+use crate::class::ClassBits;
 use crate::column::{ColumnWriter, Entry, Storage, Transform, transform};
 use crate::error::Result;
 
@@ -125,7 +126,7 @@ impl BlockEncoder {
         let (latency_min, latency_max) = statistics::range(&events.latency_ns);
         let (pid_min, pid_max) = range(self.runs.iter().map(|run| run.0.0));
         let (tid_min, tid_max) = range(self.runs.iter().map(|run| run.0.1));
-        let (majors, failed) = statistics::of_class(&events.class);
+        let [majors, _, failed] = ClassBits::counts(&events.class);
         let threads = self
             .runs
             .chunk_by(|(left, _), (right, _)| (left.0, left.1) == (right.0, right.1));
@@ -140,8 +141,8 @@ impl BlockEncoder {
             page_max: address_max >> PAGE_BITS,
             latency_min,
             latency_max,
-            majors,
-            failed,
+            majors: majors as u32,
+            failed: failed as u32,
             pid_min,
             pid_max,
             tid_min,

@@ -8,6 +8,7 @@ use multiversion::multiversion;
 
 use super::BlockInfo;
 use super::layout::Column;
+use crate::class::ClassBits;
 use crate::error::{FormatError, Result};
 use crate::limits;
 
@@ -36,19 +37,9 @@ pub(super) fn check_pages(info: &BlockInfo, pages: &[u64]) -> Result<()> {
 
 /// Major and failed faults, bits 0 and 1 of the class; a failed one is never major.
 pub(super) fn check_classes(info: &BlockInfo, classes: &[u8]) -> Result<()> {
-    let (majors, failed) = of_class(classes);
-    equal(
-        info,
-        "majors against the events",
-        majors.into(),
-        info.majors.into(),
-    )?;
-    equal(
-        info,
-        "failed against the events",
-        failed.into(),
-        info.failed.into(),
-    )
+    let [majors, _, failed] = ClassBits::counts(classes);
+    equal(info, "majors against the events", majors, info.majors.into())?;
+    equal(info, "failed against the events", failed, info.failed.into())
 }
 
 /// Ranges of processes and threads, by the runs.
@@ -78,17 +69,6 @@ pub(super) fn check_ids(info: &BlockInfo, column: Column, ids: &[u64]) -> Result
         what: column.name(),
         detail: error.to_string(),
     })
-}
-
-/// How many are major, and how many failed.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
-pub(super) fn of_class(classes: &[u8]) -> (u32, u32) {
-    let (mut majors, mut failed) = (0_u32, 0_u32);
-    for class in classes {
-        majors = majors.wrapping_add(u32::from(class & 3 == 1));
-        failed = failed.wrapping_add(u32::from(class >> 1 & 1));
-    }
-    (majors, failed)
 }
 
 /// Smallest and largest.

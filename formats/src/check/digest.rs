@@ -4,7 +4,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::columns::pack_class;
+use crate::class::ClassBits;
 use crate::{BlockInfo, Event};
 
 /// Odd, with its bits spread: the golden ratio of 2^64.
@@ -46,7 +46,7 @@ pub(crate) fn of_events(events: &[Event]) -> u64 {
     for event in events {
         let small = [
             u64::from(event.cpu),
-            pack_class(event).into(),
+            ClassBits::of(event).0.into(),
             event.retries.into(),
         ];
         let breakdown = event.breakdown.unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::BlockInfo;
+use crate::class::FaultClass;
 
 /// Conditions on single events; all must hold. `None` is no condition.
 ///
@@ -25,17 +26,6 @@ pub struct Predicate {
     pub min_latency_ns: Option<u64>,
     /// Latency not above, nanoseconds.
     pub max_latency_ns: Option<u64>,
-}
-
-/// What a fault counts as: a failed one is neither major nor minor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FaultClass {
-    /// The kernel had to wait for a device.
-    Major,
-    /// It had not.
-    Minor,
-    /// Ended in SIGSEGV, SIGBUS or out of memory.
-    Failed,
 }
 
 impl Predicate {

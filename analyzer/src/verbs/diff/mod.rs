@@ -13,10 +13,13 @@ pub mod text;
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
 use crate::integrity::scaling;
-use crate::output::document::Page;
-use crate::output::table::{Format, Table};
+use crate::output::answer::{Answer, Room};
+use crate::output::document::{Document, FactLayout};
+use crate::output::render::json;
+use crate::output::render::text::narrow;
+use crate::output::table::Table;
+use crate::output::text::escape;
 use crate::output::text::shell_words;
-use crate::output::text::{escape, json_text, keep_start, wrap};
 use crate::output::units::{duration, grouped, utc};
 use crate::request::Request;
 use crate::request::options::DiffOptions;
@@ -24,7 +27,7 @@ use crate::stats::histogram::precision;
 use crate::trace::input::Source;
 use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
-use crate::verbs::context::{Outcome, open_output, read_all, with_queries};
+use crate::verbs::context::{Outcome, open_output, read_all, with_queries, write_answer};
 use anyhow::Context;
 use recording::Side;
 use rows::{By, Row};
@@ -34,8 +37,8 @@ use text::Line;
 /// Rows of each table for people, unless asked for otherwise.
 const TOP: usize = 10;
 
-/// Columns that the names of the first lines take.
-const MARGIN: usize = 11;
+/// How the first lines stand.
+const FACTS: FactLayout = FactLayout { margin: 11, lines: 4 };
 
 /// Compares.
 ///
@@ -48,38 +51,18 @@ pub fn run(request: &Request, options: &DiffOptions) -> anyhow::Result<Outcome> 
     let a = read(request, &of_a).context("A")?;
     let b = read(request, &of_b).context("B")?;
     let comparison = Comparison::new((&a.0, &a.1), (&b.0, &b.1), &request.filter);
-    let top = match (options.top, request.format) {
-        (Some(0), _) | (None, Format::Csv | Format::Json) => usize::MAX,
+    let top = match (options.top, request.format.is_data()) {
+        (Some(0), _) | (None, true) => usize::MAX,
         (Some(top), _) => top,
-        (None, Format::Table | Format::Markdown) => TOP,
+        (None, false) => TOP,
     };
-    let names = [&request.trace, &options.other].map(|path| path.display().to_string());
-    let done = match request.format {
-        Format::Table => {
-            let width = output.terminal.map(|_| output.width());
-            let filters = request.filter.describe();
-            let filters = (!filters.is_empty()).then_some(filters.as_str());
-            comparison.write_text(&names, filters, top, (output.width(), width), &mut output.out)
-        }
-        Format::Csv => {
-            for (name, line) in comparison.lines() {
-                // Nothing can be done about a closed stderr.
-                pf_printing::say(format_args!("{name}: {line}"));
-            }
-            for remark in &comparison.remarks {
-                pf_printing::say(format_args!("note: {remark}"));
-            }
-            tables::export(&comparison.rows(top)).write(Format::Csv, None, &mut output.out)
-        }
-        Format::Markdown => {
-            let mut page = Page::new(&mut output.out, usize::MAX, true);
-            let mut said = comparison.lines();
-            said.try_for_each(|(name, line)| page.fact(name, line))
-                .and_then(|()| page.line(""))
-                .and_then(|()| page.table(&tables::export(&comparison.rows(top))))
-        }
-        Format::Json => comparison.write_json(&names, top, &mut output.out),
+    let answer = DiffAnswer {
+        comparison: &comparison,
+        names: [&request.trace, &options.other].map(|path| path.display().to_string()),
+        filters: request.filter.describe(),
+        top,
     };
+    let done = write_answer(&answer, request, &mut output);
     output.finish(done)?;
     Ok(Outcome::Done)
 }
@@ -209,139 +192,140 @@ impl<'a> Comparison<'a> {
         let rows = kinds.into_iter().flat_map(|rows| rows.iter().take(top));
         rows.cloned().collect()
     }
+}
 
-    /// For people. `filters` are those in force; sentences are broken at the first of the widths, tables cut at the second.
-    ///
-    /// # Errors
-    /// When `out` cannot be written.
-    pub fn write_text(
-        &self,
-        names: &[String; 2],
-        filters: Option<&str>,
-        top: usize,
-        (width, cut): (usize, Option<usize>),
-        out: &mut dyn Write,
-    ) -> Result<(), AnalyzeError> {
-        let room = width.saturating_sub(MARGIN).max(20);
-        let mut say = |name: &str, text: &str| {
-            let lines = wrap(&keep_start(text, 4 * room), room);
-            lines.iter().enumerate().try_for_each(|(index, text)| {
-                let name = if index == 0 { name } else { "" };
-                writeln!(out, "{name:<MARGIN$}{text}")
-            })
-        };
-        for (name, line) in self.lines() {
-            let name = if *name == "unfair" { "! unfair" } else { name };
-            say(name, line)?;
-        }
-        if let Some(filters) = filters {
-            say(
-                "filter",
-                &format!("{}; only the faults that pass", escape(filters)),
-            )?;
-        }
-        for (name, (path, session)) in [
-            ("A", (&names[0], self.sessions.0)),
-            ("B", (&names[1], self.sessions.1)),
-        ] {
-            say(name, &recording(path, session))?;
-        }
-        writeln!(out, "\nBy class ({})", precision(self.sampling()))?;
-        self.write_rows(&self.classes, "CLASS", usize::MAX, cut, out)?;
+/// A comparison, ready to be written.
+struct DiffAnswer<'a> {
+    comparison: &'a Comparison<'a>,
+    /// What the user calls the recordings.
+    names: [String; 2],
+    /// The filters in words; empty for none.
+    filters: String,
+    /// Rows of each kind.
+    top: usize,
+}
+
+impl Answer for DiffAnswer<'_> {
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let comparison = self.comparison;
+        let mut document = Document::with_facts(FACTS);
+        self.facts(&mut document);
+        document.heading(format!("By class ({})", precision(comparison.sampling())));
+        let classes = tables::table(&comparison.classes, "CLASS");
+        add_table(classes, usize::MAX, room, &mut document);
         for (title, rows, head) in [
-            ("Thread names", &self.threads, "THREAD"),
-            ("Files and memory", &self.files, "FILE"),
+            ("Thread names", &comparison.threads, "THREAD"),
+            ("Files and memory", &comparison.files, "FILE"),
             (
                 "Queries, quantiles of a query's whole wait",
-                &self.queries,
+                &comparison.queries,
                 "QUERY",
             ),
-            ("Stacks, innermost frames", &self.stacks, "STACK"),
+            ("Stacks, innermost frames", &comparison.stacks, "STACK"),
         ] {
             if rows.is_empty() {
                 continue;
             }
-            writeln!(out, "\n{title}, biggest change of wait first")?;
-            self.write_rows(rows, head, top, cut, out)?;
+            document.heading(format!("{title}, biggest change of wait first"));
+            add_table(tables::table(rows, head), self.top, room, &mut document);
             if rows.iter().any(|row| row.by == By::File && row.pages.is_some()) {
-                writeln!(out, "\nDistinct pages faulted in")?;
-                let mut table = tables::pages_table(rows);
-                truncate(&mut table, top, out, cut)?;
+                document.heading("Distinct pages faulted in");
+                add_table(tables::pages_table(rows), self.top, room, &mut document);
             }
         }
-        for remark in &self.remarks {
-            writeln!(out, "{}", escape(remark))?;
+        for remark in &comparison.remarks {
+            document.line(escape(remark));
         }
-        Ok(())
+        Ok(document)
     }
 
-    fn write_rows(
-        &self,
-        rows: &[Row],
-        head: &'static str,
-        top: usize,
-        cut: Option<usize>,
-        out: &mut dyn Write,
-    ) -> Result<(), AnalyzeError> {
-        let mut table = tables::table(rows, head);
-        truncate(&mut table, top, out, cut)
+    fn markdown(&self, _room: Room) -> Result<Document, AnalyzeError> {
+        let mut document = Document::default();
+        for (name, line) in self.comparison.lines() {
+            document.fact(name, line);
+        }
+        document.line("");
+        document.table(self.table(), None);
+        Ok(document)
     }
 
-    /// For programs: whether it is fair, the sentences, and the rows.
-    ///
-    /// # Errors
-    /// When `out` cannot be written.
-    pub fn write_json(
-        &self,
-        names: &[String; 2],
-        top: usize,
-        out: &mut dyn Write,
-    ) -> Result<(), AnalyzeError> {
-        let [a, b] = names;
+    fn json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        json::object(out, |object| {
+            object.members(&self.summary())?;
+            object.on_new_line().table("rows", &self.table())
+        })
+    }
+
+    fn table(&self) -> Table {
+        tables::export(&self.comparison.rows(self.top))
+    }
+
+    fn beside_table(&self) -> Vec<String> {
+        let lines = self.comparison.lines();
+        let remarks = self.comparison.remarks.iter();
+        lines
+            .map(|(name, line)| format!("{name}: {line}"))
+            .chain(remarks.map(|remark| format!("note: {remark}")))
+            .collect()
+    }
+}
+
+impl DiffAnswer<'_> {
+    /// What changed, and between what.
+    fn facts(&self, document: &mut Document) {
+        for (name, line) in self.comparison.lines() {
+            let name = if *name == "unfair" { "! unfair" } else { name };
+            document.fact(name, line);
+        }
+        if !self.filters.is_empty() {
+            let filters = escape(&self.filters);
+            document.fact("filter", format!("{filters}; only the faults that pass"));
+        }
+        let (a, b) = self.comparison.sessions;
+        for ((name, path), session) in ["A", "B"].iter().zip(&self.names).zip([a, b]) {
+            document.fact(name, recording(path, session));
+        }
+    }
+
+    /// All but the rows, for programs.
+    fn summary(&self) -> serde_json::Value {
+        let comparison = self.comparison;
+        let [a, b] = &self.names;
         let lines = |lines: &[Line]| -> Vec<String> {
             let lines = lines.iter();
             lines.map(|(name, line)| format!("{name}: {line}")).collect()
         };
-        let head = serde_json::json!({
+        serde_json::json!({
             "a": a,
             "b": b,
-            "duration_a_ns": self.sessions.0.duration_ns(),
-            "duration_b_ns": self.sessions.1.duration_ns(),
-            "fair": self.is_fair,
-            "fairness": lines(&self.fair),
-            "summary": lines(&self.summary),
-            "remarks": self.remarks,
-        });
-        let text = json_text(&head);
-        write!(out, "{},\n\"rows\":", text.strip_suffix('}').unwrap_or(&text))?;
-        tables::export(&self.rows(top)).write_json(out)?;
-        writeln!(out, "}}")?;
-        Ok(())
+            "duration_a_ns": comparison.sessions.0.duration_ns(),
+            "duration_b_ns": comparison.sessions.1.duration_ns(),
+            "fair": comparison.is_fair,
+            "fairness": lines(&comparison.fair),
+            "summary": lines(&comparison.summary),
+            "remarks": comparison.remarks,
+        })
     }
 }
 
-/// Writes the first rows, and how many more there are.
-fn truncate(
-    table: &mut Table,
-    top: usize,
-    out: &mut dyn Write,
-    cut: Option<usize>,
-) -> Result<(), AnalyzeError> {
-    let more = table.rows.len().saturating_sub(top);
-    table.rows.truncate(top);
-    if let Some(width) = cut {
+/// Adds the first rows, and how many more there are.
+fn add_table(mut table: Table, top: usize, room: Room, document: &mut Document) {
+    let more = table.keep_rows(top);
+    if let Some(width) = room.table {
         for [of_a, of_b] in tables::DROP_ORDER {
             // One without the other compares nothing.
-            if !table.narrow(width, &[of_a]).is_empty() {
-                table.narrow(0, &[of_b]);
+            if !narrow(&mut table, width, &[of_a]).is_empty() {
+                narrow(&mut table, 0, &[of_b]);
             }
         }
     }
-    table.write(Format::Table, cut, out)?;
+    document.table(table, room.table);
     if more > 0 {
-        writeln!(out, "... and {} more: --top 0 shows all", grouped(more as u64))?;
+        document.line(format!(
+            "... and {} more: --top 0 shows all",
+            grouped(more as u64)
+        ));
     }
-    Ok(())
 }
 
 /// What a recording is.

@@ -4,26 +4,22 @@ use crate::output::table::{ColumnHead, Table, Value};
 use crate::verbs::diff::page_sample::Overlap;
 use crate::verbs::diff::rows::{By, Row};
 
-const fn head(name: &'static str, title: &'static str) -> ColumnHead {
-    ColumnHead { name, title }
-}
-
 /// The columns after the name.
 const HEADS: [ColumnHead; 14] = [
-    head("wait_a_ms", "WAIT_A_MS"),
-    head("wait_b_ms", "WAIT_B_MS"),
-    head("change_ms", "CHANGE_MS"),
-    head("change_percent", "CHANGE_%"),
-    head("major_a", "MAJOR_A"),
-    head("major_b", "MAJOR_B"),
-    head("minor_a", "MINOR_A"),
-    head("minor_b", "MINOR_B"),
-    head("failed_a", "FAILED_A"),
-    head("failed_b", "FAILED_B"),
-    head("p50_a_us", "P50_A_US"),
-    head("p50_b_us", "P50_B_US"),
-    head("p99_a_us", "P99_A_US"),
-    head("p99_b_us", "P99_B_US"),
+    ColumnHead::new("wait_a_ms"),
+    ColumnHead::new("wait_b_ms"),
+    ColumnHead::new("change_ms"),
+    ColumnHead::new("change_percent").titled("CHANGE_%"),
+    ColumnHead::new("major_a"),
+    ColumnHead::new("major_b"),
+    ColumnHead::new("minor_a"),
+    ColumnHead::new("minor_b"),
+    ColumnHead::new("failed_a"),
+    ColumnHead::new("failed_b"),
+    ColumnHead::new("p50_a_us"),
+    ColumnHead::new("p50_b_us"),
+    ColumnHead::new("p99_a_us"),
+    ColumnHead::new("p99_b_us"),
 ];
 
 /// What gives way on a narrow terminal, first first.
@@ -89,7 +85,9 @@ pub fn table(rows: &[Row], title: &'static str) -> Table {
     });
     Table {
         rows: body.collect(),
-        heads: std::iter::once(head("name", title)).chain(heads).collect(),
+        heads: std::iter::once(ColumnHead::new("name").titled(title))
+            .chain(heads)
+            .collect(),
         total: None,
     }
 }
@@ -115,18 +113,18 @@ pub fn pages_table(rows: &[Row]) -> Table {
     });
     Table {
         rows: body.collect(),
-        heads: std::iter::once(head("file", "FILE")).chain(PAGES).collect(),
+        heads: std::iter::once(ColumnHead::new("file")).chain(PAGES).collect(),
         total: None,
     }
 }
 
 const PAGES: [ColumnHead; 6] = [
-    head("pages_a", "PAGES_A"),
-    head("pages_b", "PAGES_B"),
-    head("pages_both", "IN_BOTH"),
-    head("pages_only_a", "ONLY_A"),
-    head("pages_only_b", "ONLY_B"),
-    head("jaccard_percent", "JACCARD_%"),
+    ColumnHead::new("pages_a"),
+    ColumnHead::new("pages_b"),
+    ColumnHead::new("pages_both").titled("IN_BOTH"),
+    ColumnHead::new("pages_only_a").titled("ONLY_A"),
+    ColumnHead::new("pages_only_b").titled("ONLY_B"),
+    ColumnHead::new("jaccard_percent").titled("JACCARD_%"),
 ];
 
 fn page_cells(pages: &Overlap) -> [Value; 6] {
@@ -165,8 +163,12 @@ pub fn export(rows: &[Row]) -> Table {
         );
         line
     });
-    let first = [head("by", "BY"), head("name", "NAME"), head("name_b", "NAME_B")];
-    let last = [head("pages_estimated", "ESTIMATED")];
+    let first = [
+        ColumnHead::new("by"),
+        ColumnHead::new("name"),
+        ColumnHead::new("name_b"),
+    ];
+    let last = [ColumnHead::new("pages_estimated").titled("ESTIMATED")];
     Table {
         rows: body.collect(),
         heads: first.into_iter().chain(HEADS).chain(PAGES).chain(last).collect(),

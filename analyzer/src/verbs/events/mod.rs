@@ -6,8 +6,8 @@ pub mod line;
 use crate::engine::columns::{Column, FAULTS};
 use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
-use crate::output::markdown;
-use crate::output::table::{Format, guarded};
+use crate::output::render::Format;
+use crate::output::row_writer::{Cell, RowWriter};
 use crate::request::Request;
 use crate::trace::session::Session;
 use crate::verbs::context::{self, Outcome, read, warn};
@@ -16,7 +16,8 @@ use std::io::Write;
 
 /// Writes events as they come.
 pub struct Events<'a> {
-    format: Format,
+    /// For programs and issues; `None` for people, who get lines of their own.
+    rows: Option<Box<dyn RowWriter>>,
     out: &'a mut dyn Write,
     width: Option<usize>,
     /// Known with the first block.
@@ -35,7 +36,7 @@ impl<'a> Events<'a> {
     #[must_use]
     pub fn new(format: Format, out: &'a mut dyn Write) -> Self {
         Self {
-            format,
+            rows: format.row_writer(),
             out,
             width: None,
             shape: None,
@@ -84,18 +85,13 @@ impl<'a> Events<'a> {
             has_weight: is_sampled,
             width: self.width,
         };
-        match self.format {
-            Format::Table => writeln!(self.out, "{}", lines.head())?,
-            Format::Csv => {
-                let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
-                writeln!(self.out, "{}", names.join(","))?;
-            }
-            Format::Markdown => {
+        match &mut self.rows {
+            None => writeln!(self.out, "{}", lines.head())?,
+            Some(rows) => {
                 let is_text = |column: &Column| column.dtype() == DataType::String;
                 let heads = columns.iter().map(|column| (column.name(), is_text(column)));
-                markdown::head(heads, self.out)?;
+                rows.head(&heads.collect::<Vec<_>>(), self.out)?;
             }
-            Format::Json => {}
         }
         let shape = Shape { columns, lines };
         self.shape = Some(shape.clone());
@@ -123,73 +119,22 @@ impl Pass for Events<'_> {
             columns.push(sorted.column(column.name())?.as_materialized_series().rechunk());
         }
         let mut cells: Vec<_> = columns.iter().map(Series::iter).collect();
-        match self.format {
-            Format::Table => {
+        match &mut self.rows {
+            None => {
                 while let Some(row) = next_row(&mut cells) {
                     let row = line::Row::new(&shape.columns, &row);
                     writeln!(self.out, "{}", shape.lines.line(&row, session))?;
                 }
                 Ok(())
             }
-            Format::Csv => self.csv_rows(&mut cells),
-            Format::Json => self.json_rows(&shape.columns, &mut cells),
-            Format::Markdown => {
-                while let Some(row) = next_row(&mut cells) {
-                    markdown::row(row.iter().map(describe), self.out)?;
-                }
-                Ok(())
+            Some(rows) => {
+                let mut next = std::iter::from_fn(|| {
+                    let cells = cells.iter_mut().map(|values| values.next().map(cell));
+                    cells.collect::<Option<Vec<Cell<'_>>>>()
+                });
+                rows.rows(&mut next, self.out)
             }
         }
-    }
-}
-
-impl Events<'_> {
-    fn csv_rows<'c>(&mut self, cells: &mut [impl Iterator<Item = AnyValue<'c>>]) -> Result<(), AnalyzeError> {
-        let mut csv = csv::Writer::from_writer(&mut *self.out);
-        let mut number = String::new();
-        while let Some(row) = next_row(cells) {
-            for value in &row {
-                match value {
-                    AnyValue::Null => csv.write_field("")?,
-                    AnyValue::String(text) => csv.write_field(guarded(text).as_bytes())?,
-                    value => {
-                        number.clear();
-                        plain(value, &mut number);
-                        csv.write_field(&number)?;
-                    }
-                }
-            }
-            csv.write_record(None::<&[u8]>)?;
-        }
-        csv.flush()?;
-        Ok(())
-    }
-
-    fn json_rows<'c>(
-        &mut self,
-        columns: &[Column],
-        cells: &mut [impl Iterator<Item = AnyValue<'c>>],
-    ) -> Result<(), AnalyzeError> {
-        let mut line = String::new();
-        while let Some(row) = next_row(cells) {
-            line.clear();
-            for (index, (column, value)) in columns.iter().zip(&row).enumerate() {
-                line.push(if index == 0 { '{' } else { ',' });
-                line.push('"');
-                line.push_str(column.name());
-                line.push_str("\":");
-                match value {
-                    AnyValue::Null => line.push_str("null"),
-                    AnyValue::String(text) => {
-                        line.push_str(&crate::output::text::json_text(&serde_json::Value::from(*text)));
-                    }
-                    value => plain(value, &mut line),
-                }
-            }
-            line.push_str("}\n");
-            self.out.write_all(line.as_bytes())?;
-        }
-        Ok(())
     }
 }
 
@@ -197,23 +142,12 @@ fn next_row<'a>(cells: &mut [impl Iterator<Item = AnyValue<'a>>]) -> Option<Vec<
     cells.iter_mut().map(Iterator::next).collect()
 }
 
-fn describe(value: &AnyValue<'_>) -> String {
+fn cell(value: AnyValue<'_>) -> Cell<'_> {
     match value {
-        AnyValue::Null => String::new(),
-        AnyValue::String(text) => (*text).to_owned(),
-        value => {
-            let mut words = String::new();
-            plain(value, &mut words);
-            words
-        }
-    }
-}
-
-fn plain(value: &AnyValue<'_>, out: &mut String) {
-    match value {
-        AnyValue::Boolean(true) => out.push_str("true"),
-        AnyValue::Boolean(false) => out.push_str("false"),
-        number => out.push_str(&line::as_u64(number).to_string()),
+        AnyValue::Null => Cell::Null,
+        AnyValue::String(text) => Cell::Text(text),
+        AnyValue::Boolean(flag) => Cell::Flag(flag),
+        number => Cell::Number(line::as_u64(&number)),
     }
 }
 

@@ -14,11 +14,14 @@ pub mod view;
 pub mod window;
 pub mod zoom;
 
+use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
 use crate::integrity::scaling;
 use crate::integrity::warnings;
-use crate::output::document::Page;
+use crate::output::answer::{Answer, Room};
+use crate::output::document::Document;
 use crate::output::sink::Output;
+use crate::output::table::Table;
 use crate::output::text::shell_words;
 use crate::output::text::{escape, keep_start};
 use crate::output::units::{grouped, utc};
@@ -28,13 +31,15 @@ use crate::request::options::HeatmapOptions;
 use crate::request::options::YAxis;
 use crate::trace::input::Input;
 use crate::trace::session::Session;
-use crate::verbs::context::{self, Outcome, read, say_remarks, say_warnings, write_notes};
+use crate::verbs::context::{self, Outcome, read, say_remarks, say_warnings, write_answer, write_notes};
 use crate::verbs::heatmap::panels::Extent;
 use crate::verbs::heatmap::pass::Heat;
+use crate::verbs::heatmap::picture::Canvas;
 use crate::verbs::heatmap::picture::arrangement::{CELLS, Words, layout};
 use crate::verbs::heatmap::picture::png;
 use crate::verbs::heatmap::picture::svg;
 use crate::verbs::heatmap::text::{MARGIN_COLUMNS, Style};
+use std::io::Write;
 
 /// Rows of a heatmap without a terminal.
 const PLAIN_ROWS: usize = 24;
@@ -72,59 +77,98 @@ fn write(
     let session = read(request, input, &mut [&mut heat])?;
     heat.settle();
     say_warnings(&session, request.format, output)?;
-    let filter = &request.filter;
     let remark = scaling::remark(&session);
-    let weight = options.weight;
-    let extent = |size: (usize, usize)| Extent {
-        size: (options.rows.unwrap_or(size.0), options.columns.unwrap_or(size.1)),
-        regions: options.regions,
+    let answer = HeatmapAnswer {
+        heat: &heat,
+        session: &session,
+        filter: &request.filter,
+        options,
+        rows: output.height(),
+        colour: output.colour,
     };
     match options.form {
-        HeatmapFormat::Csv | HeatmapFormat::Json => {
-            let table = heat.table(&session, filter, extent(DATA_SIZE).size, weight);
-            table.write(request.format, None, &mut output.out)?;
+        HeatmapFormat::Table | HeatmapFormat::Csv | HeatmapFormat::Json | HeatmapFormat::Markdown => {
+            write_answer(&answer, request, output)?;
         }
-        HeatmapFormat::Raw => {
-            let notes = heat.write_raw(&session, filter, extent(DATA_SIZE), weight, &mut output.out)?;
-            write_notes(notes);
-        }
-        HeatmapFormat::Png | HeatmapFormat::Svg => {
-            let (panels, not_shown) = heat.panels(&session, filter, extent(CELLS), weight);
-            let words = words(&session, request, not_shown);
-            let is_svg = options.form == HeatmapFormat::Svg;
-            let canvas = layout(&panels, &words, weight, options.spread, is_svg);
-            if is_svg {
-                svg::write(&canvas, &mut output.out)?;
-            } else {
-                png::write(&canvas, &mut output.out)?;
-            }
-        }
-        HeatmapFormat::Table => {
-            let fitting_rows = output
-                .height()
-                .map_or(PLAIN_ROWS, |height| height.saturating_sub(8).clamp(8, 40));
-            let fitting_columns = output.width().saturating_sub(MARGIN_COLUMNS).max(10);
-            let style = Style {
-                weight,
-                spread: options.spread,
-                colour: output.colour,
-            };
-            let extent = extent((fitting_rows, fitting_columns));
-            heat.write_text(&session, filter, extent, style, &mut output.out)?;
-        }
-        HeatmapFormat::Markdown => {
-            let style = Style {
-                weight,
-                spread: options.spread,
-                colour: false,
-            };
-            let extent = extent((PLAIN_ROWS, output.width().saturating_sub(MARGIN_COLUMNS).max(10)));
-            let width = output.width();
-            let mut page = Page::new(&mut output.out, width, true);
-            page.drawing(|out| heat.write_text(&session, filter, extent, style, out))?;
-        }
+        HeatmapFormat::Raw => write_notes(answer.write_raw(&mut output.out)?),
+        HeatmapFormat::Svg => svg::write(&answer.picture(request, true), &mut output.out)?,
+        HeatmapFormat::Png => png::write(&answer.picture(request, false), &mut output.out)?,
     }
     say_remarks(remark, request, output)
+}
+
+/// A heatmap, ready to be written.
+struct HeatmapAnswer<'a> {
+    heat: &'a Heat,
+    session: &'a Session,
+    filter: &'a Filter,
+    options: HeatmapOptions,
+    /// Lines of the terminal, if there is one.
+    rows: Option<usize>,
+    /// Whether colour is welcome there.
+    colour: bool,
+}
+
+impl Answer for HeatmapAnswer<'_> {
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let rows = self
+            .rows
+            .map_or(PLAIN_ROWS, |height| height.saturating_sub(8).clamp(8, 40));
+        self.drawing(rows, room, self.colour)
+    }
+
+    fn markdown(&self, room: Room) -> Result<Document, AnalyzeError> {
+        self.drawing(PLAIN_ROWS, room, false)
+    }
+
+    fn table(&self) -> Table {
+        let size = self.extent(DATA_SIZE).size;
+        self.heat
+            .table(self.session, self.filter, size, self.options.weight)
+    }
+}
+
+impl HeatmapAnswer<'_> {
+    /// As the user wants it, else of `size`.
+    fn extent(&self, (rows, columns): (usize, usize)) -> Extent {
+        Extent {
+            size: (
+                self.options.rows.unwrap_or(rows),
+                self.options.columns.unwrap_or(columns),
+            ),
+            regions: self.options.regions,
+        }
+    }
+
+    fn drawing(&self, rows: usize, room: Room, colour: bool) -> Result<Document, AnalyzeError> {
+        let columns = room.width.saturating_sub(MARGIN_COLUMNS).max(10);
+        let style = Style {
+            weight: self.options.weight,
+            spread: self.options.spread,
+            colour,
+        };
+        let extent = self.extent((rows, columns));
+        let mut drawn = Vec::new();
+        self.heat
+            .write_text(self.session, self.filter, extent, style, &mut drawn)?;
+        let mut document = Document::default();
+        document.drawing(drawn);
+        Ok(document)
+    }
+
+    fn write_raw(&self, out: &mut dyn Write) -> Result<Vec<String>, AnalyzeError> {
+        let (extent, weight) = (self.extent(DATA_SIZE), self.options.weight);
+        self.heat
+            .write_raw(self.session, self.filter, extent, weight, out)
+    }
+
+    fn picture(&self, request: &Request, is_svg: bool) -> Canvas {
+        let HeatmapOptions { weight, spread, .. } = self.options;
+        let extent = self.extent(CELLS);
+        let (panels, not_shown) = self.heat.panels(self.session, self.filter, extent, weight);
+        let words = words(self.session, request, not_shown);
+        layout(&panels, &words, weight, spread, is_svg)
+    }
 }
 
 /// A picture goes where its trace does not: it says what it is of, and what is wrong with it.

@@ -16,25 +16,24 @@ impl Heat {
     /// All parts as time, place and value; only cells with faults.
     #[must_use]
     pub fn table(&self, session: &Session, filter: &Filter, size: (usize, usize), weight: Weight) -> Table {
-        let head = |name, title| ColumnHead { name, title };
         let heads = match self.axis {
             Axis::Latency => vec![
-                head("time_s", "TIME_S"),
-                head("latency_us", "LATENCY_US"),
-                head("value", "VALUE"),
+                ColumnHead::new("time_s"),
+                ColumnHead::new("latency_us"),
+                ColumnHead::new("value"),
             ],
             Axis::Address(_) => vec![
-                head("time_s", "TIME_S"),
-                head("addr", "ADDR"),
-                head("value", "VALUE"),
-                head("pid", "PID"),
+                ColumnHead::new("time_s"),
+                ColumnHead::new("addr"),
+                ColumnHead::new("value"),
+                ColumnHead::new("pid"),
             ],
             Axis::File => vec![
-                head("time_s", "TIME_S"),
-                head("file", "FILE"),
-                head("addr", "ADDR"),
-                head("value", "VALUE"),
-                head("pid", "PID"),
+                ColumnHead::new("time_s"),
+                ColumnHead::new("file"),
+                ColumnHead::new("addr"),
+                ColumnHead::new("value"),
+                ColumnHead::new("pid"),
             ],
         };
         let mut rows = Vec::new();

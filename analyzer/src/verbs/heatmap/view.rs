@@ -97,19 +97,20 @@ pub struct View {
     pub outside: Cell,
 }
 
-impl View {
-    /// Cuts `region` into cells.
-    #[must_use]
-    pub fn new(grid: &Grid, region: &Region, ask: &Ask) -> Self {
-        let (rows, columns) = (ask.size.0.max(1) as u64, ask.size.1.max(1) as u64);
-        let time_bin = |ns: u64| ns.checked_shr(grid.time_shift()).unwrap_or(0);
-        let page_bin = |page: u64| page.checked_shr(region.page_shift).unwrap_or(0);
-        let (first_page, last_page) = ask.pages.unwrap_or((region.first_page, region.last_page));
-        let all_times = (
-            time_bin(ask.window_ns.0),
-            time_bin(ask.window_ns.1.saturating_sub(1)),
-        );
-        let all_places = (page_bin(first_page), page_bin(last_page));
+/// The hottest part of either axis, first and last bin; `None` where all of it is shown.
+struct Cut {
+    times: Option<(u64, u64)>,
+    places: Option<(u64, u64)>,
+}
+
+impl Cut {
+    /// Of a region with these bins of time and place, for so many rows and columns.
+    fn of(
+        region: &Region,
+        ask: &Ask,
+        (all_times, all_places): ((u64, u64), (u64, u64)),
+        (rows, columns): (u64, u64),
+    ) -> Self {
         let by = |cell: Cell| match ask.zoom.by {
             Weight::Count => cell.count,
             Weight::Wait | Weight::Max => cell.wait_ns,
@@ -124,29 +125,85 @@ impl View {
             }
             sums.into_iter().collect::<Vec<_>>()
         };
-        let clamped = |bin: u64, (first, last): (u64, u64)| bin.min(last).max(first);
-        let time_cut = ask.zoom.time.then(|| {
+        let mut cut = Self {
+            times: None,
+            places: None,
+        };
+        if ask.zoom.time {
             let weights = marginal(&|(time, _)| Some(clamped(time, all_times)));
-            hottest(weights, all_times, columns)
-        });
-        let time_cut = time_cut.flatten();
-        let holds =
-            |cut: Option<(u64, u64)>, bin: u64| cut.is_none_or(|(first, last)| first <= bin && bin <= last);
-        let place_cut = (ask.zoom.pages && ask.pages.is_none()).then(|| {
-            let inside = |(time, page)| holds(time_cut, clamped(time, all_times)).then_some(page);
-            hottest(marginal(&inside), all_places, rows)
-        });
-        let place_cut = place_cut.flatten();
-        let times = Axis::new(time_cut.unwrap_or(all_times), columns);
+            cut.times = hottest(weights, all_times, columns);
+        }
+        if ask.zoom.pages && ask.pages.is_none() {
+            let inside = |(time, page)| cut.holds_time(clamped(time, all_times)).then_some(page);
+            let places = hottest(marginal(&inside), all_places, rows);
+            cut.places = places;
+        }
+        cut
+    }
+
+    fn holds_time(&self, bin: u64) -> bool {
+        holds(self.times, bin)
+    }
+
+    fn holds_place(&self, bin: u64) -> bool {
+        holds(self.places, bin)
+    }
+}
+
+fn holds(cut: Option<(u64, u64)>, bin: u64) -> bool {
+    cut.is_none_or(|(first, last)| first <= bin && bin <= last)
+}
+
+fn clamped(bin: u64, (first, last): (u64, u64)) -> u64 {
+    bin.min(last).max(first)
+}
+
+/// What the rows of an axis are, and the extent of the region in the same unit.
+fn rows_of(region: &Region, places: &Axis, unit: Unit) -> (Rows, (u64, u64)) {
+    let first = scaled(places.first, region.page_shift);
+    let step = scaled(places.step, region.page_shift);
+    let end_page = region.last_page.saturating_add(1);
+    match unit {
+        Unit::Pages(size) => {
+            let byte = |page: u64| page.saturating_mul(size);
+            let rows = Rows::Bytes {
+                first: byte(first),
+                step: byte(step),
+            };
+            (rows, (byte(region.first_page), byte(end_page)))
+        }
+        Unit::Latency => {
+            let ends = (latency::start_of(region.first_page), latency::start_of(end_page));
+            (Rows::Latency { first, step }, ends)
+        }
+    }
+}
+
+impl View {
+    /// Cuts `region` into cells.
+    #[must_use]
+    pub fn new(grid: &Grid, region: &Region, ask: &Ask) -> Self {
+        let (rows, columns) = (ask.size.0.max(1) as u64, ask.size.1.max(1) as u64);
+        let time_bin = |ns: u64| ns.checked_shr(grid.time_shift()).unwrap_or(0);
+        let page_bin = |page: u64| page.checked_shr(region.page_shift).unwrap_or(0);
+        let (first_page, last_page) = ask.pages.unwrap_or((region.first_page, region.last_page));
+        let all_times = (
+            time_bin(ask.window_ns.0),
+            time_bin(ask.window_ns.1.saturating_sub(1)),
+        );
+        let all_places = (page_bin(first_page), page_bin(last_page));
+        let all = (all_times, all_places);
+        let cut = Cut::of(region, ask, all, (rows, columns));
+        let times = Axis::new(cut.times.unwrap_or(all_times), columns);
         let places = match ask.unit {
-            Unit::Pages(_) => Axis::new(place_cut.unwrap_or(all_places), rows),
-            Unit::Latency => Axis::of_latency(place_cut.unwrap_or(all_places), rows, region.page_shift),
+            Unit::Pages(_) => Axis::new(cut.places.unwrap_or(all_places), rows),
+            Unit::Latency => Axis::of_latency(cut.places.unwrap_or(all_places), rows, region.page_shift),
         };
         let mut cells = vec![vec![Cell::default(); times.count]; places.count];
         let mut row_totals = vec![Cell::default(); places.count];
         let (mut total, mut outside) = (Cell::default(), Cell::default());
         for ((time, page), cell) in region.cells.iter() {
-            if !holds(time_cut, clamped(time, all_times)) || !holds(place_cut, page) {
+            if !cut.holds_time(clamped(time, all_times)) || !cut.holds_place(page) {
                 outside.merge(cell);
                 continue;
             }
@@ -159,23 +216,7 @@ impl View {
             }
             total.merge(cell);
         }
-        let first = scaled(places.first, region.page_shift);
-        let step = scaled(places.step, region.page_shift);
-        let end_page = region.last_page.saturating_add(1);
-        let (rows, touched) = match ask.unit {
-            Unit::Pages(size) => {
-                let byte = |page: u64| page.saturating_mul(size);
-                let rows = Rows::Bytes {
-                    first: byte(first),
-                    step: byte(step),
-                };
-                (rows, (byte(region.first_page), byte(end_page)))
-            }
-            Unit::Latency => {
-                let ends = (latency::start_of(region.first_page), latency::start_of(end_page));
-                (Rows::Latency { first, step }, ends)
-            }
-        };
+        let (rows, touched) = rows_of(region, &places, ask.unit);
         Self {
             begin_ns: scaled(times.first, grid.time_shift()),
             column_ns: scaled(times.step, grid.time_shift()),
@@ -184,8 +225,8 @@ impl View {
             row_totals,
             total,
             touched,
-            is_time_cut: time_cut.is_some(),
-            is_place_cut: place_cut.is_some(),
+            is_time_cut: cut.times.is_some(),
+            is_place_cut: cut.places.is_some(),
             outside,
         }
     }

@@ -1,12 +1,13 @@
 //! `memory`: pages faulted again, and what more memory would have avoided.
 
+use crate::error::AnalyzeError;
 use crate::integrity::scaling;
-use crate::output::table::Format;
+use crate::output::render;
 use crate::request::Request;
 use crate::request::options::MemoryOptions;
-use crate::verbs::context::{self, Outcome, read, say_remarks, say_warnings};
+use crate::verbs::context::{self, Outcome, read, say_remarks, say_warnings, write_answer};
 use pass::Memory;
-use text::Answer;
+use text::MemoryAnswer;
 
 pub mod curve;
 pub mod estimate;
@@ -28,15 +29,22 @@ pub fn run(request: &Request, options: MemoryOptions) -> anyhow::Result<Outcome>
         let mut memory = Memory::default();
         let session = read(request, trace.input()?, &mut [&mut memory])?;
         say_warnings(&session, request.format, output)?;
-        let answer = Answer {
+        let answer = MemoryAnswer {
             memory: &memory,
             session: &session,
             filter: &request.filter,
             memory_bytes: options.memory_bytes,
         };
-        let (order, width) = (&request.order, output.width());
-        answer.write(options.part, request.format, order, width, &mut output.out)?;
-        let note = answer.note().filter(|_| request.format != Format::Table);
+        match options.part {
+            None => write_answer(&answer, request, output)?,
+            Some(part) => {
+                let mut table = answer.part(part, request.format.is_data());
+                let left_out = request.order.apply(&mut table);
+                left_out.map_err(AnalyzeError::Unanswerable)?;
+                render::table(&table, request.format, Some(output.width()), &mut output.out)?;
+            }
+        }
+        let note = answer.note().filter(|_| !request.format.is_text());
         let remarks = note.into_iter().chain(scaling::remark(&session));
         Ok(say_remarks(remarks.chain(memory.remark()), request, output)?)
     })

@@ -10,11 +10,6 @@ use crate::verbs::memory::refaults::{Both, Faults};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-fn heads(names: &[(&'static str, &'static str)]) -> Vec<ColumnHead> {
-    let heads = names.iter().map(|&(name, title)| ColumnHead { name, title });
-    heads.collect()
-}
-
 fn share(part: u64, whole: u64) -> Value {
     Value::Percent { part, whole }
 }
@@ -62,25 +57,25 @@ impl Memory {
         });
         let most = if estimate.is_known {
             [
-                ("avoided", "AVOIDED"),
-                ("avoided_percent", "%"),
-                ("avoided_wait_ms", "WAIT_SAVED_MS"),
+                ColumnHead::new("avoided"),
+                ColumnHead::new("avoided_percent").titled("%"),
+                ColumnHead::new("avoided_wait_ms").titled("WAIT_SAVED_MS"),
             ]
         } else {
             [
-                ("at_most", "AT_MOST"),
-                ("at_most_percent", "%"),
-                ("at_most_wait_ms", "WAIT_SAVED_MS"),
+                ColumnHead::new("at_most"),
+                ColumnHead::new("at_most_percent").titled("%"),
+                ColumnHead::new("at_most_wait_ms").titled("WAIT_SAVED_MS"),
             ]
         };
         let least = [
-            ("extra_bytes", "EXTRA"),
-            ("at_least", "AT_LEAST"),
-            ("at_least_percent", "%"),
-            ("at_least_wait_ms", "WAIT_SAVED_MS"),
+            ColumnHead::new("extra_bytes").titled("EXTRA"),
+            ColumnHead::new("at_least"),
+            ColumnHead::new("at_least_percent").titled("%"),
+            ColumnHead::new("at_least_wait_ms").titled("WAIT_SAVED_MS"),
         ];
         Table {
-            heads: heads(&[&least[..], &most].concat()),
+            heads: [&least[..], &most].concat(),
             rows: rows.collect(),
             total: None,
         }
@@ -123,16 +118,16 @@ impl Memory {
         rows.extend(others.map(|(faults, _)| row(OTHERS_NAME, faults)));
         let total = (rows.len() > 1).then(|| row("total", &self.refaults.all()));
         Table {
-            heads: heads(&[
-                ("file", "FILE"),
-                ("major", "MAJOR"),
-                ("again", "AGAIN"),
-                ("again_percent", "AGAIN_%"),
-                ("bytes_again", "READ_AGAIN"),
-                ("wait_again_ms", "WAIT_AGAIN_MS"),
-                ("half_with_bytes", "HALF_WITH"),
-                ("minor_again", "MINOR_AGAIN"),
-            ]),
+            heads: vec![
+                ColumnHead::new("file"),
+                ColumnHead::new("major"),
+                ColumnHead::new("again"),
+                ColumnHead::new("again_percent").titled("AGAIN_%"),
+                ColumnHead::new("bytes_again").titled("READ_AGAIN"),
+                ColumnHead::new("wait_again_ms"),
+                ColumnHead::new("half_with_bytes").titled("HALF_WITH"),
+                ColumnHead::new("minor_again"),
+            ],
             rows,
             total,
         }
@@ -154,12 +149,12 @@ impl Memory {
             ]
         };
         Table {
-            heads: heads(&[
-                ("at_least_ns", "AFTER"),
-                ("major", "MAJOR"),
-                ("minor", "MINOR"),
-                ("wait_ms", "WAIT_MS"),
-            ]),
+            heads: vec![
+                ColumnHead::new("at_least_ns").titled("AFTER"),
+                ColumnHead::new("major"),
+                ColumnHead::new("minor"),
+                ColumnHead::new("wait_ms"),
+            ],
             rows: used(&steps).map(|(from, both)| row(*from, both)).collect(),
             total: None,
         }
@@ -190,13 +185,13 @@ impl Memory {
             ]
         };
         Table {
-            heads: heads(&[
-                ("at_least_pages", "AFTER_PAGES"),
-                ("at_least_bytes", "OF_MEMORY"),
-                ("major", "MAJOR"),
-                ("minor", "MINOR"),
-                ("wait_ms", "WAIT_MS"),
-            ]),
+            heads: vec![
+                ColumnHead::new("at_least_pages").titled("AFTER_PAGES"),
+                ColumnHead::new("at_least_bytes").titled("OF_MEMORY"),
+                ColumnHead::new("major"),
+                ColumnHead::new("minor"),
+                ColumnHead::new("wait_ms"),
+            ],
             rows: used(&steps).map(|(from, both)| row(*from, both)).collect(),
             total: None,
         }

@@ -3,10 +3,11 @@
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
 use crate::integrity::warnings;
-use crate::output::document::Page;
-use crate::output::order::Order;
-use crate::output::table::{Format, Table, Value};
-use crate::output::text::wrap;
+use crate::output::answer::{Answer, Room};
+use crate::output::document::Document;
+use crate::output::render::{json, text};
+use crate::output::table::{Table, Value};
+use crate::output::text::json_text;
 use crate::output::units::quantity;
 use crate::output::units::{bytes, duration, fixed, grouped, percent};
 use crate::request::options::MemoryPart;
@@ -48,7 +49,7 @@ impl MemoryPart {
 }
 
 /// A finished look at a trace, ready to be written.
-pub struct Answer<'a> {
+pub struct MemoryAnswer<'a> {
     /// What was counted.
     pub memory: &'a Memory,
     /// The trace.
@@ -59,44 +60,77 @@ pub struct Answer<'a> {
     pub memory_bytes: Option<u64>,
 }
 
-impl Answer<'_> {
-    /// Everything, or one part.
-    ///
-    /// # Errors
-    /// When `out` cannot be written.
-    pub fn write(
-        &self,
-        part: Option<MemoryPart>,
-        format: Format,
-        order: &Order,
-        width: usize,
-        out: &mut dyn Write,
-    ) -> Result<(), AnalyzeError> {
-        match (format, part) {
-            (Format::Table, None) => self.write_text(width, out),
-            (Format::Markdown, None) => self.write_markdown(out),
-            (Format::Json, None) => self.write_json(out),
-            (Format::Csv, None) => self.table(MemoryPart::Curve, format).write(format, None, out),
-            (_, Some(part)) => {
-                let mut table = self.table(part, format);
-                order.apply(&mut table).map_err(AnalyzeError::Unanswerable)?;
-                table.write(format, Some(width), out)
+impl Answer for MemoryAnswer<'_> {
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let mut document = Document::default();
+        document.paragraph(self.describe());
+        for part in MemoryPart::ALL {
+            let mut table = self.part(part, false);
+            table.rows.retain(|row| self.is_worth_a_line(part, row));
+            if table.rows.is_empty() {
+                continue;
+            }
+            let more = match part {
+                MemoryPart::Files => table.keep_rows(FILES_SHOWN),
+                _ => 0,
+            };
+            text::narrow(&mut table, room.width, &["minor_again", "again_percent"]);
+            document.heading(part.title());
+            document.table(table, Some(room.width));
+            if more > 0 {
+                document.line(format!("... and {} more: --part files", grouped(more as u64)));
             }
         }
+        if self.memory.refaults.all().majors.count > 0 {
+            document.list(self.limits());
+        }
+        Ok(document)
     }
 
+    fn markdown(&self, _room: Room) -> Result<Document, AnalyzeError> {
+        let mut document = Document::default();
+        document.paragraph(self.describe());
+        for part in MemoryPart::ALL {
+            let table = self.part(part, false);
+            if !table.rows.is_empty() {
+                document.heading(part.title());
+                document.table(table, None);
+            }
+        }
+        document.list(self.limits());
+        Ok(document)
+    }
+
+    fn json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        json::object(out, |object| {
+            object.json("summary", &json_text(&self.summary()))?;
+            for part in MemoryPart::ALL {
+                object.on_new_line().table(part.name(), &self.part(part, true))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn table(&self) -> Table {
+        self.part(MemoryPart::Curve, true)
+    }
+}
+
+impl MemoryAnswer<'_> {
     fn estimate(&self) -> Estimate {
         let pages = self.memory_bytes.map(|bytes| bytes / self.session.page_size());
         Estimate::of(self.memory.refaults.curve(), pages)
     }
 
-    fn table(&self, part: MemoryPart, format: Format) -> Table {
+    /// One part; programs get all steps of the curve.
+    #[must_use]
+    pub fn part(&self, part: MemoryPart, is_data: bool) -> Table {
         let estimate = self.estimate();
         match part {
             MemoryPart::Curve => {
-                let steps = match format {
-                    Format::Table | Format::Markdown => telling(estimate.steps(), &estimate),
-                    Format::Csv | Format::Json => estimate.steps(),
+                let steps = match is_data {
+                    true => estimate.steps(),
+                    false => telling(estimate.steps(), &estimate),
                 };
                 self.memory.curve_table(&steps, &estimate, self.session)
             }
@@ -106,70 +140,26 @@ impl Answer<'_> {
         }
     }
 
-    fn write_text(&self, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        for line in wrap(&self.describe(), width) {
-            writeln!(out, "{line}")?;
+    /// Whether people learn something from a row.
+    fn is_worth_a_line(&self, part: MemoryPart, row: &[Value]) -> bool {
+        let has_majors = self.memory.refaults.all().majors.count > 0;
+        let zero = |cell: usize| row.get(cell) == Some(&Value::Count(0));
+        match part {
+            MemoryPart::Curve => true,
+            MemoryPart::Files => !has_majors || !zero(1),
+            MemoryPart::Times => !(zero(1) && zero(2)),
+            MemoryPart::Distances => !(zero(2) && zero(3)),
         }
-        for part in MemoryPart::ALL {
-            let mut table = self.table(part, Format::Table);
-            let has_majors = self.memory.refaults.all().majors.count > 0;
-            let zero = |cell: Option<&Value>| cell == Some(&Value::Count(0));
-            table.rows.retain(|row| match part {
-                MemoryPart::Curve => true,
-                MemoryPart::Files => !has_majors || !zero(row.get(1)),
-                MemoryPart::Times => !(zero(row.get(1)) && zero(row.get(2))),
-                MemoryPart::Distances => !(zero(row.get(2)) && zero(row.get(3))),
-            });
-            if table.rows.is_empty() {
-                continue;
-            }
-            let more = if part == MemoryPart::Files {
-                let more = table.rows.len().saturating_sub(FILES_SHOWN);
-                table.rows.truncate(FILES_SHOWN);
-                more
-            } else {
-                0
-            };
-            table.narrow(width, &["minor_again", "again_percent"]);
-            writeln!(out, "\n{}", part.title())?;
-            table.write(Format::Table, Some(width), out)?;
-            if more > 0 {
-                writeln!(out, "... and {} more: --part files", grouped(more as u64))?;
-            }
-        }
-        let all = self.memory.refaults.all();
-        if all.majors.count > 0 {
-            writeln!(out)?;
-            for limit in self.limits() {
-                for (index, line) in wrap(&limit, width.saturating_sub(2)).iter().enumerate() {
-                    writeln!(out, "{} {line}", if index == 0 { "-" } else { " " })?;
-                }
-            }
-        }
-        Ok(())
     }
 
-    fn write_markdown(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        let mut page = Page::new(out, usize::MAX, true);
-        page.line(&self.describe())?;
-        for part in MemoryPart::ALL {
-            let table = self.table(part, Format::Markdown);
-            if !table.rows.is_empty() {
-                page.heading(part.title())?;
-                page.table(&table)?;
-            }
-        }
-        page.line("")?;
-        self.limits().iter().try_for_each(|limit| page.item(limit))
-    }
-
-    fn write_json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    /// All but the tables, for programs.
+    fn summary(&self) -> serde_json::Value {
         let all = self.memory.refaults.all();
         let estimate = self.estimate();
         let page_size = self.session.page_size();
         let (error, wait_error) = self.errors(&estimate);
         let again = all.of_all(all.again);
-        let head = serde_json::json!({
+        serde_json::json!({
             "answer": self.describe(),
             "page_size": page_size,
             "majors": all.majors.count,
@@ -185,14 +175,7 @@ impl Answer<'_> {
             "late_faults": self.memory.order.late,
             "latest_ms": self.memory.order.latest_ns as f64 / 1e6,
             "limits": self.limits(),
-        });
-        write!(out, "{{\"summary\":{}", crate::output::text::json_text(&head))?;
-        for part in MemoryPart::ALL {
-            write!(out, ",\n\"{}\":", part.name())?;
-            self.table(part, Format::Json).write_json(out)?;
-        }
-        writeln!(out, "}}")?;
-        Ok(())
+        })
     }
 
     /// The largest errors over the steps of the curve.

@@ -40,10 +40,6 @@ impl Name {
     }
 }
 
-pub(crate) const fn head(name: &'static str, title: &'static str) -> ColumnHead {
-    ColumnHead { name, title }
-}
-
 impl GroupBy {
     /// What the row of all others is called: numbers have no word for it.
     #[must_use]
@@ -88,20 +84,20 @@ impl GroupBy {
     #[must_use]
     pub fn heads(self) -> Vec<ColumnHead> {
         match self {
-            Self::Class => vec![head("class", "CLASS")],
-            Self::Pid => vec![head("pid", "PID")],
-            Self::Tid => vec![head("pid", "PID"), head("tid", "TID")],
-            Self::Comm => vec![head("comm", "COMM")],
-            Self::File => vec![head("file", "FILE")],
-            Self::Kind => vec![head("kind", "KIND")],
-            Self::Query => vec![head("query", "QUERY")],
-            Self::QueryId => vec![head("query_id", "QUERY_ID"), head("query", "QUERY")],
-            Self::Access => vec![head("access", "ACCESS")],
-            Self::Origin => vec![head("origin", "ORIGIN")],
-            Self::Cpu => vec![head("cpu", "CPU")],
-            Self::Retries => vec![head("retries", "RETRIES")],
-            Self::Failed => vec![head("failed", "FAILED")],
-            Self::Stack => vec![head("stack_id", "STACK_ID"), head("stack", "STACK")],
+            Self::Class => vec![ColumnHead::new("class")],
+            Self::Pid => vec![ColumnHead::new("pid")],
+            Self::Tid => vec![ColumnHead::new("pid"), ColumnHead::new("tid")],
+            Self::Comm => vec![ColumnHead::new("comm")],
+            Self::File => vec![ColumnHead::new("file")],
+            Self::Kind => vec![ColumnHead::new("kind")],
+            Self::Query => vec![ColumnHead::new("query")],
+            Self::QueryId => vec![ColumnHead::new("query_id"), ColumnHead::new("query")],
+            Self::Access => vec![ColumnHead::new("access")],
+            Self::Origin => vec![ColumnHead::new("origin")],
+            Self::Cpu => vec![ColumnHead::new("cpu")],
+            Self::Retries => vec![ColumnHead::new("retries")],
+            Self::Failed => vec![ColumnHead::new("failed")],
+            Self::Stack => vec![ColumnHead::new("stack_id"), ColumnHead::new("stack")],
         }
     }
 

@@ -10,9 +10,10 @@ pub mod shape;
 use crate::engine::columns::Column;
 use crate::error::AnalyzeError;
 use crate::integrity::scaling;
-use crate::output::document::Page;
+use crate::output::document::Document;
+use crate::output::render::{self, Format};
 use crate::output::sink::Output;
-use crate::output::table::{Format, Table};
+use crate::output::table::Table;
 use crate::request::Request;
 use crate::request::options::GroupBy;
 use crate::request::options::PercentileOptions;
@@ -109,13 +110,9 @@ fn names_of_queries(trace: &mut Trace) -> anyhow::Result<QueryNames> {
     Ok(names)
 }
 
-fn is_for_programs(format: Format) -> bool {
-    matches!(format, Format::Csv | Format::Json)
-}
-
 /// Programs get one table.
 fn gives_buckets(request: &Request, options: PercentileOptions) -> bool {
-    options.histogram && is_for_programs(request.format)
+    options.histogram && request.format.is_data()
 }
 
 /// What was asked for, and is not in the buckets.
@@ -136,26 +133,39 @@ impl Latencies {
     fn write(self, request: &Request, output: &mut Output) -> Result<(), AnalyzeError> {
         let session = &self.session;
         let sampled = scaling::remark(session);
-        if let (Some(shape), true) = (&self.shape, is_for_programs(request.format)) {
+        if let (Some(shape), true) = (&self.shape, request.format.is_data()) {
             write_table(shape.table(), session, request, output)?;
             say_remarks(self.remarks.into_iter().chain(sampled), request, output)?;
             return Ok(());
         }
         let for_width = write_narrow(self.table, &DROP_ORDER, session, request, output)?;
-        if is_for_programs(request.format) {
+        if request.format.is_data() {
             say_remarks(self.is_exact.then_some(self.quality), request, output)?;
         } else {
-            let (width, is_markdown) = (output.width(), request.format == Format::Markdown);
-            let colour = output.colour && !is_markdown;
-            let mut page = Page::new(&mut output.out, width, is_markdown);
-            page.line(&self.quality)?;
-            if let Some(shape) = self.shape.filter(|_| session.passed > 0) {
-                page.heading("All faults by latency")?;
-                page.drawing(|out| Ok(shape.write_text(width, colour, out)?))?;
-            }
+            let shape = self.shape.filter(|_| session.passed > 0);
+            let below = below_table(self.quality, shape, request.format, output)?;
+            render::document(&below, request.format, output.width(), &mut output.out)?;
         }
         let remarks = for_width.into_iter().chain(self.remarks);
         say_remarks(remarks.chain(sampled), request, output)?;
         Ok(())
     }
+}
+
+/// For people: how exact the quantiles are, and the histogram.
+fn below_table(
+    quality: String,
+    shape: Option<Shape>,
+    format: Format,
+    output: &Output,
+) -> Result<Document, AnalyzeError> {
+    let mut document = Document::default();
+    document.line(quality);
+    if let Some(shape) = shape {
+        document.heading("All faults by latency");
+        let mut drawn = Vec::new();
+        shape.write_text(output.width(), output.colour && format.is_text(), &mut drawn)?;
+        document.drawing(drawn);
+    }
+    Ok(document)
 }

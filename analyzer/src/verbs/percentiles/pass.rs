@@ -7,7 +7,7 @@ use crate::engine::columns::Column;
 use crate::engine::frame::u64s;
 use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
-use crate::output::order::Order;
+use crate::output::order::{By, Order};
 use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::grouped;
 use crate::stats::by_class::{self, Classes, Rows, faults};
@@ -16,7 +16,7 @@ use crate::trace::class::Class;
 use crate::trace::session::Session;
 use crate::verbs::percentiles::exact::Exact;
 use crate::verbs::percentiles::groups::Groups;
-use crate::verbs::percentiles::key::{Name, head};
+use crate::verbs::percentiles::key::Name;
 use crate::verbs::percentiles::key_names::QueryNames;
 use crate::verbs::percentiles::shape::Shape;
 use polars::prelude::{DataFrame, PlHashMap};
@@ -27,11 +27,11 @@ use std::collections::BTreeMap;
 const QUANTILES: [u64; 5] = [50_000, 90_000, 99_000, 99_900, 99_990];
 
 const QUANTILE_HEADS: [ColumnHead; 5] = [
-    head("p50_us", "P50_US"),
-    head("p90_us", "P90_US"),
-    head("p99_us", "P99_US"),
-    head("p99_9_us", "P99.9_US"),
-    head("p99_99_us", "P99.99_US"),
+    ColumnHead::new("p50_us"),
+    ColumnHead::new("p90_us"),
+    ColumnHead::new("p99_us"),
+    ColumnHead::new("p99_9_us").titled("P99.9_US"),
+    ColumnHead::new("p99_99_us").titled("P99.99_US"),
 ];
 
 /// Columns that give way to a narrow terminal, the first first.
@@ -216,11 +216,7 @@ impl Percentiles {
 
 /// Which rows are left by `order`; all of them where it goes by quantiles, which are yet to be found.
 fn wanted(mut table: Table, order: &Order) -> Vec<bool> {
-    let is_name = |head: &ColumnHead, name: &str| {
-        head.name.eq_ignore_ascii_case(name) || head.title.eq_ignore_ascii_case(name)
-    };
-    let goes_by_quantiles =
-        |by: &crate::output::order::By| QUANTILE_HEADS.iter().any(|head| is_name(head, &by.column));
+    let goes_by_quantiles = |by: &By| QUANTILE_HEADS.iter().any(|head| head.is_called(&by.column));
     let count = table.rows.len();
     if order.top.is_none() || order.by.as_ref().is_some_and(goes_by_quantiles) {
         return vec![true; count];
@@ -319,9 +315,9 @@ fn approximate(latencies: &Histogram) -> Vec<u64> {
 
 fn table(by: GroupBy, rows: &[Row], quantiles: impl Fn(&Row, usize) -> Vec<u64>) -> Table {
     let mut heads = by.heads();
-    heads.push(head("count", "COUNT"));
+    heads.push(ColumnHead::new("count"));
     heads.extend(QUANTILE_HEADS);
-    heads.push(head("max_us", "MAX_US"));
+    heads.push(ColumnHead::new("max_us"));
     let cells = |(index, row): (usize, &Row)| {
         let mut cells = row.name.clone();
         cells.push(Value::Count(row.latencies.count()));

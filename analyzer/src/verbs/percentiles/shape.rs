@@ -80,7 +80,6 @@ impl Shape {
     /// The rows for programs.
     #[must_use]
     pub fn table(&self) -> Table {
-        let head = |name, title| ColumnHead { name, title };
         let whole = self.total();
         let rows = self.used().into_iter().map(|(from, to, cells, so_far)| {
             let mut row = vec![Value::Us(from), Value::Us(to)];
@@ -104,14 +103,14 @@ impl Shape {
         });
         Table {
             heads: vec![
-                head("from_us", "FROM_US"),
-                head("to_us", "TO_US"),
-                head("major", "MAJOR"),
-                head("minor", "MINOR"),
-                head("failed", "FAILED"),
-                head("wait_ms", "WAIT_MS"),
-                head("cumulative_percent", "CUM_%"),
-                head("cumulative_wait_percent", "CUM_WAIT_%"),
+                ColumnHead::new("from_us"),
+                ColumnHead::new("to_us"),
+                ColumnHead::new("major"),
+                ColumnHead::new("minor"),
+                ColumnHead::new("failed"),
+                ColumnHead::new("wait_ms"),
+                ColumnHead::new("cumulative_percent").titled("CUM_%"),
+                ColumnHead::new("cumulative_wait_percent").titled("CUM_WAIT_%"),
             ],
             rows: rows.collect(),
             total: None,

@@ -8,10 +8,13 @@ use crate::request::options::QueryOptions;
 use crate::trace::queries::each_row;
 use crate::trace::queries::select::without_queries;
 use crate::trace::session::Session;
-use crate::verbs::context::{self, Outcome, Trace, read_all, say_remarks, say_warnings, write_narrow};
+use crate::verbs::context::{
+    self, Outcome, Trace, read_all, say_remarks, say_warnings, write_answer, write_narrow,
+};
 use pass::{DROP_ORDER, LEGEND, Queries, Rows};
 use pf_formats::Query as Row;
 use slowest::{Choice, Chosen, Singles};
+use text::SinglesAnswer;
 
 pub mod pass;
 pub mod slowest;
@@ -33,7 +36,7 @@ pub fn run(request: &Request, options: QueryOptions) -> anyhow::Result<Outcome> 
             QueryRows::Names(rows) => {
                 let mut queries = Queries::new(rows);
                 let session = read_all(request, input, &mut [&mut queries])?;
-                let table = queries.table(&session, request.format);
+                let table = queries.table(&session, !request.format.is_text());
                 let for_width = write_narrow(table, &DROP_ORDER, &session, request, output)?;
                 let remarks = std::iter::once(LEGEND.to_owned())
                     .chain(for_width)
@@ -45,10 +48,12 @@ pub fn run(request: &Request, options: QueryOptions) -> anyhow::Result<Outcome> 
                 let mut singles = Singles::new(chosen);
                 let session = read_all(request, input, &mut [&mut singles])?;
                 say_warnings(&session, request.format, output)?;
-                let width = output.terminal.map(|_| output.width());
-                let alone = matches!(options, QueryOptions::Id(_));
-                let singles = singles.finish();
-                text::write(&singles, alone, &session, request.format, width, &mut output.out)?;
+                let answer = SinglesAnswer {
+                    singles: &singles.finish(),
+                    alone: matches!(options, QueryOptions::Id(_)),
+                    session: &session,
+                };
+                write_answer(&answer, request, output)?;
             }
         }
         Ok(())

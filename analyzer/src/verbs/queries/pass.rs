@@ -5,7 +5,7 @@ use crate::engine::columns::Column;
 use crate::engine::frame::{u32s, u64s};
 use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
-use crate::output::table::{ColumnHead, Format, Table, Value};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::grouped;
 use crate::stats::by_class::{self, faults};
 use crate::stats::by_query_name::{Groups, Sums};
@@ -13,6 +13,7 @@ use crate::stats::page_set::PageSet;
 use crate::trace::class::Class;
 use crate::trace::queries::nesting::Links;
 use crate::trace::session::Session;
+use crate::verbs::files::pages_head;
 use pf_formats::Query as Row;
 use polars::prelude::{DataFrame, PlHashMap};
 
@@ -150,12 +151,11 @@ impl Queries {
         }
     }
 
-    /// The table, longest wait first. Programs get the same columns every time.
+    /// The table, longest wait first. `is_data`: with the same columns every time.
     #[must_use]
-    pub fn table(&self, session: &Session, format: Format) -> Table {
+    pub fn table(&self, session: &Session, is_data: bool) -> Table {
         let mut table = self.rows.groups.table();
         let groups = self.rows.groups.sorted();
-        let is_data = format != Format::Table;
         let has_incomplete = is_data || self.rows.groups.has_incomplete();
         let place = |number: u32| self.places.get(number as usize);
         let recorded = |number: u32| place(number).map_or(0, |place| place.rows);
@@ -175,22 +175,14 @@ impl Queries {
             let file = place(number).and_then(|place| top_file(place, session));
             row.push(file.map_or(Value::Null, Value::Text));
         }
-        let sampled = session.sampling().is_sampled();
-        let pages = if sampled {
-            ("pages_seen", "PAGES_SEEN")
-        } else {
-            ("pages", "PAGES")
-        };
         let heads = [
-            (true, pages),
-            (is_partial, ("recorded", "RECORDED")),
-            (has_incomplete, ("incomplete", "INCOMPLETE")),
-            (true, ("top_file", "TOP_FILE")),
+            (true, pages_head(session.sampling())),
+            (is_partial, ColumnHead::new("recorded")),
+            (has_incomplete, ColumnHead::new("incomplete")),
+            (true, ColumnHead::new("top_file")),
         ];
         let shown = heads.into_iter().filter(|(is_shown, _)| *is_shown);
-        table
-            .heads
-            .extend(shown.map(|(_, (name, title))| ColumnHead { name, title }));
+        table.heads.extend(shown.map(|(_, head)| head));
         table
     }
 

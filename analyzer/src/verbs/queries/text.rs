@@ -1,7 +1,10 @@
 //! Single queries as text, CSV and JSON.
 
 use crate::error::AnalyzeError;
-use crate::output::table::{ColumnHead, Format, Table, Value};
+use crate::output::answer::{Answer, Room};
+use crate::output::document::Document;
+use crate::output::render::json::{self, Object};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::text::{escape, keep_start};
 use crate::output::units::{duration, fixed, grouped, percent};
 use crate::trace::queries::own_words;
@@ -19,30 +22,38 @@ const CHILDREN_SHOWN: usize = 20;
 /// Characters of a text without a terminal.
 const PLAIN_WIDTH: usize = 400;
 
-/// Writes the queries in their order. `alone`: one that was asked for by its id, with the queries inside it.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub fn write(
-    singles: &[Single],
-    alone: bool,
-    session: &Session,
-    format: Format,
-    width: Option<usize>,
-    out: &mut dyn Write,
-) -> Result<(), AnalyzeError> {
-    match format {
-        Format::Table => {
-            for (index, single) in singles.iter().enumerate() {
-                if index > 0 {
-                    writeln!(out)?;
-                }
-                text(single, alone, session, width, out)?;
+/// Queries in their order, ready to be written.
+pub struct SinglesAnswer<'a> {
+    /// The queries.
+    pub singles: &'a [Single],
+    /// It is one, asked for by its id: the queries inside it belong to it.
+    pub alone: bool,
+    /// The trace.
+    pub session: &'a Session,
+}
+
+impl Answer for SinglesAnswer<'_> {
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let mut document = Document::default();
+        for (index, single) in self.singles.iter().enumerate() {
+            if index > 0 {
+                document.line("");
             }
-            Ok(())
+            let mut drawn = Vec::new();
+            text(single, self.alone, self.session, room.table, &mut drawn)?;
+            document.drawing(drawn);
         }
-        Format::Csv | Format::Markdown => lines(singles, session).write(format, None, out),
-        Format::Json => json(singles, alone, session, out),
+        Ok(document)
+    }
+
+    fn json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        json::lines(self.singles, out, |single, object| {
+            members(single, self.alone, self.session, object)
+        })
+    }
+
+    fn table(&self) -> Table {
+        lines(self.singles, self.session)
     }
 }
 
@@ -55,24 +66,16 @@ fn text(
 ) -> Result<(), AnalyzeError> {
     let row = &single.row;
     let width = width.unwrap_or(PLAIN_WIDTH);
-    writeln!(
-        out,
-        "{}",
-        keep_start(&format!("query {}: {}", row.id.0, escape(&own_words(row))), width)
-    )?;
+    let title = format!("query {}: {}", row.id.0, escape(&own_words(row)));
+    writeln!(out, "{}", keep_start(&title, width))?;
     let name = if row.text.is_some() {
         format!("{}, ", escape(&row.name))
     } else {
         String::new()
     };
     let key = row.key.map_or_else(String::new, |key| format!("key {key}, "));
-    writeln!(
-        out,
-        "  {name}{key}pid {} tid {}, {}",
-        row.pid,
-        row.tid,
-        when(row, session)
-    )?;
+    let when = when(row, session);
+    writeln!(out, "  {name}{key}pid {} tid {}, {when}", row.pid, row.tid)?;
     writeln!(out, "  {}", wait(row))?;
     if row.parent != QueryId(0) {
         let around = match &single.parent {
@@ -84,6 +87,12 @@ fn text(
     if alone {
         children(single, session, width, out)?;
     }
+    faults(single, session, out)
+}
+
+/// The faults of a query, a line each, and how many are not there.
+fn faults(single: &Single, session: &Session, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    let row = &single.row;
     let counted = counted(row);
     if single.recorded != counted {
         writeln!(
@@ -99,11 +108,8 @@ fn text(
     }
     let has_nested = single.faults.iter().any(|fault| fault.query != row.id.0);
     let nested = if has_nested { "     QUERY  " } else { "" };
-    writeln!(
-        out,
-        "  {:>12}  {:>11}  CLASS   {nested}FILE+OFFSET",
-        "AFTER_MS", "LATENCY_US"
-    )?;
+    let titles = format!("{:>12}  {:>11}  CLASS ", "AFTER_MS", "LATENCY_US");
+    writeln!(out, "  {titles}  {nested}FILE+OFFSET")?;
     for fault in shown {
         let nested = match has_nested {
             true if fault.query != row.id.0 => format!("{:>10}  ", fault.query),
@@ -119,16 +125,11 @@ fn text(
             place(fault, session)
         )?;
     }
-    let more = single
-        .more
-        .saturating_add((single.faults.len() - shown.len()) as u64);
+    let not_shown = single.faults.len() - shown.len();
+    let more = single.more.saturating_add(not_shown as u64);
     if more > 0 {
-        writeln!(
-            out,
-            "  ... and {} more: pfanalyze events TRACE --query {}",
-            grouped(more),
-            row.id.0
-        )?;
+        let (more, id) = (grouped(more), row.id.0);
+        writeln!(out, "  ... and {more} more: pfanalyze events TRACE --query {id}")?;
     }
     Ok(())
 }
@@ -230,7 +231,7 @@ fn file_offset(fault: &Fault, session: &Session) -> u64 {
 
 /// The facts of a query, in the order of the columns.
 fn facts(row: &Row, session: &Session) -> Vec<(ColumnHead, Value)> {
-    let head = |name| ColumnHead { name, title: "" };
+    let head = |name| ColumnHead::new(name).titled("");
     let total = row.total();
     let wall = row.wall_ns().map_or(Value::Null, Value::Ms);
     let began = if row.begun_before && row.begin_ns == 0 {
@@ -266,7 +267,7 @@ fn facts(row: &Row, session: &Session) -> Vec<(ColumnHead, Value)> {
 
 /// The facts of a fault, in the order of the columns.
 fn fault_facts(row: &Row, fault: &Fault, session: &Session) -> Vec<(ColumnHead, Value)> {
-    let head = |name| ColumnHead { name, title: "" };
+    let head = |name| ColumnHead::new(name).titled("");
     let file = session.dicts.file(fault.object);
     let offset = file.as_ref().map(|_| file_offset(fault, session));
     let kind = session.dicts.kind(fault.object).name();
@@ -331,62 +332,35 @@ fn no_fault() -> Fault {
     }
 }
 
-/// An array of the queries, one object per line, each with its faults.
-fn json(singles: &[Single], alone: bool, session: &Session, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-    for (index, single) in singles.iter().enumerate() {
-        out.write_all(if index == 0 { b"[\n{" } else { b",\n{" })?;
-        members(&facts(&single.row, session), "", out)?;
-        write!(
-            out,
-            ",\"text_cut\":{},\"recorded\":{}",
-            single.row.text_cut, single.recorded
-        )?;
-        if alone {
-            write!(out, ",\"parent\":")?;
-            match &single.parent {
-                Some(parent) => objects([facts(parent, session)], "", false, out)?,
-                None => write!(out, "null")?,
-            }
-            write!(out, ",\"children\":")?;
-            let children = single.children.iter().map(|child| facts(child, session));
-            objects(children, "", true, out)?;
-            write!(out, ",\"more_children\":{}", single.more_children)?;
-        }
-        write!(out, ",\"faults\":")?;
-        let faults = single
-            .faults
-            .iter()
-            .map(|fault| fault_facts(&single.row, fault, session));
-        objects(faults, "fault_", true, out)?;
-        write!(out, ",\"more_faults\":{}}}", single.more)?;
-    }
-    out.write_all(if singles.is_empty() { b"[]\n" } else { b"\n]\n" })?;
-    Ok(())
-}
-
-/// Objects, in an array or one alone. `prefix` is left out of the names.
-fn objects(
-    objects: impl IntoIterator<Item = Vec<(ColumnHead, Value)>>,
-    prefix: &str,
-    in_array: bool,
-    out: &mut dyn Write,
+/// A query as a JSON object, with its faults.
+fn members(
+    single: &Single,
+    alone: bool,
+    session: &Session,
+    object: &mut Object<'_>,
 ) -> Result<(), AnalyzeError> {
-    let (open, close) = if in_array { ("[", "]") } else { ("", "") };
-    write!(out, "{open}")?;
-    for (index, object) in objects.into_iter().enumerate() {
-        write!(out, "{}{{", if index == 0 { "" } else { "," })?;
-        members(&object, prefix, out)?;
-        write!(out, "}}")?;
+    let query = |row: &Row, object: &mut Object<'_>| add(&facts(row, session), "", object);
+    query(&single.row, object)?;
+    object.value("text_cut", &Value::Flag(single.row.text_cut))?;
+    object.value("recorded", &Value::Count(single.recorded))?;
+    if alone {
+        match &single.parent {
+            Some(parent) => object.object("parent", |object| query(parent, object))?,
+            None => object.value("parent", &Value::Null)?,
+        }
+        object.objects("children", &single.children, query)?;
+        object.value("more_children", &Value::Count(single.more_children))?;
     }
-    write!(out, "{close}")?;
-    Ok(())
+    object.objects("faults", &single.faults, |fault, object| {
+        add(&fault_facts(&single.row, fault, session), "fault_", object)
+    })?;
+    object.value("more_faults", &Value::Count(single.more))
 }
 
-fn members(members: &[(ColumnHead, Value)], prefix: &str, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-    for (index, (head, value)) in members.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        let name = head.name.strip_prefix(prefix).unwrap_or(head.name);
-        write!(out, "{comma}\"{name}\":{}", value.json())?;
-    }
-    Ok(())
+/// Adds facts to an object; `prefix` is left out of their names.
+fn add(facts: &[(ColumnHead, Value)], prefix: &str, object: &mut Object<'_>) -> Result<(), AnalyzeError> {
+    let mut facts = facts.iter();
+    facts.try_for_each(|(head, value)| {
+        object.value(head.name.strip_prefix(prefix).unwrap_or(head.name), value)
+    })
 }

@@ -469,23 +469,22 @@ impl Stats {
 }
 
 fn heads(has_failed: bool, session: &Session) -> Vec<ColumnHead> {
-    let head = |name, title| ColumnHead { name, title };
     let mut heads = vec![
-        head("region", "REGION"),
-        head("major", "MAJOR"),
-        head("minor", "MINOR"),
-        head("total_ms", "TOTAL_MS"),
-        head("max_ms", "MAX_MS"),
+        ColumnHead::new("region"),
+        ColumnHead::new("major"),
+        ColumnHead::new("minor"),
+        ColumnHead::new("total_ms"),
+        ColumnHead::new("max_ms"),
         pages_head(session.sampling()),
     ];
     heads.extend(has_failed.then_some(FAILED));
     heads.push(REREAD);
     heads.extend(access_pattern::HEADS);
     heads.extend([
-        head("offset", "OFFSET"),
-        head("size_bytes", "SIZE"),
-        head("type", "TYPE"),
-        head("shape", "SHAPE"),
+        ColumnHead::new("offset"),
+        ColumnHead::new("size_bytes").titled("SIZE"),
+        ColumnHead::new("type"),
+        ColumnHead::new("shape"),
     ]);
     heads
 }

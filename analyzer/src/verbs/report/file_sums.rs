@@ -7,7 +7,7 @@ use crate::stats::by_class::FAILED;
 use crate::stats::by_object::Objects;
 use crate::stats::histogram::extent_of;
 use crate::stats::page_set::PageSet;
-use crate::trace::class::{self, Class};
+use crate::trace::class::{Class, ClassBits};
 use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
 use crate::verbs::files::{HEADS, pages_head};
@@ -26,7 +26,7 @@ impl Sums {
     /// Sums of a piece.
     fn of(piece: &Piece<'_>, sampling: Sampling) -> Self {
         let (_, longest_ns, wait_ns) = extent_of(piece.faults.waits_ns);
-        let mut counts = class::counts(piece.bits);
+        let mut counts = ClassBits::counts(piece.bits);
         for (count, class) in counts.iter_mut().zip(Class::ALL) {
             *count = count.saturating_mul(sampling.weight(class));
         }

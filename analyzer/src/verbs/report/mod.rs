@@ -16,8 +16,9 @@ use crate::error::AnalyzeError;
 use crate::integrity::losses;
 use crate::integrity::scaling;
 use crate::integrity::warnings;
-use crate::output::document::Page;
-use crate::output::table::Format;
+use crate::output::answer::{Answer, Room};
+use crate::output::document::Document;
+use crate::output::render::json;
 use crate::output::table::Table;
 use crate::output::text::escape;
 use crate::output::text::shell_words;
@@ -28,7 +29,7 @@ use crate::stats::by_class::Classes;
 use crate::stats::histogram::precision;
 use crate::trace::class::Class;
 use crate::trace::session::Session;
-use crate::verbs::context::{self, Outcome, read, say_remarks, warn};
+use crate::verbs::context::{self, Outcome, read, say_remarks, warn, write_answer};
 use crate::verbs::files::Files;
 use crate::verbs::heatmap::panels::Extent;
 use crate::verbs::heatmap::text::{MARGIN_COLUMNS, Style};
@@ -73,8 +74,6 @@ pub struct Layout {
     pub trace: String,
     /// The filters in words; empty for none.
     pub filters: String,
-    /// For an issue instead of a terminal.
-    pub is_markdown: bool,
 }
 
 impl Report {
@@ -109,21 +108,59 @@ impl Report {
         passes
     }
 
-    /// Writes the report as text, or as Markdown.
+    /// When all is read.
+    pub fn settle(&mut self) {
+        self.places.heat.settle();
+    }
+
+    /// The report for people.
     ///
     /// # Errors
-    /// When `out` cannot be written.
-    pub fn write_text(
-        &mut self,
+    /// When the heatmap cannot be drawn.
+    pub fn document(
+        &self,
         session: &Session,
         filter: &Filter,
         layout: &Layout,
-        out: &mut dyn Write,
-    ) -> Result<(), AnalyzeError> {
-        self.places.heat.settle();
-        let mut page = Page::new(out, layout.width, layout.is_markdown);
+    ) -> Result<Document, AnalyzeError> {
+        let mut page = Document::default();
+        self.add_warnings(session, filter, &mut page);
+        self.add_head(session, filter, layout, &mut page);
+        let classes = self.threads.classes();
+        if classes.count() == 0 {
+            page.heading(if filter.is_empty() {
+                "no page faults were recorded".to_owned()
+            } else {
+                escape(&warnings::nothing_passes(session, filter))
+            });
+            return Ok(page);
+        }
+        let found = self.findings(&classes, session, filter);
+        if !found.is_empty() {
+            page.heading("What matters most");
+            page.numbered(found);
+        }
+        self.add_threads(&classes, session, layout, &mut page);
+        self.add_latencies(&classes, session, layout, &mut page);
+        self.queries.describe(filter, &layout.trace, &mut page);
+        self.add_files(&classes, session, layout, &mut page);
+        page.heading("When and where");
+        let columns = layout.width.saturating_sub(MARGIN_COLUMNS).max(10);
+        let extent = Extent {
+            size: (HEAT_ROWS, columns),
+            regions: 1,
+        };
+        let mut drawn = Vec::new();
+        self.places
+            .heat
+            .write_text(session, filter, extent, layout.style, &mut drawn)?;
+        page.drawing(drawn);
+        Ok(page)
+    }
+
+    fn add_warnings(&self, session: &Session, filter: &Filter, page: &mut Document) {
         for warning in warnings::warnings(session) {
-            page.warning(&warning)?;
+            page.warning(warning);
         }
         // Rows that a filter hides are not missing.
         let is_whole = filter.is_empty() && warnings::filters(session).is_empty();
@@ -131,63 +168,44 @@ impl Report {
             .then(|| affected_threads(session, &self.threads))
             .flatten()
         {
-            page.warning(&affected)?;
+            page.warning(affected);
         }
-        self.write_head(session, filter, layout, &mut page)?;
-        let classes = self.threads.classes();
-        if classes.count() == 0 {
-            let why = if filter.is_empty() {
-                "no page faults were recorded".to_owned()
-            } else {
-                escape(&warnings::nothing_passes(session, filter))
-            };
-            return page.heading(&why);
-        }
-        let found = self.findings(&classes, session, filter);
-        if !found.is_empty() {
-            page.heading("What matters most")?;
-            page.numbered(&found)?;
-        }
-        page.heading("Threads, longest wait first")?;
+    }
+
+    fn add_threads(&self, classes: &Classes, session: &Session, layout: &Layout, page: &mut Document) {
+        page.heading("Threads, longest wait first");
         let mut threads = self.threads.table(session);
         // What fits a screen; the verbs have all columns.
-        let failed = usize::from(classes.extras().has_failed);
-        threads.keep_columns(9 + failed);
-        write_top(threads, THREADS_SHOWN, "threads", layout, &mut page)?;
+        threads.keep_columns(9 + usize::from(classes.extras().has_failed));
+        add_top(threads, THREADS_SHOWN, "threads", layout, page);
         if let Some(remark) = self.threads.remark() {
-            page.line(&remark)?;
+            page.line(remark);
         }
-        page.heading(&format!("Latency by class ({})", precision(session.sampling())))?;
-        page.table(&class_table(&classes))?;
+    }
+
+    fn add_latencies(&self, classes: &Classes, session: &Session, layout: &Layout, page: &mut Document) {
+        page.heading(format!("Latency by class ({})", precision(session.sampling())));
+        page.table(class_table(classes), Some(layout.width));
         if classes.parts.is_recorded() {
-            page.heading(time_spent::TITLE)?;
-            page.table(&time_spent::by_part(&classes))?;
-            for remark in time_spent::remarks(&classes) {
-                page.line(&remark)?;
+            page.heading(time_spent::TITLE);
+            page.table(time_spent::by_part(classes), Some(layout.width));
+            for remark in time_spent::remarks(classes) {
+                page.line(remark);
             }
         }
-        self.queries.write(filter, &layout.trace, &mut page)?;
-        page.heading("Files and memory, longest wait first")?;
+    }
+
+    fn add_files(&self, classes: &Classes, session: &Session, layout: &Layout, page: &mut Document) {
+        page.heading("Files and memory, longest wait first");
         let mut files = self.places.files.table(session);
-        files.keep_columns(7 + failed);
-        write_top(files, FILES_SHOWN, "files", layout, &mut page)?;
+        files.keep_columns(7 + usize::from(classes.extras().has_failed));
+        add_top(files, FILES_SHOWN, "files", layout, page);
         if let Some(remark) = self.places.files.remark() {
-            page.line(&remark)?;
+            page.line(remark);
         }
         if self.places.files.has_estimates() {
-            page.line("numbers of PAGES beyond some million are estimates, within 2 %")?;
+            page.line("numbers of PAGES beyond some million are estimates, within 2 %");
         }
-        page.heading("When and where")?;
-        let columns = layout.width.saturating_sub(MARGIN_COLUMNS).max(10);
-        let extent = Extent {
-            size: (HEAT_ROWS, columns),
-            regions: 1,
-        };
-        page.drawing(|out| {
-            self.places
-                .heat
-                .write_text(session, filter, extent, layout.style, out)
-        })
     }
 
     /// Sentences about what was counted.
@@ -225,75 +243,28 @@ impl Report {
         .findings()
     }
 
-    fn write_head(
-        &self,
-        session: &Session,
-        filter: &Filter,
-        layout: &Layout,
-        page: &mut Page<'_>,
-    ) -> Result<(), AnalyzeError> {
-        let mut line = |name: &str, text: String| page.fact(name, &text);
-        let start = utc(session.header.utc_of(session.start_ns()));
-        match &session.meta {
-            Some(meta) => {
-                let what = if meta.command.is_empty() {
-                    meta.target.clone()
-                } else {
-                    shell_words(&meta.command)
-                };
-                line("recorded", escape(&what))?;
-                let host = &meta.host;
-                let machine = format!(
-                    "{} (Linux {}, {}, {} CPUs, {})",
-                    host.hostname,
-                    host.kernel,
-                    host.arch,
-                    host.cpus,
-                    bytes(host.memory_bytes)
-                );
-                line("host", escape(&machine))?;
-                line("when", format!("{start}, {}", duration(session.duration_ns())))?;
-                line(
-                    "by",
-                    escape(&format!(
-                        "{}, backend {}: {}",
-                        meta.recorder, meta.backend, meta.entry
-                    )),
-                )?;
-                if !meta.filters.is_empty() {
-                    line("filters", escape(&warnings::listed(&meta.filters)))?;
-                }
-                let blind = session.sight().blind();
-                if !blind.is_empty() {
-                    line("blind to", escape(&blind.join(", ")))?;
-                }
-            }
-            None => line("recorded", format!("not known (its record is damaged), {start}"))?,
-        }
-        line(
+    fn add_head(&self, session: &Session, filter: &Filter, layout: &Layout, page: &mut Document) {
+        add_recording(session, page);
+        page.fact(
             "faults",
             describe_faults(session, self.threads.classes().abandoned.count > 0),
-        )?;
+        );
         if let Some(remark) = scaling::remark(session) {
-            line("sampled", remark)?;
+            page.fact("sampled", remark);
         }
         let notes = losses::notes(session).into_iter();
         let notes = notes.chain(self.threads.classes().describe_failed());
         for note in notes.chain(self.origins.describe()) {
-            line("note", note)?;
+            page.fact("note", note);
         }
-        line("check", warnings::reconciliation(session))?;
+        page.fact("check", warnings::reconciliation(session));
         if !filter.is_empty() {
-            line(
-                "filter",
-                format!("{}; below only the faults that pass", escape(&layout.filters)),
-            )?;
+            let filters = escape(&layout.filters);
+            page.fact("filter", format!("{filters}; below only the faults that pass"));
         }
-        if self.threads.is_empty() {
-            return Ok(());
+        if !self.threads.is_empty() {
+            page.fact("wait", self.describe_wait(session, filter));
         }
-        line("wait", self.describe_wait(session, filter))?;
-        Ok(())
     }
 
     /// Wait against the summed lifetime of the threads with faults, both as far as they lie in the time that was asked for: a
@@ -354,28 +325,59 @@ impl Report {
         filter: &Filter,
         out: &mut dyn Write,
     ) -> Result<(), AnalyzeError> {
-        write!(out, "{{\"info\":")?;
-        info::write_json(session, out)?;
-        write!(out, ",\n\"threads\":")?;
-        self.threads.table(session).write_json(out)?;
-        write!(out, ",\"percentiles\":")?;
         let classes = self.threads.classes();
-        class_table(&classes).write_json(out)?;
-        if classes.parts.is_recorded() {
-            write!(out, ",\"breakdown\":")?;
-            time_spent::by_class(&classes).write_json(out)?;
-        }
-        write!(out, ",\"files\":")?;
-        let files = self.all_files.as_ref().map(|files| files.table(session));
-        files
-            .unwrap_or_else(|| self.places.files.table(session))
-            .write_json(out)?;
-        if session.queries > 0 {
-            write!(out, ",\"queries\":")?;
-            self.queries.table(filter).write_json(out)?;
-        }
-        writeln!(out, "}}")?;
-        Ok(())
+        json::object(out, |object| {
+            object.object("info", |object| info::members(session, object))?;
+            object
+                .on_new_line()
+                .table("threads", &self.threads.table(session))?;
+            object.table("percentiles", &class_table(&classes))?;
+            if classes.parts.is_recorded() {
+                object.table("breakdown", &time_spent::by_class(&classes))?;
+            }
+            let files = self.all_files.as_ref().map(|files| files.table(session));
+            let files = files.unwrap_or_else(|| self.places.files.table(session));
+            object.table("files", &files)?;
+            if session.queries > 0 {
+                object.table("queries", &self.queries.table(filter))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Where, when and how it was recorded.
+fn add_recording(session: &Session, page: &mut Document) {
+    let start = utc(session.header.utc_of(session.start_ns()));
+    let Some(meta) = &session.meta else {
+        page.fact("recorded", format!("not known (its record is damaged), {start}"));
+        return;
+    };
+    let what = if meta.command.is_empty() {
+        meta.target.clone()
+    } else {
+        shell_words(&meta.command)
+    };
+    page.fact("recorded", escape(&what));
+    let host = &meta.host;
+    let machine = format!(
+        "{} (Linux {}, {}, {} CPUs, {})",
+        host.hostname,
+        host.kernel,
+        host.arch,
+        host.cpus,
+        bytes(host.memory_bytes)
+    );
+    page.fact("host", escape(&machine));
+    page.fact("when", format!("{start}, {}", duration(session.duration_ns())));
+    let by = format!("{}, backend {}: {}", meta.recorder, meta.backend, meta.entry);
+    page.fact("by", escape(&by));
+    if !meta.filters.is_empty() {
+        page.fact("filters", escape(&warnings::listed(&meta.filters)));
+    }
+    let blind = session.sight().blind();
+    if !blind.is_empty() {
+        page.fact("blind to", escape(&blind.join(", ")));
     }
 }
 
@@ -403,24 +405,53 @@ fn describe_faults(session: &Session, some_abandoned: bool) -> String {
 }
 
 /// The first rows of a table, its total, and how to see the others.
-fn write_top(
-    mut table: Table,
-    shown: usize,
-    verb: &str,
-    layout: &Layout,
-    page: &mut Page<'_>,
-) -> Result<(), AnalyzeError> {
-    let more = table.rows.len().saturating_sub(shown);
-    table.rows.truncate(shown);
-    page.table(&table)?;
+fn add_top(mut table: Table, shown: usize, verb: &str, layout: &Layout, page: &mut Document) {
+    let more = table.keep_rows(shown);
+    page.table(table, Some(layout.width));
     if more > 0 {
-        page.line(&format!(
+        page.line(format!(
             "... and {} more: pfanalyze {verb} {}",
             grouped(more as u64),
             escape(&layout.trace)
-        ))?;
+        ));
     }
-    Ok(())
+}
+
+/// A report, ready to be written.
+struct ReportAnswer<'a> {
+    report: &'a Report,
+    session: &'a Session,
+    request: &'a Request,
+    colour: bool,
+}
+
+impl Answer for ReportAnswer<'_> {
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let layout = Layout {
+            width: room.width,
+            style: Style {
+                weight: Weight::Wait,
+                spread: ColorScale::Log,
+                colour: self.colour,
+            },
+            trace: self.request.trace.display().to_string(),
+            filters: self.request.filter.describe(),
+        };
+        self.report.document(self.session, &self.request.filter, &layout)
+    }
+
+    fn markdown(&self, room: Room) -> Result<Document, AnalyzeError> {
+        self.text(room)
+    }
+
+    fn json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        self.report.write_json(self.session, &self.request.filter, out)
+    }
+
+    /// The command line refuses CSV: a report is not one table.
+    fn table(&self) -> Table {
+        self.report.threads.table(self.session)
+    }
 }
 
 /// Reads the trace and writes the report.
@@ -429,28 +460,22 @@ fn write_top(
 /// Input, output, or a question that the trace cannot answer.
 pub fn run(request: &Request) -> anyhow::Result<Outcome> {
     context::answer(request, false, |request, trace, output| {
-        let is_text = matches!(request.format, Format::Table | Format::Markdown);
-        let mut report = Report::new(is_text);
+        let is_data = request.format.is_data();
+        let mut report = Report::new(!is_data);
         report.within(&request.filter);
         let session = read(request, trace.input()?, &mut report.passes())?;
-        if !is_text {
+        report.settle();
+        if is_data {
             warn(&session);
             let remarks = scaling::remark(&session).into_iter();
             say_remarks(remarks.chain(report.remarks()), request, output)?;
-            return Ok(report.write_json(&session, &request.filter, &mut output.out)?);
         }
-        let style = Style {
-            weight: Weight::Wait,
-            spread: ColorScale::Log,
+        let answer = ReportAnswer {
+            report: &report,
+            session: &session,
+            request,
             colour: output.colour,
         };
-        let layout = Layout {
-            width: output.width(),
-            style,
-            trace: request.trace.display().to_string(),
-            filters: request.filter.describe(),
-            is_markdown: request.format == Format::Markdown,
-        };
-        Ok(report.write_text(&session, &request.filter, &layout, &mut output.out)?)
+        Ok(write_answer(&answer, request, output)?)
     })
 }

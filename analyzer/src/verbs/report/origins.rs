@@ -7,10 +7,9 @@ use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::output::units::{duration, grouped};
 use crate::stats::by_class::{self, faults};
-use crate::trace::byte_count;
-use crate::trace::class::{self, Class, ClassBits};
+use crate::trace::class::{Class, ClassBits};
 use crate::trace::session::Session;
-use pf_formats::Origin;
+use pf_formats::{Origin, count_bytes};
 use polars::prelude::DataFrame;
 
 /// Counts by weight.
@@ -42,8 +41,8 @@ impl Pass for Origins {
         let retries = optional_u8s(frame, Column::Retries)?.unwrap_or_default();
         let bits = u8s(frame, Column::ClassBits)?;
         // Rare, so that most blocks need a glance only.
-        let of_kernel = class::taken_by_kernel(bits);
-        let retried = (retries.len() as u64).saturating_sub(byte_count::count(retries, 0xff, 0));
+        let of_kernel = ClassBits::taken_by_kernel(bits);
+        let retried = (retries.len() as u64).saturating_sub(count_bytes(retries, 0xff, 0));
         if of_kernel == 0 && (retried == 0 || !session.sampling().is_sampled()) {
             self.retried = self.retried.saturating_add(retried);
             return Ok(());

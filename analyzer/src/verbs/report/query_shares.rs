@@ -4,7 +4,7 @@ use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
 use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
-use crate::output::document::Page;
+use crate::output::document::Document;
 use crate::output::table::Table;
 use crate::output::text::escape;
 use crate::output::units::grouped;
@@ -41,29 +41,27 @@ impl Pass for QueryShares {
 
 impl QueryShares {
     /// One sentence for each of the first names; nothing where there are no queries.
-    ///
-    /// # Errors
-    /// When the page cannot be written.
-    pub fn write(&self, filter: &Filter, trace: &str, page: &mut Page<'_>) -> Result<(), AnalyzeError> {
+    pub fn describe(&self, filter: &Filter, trace: &str, page: &mut Document) {
         if self.groups.is_empty() {
-            return Ok(());
+            return;
         }
-        page.heading("Queries, longest wait first")?;
+        page.heading("Queries, longest wait first");
         if let Some(condition) = filter.is_about_faults() {
-            return page.line(&format!(
+            page.line(format!(
                 "not shown: they are counted whole, and {condition} selects single faults"
             ));
+            return;
         }
         let sentences = self.groups.sentences(SHOWN, NAME_WIDTH);
         for sentence in &sentences {
-            page.item(&escape(sentence))?;
+            page.item(escape(sentence));
         }
         match self.groups.len() - sentences.len() {
-            0 => Ok(()),
+            0 => {}
             more if sentences.is_empty() => {
-                page.line(&format!("none of {} waited in page faults", names(more)))
+                page.line(format!("none of {} waited in page faults", names(more)));
             }
-            more => page.line(&format!(
+            more => page.line(format!(
                 "... and {} more: pfanalyze queries {}",
                 names(more),
                 escape(trace)

@@ -23,14 +23,8 @@ const LINES: [Line; 5] = [
 /// Milliseconds and percent of the wait, a pair of columns for each class that has faults, and one for all.
 #[must_use]
 pub fn by_part(classes: &Classes) -> Table {
-    let percent_head = ColumnHead {
-        name: "percent",
-        title: "%",
-    };
-    let mut heads = vec![ColumnHead {
-        name: "part",
-        title: "PART",
-    }];
+    let percent_head = ColumnHead::new("percent").titled("%");
+    let mut heads = vec![ColumnHead::new("part")];
     let mut columns: Vec<Parts> = Vec::new();
     for class in Class::ALL {
         if let Some(&parts) = classes.parts.of(class).filter(|parts| parts.is_recorded) {
@@ -38,13 +32,7 @@ pub fn by_part(classes: &Classes) -> Table {
             columns.push(parts);
         }
     }
-    heads.extend([
-        ColumnHead {
-            name: "all_ms",
-            title: "ALL_MS",
-        },
-        percent_head,
-    ]);
+    heads.extend([ColumnHead::new("all_ms"), percent_head]);
     columns.push(classes.parts.all());
     let row = |&(name, of): &Line| {
         let cells = columns.iter().flat_map(|parts| {
@@ -67,16 +55,7 @@ pub fn by_part(classes: &Classes) -> Table {
 /// One row per class with a breakdown, and one for all.
 #[must_use]
 pub fn by_class(classes: &Classes) -> Table {
-    let mut heads = vec![
-        ColumnHead {
-            name: "class",
-            title: "CLASS",
-        },
-        ColumnHead {
-            name: "wait_ms",
-            title: "WAIT_MS",
-        },
-    ];
+    let mut heads = vec![ColumnHead::new("class"), ColumnHead::new("wait_ms")];
     heads.extend(breakdown::HEADS);
     let row = |name: &str, parts: &Parts| {
         let mut row = vec![Value::Text(name.to_owned()), Value::Ms(parts.wait_ns)];
@@ -123,17 +102,8 @@ pub fn remarks(classes: &Classes) -> Vec<String> {
 
 fn ms_head(class: Class) -> ColumnHead {
     match class {
-        Class::Major => ColumnHead {
-            name: "major_ms",
-            title: "MAJOR_MS",
-        },
-        Class::Minor => ColumnHead {
-            name: "minor_ms",
-            title: "MINOR_MS",
-        },
-        Class::Failed => ColumnHead {
-            name: "failed_ms",
-            title: "FAILED_MS",
-        },
+        Class::Major => ColumnHead::new("major_ms"),
+        Class::Minor => ColumnHead::new("minor_ms"),
+        Class::Failed => ColumnHead::new("failed_ms"),
     }
 }

@@ -12,15 +12,19 @@ pub mod text;
 use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
+use crate::output::answer::{Answer, Room};
+use crate::output::document::Document;
 use crate::output::sink::Output;
-use crate::output::table::Format;
+use crate::output::table::Table;
 use crate::request::Request;
 use crate::request::options::SqlOptions;
 use crate::trace::class::Class;
 use crate::trace::input::Source;
 use crate::trace::sampling;
 use crate::trace::session::Session;
-use crate::verbs::context::{Outcome, open_output, read_all, say_remarks, say_warnings, with_queries};
+use crate::verbs::context::{
+    Outcome, open_output, read_all, say_remarks, say_warnings, with_queries, write_answer,
+};
 use crate::verbs::sql::schema::{TableName, faults_columns};
 use budget::Budget;
 use faults::Faults;
@@ -40,13 +44,10 @@ pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     let input = source.input()?;
     let mut output = open_output(request, &input)?;
     let Some(query) = &options.query else {
-        let done = match request.format {
-            Format::Table => {
-                let width = output.width();
-                text::list_tables(&request.trace.display().to_string(), width, &mut output.out)
-            }
-            format => result::catalog().write(format, None, &mut output.out),
+        let catalog = Catalog {
+            trace: request.trace.display().to_string(),
         };
+        let done = write_answer(&catalog, request, &mut output);
         output.finish(done)?;
         return Ok(Outcome::Done);
     };
@@ -73,6 +74,26 @@ pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     let done = write(&answer, query, &tables, &session, request, &mut output);
     output.finish(done)?;
     Ok(Outcome::Done)
+}
+
+/// The tables that can be asked.
+struct Catalog {
+    /// What the user calls the trace, for examples.
+    trace: String,
+}
+
+impl Answer for Catalog {
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let mut drawn = Vec::new();
+        text::list_tables(&self.trace, room.width, &mut drawn)?;
+        let mut document = Document::default();
+        document.drawing(drawn);
+        Ok(document)
+    }
+
+    fn table(&self) -> Table {
+        result::catalog()
+    }
 }
 
 /// The tables that a question names, those that there are.

@@ -1,7 +1,8 @@
 //! A frame that SQL answered as a [`Table`], piece by piece: a million rows are written, not kept a second time.
 
 use crate::error::AnalyzeError;
-use crate::output::table::{ColumnHead, Format, Table, Value};
+use crate::output::render::{self, Format};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::grouped;
 use crate::verbs::sql::schema::TableName;
 use polars::prelude::{AnyValue, Column, DataFrame, DataType};
@@ -25,13 +26,13 @@ pub fn write(
 ) -> Result<Option<String>, AnalyzeError> {
     let heads = heads(frame);
     let rows = frame.height();
-    if format == Format::Table {
+    if format.is_text() {
         let shown = Table {
             heads,
             rows: values(&frame.slice(0, SHOWN))?,
             total: None,
         };
-        shown.write(format, width, out)?;
+        render::table(&shown, format, width, out)?;
         let more = rows.saturating_sub(SHOWN);
         return Ok((more > 0).then(|| {
             format!(
@@ -40,34 +41,15 @@ pub fn write(
             )
         }));
     }
-    let pieces = (0..rows).step_by(PIECE);
-    let pieces = pieces.map(|start| frame.slice(i64::try_from(start).unwrap_or(i64::MAX), PIECE));
-    let table = |rows| Table {
-        heads: heads.clone(),
-        rows,
-        total: None,
+    let piece = |start| -> Result<Table, AnalyzeError> {
+        let piece = frame.slice(i64::try_from(start).unwrap_or(i64::MAX), PIECE);
+        Ok(Table {
+            heads: heads.clone(),
+            rows: values(&piece)?,
+            total: None,
+        })
     };
-    match format {
-        Format::Csv => {
-            table(Vec::new()).write(format, None, out)?;
-            for piece in pieces {
-                table(values(&piece)?).write_csv_rows(out)?;
-            }
-        }
-        Format::Markdown => {
-            for (index, piece) in pieces.enumerate() {
-                table(values(&piece)?).write_markdown(index == 0, out)?;
-            }
-        }
-        Format::Table | Format::Json => {
-            let mut is_first = true;
-            for piece in pieces {
-                table(values(&piece)?).write_json_rows(is_first, out)?;
-                is_first = false;
-            }
-            out.write_all(if is_first { b"[]\n" } else { b"\n]\n" })?;
-        }
-    }
+    render::pieces(&heads, (0..rows).step_by(PIECE).map(piece), format, out)?;
     Ok(None)
 }
 
@@ -77,7 +59,7 @@ fn heads(frame: &DataFrame) -> Vec<ColumnHead> {
     columns
         .map(|column| {
             let name: &'static str = Box::leak(column.name().to_string().into_boxed_str());
-            ColumnHead { name, title: name }
+            ColumnHead::new(name).titled(name)
         })
         .collect()
 }
@@ -165,7 +147,6 @@ pub fn type_name(dtype: &DataType) -> &'static str {
 /// The tables with their columns, for programs.
 #[must_use]
 pub fn catalog() -> Table {
-    let head = |name, title| ColumnHead { name, title };
     let rows = TableName::ALL.iter().flat_map(|table| {
         table.fields().into_iter().map(|field| {
             vec![
@@ -178,10 +159,10 @@ pub fn catalog() -> Table {
     });
     Table {
         heads: vec![
-            head("table", "TABLE"),
-            head("column", "COLUMN"),
-            head("type", "TYPE"),
-            head("meaning", "MEANING"),
+            ColumnHead::new("table"),
+            ColumnHead::new("column"),
+            ColumnHead::new("type"),
+            ColumnHead::new("meaning"),
         ],
         rows: rows.collect(),
         total: None,

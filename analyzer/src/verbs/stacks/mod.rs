@@ -1,11 +1,18 @@
 //! `stacks`: which code faulted, as a tree of callers.
 
+use crate::error::AnalyzeError;
 use crate::integrity::scaling;
-use crate::output::table::Format;
+use crate::output::answer::{Answer, Room};
+use crate::output::document::Document;
+use crate::output::table::Table;
 use crate::request::Request;
 use crate::request::options::StackOptions;
-use crate::verbs::context::{self, Outcome, read, say_remarks, say_warnings, warn, write_notes};
-use pass::{Base, Stacks, describe_hidden};
+use crate::request::weight::Weight;
+use crate::verbs::context::{
+    self, Outcome, read, say_remarks, say_warnings, warn, write_answer, write_notes,
+};
+use pass::{Base, StackTree, Stacks, describe_hidden};
+use prune::Shown;
 
 pub mod pass;
 pub mod prune;
@@ -31,16 +38,38 @@ pub fn run(request: &Request, options: StackOptions) -> anyhow::Result<Outcome> 
         let limits = options.limits;
         let shown = tree.shown(options.weight, limits);
         say_warnings(&session, request.format, output)?;
-        if request.format == Format::Table {
-            let width = output.terminal.map(|_| output.width());
-            tree.write_text(&shown, options.weight, width, &mut output.out)?;
-        } else {
-            tree.table(&shown).write(request.format, None, &mut output.out)?;
-        }
+        let answer = StacksAnswer {
+            tree: &tree,
+            shown: &shown,
+            weight: options.weight,
+        };
+        write_answer(&answer, request, output)?;
         let remarks = describe_hidden(&shown, limits)
             .into_iter()
             .chain(tree.remarks(options.weight))
             .chain(scaling::remark(&session));
         Ok(say_remarks(remarks, request, output)?)
     })
+}
+
+/// A tree and what is shown of it, ready to be written.
+struct StacksAnswer<'a> {
+    tree: &'a StackTree,
+    shown: &'a Shown,
+    weight: Weight,
+}
+
+impl Answer for StacksAnswer<'_> {
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let mut drawn = Vec::new();
+        self.tree
+            .write_text(self.shown, self.weight, room.table, &mut drawn)?;
+        let mut document = Document::default();
+        document.drawing(drawn);
+        Ok(document)
+    }
+
+    fn table(&self) -> Table {
+        self.tree.table(self.shown)
+    }
 }

@@ -48,7 +48,7 @@ pub fn table(tree: &Tree, names: &Names, shown: &Shown) -> Table {
     Table {
         heads: NAMES
             .iter()
-            .map(|name| ColumnHead { name, title: name })
+            .map(|name| ColumnHead::new(name).titled(name))
             .collect(),
         rows: nodes.collect(),
         total: None,

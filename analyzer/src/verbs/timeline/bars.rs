@@ -1,62 +1,40 @@
 //! The intervals of `timeline` for people: a line each, with a bar.
 
-use crate::error::AnalyzeError;
-use crate::output::table::{ColumnHead, Format, Table, Value};
+use crate::output::render::text::table_width;
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::quantity;
 use crate::output::units::{duration, fixed};
 use crate::trace::session::Session;
 use crate::verbs::timeline::intervals::Interval;
 use crate::verbs::timeline::tables::{intervals_table, waiting};
-use std::io::Write;
 
 /// Characters of the longest bar, and of one that is still worth its place.
 const LONGEST_BAR: usize = 40;
 const SHORTEST_BAR: usize = 8;
 
-/// A line per interval, with a bar for the threads that waited on average.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub fn write_intervals(
-    rows: &[Interval],
-    width_ns: u64,
-    session: &Session,
-    width: usize,
-    out: &mut dyn Write,
-) -> Result<(), AnalyzeError> {
-    let table = for_people(rows, width_ns, session);
-    let mut lines = Vec::new();
-    table.write(Format::Table, None, &mut lines)?;
-    let lines = String::from_utf8_lossy(&lines).into_owned();
-    let used = lines.lines().map(|line| line.chars().count()).max().unwrap_or(0) + 2;
+/// A line per interval, with a bar for the threads that waited on average; and the line above them.
+#[must_use]
+pub fn with_bars(rows: &[Interval], width_ns: u64, session: &Session, width: usize) -> (String, Table) {
+    let mut table = for_people(rows, width_ns, session);
+    let used = table_width(&table) + 2;
     let room = width.saturating_sub(used).min(LONGEST_BAR);
     let most = rows.iter().map(waiting).max().unwrap_or(0);
-    let has_bars = room >= SHORTEST_BAR && most > 0;
-    writeln!(
-        out,
-        "{} of {}{}",
+    let mut title = format!(
+        "{} of {}",
         quantity(rows.len() as u64, "interval"),
-        duration(width_ns),
-        if has_bars {
-            format!(
-                "; the longest bar: {} threads waiting on average",
-                fixed(most, 1_000, 2)
-            )
-        } else {
-            String::new()
-        }
-    )?;
-    let bars =
-        std::iter::once("WAITING".to_owned()).chain(rows.iter().map(|row| bar(waiting(row), most, room)));
-    for (line, bar) in lines.lines().zip(bars) {
-        if has_bars {
-            let padding = " ".repeat(used.saturating_sub(line.chars().count()));
-            writeln!(out, "{}", format!("{line}{padding}{bar}").trim_end())?;
-        } else {
-            writeln!(out, "{line}")?;
+        duration(width_ns)
+    );
+    if room >= SHORTEST_BAR && most > 0 {
+        title.push_str(&format!(
+            "; the longest bar: {} threads waiting on average",
+            fixed(most, 1_000, 2)
+        ));
+        table.heads.push(ColumnHead::new("waiting"));
+        for (cells, row) in table.rows.iter_mut().zip(rows) {
+            cells.push(Value::Text(bar(waiting(row), most, room)));
         }
     }
-    Ok(())
+    (title, table)
 }
 
 /// The columns that fit beside bars.
@@ -71,10 +49,7 @@ fn for_people(rows: &[Interval], width_ns: u64, session: &Session) -> Table {
     if has(|row| row.stalled_ns) {
         names.push("stalled_ms");
     }
-    let columns: Vec<usize> = names
-        .iter()
-        .filter_map(|name| whole.heads.iter().position(|head| head.name == *name))
-        .collect();
+    let columns: Vec<usize> = names.iter().filter_map(|name| whole.column(name)).collect();
     // As many decimals as tell two intervals apart.
     let decimals = (0..9u32)
         .find(|&decimals| width_ns.is_multiple_of(10u64.pow(9 - decimals)))
@@ -94,14 +69,8 @@ fn for_people(rows: &[Interval], width_ns: u64, session: &Session) -> Table {
     };
     let heads = columns.iter().filter_map(|&column| whole.heads.get(column));
     let heads = heads.map(|head| match head.name {
-        "begin_s" => ColumnHead {
-            title: "  TIME_S",
-            ..*head
-        },
-        "stalled_ms" => ColumnHead {
-            title: "STALL_MS",
-            ..*head
-        },
+        "begin_s" => head.titled("  TIME_S"),
+        "stalled_ms" => head.titled("STALL_MS"),
         _ => *head,
     });
     Table {

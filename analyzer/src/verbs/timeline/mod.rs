@@ -12,17 +12,16 @@ pub mod text;
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
 use crate::integrity::scaling;
-use crate::output::table::Format;
 use crate::output::units::{duration, grouped, short_duration};
 use crate::request::Request;
 use crate::request::options::TimelineOptions;
 use crate::trace::session::Session;
-use crate::verbs::context::{self, Outcome, Trace, read, read_all, say_remarks, say_warnings};
+use crate::verbs::context::{self, Outcome, Trace, read, read_all, say_remarks, say_warnings, write_answer};
 use crate::verbs::timeline::intervals::{Intervals, MOST, round_width_ns};
 use crate::verbs::timeline::pass1::Pass1;
 use crate::verbs::timeline::pass2::Sweep;
 use crate::verbs::timeline::pass3::Insides;
-use crate::verbs::timeline::text::{Answer, Found};
+use crate::verbs::timeline::text::{Found, TimelineAnswer};
 
 /// Reads the trace three times and writes what was found.
 ///
@@ -32,13 +31,14 @@ pub fn run(request: &Request, options: TimelineOptions) -> anyhow::Result<Outcom
     context::answer(request, true, |request, trace, output| {
         let (found, session) = find(request, options, trace)?;
         say_warnings(&session, request.format, output)?;
-        let answer = Answer {
+        let answer = TimelineAnswer {
             found: &found,
             session: &session,
             filter: &request.filter,
+            part: options.part,
         };
-        answer.write(options.part, request.format, output.width(), &mut output.out)?;
-        let note = answer.note().filter(|_| request.format != Format::Table);
+        write_answer(&answer, request, output)?;
+        let note = answer.note().filter(|_| !request.format.is_text());
         let remarks = note.into_iter().chain(scaling::remark(&session));
         Ok(say_remarks(remarks, request, output)?)
     })

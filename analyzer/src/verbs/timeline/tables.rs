@@ -14,11 +14,6 @@ use std::collections::BTreeMap;
 /// Names told of one stall.
 const NAMES: usize = 4;
 
-fn heads(names: &[(&'static str, &'static str)]) -> Vec<ColumnHead> {
-    let heads = names.iter().map(|&(name, title)| ColumnHead { name, title });
-    heads.collect()
-}
-
 /// `count` in `time_ns`, per second, in thousandths.
 fn per_second(count: u64, time_ns: u64) -> Value {
     let thousandths = u128::from(count) * 1_000_000_000_000 / u128::from(time_ns.max(1));
@@ -61,21 +56,21 @@ pub fn intervals_table(rows: &[Interval], session: &Session) -> Table {
         ]
     };
     Table {
-        heads: heads(&[
-            ("begin_s", "TIME_S"),
-            ("end_s", "END_S"),
-            ("major", "MAJOR"),
-            ("minor", "MINOR"),
-            ("failed", "FAILED"),
-            ("major_per_s", "MAJOR/S"),
-            ("minor_per_s", "MINOR/S"),
-            ("failed_per_s", "FAILED/S"),
-            ("wait_ms", "WAIT_MS"),
-            ("waiting", "WAITING"),
-            ("threads", "THREADS"),
-            ("max_ms", "MAX_MS"),
-            ("stalled_ms", "STALLED_MS"),
-        ]),
+        heads: vec![
+            ColumnHead::new("begin_s").titled("TIME_S"),
+            ColumnHead::new("end_s"),
+            ColumnHead::new("major"),
+            ColumnHead::new("minor"),
+            ColumnHead::new("failed"),
+            ColumnHead::new("major_per_s").titled("MAJOR/S"),
+            ColumnHead::new("minor_per_s").titled("MINOR/S"),
+            ColumnHead::new("failed_per_s").titled("FAILED/S"),
+            ColumnHead::new("wait_ms"),
+            ColumnHead::new("waiting"),
+            ColumnHead::new("threads"),
+            ColumnHead::new("max_ms"),
+            ColumnHead::new("stalled_ms"),
+        ],
         rows: rows.iter().map(cells).collect(),
         total: None,
     }
@@ -229,32 +224,32 @@ pub fn stalls_table(stalls: &[(Window, Inside)], session: &Session, for_programs
         }
         cells
     };
-    let names = [
-        ("begin_s", "BEGIN_S"),
-        ("length_ms", "LENGTH_MS"),
-        ("peak_threads", "PEAK"),
-        ("alive", "ALIVE"),
-        ("wait_ms", "WAIT_MS"),
-        (Class::Major.name(), "MAJOR"),
-        (Class::Minor.name(), "MINOR"),
-        (Class::Failed.name(), "FAILED"),
-        ("max_ms", "MAX_MS"),
-        ("max_tid", "MAX_TID"),
-        ("max_comm", "MAX_COMM"),
-        ("max_class", "MAX_CLASS"),
-        ("max_begin_s", "MAX_BEGIN_S"),
-        ("max_file", "MAX_FILE"),
-        ("max_file_offset", "MAX_OFFSET"),
-        ("top_file", "TOP_FILE"),
-        ("top_file_begin", "TOP_BEGIN"),
-        ("top_file_end", "TOP_END"),
-        ("waiters", "WAITERS"),
-        ("waited_on", "WAITED_ON"),
-        ("who", "WHO"),
+    let heads = [
+        ColumnHead::new("begin_s"),
+        ColumnHead::new("length_ms"),
+        ColumnHead::new("peak_threads").titled("PEAK"),
+        ColumnHead::new("alive"),
+        ColumnHead::new("wait_ms"),
+        ColumnHead::new(Class::Major.name()),
+        ColumnHead::new(Class::Minor.name()),
+        ColumnHead::new(Class::Failed.name()),
+        ColumnHead::new("max_ms"),
+        ColumnHead::new("max_tid"),
+        ColumnHead::new("max_comm"),
+        ColumnHead::new("max_class"),
+        ColumnHead::new("max_begin_s"),
+        ColumnHead::new("max_file"),
+        ColumnHead::new("max_file_offset").titled("MAX_OFFSET"),
+        ColumnHead::new("top_file"),
+        ColumnHead::new("top_file_begin").titled("TOP_BEGIN"),
+        ColumnHead::new("top_file_end").titled("TOP_END"),
+        ColumnHead::new("waiters"),
+        ColumnHead::new("waited_on"),
+        ColumnHead::new("who"),
     ];
-    let shown = if for_programs { names.len() } else { 9 };
+    let shown = if for_programs { heads.len() } else { 9 };
     Table {
-        heads: heads(names.get(..shown).unwrap_or_default()),
+        heads: heads.into_iter().take(shown).collect(),
         rows: stalls.iter().map(cells).collect(),
         total: None,
     }

@@ -2,15 +2,17 @@
 
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
-use crate::output::document::Page;
-use crate::output::table::Format;
-use crate::output::text::{keep_end, wrap};
+use crate::output::answer::{Answer, Room};
+use crate::output::document::Document;
+use crate::output::render::{json, text};
+use crate::output::table::Table;
+use crate::output::text::{json_text, keep_end, wrap};
 use crate::output::units::quantity;
 use crate::output::units::{duration, grouped, percent};
 use crate::request::options::StallThreshold;
 use crate::request::options::TimelinePart;
 use crate::trace::session::Session;
-use crate::verbs::timeline::bars::write_intervals;
+use crate::verbs::timeline::bars::with_bars;
 use crate::verbs::timeline::intervals::Interval;
 use crate::verbs::timeline::pass1::MOST_THREADS;
 use crate::verbs::timeline::pass3::Inside;
@@ -48,120 +50,127 @@ pub struct Found {
 }
 
 /// A trace and what was found in it.
-pub struct Answer<'a> {
+pub struct TimelineAnswer<'a> {
     /// What was found.
     pub found: &'a Found,
     /// The trace.
     pub session: &'a Session,
     /// Which faults.
     pub filter: &'a Filter,
+    /// One table alone.
+    pub part: Option<TimelinePart>,
 }
 
-impl Answer<'_> {
-    /// Everything, or one part.
-    ///
-    /// # Errors
-    /// When `out` cannot be written.
-    pub fn write(
-        &self,
-        part: Option<TimelinePart>,
-        format: Format,
-        width: usize,
-        out: &mut dyn Write,
-    ) -> Result<(), AnalyzeError> {
-        match (format, part) {
-            (Format::Table, None) => {
-                write_intervals(
-                    &self.found.intervals,
-                    self.found.width_ns,
-                    self.session,
-                    width,
-                    out,
-                )?;
-                writeln!(out)?;
-                self.write_stalls(width, out)?;
-                self.write_remarks(width, out)
-            }
-            (Format::Table, Some(TimelinePart::Intervals)) => write_intervals(
+impl Answer for TimelineAnswer<'_> {
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let mut document = Document::default();
+        if self.part != Some(TimelinePart::Stalls) {
+            let (title, table) = with_bars(
                 &self.found.intervals,
                 self.found.width_ns,
                 self.session,
-                width,
-                out,
-            ),
-            (Format::Table, Some(TimelinePart::Stalls)) => self.write_stalls(width, out),
-            (Format::Json, None) => self.write_json(out),
-            (Format::Markdown, None) => {
-                let mut page = Page::new(out, usize::MAX, true);
-                page.line(&self.describe_stalls())?;
-                page.heading("Stalls")?;
-                page.table(&stalls_table(&self.found.stalls, self.session, true))?;
-                page.heading("Intervals")?;
-                page.table(&intervals_table(&self.found.intervals, self.session))?;
-                page.line("")?;
-                self.remarks().iter().try_for_each(|remark| page.item(remark))
-            }
-            (Format::Csv, None) | (_, Some(TimelinePart::Intervals)) => {
-                intervals_table(&self.found.intervals, self.session).write(format, None, out)
-            }
-            (_, Some(TimelinePart::Stalls)) => {
-                stalls_table(&self.found.stalls, self.session, true).write(format, None, out)
-            }
+                room.width,
+            );
+            document.line(title);
+            document.table(table, None);
         }
+        if self.part.is_none() {
+            document.line("");
+        }
+        if self.part != Some(TimelinePart::Intervals) {
+            document.paragraph(self.describe_stalls());
+            document.drawing(self.draw_stalls(room.width)?);
+        }
+        if self.part.is_none() {
+            document.list(self.remarks());
+        }
+        Ok(document)
     }
 
-    /// How often, how long, and what was waited on in the longest.
-    fn write_stalls(&self, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        for line in wrap(&self.describe_stalls(), width) {
-            writeln!(out, "{line}")?;
+    fn markdown(&self, _room: Room) -> Result<Document, AnalyzeError> {
+        if self.part.is_some() {
+            return Ok(Document::of_table(self.table()));
         }
+        let mut document = Document::default();
+        document.paragraph(self.describe_stalls());
+        document.heading("Stalls");
+        document.table(self.stalls(), None);
+        document.heading("Intervals");
+        document.table(self.intervals(), None);
+        document.list(self.remarks());
+        Ok(document)
+    }
+
+    fn json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        if self.part.is_some() {
+            return json::table(&self.table(), out);
+        }
+        json::object(out, |object| {
+            object.json("summary", &json_text(&self.summary()))?;
+            object.on_new_line().table("intervals", &self.intervals())?;
+            object.on_new_line().table("stalls", &self.stalls())
+        })
+    }
+
+    fn table(&self) -> Table {
+        match self.part {
+            Some(TimelinePart::Stalls) => self.stalls(),
+            Some(TimelinePart::Intervals) | None => self.intervals(),
+        }
+    }
+}
+
+impl TimelineAnswer<'_> {
+    fn intervals(&self) -> Table {
+        intervals_table(&self.found.intervals, self.session)
+    }
+
+    fn stalls(&self) -> Table {
+        stalls_table(&self.found.stalls, self.session, true)
+    }
+
+    /// The longest stalls: a row each, and below it what was waited on.
+    fn draw_stalls(&self, width: usize) -> Result<Vec<u8>, AnalyzeError> {
+        let mut drawn = Vec::new();
         if self.found.stalls.is_empty() {
-            return Ok(());
+            return Ok(drawn);
         }
         let mut table = stalls_table(&self.found.stalls, self.session, false);
-        if self.found.stalls.iter().all(|(_, inside)| inside.counts[2] == 0) {
-            let failed = table.heads.iter().position(|head| head.name == "failed");
-            if let Some(failed) = failed {
-                table.heads.remove(failed);
-                table.rows.iter_mut().for_each(|row| drop(row.remove(failed)));
-            }
+        let has_failed = self.found.stalls.iter().any(|(_, inside)| inside.counts[2] > 0);
+        if let Some(failed) = table.column("failed").filter(|_| !has_failed) {
+            table.remove_column(failed);
         }
         let mut lines = Vec::new();
-        table.write(Format::Table, Some(width), &mut lines)?;
+        text::table(&table, Some(width), &mut lines)?;
         let lines = String::from_utf8_lossy(&lines).into_owned();
         let mut lines = lines.lines();
-        writeln!(out, "{}", lines.next().unwrap_or_default())?;
+        writeln!(drawn, "{}", lines.next().unwrap_or_default())?;
         for (line, (_, inside)) in lines.zip(&self.found.stalls) {
-            writeln!(out, "{line}")?;
-            let words = details(inside, self.session);
-            for (name, text) in ["on", "by", "longest"].iter().zip(words) {
-                if text.is_empty() {
-                    continue;
-                }
-                let room = width.saturating_sub(13).max(20);
-                let parts = wrap(&text, room);
-                for (index, text) in parts.iter().enumerate() {
-                    let name = if index == 0 { name } else { "" };
-                    writeln!(out, "    {name:<8} {}", keep_end(text, room))?;
-                }
+            writeln!(drawn, "{line}")?;
+            self.draw_details(inside, width, &mut drawn)?;
+        }
+        Ok(drawn)
+    }
+
+    fn draw_details(&self, inside: &Inside, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+        let words = details(inside, self.session);
+        for (name, text) in ["on", "by", "longest"].iter().zip(words) {
+            if text.is_empty() {
+                continue;
+            }
+            let room = width.saturating_sub(13).max(20);
+            for (index, text) in wrap(&text, room).iter().enumerate() {
+                let name = if index == 0 { name } else { "" };
+                writeln!(out, "    {name:<8} {}", keep_end(text, room))?;
             }
         }
         Ok(())
     }
 
-    fn write_remarks(&self, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        writeln!(out)?;
-        for remark in self.remarks() {
-            for (index, line) in wrap(&remark, width.saturating_sub(2)).iter().enumerate() {
-                writeln!(out, "{} {line}", if index == 0 { "-" } else { " " })?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    /// All but the tables, for programs.
+    fn summary(&self) -> serde_json::Value {
         let found = self.found;
-        let head = serde_json::json!({
+        serde_json::json!({
             "interval_ms": found.width_ns as f64 / 1e6,
             "threads": found.threads,
             "most_inside_at_once": found.most_inside,
@@ -173,17 +182,7 @@ impl Answer<'_> {
             "exact": found.late == 0,
             "late_faults": found.late,
             "remarks": self.remarks(),
-        });
-        write!(
-            out,
-            "{{\"summary\":{},\n\"intervals\":",
-            crate::output::text::json_text(&head)
-        )?;
-        intervals_table(&found.intervals, self.session).write_json(out)?;
-        write!(out, ",\n\"stalls\":")?;
-        stalls_table(&found.stalls, self.session, true).write_json(out)?;
-        writeln!(out, "}}")?;
-        Ok(())
+        })
     }
 
     /// The stalls in a sentence.

@@ -4,7 +4,6 @@ pub mod text;
 
 use crate::error::AnalyzeError;
 use crate::output::progress::Progress;
-use crate::output::table::Format;
 use crate::output::text::shell_words;
 use crate::output::text::{escape, json_text};
 use crate::request::Request;
@@ -46,7 +45,7 @@ pub fn outcome(found: &Verification) -> Outcome {
 }
 
 fn write(request: &Request, found: &Verification, out: &mut dyn Write) -> Result<(), AnalyzeError> {
-    if request.format == Format::Json {
+    if request.format.is_data() {
         writeln!(out, "{}", json_text(&json(found)))?;
     } else {
         for line in lines(found) {

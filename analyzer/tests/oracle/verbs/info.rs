@@ -16,51 +16,11 @@ pub fn info(trace: &Trace, filter: &Filter, checks: &mut Checks) {
 }
 
 pub fn compare(trace: &Trace, info: &Value) -> Result<(), String> {
-    let of_class = |class| trace.faults.iter().filter(|fault| fault.class() == class).count() as u64;
-    let lost_to = |reason: LossReason| {
-        let losses = trace.losses.iter().filter(|loss| loss.reason == reason);
-        losses.map(|loss| loss.count).sum::<u64>()
-    };
-    let costly = [
-        LossReason::Reserve,
-        LossReason::NoEntry,
-        LossReason::Queue,
-        LossReason::State,
-        LossReason::Damage,
-        LossReason::LaterEvents,
-    ];
-    let bytes = std::fs::metadata(&trace.path).unwrap().len();
-    let mut numbers = vec![
-        ("events", trace.faults.len() as u64),
-        ("major", of_class("major")),
-        ("minor", of_class("minor")),
-        ("queries", trace.queries.len() as u64),
-        ("blocks", trace.blocks as u64),
-        ("bytes", bytes),
-        ("start_monotonic_ns", trace.start_ns()),
-        ("lost", costly.map(lost_to).iter().sum()),
-        ("not_completed", lost_to(LossReason::Unfinished)),
-        ("sample", trace.one_in()),
-    ];
-    if trace.sees_failed() {
-        numbers.push(("failed", of_class("failed")));
-    } else if !info["failed"].is_null() {
+    if !trace.sees_failed() && !info["failed"].is_null() {
         return Err("failed faults that nobody could see are counted".to_owned());
     }
-    if let Some(books) = trace
-        .totals
-        .as_ref()
-        .and_then(|totals| totals.accounting.as_ref())
-    {
-        numbers.extend([
-            ("kernel_majors", books.kernel_majors),
-            ("kernel_minors", books.kernel_minors),
-            ("recorded", books.recorded),
-            ("hidden", books.hidden),
-            ("filtered", books.filtered),
-        ]);
-    }
-    for (name, expected) in numbers {
+    let bytes = std::fs::metadata(&trace.path).unwrap().len();
+    for (name, expected) in numbers(trace, bytes) {
         if info[name].as_u64() != Some(expected) {
             return Err(format!("{name}: {} instead of {expected}", info[name]));
         }
@@ -99,4 +59,49 @@ pub fn compare(trace: &Trace, info: &Value) -> Result<(), String> {
     } else {
         Err(format!("losses: {listed} instead of {all}"))
     }
+}
+
+fn numbers(trace: &Trace, bytes: u64) -> Vec<(&'static str, u64)> {
+    let of_class = |class| trace.faults.iter().filter(|fault| fault.class() == class).count() as u64;
+    let lost_to = |reason: LossReason| {
+        let losses = trace.losses.iter().filter(|loss| loss.reason == reason);
+        losses.map(|loss| loss.count).sum::<u64>()
+    };
+    let costly = [
+        LossReason::Reserve,
+        LossReason::NoEntry,
+        LossReason::Queue,
+        LossReason::State,
+        LossReason::Damage,
+        LossReason::LaterEvents,
+    ];
+    let mut numbers = vec![
+        ("events", trace.faults.len() as u64),
+        ("major", of_class("major")),
+        ("minor", of_class("minor")),
+        ("queries", trace.queries.len() as u64),
+        ("blocks", trace.blocks as u64),
+        ("bytes", bytes),
+        ("start_monotonic_ns", trace.start_ns()),
+        ("lost", costly.map(lost_to).iter().sum()),
+        ("not_completed", lost_to(LossReason::Unfinished)),
+        ("sample", trace.one_in()),
+    ];
+    if trace.sees_failed() {
+        numbers.push(("failed", of_class("failed")));
+    }
+    if let Some(books) = trace
+        .totals
+        .as_ref()
+        .and_then(|totals| totals.accounting.as_ref())
+    {
+        numbers.extend([
+            ("kernel_majors", books.kernel_majors),
+            ("kernel_minors", books.kernel_minors),
+            ("recorded", books.recorded),
+            ("hidden", books.hidden),
+            ("filtered", books.filtered),
+        ]);
+    }
+    numbers
 }

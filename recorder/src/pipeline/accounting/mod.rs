@@ -72,6 +72,56 @@ fn missed(evidence: &Evidence<'_>) -> (i64, u64) {
     (i64::try_from(ours).unwrap_or(i64::MAX), doubt)
 }
 
+/// What the records do not tell, and where it shows.
+struct Unseen {
+    /// Events that no program met.
+    missed: i64,
+    /// By how much that can be wrong.
+    uncertain: u64,
+    /// Those, and records that vanished.
+    unexplained: u64,
+    /// Those that are no gap between two records of a thread.
+    elsewhere: u64,
+    /// Those of them that are in the tasks' counters.
+    in_counters: u64,
+    /// Gaps that nothing explains.
+    untold: u64,
+}
+
+impl Unseen {
+    fn of(evidence: &Evidence<'_>) -> Self {
+        let (balance, tally) = (evidence.balance, evidence.events.tally);
+        let (missed, uncertain) = missed(evidence);
+        let explained = balance.events + tally.lost + tally.filtered + tally.outside;
+        let vanished = tally.met.abs_diff(explained);
+        let unexplained = missed.unsigned_abs() + vanished;
+        // Between two records of a thread they show as a gap; else they are in the difference of its counters, where all
+        // that is hidden is.
+        let elsewhere = unexplained.saturating_sub(balance.gaps);
+        Self {
+            missed,
+            uncertain,
+            unexplained,
+            elsewhere,
+            in_counters: elsewhere.min(balance.hidden),
+            // A record that vanished may have been the one to tell what was hidden before it.
+            untold: match vanished {
+                0 => 0,
+                _ => balance.gaps.saturating_sub(unexplained),
+            },
+        }
+    }
+}
+
+/// Why a check is uncertain, if it is.
+fn doubt(events: &EventCheck) -> &'static str {
+    match events.scope {
+        CountScope::Machine if events.not_of_tasks.is_some() => SKIPPED_ELSEWHERE,
+        CountScope::Machine => SKIPPED_ELSEWHERE_BY_DEFAULT,
+        _ => "the tasks kept running while their counters were read",
+    }
+}
+
 /// The accounting, and its check.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
@@ -101,26 +151,13 @@ impl Accounts {
             ..
         } = *evidence;
         let tally = events.tally;
-        let offset = events.missed.as_ref().ok();
-        let (missed, uncertain) = missed(evidence);
-        let explained = balance.events + tally.lost + tally.filtered + tally.outside;
-        let vanished = tally.met.abs_diff(explained);
-        let unexplained = missed.unsigned_abs() + vanished;
-        // Between two records of a thread they show as a gap; else they are in the difference of its counters, where all
-        // that is hidden is.
-        let elsewhere = unexplained.saturating_sub(balance.gaps);
-        let in_counters = elsewhere.min(balance.hidden);
-        // A record that vanished may have been the one to tell what was hidden before it.
-        let untold = match vanished {
-            0 => 0,
-            _ => balance.gaps.saturating_sub(unexplained),
-        };
+        let unseen = Unseen::of(evidence);
         // After its last record nothing tells of a thread that still runs, but what was left out is known in all.
         let left_out = tally.filtered.saturating_sub(balance.filtered) + events.minors_left;
         let before = majors + minors;
-        let hidden = balance.hidden - in_counters + untold;
+        let hidden = balance.hidden - unseen.in_counters + unseen.untold;
         // What no probe saw is in the tasks' counters as what is hidden is.
-        let hidden_majors = (unexplained == 0).then(|| events.hidden_majors.min(hidden));
+        let hidden_majors = (unseen.unexplained == 0).then(|| events.hidden_majors.min(hidden));
         // Those before the first record of a thread had no class there, nor have those left out after the last one.
         let taken_for_minors = balance.kernel_minors + left_out;
         let of_minors = (balance.arrived_majors + tally.filtered_major + hidden_majors.unwrap_or(0))
@@ -129,7 +166,7 @@ impl Accounts {
         let accounting = Accounting {
             kernel_majors: (balance.kernel_majors + of_minors).saturating_sub(majors) + unmet_majors,
             kernel_minors: (taken_for_minors - of_minors).saturating_sub(minors)
-                + (elsewhere - in_counters)
+                + (unseen.elsewhere - unseen.in_counters)
                 + (unmet - unmet_majors),
             recorded: balance
                 .arrived
@@ -141,16 +178,16 @@ impl Accounts {
             filtered: balance.filtered + left_out + evidence.left_out,
             source: SOURCE.to_owned(),
         };
-        let counted = offset.map(|_| {
+        let counted = events.missed.as_ref().ok().map(|_| {
             tally
                 .met
-                .saturating_add_signed(missed)
+                .saturating_add_signed(unseen.missed)
                 .saturating_sub(tally.outside + before_events)
         });
         let mut check = Check {
             events: counted,
-            uncertain,
-            unexplained: unexplained.max(balance.gaps - untold),
+            uncertain: unseen.uncertain,
+            unexplained: unseen.unexplained.max(balance.gaps - unseen.untold),
             outside: tally.outside,
             ends_missing: balance.ends_missing.saturating_sub(evidence.ends_lost),
             wait4: second_witness(evidence, &accounting),
@@ -161,12 +198,8 @@ impl Accounts {
             accounting,
             check: check.clone(),
             hidden_majors,
-            missed,
-            doubt: match events.scope {
-                CountScope::Machine if events.not_of_tasks.is_some() => SKIPPED_ELSEWHERE,
-                CountScope::Machine => SKIPPED_ELSEWHERE_BY_DEFAULT,
-                _ => "the tasks kept running while their counters were read",
-            },
+            missed: unseen.missed,
+            doubt: doubt(events),
             not_of_tasks: events.not_of_tasks.is_some(),
         };
         check.notes = accounts.findings(evidence.unwaited);
