@@ -1,5 +1,5 @@
-//! The classes of faults, and the packed byte in which a trace stores class, access and origin of a row: the only
-//! place that knows its bits.
+//! The classes of faults, and the packed byte in which a trace stores class, access and origin of a row: what the analyzer
+//! knows of its bits, which `pf_formats::Columns` names.
 
 use crate::trace::byte_count;
 use pf_formats::{Access, FaultClass, Origin};
