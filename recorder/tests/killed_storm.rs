@@ -49,8 +49,8 @@ fn a_recorder_that_is_killed_in_a_storm_leaves_a_trace_that_reads_back_and_a_pro
             !left.summary.finished && left.summary.events >= events,
             "{left:#?}"
         );
-        // The promise of README; killed_recorder.rs has it for a few faults. On an emulated CPU the storm leaves the recorder
-        // little of it.
+        // The promise of docs/recording.md; killed_recorder.rs has it for a few faults. On an emulated CPU the storm leaves
+        // the recorder little of it.
         let behind_ns = killed_ns.saturating_sub(left.last_ts_ns);
         let at_most_ns = if emulated() { 20_000_000_000 } else { 2_000_000_000 };
         assert!(behind_ns < at_most_ns, "{behind_ns} ns behind");

@@ -1,4 +1,4 @@
-//! A reader that stalls while the program goes on: the recorder's memory stays within what README says, what it had
+//! A reader that stalls while the program goes on: the recorder's memory stays within what docs/recording.md says, what it had
 //! to drop is counted and placed in time, and afterwards files are right again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -21,7 +21,7 @@ use common::{
 };
 use pf_formats::LossReason;
 
-/// KiB that README promises, besides the buffers of this recording: 16M for each CPU.
+/// KiB that docs/recording.md promises, besides the buffers of this recording: 16M for each CPU.
 const MEMORY_KIB: u64 = 512 << 10;
 
 fn peak_kib(recorder: &Process) -> u64 {

@@ -15,7 +15,7 @@ use common::{
 };
 use pf_checks::not_run;
 
-/// As README has it.
+/// As docs/recording.md has it.
 const ROOM: u64 = 32_768;
 const THREADS: u64 = ROOM + 1_000;
 

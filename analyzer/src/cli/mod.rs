@@ -115,7 +115,7 @@ enum VerbArgs {
         #[command(flatten)]
         memory: MemoryArgs,
     },
-    /// One line per fault, sorted by time within each block of up to 65,536 events
+    /// One line per fault, sorted by time within each block of the trace
     Events(Plain),
     /// Questions in SQL to the tables faults, threads, files, mappings, queries, losses and host
     Sql(sql::Sql),

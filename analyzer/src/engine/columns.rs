@@ -8,7 +8,7 @@ use polars::prelude::DataType;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(
     missing_docs,
-    reason = "the names say it; name() and the table in DESIGN.md carry the units"
+    reason = "the names say it; name() and the table in docs/analyzing.md carry the units"
 )]
 pub enum Column {
     TsNs,

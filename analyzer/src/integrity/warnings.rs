@@ -121,7 +121,7 @@ pub fn failed_alone(session: &Session, filter: &Filter) -> Option<String> {
         .flatten()
 }
 
-/// The recorder's books against the kernel's counters, in one line.
+/// The fault accounting against the kernel's counters, in one line.
 #[must_use]
 pub fn reconciliation(session: &Session) -> String {
     let Some(totals) = &session.totals else {

@@ -44,6 +44,24 @@ const VERBS: [&[&str]; 27] = [
     &["repair", "{trace}", "-o", "{out}"],
 ];
 
+#[test]
+fn every_verb_is_fed() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_pfanalyze"))
+        .arg("--help")
+        .output()
+        .unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let verbs = lines
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|verb| !verb.is_empty() && *verb != "help");
+    let missing: Vec<_> = verbs
+        .filter(|verb| !VERBS.iter().any(|args| args[0] == *verb))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// Feeds a trace to every verb.
 fn feed(trace: &Fed) {
     for args in VERBS {

@@ -80,6 +80,23 @@ fn every_group_of_percentiles_is_recomputed() {
 }
 
 #[test]
+fn every_filter_is_recomputed() {
+    let options = listed(&["threads", "-h"], "Filters", 6);
+    assert!(options.contains("--from") && options.len() > 8, "{options:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let traces = traces::all(folder.path());
+    let filters = traces
+        .iter()
+        .flat_map(|path| filters::filters(&Trace::read(path)));
+    let used: BTreeSet<String> = filters.flat_map(|filter| filter.arguments).collect();
+    let missing: Vec<_> = options.difference(&used).collect();
+    assert!(
+        missing.is_empty(),
+        "name {missing:?} in tests/oracle/filters.rs, with what they select"
+    );
+}
+
+#[test]
 fn plain_loops_over_the_events_give_the_numbers_of_every_verb() {
     let folder = tempfile::tempdir().unwrap();
     let traces = traces::all(folder.path());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR MIT)
 /*
- * The probes. What they rest on is told in ARCHITECTURE.md; which of them are loaded and attached
+ * The probes. What they rest on is in docs/internals.md; which of them are loaded and attached
  * is decided by the backends in ../backend.
  */
 #include <linux/types.h>

@@ -103,7 +103,7 @@ pub(crate) fn totals(input: &Verification) -> (Totals, Option<BooksDropped>) {
     (totals, dropped)
 }
 
-/// The books after damage: what was recorded and is gone is lost, so the sum stays that of the kernel. Failed faults are
+/// The fault accounting after damage: what was recorded and is gone is lost, so the sum stays that of the kernel. Failed faults are
 /// in neither. `None` when more is gone than was recorded.
 fn rebook(books: &Accounting, totals: &Totals, input: &Verification) -> Option<Accounting> {
     let counted = |majors: u64, minors: u64| majors.saturating_add(minors);

@@ -1,5 +1,5 @@
 //! Counting alone: no record leaves the kernel. One thread follows the threads and the CPUs; at the end the
-//! books are held against what the kernel counted, as those of a recording are.
+//! sums are compared with what the kernel counted, as those of a recording are.
 
 use std::{
     sync::{

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::pipeline::accounting::Accounts;
 
-/// The table of those that did something, under a line with the time and the books. Empty where nothing
+/// The table of those that did something, under a line with the time and the sums. Empty where nothing
 /// happened at all.
 #[must_use]
 pub fn text(interval: &Interval) -> String {
@@ -38,7 +38,7 @@ pub fn text(interval: &Interval) -> String {
     text
 }
 
-/// The books in one line: those of the interval first.
+/// The fault accounting in one line: those of the interval first.
 #[must_use]
 pub fn in_words(interval: &Interval) -> String {
     let Interval { books, change, .. } = interval;

@@ -49,7 +49,7 @@ pub struct Row {
     pub interval: Sums,
 }
 
-/// The books of all threads: majors + minors + lost + hidden + filtered is what the kernel counted.
+/// The fault accounting of all threads: majors + minors + lost + hidden + filtered is what the kernel counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Books {
     /// Major faults counted.
@@ -89,9 +89,9 @@ pub struct Interval {
     pub others_now: u64,
     /// Threads that ended and were too many to be shown one by one.
     pub folded: u64,
-    /// The books since the start.
+    /// The sums since the start.
     pub books: Books,
-    /// The books of the interval.
+    /// The sums of the interval.
     pub change: Books,
     /// Slots in use.
     pub slots_used: u32,
@@ -224,7 +224,7 @@ impl Books {
         self.filtered += counts.filtered;
     }
 
-    /// What the kernel counted beyond what is accounted for; 0 when the books balance.
+    /// What the kernel counted beyond what is accounted for; 0 when the sums are balanced.
     #[cfg(test)]
     fn difference(&self) -> i128 {
         let told = self.majors + self.minors + self.lost + self.hidden + self.filtered;

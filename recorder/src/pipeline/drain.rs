@@ -1,4 +1,4 @@
-//! First thread of the hot path: empties the kernel's rings into batches, and keeps the books.
+//! First thread of the hot path: empties the kernel's rings into batches, and does the fault accounting.
 
 use std::{
     sync::{
@@ -55,7 +55,7 @@ pub struct Gauges {
 /// What the drain knows when it is over.
 #[derive(Debug)]
 pub struct Drained {
-    /// The books.
+    /// The fault accounting.
     pub balance: Balance,
     /// What the probes met, against the kernel's own count.
     pub check: EventCheck,

@@ -1,4 +1,4 @@
-//! The books: for every thread, what the kernel counted, against what arrived, was lost, or was
+//! The fault accounting: for every thread, what the kernel counted, against what arrived, was lost, or was
 //! invisible to the probes. Whether a record vanished on the way shows here: what a thread's records say does
 //! not join then.
 
@@ -65,7 +65,7 @@ impl Balance {
     }
 }
 
-/// The running books.
+/// The running fault accounting.
 #[derive(Debug, Default)]
 pub struct Ledger {
     threads: FxHashMap<u32, Account>,
@@ -147,7 +147,7 @@ impl Ledger {
         self.threads.insert(exec.tid, merged);
     }
 
-    /// The books as they stand.
+    /// The sums as they stand.
     #[must_use]
     pub fn balance(&self) -> Balance {
         let mut balance = self.told;

@@ -45,7 +45,7 @@ use crate::{
 
 /// Side-band records this close to the horizon wait for the next batch: another CPU may still be
 /// writing an older one.
-const SETTLE_NS: u64 = 1_000_000;
+const SIDEBAND_SETTLE_NS: u64 = 1_000_000;
 
 /// Takes what the session produces, in order.
 pub trait Sink {
@@ -255,7 +255,7 @@ impl Session {
         let settled = if last {
             u64::MAX
         } else {
-            batch.horizon_ns.saturating_sub(SETTLE_NS)
+            batch.horizon_ns.saturating_sub(SIDEBAND_SETTLE_NS)
         };
 
         let mut sideband = std::mem::take(&mut self.pending).into_iter().peekable();

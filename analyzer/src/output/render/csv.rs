@@ -135,7 +135,7 @@ mod tests {
         );
     }
 
-    /// The rule that the README gives to readers.
+    /// The rule that docs/analyzing.md gives to readers.
     fn exact(cell: &str) -> &str {
         match cell.strip_prefix('\'') {
             Some(rest) if rest.trim_start_matches('\'').starts_with(begins_formula) => rest,

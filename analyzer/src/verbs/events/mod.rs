@@ -1,5 +1,6 @@
-//! `events`: one line per fault, as recorded, written while the trace is read. Rows are sorted by time within each block of up to
-//! 65,536 events; blocks follow each other in the order in which their faults completed, so the whole is nearly sorted.
+//! `events`: one line per fault, as recorded, written while the trace is read. Rows are sorted by time within each block
+//! (of 32,768 events where pfrec wrote it); blocks follow each other in the order in which their faults completed, so the
+//! whole is nearly sorted.
 
 pub mod line;
 

@@ -165,7 +165,7 @@ fn what_is_read_again_counts_only_when_all_records_before_are_through() {
     let address = 0x1000_0000_0000 + 2 * PAGE;
     let sideband = mapped_and_removed(pid, 1, 5_000);
     // This fault is told late: its mapping was there then.
-    let told = run(&mut session, Vec::new(), sideband, SETTLE_NS + 10_000);
+    let told = run(&mut session, Vec::new(), sideband, SIDEBAND_SETTLE_NS + 10_000);
     assert!(told.events.is_empty() && session.processes[&pid].renewal.is_some());
     let told = run(
         &mut session,
