@@ -2,6 +2,7 @@
 
 use clap::{CommandFactory, Parser};
 use pfanalyze::cli::Cli;
+use pfanalyze::error::without_numbers;
 use pfanalyze::trace::memory_limit::{self, Counting};
 use pfanalyze::verbs::context::Outcome;
 use std::process::ExitCode;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(message: &str, code: ExitCode) -> ExitCode {
-    pf_printing::say(format_args!("error: {message}"));
+    pf_printing::say(format_args!("error: {}", without_numbers(message)));
     code
 }
 
