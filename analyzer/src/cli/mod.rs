@@ -13,7 +13,7 @@ use crate::request::weight::Weight;
 use crate::trace::class::Class;
 use crate::trace::memory_limit;
 use crate::trace::name_pattern::Pattern;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use memory::MemoryArgs;
 use percentiles::PercentileArgs;
 use regions::RegionArgs;
@@ -234,6 +234,19 @@ struct QueryArgs {
 }
 
 impl Cli {
+    /// The verb that a mistyped word may stand for.
+    #[must_use]
+    pub fn nearest_verb(word: &str) -> Option<String> {
+        let command = Self::command();
+        let scored = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .map(|verb| (strsim::damerau_levenshtein(word, verb), verb.to_owned()));
+        let best = scored.min()?;
+        // One letter in three may be wrong.
+        (best.0 > 0 && best.0 * 3 <= word.len()).then_some(best.1)
+    }
+
     /// Checks what clap cannot and gives plain options.
     ///
     /// # Errors
@@ -243,7 +256,8 @@ impl Cli {
             None => {
                 let trace = self
                     .trace
-                    .ok_or("no trace given: try 'pfanalyze trace.pfz', or --help")?;
+                    .ok_or("no trace given: name the file that pfrec wrote; the options: pfanalyze --help")?;
+                check_name(&trace)?;
                 (
                     Plain {
                         trace,
@@ -309,6 +323,20 @@ impl Cli {
             filter: plain.filter.into_filter()?,
         })
     }
+}
+
+/// A verb alone, or a mistyped one, is no trace that could be recorded.
+fn check_name(trace: &Path) -> Result<(), String> {
+    let near = trace
+        .to_str()
+        .and_then(Cli::nearest_verb)
+        .filter(|_| !trace.exists());
+    near.map_or(Ok(()), |verb| {
+        Err(format!(
+            "'{}' is neither a trace nor a verb; did you mean {verb}?",
+            trace.display()
+        ))
+    })
 }
 
 impl OutputArgs {
