@@ -39,7 +39,10 @@ use text::Line;
 const TOP: usize = 10;
 
 /// How the first lines stand.
-const FACTS: FactLayout = FactLayout { margin: 11, lines: Some(4) };
+const FACTS: FactLayout = FactLayout {
+    margin: 11,
+    lines: Some(4),
+};
 
 /// Compares.
 ///

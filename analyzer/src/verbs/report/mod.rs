@@ -201,7 +201,13 @@ impl Report {
         let mut threads = self.threads.table(session);
         // What fits a screen; the verbs have all columns.
         threads.keep_columns(9 + usize::from(classes.extras().has_failed));
-        add_top(threads, THREADS_SHOWN, &caller.command("threads", &[]), layout, page);
+        add_top(
+            threads,
+            THREADS_SHOWN,
+            &caller.command("threads", &[]),
+            layout,
+            page,
+        );
         if let Some(remark) = self.threads.remark() {
             page.line(remark);
         }
@@ -441,10 +447,7 @@ fn add_top(mut table: Table, shown: usize, all: &str, layout: &Layout, page: &mu
     let more = table.keep_rows(shown);
     page.table(table, Some(layout.width));
     if more > 0 {
-        page.line(format!(
-            "... and {} more: {all}",
-            grouped(more as u64)
-        ));
+        page.line(format!("... and {} more: {all}", grouped(more as u64)));
     }
 }
 
