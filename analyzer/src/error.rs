@@ -48,3 +48,29 @@ impl From<csv::Error> for AnalyzeError {
         Self::Csv(error)
     }
 }
+
+/// An error without the numbers of the system, as in `(os error 2)`: they tell a reader nothing.
+#[must_use]
+pub fn without_numbers(message: &str) -> String {
+    let mut parts = message.split(" (os error ");
+    let mut words = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        words.push_str(rest.strip_prefix(')').unwrap_or(rest));
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_the_system_are_left_out() {
+        assert_eq!(
+            without_numbers("x: File exists (os error 17); give another (os error 2)"),
+            "x: File exists; give another"
+        );
+        assert_eq!(without_numbers("plain"), "plain");
+    }
+}

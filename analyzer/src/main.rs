@@ -2,6 +2,7 @@
 
 use clap::{CommandFactory, Parser};
 use pfanalyze::cli::Cli;
+use pfanalyze::error::without_numbers;
 use pfanalyze::trace::memory_limit::{self, Counting};
 use pfanalyze::verbs::context::Outcome;
 use std::process::ExitCode;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(message: &str, code: ExitCode) -> ExitCode {
-    pf_printing::say(format_args!("error: {message}"));
+    pf_printing::say(format_args!("error: {}", without_numbers(message)));
     code
 }
 
@@ -56,9 +57,12 @@ fn one_line(error: &clap::Error) -> String {
     if message.starts_with("the subcommand") && message.contains("'[TRACE]'") {
         let cli = Cli::command();
         let verbs: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
-        let verbs = verbs.join("|");
-        return format!("give one trace, after the verb if any: pfanalyze [{verbs}] TRACE");
+        let word = std::env::args_os().nth(1).unwrap_or_default();
+        let near = Cli::nearest_verb(&word.to_string_lossy());
+        let near = near.map_or(String::new(), |verb| format!("did you mean {verb}? "));
+        let verbs = verbs.join(", ");
+        return format!("{near}give one trace, after the verb if any; the verbs are {verbs}");
     }
     let words: Vec<&str> = message.split_whitespace().collect();
-    format!("{}; see 'pfanalyze --help'", words.join(" "))
+    format!("{}; the options: pfanalyze --help", words.join(" "))
 }

@@ -128,6 +128,27 @@ fn wrong_usage_exits_with_2_and_one_line() {
         (&["t.pfz", "--format", "xml"], "xml"),
         (&["treads", "t.pfz"], "give one trace, after the verb"),
         (&["t.pfz", "threads"], "give one trace, after the verb"),
+        (&["theads", "t.pfz"], "did you mean threads?"),
+        (
+            &["theads"],
+            "'theads' is neither a trace nor a verb; did you mean threads?",
+        ),
+        (
+            &["threads", "t.pfz", "-o", "x.jpg"],
+            "nothing here is written as .jpg: end the name in .txt, .csv, .json",
+        ),
+        (
+            &["verify", "t.pfz", "-o", "x.csv"],
+            "nothing here is written as .csv",
+        ),
+        (
+            &["threads", "t.pfz", "-o", "x.png"],
+            "nothing here is written as .png",
+        ),
+        (
+            &["heatmap", "t.pfz", "-o", "x.jpg"],
+            "nothing here is written as .jpg: end the name in .txt, .png",
+        ),
         (&["threads"], "<TRACE>"),
         (&[], "no trace given"),
         (&["t.pfz", "--colour"], "--colour"),
@@ -315,7 +336,7 @@ fn the_trace_on_stdin_is_not_overwritten_either() {
 fn a_trace_still_being_written_is_pointed_to() {
     let place = Place::new();
     place.file("t.pfz.partial", &small());
-    fails(&place, &["t.pfz"], 1, "'pfanalyze t.pfz.partial'");
+    fails(&place, &["t.pfz"], 1, "so far: pfanalyze t.pfz.partial");
 }
 
 #[test]
@@ -324,7 +345,7 @@ fn every_verb_says_when_nothing_passes_the_filter() {
     place.file("t.pfz", &small());
     for verb in ["threads", "files", "percentiles", "heatmap", "events"] {
         let output = place.run(&[verb, "t.pfz", "--pid", "7"]);
-        let hint = "no faults pass the filter; pfanalyze files t.pfz lists what there is\n";
+        let hint = "no faults pass the filter: no fault meets --pid 7: pfanalyze threads t.pfz\n";
         assert_eq!(
             (output.status.code(), stderr(&output).as_str()),
             (Some(0), hint),

@@ -72,7 +72,6 @@ fn everything(bytes: &[u8], filter: &Filter) -> Result<Session, AnalyzeError> {
     let layout = Layout {
         width: 80,
         style: STYLE,
-        trace: "t".into(),
         filters: String::new(),
     };
     report.settle();

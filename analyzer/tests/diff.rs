@@ -95,7 +95,7 @@ fn faults(seed: u64, factor: u64) -> Vec<Event> {
 fn the_same_recording_twice_has_not_changed() {
     let place = Place::new(&small(), &small());
     let text = place.flat(&[]);
-    assert!(text.starts_with("fair can be compared: same filters, backend, options, recorder, command and machine change nothing: both waited 2.00 ms in 4 major, 3 minor"), "{text}");
+    assert!(text.starts_with("fair can be compared: same filters, backend, options, scope, recorder, command and machine change nothing: both waited 2.00 ms in 4 major, 3 minor"), "{text}");
     let answer = place.json(&[]);
     assert_eq!(answer["fair"], true);
     let all = answer["rows"].as_array().unwrap();
@@ -306,7 +306,15 @@ fn what_makes_a_comparison_unfair_is_said_first() {
         (other(&|m| m.sample = 16), "sampled differently"),
         (
             other(&|m| m.blind.clear()),
-            "backend: A perf, blind to GUP faults",
+            "backend: A perf, which does not see GUP faults",
+        ),
+        (
+            other(&|m| m.options.push("--stacks".into())),
+            "recorded with: A none of --stacks, --breakdown and --query, B --stacks",
+        ),
+        (
+            other(&|m| (m.target, m.command) = ("all".into(), vec![])),
+            "recorded: A a command, B all processes",
         ),
         (
             other(&|m| m.host.page_size = 16_384),
@@ -336,10 +344,6 @@ fn what_makes_a_comparison_unfair_is_said_first() {
         (
             other(&|m| m.command.push("-x".into())),
             "differs command: A … 2, B … 2 -x",
-        ),
-        (
-            other(&|m| m.options.push("--stacks".into())),
-            "differs recorded with: A none of",
         ),
     ] {
         let place = Place::new(&base(), &b);

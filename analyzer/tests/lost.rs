@@ -118,7 +118,7 @@ fn many_intervals_are_summed_up_and_listed_by_info() {
     );
     assert_eq!(
         lines[5],
-        "! lost: 10 faults in 4 more intervals; pfanalyze info lists them"
+        "! lost: 10 faults in 4 more intervals: pfanalyze info t.pfz"
     );
     let info = info_json(&with(&losses));
     let listed = info["losses"].as_array().unwrap();

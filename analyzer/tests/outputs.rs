@@ -81,6 +81,42 @@ fn a_question_without_an_answer_leaves_the_old_file() {
     assert_eq!(place.names(), ["damaged.pfz", "old", "t.pfz"]);
 }
 
+/// A result that waits for the rest of a pipe when the signal comes.
+#[test]
+fn a_signal_leaves_no_part_of_a_result() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+    use std::io::Write;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let place = Place::new();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pfanalyze"))
+            .current_dir(place.0.path())
+            .args(["events", "-", "-o", "old"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        let bytes = small();
+        pipe.write_all(&bytes[..bytes.len() / 2]).unwrap();
+        let begun = Instant::now();
+        while place.names().len() < 3 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", place.names());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(signal as i32), "{status:?}");
+        assert_eq!(place.names(), ["old", "t.pfz"], "{signal}");
+        assert_eq!(place.text("old"), OLD);
+        drop(pipe);
+    }
+}
+
 /// A file may grow no further: the disk is full, as far as the program sees.
 #[test]
 fn a_full_disk_leaves_the_old_file_and_the_error_names_it() {

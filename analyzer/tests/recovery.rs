@@ -166,7 +166,7 @@ fn damage_is_told_with_its_place_its_events_and_its_time() {
     );
     assert_eq!(
         lines[3],
-        "'pfanalyze repair t.pfz -o FILE' writes what is there to a clean trace"
+        "what is there, as a clean trace: pfanalyze repair t.pfz -o t.repaired.pfz"
     );
     let found = json(&place.run(&["verify", "t.pfz", "--format", "json"], 3));
     assert_eq!(found["events_missing"], 20);

@@ -328,7 +328,7 @@ fn tensors_are_found_at_the_recorded_path_or_in_a_copy() {
     );
     let shown = place.says(&["--file", "model"]);
     assert!(
-        shown.contains("equal parts: ") && shown.contains("is not to be had here"),
+        shown.contains("equal parts: ") && shown.contains("is not available here"),
         "{shown}"
     );
 }

@@ -125,3 +125,53 @@ fn wrong_usage_names_the_option() {
         assert_eq!(got.stderr.lines().count(), 1, "{}", got.stderr);
     }
 }
+
+#[test]
+fn the_report_names_the_functions_and_points_to_their_callers() {
+    let dir = TempDir::new().unwrap();
+    let report = |bytes: &[u8]| {
+        fs::write(dir.path().join("t.pfz"), bytes).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_pfanalyze"))
+            .current_dir(dir.path())
+            .arg("t.pfz")
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = report(&stack_trace(&meta(), &faults()));
+    let code = shown.split("\nCode, ").nth(1).unwrap();
+    let rows: Vec<Vec<&str>> = code
+        .lines()
+        .skip(2)
+        .take(2)
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        rows[0],
+        ["step", "(inlined)", "step.h:9", "2", "1.499", "1.400"],
+        "{shown}"
+    );
+    assert_eq!(rows[1][..2], ["walk", "app.c:21"], "{shown}");
+    assert!(
+        code.contains("who called them: pfanalyze stacks t.pfz\n"),
+        "{shown}"
+    );
+    assert!(!report(&small()).contains("Code, "));
+}
+
+#[test]
+fn the_tree_has_the_source_line_and_the_object_of_each_function() {
+    let got = run(&stack_trace(&meta(), &faults()), &["--min-percent", "0"]);
+    let line = |name: &str| {
+        got.stdout
+            .lines()
+            .find(|line| line.contains(name))
+            .unwrap_or_else(|| panic!("{}", got.stdout))
+    };
+    assert!(
+        line("_start").ends_with("_start  app.c  in /usr/bin/app"),
+        "{}",
+        line("_start")
+    );
+    assert!(line("main").ends_with("main  app.c:7"), "{}", line("main"));
+}

@@ -14,7 +14,7 @@ use pfanalyze::verbs::timeline::pass1::Pass1;
 use pfanalyze::verbs::timeline::text::{Found, TimelineAnswer};
 use pfanalyze::verbs::timeline::{found_by, sweep_after};
 use std::collections::BTreeSet;
-use support::ask::{read, written};
+use support::ask::{flat_report, read, written};
 use support::{MS, Random, START_NS, dicts, file_fault, heap_fault, in_blocks, meta, object, small, trace};
 
 const THREADS: u32 = 6;
@@ -470,4 +470,32 @@ fn hostile_names_and_huge_times_do_no_harm() {
     let (text, _) = words(&found, &session, &filter);
     assert!(found.stall_count > 0);
     assert!(!text.contains('\x1b') && !text.contains("w\nx"), "{text}");
+}
+
+#[test]
+fn the_report_mentions_the_stalls_that_the_timeline_finds() {
+    let events = faults(300);
+    let trace = in_blocks(&events, 64, &lives(&events));
+    let (found, session) = look(
+        &trace,
+        &Filter::default(),
+        options(StallThreshold::default(), None, 5),
+        1_000_000,
+        4_000_000,
+    );
+    assert!(found.stall_count > 1);
+    let share = pfanalyze::output::units::percent(found.stalled_ns.into(), session.duration_ns().into());
+    let expected = format!(
+        "stalls {} stalls, {} in all ({share} of the time), with half of the threads alive, two at least, inside a fault at \
+         once: pfanalyze timeline t.pfz --part stalls",
+        pfanalyze::output::units::grouped(found.stall_count),
+        pfanalyze::output::units::duration(found.stalled_ns),
+    );
+    let report = flat_report(&trace);
+    assert!(report.contains(&expected), "{expected}\n{report}");
+    assert!(
+        !flat_report(&small()).contains("stalls"),
+        "{}",
+        flat_report(&small())
+    );
 }

@@ -1,5 +1,6 @@
 //! The arguments of `heatmap`, which has formats of its own.
 
+use crate::cli::endings::{self, Ending};
 use crate::cli::{FilterArgs, LimitArgs, OrderArgs, OutputArgs, Plain, address_range};
 use crate::output::render::Format;
 use crate::request::options::HeatmapFormat;
@@ -9,6 +10,17 @@ use crate::request::weight::ColorScale;
 use crate::request::weight::Weight;
 use clap::Args;
 use std::path::PathBuf;
+
+const ENDINGS: [Ending<HeatmapFormat>; 8] = [
+    ("txt", HeatmapFormat::Table),
+    ("png", HeatmapFormat::Png),
+    ("svg", HeatmapFormat::Svg),
+    ("csv", HeatmapFormat::Csv),
+    ("json", HeatmapFormat::Json),
+    ("md", HeatmapFormat::Markdown),
+    ("markdown", HeatmapFormat::Markdown),
+    ("raw", HeatmapFormat::Raw),
+];
 
 #[derive(Debug, Args)]
 pub(crate) struct Heatmap {
@@ -64,8 +76,10 @@ impl Heatmap {
         if heat.y == YAxis::Latency && heat.address.is_some() {
             return Err("--address is for --y place: latencies have no address".into());
         }
-        let by_name = || self.output.as_deref().and_then(HeatmapFormat::of);
-        let form = self.format.or_else(by_name).unwrap_or_default();
+        let form = match self.format {
+            Some(form) => form,
+            None => endings::of_name(self.output.as_deref(), &ENDINGS)?.unwrap_or_default(),
+        };
         let options = HeatmapOptions {
             form,
             y: heat.y,
@@ -79,14 +93,14 @@ impl Heatmap {
         };
         let output = OutputArgs {
             // What people read has the warnings in it; for the others they go to standard error.
-            format: match form {
+            format: Some(match form {
                 HeatmapFormat::Table => Format::Table,
                 HeatmapFormat::Csv => Format::Csv,
                 HeatmapFormat::Markdown => Format::Markdown,
                 HeatmapFormat::Json | HeatmapFormat::Raw | HeatmapFormat::Png | HeatmapFormat::Svg => {
                     Format::Json
                 }
-            },
+            }),
             output: self.output,
             limit: self.limit,
         };

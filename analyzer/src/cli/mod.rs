@@ -1,6 +1,7 @@
 //! The command line: clap types, and their translation into the plain options of the library. Clap stops here.
 
 use crate::engine::filter::Filter;
+use crate::output::command::Caller;
 use crate::output::render::Format;
 use crate::output::units::{parse_address, parse_duration_ns, parse_size};
 use crate::request::Request;
@@ -12,16 +13,17 @@ use crate::request::weight::Weight;
 use crate::trace::class::Class;
 use crate::trace::memory_limit;
 use crate::trace::name_pattern::Pattern;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use memory::MemoryArgs;
 use percentiles::PercentileArgs;
 use regions::RegionArgs;
 use sort::OrderArgs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use timeline::TimelineArgs;
 use whole::{Repair, Whole};
 
 mod diff;
+mod endings;
 mod heatmap;
 mod memory;
 mod percentiles;
@@ -144,9 +146,9 @@ struct Plain {
 
 #[derive(Debug, Args)]
 struct OutputArgs {
-    /// How to write the result
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// How to write the result [default: table, or what the name of the output FILE ends in: .csv, .json, .md]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Write to FILE instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -232,6 +234,19 @@ struct QueryArgs {
 }
 
 impl Cli {
+    /// The verb that a mistyped word may stand for.
+    #[must_use]
+    pub fn nearest_verb(word: &str) -> Option<String> {
+        let command = Self::command();
+        let scored = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .map(|verb| (strsim::damerau_levenshtein(word, verb), verb.to_owned()));
+        let best = scored.min()?;
+        // One letter in three may be wrong.
+        (best.0 > 0 && best.0 * 3 <= word.len()).then_some(best.1)
+    }
+
     /// Checks what clap cannot and gives plain options.
     ///
     /// # Errors
@@ -241,7 +256,8 @@ impl Cli {
             None => {
                 let trace = self
                     .trace
-                    .ok_or("no trace given: try 'pfanalyze trace.pfz', or --help")?;
+                    .ok_or("no trace given: name the file that pfrec wrote; the options: pfanalyze --help")?;
+                check_name(&trace)?;
                 (
                     Plain {
                         trace,
@@ -259,12 +275,12 @@ impl Cli {
                 (plain, Verb::Percentiles(percentiles.into_options()))
             }
             Some(VerbArgs::Stacks { plain, stacks }) => {
-                let options = stacks.into_options(plain.output.format)?;
+                let options = stacks.into_options(&plain.output)?;
                 (plain, Verb::Stacks(options))
             }
             Some(VerbArgs::Queries { plain, queries }) => (plain, Verb::Queries(queries.into_options())),
             Some(VerbArgs::Regions { plain, regions }) => {
-                let asked = regions.into_options(&plain.filter.file)?;
+                let asked = regions.into_options(&plain.filter.file, &plain.trace)?;
                 (plain, Verb::Regions(asked))
             }
             Some(VerbArgs::Sql(sql)) => sql.into_parts(),
@@ -275,15 +291,18 @@ impl Cli {
             }
             Some(VerbArgs::Timeline { plain, timeline }) => (plain, Verb::Timeline(timeline.into_options())),
             Some(VerbArgs::Memory { plain, memory }) => (plain, Verb::Memory(memory.into_options())),
-            Some(VerbArgs::Info(whole)) => return Ok(whole.into_request(Verb::Info)),
+            Some(VerbArgs::Info(whole)) => return whole.into_info(),
             Some(VerbArgs::Verify(whole)) => return whole.into_verify(),
             Some(VerbArgs::Repair(repair)) => return repair.into_request(),
         };
-        if verb == Verb::Report && plain.output.format == Format::Csv {
-            return Err(
-                "the report has no CSV form: name a verb, such as 'pfanalyze threads TRACE --format csv'"
-                    .into(),
-            );
+        let format = match &verb {
+            // Text of its own, whatever the file is called.
+            Verb::Stacks(options) if options.folded => Format::Table,
+            _ => plain.output.format()?,
+        };
+        if verb == Verb::Report && format == Format::Csv {
+            let threads = Caller::of(&plain.trace).command("threads", &[("--format", Some("csv".into()))]);
+            return Err(format!("the report has no CSV form: name a verb: {threads}"));
         }
         if plain.order.is_given() && !verb.gives_a_table() {
             return Err(
@@ -293,7 +312,7 @@ impl Cli {
         }
         Ok(Request {
             trace: plain.trace,
-            format: plain.output.format,
+            format,
             order: plain.order.into_order(),
             output: plain.output.output,
             memory_limit: match &verb {
@@ -303,6 +322,27 @@ impl Cli {
             verb,
             filter: plain.filter.into_filter()?,
         })
+    }
+}
+
+/// A verb alone, or a mistyped one, is no trace that could be recorded.
+fn check_name(trace: &Path) -> Result<(), String> {
+    let near = trace
+        .to_str()
+        .and_then(Cli::nearest_verb)
+        .filter(|_| !trace.exists());
+    near.map_or(Ok(()), |verb| {
+        Err(format!(
+            "'{}' is neither a trace nor a verb; did you mean {verb}?",
+            trace.display()
+        ))
+    })
+}
+
+impl OutputArgs {
+    /// The format of verbs that write all of them.
+    fn format(&self) -> Result<Format, String> {
+        endings::format(self.format, self.output.as_deref(), Format::value_variants())
     }
 }
 
@@ -363,14 +403,21 @@ impl QueryArgs {
 }
 
 impl StackArgs {
-    fn into_options(self, format: Format) -> Result<StackOptions, String> {
-        if self.folded && format != Format::Table {
+    fn into_options(self, output: &OutputArgs) -> Result<StackOptions, String> {
+        let is_other = output.format.is_some_and(|format| format != Format::Table);
+        if self.folded && is_other {
             return Err("--folded is a format of its own: leave --format out".into());
         }
-        let default = if format == Format::Table { MIN_SHARE } else { 0 };
+        let is_named_so = || {
+            let ending = output.output.as_deref().and_then(Path::extension);
+            output.format.is_none() && ending.is_some_and(|ending| ending == "folded")
+        };
+        let folded = self.folded || is_named_so();
+        let is_table = folded || output.format()? == Format::Table;
+        let default = if is_table { MIN_SHARE } else { 0 };
         Ok(StackOptions {
             weight: self.weight,
-            folded: self.folded,
+            folded,
             limits: StackLimits {
                 min_share: self.min_percent.unwrap_or(default),
                 depth: self.depth,

@@ -1,8 +1,9 @@
 //! The arguments of `regions`.
 
+use crate::output::command::Caller;
 use crate::request::options::RegionOptions;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Regions")]
@@ -20,12 +21,12 @@ pub(crate) struct RegionArgs {
 
 impl RegionArgs {
     /// `files` are the values of --file.
-    pub(crate) fn into_options(self, files: &[String]) -> Result<RegionOptions, String> {
+    pub(crate) fn into_options(self, files: &[String], trace: &Path) -> Result<RegionOptions, String> {
         if files.len() != 1 {
-            return Err(
-                "regions are parts of one file: give it with --file PATH ('pfanalyze files' lists them)"
-                    .into(),
-            );
+            let list = Caller::of(trace).command("files", &[]);
+            return Err(format!(
+                "regions are parts of one file: name it with --file PATH; the files are listed by: {list}"
+            ));
         }
         Ok(RegionOptions {
             list: self.regions,

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
 use crate::request::options::StallThreshold;
-use clap::CommandFactory;
 
 fn request(arguments: &[&str]) -> Result<Request, String> {
     let arguments = std::iter::once("pfanalyze").chain(arguments.iter().copied());

@@ -1,6 +1,6 @@
 //! The arguments of the verbs that look at a whole trace and not at some of its faults.
 
-use crate::cli::{LimitArgs, OutputArgs};
+use crate::cli::{LimitArgs, OutputArgs, endings};
 use crate::engine::filter::Filter;
 use crate::output::order::Order;
 use crate::output::render::Format;
@@ -34,18 +34,21 @@ pub(crate) struct Repair {
 }
 
 impl Whole {
-    pub(crate) fn into_request(self, verb: Verb) -> Request {
-        let OutputArgs {
-            format,
-            output,
-            limit,
-        } = self.output;
-        request(self.trace, verb, format, output, &limit)
+    pub(crate) fn into_info(self) -> Result<Request, String> {
+        let format = self.output.format()?;
+        Ok(self.into_request(Verb::Info, format))
     }
 
     pub(crate) fn into_verify(self) -> Result<Request, String> {
-        refuse_tables(self.output.format)?;
-        Ok(self.into_request(Verb::Verify))
+        let output = self.output.output.as_deref();
+        let format = endings::format(self.output.format, output, &[Format::Table, Format::Json])?;
+        refuse_tables(format)?;
+        Ok(self.into_request(Verb::Verify, format))
+    }
+
+    fn into_request(self, verb: Verb, format: Format) -> Request {
+        let OutputArgs { output, limit, .. } = self.output;
+        request(self.trace, verb, format, output, &limit)
     }
 }
 
@@ -53,9 +56,7 @@ impl Repair {
     pub(crate) fn into_request(self) -> Result<Request, String> {
         refuse_tables(self.format)?;
         if self.output.as_os_str() == "-" {
-            return Err(
-                "repair reads back what it writes: give a file, 'pfanalyze repair TRACE -o FILE'".into(),
-            );
+            return Err("repair reads back what it writes: give a file to -o FILE".into());
         }
         Ok(request(
             self.trace,

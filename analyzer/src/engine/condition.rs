@@ -4,7 +4,8 @@
 use crate::engine::columns::Column;
 use crate::engine::frame::{u8s, u32s};
 use crate::error::AnalyzeError;
-use crate::output::units::duration;
+use crate::output::command::Argument;
+use crate::output::units::{duration, exact_duration};
 use crate::trace::class::{Class, ClassBits};
 use crate::trace::name_pattern::Pattern;
 use crate::trace::queries::select::IdSet;
@@ -149,6 +150,34 @@ impl Condition<'_> {
             Self::MinLatency(_) => Some("--min-latency"),
             Self::MaxLatency(_) => Some("--max-latency"),
             Self::From(_) | Self::To(_) | Self::Pids(_) | Self::Tids(_) | Self::Queries(..) => None,
+        }
+    }
+
+    /// As options of a command, exact.
+    pub(crate) fn arguments(self) -> Vec<Argument> {
+        let numbers = |numbers: &[u32]| {
+            let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+            Some(numbers.join(","))
+        };
+        let patterns = |option, patterns: &[Pattern]| {
+            let texts = patterns
+                .iter()
+                .map(|pattern| (option, Some(pattern.text().to_owned())));
+            texts.collect()
+        };
+        match self {
+            Self::From(from) => vec![("--from", Some(exact_duration(from)))],
+            Self::To(to) => vec![("--to", Some(exact_duration(to)))],
+            Self::Pids(pids) => vec![("--pid", numbers(pids))],
+            Self::Tids(tids) => vec![("--tid", numbers(tids))],
+            Self::Comms(names) => patterns("--comm", names),
+            Self::Files(names) => patterns("--file", names),
+            Self::Queries(named, _) => named.iter().map(|name| ("--query", Some(name.clone()))).collect(),
+            Self::Class(Class::Major) => vec![("--major", None)],
+            Self::Class(Class::Minor) => vec![("--minor", None)],
+            Self::Class(Class::Failed) => vec![("--failed", None)],
+            Self::MinLatency(min) => vec![("--min-latency", Some(exact_duration(min)))],
+            Self::MaxLatency(max) => vec![("--max-latency", Some(exact_duration(max)))],
         }
     }
 

@@ -2,7 +2,9 @@
 
 use crate::engine::columns::Column;
 use crate::engine::condition::{Condition, NameCache};
+use crate::engine::unmet::Unmet;
 use crate::error::AnalyzeError;
+use crate::output::command::Argument;
 use crate::trace::class::Class;
 use crate::trace::name_pattern::Pattern;
 use crate::trace::queries::select::IdSet;
@@ -134,6 +136,25 @@ impl Filter {
             .map(Condition::describe)
             .collect::<Vec<_>>()
             .join(" ")
+    }
+
+    /// As options of a command that asks for the same faults.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<Argument> {
+        self.conditions().flat_map(Condition::arguments).collect()
+    }
+
+    /// Why no fault passes, where none does: the first condition that none can meet, or all of them together.
+    #[must_use]
+    pub fn unmet(&self, session: &Session) -> Unmet {
+        let unmet = self.conditions().find_map(|condition| condition.unmet(session));
+        unmet.unwrap_or_else(|| Unmet {
+            reason: match self.conditions().count() {
+                1 => format!("no fault meets {}", self.describe()),
+                _ => format!("no fault meets all of {}", self.describe()),
+            },
+            verb: self.conditions().next().map_or("files", Condition::listing_verb),
+        })
     }
 
     /// Whether a part of the time was asked for.

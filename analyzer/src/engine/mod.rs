@@ -9,4 +9,5 @@ pub mod runs;
 pub mod scan;
 pub mod tally;
 pub mod thread_order;
+pub mod unmet;
 pub mod visible_columns;

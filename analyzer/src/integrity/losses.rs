@@ -89,9 +89,10 @@ fn told(session: &Session, intervals: &[LostInterval], nouns: [&str; 2], consequ
         let count = rest.iter().fold(0, |sum: u64, i| sum.saturating_add(i.count));
         let more = if rest.len() == 1 { "interval" } else { "intervals" };
         lines.push(format!(
-            "lost: {} in {} more {more}; pfanalyze info lists them",
+            "lost: {} in {} more {more}: {}",
             number(count, nouns),
             grouped(rest.len() as u64),
+            session.caller.command("info", &[]),
         ));
     }
     lines

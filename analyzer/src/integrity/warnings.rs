@@ -30,12 +30,12 @@ pub fn warnings(session: &Session) -> Vec<String> {
     }
     lines.extend(losses::lines(session));
     if session.damage_count > 0 {
-        let mut line = format!(
-            "damaged: {} in {} place{}",
-            quantity(session.damaged_bytes, "unreadable byte"),
-            grouped(session.damage_count),
-            if session.damage_count == 1 { "" } else { "s" }
-        );
+        let places = quantity(session.damage_count, "place");
+        let mut line = match session.damaged_bytes {
+            // Bytes that are all there, with values that cannot be.
+            0 => format!("damaged: {places} with impossible values"),
+            bytes => format!("damaged: {} in {places}", quantity(bytes, "unreadable byte")),
+        };
         if session.events_missing > 0 {
             line.push_str(&format!(
                 ", {} missing",
@@ -102,14 +102,23 @@ fn uncounted(session: &Session) -> String {
     }
 }
 
-/// What an answer without faults means: that none pass the filter, or that the recording could not see such faults.
+/// What an answer without faults means, with the command that shows what there is: that none pass the filter and why, or that
+/// the recording could not see such faults.
 #[must_use]
 pub fn nothing_passes(session: &Session, filter: &Filter) -> String {
+    if session.events == 0 {
+        return format!(
+            "the trace has no faults at all; what was recorded: {}",
+            session.caller.command("info", &[])
+        );
+    }
     let nothing = "no faults pass the filter";
+    let unmet = filter.unmet(session);
+    let command = session.caller.command(unmet.verb, &[]);
     match failed_alone(session, filter) {
-        Some(words) if session.sight().failed() == Failed::Unseen => words,
-        Some(words) => format!("{nothing}; {words}"),
-        None => nothing.to_owned(),
+        Some(words) if session.sight().failed() == Failed::Unseen => format!("{words}; others: {command}"),
+        Some(words) => format!("{nothing}: {}; {words}: {command}", unmet.reason),
+        None => format!("{nothing}: {}: {command}", unmet.reason),
     }
 }
 

@@ -33,8 +33,8 @@ pub enum Part {
 pub struct FactLayout {
     /// Where the name of a fact ends.
     pub margin: usize,
-    /// Lines that a fact may take: a command line can be longer than a screen.
-    pub lines: usize,
+    /// Lines that a fact may take, where there is a limit.
+    pub lines: Option<usize>,
 }
 
 /// The parts of an answer. Their texts are safe for a terminal.
@@ -48,7 +48,10 @@ pub struct Document {
 
 impl Default for Document {
     fn default() -> Self {
-        Self::with_facts(FactLayout { margin: 10, lines: 3 })
+        Self::with_facts(FactLayout {
+            margin: 10,
+            lines: None,
+        })
     }
 }
 

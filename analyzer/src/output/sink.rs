@@ -2,6 +2,7 @@
 
 use crate::error::AnalyzeError;
 use crate::output::answer::Room;
+use crate::output::cleanup::removed_on_signals;
 use crate::output::file_identity::Identity;
 use crate::output::file_identity::identity;
 use crate::output::file_identity::identity_of;
@@ -273,7 +274,7 @@ fn waiting(path: &Path, existing: Option<File>, name: &str) -> io::Result<(File,
     let folder = folder.unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".pfanalyze-").suffix(".partial");
-    let (file, way) = match (new_file(&mut builder, folder), existing) {
+    let (file, way) = match (removed_on_signals(|| new_file(&mut builder, folder)), existing) {
         (Ok(file), existing) => {
             let (file, path) = file.into_parts();
             if let Some(existing) = existing {
@@ -287,10 +288,17 @@ fn waiting(path: &Path, existing: Option<File>, name: &str) -> io::Result<(File,
             (file, Way::Copy { from, to: existing })
         }
         // The name of a file that nobody asked for would say nothing.
-        (Err(error), _) => return Err(error.kind().into()),
+        (Err(error), _) => return Err(without_path(error)),
     };
     let name = name.to_owned();
     Ok((file, Pending { name, target, way }))
+}
+
+/// An error as the system has it, where `tempfile` has put a path around it.
+fn without_path(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.source());
+    let code = inner.and_then(|inner| inner.downcast_ref::<io::Error>()?.raw_os_error());
+    code.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// Whether a file begins as a trace does. What cannot be read is none.

@@ -183,6 +183,17 @@ pub fn short_count(count: u64) -> String {
     }
 }
 
+/// A duration as it can be typed after an option, to the nanosecond: `5s`, `1500us`, `7ns`.
+#[must_use]
+pub fn exact_duration(ns: u64) -> String {
+    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
+    let fits = units.iter().find(|(unit, _)| ns > 0 && ns.is_multiple_of(*unit));
+    fits.map_or_else(
+        || format!("{ns}ns"),
+        |(unit, name)| format!("{}{name}", ns / unit),
+    )
+}
+
 /// A size in binary units: `512 B`, `1.2 MiB`.
 #[must_use]
 pub fn bytes(size: u64) -> String {

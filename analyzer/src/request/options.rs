@@ -2,7 +2,7 @@
 
 use crate::request::weight::{ColorScale, Weight};
 use clap::ValueEnum;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// How a heatmap is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -22,17 +22,6 @@ pub enum HeatmapFormat {
     Png,
     /// A picture with tooltips.
     Svg,
-}
-
-impl HeatmapFormat {
-    /// Of what a file is called.
-    #[must_use]
-    pub fn of(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?;
-        Self::from_str(extension, true)
-            .ok()
-            .filter(|form| *form != Self::Table)
-    }
 }
 
 /// What the rows of a heatmap are.
@@ -152,6 +141,12 @@ pub enum StallThreshold {
     Threads(u32),
     /// So many percent of the threads alive then, and two at least.
     Percent(u32),
+}
+
+impl Default for StallThreshold {
+    fn default() -> Self {
+        Self::Percent(50)
+    }
 }
 
 impl StallThreshold {

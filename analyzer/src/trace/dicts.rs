@@ -4,6 +4,7 @@ use crate::trace::stack_dict::StackDict;
 use pf_formats::{Dict, Object, ObjectKind};
 use polars::prelude::PlHashMap;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// The dictionaries as far as they have been read.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +51,18 @@ impl Dicts {
             Some(name) => Cow::Borrowed(name),
             None => unknown(id),
         }
+    }
+
+    /// The names of threads, sorted, each once.
+    #[must_use]
+    pub fn comms(&self) -> BTreeSet<&str> {
+        self.comms.values().map(String::as_str).collect()
+    }
+
+    /// What files and kinds of memory are called, sorted, each once.
+    #[must_use]
+    pub fn labels(&self) -> BTreeSet<Cow<'_, str>> {
+        self.objects.keys().map(|&id| self.label(id)).collect()
     }
 
     /// Objects that have a path, by their ids.

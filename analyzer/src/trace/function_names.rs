@@ -187,6 +187,18 @@ impl Function {
         self.line.take_if(|line| other.line != Some(*line));
     }
 
+    /// `app.c:20`, the file alone where its frames are on several lines, or the file that the code is in.
+    #[must_use]
+    pub fn source(&self) -> Option<String> {
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) if line > 0 => Some(format!("{file}:{line}")),
+            (Some(file), _) => Some(file.clone()),
+            // Its name has the object.
+            (None, _) if self.kind == Kind::Unnamed => None,
+            (None, _) => self.object.clone(),
+        }
+    }
+
     /// As people see it: perf marks inlined functions the same way.
     #[must_use]
     pub fn label(&self) -> String {

@@ -1,6 +1,8 @@
 //! Opens a trace, from a file or standard input, and says in one line what to do when that fails.
 
+use crate::output::command::Caller;
 use crate::output::file_identity::{Identity, identity, stdin_identity};
+use crate::output::shell::shell_path;
 use pf_formats::{AnyStream, FormatError, TraceReader};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -126,18 +128,20 @@ fn explain_open(path: &Path, name: &str, error: &io::Error) -> anyhow::Error {
     // What the recorder writes to until it is done.
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
+    let word = shell_path(path);
     match error.kind() {
         io::ErrorKind::NotFound if Path::new(&partial).exists() => {
+            let report = Caller::of(Path::new(&partial)).command("", &[]);
             anyhow::anyhow!(
                 "{name} does not exist, but {name}.partial does: the recorder is still writing or was killed; \
-                 see what is there with 'pfanalyze {name}.partial'"
+                 what is there so far: {report}"
             )
         }
         io::ErrorKind::NotFound => {
-            anyhow::anyhow!("{name} does not exist: record it with 'sudo pfrec -o {name} -- COMMAND'")
+            anyhow::anyhow!("{name} does not exist: record it with 'sudo pfrec -o {word} -- COMMAND'")
         }
         io::ErrorKind::PermissionDenied => {
-            anyhow::anyhow!("{name} may not be read by you: run as its owner, or 'sudo chown $USER {name}'")
+            anyhow::anyhow!("you may not read {name}: run as its owner, or 'sudo chown $USER {word}'")
         }
         _ => anyhow::anyhow!("{name} cannot be opened: {error}"),
     }

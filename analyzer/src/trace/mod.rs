@@ -9,6 +9,7 @@ pub mod memory_limit;
 pub mod name_pattern;
 pub mod queries;
 pub mod sampling;
+pub mod scope;
 pub mod session;
 pub mod stack_dict;
 pub mod visibility;

@@ -1,6 +1,7 @@
 //! Everything a trace says besides its events: who recorded it and how, names, thread lifetimes, losses, damage, totals.
 //! It is filled while the trace streams by; queries read it, and never the other way round.
 
+use crate::output::command::Caller;
 use crate::trace::class::Class;
 use crate::trace::dicts::Dicts;
 use crate::trace::loss_ledger::Losses;
@@ -30,11 +31,22 @@ pub struct Lifetime {
     pub kernel_count: Option<u64>,
 }
 
+/// The least and the most of all faults that were read, whether they pass a filter or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extremes {
+    /// When the first and the last one began, in `CLOCK_MONOTONIC`.
+    pub begin_ns: (u64, u64),
+    /// The shortest and the longest latency.
+    pub latency_ns: (u64, u64),
+}
+
 /// The trace without its events.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// The file header.
     pub header: Header,
+    /// How a command for this trace is written.
+    pub caller: Caller,
     /// Host, command and backend; `None` when that record was damaged.
     pub meta: Option<Meta>,
     /// Names.
@@ -80,6 +92,8 @@ pub struct Session {
     pub bytes: u64,
     /// Rows in the order of [`Class::ALL`].
     classes: [u64; 3],
+    /// Begins and latencies of all faults, from the first to the last; `None` without any.
+    extremes: Option<Extremes>,
     first_ns: Option<u64>,
     last_ns: u64,
     /// When the first and the last fault of the block at hand began, and when the last one ended.
@@ -93,6 +107,7 @@ impl Session {
     pub fn new(header: Header) -> Self {
         Self {
             header,
+            caller: Caller::default(),
             meta: None,
             dicts: Dicts::default(),
             lifetimes: BTreeMap::new(),
@@ -116,6 +131,7 @@ impl Session {
             blocks: 0,
             bytes: 0,
             classes: [0; 3],
+            extremes: None,
             first_ns: None,
             block_ns: (0, u64::MAX),
             block_end_ns: u64::MAX,
@@ -151,6 +167,12 @@ impl Session {
     #[must_use]
     pub fn since_start_ns(&self, ts_ns: u64) -> u64 {
         ts_ns.saturating_sub(self.start_ns())
+    }
+
+    /// The least and the most of all faults; `None` without any.
+    #[must_use]
+    pub fn extremes(&self) -> Option<Extremes> {
+        self.extremes
     }
 
     /// Page size of the recording machine, a power of two; where its record is lost, or says something else, the usual one.
@@ -325,6 +347,21 @@ impl Session {
             self.behind_the_end = self.behind_the_end.saturating_add(u64::from(info.events));
         }
         self.blocks = self.blocks.saturating_add(1);
+        if info.events > 0 {
+            self.see_extremes(info);
+        }
+    }
+
+    fn see_extremes(&mut self, info: &BlockInfo) {
+        let of_block = Extremes {
+            begin_ns: (info.ts_min, info.ts_max),
+            latency_ns: (info.latency_min, info.latency_max),
+        };
+        let both = |a: (u64, u64), b: (u64, u64)| (a.0.min(b.0), a.1.max(b.1));
+        self.extremes = Some(self.extremes.map_or(of_block, |before| Extremes {
+            begin_ns: both(before.begin_ns, of_block.begin_ns),
+            latency_ns: both(before.latency_ns, of_block.latency_ns),
+        }));
     }
 
     /// What every decoded block is looked at for, whether its rows pass a filter or not.

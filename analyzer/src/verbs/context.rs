@@ -6,11 +6,12 @@ use crate::engine::scan::{Pass, scan};
 use crate::error::AnalyzeError;
 use crate::integrity::warnings;
 use crate::output::answer::Answer;
+use crate::output::command::Caller;
 use crate::output::progress::Progress;
 use crate::output::render::{self, Format};
 use crate::output::sink::Output;
 use crate::output::table::Table;
-use crate::output::text::{escape, shell_words};
+use crate::output::text::escape;
 use crate::output::units::grouped;
 use crate::request::Request;
 use crate::trace::input::{self, Input, Source};
@@ -29,6 +30,7 @@ pub enum Outcome {
 
 /// The trace of a request, as often as it is needed.
 pub(crate) struct Trace {
+    caller: Caller,
     source: Source,
     /// Open already, where it can be read once only.
     first: Option<Input>,
@@ -38,6 +40,11 @@ impl Trace {
     /// From its start. More than once only where that was said before.
     pub(crate) fn input(&mut self) -> anyhow::Result<Input> {
         self.first.take().map_or_else(|| self.source.input(), Ok)
+    }
+
+    /// How a command for it is written.
+    pub(crate) fn caller(&self) -> Caller {
+        self.caller.clone()
     }
 }
 
@@ -57,7 +64,12 @@ pub(crate) fn answer(
         ..request.clone()
     };
     let first = (!again).then_some(input);
-    let mut trace = Trace { source, first };
+    let caller = Caller::of(&request.trace);
+    let mut trace = Trace {
+        caller,
+        source,
+        first,
+    };
     let done = match write(request, &mut trace, &mut output).map_err(anyhow::Error::downcast) {
         Ok(()) => Ok(()),
         Err(Ok(AnalyzeError::Format(error))) => {
@@ -105,10 +117,7 @@ pub(crate) fn read(
         && session.passed == 0
         && !request.filter.is_empty()
     {
-        let trace = shell_words(&[request.trace.display().to_string()]);
-        let nothing = warnings::nothing_passes(session, &request.filter);
-        let hint = format!("{nothing}; pfanalyze files {trace} lists what there is");
-        pf_printing::say(hint);
+        pf_printing::say(warnings::nothing_passes(session, &request.filter));
     }
     session
 }
@@ -123,7 +132,9 @@ pub(crate) fn read_all(
         progress.tick(bytes);
     });
     progress.finish();
-    session
+    let mut session = session?;
+    session.caller = Caller::of(&request.trace);
+    Ok(session)
 }
 
 /// Columns that do not fit a terminal are left out, the last first.

@@ -3,6 +3,7 @@
 //! The file is new until then, in the folder of the result, and goes away with any failure.
 
 use crate::error::AnalyzeError;
+use crate::output::cleanup::removed_on_signals;
 use crate::output::file_identity::identity;
 use crate::output::progress::Progress;
 use crate::output::sink::Output;
@@ -79,10 +80,9 @@ fn refuse(target: &Path, name: &str, input: &Input) -> anyhow::Result<()> {
 /// A new file, for its owner only, in the folder of the target.
 fn beside(target: &Path) -> io::Result<NamedTempFile> {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    tempfile::Builder::new()
-        .prefix(".pfanalyze-repair-")
-        .suffix(".partial")
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".pfanalyze-repair-").suffix(".partial");
+    removed_on_signals(|| builder.tempfile_in(folder.unwrap_or(Path::new("."))))
 }
 
 /// Remembers whether it was the output that failed.

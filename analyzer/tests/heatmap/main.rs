@@ -173,7 +173,7 @@ fn the_name_of_the_output_decides_unless_a_format_is_given() {
         ("a.txt", &[], "time x address"),
         ("a.png.txt", &[], "time x address"),
         ("b.png", &["--format", "csv"], "time_s,addr,"),
-        ("c.table", &[], "time x address"),
+        ("c", &[], "time x address"),
     ] {
         let done = place.heatmap(&[&["-o", name], arguments].concat());
         assert_eq!(done.status, Some(0), "{name}: {}", done.stderr);

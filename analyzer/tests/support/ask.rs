@@ -4,6 +4,7 @@ use pf_formats::TraceReader;
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::{Pass, scan};
 use pfanalyze::output::answer::{Answer, Room};
+use pfanalyze::output::command::Caller;
 use pfanalyze::output::render::{self, Format};
 use pfanalyze::output::table::Table;
 use pfanalyze::request::options::GroupBy;
@@ -17,6 +18,7 @@ use pfanalyze::verbs::info::InfoAnswer;
 use pfanalyze::verbs::percentiles::pass::Percentiles;
 use pfanalyze::verbs::report::{Layout, Report};
 use pfanalyze::verbs::threads::Threads;
+use std::path::Path;
 
 pub const DIGITS: Style = Style {
     weight: Weight::Count,
@@ -95,11 +97,11 @@ pub fn info_text(bytes: &[u8]) -> String {
 pub fn report(bytes: &[u8], filter: &Filter) -> String {
     let mut report = Report::new(true);
     report.within(filter);
-    let session = read(bytes, filter, &mut report.passes());
+    let mut session = read(bytes, filter, &mut report.passes());
+    session.caller = Caller::of(Path::new("t.pfz"));
     let layout = Layout {
         width: 80,
         style: DIGITS,
-        trace: "t.pfz".into(),
         filters: "--tid 101".into(),
     };
     report.settle();

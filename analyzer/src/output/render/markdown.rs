@@ -1,6 +1,7 @@
 //! Markdown for issues, wikis and pull requests: headings, lists, and the pipe tables of GitHub.
 
 use crate::error::AnalyzeError;
+use crate::output::command;
 use crate::output::document::{Document, Part};
 use crate::output::render::text::cell;
 use crate::output::row_writer::{Cell, RowWriter};
@@ -15,12 +16,12 @@ use std::io::{self, Write};
 pub fn document(document: &Document, out: &mut dyn Write) -> Result<(), AnalyzeError> {
     for part in &document.parts {
         match part {
-            Part::Warning(text) => writeln!(out, "> **{}**\n", literal(text))?,
-            Part::Fact(name, text) => writeln!(out, "- **{name}**: {}", literal(text))?,
+            Part::Warning(text) => writeln!(out, "> **{}**\n", prose(text))?,
+            Part::Fact(name, text) => writeln!(out, "- **{name}**: {}", prose(text))?,
             Part::Heading(title) => writeln!(out, "\n### {title}\n")?,
             Part::Numbered(sentences) => {
                 for (number, sentence) in (1..).zip(sentences) {
-                    writeln!(out, "{number}. {}", literal(sentence))?;
+                    writeln!(out, "{number}. {}", prose(sentence))?;
                 }
             }
             Part::Item(sentence) => item(sentence, out)?,
@@ -28,7 +29,7 @@ pub fn document(document: &Document, out: &mut dyn Write) -> Result<(), AnalyzeE
                 writeln!(out, "\n")?;
                 sentences.iter().try_for_each(|sentence| item(sentence, out))?;
             }
-            Part::Paragraph(text) | Part::Line(text) => writeln!(out, "\n{}", literal(text))?,
+            Part::Paragraph(text) | Part::Line(text) => writeln!(out, "\n{}", prose(text))?,
             Part::Table(content, _) => table(content, true, out)?,
             Part::Drawing(drawn) => drawing(drawn, out)?,
         }
@@ -37,7 +38,7 @@ pub fn document(document: &Document, out: &mut dyn Write) -> Result<(), AnalyzeE
 }
 
 fn item(sentence: &str, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "- {}", literal(sentence))
+    writeln!(out, "- {}", prose(sentence))
 }
 
 /// Between fences that are longer than any run of backticks in it, so that no name ends it.
@@ -112,6 +113,23 @@ impl RowWriter for MarkdownRows {
     }
 }
 
+/// Text that means itself, with the command at its end, if there is one, as code that can be copied.
+fn prose(text: &str) -> String {
+    match command::begin(text).and_then(|at| text.split_at_checked(at)) {
+        Some((before, command)) => format!("{}{}", literal(before), code(command)),
+        None => literal(text),
+    }
+}
+
+/// Text as code: behind more backticks than it has in a row.
+fn code(text: &str) -> String {
+    let text = escape(text);
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let room = if longest > 0 { " " } else { "" };
+    format!("{fence}{room}{text}{room}{fence}")
+}
+
 /// Text that means itself: no markup, no HTML, nothing that steers a terminal.
 #[must_use]
 pub fn literal(text: &str) -> String {
@@ -141,6 +159,15 @@ mod tests {
     #[test]
     fn words_stay_readable() {
         assert_eq!(literal("TOTAL_MS of _it_"), "TOTAL_MS of \\_it\\_");
+    }
+
+    #[test]
+    fn a_command_is_code() {
+        assert_eq!(
+            prose("in a_ file: pfanalyze files 'a`b'"),
+            "in a\\_ file: `` pfanalyze files 'a`b' ``"
+        );
+        assert_eq!(prose("more_: pfanalyze files t"), "more\\_: `pfanalyze files t`");
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub fn document(document: &Document, width: usize, out: &mut dyn Write) -> Resul
 fn fact(name: &str, text: &str, layout: FactLayout, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let FactLayout { margin, lines } = layout;
     let room = width.saturating_sub(margin).max(20);
-    let lines = wrap(&keep_start(text, lines * room), room);
+    let text = lines.map_or(Cow::Borrowed(text), |lines| keep_start(text, lines * room).into());
+    let lines = wrap(&text, room);
     indented(&format!("{name:<margin$}"), &" ".repeat(margin), &lines, out)
 }
 

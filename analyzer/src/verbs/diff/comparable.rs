@@ -5,6 +5,7 @@ use crate::output::text::escape;
 use crate::output::text::shell_words;
 use crate::output::units::{bytes, duration, grouped};
 use crate::trace::class::Class;
+use crate::trace::scope;
 use crate::trace::session::Session;
 use crate::trace::visibility::Sight;
 use pf_formats::Meta;
@@ -13,7 +14,7 @@ use std::borrow::Cow;
 /// Recordings whose lengths differ by more, in percent of the shorter one, are compared per second, too.
 const SAME_LENGTH_PERCENT: u128 = 25;
 
-/// Options of the recorder that change what is recorded, or what recording costs.
+/// Options of the recorder that change what is recorded and what recording a fault costs, which is part of its latency.
 const OPTIONS: [&str; 3] = ["--stacks", "--breakdown", "--query"];
 
 /// What there is to say, ready for a terminal.
@@ -93,7 +94,7 @@ impl Fairness {
         let [blind_in_a, blind_in_b] = [a, b].map(|meta| Sight::of(Some(meta)).blind());
         let sees = |meta: &Meta, blind: &[Cow<'_, str>]| match blind.is_empty() {
             true => meta.backend.clone(),
-            false => format!("{}, blind to {}", meta.backend, blind.join(", ")),
+            false => format!("{}, which does not see {}", meta.backend, blind.join(", ")),
         };
         let (sees_a, sees_b) = (sees(a, &blind_in_a), sees(b, &blind_in_b));
         self.compare("backend", "backend", sees_a, sees_b, blind_in_a != blind_in_b);
@@ -109,7 +110,10 @@ impl Fairness {
                 false => given.join(" "),
             }
         };
-        self.compare("options", "recorded with", given(a), given(b), false);
+        self.compare("options", "recorded with", given(a), given(b), true);
+        let scopes = [a, b].map(|meta| scope::kind(meta).to_owned());
+        let [of_a, of_b] = scopes;
+        self.compare("scope", "recorded", of_a, of_b, true);
         self.compare(
             "recorder",
             "recorder",
@@ -117,11 +121,7 @@ impl Fairness {
             b.recorder.clone(),
             false,
         );
-        let words = |meta: &Meta| match meta.command.is_empty() {
-            true => vec![meta.target.clone()],
-            false => meta.command.clone(),
-        };
-        let (in_a, in_b) = differing(&words(a), &words(b));
+        let (in_a, in_b) = differing(&scope::words(a), &scope::words(b));
         self.compare("command", "command", in_a, in_b, false);
     }
 

@@ -13,19 +13,20 @@ pub mod text;
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
 use crate::integrity::scaling;
+use crate::integrity::warnings;
 use crate::output::answer::{Answer, Room};
 use crate::output::document::{Document, FactLayout};
 use crate::output::render::json;
 use crate::output::render::text::narrow;
 use crate::output::table::Table;
 use crate::output::text::escape;
-use crate::output::text::shell_words;
 use crate::output::units::{duration, grouped, utc};
 use crate::request::Request;
 use crate::request::options::DiffOptions;
 use crate::stats::histogram::precision;
 use crate::trace::input::Source;
 use crate::trace::sampling::Sampling;
+use crate::trace::scope;
 use crate::trace::session::Session;
 use crate::verbs::context::{Outcome, open_output, read_all, with_queries, write_answer};
 use anyhow::Context;
@@ -38,7 +39,10 @@ use text::Line;
 const TOP: usize = 10;
 
 /// How the first lines stand.
-const FACTS: FactLayout = FactLayout { margin: 11, lines: 4 };
+const FACTS: FactLayout = FactLayout {
+    margin: 11,
+    lines: Some(4),
+};
 
 /// Compares.
 ///
@@ -49,7 +53,11 @@ pub fn run(request: &Request, options: &DiffOptions) -> anyhow::Result<Outcome> 
     let of_b = Source::open(&options.other, true)?;
     let mut output = open_output(request, &of_a.input()?)?;
     let a = read(request, &of_a).context("A")?;
-    let b = read(request, &of_b).context("B")?;
+    let request_of_b = Request {
+        trace: options.other.clone(),
+        ..request.clone()
+    };
+    let b = read(&request_of_b, &of_b).context("B")?;
     let comparison = Comparison::new((&a.0, &a.1), (&b.0, &b.1), &request.filter);
     let top = match (options.top, request.format.is_data()) {
         (Some(0), _) | (None, true) => usize::MAX,
@@ -146,6 +154,9 @@ impl<'a> Comparison<'a> {
             remarks.extend(side.remarks().map(|remark| format!("{name}: {remark}")));
         }
         for (side, session) in [("A", a.1), ("B", b.1)] {
+            let is_empty = session.passed == 0 && !filter.is_empty();
+            let nothing = is_empty.then(|| warnings::nothing_passes(session, filter));
+            remarks.extend(nothing.map(|nothing| format!("{side}: {nothing}")));
             remarks.extend(scaling::remark(session).map(|remark| format!("{side}: {remark}")));
         }
         let length_ns = |session| {
@@ -331,8 +342,7 @@ fn add_table(mut table: Table, top: usize, room: Room, document: &mut Document) 
 /// What a recording is.
 fn recording(path: &str, session: &Session) -> String {
     let what = match &session.meta {
-        Some(meta) if meta.command.is_empty() => meta.target.clone(),
-        Some(meta) => shell_words(&meta.command),
+        Some(meta) => scope::describe(meta),
         None => "not known, its record is damaged".to_owned(),
     };
     escape(&format!(

@@ -58,6 +58,10 @@ pub fn summary(
     if fair.by_rate {
         lines.push(("rate", rate(&all.a, &all.b, lengths_ns)));
     }
+    if all.a != all.b {
+        let noise = "each side is one run: only a second run of A shows how much runs differ by themselves";
+        lines.push(("noise", noise.to_owned()));
+    }
     for row in files {
         if let Some((other, reason)) = &row.paired {
             let text = format!("{} in A is taken for {other} in B: {}", row.name, reason.words());

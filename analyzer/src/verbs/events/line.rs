@@ -127,6 +127,31 @@ impl Layout {
         )
     }
 
+    /// What a wider terminal also shows, and how wide it has to be; `None` where nothing is left out.
+    #[must_use]
+    pub fn left_out(self) -> Option<String> {
+        self.compact()?;
+        let optional = [
+            (self.has_breakdown, "BLOCKED_US, RUNQUEUE_US, RECLAIM_US, LOCK_US"),
+            (self.has_weight, "WEIGHT"),
+            (self.has_query, "QUERY"),
+            (self.has_stack, "STACK"),
+        ];
+        let optional = optional
+            .iter()
+            .filter(|(is_shown, _)| *is_shown)
+            .map(|(_, title)| *title);
+        let titles: Vec<&str> = ["PID", "ACCESS", "ORIGIN", "RETRIES"]
+            .into_iter()
+            .chain(optional)
+            .chain(["ADDRESS"])
+            .collect();
+        Some(format!(
+            "a terminal of {FULL} columns also shows {}",
+            titles.join(", ")
+        ))
+    }
+
     /// One fault.
     #[must_use]
     pub fn line(self, row: &Row<'_>, session: &Session) -> String {
@@ -242,5 +267,23 @@ mod tests {
             assert_eq!(found, Some(end), "{title} in {head}");
         }
         assert!(!Layout::default().head().contains("WEIGHT"));
+    }
+
+    #[test]
+    fn what_a_narrow_terminal_has_no_room_for_is_named() {
+        let narrow = Layout {
+            has_query: true,
+            width: Some(80),
+            ..Layout::default()
+        };
+        let words = "a terminal of 140 columns also shows PID, ACCESS, ORIGIN, RETRIES, QUERY, ADDRESS";
+        assert_eq!(narrow.left_out().as_deref(), Some(words));
+        let head = narrow.head();
+        assert!(
+            !words
+                .split(", ")
+                .any(|title| head.contains(title.rsplit(' ').next().unwrap_or(title)))
+        );
+        assert_eq!(Layout::default().left_out(), None);
     }
 }

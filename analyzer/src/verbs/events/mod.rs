@@ -11,7 +11,7 @@ use crate::output::render::Format;
 use crate::output::row_writer::{Cell, RowWriter};
 use crate::request::Request;
 use crate::trace::session::Session;
-use crate::verbs::context::{self, Outcome, read, warn};
+use crate::verbs::context::{self, Outcome, read, say_remarks, warn};
 use polars::prelude::{AnyValue, DataFrame, DataType, Series, SortMultipleOptions};
 use std::io::Write;
 
@@ -51,14 +51,15 @@ impl<'a> Events<'a> {
         self
     }
 
-    /// Writes the head if no event came, and flushes.
+    /// Writes the head if no event came, and flushes. Returns what lines for people leave out.
     ///
     /// # Errors
     /// When the output cannot be written.
-    pub fn finish(mut self, session: &Session) -> Result<(), AnalyzeError> {
-        self.shape(session, None)?;
+    pub fn finish(mut self, session: &Session) -> Result<Option<String>, AnalyzeError> {
+        let shape = self.shape(session, None)?;
         self.out.flush()?;
-        Ok(())
+        let is_text = self.rows.is_none();
+        Ok(shape.lines.left_out().filter(|_| is_text))
     }
 
     /// The columns to write; the head is written when they are decided.
@@ -161,9 +162,9 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
         let width = output.terminal.map(|_| output.width());
         let mut events = Events::new(request.format, &mut output.out).within(width);
         let session = read(request, trace.input()?, &mut [&mut events])?;
-        events.finish(&session)?;
+        let left_out = events.finish(&session)?;
         // Known only now that the events are out.
         warn(&session);
-        Ok(())
+        Ok(say_remarks(left_out, request, output)?)
     })
 }

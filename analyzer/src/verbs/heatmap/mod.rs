@@ -22,7 +22,6 @@ use crate::output::answer::{Answer, Room};
 use crate::output::document::Document;
 use crate::output::sink::Output;
 use crate::output::table::Table;
-use crate::output::text::shell_words;
 use crate::output::text::{escape, keep_start};
 use crate::output::units::{grouped, utc};
 use crate::request::Request;
@@ -30,6 +29,7 @@ use crate::request::options::HeatmapFormat;
 use crate::request::options::HeatmapOptions;
 use crate::request::options::YAxis;
 use crate::trace::input::Input;
+use crate::trace::scope;
 use crate::trace::session::Session;
 use crate::verbs::context::{self, Outcome, read, say_remarks, say_warnings, write_answer, write_notes};
 use crate::verbs::heatmap::panels::Extent;
@@ -174,8 +174,7 @@ impl HeatmapAnswer<'_> {
 /// A picture goes where its trace does not: it says what it is of, and what is wrong with it.
 fn words(session: &Session, request: &Request, not_shown: Vec<String>) -> Words {
     let what = match &session.meta {
-        Some(meta) if meta.command.is_empty() => meta.target.clone(),
-        Some(meta) => shell_words(&meta.command),
+        Some(meta) => scope::describe(meta),
         None => "an unknown program".to_owned(),
     };
     let what = keep_start(&escape(&what), COMMAND).replace('…', "..");

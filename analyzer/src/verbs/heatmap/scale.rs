@@ -39,6 +39,8 @@ impl Weight {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scale {
     bounds: Vec<u64>,
+    highest: u64,
+    spread: ColorScale,
 }
 
 impl Scale {
@@ -73,7 +75,11 @@ impl Scale {
             }
             bounds.push(bound);
         }
-        Self { bounds }
+        Self {
+            bounds,
+            highest: high,
+            spread,
+        }
     }
 
     /// The level of a value, `None` for 0.
@@ -86,6 +92,16 @@ impl Scale {
                 .partition_point(|&bound| bound <= value)
                 .checked_sub(1)
         }
+    }
+
+    /// What the levels do not say: the highest value, and how they are spread.
+    #[must_use]
+    pub fn describe(&self, weight: Weight) -> String {
+        let spread = match self.spread {
+            ColorScale::Log => "logarithmic",
+            ColorScale::Linear => "linear",
+        };
+        format!("{spread}, highest {}", weight.long(self.highest))
     }
 
     /// Each level with its lower bound in words.

@@ -60,15 +60,20 @@ pub fn draw(view: &View, style: Style, width: usize, out: &mut dyn Write) -> io:
         "{cell}; blank: none; at least this {} per cell:",
         noun(weight)
     )?;
+    let levels = scale.legend(weight).map(|(level, bound)| {
+        let shown = format!("{}={bound}", paint(&[Some(level)], style.colour));
+        (bound.chars().count() + 4, shown)
+    });
+    let described = format!("({})", scale.describe(weight));
     let mut line = String::new();
     let mut used = 0;
-    for (level, bound) in scale.legend(weight) {
-        let length = bound.chars().count() + 4;
+    // Colours have no width.
+    for (length, part) in levels.chain([(described.chars().count() + 2, described)]) {
         if used > 0 && used + length > width {
             writeln!(out, "{line}")?;
             (line, used) = (String::new(), 0);
         }
-        line.push_str(&format!("  {}={bound}", paint(&[Some(level)], style.colour)));
+        line.push_str(&format!("  {part}"));
         used += length;
     }
     writeln!(out, "{line}")
@@ -180,7 +185,7 @@ mod tests {
                +|-----------|--+
                 0.0 s       3.2
 one cell: 267.39 ms x 4.0 KiB; blank: none; at least this many faults per cell:
-  0=1  1=2  2=3  3=4
+  0=1  1=2  2=3  3=4  (logarithmic, highest 4)
 ";
         assert_eq!(drawn(false), expected);
     }

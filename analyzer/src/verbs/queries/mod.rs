@@ -73,8 +73,11 @@ enum QueryRows {
 fn read_rows(filter: &Filter, options: QueryOptions, trace: &mut Trace) -> anyhow::Result<QueryRows> {
     if let Some(condition) = filter.is_about_faults() {
         anyhow::bail!(
-            "queries are counted whole, and {condition} selects single faults: \
-             'pfanalyze events --format csv' has the query_id of each"
+            "queries are counted whole, and {condition} selects single faults; these have a query_id each: {}",
+            trace
+                .caller()
+                .within(filter.arguments())
+                .command("events", &[("--format", Some("csv".into()))])
         );
     }
     let choice = match options {
@@ -93,7 +96,10 @@ fn read_rows(filter: &Filter, options: QueryOptions, trace: &mut Trace) -> anyho
         })?;
         if let (Choice::Id(id), true, true) = (choice, chosen.is_empty(), has_rows) {
             anyhow::bail!(
-                "the trace has no query {id}, or its record is missing: 'pfanalyze queries --slowest 10' shows some"
+                "the trace has no query {id}, or its record is missing; some that there are: {}",
+                trace
+                    .caller()
+                    .command("queries", &[("--slowest", Some("10".into()))])
             );
         }
         QueryRows::Singles(chosen)
@@ -107,6 +113,16 @@ fn read_rows(filter: &Filter, options: QueryOptions, trace: &mut Trace) -> anyho
     };
     if !has_rows {
         return Err(AnalyzeError::into(without_queries()));
+    }
+    let is_empty = match &rows {
+        QueryRows::Names(rows) => rows.is_empty(),
+        QueryRows::Singles(chosen) => chosen.is_empty(),
+    };
+    if is_empty {
+        let (filter, all) = (filter.describe(), trace.caller().command("queries", &[]));
+        pf_printing::say(format_args!(
+            "no query passes the filter {filter}; all queries: {all}"
+        ));
     }
     Ok(rows)
 }

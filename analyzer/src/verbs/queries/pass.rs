@@ -52,6 +52,12 @@ impl Rows {
         let group = if passes { self.groups.add(row) } else { NO_GROUP };
         self.links.add(row.id.0, row.parent.0, group);
     }
+
+    /// Whether no row has passed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
 }
 
 /// What the faults say of a group.

@@ -128,8 +128,14 @@ fn faults(single: &Single, session: &Session, out: &mut dyn Write) -> Result<(),
     let not_shown = single.faults.len() - shown.len();
     let more = single.more.saturating_add(not_shown as u64);
     if more > 0 {
-        let (more, id) = (grouped(more), row.id.0);
-        writeln!(out, "  ... and {more} more: pfanalyze events TRACE --query {id}")?;
+        writeln!(
+            out,
+            "  ... and {} more: {}",
+            grouped(more),
+            session
+                .caller
+                .command("events", &[("--query", Some(row.id.0.to_string()))])
+        )?;
     }
     Ok(())
 }

@@ -61,14 +61,15 @@ pub fn read(list: impl Read) -> Result<Vec<Region>, RegionError> {
 
 fn unreadable(error: csv::Error) -> RegionError {
     let position = error.position().map_or((0, 0), |at| (at.line(), at.byte()));
+    let words = error.to_string();
     match error.into_kind() {
         csv::ErrorKind::Io(source) => RegionError::Io {
             offset: position.1,
             source,
         },
-        other => RegionError::Line {
+        _ => RegionError::Line {
             line: position.0,
-            what: format!("{other:?}"),
+            what: words,
         },
     }
 }

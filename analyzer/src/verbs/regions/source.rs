@@ -1,6 +1,6 @@
 //! Where the regions of a file come from, and in which words that is said: a list, the file itself or a copy, or equal parts.
 
-use crate::error::AnalyzeError;
+use crate::error::{AnalyzeError, without_numbers};
 use crate::output::text::escape;
 use crate::output::units::quantity;
 use crate::request::options::RegionOptions;
@@ -85,8 +85,9 @@ impl Source {
             Self::Recorded => match local::open(Path::new(path)) {
                 Ok(file) => plan_of(file, Path::new(path)),
                 Err(error) => Ok(Plan::parts(format!(
-                    "{} is not to be had here ({error}): give a copy of it with --copy, or a list with --regions",
-                    escape(path)
+                    "{} is not available here ({}): give a copy of it with --copy, or a list with --regions",
+                    escape(path),
+                    without_numbers(&error.to_string())
                 ))),
             },
         }

@@ -1,8 +1,9 @@
 //! The few things about a recording that matter most, in words, each with the figures that it comes from. It weighs facts
 //! that others have counted, and reads no events.
 
+use crate::output::command::{Argument, Caller, pattern};
 use crate::output::text::escape;
-use crate::output::units::{bytes, duration, grouped, percent};
+use crate::output::units::{bytes, duration, exact_duration, grouped, percent};
 use crate::stats::by_class::Classes;
 use crate::trace::class::Class;
 
@@ -66,6 +67,8 @@ pub struct Facts<'a> {
     pub is_part: bool,
     /// Bytes of a page.
     pub page_size: u64,
+    /// How commands for this trace are written.
+    pub caller: Caller,
     /// Major faults of the whole recording that are in none of these numbers, see [`pf_formats::Totals`].
     pub hidden_majors: u64,
 }
@@ -93,6 +96,10 @@ impl Facts<'_> {
         found.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
         found.truncate(SHOWN);
         found.into_iter().map(|(_, words)| words).collect()
+    }
+
+    fn command(&self, verb: &str, options: &[Argument]) -> String {
+        self.caller.command(verb, options)
     }
 
     fn wait_ns(&self) -> u64 {
@@ -125,8 +132,8 @@ impl Facts<'_> {
         let shows = match file.label.starts_with('[') {
             true => String::new(),
             false => format!(
-                "; pfanalyze heatmap --file {} shows where in it",
-                as_argument(&file.label)
+                "; where in it: {}",
+                self.command("heatmap", &[("--file", Some(file_pattern(&file.label)))])
             ),
         };
         let words = format!(
@@ -146,11 +153,12 @@ impl Facts<'_> {
         let of_majors = percent(u128::from(again), u128::from(file.majors));
         let words = format!(
             "pages are read more than once: at least {} of the {} major faults in {} ({of_majors}) read a page that had been read \
-             before, {} twice; short memory is the usual cause, and pfanalyze memory says what more would avoid",
+             before, {} twice; short memory is the usual cause; what more memory would avoid: {}",
             grouped(again),
             grouped(file.majors),
             escape(&file.label),
             bytes(again.saturating_mul(self.page_size)),
+            self.command("memory", &[]),
         );
         let wait_ns = u128::from(file.wait_ns) * u128::from(again) / u128::from(file.majors.max(1));
         Some((
@@ -236,12 +244,19 @@ impl Facts<'_> {
         let of_time = u128::from(length_ns) * 100 / u128::from(self.length_ns.max(1));
         let weight = self.thousandths(burst.wait_ns);
         let words = format!(
-            "{} of the waiting is in {} ({} of the time), from {} on; pfanalyze timeline shows when threads stood still \
-             together",
+            "{} of the waiting is in {} ({} of the time), from {} on; the rates in that time: {}",
             self.share(burst.wait_ns),
             duration(length_ns),
             percent(u128::from(length_ns), u128::from(self.length_ns)),
             duration(burst.from_ns),
+            self.command(
+                "timeline",
+                &[
+                    ("--part", Some("intervals".to_owned())),
+                    ("--from", Some(exact_duration(burst.from_ns))),
+                    ("--to", Some(exact_duration(burst.to_ns))),
+                ],
+            ),
         );
         (of_time <= 25 && weight >= 500).then_some((
             weight.saturating_sub(u64::try_from(of_time).unwrap_or(0) * 10),
@@ -291,9 +306,10 @@ impl Facts<'_> {
         let weight = self.thousandths(abandoned.wait_ns);
         let words = format!(
             "{} interrupted accesses with {} of the waiting were not completed by their thread: it did not return, or the page was \
-             there by then; pfanalyze events --failed lists them as abandoned",
+             there by then; class abandoned in: {}",
             grouped(abandoned.count),
             self.share(abandoned.wait_ns),
+            self.command("events", &[("--failed", None)]),
         );
         (weight >= 50).then_some((weight, words))
     }
@@ -301,8 +317,9 @@ impl Facts<'_> {
     fn failed(&self) -> Option<Finding> {
         let failed = self.classes.failed_count();
         let words = format!(
-            "{} faults failed (a bad address, behind the end of a file, out of memory); pfanalyze events --failed lists them",
-            grouped(failed)
+            "{} faults failed (a bad address, behind the end of a file, out of memory): {}",
+            grouped(failed),
+            self.command("events", &[("--failed", None)]),
         );
         (failed > 0).then_some((300, words))
     }
@@ -336,14 +353,14 @@ pub fn burst_of(bins: &[u64], bin_ns: u64) -> Option<Burst> {
     })
 }
 
-/// The end of a path, as it can be typed after `--file`.
-fn as_argument(path: &str) -> &str {
+/// What `--file` needs to mean this file: the last part of its path where that is plain, and else all of it.
+fn file_pattern(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+:@".contains(c);
-    if name.is_empty() || name.starts_with('-') || !name.chars().all(plain) {
-        "NAME"
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-+:@".contains(c);
+    if name.is_empty() || name.starts_with('-') || !name.chars().all(is_plain) {
+        pattern(path)
     } else {
-        name
+        name.to_owned()
     }
 }
 
@@ -376,6 +393,7 @@ mod tests {
             length_ns: 1_000_000_000,
             is_part: false,
             page_size: 4096,
+            caller: Caller::default(),
             hidden_majors: 0,
         }
     }
@@ -403,8 +421,12 @@ mod tests {
             "98.9 % of the waiting is due to major faults (reads from disk or swap): 90 of 1.00 ms"
         ));
         assert!(found[0].contains("all in /data/x\\x1b;"), "{found:?}");
-        assert!(found[0].contains("heatmap --file NAME shows"), "{found:?}");
-        assert_eq!(as_argument("/data/idx.db"), "idx.db");
+        assert!(
+            found[0].ends_with("where in it: pfanalyze heatmap TRACE --file $'/data/x\\x1b'"),
+            "{found:?}"
+        );
+        assert_eq!(file_pattern("/data/idx.db"), "idx.db");
+        assert_eq!(file_pattern("/data/a,b c"), "/data/a?b c");
         assert!(
             found[1].contains("at least 60 of the 90 major faults"),
             "{found:?}"

@@ -2,11 +2,13 @@
 //! It joins the results of the queries and has no numbers of its own.
 
 pub mod affected_threads;
+pub mod code_shares;
 pub mod file_sums;
 pub mod findings;
 pub mod origins;
 pub mod places;
 pub mod query_shares;
+pub mod stall_summary;
 pub mod time_spent;
 pub mod waits_over_time;
 
@@ -17,17 +19,18 @@ use crate::integrity::losses;
 use crate::integrity::scaling;
 use crate::integrity::warnings;
 use crate::output::answer::{Answer, Room};
+use crate::output::command::Caller;
 use crate::output::document::Document;
 use crate::output::render::json;
 use crate::output::table::Table;
-use crate::output::text::escape;
-use crate::output::text::shell_words;
+use crate::output::text::{escape, keep_start};
 use crate::output::units::{bytes, duration, grouped, percent, utc};
 use crate::request::Request;
 use crate::request::weight::{ColorScale, Weight};
 use crate::stats::by_class::Classes;
 use crate::stats::histogram::precision;
 use crate::trace::class::Class;
+use crate::trace::scope;
 use crate::trace::session::Session;
 use crate::verbs::context::{self, Outcome, read, say_remarks, warn, write_answer};
 use crate::verbs::files::Files;
@@ -36,10 +39,12 @@ use crate::verbs::heatmap::text::{MARGIN_COLUMNS, Style};
 use crate::verbs::info::{self, bytes_per_event};
 use crate::verbs::percentiles::pass::class_table;
 use crate::verbs::report::affected_threads::affected_threads;
+use crate::verbs::report::code_shares::CodeShares;
 use crate::verbs::report::findings::{Facts, ThreadFacts};
 use crate::verbs::report::origins::Origins;
 use crate::verbs::report::places::Places;
 use crate::verbs::report::query_shares::QueryShares;
+use crate::verbs::report::stall_summary::StallSummary;
 use crate::verbs::report::waits_over_time::WaitsOverTime;
 use crate::verbs::threads::Threads;
 use std::io::Write;
@@ -61,6 +66,8 @@ pub struct Report {
     all_files: Option<Files>,
     origins: Origins,
     queries: QueryShares,
+    code: CodeShares,
+    stalls: StallSummary,
 }
 
 /// How the text is laid out.
@@ -70,8 +77,6 @@ pub struct Layout {
     pub width: usize,
     /// How the heatmap is drawn.
     pub style: Style,
-    /// What the user calls the trace, for hints.
-    pub trace: String,
     /// The filters in words; empty for none.
     pub filters: String,
 }
@@ -87,6 +92,8 @@ impl Report {
             all_files: (!is_text).then(Files::default),
             origins: Origins::default(),
             queries: QueryShares::default(),
+            code: CodeShares::default(),
+            stalls: StallSummary::default(),
         }
     }
 
@@ -102,7 +109,13 @@ impl Report {
         // Places first: their columns were decoded last, and may still be in a cache.
         let mut passes: Vec<&mut dyn Pass> = match &mut self.all_files {
             Some(files) => vec![files],
-            None => vec![&mut self.places, &mut self.origins, &mut self.waits],
+            None => vec![
+                &mut self.places,
+                &mut self.origins,
+                &mut self.waits,
+                &mut self.code,
+                &mut self.stalls,
+            ],
         };
         passes.extend([&mut self.threads as &mut dyn Pass, &mut self.queries]);
         passes
@@ -128,11 +141,12 @@ impl Report {
         self.add_head(session, filter, layout, &mut page);
         let classes = self.threads.classes();
         if classes.count() == 0 {
-            page.heading(if filter.is_empty() {
-                "no page faults were recorded".to_owned()
+            if filter.is_empty() {
+                page.heading("no page faults were recorded");
             } else {
-                escape(&warnings::nothing_passes(session, filter))
-            });
+                page.heading("Nothing to show");
+                page.item(escape(&warnings::nothing_passes(session, filter)));
+            }
             return Ok(page);
         }
         let found = self.findings(&classes, session, filter);
@@ -140,10 +154,13 @@ impl Report {
             page.heading("What matters most");
             page.numbered(found);
         }
-        self.add_threads(&classes, session, layout, &mut page);
+        let caller = session.caller.clone().within(filter.arguments());
+        self.add_threads(&classes, session, &caller, layout, &mut page);
         self.add_latencies(&classes, session, layout, &mut page);
-        self.queries.describe(filter, &layout.trace, &mut page);
-        self.add_files(&classes, session, layout, &mut page);
+        self.queries
+            .describe(filter, &caller.command("queries", &[]), &mut page);
+        self.code.describe(session, &caller, layout.width, &mut page)?;
+        self.add_files(&classes, session, &caller, layout, &mut page);
         page.heading("When and where");
         let columns = layout.width.saturating_sub(MARGIN_COLUMNS).max(10);
         let extent = Extent {
@@ -172,12 +189,25 @@ impl Report {
         }
     }
 
-    fn add_threads(&self, classes: &Classes, session: &Session, layout: &Layout, page: &mut Document) {
+    fn add_threads(
+        &self,
+        classes: &Classes,
+        session: &Session,
+        caller: &Caller,
+        layout: &Layout,
+        page: &mut Document,
+    ) {
         page.heading("Threads, longest wait first");
         let mut threads = self.threads.table(session);
         // What fits a screen; the verbs have all columns.
         threads.keep_columns(9 + usize::from(classes.extras().has_failed));
-        add_top(threads, THREADS_SHOWN, "threads", layout, page);
+        add_top(
+            threads,
+            THREADS_SHOWN,
+            &caller.command("threads", &[]),
+            layout,
+            page,
+        );
         if let Some(remark) = self.threads.remark() {
             page.line(remark);
         }
@@ -195,11 +225,18 @@ impl Report {
         }
     }
 
-    fn add_files(&self, classes: &Classes, session: &Session, layout: &Layout, page: &mut Document) {
+    fn add_files(
+        &self,
+        classes: &Classes,
+        session: &Session,
+        caller: &Caller,
+        layout: &Layout,
+        page: &mut Document,
+    ) {
         page.heading("Files and memory, longest wait first");
         let mut files = self.places.files.table(session);
         files.keep_columns(7 + usize::from(classes.extras().has_failed));
-        add_top(files, FILES_SHOWN, "files", layout, page);
+        add_top(files, FILES_SHOWN, &caller.command("files", &[]), layout, page);
         if let Some(remark) = self.places.files.remark() {
             page.line(remark);
         }
@@ -233,6 +270,7 @@ impl Report {
             length_ns: window_ns.1.saturating_sub(window_ns.0),
             is_part: filter.is_part(),
             page_size: session.page_size(),
+            caller: session.caller.clone().within(filter.arguments()),
             // Of the whole recording, so they say nothing of a part of it.
             hidden_majors: if filter.is_empty() {
                 session.hidden_majors()
@@ -244,7 +282,7 @@ impl Report {
     }
 
     fn add_head(&self, session: &Session, filter: &Filter, layout: &Layout, page: &mut Document) {
-        add_recording(session, page);
+        add_recording(session, layout, page);
         page.fact(
             "faults",
             describe_faults(session, self.threads.classes().abandoned.count > 0),
@@ -264,6 +302,9 @@ impl Report {
         }
         if !self.threads.is_empty() {
             page.fact("wait", self.describe_wait(session, filter));
+        }
+        if let Some(stalls) = self.stalls.clone().describe(session, filter) {
+            page.fact("stalls", stalls);
         }
     }
 
@@ -347,18 +388,15 @@ impl Report {
 }
 
 /// Where, when and how it was recorded.
-fn add_recording(session: &Session, page: &mut Document) {
+fn add_recording(session: &Session, layout: &Layout, page: &mut Document) {
     let start = utc(session.header.utc_of(session.start_ns()));
     let Some(meta) = &session.meta else {
         page.fact("recorded", format!("not known (its record is damaged), {start}"));
         return;
     };
-    let what = if meta.command.is_empty() {
-        meta.target.clone()
-    } else {
-        shell_words(&meta.command)
-    };
-    page.fact("recorded", escape(&what));
+    // A command line can be longer than a screen; three lines tell it.
+    let what = keep_start(&escape(&scope::describe(meta)), 3 * layout.width);
+    page.fact("recorded", what);
     let host = &meta.host;
     let machine = format!(
         "{} (Linux {}, {}, {} CPUs, {})",
@@ -405,15 +443,11 @@ fn describe_faults(session: &Session, some_abandoned: bool) -> String {
 }
 
 /// The first rows of a table, its total, and how to see the others.
-fn add_top(mut table: Table, shown: usize, verb: &str, layout: &Layout, page: &mut Document) {
+fn add_top(mut table: Table, shown: usize, all: &str, layout: &Layout, page: &mut Document) {
     let more = table.keep_rows(shown);
     page.table(table, Some(layout.width));
     if more > 0 {
-        page.line(format!(
-            "... and {} more: pfanalyze {verb} {}",
-            grouped(more as u64),
-            escape(&layout.trace)
-        ));
+        page.line(format!("... and {} more: {all}", grouped(more as u64)));
     }
 }
 
@@ -434,7 +468,6 @@ impl Answer for ReportAnswer<'_> {
                 spread: ColorScale::Log,
                 colour: self.colour,
             },
-            trace: self.request.trace.display().to_string(),
             filters: self.request.filter.describe(),
         };
         self.report.document(self.session, &self.request.filter, &layout)

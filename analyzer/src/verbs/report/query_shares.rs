@@ -41,7 +41,7 @@ impl Pass for QueryShares {
 
 impl QueryShares {
     /// One sentence for each of the first names; nothing where there are no queries.
-    pub fn describe(&self, filter: &Filter, trace: &str, page: &mut Document) {
+    pub fn describe(&self, filter: &Filter, all: &str, page: &mut Document) {
         if self.groups.is_empty() {
             return;
         }
@@ -61,11 +61,7 @@ impl QueryShares {
             more if sentences.is_empty() => {
                 page.line(format!("none of {} waited in page faults", names(more)));
             }
-            more => page.line(format!(
-                "... and {} more: pfanalyze queries {}",
-                names(more),
-                escape(trace)
-            )),
+            more => page.line(format!("... and {} more: {all}", names(more))),
         }
     }
 

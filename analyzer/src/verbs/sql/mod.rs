@@ -14,6 +14,7 @@ use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
 use crate::output::answer::{Answer, Room};
 use crate::output::document::Document;
+use crate::output::shell::shell_path;
 use crate::output::sink::Output;
 use crate::output::table::Table;
 use crate::request::Request;
@@ -45,7 +46,7 @@ pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     let mut output = open_output(request, &input)?;
     let Some(query) = &options.query else {
         let catalog = Catalog {
-            trace: request.trace.display().to_string(),
+            trace: shell_path(&request.trace),
         };
         let done = write_answer(&catalog, request, &mut output);
         output.finish(done)?;

@@ -65,7 +65,7 @@ pub fn list_tables(trace: &str, width: usize, out: &mut dyn Write) -> Result<(),
     }
     for (what, query) in EXAMPLES {
         writeln!(out, "\n# {what}")?;
-        writeln!(out, "pfanalyze sql {} \"\n  {query}\"", escape(trace))?;
+        writeln!(out, "pfanalyze sql {trace} \"\n  {query}\"")?;
     }
     Ok(())
 }

@@ -10,13 +10,14 @@ use crate::output::units::{fixed, grouped, percent};
 use crate::request::options::StackLimits;
 use crate::request::weight::Weight;
 use crate::stats::bounded_map::{Kept, Sum};
-use crate::trace::function_names::{Kind, Missing, NO_STACK, Names, OTHER_STACKS};
+use crate::trace::function_names::{Function, Kind, Missing, NO_STACK, Names, OTHER_STACKS};
 use crate::trace::session::Session;
 use crate::verbs::stacks::prune::{Shown, choose};
 use crate::verbs::stacks::tables;
 use crate::verbs::stacks::text;
 use crate::verbs::stacks::tree::{MAX_DEPTH, ROOT, Tree};
 use polars::prelude::{DataFrame, PlHashMap};
+use std::cmp::Reverse;
 use std::io::Write;
 
 /// Pairs of a thread name and a stack that are kept apart, some 60 bytes each.
@@ -216,6 +217,22 @@ pub struct StackTree {
 }
 
 impl StackTree {
+    /// The faults in each function itself, wherever it was called from, longest wait first.
+    #[must_use]
+    pub fn own_by_function(&self) -> Vec<(&Function, Cell)> {
+        let mut sums = vec![Cell::default(); self.names.all().len()];
+        for node in self.tree.nodes().iter().skip(ROOT + 1) {
+            if let Some(sum) = sums.get_mut(node.function as usize) {
+                sum.merge(node.own);
+            }
+        }
+        let mut functions: Vec<(&Function, Cell)> = self.names.all().iter().zip(sums).collect();
+        functions.retain(|(_, own)| own.count > 0);
+        // Stable: equals stay in the order in which they were met.
+        functions.sort_by_key(|(_, own)| Reverse(own.wait_ns));
+        functions
+    }
+
     /// Chooses what to show.
     #[must_use]
     pub fn shown(&self, weight: Weight, limits: StackLimits) -> Shown {

@@ -5,7 +5,7 @@ use crate::error::AnalyzeError;
 use crate::output::text::{escape, keep_start};
 use crate::output::units::{fixed, grouped, percent};
 use crate::request::weight::Weight;
-use crate::trace::function_names::Names;
+use crate::trace::function_names::{Kind, Names};
 use crate::verbs::stacks::prune::Shown;
 use crate::verbs::stacks::tree::{Node, Tree};
 use std::io::Write;
@@ -62,17 +62,38 @@ pub fn write(
         };
         columns.truncate(depth);
         columns.push(column);
-        let label = names.get(node.function).map(|function| escape(&function.label()));
+        let label = describe(node, tree, names);
         let indent = " ".repeat(column - bullet.len());
-        lines.push((
-            cells(node),
-            format!("{indent}{bullet}{}", label.unwrap_or_default()),
-        ));
+        lines.push((cells(node), format!("{indent}{bullet}{label}")));
     }
     if let Some(root) = tree.nodes().first() {
         lines.push((cells(root), "total".to_owned()));
     }
     write_aligned(&lines, width, out)
+}
+
+/// The function, its source line, and the file that its code is in where that is not its caller's.
+fn describe(node: &Node, tree: &Tree, names: &Names) -> String {
+    let Some(function) = names.get(node.function) else {
+        return String::new();
+    };
+    let caller = tree
+        .nodes()
+        .get(node.parent)
+        .and_then(|caller| names.get(caller.function));
+    let of_caller = caller
+        .filter(|_| node.depth > 1)
+        .and_then(|caller| caller.object.as_ref());
+    let is_elsewhere = function.kind != Kind::Unnamed && function.object.as_ref() != of_caller;
+    let object = function.object.clone().filter(|_| is_elsewhere);
+    let source = function.file.as_ref().and_then(|_| function.source());
+    let parts = [
+        Some(function.label()),
+        source,
+        object.map(|object| format!("in {object}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    escape(&parts.join("  "))
 }
 
 fn write_aligned(

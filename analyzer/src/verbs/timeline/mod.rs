@@ -50,6 +50,11 @@ fn find(request: &Request, options: TimelineOptions, trace: &mut Trace) -> anyho
     let mut sweep = sweep_after(first, &request.filter, options, &session)?;
     let session = read_all(request, trace.input()?, &mut [&mut sweep])?;
     let (mut found, insides) = found_by(sweep, options);
+    let (begin_ns, end_ns) = request.filter.window_ns(&session);
+    if request.filter.is_part() && begin_ns >= end_ns {
+        // One interval of no length would say that there is something.
+        found.intervals.clear();
+    }
     if let Some(mut insides) = insides {
         read_all(request, trace.input()?, &mut [&mut insides])?;
         found.stalls = insides.finish();

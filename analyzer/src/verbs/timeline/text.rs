@@ -64,6 +64,10 @@ pub struct TimelineAnswer<'a> {
 impl Answer for TimelineAnswer<'_> {
     fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
         let mut document = Document::default();
+        if self.found.intervals.is_empty() {
+            document.paragraph(self.describe_nothing());
+            return Ok(document);
+        }
         if self.part != Some(TimelinePart::Stalls) {
             let (title, table) = with_bars(
                 &self.found.intervals,
@@ -121,6 +125,15 @@ impl Answer for TimelineAnswer<'_> {
 }
 
 impl TimelineAnswer<'_> {
+    /// No part of the recording was asked for.
+    fn describe_nothing(&self) -> String {
+        format!(
+            "no intervals: {} lies beyond the end of the recording, which is {} long",
+            self.filter.describe(),
+            duration(self.session.duration_ns())
+        )
+    }
+
     fn intervals(&self) -> Table {
         intervals_table(&self.found.intervals, self.session)
     }

@@ -3,8 +3,8 @@
 pub mod text;
 
 use crate::error::AnalyzeError;
+use crate::output::command::Caller;
 use crate::output::progress::Progress;
-use crate::output::text::shell_words;
 use crate::output::text::{escape, json_text};
 use crate::request::Request;
 use crate::trace::input::{self, Input, explain_format};
@@ -12,6 +12,7 @@ use crate::verbs::context::{Outcome, open_output};
 use crate::verbs::verify::text::{is_whole, json, lines};
 use pf_formats::{FormatError, Verification};
 use std::io::Write;
+use std::path::Path;
 
 /// Checks the trace and writes the findings.
 ///
@@ -52,10 +53,20 @@ fn write(request: &Request, found: &Verification, out: &mut dyn Write) -> Result
             writeln!(out, "{line}")?;
         }
         if !found.is_undamaged() {
-            let trace = shell_words(&[request.trace.display().to_string()]);
-            let hint = format!("'pfanalyze repair {trace} -o FILE' writes what is there to a clean trace");
-            writeln!(out, "{}", escape(&hint))?;
+            let repaired = vec![("-o", Some(repaired(&request.trace)))];
+            let command = Caller::of(&request.trace).command("repair", &repaired);
+            writeln!(out, "what is there, as a clean trace: {command}")?;
         }
     }
     Ok(out.flush()?)
+}
+
+/// A name for the repaired trace beside the damaged one: `t.pfz` becomes `t.repaired.pfz`.
+fn repaired(trace: &Path) -> String {
+    let name = trace.display().to_string();
+    let stem = name.strip_suffix(".partial").unwrap_or(&name);
+    match stem.strip_suffix(".pfz") {
+        Some("") | None => format!("{stem}.repaired.pfz"),
+        Some(stem) => format!("{stem}.repaired.pfz"),
+    }
 }

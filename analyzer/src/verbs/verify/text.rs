@@ -84,11 +84,13 @@ fn damaged(found: &Verification, there: &str) -> String {
         (_, false) => format!("{} events are gone", grouped(gone)),
         (_, true) => format!("at least {} events are gone", grouped(gone)),
     };
-    format!(
-        "damaged: {} unreadable in {}; {events}, {there} are there",
-        bytes(damage.bytes),
-        quantity(damage.count, "place"),
-    )
+    let places = quantity(damage.count, "place");
+    let what = match damage.bytes {
+        // Bytes that are all there, with values that cannot be.
+        0 => format!("{places} with impossible values"),
+        size => format!("{} unreadable in {places}", bytes(size)),
+    };
+    format!("damaged: {what}; {events}, {there} are there")
 }
 
 /// How the trace begins and ends, where that is not as it should be.

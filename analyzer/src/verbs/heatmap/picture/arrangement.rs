@@ -150,7 +150,7 @@ impl Page {
             (Rows::Bytes { .. }, false) => "file offset",
         };
         self.text((LEFT - 12, self.y), Anchor::End, axis.to_owned(), false, BLACK);
-        let bar_title = format!("{} per cell", weight.title());
+        let bar_title = format!("{} per cell ({})", weight.title(), scale.describe(weight));
         let right = self.width - EDGE;
         self.text((right, self.y), Anchor::End, bar_title, false, BLACK);
         self.y += LINE + LINE / 4;

@@ -1,0 +1,142 @@
+//! Why nothing passes a condition, as far as a trace tells without a second look at its faults: which names, times and
+//! latencies there are instead.
+
+use crate::engine::condition::Condition;
+use crate::output::units::{duration, exact_duration, grouped};
+use crate::trace::class::Class;
+use crate::trace::name_pattern::Pattern;
+use crate::trace::session::Session;
+
+/// Names that are listed.
+const NAMES_SHOWN: usize = 8;
+
+/// A condition that no fault meets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// What there is instead: a sentence without its end.
+    pub reason: String,
+    /// The verb that lists what could be asked for.
+    pub verb: &'static str,
+}
+
+impl Condition<'_> {
+    /// Why no fault can meet this condition; `None` where one may.
+    pub(crate) fn unmet(self, session: &Session) -> Option<Unmet> {
+        let found = session.extremes();
+        let reason = match self {
+            Self::From(from) => {
+                let last_ns = session.since_start_ns(found?.begin_ns.1);
+                let reason = format!(
+                    "no fault began at --from {} or later: {}, and the last fault began at {}",
+                    exact_duration(from),
+                    length(session),
+                    duration(last_ns)
+                );
+                (from > last_ns).then_some(reason)?
+            }
+            Self::To(to) => {
+                let first_ns = session.since_start_ns(found?.begin_ns.0);
+                let reason = format!(
+                    "no fault began before --to {}: {}, and the first fault began at {}",
+                    exact_duration(to),
+                    length(session),
+                    duration(first_ns)
+                );
+                (to <= first_ns).then_some(reason)?
+            }
+            Self::Comms(patterns) => {
+                let names = session.dicts.comms();
+                let reason = format!(
+                    "no thread had such a name as {}; {}",
+                    texts(patterns),
+                    seen(names.iter().copied())
+                );
+                let fits = names.iter().any(|name| fits(patterns, name));
+                (!fits).then_some(reason)?
+            }
+            Self::Files(patterns) => {
+                let labels = session.dicts.labels();
+                let fits = labels.iter().any(|label| fits(patterns, label));
+                let reason = format!("no file or kind of memory is called {}", texts(patterns));
+                (!fits).then_some(reason)?
+            }
+            Self::Queries(named, Some(ids)) if ids.is_empty() => {
+                format!("no query is called {}", named.join(" or "))
+            }
+            Self::Class(class) => {
+                let reason = format!(
+                    "the trace has no {} fault; it has {}",
+                    class.name(),
+                    classes(session)
+                );
+                (session.of_class(class) == 0).then_some(reason)?
+            }
+            Self::MinLatency(min) => {
+                let longest_ns = found?.latency_ns.1;
+                let reason = format!(
+                    "no fault took --min-latency {} or longer: the longest took {}",
+                    exact_duration(min),
+                    duration(longest_ns)
+                );
+                (min > longest_ns).then_some(reason)?
+            }
+            Self::MaxLatency(max) => {
+                let shortest_ns = found?.latency_ns.0;
+                let reason = format!(
+                    "no fault took at most --max-latency {}: the shortest took {}",
+                    exact_duration(max),
+                    duration(shortest_ns)
+                );
+                (max < shortest_ns).then_some(reason)?
+            }
+            Self::Pids(_) | Self::Tids(_) | Self::Queries(..) => return None,
+        };
+        Some(Unmet {
+            reason,
+            verb: self.listing_verb(),
+        })
+    }
+
+    /// The verb that lists what the condition could ask for.
+    pub(crate) fn listing_verb(self) -> &'static str {
+        match self {
+            Self::From(_) | Self::To(_) => "timeline",
+            Self::Pids(_) | Self::Tids(_) | Self::Comms(_) => "threads",
+            Self::Files(_) => "files",
+            Self::Queries(..) => "queries",
+            Self::Class(_) | Self::MinLatency(_) | Self::MaxLatency(_) => "percentiles",
+        }
+    }
+}
+
+fn length(session: &Session) -> String {
+    format!("the recording is {} long", duration(session.duration_ns()))
+}
+
+fn classes(session: &Session) -> String {
+    let counts = Class::ALL.map(|class| format!("{} {}", grouped(session.of_class(class)), class.name()));
+    counts.join(", ")
+}
+
+fn fits(patterns: &[Pattern], name: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(name))
+}
+
+fn texts(patterns: &[Pattern]) -> String {
+    let texts: Vec<&str> = patterns.iter().map(Pattern::text).collect();
+    texts.join(" or ")
+}
+
+/// `seen were main, worker and 12 others`.
+fn seen<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let count = names.len();
+    if count == 0 {
+        return "the trace has no thread names".to_owned();
+    }
+    let shown: Vec<&str> = names.take(NAMES_SHOWN).collect();
+    let more = match count - shown.len() {
+        0 => String::new(),
+        more => format!(" and {} more", grouped(more as u64)),
+    };
+    format!("seen were {}{more}", shown.join(", "))
+}
