@@ -16,6 +16,9 @@ pub enum AnalyzeError {
     /// The result cannot be written as CSV.
     #[error("cannot write CSV")]
     Csv(#[source] csv::Error),
+    /// The question itself is wrong, whatever the trace.
+    #[error("{0}")]
+    Usage(String),
     /// What was asked for cannot be answered from this trace.
     #[error("{0}")]
     Unanswerable(String),

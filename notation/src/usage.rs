@@ -76,7 +76,14 @@ pub fn similar_subcommand(command: &Command, word: &str) -> Option<String> {
     (distance * 3 <= name.chars().count()).then(|| name.to_owned())
 }
 
-/// What was typed, ready to be pasted, with `more` put in before the word `before`.
+/// What was typed, ready to be pasted.
+#[must_use]
+pub fn command_line() -> String {
+    let words = env::args_os().map(|word| shell_word(&word.to_string_lossy()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// [`command_line`], with `more` put in before the word `before`.
 #[must_use]
 pub fn command_line_with(more: &str, before: &str) -> String {
     let mut words = vec![];

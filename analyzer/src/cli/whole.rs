@@ -6,7 +6,7 @@ use crate::output::order::Order;
 use crate::output::table::Format;
 use crate::request::Request;
 use crate::request::Verb;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -19,6 +19,40 @@ pub(crate) struct Whole {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The trace; - reads standard input
+    #[arg(value_name = "TRACE")]
+    trace: PathBuf,
+    /// How to write what was found
+    #[arg(long, value_enum, default_value_t)]
+    format: FindingsFormat,
+    /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    limit: LimitArgs,
+}
+
+/// Findings are not a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum FindingsFormat {
+    /// Lines for people
+    #[default]
+    Table,
+    /// One JSON object
+    Json,
+}
+
+impl From<FindingsFormat> for Format {
+    fn from(format: FindingsFormat) -> Self {
+        match format {
+            FindingsFormat::Table => Self::Table,
+            FindingsFormat::Json => Self::Json,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Repair {
     /// The damaged or unfinished trace; - reads standard input
     #[arg(value_name = "TRACE")]
@@ -28,7 +62,7 @@ pub(crate) struct Repair {
     output: PathBuf,
     /// How to write what was found
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: FindingsFormat,
     #[command(flatten)]
     limit: LimitArgs,
 }
@@ -42,16 +76,22 @@ impl Whole {
         } = self.output;
         request(self.trace, verb, format, output, &limit)
     }
+}
 
-    pub(crate) fn into_verify(self) -> Result<Request, String> {
-        refuse_tables(self.output.format)?;
-        Ok(self.into_request(Verb::Verify))
+impl Verify {
+    pub(crate) fn into_request(self) -> Request {
+        request(
+            self.trace,
+            Verb::Verify,
+            self.format.into(),
+            self.output,
+            &self.limit,
+        )
     }
 }
 
 impl Repair {
     pub(crate) fn into_request(self) -> Result<Request, String> {
-        refuse_tables(self.format)?;
         if self.output.as_os_str() == "-" {
             return Err(
                 "repair reads back what it writes: give a file, 'pfanalyze repair TRACE -o FILE'".into(),
@@ -60,7 +100,7 @@ impl Repair {
         Ok(request(
             self.trace,
             Verb::Repair,
-            self.format,
+            self.format.into(),
             Some(self.output),
             &self.limit,
         ))
@@ -83,12 +123,4 @@ fn request(
         filter: Filter::default(),
         order: Order::default(),
     }
-}
-
-/// Findings are no table.
-fn refuse_tables(format: Format) -> Result<(), String> {
-    if matches!(format, Format::Csv | Format::Markdown) {
-        return Err("findings are no table: use --format json".into());
-    }
-    Ok(())
 }

@@ -6,10 +6,10 @@ use crate::engine::frame::{u8s, u32s};
 use crate::error::AnalyzeError;
 use crate::output::units::duration;
 use crate::trace::class::{Class, ClassBits};
-use crate::trace::name_pattern::Pattern;
 use crate::trace::queries::select::IdSet;
 use crate::trace::session::Session;
 use pf_formats::{FaultClass, Predicate, Query};
+use pf_notation::names::Names;
 use polars::prelude::{BooleanChunked, ChunkCompareIneq, DataFrame, NewChunkedArray, PlHashMap};
 use std::borrow::Cow;
 
@@ -20,8 +20,8 @@ pub(crate) enum Condition<'a> {
     To(u64),
     Pids(&'a [u32]),
     Tids(&'a [u32]),
-    Comms(&'a [Pattern]),
-    Files(&'a [Pattern]),
+    Comms(&'a [Names]),
+    Files(&'a [Names]),
     /// As they were named; which ones these are only the trace tells.
     Queries(&'a [String], Option<&'a IdSet>),
     Class(Class),
@@ -29,7 +29,7 @@ pub(crate) enum Condition<'a> {
     MaxLatency(u64),
 }
 
-/// Answers to `Pattern` questions by dictionary id, so that each name is matched once.
+/// Answers to questions about names by dictionary id, so that each name is matched once.
 #[derive(Debug, Default)]
 pub(crate) struct NameCache {
     generation: u64,
@@ -167,8 +167,8 @@ impl Condition<'_> {
             Self::To(to) => format!("--to {}", duration(to)),
             Self::Pids(pids) => format!("--pid {}", numbers(pids)),
             Self::Tids(tids) => format!("--tid {}", numbers(tids)),
-            Self::Comms(patterns) => each("--comm", &mut patterns.iter().map(Pattern::text)),
-            Self::Files(patterns) => each("--file", &mut patterns.iter().map(Pattern::text)),
+            Self::Comms(patterns) => each("--comm", &mut patterns.iter().map(Names::text)),
+            Self::Files(patterns) => each("--file", &mut patterns.iter().map(Names::text)),
             Self::Queries(named, _) => each("--query", &mut named.iter().map(String::as_str)),
             Self::Class(class) => format!("--{}", class.name()),
             Self::MinLatency(min) => format!("--min-latency {}", duration(min)),
@@ -188,7 +188,7 @@ fn row_flags(ids: &[u32], passes: impl FnMut(u32) -> bool) -> BooleanChunked {
 fn by_name<'a>(
     ids: &[u32],
     cache: &mut PlHashMap<u32, bool>,
-    patterns: &[Pattern],
+    patterns: &[Names],
     name: impl Fn(u32) -> Cow<'a, str>,
 ) -> BooleanChunked {
     row_flags(ids, |id| {

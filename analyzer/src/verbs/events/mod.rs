@@ -2,6 +2,7 @@
 //! 65,536 events; blocks follow each other in the order in which their faults completed, so the whole is nearly sorted.
 
 pub mod line;
+pub mod selection;
 
 use crate::engine::columns::{Column, FAULTS};
 use crate::engine::scan::Pass;
@@ -12,6 +13,7 @@ use crate::request::Request;
 use crate::trace::session::Session;
 use crate::verbs::context::{self, Outcome, read, warn};
 use polars::prelude::{AnyValue, DataFrame, DataType, Series, SortMultipleOptions};
+use selection::Selection;
 use std::io::Write;
 
 /// Writes events as they come.
@@ -19,6 +21,8 @@ pub struct Events<'a> {
     format: Format,
     out: &'a mut dyn Write,
     width: Option<usize>,
+    /// Rows come in the order in which they are to be written.
+    is_sorted: bool,
     /// Known with the first block.
     shape: Option<Shape>,
 }
@@ -38,6 +42,7 @@ impl<'a> Events<'a> {
             format,
             out,
             width: None,
+            is_sorted: false,
             shape: None,
         }
     }
@@ -46,6 +51,13 @@ impl<'a> Events<'a> {
     #[must_use]
     pub fn within(mut self, width: Option<usize>) -> Self {
         self.width = width;
+        self
+    }
+
+    /// Rows stay in the order in which they come.
+    #[must_use]
+    pub fn as_they_come(mut self) -> Self {
+        self.is_sorted = true;
         self
     }
 
@@ -117,7 +129,10 @@ impl Pass for Events<'_> {
             .with_maintain_order(true)
             .with_multithreaded(false);
         let by = [Column::TsNs, Column::Pid, Column::Tid].map(Column::name);
-        let sorted = frame.sort(by, order)?;
+        let sorted = match self.is_sorted {
+            true => frame.clone(),
+            false => frame.sort(by, order)?,
+        };
         let mut columns: Vec<Series> = Vec::with_capacity(shape.columns.len());
         for column in &shape.columns {
             columns.push(sorted.column(column.name())?.as_materialized_series().rechunk());
@@ -225,7 +240,17 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
     context::answer(request, false, |request, trace, output| {
         let width = output.terminal.map(|_| output.width());
         let mut events = Events::new(request.format, &mut output.out).within(width);
-        let session = read(request, trace.input()?, &mut [&mut events])?;
+        let session = match Selection::of(&request.order)? {
+            None => read(request, trace.input()?, &mut [&mut events])?,
+            Some(mut selection) => {
+                events = events.as_they_come();
+                let session = read(request, trace.input()?, &mut [&mut selection])?;
+                selection
+                    .rows()
+                    .map_or(Ok(()), |rows| events.block(rows, &session))?;
+                session
+            }
+        };
         events.finish(&session)?;
         // Known only now that the events are out.
         warn(&session);

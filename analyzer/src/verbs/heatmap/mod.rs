@@ -77,7 +77,7 @@ fn write(
     let weight = options.weight;
     let extent = |size: (usize, usize)| Extent {
         size: (options.rows.unwrap_or(size.0), options.columns.unwrap_or(size.1)),
-        regions: options.regions,
+        regions: options.panels,
     };
     match options.form {
         HeatmapFormat::Csv | HeatmapFormat::Json => {

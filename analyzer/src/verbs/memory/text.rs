@@ -79,7 +79,7 @@ impl Answer<'_> {
             (Format::Csv, None) => self.table(MemoryPart::Curve, format).write(format, None, out),
             (_, Some(part)) => {
                 let mut table = self.table(part, format);
-                order.apply(&mut table).map_err(AnalyzeError::Unanswerable)?;
+                order.apply(&mut table).map_err(AnalyzeError::Usage)?;
                 table.write(format, Some(width), out)
             }
         }
