@@ -4,13 +4,13 @@
 mod support;
 
 use pf_formats::{CommId, Event, LossReason, ObjectId, ObjectKind};
+use pf_notation::names::{Kind, Names};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::Pass;
 use pfanalyze::output::table::Format;
 use pfanalyze::request::options::GroupBy;
 use pfanalyze::request::weight::Weight;
 use pfanalyze::trace::class::Class;
-use pfanalyze::trace::name_pattern::Pattern;
 use pfanalyze::verbs::files::Files;
 use pfanalyze::verbs::heatmap::panels::Extent;
 use pfanalyze::verbs::heatmap::pass::Heat;
@@ -63,7 +63,7 @@ fn a_thread_that_changed_its_name_is_shown_with_the_last_one() {
 
 #[test]
 fn every_filter_keeps_only_what_it_names() {
-    let pattern = |text: &str| vec![Pattern::new(text)];
+    let names = |text: &str, kind| vec![Names::parse(text, kind).unwrap()];
     let all = Filter::default();
     let cases = [
         (
@@ -111,28 +111,28 @@ fn every_filter_keeps_only_what_it_names() {
         ),
         (
             Filter {
-                comms: pattern("mai"),
+                comms: names("main", Kind::Thread),
                 ..all.clone()
             },
             3,
         ),
         (
             Filter {
-                comms: pattern("w*r"),
+                comms: names("w*r", Kind::Thread),
                 ..all.clone()
             },
             4,
         ),
         (
             Filter {
-                files: pattern("segments"),
+                files: names("segments.bin", Kind::File),
                 ..all.clone()
             },
             4,
         ),
         (
             Filter {
-                files: pattern("[heap]"),
+                files: names("[heap]", Kind::File),
                 ..all.clone()
             },
             3,
@@ -338,7 +338,7 @@ fn a_trace_without_events_still_has_heads() {
 #[test]
 fn a_heatmap_of_a_file_shows_time_by_offset() {
     let filter = Filter {
-        files: vec![Pattern::new("/data/*")],
+        files: vec![Names::parse("/data/*", Kind::File).unwrap()],
         ..Filter::default()
     };
     let mut heat = Heat::by_file();

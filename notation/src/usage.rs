@@ -76,6 +76,18 @@ pub fn similar_subcommand(command: &Command, word: &str) -> Option<String> {
     (distance * 3 <= name.chars().count()).then(|| name.to_owned())
 }
 
+/// An error without the numbers of the system, as in `(os error 2)`: they tell a reader nothing.
+#[must_use]
+pub fn without_numbers(message: &str) -> String {
+    let mut parts = message.split(" (os error ");
+    let mut words = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        words.push_str(rest.strip_prefix(')').unwrap_or(rest));
+    }
+    words
+}
+
 /// What was typed, ready to be pasted.
 #[must_use]
 pub fn command_line() -> String {
@@ -162,6 +174,15 @@ mod tests {
         tip(&mut error, "a command stands after --".to_owned());
         let said = error.render().to_string();
         assert!(said.contains("tip: a command stands after --"), "{said}");
+    }
+
+    #[test]
+    fn numbers_of_the_system_are_left_out() {
+        assert_eq!(
+            without_numbers("x: File exists (os error 17); give another (os error 2)"),
+            "x: File exists; give another"
+        );
+        assert_eq!(without_numbers("plain"), "plain");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use nix::{errno::Errno, unistd::Uid};
+use nix::errno::Errno;
 use pf_bpf::ProbeError;
 use pf_notation::usage::command_line;
 
@@ -17,7 +17,7 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         );
     }
     if let Some(probe) = find::<ProbeError>(error) {
-        if probe.is_permission() && !Uid::effective().is_root() {
+        if probe.is_permission() {
             return Some(format!(
                 "loading probes needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: try: sudo {}",
                 command_line()

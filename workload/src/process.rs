@@ -46,7 +46,10 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     if broken_pipe {
         return ExitCode::SUCCESS;
     }
-    say(format_args!("error: {error:#}"));
+    say(format_args!(
+        "error: {}",
+        usage::without_numbers(&format!("{error:#}"))
+    ));
     ExitCode::FAILURE
 }
 
