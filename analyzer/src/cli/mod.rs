@@ -339,7 +339,8 @@ impl Tabular {
 fn refuse_verb(trace: &Path) -> Result<(), String> {
     let word = trace.to_string_lossy();
     match usage::similar_subcommand(&Cli::command(), &word) {
-        Some(verb) if !trace.exists() => Err(format!(
+        // With a path it is a file that is meant, as in ./threads.
+        Some(verb) if !word.contains('/') && !trace.exists() => Err(format!(
             "'{word}' is neither a trace nor a verb; a similar verb exists: pfanalyze {verb} TRACE"
         )),
         _ => Ok(()),
