@@ -16,6 +16,9 @@ pub enum AnalyzeError {
     /// The result cannot be written as CSV.
     #[error("cannot write CSV")]
     Csv(#[source] csv::Error),
+    /// The question itself is wrong, whatever the trace.
+    #[error("{0}")]
+    Usage(String),
     /// What was asked for cannot be answered from this trace.
     #[error("{0}")]
     Unanswerable(String),
@@ -46,31 +49,5 @@ impl From<std::io::Error> for AnalyzeError {
 impl From<csv::Error> for AnalyzeError {
     fn from(error: csv::Error) -> Self {
         Self::Csv(error)
-    }
-}
-
-/// An error without the numbers of the system, as in `(os error 2)`: they tell a reader nothing.
-#[must_use]
-pub fn without_numbers(message: &str) -> String {
-    let mut parts = message.split(" (os error ");
-    let mut words = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
-        words.push_str(rest.strip_prefix(')').unwrap_or(rest));
-    }
-    words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_of_the_system_are_left_out() {
-        assert_eq!(
-            without_numbers("x: File exists (os error 17); give another (os error 2)"),
-            "x: File exists; give another"
-        );
-        assert_eq!(without_numbers("plain"), "plain");
     }
 }

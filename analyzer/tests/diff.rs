@@ -392,8 +392,8 @@ fn filters_apply_to_both() {
     assert_eq!(all.last().unwrap()["major_b"], 4);
     assert!(
         place
-            .flat(&["--comm", "worker"])
-            .contains("filter --comm worker; only the faults that pass")
+            .flat(&["--comm", "worker*"])
+            .contains("filter --comm worker*; only the faults that pass")
     );
 }
 

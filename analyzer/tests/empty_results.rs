@@ -26,7 +26,7 @@ fn the_hint_fits_the_filter_that_emptied_the_answer() {
     for (options, expected) in [
         (
             &["--comm", "nobody"][..],
-            "no thread had such a name as nobody; seen were main, worker: pfanalyze threads t.pfz",
+            "no thread was called nobody; seen were main, worker: pfanalyze threads t.pfz",
         ),
         (
             &["--file", "x.bin"],

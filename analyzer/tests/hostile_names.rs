@@ -38,7 +38,7 @@ fn questions(verb: &str) -> Vec<Vec<&'static str>> {
         "percentiles" => ["class", "tid", "comm", "file", "query", "query-id", "stack"]
             .map(|by| vec!["--by", by, "--histogram", "--exact"])
             .to_vec(),
-        "heatmap" => vec![vec![], vec!["--file", "script"], vec!["--y", "latency"]],
+        "heatmap" => vec![vec![], vec!["--file", "*script*"], vec!["--y", "latency"]],
         "timeline" => vec![vec![], vec!["--part", "stalls", "--threads", "1"]],
         "memory" => vec![vec![], vec!["--part", "files"]],
         "sql" => vec![
@@ -52,10 +52,10 @@ fn questions(verb: &str) -> Vec<Vec<&'static str>> {
         "stacks" => vec![vec!["--min-percent", "0"], vec!["--folded"]],
         "queries" => vec![vec![], vec!["--slowest", "9"], vec!["--id", "1"]],
         "regions" => vec![
-            vec!["--file", "script"],
-            vec!["--file", "script", "--parts", "5"],
-            vec!["--file", "script", "--regions", "LIST"],
-            vec!["--file", "script", "--copy", "MODEL"],
+            vec!["--file", "*script*"],
+            vec!["--file", "*script*", "--parts", "5"],
+            vec!["--file", "*script*", "--regions", "LIST"],
+            vec!["--file", "*script*", "--copy", "MODEL"],
         ],
         "repair" => vec![vec!["-o", "repaired.pfz"]],
         other => panic!("list the new verb {other} here, with what is to be asked of it"),

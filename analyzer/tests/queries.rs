@@ -258,7 +258,7 @@ fn the_report_says_how_much_of_a_query_was_wait() {
         "{report}"
     );
     assert!(!out(&small(), &["t.pfz"]).contains("Queries"));
-    let filtered = out(&known(), &["t.pfz", "--file", "segments"]);
+    let filtered = out(&known(), &["t.pfz", "--file", "segments.bin"]);
     assert!(
         filtered.contains("not shown: they are counted whole, and --file"),
         "{filtered}"

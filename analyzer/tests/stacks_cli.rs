@@ -71,7 +71,7 @@ fn programs_get_results_alone_and_remarks_beside_them() {
     assert!(folded.stdout.lines().count() == 6 && folded.stdout.lines().all(is_folded));
     assert!(folded.stderr.starts_with("note: no stack: "), "{}", folded.stderr);
     assert!(folded.stderr.contains("\nnote: truncated: "), "{}", folded.stderr);
-    let json = run(&bytes, &["--format", "json", "--comm", "worker"]);
+    let json = run(&bytes, &["--format", "json", "--comm", "worker*"]);
     let rows: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(rows[0]["function"], "_start");
     assert!(!json.stdout.contains("no stack") && !json.stderr.contains("no stack"));

@@ -4,13 +4,13 @@
 mod support;
 
 use pf_formats::{CommId, Event, LossReason, ObjectId, ObjectKind};
+use pf_notation::names::{Kind, Names};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::Pass;
 use pfanalyze::output::render::Format;
 use pfanalyze::request::options::GroupBy;
 use pfanalyze::request::weight::Weight;
 use pfanalyze::trace::class::Class;
-use pfanalyze::trace::name_pattern::Pattern;
 use pfanalyze::verbs::files::Files;
 use pfanalyze::verbs::heatmap::panels::Extent;
 use pfanalyze::verbs::heatmap::pass::Heat;
@@ -63,8 +63,8 @@ fn a_thread_that_changed_its_name_is_shown_with_the_last_one() {
 
 #[test]
 fn every_filter_keeps_only_what_it_names() {
-    fn pattern(text: &str) -> Vec<Pattern> {
-        vec![Pattern::new(text)]
+    fn names(text: &str, kind: Kind) -> Vec<Names> {
+        vec![Names::parse(text, kind).unwrap()]
     }
     let cases: [(fn(&mut Filter), u64); 15] = [
         (
@@ -79,10 +79,10 @@ fn every_filter_keeps_only_what_it_names() {
         (|filter| filter.pids = vec![100, 3], 7),
         (|filter| filter.pids = vec![3], 0),
         (|filter| filter.tids = vec![101], 4),
-        (|filter| filter.comms = pattern("mai"), 3),
-        (|filter| filter.comms = pattern("w*r"), 4),
-        (|filter| filter.files = pattern("segments"), 4),
-        (|filter| filter.files = pattern("[heap]"), 3),
+        (|filter| filter.comms = names("main", Kind::Thread), 3),
+        (|filter| filter.comms = names("w*r", Kind::Thread), 4),
+        (|filter| filter.files = names("segments.bin", Kind::File), 4),
+        (|filter| filter.files = names("[heap]", Kind::File), 3),
         (|filter| filter.class = Some(Class::Major), 4),
         (|filter| filter.class = Some(Class::Minor), 3),
         (|filter| filter.min_latency_ns = Some(300_000), 2),
@@ -261,7 +261,7 @@ fn a_trace_without_events_still_has_heads() {
 #[test]
 fn a_heatmap_of_a_file_shows_time_by_offset() {
     let filter = Filter {
-        files: vec![Pattern::new("/data/*")],
+        files: vec![Names::parse("/data/*", Kind::File).unwrap()],
         ..Filter::default()
     };
     let mut heat = Heat::by_file();

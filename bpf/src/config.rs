@@ -54,6 +54,20 @@ pub struct MappedFile {
     pub inode: u64,
 }
 
+/// Names of threads, as the probes compare them: a set of states, a bit of 64 each, that each byte `c` of a name takes from
+/// `states` to `((states & step[c]) << 1) | (states & stay[c >> 6])`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommTables {
+    /// States that a byte takes one further.
+    pub step: Box<[u64; 256]>,
+    /// States that a byte leaves where they are, by its two highest bits.
+    pub stay: [u64; 4],
+    /// States before the first byte.
+    pub start: u64,
+    /// States after the last byte, one of which a wanted name is in.
+    pub accept: u64,
+}
+
 /// Which of the target's faults are recorded; the others are counted as filtered. The default lets all
 /// pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +78,8 @@ pub struct Filters {
     pub min_latency_ns: u64,
     /// One minor fault in so many, by chance; 1 for all.
     pub sample: u32,
-    /// Threads of this name only, at most 15 bytes.
-    pub comm: Option<String>,
+    /// Threads of these names only.
+    pub comm: Option<CommTables>,
     /// Threads of this user only.
     pub uid: Option<u32>,
     /// Mappings of this file only.

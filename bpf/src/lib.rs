@@ -37,7 +37,9 @@ mod skel {
 
 pub use backend::EntryEvent;
 pub use check::{Offset, Tally};
-pub use config::{BackendChoice, Cgroup, Config, Filters, InjectedFaults, MAX_RANGES, MappedFile, Target};
+pub use config::{
+    BackendChoice, Cgroup, CommTables, Config, Filters, InjectedFaults, MAX_RANGES, MappedFile, Target,
+};
 pub use cpus::{is_gone, online_cpus};
 pub use drops::Drops;
 pub use error::ProbeError;

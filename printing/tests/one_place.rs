@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates whose code runs in `pfrec` and `pfanalyze`.
-const CRATES: [&str; 5] = ["analyzer", "bpf", "formats", "manuals", "recorder"];
+const CRATES: [&str; 6] = ["analyzer", "bpf", "formats", "manuals", "notation", "recorder"];
 
 /// Ways to print.
 const WAYS: [&str; 17] = [
@@ -32,7 +32,7 @@ const WAYS: [&str; 17] = [
 ];
 
 /// Who may, and why.
-const ALLOWED: [(&str, &str, &str); 12] = [
+const ALLOWED: [(&str, &str, &str); 11] = [
     (
         "analyzer/src/trace/memory_limit.rs",
         "STDERR_FILENO",
@@ -70,14 +70,9 @@ const ALLOWED: [(&str, &str, &str); 12] = [
         "what COMMAND itself prints, passed on",
     ),
     (
-        "recorder/src/messages.rs",
+        "notation/src/usage.rs",
         ".print()",
-        "clap's help, when no word of the command line is in it",
-    ),
-    (
-        "analyzer/src/main.rs",
-        ".print()",
-        "clap's help, which has no word of the command line",
+        "clap's help and errors, when each word of the command line can be printed as it is",
     ),
     (
         "analyzer/src/output/sink.rs",

@@ -1,9 +1,10 @@
 //! What to do next about an error.
 
-use std::{env, io, path::Path};
+use std::{io, path::Path};
 
 use nix::errno::Errno;
 use pf_bpf::ProbeError;
+use pf_notation::usage::command_line;
 
 use crate::target::launch::LaunchError;
 
@@ -57,18 +58,4 @@ fn is_file_limit(error: &anyhow::Error) -> bool {
 
 fn find<E: std::error::Error + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&E> {
     error.chain().find_map(|cause| cause.downcast_ref())
-}
-
-/// What was typed, ready to be pasted.
-fn command_line() -> String {
-    let safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    let words = env::args_os().map(|word| {
-        let word = word.to_string_lossy();
-        if !word.is_empty() && word.chars().all(safe) {
-            word.into_owned()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
-    words.collect::<Vec<_>>().join(" ")
 }

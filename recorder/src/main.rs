@@ -27,6 +27,7 @@ use std::{
 
 use clap::Parser;
 use cli::{Action, Cli};
+use pf_notation::usage;
 use target::launch::LaunchError;
 
 /// pfrec itself failed, as `env(1)` and its kin say it.
@@ -38,19 +39,15 @@ fn main() -> ExitCode {
     if let Some(status) = pf_manuals::answer::<Cli>() {
         return status;
     }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(e) => {
-            messages::say_of_usage(&e);
-            // Help and version are answers, not errors.
-            return if e.use_stderr() {
-                FAILED.into()
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+    let action = match Cli::try_parse() {
+        Ok(cli) => cli.resolve().map_err(usage::error),
+        Err(e) => Err(cli::explain(e)),
     };
-    match run(cli) {
+    let action = match action {
+        Ok(action) => action,
+        Err(e) => return usage::report(&e, FAILED),
+    };
+    match run(action) {
         Ok(status) => status.into(),
         Err(e) => {
             messages::complain(&e, hints::hint(&e));
@@ -59,8 +56,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<u8> {
-    match cli.resolve()? {
+fn run(action: Action) -> anyhow::Result<u8> {
+    match action {
         Action::Doctor => {
             let examination = doctor::examine();
             match pf_printing::text_out().write_all(examination.report.as_bytes()) {

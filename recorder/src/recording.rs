@@ -446,6 +446,7 @@ impl Pipeline {
         let page_size = u64::from(host.page_size);
         let mut session = Session::new(resolved.members, page_size, held.map(Held::pid));
         session.only(resolved.only);
+        session.only_threads(options.filter.comm.clone());
         session.adopt_members();
         let start_ns = monotonic_ns();
         let meta = host::meta(options, host, &probes, start_ns);

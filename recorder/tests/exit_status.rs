@@ -62,7 +62,7 @@ fn wrong_usage_is_125_and_names_what_is_wrong() {
         (&["--", "true"], "no output"),
         (&["-o", "t.pfz", "-p", "1", "--", "true"], "exclude each other"),
         (&["-o", "t.pfz", "-p", "x"], "'x'"),
-        (&["-o", "t.pfz", "-d", "0", "--", "true"], "more than 0 seconds"),
+        (&["-o", "t.pfz", "-d", "0", "--", "true"], "must be more than 0"),
         (
             &["-o", "t.pfz", "--buffer-size", "3M", "--", "true"],
             "power of two",

@@ -165,12 +165,12 @@ fn only_these_addresses_are_recorded() {
     let workload_path = program("mmap-workload");
     // User addresses are below, those of the vsyscall page and the kernel above.
     let all = record(
-        &["--address", "0-800000000000"],
+        &["--address", "0-0x800000000000"],
         &workload(&workload_path, &STORM),
     );
     assert_eq!(all.filtered, 0);
     let none = record(
-        &["--address", "0-1000", "--address", "0x1000-0x2000"],
+        &["--address", "0-0x1000", "--address", "0x1000-0x2000"],
         &workload(&workload_path, &STORM),
     );
     assert_eq!(none.faults.len(), 0);
@@ -184,7 +184,7 @@ fn of_known_touches_exactly_those_in_the_ranges_are_recorded() {
     let folder = disk_folder();
     let touch_at = compile("touch_at", folder.path());
     let (start, page) = (0x2000_0000_0000_u64, u64::try_from(page_size()).unwrap());
-    let range = |from: u64, to: u64| format!("{:x}-{:x}", start + from, start + to);
+    let range = |from: u64, to: u64| format!("{:#x}-{:#x}", start + from, start + to);
     let (pages, last) = (range(10 * page, 30 * page), range(40 * page + 1, 43 * page + 1));
     let options = ["--address", &pages, "--address", &last];
     let recorded = record(&options, &[text(&touch_at), &format!("{start:x}"), "64"]);
@@ -286,7 +286,10 @@ fn a_filter_that_makes_no_sense_is_named_before_the_command_runs() {
         (&["--file", "/no/such/file"][..], "--file /no/such/file"),
         (&["--file", "/"], "--file /"),
         (&["--uid", "no-such-user"], "--uid no-such-user"),
-        (&["--address", "2000-1000"], "--address"),
+        (&["--address", "0x2000-0x1000"], "--address"),
+        (&["--address", "1000-2000"], "0x3e8"),
+        (&["--comm", ""], "a name is missing"),
+        (&["--file", "/no/such/*"], "patterns and lists are for pfanalyze"),
         (&["--sample", "0"], "--sample"),
         (&["--min-latency", "soon"], "--min-latency"),
         (&["--major-only", "--sample", "5"], "--sample"),

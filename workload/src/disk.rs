@@ -4,8 +4,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-
-use crate::MB;
+use pf_notation::size::bytes;
 
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 const RAMFS_MAGIC: u64 = 0x8584_58f6;
@@ -25,11 +24,11 @@ pub fn require_space(directory: &Path, needed_bytes: u64) -> Result<()> {
     if free_bytes < needed_bytes {
         let missing_bytes = needed_bytes.saturating_sub(free_bytes);
         bail!(
-            "not enough space in {}: {} MB needed, {} MB free, {} MB ({missing_bytes} bytes) missing",
+            "not enough space in {}: {} needed, {} free, {} ({missing_bytes} bytes) missing",
             directory.display(),
-            needed_bytes.div_ceil(MB),
-            free_bytes / MB,
-            missing_bytes.div_ceil(MB),
+            bytes(needed_bytes),
+            bytes(free_bytes),
+            bytes(missing_bytes),
         );
     }
     Ok(())

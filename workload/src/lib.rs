@@ -11,7 +11,9 @@ pub mod generate;
 pub mod process;
 pub mod walk;
 
-/// Bytes in one MB of a command line option.
-pub const MB: u64 = 1 << 20;
-/// Largest number of MB whose bytes still fit a file offset.
-pub const MAX_MB: u64 = (1 << 43) - 1;
+/// Bytes in one MiB, the unit of the sizes of files and memory.
+pub const MIB: u64 = 1 << 20;
+/// Largest size that still fits a file offset.
+pub const MAX_BYTES: u64 = (1 << 63) - MIB;
+/// Bytes of a page in our files.
+pub const PAGE_BYTES: u64 = 4096;

@@ -1,4 +1,4 @@
-//! How the two programs meet the shell: one-line errors, exit status, broken pipes.
+//! How the two programs meet the shell: errors, exit status, broken pipes.
 //! Does not own what they do.
 
 use std::fmt::Display;
@@ -6,36 +6,33 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use pf_notation::{size, usage};
 
-use crate::MAX_MB;
+use crate::{MAX_BYTES, PAGE_BYTES};
 
 /// Exit status of a command line that makes no sense.
 const USAGE: u8 = 2;
 
-/// Reads the command line. `Err` holds the status to exit with: help or version was printed, or one
-/// line naming the flag that is wrong.
+/// Reads the command line. `Err` holds the status to exit with: help or version was printed, or what is wrong.
 pub fn parse_arguments<T: Parser>() -> Result<T, ExitCode> {
-    T::try_parse().map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
-            Err(problem) if problem.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-            _ => ExitCode::SUCCESS,
-        },
-        _ => {
-            say(first_paragraph(&error.to_string()));
-            ExitCode::from(USAGE)
-        }
-    })
+    usage::parse(USAGE)
 }
 
-/// Reads a size in MB; what is wrong with it is said in words.
-pub fn parse_mb(text: &str) -> Result<u64, String> {
-    match text.parse() {
-        Ok(0) => Err("1 or more MB".to_owned()),
-        Ok(megabytes) if megabytes > MAX_MB => Err(format!("{MAX_MB} MB or less")),
-        Ok(megabytes) => Ok(megabytes),
-        Err(problem) => Err(problem.to_string()),
+/// Reads the size of a file or of memory, in MiB or with a unit: whole pages, and at least one.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let size = size::parse(text, size::Unit::MiB)?;
+    if size == 0 {
+        return Err("must be more than 0".to_owned());
     }
+    if size > MAX_BYTES {
+        return Err(format!("too large: no file is larger than {MAX_BYTES} bytes"));
+    }
+    if !size.is_multiple_of(PAGE_BYTES) {
+        return Err(format!(
+            "{size} bytes are not whole pages of {PAGE_BYTES} bytes: KiB, MiB and GiB are powers of 1024, KB, MB and GB of 1000"
+        ));
+    }
+    Ok(size)
 }
 
 /// Turns the outcome of a program into its exit status; the error, if any, is one line.
@@ -49,7 +46,10 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     if broken_pipe {
         return ExitCode::SUCCESS;
     }
-    say(format_args!("error: {error:#}"));
+    say(format_args!(
+        "error: {}",
+        usage::without_numbers(&format!("{error:#}"))
+    ));
     ExitCode::FAILURE
 }
 
@@ -58,25 +58,25 @@ pub fn say(line: impl Display) {
     writeln!(io::stderr(), "{line}").ok();
 }
 
-/// clap explains over several lines; people who read logs want one.
-fn first_paragraph(text: &str) -> String {
-    let lines = text
-        .lines()
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    lines
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_message_of_several_lines_becomes_one() {
-        let text = "error: something is missing:\n  -s <MB>\n\nUsage: x\n\nFor more information\n";
-        assert_eq!(first_paragraph(text), "error: something is missing: -s <MB>");
+    fn sizes_are_whole_pages_in_mib_or_with_a_unit() {
+        assert_eq!(parse_bytes("64"), Ok(64 << 20));
+        assert_eq!(parse_bytes("1.5GiB"), Ok(3 << 29));
+        assert_eq!(parse_bytes("4k"), Ok(4096));
+        for (text, says) in [
+            ("0", "more than 0"),
+            ("1MB", "1000000 bytes are not whole pages"),
+            ("1 B", "not whole pages"),
+            ("8EiB", "too large"),
+            ("much", "not a size: give a number of MiB"),
+            ("-1", "never below 0"),
+        ] {
+            let error = parse_bytes(text).err().unwrap_or_default();
+            assert!(error.contains(says), "{text}: {error}");
+        }
     }
 }

@@ -297,7 +297,7 @@ fn a_directory_without_space_is_passed_over_and_named() {
 }
 
 #[test]
-fn wrong_flags_are_one_line_that_names_them() {
+fn wrong_flags_are_named() {
     let directory = on_disk();
     let too_large = u64::MAX.to_string();
     for (arguments, flag) in [

@@ -1,8 +1,9 @@
 //! The arguments of `diff`.
 
-use crate::cli::{FilterArgs, OrderArgs, OutputArgs, Plain};
+use crate::cli::{FilterArgs, OutputArgs, Plain};
 use crate::request::Verb;
 use clap::Args;
+use pf_notation::count;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -14,8 +15,8 @@ pub(crate) struct Diff {
     #[arg(value_name = "B")]
     b: PathBuf,
     /// Rows of each table, biggest change of wait first; 0 shows all [default: 10; with --format csv or json all]
-    #[arg(long, value_name = "N")]
-    top: Option<usize>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u32>(0, u32::MAX.into()))]
+    top: Option<u32>,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -30,12 +31,11 @@ impl Diff {
         }
         let options = crate::request::options::DiffOptions {
             other: self.b,
-            top: self.top,
+            top: self.top.map(|top| usize::try_from(top).unwrap_or(usize::MAX)),
         };
         let plain = Plain {
             trace: self.a,
             output: self.output,
-            order: OrderArgs::default(),
             filter: self.filter,
         };
         Ok((plain, Verb::Diff(options)))

@@ -1,7 +1,8 @@
 //! The arguments of `heatmap`, which has formats of its own.
 
 use crate::cli::endings::{self, Ending};
-use crate::cli::{FilterArgs, LimitArgs, OrderArgs, OutputArgs, Plain, address_range};
+use crate::cli::values::address_range;
+use crate::cli::{FilterArgs, LimitArgs, OutputArgs, Plain};
 use crate::output::render::Format;
 use crate::request::options::HeatmapFormat;
 use crate::request::options::HeatmapOptions;
@@ -9,6 +10,7 @@ use crate::request::options::YAxis;
 use crate::request::weight::ColorScale;
 use crate::request::weight::Weight;
 use clap::Args;
+use pf_notation::count;
 use std::path::PathBuf;
 
 const ENDINGS: [Ending<HeatmapFormat>; 8] = [
@@ -47,7 +49,7 @@ struct Heat {
     /// What the rows are
     #[arg(short, long, value_enum, default_value_t)]
     y: YAxis,
-    /// Only this part of the address space: 0x7f0000000000-0x7f0000100000
+    /// Only addresses from START up to END, hexadecimal: 0x7f0000000000-0x7f0000100000
     #[arg(long, value_name = "START-END", value_parser = address_range, conflicts_with = "file")]
     address: Option<(u64, u64)>,
     /// What a cell shows
@@ -60,14 +62,14 @@ struct Heat {
     #[arg(long)]
     whole: bool,
     /// Rows of cells [default: fits the terminal or the picture]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u16>(1, 1000))]
     rows: Option<u16>,
     /// Columns of cells [default: fits the terminal or the picture]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u16>(1, 1000))]
     columns: Option<u16>,
-    /// Regions of the address space, or files, to show, heaviest first [default: 3]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=32))]
-    regions: Option<u16>,
+    /// Panels to show, one for each region of the address space, or file, heaviest first [default: 3]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u16>(1, 32))]
+    panels: Option<u16>,
 }
 
 impl Heatmap {
@@ -89,7 +91,7 @@ impl Heatmap {
             whole: heat.whole,
             rows: heat.rows.map(usize::from),
             columns: heat.columns.map(usize::from),
-            regions: usize::from(heat.regions.unwrap_or(3)),
+            panels: usize::from(heat.panels.unwrap_or(3)),
         };
         let output = OutputArgs {
             // What people read has the warnings in it; for the others they go to standard error.
@@ -107,7 +109,6 @@ impl Heatmap {
         let plain = Plain {
             trace: self.trace,
             output,
-            order: OrderArgs::default(),
             filter: self.filter,
         };
         Ok((plain, options))

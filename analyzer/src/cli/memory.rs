@@ -1,6 +1,6 @@
 //! The arguments of `memory`.
 
-use crate::output::units::parse_bytes;
+use crate::cli::values::bytes;
 use crate::request::options::MemoryOptions;
 use crate::request::options::MemoryPart;
 use clap::Args;
@@ -11,8 +11,8 @@ pub(crate) struct MemoryArgs {
     /// Only this table; with --format csv it is the curve if none is given
     #[arg(long, value_enum)]
     part: Option<MemoryPart>,
-    /// How much memory there was for these pages, such as the limit of the cgroup: 512M, 4G. Makes an estimate of the bounds
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    /// How much memory there was for these pages, such as the limit of the cgroup: bytes, or 512M, 4GiB. Makes an estimate of the bounds
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
     memory: Option<u64>,
 }
 

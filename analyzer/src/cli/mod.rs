@@ -3,7 +3,6 @@
 use crate::engine::filter::Filter;
 use crate::output::command::Caller;
 use crate::output::render::Format;
-use crate::output::units::{parse_address, parse_duration_ns, parse_size};
 use crate::request::Request;
 use crate::request::Verb;
 use crate::request::options::QueryOptions;
@@ -12,15 +11,20 @@ use crate::request::options::StackOptions;
 use crate::request::weight::Weight;
 use crate::trace::class::Class;
 use crate::trace::memory_limit;
-use crate::trace::name_pattern::Pattern;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use memory::MemoryArgs;
 use percentiles::PercentileArgs;
+use pf_notation::moment::{self, Clock, Moment};
+use pf_notation::names::Names;
+use pf_notation::{count, percent, usage};
 use regions::RegionArgs;
 use sort::OrderArgs;
+use std::env;
 use std::path::{Path, PathBuf};
 use timeline::TimelineArgs;
-use whole::{Repair, Whole};
+use values::{bytes, microseconds};
+use whole::{Repair, Verify, Whole};
 
 mod diff;
 mod endings;
@@ -31,6 +35,7 @@ mod regions;
 mod sort;
 mod sql;
 mod timeline;
+mod values;
 mod whole;
 
 /// Replays a page-fault trace recorded by pfrec: who waited, on what, for how long.
@@ -59,18 +64,18 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum VerbArgs {
     /// Faults and waiting time per thread
-    Threads(Plain),
+    Threads(Tabular),
     /// Faults, waiting time, distinct pages, bytes read again and order per file or kind of memory
     ///
     /// REREAD is the size of pages whose major fault was not their first (threads that wait for a page together wait for one
     /// read); readahead is not in it. SEQ_% is the share of sequential steps: a fault is one when it lies at most 64 KiB
     /// behind one of the last four places where its thread faulted in that file, or up to 2 MiB if it is where the next large
     /// folio begins. STRIDE_% are other steps as far as the step before. Both are empty of a sample and of nameless memory.
-    Files(Plain),
+    Files(Tabular),
     /// Latency percentiles by class, thread, file, query, stack or any other column, and a histogram
     Percentiles {
         #[command(flatten)]
-        plain: Plain,
+        table: Tabular,
         #[command(flatten)]
         percentiles: PercentileArgs,
     },
@@ -86,7 +91,7 @@ enum VerbArgs {
     /// What each query (a unit of work on a thread) waited for; for recordings made with pfrec --query
     Queries {
         #[command(flatten)]
-        plain: Plain,
+        table: Tabular,
         #[command(flatten)]
         queries: QueryArgs,
     },
@@ -99,7 +104,7 @@ enum VerbArgs {
     /// region of its first byte counts. Regions without faults have no rows.
     Regions {
         #[command(flatten)]
-        plain: Plain,
+        table: Tabular,
         #[command(flatten)]
         regions: RegionArgs,
     },
@@ -113,12 +118,14 @@ enum VerbArgs {
     /// Pages faulted again: what was read twice, and what more memory would have avoided
     Memory {
         #[command(flatten)]
-        plain: Plain,
+        table: Tabular,
         #[command(flatten)]
         memory: MemoryArgs,
     },
     /// One line per fault, sorted by time within each block of the trace
-    Events(Plain),
+    ///
+    /// --sort and --top give the first rows in another order: the ten slowest faults are --sort latency --top 10.
+    Events(Tabular),
     /// Questions in SQL to the tables faults, threads, files, mappings, queries, losses and host
     Sql(sql::Sql),
     /// Two recordings compared: what changed, by how much, and whether they can be compared
@@ -126,7 +133,7 @@ enum VerbArgs {
     /// What the trace says about itself
     Info(Whole),
     /// Check every byte: what is damaged, where, and how many events are gone; exit status 3 if anything is
-    Verify(Whole),
+    Verify(Verify),
     /// Write what can be read of a damaged or unfinished trace to -o FILE, as a clean trace, and prove it
     Repair(Repair),
 }
@@ -139,9 +146,16 @@ struct Plain {
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
-    order: OrderArgs,
-    #[command(flatten)]
     filter: FilterArgs,
+}
+
+/// Of the verbs that give a table of which rows can be chosen.
+#[derive(Debug, Args)]
+struct Tabular {
+    #[command(flatten)]
+    plain: Plain,
+    #[command(flatten)]
+    order: OrderArgs,
 }
 
 #[derive(Debug, Args)]
@@ -158,34 +172,36 @@ struct OutputArgs {
 
 #[derive(Debug, Args)]
 struct LimitArgs {
-    /// The most memory that this may take, with K, M or G: what needs more ends with an error
-    #[arg(long, value_name = "SIZE", default_value = memory_limit::DEFAULT, value_parser = parse_size)]
+    /// The most memory that this may take, bytes, or 512M, 2GiB: what needs more ends with an error
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, default_value = memory_limit::DEFAULT, value_parser = bytes)]
     memory_limit: u64,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters (all must hold; several values of one are alternatives)")]
 struct FilterArgs {
-    /// Only faults that began at TIME or later: seconds from the start of the recording, or with ns, us, ms, s
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    from: Option<u64>,
+    /// Only faults that began at TIME or later: seconds from the start of the recording, or with a unit, as in 250ms; or the
+    /// clock, as in 14:03:05 or "2026-11-29 01:58:58", in your zone, or with Z or +01:00 in another
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = moment::parse)]
+    from: Option<Moment>,
     /// Only faults that began before TIME
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    to: Option<u64>,
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = moment::parse)]
+    to: Option<Moment>,
     /// Only these processes: 12,13
-    #[arg(long, value_name = "PID", value_delimiter = ',')]
+    #[arg(long, value_name = "PID", value_delimiter = ',', allow_negative_numbers = true, value_parser = count::parse_id)]
     pid: Vec<u32>,
     /// Only these threads: 12,13
-    #[arg(long, value_name = "TID", value_delimiter = ',')]
+    #[arg(long, value_name = "TID", value_delimiter = ',', allow_negative_numbers = true, value_parser = count::parse_id)]
     tid: Vec<u32>,
-    /// Only threads whose name contains NAME, or fits it when it has * or ?
-    #[arg(long, value_name = "NAME")]
-    comm: Vec<String>,
-    /// Only files whose path contains PATH, or fits it when it has * or ?; also [anon], [heap], [stack], [shm]
-    #[arg(long, value_name = "PATH")]
-    file: Vec<String>,
+    /// Only threads of this name; with * and ? it is a pattern, with commas a list
+    #[arg(long, value_name = "NAME", value_parser = values::threads)]
+    comm: Vec<Names>,
+    /// Only files of this path, or of this name if it has no /; with * and ? it is a pattern, with commas a list; also [anon],
+    /// [heap], [stack], [shm]
+    #[arg(long, value_name = "PATH", value_parser = values::files)]
+    file: Vec<Names>,
     /// Only faults in this query, or one inside it: its id, or a part of its name or text, or a pattern with * or ?
-    #[arg(long, value_name = "NAME|ID")]
+    #[arg(long, value_name = "NAME|ID", value_parser = values::query)]
     query: Vec<String>,
     /// Only faults that the kernel counts as major: they had to wait for I/O
     #[arg(long)]
@@ -196,11 +212,11 @@ struct FilterArgs {
     /// Only failed and abandoned faults; the kernel counts them as neither
     #[arg(long)]
     failed: bool,
-    /// Only faults of at least TIME: microseconds, or with ns, us, ms, s
-    #[arg(long, value_name = "TIME", value_parser = microseconds)]
+    /// Only faults of at least TIME: microseconds, or with a unit, as in 1.5ms
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = microseconds)]
     min_latency: Option<u64>,
     /// Only faults of at most TIME
-    #[arg(long, value_name = "TIME", value_parser = microseconds)]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = microseconds)]
     max_latency: Option<u64>,
 }
 
@@ -208,17 +224,17 @@ struct FilterArgs {
 #[command(next_help_heading = "Stacks")]
 struct StackArgs {
     /// What makes a branch heavy
-    #[arg(long, value_enum, default_value_t = Weight::Wait)]
+    #[arg(long, value_enum, default_value_t)]
     weight: Weight,
     /// One line per stack for inferno-flamegraph or flamegraph.pl: thread;caller;callee VALUE, in whole nanoseconds, or
     /// in faults with --weight count
     #[arg(long, conflicts_with_all = ["min_percent", "depth"])]
     folded: bool,
     /// Hide branches below P percent of the whole [default: 0.5; with --format csv or json 0]
-    #[arg(long, value_name = "P", value_parser = thousandths_of_percent)]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = percent::parse_thousandths)]
     min_percent: Option<u32>,
     /// Hide frames deeper than N, counted from the outermost one
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u32>(1, u32::MAX.into()))]
     depth: Option<u32>,
 }
 
@@ -226,73 +242,65 @@ struct StackArgs {
 #[command(next_help_heading = "Queries")]
 struct QueryArgs {
     /// The N single queries with the longest page-fault wait, each with its faults in order
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "id")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u16>(1, 1000), conflicts_with = "id")]
     slowest: Option<u16>,
     /// This query alone, with its faults and the queries around and inside it
-    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = count::within::<u64>(1, u64::MAX))]
     id: Option<u64>,
 }
 
 impl Cli {
-    /// The verb that a mistyped word may stand for.
-    #[must_use]
-    pub fn nearest_verb(word: &str) -> Option<String> {
-        let command = Self::command();
-        let scored = command
-            .get_subcommands()
-            .map(clap::Command::get_name)
-            .map(|verb| (strsim::damerau_levenshtein(word, verb), verb.to_owned()));
-        let best = scored.min()?;
-        // One letter in three may be wrong.
-        (best.0 > 0 && best.0 * 3 <= word.len()).then_some(best.1)
-    }
-
     /// Checks what clap cannot and gives plain options.
     ///
     /// # Errors
     /// One line for a usage error.
     pub fn into_request(self) -> Result<Request, String> {
-        let (plain, verb) = match self.verb {
+        let (plain, order, verb) = match self.verb {
             None => {
                 let trace = self
                     .trace
-                    .ok_or("no trace given: name the file that pfrec wrote; the options: pfanalyze --help")?;
-                check_name(&trace)?;
-                (
-                    Plain {
-                        trace,
-                        output: self.output,
-                        order: OrderArgs::default(),
-                        filter: self.filter,
-                    },
-                    Verb::Report,
-                )
+                    .ok_or("no trace given: name the file that pfrec wrote, as in: pfanalyze trace.pfz")?;
+                refuse_verb(&trace)?;
+                let plain = Plain {
+                    trace,
+                    output: self.output,
+                    filter: self.filter,
+                };
+                (plain, None, Verb::Report)
             }
-            Some(VerbArgs::Threads(plain)) => (plain, Verb::Threads),
-            Some(VerbArgs::Files(plain)) => (plain, Verb::Files),
-            Some(VerbArgs::Events(plain)) => (plain, Verb::Events),
-            Some(VerbArgs::Percentiles { plain, percentiles }) => {
-                (plain, Verb::Percentiles(percentiles.into_options()))
+            Some(VerbArgs::Threads(table)) => table.with(Verb::Threads),
+            Some(VerbArgs::Files(table)) => table.with(Verb::Files),
+            Some(VerbArgs::Events(table)) => table.with(Verb::Events),
+            Some(VerbArgs::Percentiles { table, percentiles }) => {
+                table.with(Verb::Percentiles(percentiles.into_options()))
             }
             Some(VerbArgs::Stacks { plain, stacks }) => {
                 let options = stacks.into_options(&plain.output)?;
-                (plain, Verb::Stacks(options))
+                (plain, None, Verb::Stacks(options))
             }
-            Some(VerbArgs::Queries { plain, queries }) => (plain, Verb::Queries(queries.into_options())),
-            Some(VerbArgs::Regions { plain, regions }) => {
-                let asked = regions.into_options(&plain.filter.file, &plain.trace)?;
-                (plain, Verb::Regions(asked))
+            Some(VerbArgs::Queries { table, queries }) => table.with(Verb::Queries(queries.into_options())),
+            Some(VerbArgs::Regions { table, regions }) => {
+                let asked = regions.into_options(&table.plain.filter.file, &table.plain.trace)?;
+                table.with(Verb::Regions(asked))
             }
-            Some(VerbArgs::Sql(sql)) => sql.into_parts(),
-            Some(VerbArgs::Diff(diff)) => diff.into_parts()?,
+            Some(VerbArgs::Sql(sql)) => {
+                let (plain, verb) = sql.into_parts()?;
+                (plain, None, verb)
+            }
+            Some(VerbArgs::Diff(diff)) => {
+                let (plain, verb) = diff.into_parts()?;
+                (plain, None, verb)
+            }
             Some(VerbArgs::Heatmap(heatmap)) => {
                 let (plain, options) = heatmap.into_options()?;
-                (plain, Verb::Heatmap(options))
+                (plain, None, Verb::Heatmap(options))
             }
-            Some(VerbArgs::Timeline { plain, timeline }) => (plain, Verb::Timeline(timeline.into_options())),
-            Some(VerbArgs::Memory { plain, memory }) => (plain, Verb::Memory(memory.into_options())),
+            Some(VerbArgs::Timeline { plain, timeline }) => {
+                (plain, None, Verb::Timeline(timeline.into_options()))
+            }
+            Some(VerbArgs::Memory { table, memory }) => table.with(Verb::Memory(memory.into_options())),
             Some(VerbArgs::Info(whole)) => return whole.into_info(),
-            Some(VerbArgs::Verify(whole)) => return whole.into_verify(),
+            Some(VerbArgs::Verify(verify)) => return verify.into_request(),
             Some(VerbArgs::Repair(repair)) => return repair.into_request(),
         };
         let format = match &verb {
@@ -304,16 +312,17 @@ impl Cli {
             let threads = Caller::of(&plain.trace).command("threads", &[("--format", Some("csv".into()))]);
             return Err(format!("the report has no CSV form: name a verb: {threads}"));
         }
-        if plain.order.is_given() && !verb.gives_a_table() {
-            return Err(
-                "--sort and --top are for verbs that give a table: threads, files, percentiles, queries and others"
-                    .into(),
-            );
+        let order = order.unwrap_or_default();
+        if order.is_given() && !verb.gives_a_table() {
+            return Err(match verb {
+                Verb::Memory(_) => "--sort and --top are for one table: choose it with --part".into(),
+                _ => "--sort and --top are for the table of all queries: leave --slowest and --id out".into(),
+            });
         }
         Ok(Request {
             trace: plain.trace,
             format,
-            order: plain.order.into_order(),
+            order: order.into_order(),
             output: plain.output.output,
             memory_limit: match &verb {
                 Verb::Sql(options) => options.memory_limit(plain.output.limit.memory_limit),
@@ -325,18 +334,56 @@ impl Cli {
     }
 }
 
-/// A verb alone, or a mistyped one, is no trace that could be recorded.
-fn check_name(trace: &Path) -> Result<(), String> {
-    let near = trace
-        .to_str()
-        .and_then(Cli::nearest_verb)
-        .filter(|_| !trace.exists());
-    near.map_or(Ok(()), |verb| {
-        Err(format!(
-            "'{}' is neither a trace nor a verb; did you mean {verb}?",
-            trace.display()
-        ))
-    })
+impl Tabular {
+    fn with(self, verb: Verb) -> (Plain, Option<OrderArgs>, Verb) {
+        (self.plain, Some(self.order), verb)
+    }
+}
+
+/// A trace that is not there, and is called nearly like a verb: then that was meant.
+fn refuse_verb(trace: &Path) -> Result<(), String> {
+    let word = trace.to_string_lossy();
+    match usage::similar_subcommand(&Cli::command(), &word) {
+        // With a path it is a file that is meant, as in ./threads.
+        Some(verb) if !word.contains('/') && !trace.exists() => Err(format!(
+            "'{word}' is neither a trace nor a verb; a similar verb exists: pfanalyze {verb} TRACE"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What clap says, and what it cannot know: that a free word too many means a verb that does not exist, or one at the wrong
+/// place.
+#[must_use]
+pub fn explain(error: clap::Error) -> clap::Error {
+    if usage::unexpected_word(&error).is_none() && !is_verb_after_trace(&error) {
+        return error;
+    }
+    let words: Vec<String> = env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let command = Cli::command();
+    let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+    let Some(first) = words.first().filter(|first| !names.contains(&first.as_str())) else {
+        return error;
+    };
+    if let Some(verb) = words.iter().skip(1).find(|word| names.contains(&word.as_str())) {
+        return usage::error(format!("the verb comes first: pfanalyze {verb} TRACE [OPTIONS]"));
+    }
+    match usage::similar_subcommand(&command, first) {
+        Some(verb) => usage::error(format!(
+            "unrecognized verb '{first}'\n\n  tip: a similar verb exists: '{verb}'"
+        )),
+        None => usage::error(format!(
+            "give one trace, after the verb if any: pfanalyze [VERB] TRACE; the verbs are {}",
+            names.join(", ")
+        )),
+    }
+}
+
+fn is_verb_after_trace(error: &clap::Error) -> bool {
+    error.kind() == ErrorKind::ArgumentConflict && error.get(ContextKind::InvalidSubcommand).is_some()
 }
 
 impl OutputArgs {
@@ -348,7 +395,8 @@ impl OutputArgs {
 
 impl FilterArgs {
     fn into_filter(self) -> Result<Filter, String> {
-        if let (Some(from), Some(to)) = (self.from, self.to)
+        let ((from_ns, from_clock), (to_ns, to_clock)) = (parts(self.from), parts(self.to));
+        if let (Some(from), Some(to)) = (from_ns, to_ns)
             && from >= to
         {
             return Err("--from must be before --to".into());
@@ -375,14 +423,15 @@ impl FilterArgs {
                 other.name()
             ));
         }
-        let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
         Ok(Filter {
-            from_ns: self.from,
-            to_ns: self.to,
+            from_ns,
+            to_ns,
+            from_clock,
+            to_clock,
             pids: self.pid,
             tids: self.tid,
-            comms: patterns(&self.comm),
-            files: patterns(&self.file),
+            comms: self.comm,
+            files: self.file,
             class,
             min_latency_ns: self.min_latency,
             max_latency_ns: self.max_latency,
@@ -429,43 +478,12 @@ impl StackArgs {
 /// Branches of stacks thinner than this do not help in a table: half a percent, in thousandths of one.
 const MIN_SHARE: u32 = 500;
 
-/// `0.5` is 500; digits below a thousandth are cut off.
-fn thousandths_of_percent(text: &str) -> Result<u32, String> {
-    let wrong = || format!("'{text}' is not a share: give percent from 0 to 100, such as 0.5");
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
-    let is_number = |part: &str| part.chars().all(|digit| digit.is_ascii_digit());
-    if !is_number(whole) || !is_number(fraction) || (whole.is_empty() && fraction.is_empty()) {
-        return Err(wrong());
-    }
-    let whole: u32 = match whole {
-        "" => 0,
-        whole => whole.parse().map_err(|_| wrong())?,
-    };
-    let digits: u32 = digits.parse().map_err(|_| wrong())?;
-    let share = whole
-        .checked_mul(1_000)
-        .and_then(|whole| whole.checked_add(digits));
-    share.filter(|&share| share <= 100_000).ok_or_else(wrong)
-}
-
-fn seconds(text: &str) -> Result<u64, String> {
-    parse_duration_ns(text, 1_000_000_000)
-}
-
-fn microseconds(text: &str) -> Result<u64, String> {
-    parse_duration_ns(text, 1_000)
-}
-
-/// `START-END`, END not included, as a first and a last byte.
-fn address_range(text: &str) -> Result<(u64, u64), String> {
-    let (start, end) = text
-        .split_once('-')
-        .ok_or("give START-END, such as 0x7f0000000000-0x7f0000100000")?;
-    let (start, end) = (parse_address(start)?, parse_address(end)?);
-    match end.checked_sub(1) {
-        Some(last) if start <= last => Ok((start, last)),
-        _ => Err("START must be below END".into()),
+/// A point in time: since the start, or by the clock.
+fn parts(moment: Option<Moment>) -> (Option<u64>, Option<Clock>) {
+    match moment {
+        Some(Moment::SinceStart(ns)) => (Some(ns), None),
+        Some(Moment::Clock(clock)) => (None, Some(clock)),
+        None => (None, None),
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::output::command::Caller;
 use crate::request::options::RegionOptions;
 use clap::Args;
+use pf_notation::count;
+use pf_notation::names::Names;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -15,13 +17,13 @@ pub(crate) struct RegionArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "parts")]
     copy: Option<PathBuf>,
     /// At most N equal parts of a power of two of pages [default, where nothing is known of the file: 32]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u16>(1, 4096))]
     parts: Option<u16>,
 }
 
 impl RegionArgs {
     /// `files` are the values of --file.
-    pub(crate) fn into_options(self, files: &[String], trace: &Path) -> Result<RegionOptions, String> {
+    pub(crate) fn into_options(self, files: &[Names], trace: &Path) -> Result<RegionOptions, String> {
         if files.len() != 1 {
             let list = Caller::of(trace).command("files", &[]);
             return Err(format!(

@@ -2,6 +2,7 @@
 
 use crate::output::order::{By, Order};
 use clap::Args;
+use pf_notation::count;
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Rows")]
@@ -9,8 +10,8 @@ pub(crate) struct OrderArgs {
     /// Sort by this column of the table: numbers fall and names rise, or :asc, :desc behind the name
     #[arg(long, value_name = "COLUMN", value_parser = By::parse)]
     sort: Option<By>,
-    /// Only the first N rows; totals stay those of all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Only the first N rows, 0 for all; totals stay those of all
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u32>(0, u32::MAX.into()))]
     top: Option<u32>,
 }
 
@@ -22,7 +23,10 @@ impl OrderArgs {
     pub(crate) fn into_order(self) -> Order {
         Order {
             by: self.sort,
-            top: self.top.map(|top| usize::try_from(top).unwrap_or(usize::MAX)),
+            top: self
+                .top
+                .filter(|&top| top > 0)
+                .map(|top| usize::try_from(top).unwrap_or(usize::MAX)),
         }
     }
 }

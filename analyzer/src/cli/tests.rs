@@ -36,6 +36,52 @@ fn times_and_latencies_have_their_own_bare_units() {
         (Some(1_500_000_000), Some(2_000_000_000))
     );
     assert_eq!(filter.min_latency_ns, Some(10_000));
+    let verb = request(&["timeline", "t", "--interval", "1000"]).unwrap().verb;
+    let Verb::Timeline(options) = verb else {
+        panic!("{verb:?}")
+    };
+    assert_eq!(options.interval_ns, Some(1_000_000_000));
+}
+
+#[test]
+fn times_by_the_clock_wait_for_the_trace() {
+    let filter = request(&["t", "--from", "14:03", "--to", "2026-11-29T14:04:00Z"])
+        .unwrap()
+        .filter;
+    assert!(filter.asks_the_clock() && filter.from_clock.is_some() && filter.to_clock.is_some());
+    assert_eq!((filter.from_ns, filter.to_ns), (None, None));
+}
+
+#[test]
+fn sizes_are_read_in_one_way_by_all_options() {
+    for text in ["16m", "16M", "16MiB", "16777216"] {
+        let limit = request(&["t", "--memory-limit", text]).unwrap().memory_limit;
+        assert_eq!(limit, 16 << 20, "{text}");
+        let Verb::Sql(options) = request(&["sql", "t", "SELECT 1", "--max-memory", text])
+            .unwrap()
+            .verb
+        else {
+            panic!("no question")
+        };
+        assert_eq!(options.max_memory, 16 << 20, "{text}");
+        let Verb::Memory(options) = request(&["memory", "t", "--memory", text]).unwrap().verb else {
+            panic!("no table")
+        };
+        assert_eq!(options.memory_bytes, Some(16 << 20), "{text}");
+    }
+}
+
+#[test]
+fn top_zero_is_all_and_wait_is_the_default_weight() {
+    assert_eq!(request(&["threads", "t", "--top", "0"]).unwrap().order.top, None);
+    for arguments in [&["heatmap", "t"], &["stacks", "t"]] {
+        let weight = match request(arguments).unwrap().verb {
+            Verb::Heatmap(options) => options.weight,
+            Verb::Stacks(options) => options.weight,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(weight, Weight::Wait, "{arguments:?}");
+    }
 }
 
 #[test]
@@ -95,6 +141,15 @@ fn contradictions_are_usage_errors() {
         &["timeline", "t", "--share", "101%"],
         &["memory", "t", "--memory", "much"],
         &["verify", "t", "--format", "csv"],
+        &["repair", "t", "-o", "x", "--format", "csv"],
+        &["stacks", "t", "--sort", "wait"],
+        &["heatmap", "t", "--regions", "3"],
+        &["t", "--comm", ""],
+        &["t", "--file", ""],
+        &["t", "--min-latency", "-5"],
+        &["heatmap", "t", "--address", "1000-2000"],
+        &["memory", "t", "--sort", "pages"],
+        &["queries", "t", "--slowest", "3", "--top", "2"],
         &["verify", "t", "--pid", "3"],
         &["repair", "t"],
         &["repair", "t", "-o", "-"],

@@ -1,25 +1,26 @@
 //! The arguments of `timeline`.
 
-use crate::cli::seconds;
+use crate::cli::values::milliseconds;
 use crate::request::options::StallThreshold;
 use crate::request::options::TimelineOptions;
 use crate::request::options::TimelinePart;
 use clap::Args;
+use pf_notation::{count, percent};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Timeline")]
 pub(crate) struct TimelineArgs {
-    /// Length of a row: seconds, or with ns, us, ms, s [default: a round time that gives 40 to 60 rows]
-    #[arg(long, value_name = "TIME", value_parser = interval)]
+    /// Length of a row: milliseconds, or with a unit, as in 500us or 1s [default: a round time that gives 40 to 60 rows]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = milliseconds)]
     interval: Option<u64>,
     /// A stall is when at least N threads are inside a fault at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "share")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u32>(1, u32::MAX.into()), conflicts_with = "share")]
     threads: Option<u32>,
     /// A stall is when at least this share of the threads alive then is inside a fault, and at least two threads
-    #[arg(long, value_name = "P%", value_parser = share, default_value = "50%")]
+    #[arg(long, value_name = "P%", allow_negative_numbers = true, value_parser = percent::parse_whole, default_value = "50%")]
     share: u32,
     /// How many stalls to tell of, longest first
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true, value_parser = count::within::<u16>(0, 1000))]
     stalls: u16,
     /// Only this table; with --format csv it is the intervals if none is given
     #[arg(long, value_enum)]
@@ -38,18 +39,4 @@ impl TimelineArgs {
             part: self.part,
         }
     }
-}
-
-fn interval(text: &str) -> Result<u64, String> {
-    match seconds(text)? {
-        0 => Err("an interval of 0 has no faults".to_owned()),
-        ns => Ok(ns),
-    }
-}
-
-/// `50%` or `50`.
-fn share(text: &str) -> Result<u32, String> {
-    let number = text.trim().trim_end_matches('%').trim_end();
-    let share: Option<u32> = number.parse().ok().filter(|share| (1..=100).contains(share));
-    share.ok_or_else(|| format!("'{text}' is not a share: give percent from 1 to 100, such as 50%"))
 }

@@ -6,7 +6,7 @@ use crate::output::order::Order;
 use crate::output::render::Format;
 use crate::request::Request;
 use crate::request::Verb;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -19,6 +19,40 @@ pub(crate) struct Whole {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The trace; - reads standard input
+    #[arg(value_name = "TRACE")]
+    trace: PathBuf,
+    /// How to write what was found [default: table, or what the name of the output FILE ends in: .txt, .json]
+    #[arg(long, value_enum)]
+    format: Option<FindingsFormat>,
+    /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    limit: LimitArgs,
+}
+
+/// Findings are not a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum FindingsFormat {
+    /// Lines for people
+    #[default]
+    Table,
+    /// One JSON object
+    Json,
+}
+
+impl From<FindingsFormat> for Format {
+    fn from(format: FindingsFormat) -> Self {
+        match format {
+            FindingsFormat::Table => Self::Table,
+            FindingsFormat::Json => Self::Json,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Repair {
     /// The damaged or unfinished trace; - reads standard input
     #[arg(value_name = "TRACE")]
@@ -28,7 +62,7 @@ pub(crate) struct Repair {
     output: PathBuf,
     /// How to write what was found
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: FindingsFormat,
     #[command(flatten)]
     limit: LimitArgs,
 }
@@ -36,32 +70,35 @@ pub(crate) struct Repair {
 impl Whole {
     pub(crate) fn into_info(self) -> Result<Request, String> {
         let format = self.output.format()?;
-        Ok(self.into_request(Verb::Info, format))
-    }
-
-    pub(crate) fn into_verify(self) -> Result<Request, String> {
-        let output = self.output.output.as_deref();
-        let format = endings::format(self.output.format, output, &[Format::Table, Format::Json])?;
-        refuse_tables(format)?;
-        Ok(self.into_request(Verb::Verify, format))
-    }
-
-    fn into_request(self, verb: Verb, format: Format) -> Request {
         let OutputArgs { output, limit, .. } = self.output;
-        request(self.trace, verb, format, output, &limit)
+        Ok(request(self.trace, Verb::Info, format, output, &limit))
+    }
+}
+
+impl Verify {
+    pub(crate) fn into_request(self) -> Result<Request, String> {
+        let output = self.output.as_deref();
+        let given = self.format.map(Format::from);
+        let format = endings::format(given, output, &[Format::Table, Format::Json])?;
+        Ok(request(
+            self.trace,
+            Verb::Verify,
+            format,
+            self.output,
+            &self.limit,
+        ))
     }
 }
 
 impl Repair {
     pub(crate) fn into_request(self) -> Result<Request, String> {
-        refuse_tables(self.format)?;
         if self.output.as_os_str() == "-" {
             return Err("repair reads back what it writes: give a file to -o FILE".into());
         }
         Ok(request(
             self.trace,
             Verb::Repair,
-            self.format,
+            self.format.into(),
             Some(self.output),
             &self.limit,
         ))
@@ -84,12 +121,4 @@ fn request(
         filter: Filter::default(),
         order: Order::default(),
     }
-}
-
-/// Findings are no table.
-fn refuse_tables(format: Format) -> Result<(), String> {
-    if matches!(format, Format::Csv | Format::Markdown) {
-        return Err("findings are no table: use --format json".into());
-    }
-    Ok(())
 }

@@ -7,10 +7,10 @@ use crate::error::AnalyzeError;
 use crate::output::command::Argument;
 use crate::output::units::{duration, exact_duration};
 use crate::trace::class::{Class, ClassBits};
-use crate::trace::name_pattern::Pattern;
 use crate::trace::queries::select::IdSet;
 use crate::trace::session::Session;
 use pf_formats::{Predicate, Query};
+use pf_notation::names::Names;
 use polars::prelude::{BooleanChunked, ChunkCompareIneq, DataFrame, NewChunkedArray, PlHashMap};
 use std::borrow::Cow;
 
@@ -21,8 +21,8 @@ pub(crate) enum Condition<'a> {
     To(u64),
     Pids(&'a [u32]),
     Tids(&'a [u32]),
-    Comms(&'a [Pattern]),
-    Files(&'a [Pattern]),
+    Comms(&'a [Names]),
+    Files(&'a [Names]),
     /// As they were named; which ones these are only the trace tells.
     Queries(&'a [String], Option<&'a IdSet>),
     Class(Class),
@@ -30,7 +30,7 @@ pub(crate) enum Condition<'a> {
     MaxLatency(u64),
 }
 
-/// Answers to `Pattern` questions by dictionary id, so that each name is matched once.
+/// Answers to questions about names by dictionary id, so that each name is matched once.
 #[derive(Debug, Default)]
 pub(crate) struct NameCache {
     generation: u64,
@@ -159,7 +159,7 @@ impl Condition<'_> {
             let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
             Some(numbers.join(","))
         };
-        let patterns = |option, patterns: &[Pattern]| {
+        let patterns = |option, patterns: &[Names]| {
             let texts = patterns
                 .iter()
                 .map(|pattern| (option, Some(pattern.text().to_owned())));
@@ -196,8 +196,8 @@ impl Condition<'_> {
             Self::To(to) => format!("--to {}", duration(to)),
             Self::Pids(pids) => format!("--pid {}", numbers(pids)),
             Self::Tids(tids) => format!("--tid {}", numbers(tids)),
-            Self::Comms(patterns) => each("--comm", &mut patterns.iter().map(Pattern::text)),
-            Self::Files(patterns) => each("--file", &mut patterns.iter().map(Pattern::text)),
+            Self::Comms(patterns) => each("--comm", &mut patterns.iter().map(Names::text)),
+            Self::Files(patterns) => each("--file", &mut patterns.iter().map(Names::text)),
             Self::Queries(named, _) => each("--query", &mut named.iter().map(String::as_str)),
             Self::Class(class) => format!("--{}", class.name()),
             Self::MinLatency(min) => format!("--min-latency {}", duration(min)),
@@ -217,7 +217,7 @@ fn row_flags(ids: &[u32], passes: impl FnMut(u32) -> bool) -> BooleanChunked {
 fn by_name<'a>(
     ids: &[u32],
     cache: &mut PlHashMap<u32, bool>,
-    patterns: &[Pattern],
+    patterns: &[Names],
     name: impl Fn(u32) -> Cow<'a, str>,
 ) -> BooleanChunked {
     row_flags(ids, |id| {

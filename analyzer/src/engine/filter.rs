@@ -6,10 +6,11 @@ use crate::engine::unmet::Unmet;
 use crate::error::AnalyzeError;
 use crate::output::command::Argument;
 use crate::trace::class::Class;
-use crate::trace::name_pattern::Pattern;
 use crate::trace::queries::select::IdSet;
 use crate::trace::session::Session;
 use pf_formats::{Predicate, Query};
+use pf_notation::moment::Clock;
+use pf_notation::names::Names;
 use polars::prelude::{BooleanChunked, DataFrame};
 
 /// All conditions must hold; several values of one condition are alternatives; empty means all.
@@ -19,14 +20,18 @@ pub struct Filter {
     pub from_ns: Option<u64>,
     /// Entry before, from the start of the recording.
     pub to_ns: Option<u64>,
+    /// Instead of `from_ns`, by the clock: what that is in this recording is known once the trace was asked.
+    pub from_clock: Option<Clock>,
+    /// Instead of `to_ns`, likewise.
+    pub to_clock: Option<Clock>,
     /// Processes.
     pub pids: Vec<u32>,
     /// Threads.
     pub tids: Vec<u32>,
     /// Thread names.
-    pub comms: Vec<Pattern>,
+    pub comms: Vec<Names>,
     /// Paths, or `[anon]` and the like.
-    pub files: Vec<Pattern>,
+    pub files: Vec<Names>,
     /// Class.
     pub class: Option<Class>,
     /// Latency not below.
@@ -51,6 +56,8 @@ impl Filter {
         let Self {
             from_ns,
             to_ns,
+            from_clock: _,
+            to_clock: _,
             pids,
             tids,
             comms,
@@ -155,6 +162,12 @@ impl Filter {
             },
             verb: self.conditions().next().map_or("files", Condition::listing_verb),
         })
+    }
+
+    /// Whether it asks for times by the clock, which only the trace can place.
+    #[must_use]
+    pub fn asks_the_clock(&self) -> bool {
+        self.from_clock.is_some() || self.to_clock.is_some()
     }
 
     /// Whether a part of the time was asked for.

@@ -1,5 +1,6 @@
 //! One pass over the faults of a trace, block by block: columns, filters, and who is shown what passes.
 
+pub mod clock;
 pub mod columns;
 pub(crate) mod condition;
 pub mod filter;

@@ -4,11 +4,8 @@
 use crate::engine::condition::Condition;
 use crate::output::units::{duration, exact_duration, grouped};
 use crate::trace::class::Class;
-use crate::trace::name_pattern::Pattern;
 use crate::trace::session::Session;
-
-/// Names that are listed.
-const NAMES_SHOWN: usize = 8;
+use pf_notation::names::{Names, none_fits};
 
 /// A condition that no fault meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,18 +43,19 @@ impl Condition<'_> {
             }
             Self::Comms(patterns) => {
                 let names = session.dicts.comms();
-                let reason = format!(
-                    "no thread had such a name as {}; {}",
-                    texts(patterns),
-                    seen(names.iter().copied())
-                );
                 let fits = names.iter().any(|name| fits(patterns, name));
-                (!fits).then_some(reason)?
+                let wanted: Vec<&Names> = patterns.iter().collect();
+                (!fits).then(|| none_fits(&wanted, names.iter().copied()))?
             }
             Self::Files(patterns) => {
                 let labels = session.dicts.labels();
                 let fits = labels.iter().any(|label| fits(patterns, label));
-                let reason = format!("no file or kind of memory is called {}", texts(patterns));
+                let is_part = labels.iter().any(|label| is_part_of(patterns, label));
+                let hint = match is_part {
+                    true => "; a part of a name is given as *PART*",
+                    false => "",
+                };
+                let reason = format!("no file or kind of memory is called {}{hint}", texts(patterns));
                 (!fits).then_some(reason)?
             }
             Self::Queries(named, Some(ids)) if ids.is_empty() => {
@@ -118,25 +116,15 @@ fn classes(session: &Session) -> String {
     counts.join(", ")
 }
 
-fn fits(patterns: &[Pattern], name: &str) -> bool {
+fn fits(patterns: &[Names], name: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(name))
 }
 
-fn texts(patterns: &[Pattern]) -> String {
-    let texts: Vec<&str> = patterns.iter().map(Pattern::text).collect();
-    texts.join(" or ")
+fn is_part_of(patterns: &[Names], name: &str) -> bool {
+    patterns.iter().any(|pattern| name.contains(pattern.text()))
 }
 
-/// `seen were main, worker and 12 others`.
-fn seen<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let count = names.len();
-    if count == 0 {
-        return "the trace has no thread names".to_owned();
-    }
-    let shown: Vec<&str> = names.take(NAMES_SHOWN).collect();
-    let more = match count - shown.len() {
-        0 => String::new(),
-        more => format!(" and {} more", grouped(more as u64)),
-    };
-    format!("seen were {}{more}", shown.join(", "))
+fn texts(patterns: &[Names]) -> String {
+    let texts: Vec<&str> = patterns.iter().map(Names::text).collect();
+    texts.join(" or ")
 }

@@ -62,12 +62,6 @@ fn option((name, value): &Argument) -> String {
     }
 }
 
-/// The value of `--file` or `--comm` that fits this name. Commas part names and would be taken for that.
-#[must_use]
-pub fn pattern(name: &str) -> String {
-    name.replace(',', "?")
-}
-
 /// Where a command begins in a sentence: behind `: `, or at the start of the line.
 #[must_use]
 pub fn begin(text: &str) -> Option<usize> {

@@ -80,7 +80,6 @@ impl Verb {
                 | Self::Queries(QueryOptions::Slowest(_) | QueryOptions::Id(_))
                 | Self::Timeline(_)
                 | Self::Memory(MemoryOptions { part: None, .. })
-                | Self::Events
                 | Self::Sql(_)
                 | Self::Diff(_)
                 | Self::Info

@@ -53,8 +53,8 @@ pub struct HeatmapOptions {
     pub rows: Option<usize>,
     /// Columns, if given.
     pub columns: Option<usize>,
-    /// Regions to draw.
-    pub regions: usize,
+    /// Regions and files to draw.
+    pub panels: usize,
 }
 
 /// What a row of the table is.
@@ -240,6 +240,6 @@ impl SqlOptions {
 pub struct DiffOptions {
     /// The recording B.
     pub other: PathBuf,
-    /// Rows of each table; 0 for all.
+    /// Rows of each table; 0 for all, as everywhere.
     pub top: Option<usize>,
 }

@@ -6,9 +6,9 @@ use crate::engine::tally::Cell;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Weight {
     /// Number of faults.
-    #[default]
     Count,
     /// Time waited in faults.
+    #[default]
     Wait,
     /// The longest fault.
     Max,

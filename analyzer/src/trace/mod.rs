@@ -6,7 +6,6 @@ pub mod function_names;
 pub mod input;
 pub mod loss_ledger;
 pub mod memory_limit;
-pub mod name_pattern;
 pub mod queries;
 pub mod sampling;
 pub mod scope;

@@ -1,6 +1,7 @@
 //! What every verb does around its passes: open the trace and the output, read with a progress bar, warn, and write tables
 //! and remarks.
 
+use crate::engine::clock;
 use crate::engine::filter::Filter;
 use crate::engine::scan::{Pass, scan};
 use crate::error::AnalyzeError;
@@ -55,7 +56,7 @@ pub(crate) fn answer(
     again: bool,
     write: impl FnOnce(&Request, &mut Trace, &mut Output) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
-    let again = again || !request.filter.query_names.is_empty();
+    let again = again || !request.filter.query_names.is_empty() || request.filter.asks_the_clock();
     let source = Source::open(&request.trace, again)?;
     let input = source.input()?;
     let mut output = open_output(request, &input)?;
@@ -90,12 +91,15 @@ pub(crate) fn open_output(request: &Request, trace: &Input) -> anyhow::Result<Ou
     Ok(output)
 }
 
-/// The filter, with the queries that `--query` means.
+/// The filter, with the queries that `--query` means, and the times of the recording that the clock means.
 ///
 /// # Errors
-/// I/O errors of the input, or a trace without queries.
+/// I/O errors of the input, a trace without queries, or a time outside of the recording.
 pub fn with_queries(request: &Request, source: &Source) -> anyhow::Result<Filter> {
     let mut filter = request.filter.clone();
+    if filter.asks_the_clock() {
+        clock::place(&mut filter, source.input()?.reader)?;
+    }
     if filter.query_names.is_empty() {
         return Ok(filter);
     }
@@ -157,10 +161,7 @@ pub(crate) fn write_narrow(
     request: &Request,
     output: &mut Output,
 ) -> Result<Option<String>, AnalyzeError> {
-    let more = request
-        .order
-        .apply(&mut table)
-        .map_err(AnalyzeError::Unanswerable)?;
+    let more = request.order.apply(&mut table).map_err(AnalyzeError::Usage)?;
     say_warnings(session, request.format, output)?;
     let width = output.room().table;
     let left_out = match width.filter(|_| request.format.is_text()) {

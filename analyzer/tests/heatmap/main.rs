@@ -51,6 +51,12 @@ impl Place {
             .current_dir(self.0.path())
             .args(["heatmap", "t.pfz"])
             .args(arguments)
+            // What these tests compute, unless they say otherwise.
+            .args(
+                ["--weight", "count"]
+                    .iter()
+                    .filter(|_| !arguments.contains(&"--weight")),
+            )
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -95,7 +101,7 @@ fn pixels(bytes: &[u8]) -> (usize, Vec<[u8; 3]>) {
 #[test]
 fn a_burst_is_zoomed_to_and_the_text_says_what_is_outside() {
     let bytes = trace(&meta(), &dicts(), &burst(), &[]);
-    let zoomed = heatmap(&bytes, &["--file", "segments"]);
+    let zoomed = heatmap(&bytes, &["--file", "segments.bin"]);
     let words = zoomed.text().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
         words.contains("502 faults (100.0 % of the faults) zoomed to 0.0"),
@@ -116,10 +122,10 @@ fn a_burst_is_zoomed_to_and_the_text_says_what_is_outside() {
         .parse()
         .unwrap();
     assert!(begin > 0.065 && begin <= 0.070, "{begin}");
-    let whole = heatmap(&bytes, &["--file", "segments", "--whole"]);
+    let whole = heatmap(&bytes, &["--file", "segments.bin", "--whole"]);
     assert!(!whole.text().contains("zoomed"), "{}", whole.text());
     // What the user asks for is not narrowed any further.
-    let asked = heatmap(&bytes, &["--file", "segments", "--to", "90ms"]);
+    let asked = heatmap(&bytes, &["--file", "segments.bin", "--to", "90ms"]);
     assert!(!asked.text().contains(" s of "), "{}", asked.text());
 }
 
@@ -143,7 +149,7 @@ fn nothing_one_fault_and_extremes_have_every_form() {
             for y in ["place", "latency"] {
                 for filter in [
                     &[][..],
-                    &["--file", "segments"],
+                    &["--file", "segments.bin"],
                     &["--weight", "wait", "--scale", "linear"],
                 ] {
                     let done = heatmap(&bytes, &[&["--format", form, "--y", y], filter].concat());
@@ -192,7 +198,7 @@ fn what_makes_no_sense_is_a_usage_error() {
             "latencies have no address",
         ),
         (&["--format", "gif"], "invalid value 'gif'"),
-        (&["--regions", "0"], "0"),
+        (&["--panels", "0"], "0"),
     ] {
         let done = place.heatmap(arguments);
         assert_eq!(done.status, Some(2), "{arguments:?}");

@@ -21,11 +21,11 @@ fn triples(text: &str) -> Vec<(u64, u64, u64)> {
 fn numbers_for_programs_are_never_zoomed() {
     let bytes = trace(&meta(), &dicts(), &burst(), &[]);
     for form in ["csv", "json", "raw"] {
-        let zoomed = heatmap(&bytes, &["--file", "segments", "--format", form]);
-        let whole = heatmap(&bytes, &["--file", "segments", "--format", form, "--whole"]);
+        let zoomed = heatmap(&bytes, &["--file", "segments.bin", "--format", form]);
+        let whole = heatmap(&bytes, &["--file", "segments.bin", "--format", form, "--whole"]);
         assert_eq!(zoomed.text(), whole.text());
     }
-    let raw = heatmap(&bytes, &["--file", "segments", "--format", "raw"]);
+    let raw = heatmap(&bytes, &["--file", "segments.bin", "--format", "raw"]);
     let sum: u64 = triples(raw.text()).iter().map(|cell| cell.2).sum();
     assert_eq!(sum, 502);
 }
@@ -35,7 +35,7 @@ fn raw_lines_are_a_complete_grid_in_which_every_fault_has_its_cell() {
     for weight in ["count", "wait", "max"] {
         let arguments = [
             "--file",
-            "segments",
+            "segments.bin",
             "--format",
             "raw",
             "--rows",
@@ -45,7 +45,7 @@ fn raw_lines_are_a_complete_grid_in_which_every_fault_has_its_cell() {
         ];
         let done = heatmap(
             &small(),
-            &[&arguments[..], &["--weight", weight, "--regions", "1"]].concat(),
+            &[&arguments[..], &["--weight", weight, "--panels", "1"]].concat(),
         );
         let cells = triples(done.text());
         let times: BTreeSet<u64> = cells.iter().map(|cell| cell.0).collect();
@@ -90,10 +90,10 @@ fn parts_of_raw_lines_are_apart_and_the_notes_say_what_they_are() {
         second - 1 + lines(parts[1]),
     );
     assert_eq!(done.stderr, notes);
-    let one = heatmap(&small(), &["--format", "raw", "--regions", "1"]);
+    let one = heatmap(&small(), &["--format", "raw", "--panels", "1"]);
     assert!(
         one.stderr
-            .ends_with("note: 1 lighter places are left out: --regions shows more\n")
+            .ends_with("note: 1 lighter places are left out: --panels shows more\n")
     );
 }
 

@@ -12,7 +12,7 @@ fn a_png_has_the_levels_of_its_cells_and_the_same_bytes_every_time() {
     let place = Place::with(&small());
     let arguments = [
         "--file",
-        "segments",
+        "segments.bin",
         "--rows",
         "3",
         "--columns",
@@ -39,7 +39,7 @@ fn a_png_has_the_levels_of_its_cells_and_the_same_bytes_every_time() {
 
 #[test]
 fn an_svg_has_a_tooltip_for_every_cell_and_nothing_that_runs() {
-    let done = heatmap(&small(), &["--format", "svg", "--file", "segments"]);
+    let done = heatmap(&small(), &["--format", "svg", "--file", "segments.bin"]);
     let svg = done.text();
     assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"));
     assert_eq!(svg.matches("<title>").count(), 1 + 4, "{svg}");
@@ -57,7 +57,7 @@ fn an_svg_has_a_tooltip_for_every_cell_and_nothing_that_runs() {
     assert!(!svg.contains("script") && !svg.contains("href") && !svg.contains("url("));
     assert_eq!(
         done.stdout,
-        heatmap(&small(), &["--format", "svg", "--file", "segments"]).stdout
+        heatmap(&small(), &["--format", "svg", "--file", "segments.bin"]).stdout
     );
 }
 
@@ -69,7 +69,7 @@ fn a_picture_says_what_is_missing_in_it() {
         &events(),
         &[loss(LossReason::Reserve, 9)],
     );
-    let done = heatmap(&lossy, &["--format", "svg", "--major", "--regions", "1"]);
+    let done = heatmap(&lossy, &["--format", "svg", "--major", "--panels", "1"]);
     for words in [
         "! lost: 9 faults",
         "only the faults that pass --major",
@@ -78,7 +78,7 @@ fn a_picture_says_what_is_missing_in_it() {
         assert!(done.text().contains(words), "{words}: {}", done.text());
     }
     assert!(done.stderr.contains("warning: lost: 9 faults"), "{}", done.stderr);
-    let done = heatmap(&small(), &["--format", "svg", "--regions", "1"]);
+    let done = heatmap(&small(), &["--format", "svg", "--panels", "1"]);
     assert!(
         done.text().contains(
             "not shown: --pid 100 --address 0x555500000000-0x555500002000 with 42.9 % of the faults"
@@ -109,7 +109,7 @@ fn hostile_names_are_text_in_a_picture() {
         ..file_fault(1, 5, 9)
     };
     let bytes = trace(&meta, &dicts, &[event], &[]);
-    for arguments in [&["--file", "alert"][..], &[], &["-y", "latency"]] {
+    for arguments in [&["--file", "*alert*"][..], &[], &["-y", "latency"]] {
         let svg = heatmap(&bytes, &[arguments, &["--format", "svg"]].concat());
         let svg = svg.text();
         assert!(

@@ -133,15 +133,16 @@ fn windows(trace: &Trace) -> Vec<Filter> {
     ]
 }
 
-/// By thread name and by file, by a part of the name and by a pattern; two alternatives; two conditions.
+/// By thread name and by file, exactly and by a pattern; two alternatives; two conditions.
 fn names(of: &Fault, trace: &Trace) -> Vec<Filter> {
-    let is_plain = |name: &str| !name.is_empty() && !name.contains(['*', '?']) && !name.starts_with('-');
+    let is_plain =
+        |name: &str| !name.is_empty() && !name.contains(['*', '?', ',', '\\']) && !name.starts_with('-');
     let mut filters = Vec::new();
     let (comm, label) = (of.comm.clone(), of.label.clone());
     if is_plain(&comm) {
         let name = comm.clone();
         filters.push(Filter::of_faults(&["--comm", &comm], move |fault| {
-            fault.comm.contains(&name)
+            fault.comm == name
         }));
         let first: String = comm.chars().take(1).collect();
         let pattern = format!("{first}*");
@@ -152,14 +153,14 @@ fn names(of: &Fault, trace: &Trace) -> Vec<Filter> {
     if is_plain(&label) {
         let name = label.clone();
         filters.push(Filter::of_faults(&["--file", &label], move |fault| {
-            fault.label.contains(&name)
+            fault.label == name
         }));
         let other = trace.faults.iter().map(|fault| &fault.label);
         if let Some(other) = other.clone().find(|other| **other != label && is_plain(other)) {
             let (a, b) = (label.clone(), other.clone());
             let arguments = ["--file", &label, "--file", other, "--major"];
             filters.push(Filter::of_faults(&arguments, move |fault| {
-                (fault.label.contains(&a) || fault.label.contains(&b)) && fault.class() == "major"
+                (fault.label == a || fault.label == b) && fault.class() == "major"
             }));
         }
     }

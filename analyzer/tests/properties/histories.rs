@@ -5,9 +5,9 @@ use crate::support::{
     FILE_BASE, HEAP_BASE, MS, Random, START_NS, file_fault, header, heap_fault, meta, object, totals,
 };
 use pf_formats::{CommId, Dict, Event, Happening, Meta, ObjectId, ObjectKind, TimelineEntry, TraceWriter};
+use pf_notation::names::{Kind, Names};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::trace::class::Class;
-use pfanalyze::trace::name_pattern::Pattern;
 use proptest::prelude::*;
 
 pub const PID: u32 = 100;
@@ -189,8 +189,8 @@ impl History {
         };
         match plan.condition {
             1 => filter.tids = vec![PID],
-            2 => filter.comms = vec![Pattern::new(NAMES[1])],
-            3 => filter.files = vec![Pattern::new(FILES[0])],
+            2 => filter.comms = vec![Names::parse("worker*", Kind::Thread).unwrap()],
+            3 => filter.files = vec![Names::parse(FILES[0], Kind::File).unwrap()],
             4 => filter.class = Some(Class::Major),
             5 => filter.min_latency_ns = Some(20_000),
             6 => filter.class = Some(Class::Failed),

@@ -3,10 +3,10 @@
 
 use crate::histories::{FILES, History, Plan, plans};
 use crate::support::ask::{read, text};
+use pf_notation::names::{Kind, Names};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::output::render::Format;
 use pfanalyze::request::options::RegionOptions;
-use pfanalyze::trace::name_pattern::Pattern;
 use pfanalyze::verbs::files::Files;
 use pfanalyze::verbs::regions::pass::Regions;
 use pfanalyze::verbs::regions::source::Source;
@@ -22,7 +22,7 @@ fn files(bytes: &[u8], filter: &Filter) -> Vec<Value> {
 /// The rows of `regions` with one file in one part.
 fn whole_file(bytes: &[u8], filter: &Filter, path: &str) -> Vec<Value> {
     let filter = Filter {
-        files: vec![Pattern::new(path)],
+        files: vec![Names::parse(path, Kind::File).unwrap()],
         ..filter.clone()
     };
     let asked = RegionOptions {

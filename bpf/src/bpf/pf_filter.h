@@ -21,7 +21,10 @@ const volatile __u64 pf_cgroup_id;
 const volatile __u32 pf_cgroup_subsys = PF_CGROUP_V2; /* which hierarchy of version 1 */
 const volatile __u32 pf_uid = PF_ANY_UID;
 const volatile __u8 pf_by_comm;
-const volatile char pf_comm[16];
+const volatile __u64 pf_comm_step[256];
+const volatile __u64 pf_comm_stay[4];
+const volatile __u64 pf_comm_start;
+const volatile __u64 pf_comm_accept;
 const volatile __u32 pf_ranges_used;
 const volatile struct pf_range pf_ranges[PF_RANGES];
 const volatile __u64 pf_min_latency_ns;
@@ -139,17 +142,20 @@ static __always_inline struct pf_task *pf_recorded(struct task_struct *task) {
     return pf_adopt(task, pid_tgid);
 }
 
-static __always_inline bool pf_comm_is_wanted(struct task_struct *task) {
+/* Patterns with * and ? are tables by now: how much of each the name has met so far is a bit of `states`. */
+static __always_inline bool pf_comm_is_wanted(void) {
+    __u64 states = pf_comm_start;
     char comm[16] = {};
 
     bpf_get_current_comm(comm, sizeof(comm));
     for (int i = 0; i < 16; i++) {
-        if (comm[i] != pf_comm[i])
-            return false;
-        if (!comm[i])
+        __u8 c = comm[i];
+
+        if (!c)
             break;
+        states = ((states & pf_comm_step[c]) << 1) | (states & pf_comm_stay[c >> 6]);
     }
-    return true;
+    return states & pf_comm_accept;
 }
 
 static __always_inline bool pf_is_wanted_file(__u64 inode, __u32 dev) {
@@ -171,7 +177,7 @@ static __always_inline bool pf_entry_is_wanted(struct pf_task *state, struct tas
     }
     if (pf_uid != PF_ANY_UID && (__u32)bpf_get_current_uid_gid() != pf_uid)
         return false;
-    if (pf_by_comm && !pf_comm_is_wanted(task))
+    if (pf_by_comm && !pf_comm_is_wanted())
         return false;
     if (pf_by_file && pf_find_vma && pf_is_in(&state->mapping, address) &&
         !pf_is_wanted_file(state->mapping.inode, state->mapping.dev))

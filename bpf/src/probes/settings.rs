@@ -232,16 +232,11 @@ impl<'a> Settings<'a> {
             rodata.pf_uid = uid;
         }
         if let Some(comm) = &filters.comm {
-            if comm.len() >= rodata.pf_comm.len() {
-                return Err(ProbeError::Config(format!(
-                    "a thread's name has at most 15 bytes, {comm:?} has {}",
-                    comm.len()
-                )));
-            }
             rodata.pf_by_comm = 1;
-            for (place, byte) in rodata.pf_comm.iter_mut().zip(comm.bytes()) {
-                *place = byte.cast_signed();
-            }
+            rodata.pf_comm_step = *comm.step;
+            rodata.pf_comm_stay = comm.stay;
+            rodata.pf_comm_start = comm.start;
+            rodata.pf_comm_accept = comm.accept;
         }
         if filters.ranges.len() > MAX_RANGES {
             return Err(ProbeError::Config(format!(

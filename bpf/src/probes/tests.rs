@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::*;
-use crate::{BackendChoice, EntryEvent, Exit, Fault, Filters, Record};
+use crate::{BackendChoice, CommTables, EntryEvent, Exit, Fault, Filters, Record};
 
 mod live;
 
@@ -214,6 +214,20 @@ fn without_task_storage_nothing_is_missing_either() {
     }
 }
 
+/// A state for each byte that was met.
+fn exactly(name: &[u8]) -> CommTables {
+    let mut step = Box::new([0; 256]);
+    for (at, &byte) in name.iter().enumerate() {
+        step[usize::from(byte)] |= 1 << at;
+    }
+    CommTables {
+        step,
+        stay: [0; 4],
+        start: 1,
+        accept: 1 << name.len(),
+    }
+}
+
 #[test]
 #[ignore = "needs root"]
 fn what_is_filtered_is_counted() {
@@ -222,7 +236,7 @@ fn what_is_filtered_is_counted() {
             config.filters = Filters {
                 sample: 10,
                 // The thread of that test: its name, cut by the kernel.
-                comm: Some("probes::tests::".to_owned()),
+                comm: Some(exactly(b"probes::tests::")),
                 ..Filters::default()
             };
         };

@@ -6,13 +6,12 @@ use std::{ffi::OsString, ops::Range, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pf_bpf::BackendChoice;
+use pf_notation::{count, names::Names, usage};
 use thiserror::Error;
 
 use crate::queries::QuerySpec;
 
-use values::{
-    parse_interval, parse_latency, parse_range, parse_ring_size, parse_sample, parse_seconds, parse_threads,
-};
+use values::{address_range, existing_file, microseconds, milliseconds, ring_bytes, seconds, threads};
 
 const USAGE: &str = "\
 pfrec -o FILE [OPTIONS] -- COMMAND [ARG]...
@@ -22,7 +21,7 @@ pfrec -o FILE [OPTIONS] -- COMMAND [ARG]...
 
 const AFTER_HELP: &str = "\
 Exit status: that of COMMAND (128+N when signal N ended it), 0 without COMMAND,
-125 when pfrec itself fails, 3 with --strict and counts that are not exact, 126 when COMMAND cannot be executed, 127 when it does not exist.
+125 when pfrec itself fails or its command line is wrong, 3 with --strict and counts that are not exact, 126 when COMMAND cannot be executed, 127 when it does not exist.
 
 Examples:
   sudo pfrec -o trace.pfz -- mmap-workload     record a program and all it starts
@@ -74,6 +73,8 @@ struct RecordArgs {
         long,
         value_name = "PID",
         value_delimiter = ',',
+        allow_negative_numbers = true,
+        value_parser = count::parse_id,
         conflicts_with = "all"
     )]
     pid: Vec<u32>,
@@ -91,8 +92,8 @@ struct RecordArgs {
     #[arg(long, value_name = "PATH", conflicts_with_all = ["pid", "all", "command"])]
     cgroup: Option<PathBuf>,
 
-    /// Stop recording after SECONDS; COMMAND goes on and pfrec waits for it.
-    #[arg(short, long, value_name = "SECONDS", value_parser = parse_seconds)]
+    /// Stop recording after SECONDS, or a time with a unit, as in 500ms or 2min; COMMAND goes on and pfrec waits for it.
+    #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     duration: Option<Duration>,
 
     /// How the kernel is observed.
@@ -108,9 +109,9 @@ struct RecordArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "user")]
     preserve_env: Vec<String>,
 
-    /// Room for faults between the kernel and pfrec, for each CPU: a power of two, such as 16M (default: 128M
-    /// shared by all CPUs, at least 1M and at most 16M for each).
-    #[arg(long, value_name = "SIZE", value_parser = parse_ring_size)]
+    /// Room for faults between the kernel and pfrec, for each CPU: a power of two in bytes, or as 16MiB (default: 128MiB
+    /// shared by all CPUs, at least 1MiB and at most 16MiB for each).
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = ring_bytes)]
     buffer_size: Option<u32>,
 
     /// Record user stacks (the program must be compiled with frame pointers).
@@ -211,9 +212,9 @@ impl Options {
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 #[command(next_help_heading = "Watching (instead of -o, or beside it)")]
 pub struct Watch {
-    /// Show the threads that fault every MS milliseconds, 1000 if no number is given: in place on a terminal (h
-    /// tells the keys), else line after line. Counted in the kernel; without -o and -v no fault leaves it.
-    #[arg(short, long, value_name = "MS", num_args = 0..=1, default_missing_value = "1000", value_parser = parse_interval)]
+    /// Show the threads that fault every MS milliseconds, or a time with a unit, as in 2s; every second if none is given: in
+    /// place on a terminal (h tells the keys), else line after line. Counted in the kernel; without -o and -v no fault leaves it.
+    #[arg(short, long, value_name = "MS", num_args = 0..=1, default_missing_value = "1000", allow_negative_numbers = true, value_parser = milliseconds)]
     pub interval: Option<Duration>,
 
     /// Print each fault as it happens: time, name, thread, class, latency, address, file and offset.
@@ -225,7 +226,7 @@ pub struct Watch {
     pub format: Format,
 
     /// With -i: rows for so many threads at a time, 1 KiB of kernel memory each; those beyond are counted together.
-    #[arg(long = "live-threads", value_name = "N", default_value_t = 8192, value_parser = parse_threads, requires = "interval")]
+    #[arg(long = "live-threads", value_name = "N", default_value_t = 8192, allow_negative_numbers = true, value_parser = count::within::<u32>(1, 1 << 18), requires = "interval")]
     pub threads: u32,
 }
 
@@ -246,28 +247,29 @@ pub struct Filter {
     #[arg(long)]
     pub major_only: bool,
 
-    /// Leave out faults that took less than US microseconds (or with a unit: 800ns, 1.5ms).
-    #[arg(long, value_name = "US", value_parser = parse_latency)]
+    /// Leave out faults that took less than US microseconds, or than a time with a unit, as in 800ns or 1.5ms.
+    #[arg(long, value_name = "US", allow_negative_numbers = true, value_parser = microseconds)]
     pub min_latency: Option<Duration>,
 
     /// Record one minor fault in N, by chance; reports scale them up. Major faults are all recorded.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_sample, conflicts_with = "major_only")]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = count::within::<u32>(1, 1_000_000), conflicts_with = "major_only")]
     pub sample: u32,
 
-    /// Only threads of this name (the first 15 bytes count, as in /proc/PID/comm).
-    #[arg(long, value_name = "NAME")]
-    pub comm: Option<String>,
+    /// Only threads of this name (the first 15 bytes count, as in /proc/PID/comm); with * and ? it is a pattern, with commas
+    /// a list (repeatable).
+    #[arg(long, value_name = "NAME", value_parser = threads)]
+    pub comm: Vec<Names>,
 
     /// Only threads of this user, by name or number.
     #[arg(long, value_name = "USER")]
     pub uid: Option<String>,
 
-    /// Only addresses from START up to END, hexadecimal (repeatable).
-    #[arg(long = "address", value_name = "START-END", value_parser = parse_range)]
+    /// Only addresses from START up to END, hexadecimal: 0x7f0000000000-0x7f0000100000 (repeatable).
+    #[arg(long = "address", value_name = "START-END", value_parser = address_range)]
     pub addresses: Vec<Range<u64>>,
 
-    /// Only faults on mappings of this file.
-    #[arg(long, value_name = "PATH")]
+    /// Only faults on mappings of this file, which must exist: pfrec opens it. PATH is no pattern.
+    #[arg(long, value_name = "PATH", value_parser = existing_file)]
     pub file: Option<PathBuf>,
 }
 
@@ -302,7 +304,7 @@ pub enum Scope {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum UsageError {
     /// Nothing to record.
-    #[error("nothing to record: give -- COMMAND, -p PID, --cgroup PATH or -a (see pfrec --help)")]
+    #[error("nothing to record: give -- COMMAND, -p PID, --cgroup PATH or -a")]
     NoTarget,
     /// No -o.
     #[error(
@@ -324,6 +326,19 @@ pub enum UsageError {
     /// 0 among others.
     #[error("-p 0 means every process: give it alone, or use -a")]
     ZeroAmongPids,
+}
+
+/// What clap says, and what it cannot know: that a free word is the command to record.
+#[must_use]
+pub fn explain(mut error: clap::Error) -> clap::Error {
+    if let Some(word) = usage::unexpected_word(&error).map(str::to_owned) {
+        let whole = usage::command_line_with("--", &word);
+        usage::tip(
+            &mut error,
+            format!("the command to record stands after --: {whole}"),
+        );
+    }
+    error
 }
 
 impl Cli {

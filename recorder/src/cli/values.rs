@@ -1,86 +1,79 @@
-//! The values of options, from text.
+//! The values of options, from text: which kind each is, in which bounds, and which unit a bare number has. How they are
+//! written is the business of `pf_notation`.
 
-use std::{ops::Range, time::Duration};
+use std::{ops::Range, path::PathBuf, time::Duration};
 
-/// Seconds, with a fraction.
-pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("must be more than 0 seconds, and less than the age of the universe".to_owned()),
+use pf_notation::{
+    address,
+    duration::{self, Unit},
+    names::{Kind, Names},
+    size,
+};
+
+const SECOND_NS: u64 = 1_000_000_000;
+const HOUR_NS: u64 = 3_600 * SECOND_NS;
+/// The shortest and the longest interval between two pictures.
+const INTERVALS_NS: (u64, u64) = (10_000_000, HOUR_NS);
+/// The least and the most room for each CPU.
+const RING_BYTES: std::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
+
+/// How long to record.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    duration::parse_within(text, Unit::Seconds, (1, u64::MAX)).map(Duration::from_nanos)
+}
+
+/// Between two pictures.
+pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
+    duration::parse_within(text, Unit::Milliseconds, INTERVALS_NS).map(Duration::from_nanos)
+}
+
+/// Latencies.
+pub(super) fn microseconds(text: &str) -> Result<Duration, String> {
+    duration::parse_within(text, Unit::Microseconds, (1, u64::MAX)).map(Duration::from_nanos)
+}
+
+/// Addresses, END not included.
+pub(super) fn address_range(text: &str) -> Result<Range<u64>, String> {
+    address::parse_range(text)
+}
+
+/// Names of threads.
+pub(super) fn threads(text: &str) -> Result<Names, String> {
+    Names::parse(text, Kind::Thread)
+}
+
+/// Room for faults: a power of two.
+pub(super) fn ring_bytes(text: &str) -> Result<u32, String> {
+    let bytes = size::parse(text, size::Unit::Bytes)?;
+    match u32::try_from(bytes) {
+        Ok(ring) if bytes.is_power_of_two() && RING_BYTES.contains(&bytes) => Ok(ring),
+        _ => Err(format!(
+            "must be a power of two from 4KiB to 1GiB, as in 16MiB{}",
+            match nearest_power(bytes) {
+                Some(near) => format!(": the next one is {}", size::bytes(near)),
+                None => String::new(),
+            }
+        )),
     }
 }
 
-/// Milliseconds between two pictures.
-pub(super) fn parse_interval(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(ms) if (10..=3_600_000).contains(&ms) => Ok(Duration::from_millis(ms)),
-        _ => Err("must be a number of milliseconds from 10 to 3600000 (an hour)".to_owned()),
-    }
+/// The power of two that is at least this, where that is allowed.
+fn nearest_power(bytes: u64) -> Option<u64> {
+    bytes
+        .checked_next_power_of_two()
+        .filter(|power| RING_BYTES.contains(power))
 }
 
-/// Threads that have a row of their own.
-pub(super) fn parse_threads(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(threads) if (1..=1 << 18).contains(&threads) => Ok(threads),
-        _ => Err("must be a number from 1 to 262144".to_owned()),
+/// A path, and no pattern: the file is opened.
+pub(super) fn existing_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if text.is_empty() {
+        return Err("a path is missing: give that of a file".to_owned());
     }
-}
-
-/// Microseconds, or a number with one of the units ns, us, ms, s.
-pub(super) fn parse_latency(text: &str) -> Result<Duration, String> {
-    let units = [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0)];
-    let found = units
-        .into_iter()
-        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
-    let (number, seconds) = found.unwrap_or((text, 1e-6));
-    let number: f64 = number
-        .trim_end()
-        .parse()
-        .map_err(|_| "not a time: use microseconds, or ns, us, ms, s, as in 1.5ms".to_owned())?;
-    match Duration::try_from_secs_f64(number * seconds) {
-        Ok(duration) if !duration.is_zero() && duration.as_secs() < 1 << 32 => Ok(duration),
-        _ => Err("must be at least 1 ns, and less than a century".to_owned()),
+    if text.contains(['*', '?', ',']) && !path.exists() {
+        return Err("there is no such file: pfrec opens one file, by its path; patterns and lists are for pfanalyze --file".to_owned());
     }
-}
-
-/// One in so many.
-pub(super) fn parse_sample(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(count) if (1..=1_000_000).contains(&count) => Ok(count),
-        _ => Err("must be a number from 1 to 1000000: one minor fault in so many".to_owned()),
-    }
-}
-
-/// `START-END`, hexadecimal with or without 0x, END not included.
-pub(super) fn parse_range(text: &str) -> Result<Range<u64>, String> {
-    let hex = |text: &str| u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok();
-    let bounds = text
-        .split_once('-')
-        .and_then(|(start, end)| Some((hex(start)?, hex(end)?)));
-    match bounds {
-        Some((start, end)) if start < end => Ok(start..end),
-        Some(_) => Err("ends before it begins".to_owned()),
-        None => Err("not START-END in hexadecimal, as in 7f0000000000-7f0000100000".to_owned()),
-    }
-}
-
-/// Bytes, or K, M, G: a power of two.
-pub(super) fn parse_ring_size(text: &str) -> Result<u32, String> {
-    let (digits, shift) = match text.trim_end_matches(['B', 'b']).char_indices().last() {
-        Some((at, 'K' | 'k')) => (&text[..at], 10),
-        Some((at, 'M' | 'm')) => (&text[..at], 20),
-        Some((at, 'G' | 'g')) => (&text[..at], 30),
-        _ => (text, 0),
-    };
-    let count: u64 = digits
-        .parse()
-        .map_err(|_| "not a size: use bytes, or K, M, G, as in 64M".to_owned())?;
-    let bytes = count.checked_shl(shift).filter(|bytes| bytes >> shift == count);
-    match bytes.and_then(|bytes| u32::try_from(bytes).ok()) {
-        Some(bytes) if bytes.is_power_of_two() && (4 << 10..=1 << 30).contains(&bytes) => Ok(bytes),
-        _ => Err("must be a power of two from 4K to 1G".to_owned()),
-    }
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -88,39 +81,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ring_sizes_are_powers_of_two_with_a_unit() {
-        assert_eq!(parse_ring_size("4K"), Ok(4 << 10));
-        assert_eq!(parse_ring_size("1G"), Ok(1 << 30));
-        assert_eq!(parse_ring_size("16777216"), Ok(16 << 20));
-        for bad in ["", "M", "3M", "2K", "2G", "-1", "99999999999999999999G", "1é"] {
-            assert!(parse_ring_size(bad).is_err(), "{bad}");
+    fn rings_are_powers_of_two_in_any_notation() {
+        assert_eq!(ring_bytes("4K"), Ok(4 << 10));
+        assert_eq!(ring_bytes("16MiB"), Ok(16 << 20));
+        assert_eq!(ring_bytes("1g"), Ok(1 << 30));
+        assert_eq!(ring_bytes("16777216"), Ok(16 << 20));
+        for (bad, says) in [
+            ("", "a size is missing"),
+            ("M", "not a size"),
+            ("3M", "the next one is 4.0 MiB"),
+            ("16MB", "the next one is 16.0 MiB"),
+            ("2K", "the next one is 4.0 KiB"),
+            ("2G", "from 4KiB to 1GiB"),
+            ("-1", "never below 0"),
+            ("99999999999999999999G", "too large"),
+            ("1é", "not a size"),
+        ] {
+            let error = ring_bytes(bad).err().unwrap_or_default();
+            assert!(error.contains(says), "{bad}: {error}");
         }
     }
 
     #[test]
-    fn durations_that_are_no_durations_are_refused() {
-        assert_eq!(parse_seconds("1.5"), Ok(Duration::from_millis(1500)));
+    fn each_time_has_its_own_unit_and_bounds() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(seconds("1500ms"), seconds("1.5"));
+        assert_eq!(milliseconds("250"), Ok(Duration::from_millis(250)));
+        assert_eq!(milliseconds("1s"), milliseconds("1000"));
+        assert_eq!(microseconds("50"), Ok(Duration::from_micros(50)));
+        assert_eq!(microseconds("100µs"), microseconds("0.1ms"));
+        assert_eq!(microseconds("1e3"), microseconds("1ms"));
         for bad in ["", "0", "-1", "nan", "inf", "1e300", "x"] {
-            assert!(parse_seconds(bad).is_err(), "{bad}");
+            assert!(
+                seconds(bad).is_err() && microseconds(bad).is_err() && milliseconds(bad).is_err(),
+                "{bad}"
+            );
         }
+        assert!(milliseconds("9").is_err() && milliseconds("2h").is_err());
     }
 
     #[test]
-    fn a_latency_is_in_microseconds_unless_it_says_otherwise() {
-        assert_eq!(parse_latency("50"), Ok(Duration::from_micros(50)));
-        assert_eq!(parse_latency("1.5ms"), Ok(Duration::from_micros(1500)));
-        assert_eq!(parse_latency("800ns"), Ok(Duration::from_nanos(800)));
-        for bad in ["", "0", "-1us", "ms", "nan", "1e40s", "1h"] {
-            assert!(parse_latency(bad).is_err(), "{bad}");
+    fn a_pattern_is_not_taken_for_a_path() {
+        assert_eq!(existing_file("/no/such/file"), Ok("/no/such/file".into()));
+        for bad in ["", "/no/such/*.dat", "a,b"] {
+            assert!(existing_file(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_range_is_hexadecimal_and_not_empty() {
-        assert_eq!(parse_range("0x1000-2fff"), Ok(0x1000..0x2fff));
-        for bad in ["", "1000", "2000-1000", "1000-1000", "x-y", "-"] {
-            assert!(parse_range(bad).is_err(), "{bad}");
-        }
-        assert!(parse_sample("0").is_err() && parse_sample("10") == Ok(10));
     }
 }

@@ -181,6 +181,11 @@ impl Dictionary {
         self.files.latest(file)
     }
 
+    /// Names of threads, those of threads that never faulted, too.
+    pub fn comms(&self) -> impl Iterator<Item = &str> {
+        self.comms.keys().map(String::as_str)
+    }
+
     fn push_comm(&mut self, comm: &str) -> CommId {
         let id = CommId(self.comms.len() as u32 + 1);
         self.comms.insert(comm.to_owned(), id);

@@ -31,6 +31,7 @@ use pf_bpf::{Fault, Record};
 use pf_formats::{
     Access, Breakdown, CommId, Dict, Event, Happening, Loss, ObjectId, Origin, Query, TimelineEntry,
 };
+use pf_notation::names::{Names, none_fits};
 use queries::Queries;
 use renewal::{CROWDED, Renewal};
 use rustc_hash::FxHashMap;
@@ -124,6 +125,7 @@ pub struct Session {
     stacks: StackTable,
     queries: Queries,
     only: Option<Only>,
+    only_threads: Vec<Names>,
     before_exec: Faults,
     before_exec_events: u64,
     recorded: Faults,
@@ -187,6 +189,7 @@ impl Session {
             stacks: StackTable::default(),
             queries: Queries::default(),
             only: None,
+            only_threads: Vec::new(),
             before_exec: Faults::default(),
             before_exec_events: 0,
             recorded: Faults::default(),
@@ -207,10 +210,23 @@ impl Session {
         self.only = file;
     }
 
-    /// What is worth telling people at the end.
+    /// Only threads of these names are recorded; the probes see to it.
+    pub fn only_threads(&mut self, names: Vec<Names>) {
+        self.only_threads = names;
+    }
+
+    /// What is worth telling people at the end: why nothing was recorded.
     pub fn remark(&self) -> Option<String> {
+        if self.recorded != Faults::default() {
+            return None;
+        }
+        let is_wanted = |name: &str| self.only_threads.iter().any(|names| names.matches(name));
+        if !self.only_threads.is_empty() && !self.dictionary.comms().any(is_wanted) {
+            let wanted: Vec<&Names> = self.only_threads.iter().collect();
+            return Some(format!("--comm: {}", none_fits(&wanted, self.dictionary.comms())));
+        }
         let only = self.only.as_ref()?;
-        (self.recorded == Faults::default()).then(|| only.none_found(&self.dictionary))
+        Some(only.none_found(&self.dictionary))
     }
 
     /// Reads the processes that exist already. To be called after the side-band rings were opened.

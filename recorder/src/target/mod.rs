@@ -8,10 +8,11 @@ pub mod own_terminal;
 
 use std::{collections::HashSet, fs::File, path::Path};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, fstatfs};
 use nix::unistd::{Uid, User};
-use pf_bpf::{Config, Filters, InjectedFaults, LiveCounting, MAX_RANGES, MappedFile, Target};
+use pf_bpf::{CommTables, Config, Filters, InjectedFaults, LiveCounting, MAX_RANGES, MappedFile, Target};
+use pf_notation::{address, automaton::Automaton, duration::exact_duration, names::Names};
 
 use crate::{
     cli::{Filter, Options, Scope},
@@ -22,9 +23,6 @@ use crate::{
     target::identity::Identity,
     target::launch::Held,
 };
-
-/// A thread's name in the kernel, without its NUL.
-const COMM_BYTES: usize = 15;
 
 /// The kernel memory that the lanes of all CPUs share by default, and the bounds for each.
 const ALL_LANES: u32 = 128 << 20;
@@ -159,19 +157,23 @@ pub fn words(filter: &Filter) -> Vec<String> {
         words.push("major faults only".to_owned());
     }
     if let Some(latency) = filter.min_latency {
-        words.push(format!("latency of at least {latency:?}"));
+        words.push(format!(
+            "latency of at least {}",
+            exact_duration(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX))
+        ));
     }
     if filter.sample > 1 {
         words.push(format!("one minor fault in {}, by chance", filter.sample));
     }
-    if let Some(comm) = &filter.comm {
-        words.push(format!("threads named {}", cut(comm)));
+    if !filter.comm.is_empty() {
+        let names: Vec<&str> = filter.comm.iter().map(Names::text).collect();
+        words.push(format!("threads named {}", names.join(",")));
     }
     if let Some(uid) = &filter.uid {
         words.push(format!("user {uid}"));
     }
     for range in &filter.addresses {
-        words.push(format!("addresses {:#x}-{:#x}", range.start, range.end));
+        words.push(format!("addresses {}", address::range(range)));
     }
     if let Some(file) = &filter.file {
         words.push(format!("file {}", file.display()));
@@ -189,7 +191,7 @@ fn filters(filter: &Filter) -> Result<Filters> {
         major_only: filter.major_only,
         min_latency_ns,
         sample: filter.sample,
-        comm: filter.comm.as_deref().map(|comm| cut(comm).to_owned()),
+        comm: comm_tables(&filter.comm)?,
         uid: filter.uid.as_deref().map(uid).transpose()?,
         file: match &filter.file {
             Some(path) => in_the_kernel(path)?,
@@ -199,12 +201,23 @@ fn filters(filter: &Filter) -> Result<Filters> {
     })
 }
 
-/// What the kernel keeps of a name.
-fn cut(comm: &str) -> &str {
-    let end = (0..=COMM_BYTES.min(comm.len()))
-        .rev()
-        .find(|&at| comm.is_char_boundary(at));
-    &comm[..end.unwrap_or(0)]
+/// The names of threads as the probes compare them.
+fn comm_tables(names: &[Names]) -> Result<Option<CommTables>> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let Automaton {
+        step,
+        stay,
+        start,
+        accept,
+    } = Automaton::new(names).map_err(|wrong| anyhow!("--comm: {wrong}"))?;
+    Ok(Some(CommTables {
+        step,
+        stay,
+        start,
+        accept,
+    }))
 }
 
 fn uid(text: &str) -> Result<u32> {
@@ -308,11 +321,5 @@ mod tests {
             let error = format!("{:#}", only(Path::new(path)).unwrap_err());
             assert!(error.contains(path), "{error}");
         }
-    }
-
-    #[test]
-    fn a_name_is_cut_as_the_kernel_cuts_it() {
-        assert_eq!(cut("a-name-that-is-too-long"), "a-name-that-is-");
-        assert_eq!(cut("fourteen-bytesé"), "fourteen-bytes");
     }
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use pf_notation::count;
 
-use crate::MB;
-use crate::process::parse_mb;
+use crate::process::parse_bytes;
 
 /// Make a file whose content is known, whole or not at all.
 ///
@@ -17,9 +17,9 @@ pub struct Cli {
     /// The file to make, or to check
     #[arg(short, long)]
     file: PathBuf,
-    /// Its size; 1 MB is 1048576 bytes
-    #[arg(short, long, value_name = "MB", required_unless_present = "verify",
-          value_parser = parse_mb)]
+    /// Its size: MiB, or with a unit, as in 2GiB
+    #[arg(short, long, value_name = "MIB", required_unless_present = "verify", allow_negative_numbers = true,
+          value_parser = parse_bytes)]
     size: Option<u64>,
     /// Its content
     #[arg(short, long, value_enum, default_value = "random")]
@@ -28,7 +28,7 @@ pub struct Cli {
     #[arg(long)]
     force: bool,
     /// Decides the bytes of `random` and `sparse`
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = count::within::<u64>(0, u64::MAX))]
     seed: u64,
     /// Check FILE, made with `-p sequential`, and name the first page that is wrong
     #[arg(long, conflicts_with_all = ["size", "pattern", "force", "seed"])]
@@ -42,7 +42,7 @@ pub enum Kind {
     Random,
     /// Numbered pages of 4096 bytes that can be checked
     Sequential,
-    /// Islands of 1 MB of incompressible bytes, every 8 MB, with holes between them
+    /// Islands of 1 MiB of incompressible bytes, every 8 MiB, with holes between them
     Sparse,
 }
 
@@ -76,7 +76,7 @@ impl Cli {
         match self.size {
             Some(size) if !self.verify => Task::Generate(Recipe {
                 path: self.file,
-                size_bytes: size.saturating_mul(MB),
+                size_bytes: size,
                 kind: self.pattern,
                 seed: self.seed,
                 force: self.force,

@@ -8,14 +8,14 @@ use rand::{Rng, SeedableRng};
 
 use super::cli::Kind;
 use super::pages;
-use crate::MB;
+use crate::MIB;
 
-const CHUNK_BYTES: u64 = MB;
+const CHUNK_BYTES: u64 = MIB;
 /// Written to the disk this often, so that progress is real, a signal does not wait for one long
 /// fsync, and the page cache does not fill with dirty pages.
-const SYNC_EVERY_BYTES: u64 = 64 * MB;
-const ISLAND_BYTES: u64 = MB;
-const ISLAND_EVERY_BYTES: u64 = 8 * MB;
+const SYNC_EVERY_BYTES: u64 = 64 * MIB;
+const ISLAND_BYTES: u64 = MIB;
+const ISLAND_EVERY_BYTES: u64 = 8 * MIB;
 
 /// Writes `size_bytes` to `file`, from where it stands; `on_done` hears how far each step went.
 pub fn write(
@@ -99,18 +99,18 @@ mod tests {
     fn a_full_disk_is_an_error() {
         let mut full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         for kind in [Kind::Random, Kind::Sequential] {
-            let error = write(&mut full, kind, MB, 1, |_| {}).unwrap_err();
+            let error = write(&mut full, kind, MIB, 1, |_| {}).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         }
     }
 
     #[test]
     fn only_islands_need_space() {
-        assert_eq!(stored_bytes(Kind::Random, 10 * MB), 10 * MB);
+        assert_eq!(stored_bytes(Kind::Random, 10 * MIB), 10 * MIB);
         assert_eq!(stored_bytes(Kind::Sparse, 1), 1);
-        assert_eq!(stored_bytes(Kind::Sparse, 8 * MB), MB);
-        assert_eq!(stored_bytes(Kind::Sparse, 8 * MB + 5), MB + 5);
-        assert_eq!(stored_bytes(Kind::Sparse, 16 * MB), 2 * MB);
+        assert_eq!(stored_bytes(Kind::Sparse, 8 * MIB), MIB);
+        assert_eq!(stored_bytes(Kind::Sparse, 8 * MIB + 5), MIB + 5);
+        assert_eq!(stored_bytes(Kind::Sparse, 16 * MIB), 2 * MIB);
     }
 
     #[test]
@@ -118,10 +118,10 @@ mod tests {
         for kind in [Kind::Random, Kind::Sequential, Kind::Sparse] {
             let mut file = tempfile::tempfile().unwrap();
             let mut done = 0;
-            write(&mut file, kind, 17 * MB, 1, |bytes| done += bytes).unwrap();
+            write(&mut file, kind, 17 * MIB, 1, |bytes| done += bytes).unwrap();
             assert_eq!(
                 (done, file.metadata().unwrap().len()),
-                (17 * MB, 17 * MB),
+                (17 * MIB, 17 * MIB),
                 "{kind:?}"
             );
         }

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use pf_notation::count;
+use pf_notation::duration::{self, Unit};
 
 use super::pattern::{Pattern, Shape};
-use crate::MB;
-use crate::process::parse_mb;
+use crate::process::parse_bytes;
 
 /// Touch the pages of mapped memory in a known order, and print what the kernel counted.
 ///
-/// Without arguments: a temporary file of 64 MB, evicted from the page cache, walked at random.
+/// Without arguments: a temporary file of 64 MiB, evicted from the page cache, walked at random.
 /// A FILE that shrinks while it is mapped ends the program with SIGBUS.
 #[derive(Debug, Parser)]
 #[command(name = "mmap-workload", version)]
@@ -23,26 +24,26 @@ pub struct Cli {
     #[arg(short, long, value_enum, default_value = "random")]
     pattern: PatternName,
     /// Accesses per thread
-    #[arg(short, long, value_name = "COUNT", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "COUNT", default_value_t = 4096, allow_negative_numbers = true, value_parser = count::within::<u64>(1, u64::MAX))]
     count: u64,
     /// Threads that walk, each with its own seed
-    #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(short, long, default_value_t = 1, allow_negative_numbers = true, value_parser = count::within::<u32>(1, 4096))]
     threads: u32,
     /// Give each thread a part of the memory of its own, which it walks in the order of PATTERN
     #[arg(long)]
     split: bool,
     /// Distance in pages between two touches of the pattern `stride`
-    #[arg(short, long, value_name = "PAGES", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "PAGES", default_value_t = 16, allow_negative_numbers = true, value_parser = count::within::<u64>(1, u64::MAX))]
     stride: u64,
-    /// Sleep between two accesses, in milliseconds
-    #[arg(short, long, value_name = "MS", default_value_t = 0)]
+    /// Sleep between two accesses: milliseconds, or with a unit, as in 50us
+    #[arg(short, long, value_name = "MS", default_value = "0", allow_negative_numbers = true, value_parser = milliseconds)]
     delay: u64,
     /// Seed of the order and of the temporary file's bytes
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = count::within::<u64>(0, u64::MAX))]
     seed: u64,
-    /// Size of the temporary file or of the anonymous memory; 1 MB is 1048576 bytes
-    #[arg(long, value_name = "MB", default_value_t = 64, conflicts_with = "file",
-          value_parser = parse_mb)]
+    /// Size of the temporary file or of the anonymous memory: MiB, or with a unit, as in 2GiB
+    #[arg(long, value_name = "MIB", default_value = "64", conflicts_with = "file", allow_negative_numbers = true,
+          value_parser = parse_bytes)]
     size: u64,
     /// Write instead of read: adds 0 to the first byte of the page, which dirties it and changes nothing
     #[arg(long)]
@@ -69,10 +70,10 @@ pub struct Cli {
     log_touches: Option<PathBuf>,
     /// Make each run of K accesses of a thread a query, announced by the probes pf:query_begin(id, name) and
     /// pf:query_end(id) and named after the pattern
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = count::within::<u64>(1, u64::MAX))]
     query_size: Option<u64>,
     /// Make every second run of M accesses within a query a query inside of it, named PATTERN-inner
-    #[arg(long, value_name = "M", requires = "query_size", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "M", requires = "query_size", allow_negative_numbers = true, value_parser = count::within::<u64>(1, u64::MAX))]
     query_nested: Option<u64>,
     /// Write what each query cost by the kernel's counts to FILE as CSV after the walk (takes 56 bytes of
     /// memory each)
@@ -207,10 +208,14 @@ pub struct Options {
     pub query_report: Option<PathBuf>,
 }
 
+fn milliseconds(text: &str) -> Result<u64, String> {
+    duration::parse(text, Unit::Milliseconds)
+}
+
 impl Cli {
     /// Resolves defaults that depend on other flags.
     pub fn into_options(self) -> Options {
-        let size_bytes = self.size.saturating_mul(MB);
+        let size_bytes = self.size;
         let memory = match self.file {
             Some(path) => Memory::File {
                 path,
@@ -243,7 +248,7 @@ impl Cli {
             count: self.count,
             threads: self.threads,
             split: self.split,
-            delay: (self.delay > 0).then(|| Duration::from_millis(self.delay)),
+            delay: (self.delay > 0).then(|| Duration::from_nanos(self.delay)),
             write: self.write,
             advice: self.advice.unwrap_or(default_advice),
             format: self.format,

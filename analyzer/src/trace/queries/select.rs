@@ -1,10 +1,10 @@
 //! `--query NAME|ID`: which queries are meant, those inside them included.
 
 use crate::error::AnalyzeError;
-use crate::trace::name_pattern::Pattern;
 use crate::trace::queries::nesting::{KEPT, Links};
 use crate::trace::queries::{each_row, label};
 use pf_formats::{Query, TraceReader};
+use pf_notation::names::glob;
 use polars::prelude::PlHashSet;
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -33,14 +33,15 @@ impl IdSet {
 /// A value of `--query`.
 enum Wanted {
     Id(u64),
-    Named(Pattern),
+    /// In part, or with `*` or `?` in whole: texts are long, and commas are letters of theirs.
+    Named(String),
 }
 
 impl Wanted {
     fn new(text: &str) -> Self {
         match text.parse() {
             Ok(id) => Self::Id(id),
-            Err(_) => Self::Named(Pattern::new(text)),
+            Err(_) => Self::Named(text.to_owned()),
         }
     }
 
@@ -49,12 +50,20 @@ impl Wanted {
         match self {
             Self::Id(id) => query.id.0 == *id,
             Self::Named(pattern) => {
+                let is_glob = pattern.contains(['*', '?']);
+                let fits = |name: &str| {
+                    if is_glob {
+                        glob(pattern, name)
+                    } else {
+                        name.contains(pattern)
+                    }
+                };
                 let text = query.text.as_deref();
-                pattern.matches(&query.name)
-                    || text.is_some_and(|text| pattern.matches(text))
+                fits(&query.name)
+                    || text.is_some_and(fits)
                     || text.is_some() && {
                         let label = label(query);
-                        label.contains(pattern.text()) || pattern.matches(&label)
+                        label.contains(pattern) || fits(&label)
                     }
             }
         }

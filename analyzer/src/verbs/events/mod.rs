@@ -3,6 +3,7 @@
 //! whole is nearly sorted.
 
 pub mod line;
+pub mod selection;
 
 use crate::engine::columns::{Column, FAULTS};
 use crate::engine::scan::Pass;
@@ -13,6 +14,7 @@ use crate::request::Request;
 use crate::trace::session::Session;
 use crate::verbs::context::{self, Outcome, read, say_remarks, warn};
 use polars::prelude::{AnyValue, DataFrame, DataType, Series, SortMultipleOptions};
+use selection::Selection;
 use std::io::Write;
 
 /// Writes events as they come.
@@ -21,6 +23,8 @@ pub struct Events<'a> {
     rows: Option<Box<dyn RowWriter>>,
     out: &'a mut dyn Write,
     width: Option<usize>,
+    /// Rows come in the order in which they are to be written.
+    is_sorted: bool,
     /// Known with the first block.
     shape: Option<Shape>,
 }
@@ -40,6 +44,7 @@ impl<'a> Events<'a> {
             rows: format.row_writer(),
             out,
             width: None,
+            is_sorted: false,
             shape: None,
         }
     }
@@ -48,6 +53,13 @@ impl<'a> Events<'a> {
     #[must_use]
     pub fn within(mut self, width: Option<usize>) -> Self {
         self.width = width;
+        self
+    }
+
+    /// Rows stay in the order in which they come.
+    #[must_use]
+    pub fn as_they_come(mut self) -> Self {
+        self.is_sorted = true;
         self
     }
 
@@ -115,7 +127,10 @@ impl Pass for Events<'_> {
             .with_maintain_order(true)
             .with_multithreaded(false);
         let by = [Column::TsNs, Column::Pid, Column::Tid].map(Column::name);
-        let sorted = frame.sort(by, order)?;
+        let sorted = match self.is_sorted {
+            true => frame.clone(),
+            false => frame.sort(by, order)?,
+        };
         let mut columns: Vec<Series> = Vec::with_capacity(shape.columns.len());
         for column in &shape.columns {
             columns.push(sorted.column(column.name())?.as_materialized_series().rechunk());
@@ -161,7 +176,17 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
     context::answer(request, false, |request, trace, output| {
         let width = output.terminal.map(|_| output.width());
         let mut events = Events::new(request.format, &mut output.out).within(width);
-        let session = read(request, trace.input()?, &mut [&mut events])?;
+        let session = match Selection::of(&request.order)? {
+            None => read(request, trace.input()?, &mut [&mut events])?,
+            Some(mut selection) => {
+                events = events.as_they_come();
+                let session = read(request, trace.input()?, &mut [&mut selection])?;
+                selection
+                    .rows()
+                    .map_or(Ok(()), |rows| events.block(rows, &session))?;
+                session
+            }
+        };
         let left_out = events.finish(&session)?;
         // Known only now that the events are out.
         warn(&session);

@@ -136,7 +136,7 @@ impl HeatmapAnswer<'_> {
                 self.options.rows.unwrap_or(rows),
                 self.options.columns.unwrap_or(columns),
             ),
-            regions: self.options.regions,
+            regions: self.options.panels,
         }
     }
 

@@ -8,13 +8,14 @@ use crate::output::text::shell_words;
 use crate::output::text::{escape, keep_end, wrap};
 use crate::output::units::{bytes, duration, fixed, grouped, percent};
 use crate::request::weight::Weight;
-use crate::trace::name_pattern::Pattern;
 use crate::trace::session::Session;
 use crate::verbs::heatmap::grid::{Grid, Region};
 use crate::verbs::heatmap::grids::Key;
 use crate::verbs::heatmap::pass::{Axis, Heat};
 use crate::verbs::heatmap::text::{MARGIN_COLUMNS, Style, draw};
 use crate::verbs::heatmap::view::{Ask, Unit, View, Zoom};
+use pf_notation::address;
+use pf_notation::names::quoted;
 use std::cmp::Reverse;
 use std::io::Write;
 
@@ -199,25 +200,18 @@ impl Heat {
         let (begin, end) = place(part, session.page_size());
         match part.key {
             Key::File(name) => {
-                let option = format!("--file {}", shell_words(std::slice::from_ref(name)));
-                let pattern = Pattern::new(name);
-                let others = self.places.all().iter().filter(|place| place.key != *part.key);
-                let is_alone = !name.contains(['*', '?'])
-                    && self.places.generation() == 0
-                    && others
-                        .into_iter()
-                        .all(|place| !matches!(&place.key, Key::File(other) if pattern.matches(other)));
+                let option = format!("--file {}", shell_words(&[quoted(name)]));
                 let is_plain = escape(&option) == option && option.chars().count() <= room;
-                if is_alone && is_plain && filter.is_empty() {
+                if self.places.generation() == 0 && is_plain && filter.is_empty() {
                     option
                 } else {
                     keep_end(&escape(name), room)
                 }
             }
             Key::Process(pid) if self.axis != Axis::Address(None) || !filter.pids.is_empty() => {
-                format!("{begin:#x}-{end:#x} of pid {pid}")
+                format!("{} of pid {pid}", address::range(&(begin..end)))
             }
-            Key::Process(pid) => format!("--pid {pid} --address {begin:#x}-{end:#x}"),
+            Key::Process(pid) => format!("--pid {pid} --address {}", address::range(&(begin..end))),
             Key::Latency => "other latencies".to_owned(),
         }
     }

@@ -127,7 +127,7 @@ impl Heat {
         }
         if let Some(left_out) = parts.len().checked_sub(extent.regions).filter(|&more| more > 0) {
             notes.push(format!(
-                "{left_out} lighter places are left out: --regions shows more"
+                "{left_out} lighter places are left out: --panels shows more"
             ));
         }
         Ok(notes)

@@ -40,7 +40,7 @@ pub fn run(request: &Request, options: MemoryOptions) -> anyhow::Result<Outcome>
             Some(part) => {
                 let mut table = answer.part(part, request.format.is_data());
                 let left_out = request.order.apply(&mut table);
-                left_out.map_err(AnalyzeError::Unanswerable)?;
+                left_out.map_err(AnalyzeError::Usage)?;
                 render::table(&table, request.format, Some(output.width()), &mut output.out)?;
             }
         }

@@ -1,6 +1,5 @@
 //! Regions from a list: `name,offset,len` per line, numbers decimal or with 0x; a first line without numbers is a header.
 
-use crate::output::units::parse_address;
 use crate::verbs::regions::region::{Collected, Region, RegionError};
 use std::io::Read;
 
@@ -33,7 +32,7 @@ pub fn read(list: impl Read) -> Result<Vec<Region>, RegionError> {
             )));
         }
         let number = |field: &str, text: &str| {
-            parse_address(text).map_err(|_| {
+            whole_number(text).ok_or_else(|| {
                 wrong(format!(
                     "{field} '{text}' is no number: give bytes as 4096 or 0x1000"
                 ))
@@ -57,6 +56,15 @@ pub fn read(list: impl Read) -> Result<Vec<Region>, RegionError> {
         })?;
     }
     Ok(regions.into_regions())
+}
+
+/// Decimal, or hexadecimal with 0x, as tools write such lists.
+fn whole_number(text: &str) -> Option<u64> {
+    let trimmed = text.trim();
+    match trimmed.strip_prefix("0x").or_else(|| trimmed.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => trimmed.parse().ok(),
+    }
 }
 
 fn unreadable(error: csv::Error) -> RegionError {

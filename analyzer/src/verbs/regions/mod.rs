@@ -3,9 +3,9 @@
 use crate::integrity::scaling;
 use crate::request::Request;
 use crate::request::options::RegionOptions;
-use crate::trace::name_pattern::Pattern;
 use crate::verbs::context::{self, Outcome, read, say_remarks, write_narrow};
 use pass::{DROP_ORDER, Regions};
+use pf_notation::names::Names;
 use source::Source;
 
 pub mod bytes;
@@ -25,7 +25,7 @@ pub mod zip;
 /// Input, output, or a question that the trace cannot answer.
 pub fn run(request: &Request, options: &RegionOptions) -> anyhow::Result<Outcome> {
     context::answer(request, false, |request, trace, output| {
-        let wanted = request.filter.files.first().map_or("", Pattern::text);
+        let wanted = request.filter.files.first().map_or("", Names::text);
         let mut regions = Regions::new(wanted, Source::of(options)?);
         let session = read(request, trace.input()?, &mut [&mut regions])?;
         regions.file().map_or(Ok(()), |file| output.refuse(file))?;

@@ -1,12 +1,13 @@
 //! Where the regions of a file come from, and in which words that is said: a list, the file itself or a copy, or equal parts.
 
-use crate::error::{AnalyzeError, without_numbers};
+use crate::error::AnalyzeError;
 use crate::output::text::escape;
 use crate::output::units::quantity;
 use crate::request::options::RegionOptions;
 use crate::verbs::regions::list;
 use crate::verbs::regions::local::{self, Found};
 use crate::verbs::regions::region::{Layout, Region, RegionError};
+use pf_notation::usage::without_numbers;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;

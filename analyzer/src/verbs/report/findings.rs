@@ -1,11 +1,12 @@
 //! The few things about a recording that matter most, in words, each with the figures that it comes from. It weighs facts
 //! that others have counted, and reads no events.
 
-use crate::output::command::{Argument, Caller, pattern};
+use crate::output::command::{Argument, Caller};
 use crate::output::text::escape;
 use crate::output::units::{bytes, duration, exact_duration, grouped, percent};
 use crate::stats::by_class::Classes;
 use crate::trace::class::Class;
+use pf_notation::names::quoted;
 
 /// How many findings a report has.
 pub const SHOWN: usize = 3;
@@ -358,7 +359,7 @@ fn file_pattern(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-+:@".contains(c);
     if name.is_empty() || name.starts_with('-') || !name.chars().all(is_plain) {
-        pattern(path)
+        quoted(path)
     } else {
         name.to_owned()
     }
@@ -426,7 +427,7 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(file_pattern("/data/idx.db"), "idx.db");
-        assert_eq!(file_pattern("/data/a,b c"), "/data/a?b c");
+        assert_eq!(file_pattern("/data/a,b c"), r"/data/a\,b c");
         assert!(
             found[1].contains("at least 60 of the 90 major faults"),
             "{found:?}"

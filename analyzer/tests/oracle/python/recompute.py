@@ -145,8 +145,8 @@ class Trace:
         threads = f"tid IN ({tid}, {other})"
         yield Filter(["--tid", f"{tid},{other}"], threads, threads, threads)
         for name, column, value in [("--comm", "comm", comm), ("--file", "label", label)]:
-            if value and not re.search(r"[*?']|^-", value):
-                yield Filter([name, value], f"contains({column}, '{value}')")
+            if value and not re.search(r"[*?,\\']|^-", value):
+                yield Filter([name, value], f"{column} = '{value}'")
 
     def select(self, question, chosen):
         """The tables that the texts find."""
