@@ -283,7 +283,7 @@ impl Cli {
                 let asked = regions.into_options(&plain.filter.file, &plain.trace)?;
                 (plain, Verb::Regions(asked))
             }
-            Some(VerbArgs::Sql(sql)) => sql.into_parts(),
+            Some(VerbArgs::Sql(sql)) => sql.into_parts()?,
             Some(VerbArgs::Diff(diff)) => diff.into_parts()?,
             Some(VerbArgs::Heatmap(heatmap)) => {
                 let (plain, options) = heatmap.into_options()?;

@@ -1,9 +1,11 @@
 //! The arguments of `sql`.
 
 use crate::cli::Plain;
+use crate::output::text::shell_words;
 use crate::output::units::parse_size;
 use crate::request::Verb;
 use clap::Args;
+use std::path::Path;
 
 #[derive(Debug, Args)]
 pub(crate) struct Sql {
@@ -18,13 +20,48 @@ pub(crate) struct Sql {
     max_memory: Option<u64>,
 }
 
+/// What changes tables, or says how they would be read: nothing of that is a question to a trace.
+const COMMANDS: [&str; 24] = [
+    "ALTER", "ANALYZE", "ATTACH", "BEGIN", "CALL", "COMMIT", "COPY", "CREATE", "DELETE", "DETACH", "DROP",
+    "EXECUTE", "EXPLAIN", "EXPORT", "GRANT", "IMPORT", "INSERT", "MERGE", "PRAGMA", "PREPARE", "REPLACE",
+    "SET", "TRUNCATE", "UPDATE",
+];
+
 impl Sql {
-    pub(crate) fn into_parts(self) -> (Plain, Verb) {
+    pub(crate) fn into_parts(self) -> Result<(Plain, Verb), String> {
         let limit = self.plain.output.limit.memory_limit;
+        if let Some(question) = &self.question {
+            check(question, &self.plain.trace)?;
+        }
         let options = crate::request::options::SqlOptions {
             query: self.question,
             max_memory: self.max_memory.unwrap_or(limit / 2),
         };
-        (self.plain, Verb::Sql(options))
+        Ok((self.plain, Verb::Sql(options)))
     }
+}
+
+/// What is no question at all.
+fn check(question: &str, trace: &Path) -> Result<(), String> {
+    let first = question
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_uppercase();
+    if COMMANDS.contains(&first.as_str()) {
+        return Err(format!(
+            "{first} is not a question: a trace is only read, by SELECT, WITH, SHOW TABLES and DESCRIBE TABLE"
+        ));
+    }
+    let words = trace.to_string_lossy();
+    let begins = words.split_whitespace().next().unwrap_or_default().to_uppercase();
+    let is_swapped = ["SELECT", "WITH", "FROM"].contains(&begins.as_str()) && !trace.exists();
+    if is_swapped && words.contains(char::is_whitespace) {
+        return Err(format!(
+            "the trace comes before the question: pfanalyze sql {} {}",
+            shell_words(&[question.to_owned()]),
+            shell_words(&[words.into_owned()])
+        ));
+    }
+    Ok(())
 }

@@ -1,11 +1,11 @@
 //! What aggregate functions keep while they see values, one state for each group.
 
 use crate::error::AnalyzeError;
+use crate::verbs::sql::build_column::{column_of, lists_of};
 use crate::verbs::sql::evaluate::order_of;
 use crate::verbs::sql::evaluate::too_large;
 use crate::verbs::sql::expression::{Aggregation, SortKey};
 use crate::verbs::sql::hashing::RowNumbers;
-use crate::verbs::sql::sort::{column_of, lists_of};
 use crate::verbs::sql::types::{Literal, Type};
 use crate::verbs::sql::vector::{Data, Vector, to_float};
 use polars::prelude::{Column, PlHashSet};

@@ -1,11 +1,11 @@
 //! An expression with all names resolved and all types known.
 
-use crate::verbs::sql::functions::Function;
+use crate::verbs::sql::function::Function;
 use crate::verbs::sql::hashing::Members;
 use crate::verbs::sql::types::{Literal, Type};
 use std::sync::Arc;
 
-/// An expression over the columns of some [`crate::verbs::sql::rows::Rows`].
+/// An expression over the columns of some [`crate::verbs::sql::row_set::Rows`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
     /// The column at a place.

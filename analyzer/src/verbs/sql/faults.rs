@@ -9,11 +9,11 @@ use crate::output::progress::Progress;
 use crate::trace::input::Source;
 use crate::trace::session::Session;
 use crate::verbs::sql::budget::{Budget, Lease, MOST_ROWS, cost};
+use crate::verbs::sql::build_column::empty_column;
 use crate::verbs::sql::evaluate::evaluate;
 use crate::verbs::sql::expression::Expression;
 use crate::verbs::sql::pushdown::narrowed;
-use crate::verbs::sql::query::empty_column;
-use crate::verbs::sql::rows::Rows;
+use crate::verbs::sql::row_set::Rows;
 use crate::verbs::sql::schema::{TIME, TableName, faults_columns};
 use crate::verbs::sql::types::refusal;
 use polars::prelude::{

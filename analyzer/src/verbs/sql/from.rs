@@ -2,12 +2,14 @@
 
 use crate::error::AnalyzeError;
 use crate::verbs::sql::bind::{Binder, Place};
+use crate::verbs::sql::build_column::empty_column;
 use crate::verbs::sql::expression::{Expression, conjuncts};
-use crate::verbs::sql::functions::{Function, compare};
+use crate::verbs::sql::function::Function;
+use crate::verbs::sql::functions::compare;
 use crate::verbs::sql::join::{JoinKind, Sides, join};
-use crate::verbs::sql::query::{Engine, empty_column, rename};
-use crate::verbs::sql::rows::Rows;
-use crate::verbs::sql::scope::{Named, Scope, ScopeColumn};
+use crate::verbs::sql::query::{Engine, rename};
+use crate::verbs::sql::row_set::Rows;
+use crate::verbs::sql::scope::{Named, Scope, ScopeColumn, Subqueries};
 use crate::verbs::sql::types::refusal;
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
 

@@ -4,10 +4,10 @@ use crate::error::AnalyzeError;
 use crate::verbs::sql::budget::Budget;
 use crate::verbs::sql::evaluate::evaluate;
 use crate::verbs::sql::expression::Expression;
-use crate::verbs::sql::functions::Function;
+use crate::verbs::sql::function::Function;
 use crate::verbs::sql::hashing::RowNumbers;
-use crate::verbs::sql::rows::{PIECE, Rows};
-use crate::verbs::sql::sort::{computed, vectors};
+use crate::verbs::sql::ordering::{computed, vectors};
+use crate::verbs::sql::row_set::{PIECE, Rows};
 use polars::prelude::{Column, IdxSize};
 use std::sync::Arc;
 

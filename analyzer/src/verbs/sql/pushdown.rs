@@ -5,7 +5,7 @@ use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
 use crate::trace::class::Class;
 use crate::verbs::sql::expression::Expression;
-use crate::verbs::sql::functions::Function;
+use crate::verbs::sql::function::Function;
 use crate::verbs::sql::types::Literal;
 
 /// `filter`, narrowed by what `conditions` imply that must all be true. Times count from `start_ns`; `name_of` knows the

@@ -2,18 +2,17 @@
 //! empty tables, which finds what is wrong with it, and which columns it needs; then over the rows.
 
 use crate::error::AnalyzeError;
-use crate::verbs::sql::bind::{Binder, Place, sort_key_of};
+use crate::verbs::sql::bind::sort_key_of;
 use crate::verbs::sql::budget::Budget;
 use crate::verbs::sql::evaluate::evaluate;
 use crate::verbs::sql::expression::{Expression, SortKey};
-use crate::verbs::sql::functions::{literal_whole, widened};
-use crate::verbs::sql::hashing::RowNumbers;
-use crate::verbs::sql::rows::Rows;
-use crate::verbs::sql::scope::{Named, Relation, Scope};
-use crate::verbs::sql::sort::{computed, sorted};
+use crate::verbs::sql::functions::literal_whole;
+use crate::verbs::sql::ordering::sorted;
+use crate::verbs::sql::row_set::Rows;
+use crate::verbs::sql::scope::{Named, Relation, Scope, Subqueries};
 use crate::verbs::sql::types::{Type, refusal};
-use polars::prelude::{Column, DataType, IdxSize, PlSmallStr};
-use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr, SetOperator, SetQuantifier, TableAlias};
+use polars::prelude::{Column, DataType, PlSmallStr};
+use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr, TableAlias};
 use std::sync::Arc;
 
 /// Most often that the columns which are needed become fewer.
@@ -96,6 +95,25 @@ pub fn answer(
     Engine::new(tables, budget, false, needed.0).query(query, None)
 }
 
+impl Subqueries for Engine<'_> {
+    fn answered(&mut self, query: &ast::Query, scope: &Scope) -> Result<Relation, AnalyzeError> {
+        self.outer.push(scope.clone());
+        let answered = self.query(query, None);
+        self.outer.pop();
+        answered
+    }
+
+    fn no_column(&self, scope: &Scope, table: Option<&str>, name: &str) -> AnalyzeError {
+        let is_outer = |scope: &Scope| !matches!(scope.find(table, name), Ok(None));
+        if self.outer.iter().any(is_outer) {
+            return refusal(format!(
+                "{name} is a column of the query around this subquery, which a subquery cannot look at: join the two instead"
+            ));
+        }
+        self.tables.no_column(scope, table, name)
+    }
+}
+
 impl<'e> Engine<'e> {
     fn new(tables: &'e dyn Tables, budget: &'e Arc<Budget>, is_dry: bool, needed: Vec<Vec<bool>>) -> Self {
         Self {
@@ -140,26 +158,6 @@ impl<'e> Engine<'e> {
         if let Some(mark) = mark {
             *mark = true;
         }
-    }
-
-    /// Does something within a query that has the columns of `scope`.
-    pub fn within<T>(&mut self, scope: &Scope, run: impl FnOnce(&mut Self) -> T) -> T {
-        self.outer.push(scope.clone());
-        let done = run(self);
-        self.outer.pop();
-        done
-    }
-
-    /// The word on a name that no column has.
-    #[must_use]
-    pub fn no_column(&self, scope: &Scope, table: Option<&str>, name: &str) -> AnalyzeError {
-        let is_outer = |scope: &Scope| !matches!(scope.find(table, name), Ok(None));
-        if self.outer.iter().any(is_outer) {
-            return refusal(format!(
-                "{name} is a column of the query around this subquery, which a subquery cannot look at: join the two instead"
-            ));
-        }
-        self.tables.no_column(scope, table, name)
     }
 
     /// Answers a query. Of its columns only those of `needed` must be right.
@@ -215,191 +213,6 @@ impl<'e> Engine<'e> {
         Ok(())
     }
 
-    fn set(&mut self, body: &SetExpr) -> Result<Relation, AnalyzeError> {
-        match body {
-            SetExpr::Select(select) => self.select(select, None, (None, 0), None),
-            SetExpr::Query(query) => self.query(query, None),
-            SetExpr::Values(values) => self.values(values),
-            SetExpr::SetOperation {
-                left,
-                op,
-                set_quantifier,
-                right,
-            } => {
-                let (left, right) = (self.set(left)?, self.set(right)?);
-                let is_all = match set_quantifier {
-                    SetQuantifier::All => true,
-                    SetQuantifier::None | SetQuantifier::Distinct => false,
-                    _ => return Err(refusal("BY NAME is not supported: name the columns in one order")),
-                };
-                self.combined(left, right, *op, is_all)
-            }
-            _ => Err(refusal("only SELECT reads a trace, and nothing changes it")),
-        }
-    }
-
-    fn values(&mut self, values: &ast::Values) -> Result<Relation, AnalyzeError> {
-        let scope = Scope::default();
-        let mut rows: Vec<Relation> = Vec::new();
-        for row in &values.rows {
-            let mut columns = Vec::new();
-            let mut named = Vec::new();
-            for (index, expr) in row.content.iter().enumerate() {
-                let bound = Binder::new(self, &scope, Place::Where).bind(expr)?;
-                named.push(Named {
-                    name: format!("col{index}"),
-                    of: bound.of(),
-                });
-                let one = Rows::new(1, Vec::new());
-                columns.push(Some(evaluate(&bound, &one)?.into_column()));
-            }
-            rows.push(Relation {
-                rows: Rows::new(1, columns),
-                columns: named,
-            });
-        }
-        let mut rows = rows.into_iter();
-        let first = rows.next().ok_or_else(|| refusal("VALUES needs a row"))?;
-        rows.try_fold(first, |all, row| {
-            self.combined(all, row, SetOperator::Union, true)
-        })
-    }
-
-    /// UNION, EXCEPT and INTERSECT.
-    fn combined(
-        &mut self,
-        left: Relation,
-        right: Relation,
-        op: SetOperator,
-        is_all: bool,
-    ) -> Result<Relation, AnalyzeError> {
-        if left.columns.len() != right.columns.len() {
-            return Err(refusal(format!(
-                "{op} needs two queries with as many columns, and these have {} and {}",
-                left.columns.len(),
-                right.columns.len()
-            )));
-        }
-        let mut columns = Vec::new();
-        for (one, two) in left.columns.iter().zip(&right.columns) {
-            let common = one.of.common(two.of).filter(|of| *of != Type::List);
-            let of = common.ok_or_else(|| {
-                refusal(format!(
-                    "{op} finds {} of type {} and of type {}: CAST one of them",
-                    one.name, one.of, two.of
-                ))
-            })?;
-            columns.push(Named {
-                name: one.name.clone(),
-                of,
-            });
-        }
-        let left = self.widened(left, &columns)?;
-        let right = self.widened(right, &columns)?;
-        let rows = match (op, is_all) {
-            (SetOperator::Union, true) => self.stacked(&left, &right)?,
-            (SetOperator::Union, false) => {
-                let both = self.stacked(&left, &right)?;
-                self.distinct(&both)?
-            }
-            (_, true) => return Err(refusal(format!("{op} ALL is not supported"))),
-            (SetOperator::Intersect, _) => self.sharing(&left, &right, true)?,
-            (_, false) => self.sharing(&left, &right, false)?,
-        };
-        Ok(Relation { rows, columns })
-    }
-
-    fn widened(&self, relation: Relation, to: &[Named]) -> Result<Rows, AnalyzeError> {
-        let mut columns = Vec::new();
-        let mut leases: Vec<_> = relation.rows.leases().collect();
-        for (index, (from, to)) in relation.columns.iter().zip(to).enumerate() {
-            let column = widened(Expression::Column(index, from.of), to.of, "a set operation")?;
-            let (column, lease) = computed(&column, &relation.rows, self.budget)?;
-            leases.extend(lease);
-            columns.push(Some(column));
-        }
-        Ok(Rows::new(relation.rows.height, columns).holding(leases))
-    }
-
-    /// One below the other.
-    fn stacked(&self, one: &Rows, two: &Rows) -> Result<Rows, AnalyzeError> {
-        let mut columns = Vec::new();
-        for (one, two) in one.columns.iter().flatten().zip(two.columns.iter().flatten()) {
-            columns.push(Some(appended(one.clone(), two)?));
-        }
-        let leases = one.leases().chain(two.leases());
-        let cost = columns
-            .iter()
-            .flatten()
-            .map(crate::verbs::sql::budget::cost_of)
-            .sum::<u64>();
-        let height = one.height + two.height;
-        let lease = Budget::lease(self.budget, cost.saturating_mul(height as u64), height)?;
-        Ok(Rows::new(height, columns).holding(leases.chain([lease])))
-    }
-
-    /// Each row once.
-    ///
-    /// # Errors
-    /// When they do not fit into memory.
-    pub fn distinct(&self, rows: &Rows) -> Result<Rows, AnalyzeError> {
-        let mut numbers = RowNumbers::default();
-        let kept = self.first_of_each(rows, &mut numbers, &mut Vec::new())?;
-        rows.take(&kept, self.budget)
-    }
-
-    /// The rows whose number comes for the first time; `seen` has the numbers that came before.
-    fn first_of_each(
-        &self,
-        rows: &Rows,
-        numbers: &mut RowNumbers,
-        seen: &mut Vec<bool>,
-    ) -> Result<Vec<IdxSize>, AnalyzeError> {
-        let mut kept = Vec::new();
-        let mut start = 0;
-        for piece in rows.pieces() {
-            for number in numbers_of(&piece, numbers)? {
-                let place = number as usize;
-                if place >= seen.len() {
-                    seen.resize(place + 1, false);
-                }
-                if let Some(seen) = seen.get_mut(place).filter(|seen| !**seen) {
-                    *seen = true;
-                    kept.push(start);
-                }
-                start += 1;
-            }
-            numbers.hold(self.budget)?;
-        }
-        Ok(kept)
-    }
-
-    /// Rows of `left`, each once, that `right` has, or has not.
-    fn sharing(&self, left: &Rows, right: &Rows, is_shared: bool) -> Result<Rows, AnalyzeError> {
-        let mut numbers = RowNumbers::default();
-        let mut in_right: Vec<bool> = Vec::new();
-        self.first_of_each(right, &mut numbers, &mut in_right)?;
-        let mut seen: Vec<bool> = Vec::new();
-        let (mut kept, mut start) = (Vec::new(), 0);
-        for piece in left.pieces() {
-            for number in numbers_of(&piece, &mut numbers)? {
-                let place = number as usize;
-                seen.resize(seen.len().max(place + 1), false);
-                let is_there = in_right.get(place) == Some(&true);
-                if let Some(seen) = seen
-                    .get_mut(place)
-                    .filter(|seen| !**seen && is_there == is_shared)
-                {
-                    *seen = true;
-                    kept.push(start);
-                }
-                start += 1;
-            }
-            numbers.hold(self.budget)?;
-        }
-        left.take(&kept, self.budget)
-    }
-
     /// ORDER BY of what has no columns but those of the answer.
     fn ordered(
         &mut self,
@@ -432,37 +245,6 @@ impl<'e> Engine<'e> {
             columns: relation.columns,
         })
     }
-}
-
-/// The rows for which all conditions are true.
-///
-/// # Errors
-/// When they cannot be computed, or take too much memory.
-pub fn passing(rows: &Rows, conditions: &[Expression], budget: &Arc<Budget>) -> Result<Rows, AnalyzeError> {
-    if conditions.is_empty() {
-        return Ok(rows.clone());
-    }
-    let mut passes = Vec::with_capacity(rows.height);
-    for piece in rows.pieces() {
-        let mut all = vec![true; piece.height];
-        for condition in conditions {
-            let values = evaluate(condition, &piece)?;
-            for (row, all) in all.iter_mut().enumerate() {
-                *all &= values.flag(row) == Some(true);
-            }
-        }
-        passes.extend(all);
-    }
-    rows.filter(&passes, budget)
-}
-
-/// The numbers of the rows of a piece, by all of its columns.
-fn numbers_of(piece: &Rows, numbers: &mut RowNumbers) -> Result<Vec<u32>, AnalyzeError> {
-    let columns = piece.columns.iter().flatten();
-    let vectors: Result<Vec<_>, _> = columns
-        .map(crate::verbs::sql::vector::Vector::of_column)
-        .collect();
-    Ok(numbers.of(&vectors?, piece.height))
 }
 
 /// Gives columns the names of an alias.
@@ -572,41 +354,6 @@ fn limits_of(clause: Option<&LimitClause>) -> Result<(Option<usize>, usize), Ana
             ))
         }
     }
-}
-
-/// A column with another one behind it; whole numbers become wide if the other ones are.
-///
-/// # Errors
-/// When they are of different types.
-pub fn appended(mut one: Column, two: &Column) -> Result<Column, AnalyzeError> {
-    if one.dtype() == two.dtype() {
-        one.append(two)?;
-        return Ok(one);
-    }
-    let of = match (one.dtype(), two.dtype()) {
-        (DataType::Null, other) | (other, DataType::Null) => other.clone(),
-        (DataType::Int128, _) | (_, DataType::Int128) | (DataType::UInt64, _) | (_, DataType::UInt64) => {
-            DataType::Int128
-        }
-        (DataType::Float64, _) | (_, DataType::Float64) => DataType::Float64,
-        _ => DataType::Int64,
-    };
-    let mut one = one.cast(&of)?;
-    one.append(&two.cast(&of)?)?;
-    Ok(one)
-}
-
-/// A column without rows.
-#[must_use]
-pub fn empty_column(of: Type) -> Column {
-    let dtype = match of {
-        Type::Null | Type::List => DataType::Null,
-        Type::Boolean => DataType::Boolean,
-        Type::Number(_) | Type::Time => DataType::Int64,
-        Type::Float => DataType::Float64,
-        Type::Text => DataType::String,
-    };
-    Column::new_empty(PlSmallStr::EMPTY, &dtype)
 }
 
 /// Keys that sort by other expressions.

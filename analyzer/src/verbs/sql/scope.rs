@@ -2,8 +2,9 @@
 
 use crate::error::AnalyzeError;
 use crate::verbs::sql::expression::Expression;
-use crate::verbs::sql::rows::Rows;
+use crate::verbs::sql::row_set::Rows;
 use crate::verbs::sql::types::{Type, refusal};
+use sqlparser::ast::Query;
 
 /// A column of a relation.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,4 +81,16 @@ impl Scope {
     pub fn name(&self, index: usize) -> &str {
         self.columns.get(index).map_or("", |column| column.name.as_str())
     }
+}
+
+/// What an expression needs of the query that it stands in.
+pub trait Subqueries {
+    /// Answers a subquery of an expression over the columns of `scope`.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    fn answered(&mut self, query: &Query, scope: &Scope) -> Result<Relation, AnalyzeError>;
+
+    /// The word on a name that no column has.
+    fn no_column(&self, scope: &Scope, table: Option<&str>, name: &str) -> AnalyzeError;
 }

@@ -4,7 +4,7 @@ use crate::error::AnalyzeError;
 use crate::verbs::sql::expression::Expression;
 use crate::verbs::sql::faults::Faults;
 use crate::verbs::sql::query::Tables;
-use crate::verbs::sql::rows::Rows;
+use crate::verbs::sql::row_set::Rows;
 use crate::verbs::sql::schema::TableName;
 use crate::verbs::sql::scope::{Named, Scope};
 use crate::verbs::sql::text;
@@ -90,7 +90,7 @@ impl Tables for TraceTables {
         let (_, frame) = frame.ok_or_else(|| text::no_table(table.name()))?;
         let columns = frame.columns().iter().cloned().map(Some).collect();
         let rows = Rows::new(frame.height(), columns);
-        crate::verbs::sql::query::passing(&rows, conditions, &self.faults.budget)
+        crate::verbs::sql::evaluate::passing(&rows, conditions, &self.faults.budget)
     }
 
     fn no_table(&self, name: &str) -> AnalyzeError {

@@ -54,6 +54,19 @@ impl<'a> Vector<'a> {
         }
     }
 
+    /// Truth values.
+    #[must_use]
+    pub fn flags(values: impl Iterator<Item = Option<bool>>, len: usize) -> Self {
+        let mut all = Vec::with_capacity(len);
+        let mut valid = Vec::with_capacity(len);
+        for value in values {
+            all.push(value.unwrap_or_default());
+            valid.push(value.is_some());
+        }
+        let valid = valid.contains(&false).then_some(valid);
+        Self::new(Data::Boolean(all), valid, len)
+    }
+
     /// Nothing but nulls.
     #[must_use]
     pub fn nulls(len: usize) -> Self {

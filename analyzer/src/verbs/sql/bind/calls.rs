@@ -67,7 +67,7 @@ impl<'f> Call<'f> {
     }
 }
 
-impl<'b> Binder<'b, '_> {
+impl<'b> Binder<'b> {
     pub(super) fn function(&mut self, function: &ast::Function) -> Result<Expression, AnalyzeError> {
         let call = Call::of(function)?;
         if let Some(over) = &function.over {

@@ -2,21 +2,19 @@
 //! is refused in words.
 
 mod calls;
+mod casts;
 
 use crate::error::AnalyzeError;
 use crate::verbs::sql::evaluate::evaluate;
 use crate::verbs::sql::expression::{Expression, SortKey};
-use crate::verbs::sql::functions::{
-    CastTarget, Function, arithmetic, compare, condition, in_common, shown, widened,
-};
+use crate::verbs::sql::function::Function;
+use crate::verbs::sql::functions::{arithmetic, compare, condition, in_common, shown, widened};
 use crate::verbs::sql::hashing::Members;
-use crate::verbs::sql::query::Engine;
-use crate::verbs::sql::rows::Rows;
-use crate::verbs::sql::scope::Scope;
-use crate::verbs::sql::types::{Literal, MOST_SCALE, Type, refusal};
-use sqlparser::ast::{
-    self, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Ident, OrderByExpr, UnaryOperator, Value,
-};
+use crate::verbs::sql::row_set::Rows;
+use crate::verbs::sql::scope::{Relation, Scope, Subqueries};
+use crate::verbs::sql::types::{Literal, Type, refusal};
+use casts::cast;
+use sqlparser::ast::{self, BinaryOperator, CastKind, Expr, Ident, OrderByExpr, UnaryOperator, Value};
 use std::sync::Arc;
 
 /// How deep an expression may be nested.
@@ -64,9 +62,9 @@ impl Place {
 }
 
 /// Binds expressions of one SELECT.
-pub struct Binder<'b, 'e> {
+pub struct Binder<'b> {
     /// Answers subqueries.
-    pub engine: &'b mut Engine<'e>,
+    pub subqueries: &'b mut dyn Subqueries,
     /// The columns that there are.
     pub scope: &'b Scope,
     /// Names that the select list gives.
@@ -82,11 +80,11 @@ pub struct Binder<'b, 'e> {
     depth: usize,
 }
 
-impl<'b, 'e> Binder<'b, 'e> {
+impl<'b> Binder<'b> {
     /// For the columns of `scope` alone.
-    pub fn new(engine: &'b mut Engine<'e>, scope: &'b Scope, place: Place) -> Self {
+    pub fn new(subqueries: &'b mut dyn Subqueries, scope: &'b Scope, place: Place) -> Self {
         Self {
-            engine,
+            subqueries,
             scope,
             aliases: &[],
             prefers_aliases: false,
@@ -471,12 +469,8 @@ impl<'b, 'e> Binder<'b, 'e> {
         Ok(Expression::Literal(value.literal(0, column.of)))
     }
 
-    fn subquery(
-        &mut self,
-        subquery: &ast::Query,
-    ) -> Result<crate::verbs::sql::scope::Relation, AnalyzeError> {
-        self.engine
-            .within(self.scope, |engine| engine.query(subquery, None))
+    fn subquery(&mut self, subquery: &ast::Query) -> Result<Relation, AnalyzeError> {
+        self.subqueries.answered(subquery, self.scope)
     }
 
     fn like(
@@ -558,75 +552,6 @@ fn literal(value: &Value) -> Result<Expression, AnalyzeError> {
             )));
         }
     }))
-}
-
-fn cast(value: Expression, to: &DataType, gives_null: bool) -> Result<Expression, AnalyzeError> {
-    let whole = |bits: u32, is_signed: bool| {
-        let top = 1i128 << (bits - u32::from(is_signed)).min(126);
-        CastTarget::Whole(if is_signed { -top } else { 0 }, top - 1)
-    };
-    let target = match to {
-        DataType::TinyInt(_) => whole(8, true),
-        DataType::SmallInt(_) | DataType::Int2(_) => whole(16, true),
-        DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) | DataType::Int32 | DataType::Signed => {
-            whole(32, true)
-        }
-        DataType::BigInt(_) | DataType::Int64 | DataType::Int8(_) => whole(64, true),
-        DataType::HugeInt | DataType::Int128 => CastTarget::Whole(i128::MIN + 1, i128::MAX),
-        DataType::UTinyInt | DataType::UInt8 => whole(8, false),
-        DataType::USmallInt | DataType::UInt16 => whole(16, false),
-        DataType::UInt32 => whole(32, false),
-        DataType::UBigInt | DataType::UInt64 => whole(64, false),
-        DataType::Custom(name, _) if name.to_string().eq_ignore_ascii_case("UINTEGER") => whole(32, false),
-        DataType::Float64 | DataType::Float8 | DataType::Double(_) | DataType::DoublePrecision => {
-            CastTarget::Type(Type::Float)
-        }
-        DataType::Varchar(None) | DataType::Text | DataType::String(None) => CastTarget::Type(Type::Text),
-        DataType::Bool | DataType::Boolean => CastTarget::Type(Type::Boolean),
-        DataType::Timestamp(..) | DataType::Datetime(_) => CastTarget::Type(Type::Time),
-        DataType::Decimal(info) | DataType::Numeric(info) => {
-            let (width, scale) = match info {
-                ExactNumberInfo::None => (18, 3),
-                ExactNumberInfo::Precision(width) => (*width, 0),
-                ExactNumberInfo::PrecisionAndScale(width, scale) => {
-                    (*width, u64::try_from(*scale).unwrap_or(99))
-                }
-            };
-            match (u8::try_from(width), u8::try_from(scale)) {
-                (Ok(width), Ok(scale)) if (1..=38).contains(&width) && scale <= MOST_SCALE.min(width) => {
-                    CastTarget::Decimal(width, scale)
-                }
-                _ => return Err(refusal(format!("{to} has too many digits"))),
-            }
-        }
-        _ => {
-            return Err(refusal(format!(
-                "CAST AS {to} is not supported: there are BIGINT, DOUBLE, VARCHAR, BOOLEAN, TIMESTAMP and DECIMAL(w, s)"
-            )));
-        }
-    };
-    let gives = match target {
-        CastTarget::Whole(..) => Type::WHOLE,
-        CastTarget::Decimal(_, scale) => Type::Number(scale),
-        CastTarget::Type(of) => of,
-    };
-    let is_possible = match (value.of(), gives) {
-        (Type::List, _) => false,
-        (Type::Time, to) => matches!(to, Type::Time | Type::Text),
-        (from, Type::Time) => matches!(from, Type::Text | Type::Null),
-        _ => true,
-    };
-    if !is_possible {
-        return Err(refusal(format!("a {} cannot be made a {gives}", value.of())));
-    }
-    if value.of() == gives && !matches!(gives, Type::Number(_)) {
-        return Ok(value);
-    }
-    let function = Function::Cast {
-        to: target,
-        gives_null,
-    };
-    Ok(Expression::call(function, vec![value], gives))
 }
 
 /// As `widened`, for arguments that are given a type.

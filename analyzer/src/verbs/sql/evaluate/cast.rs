@@ -1,8 +1,8 @@
 //! Conversions between types.
 
 use crate::error::AnalyzeError;
-use crate::verbs::sql::evaluate::numbers::too_large;
-use crate::verbs::sql::functions::CastTarget;
+use crate::verbs::sql::evaluate::arithmetic::too_large;
+use crate::verbs::sql::function::CastTarget;
 use crate::verbs::sql::time;
 use crate::verbs::sql::types::{Literal, Type, power_of_ten, refusal};
 use crate::verbs::sql::vector::{Data, Vector, narrowed, to_float};

@@ -1,7 +1,6 @@
 //! Comparisons. NaN equals NaN and is greater than any other number, as in PostgreSQL and DuckDB.
 
-use crate::verbs::sql::evaluate::logic::flags;
-use crate::verbs::sql::functions::Function;
+use crate::verbs::sql::function::Function;
 use crate::verbs::sql::vector::{Data, Vector};
 use std::cmp::Ordering;
 
@@ -42,5 +41,5 @@ pub fn compared<'a>(function: &Function, left: &Vector<'_>, right: &Vector<'_>, 
         (one, two) if *function == Function::NotDistinct => Some(one == two),
         _ => None,
     };
-    flags((0..len).map(of_row), len)
+    Vector::flags((0..len).map(of_row), len)
 }

@@ -2,24 +2,11 @@
 
 use crate::error::AnalyzeError;
 use crate::verbs::sql::evaluate::compare::order_of;
-use crate::verbs::sql::functions::Function;
+use crate::verbs::sql::function::Function;
 use crate::verbs::sql::types::{Type, refusal};
 use crate::verbs::sql::vector::{Data, Vector, narrowed};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-
-/// A vector of truth values.
-#[must_use]
-pub fn flags<'a>(values: impl Iterator<Item = Option<bool>>, len: usize) -> Vector<'a> {
-    let mut all = Vec::with_capacity(len);
-    let mut valid = Vec::with_capacity(len);
-    for value in values {
-        all.push(value.unwrap_or_default());
-        valid.push(value.is_some());
-    }
-    let valid = valid.contains(&false).then_some(valid);
-    Vector::new(Data::Boolean(all), valid, len)
-}
 
 /// AND and OR.
 #[must_use]
@@ -31,7 +18,7 @@ pub fn both<'a>(function: &Function, left: &Vector<'_>, right: &Vector<'_>, len:
         (Some(_), Some(_)) => Some(!decides),
         _ => None,
     };
-    flags((0..len).map(of_row), len)
+    Vector::flags((0..len).map(of_row), len)
 }
 
 /// NOT, IS NULL, IS TRUE, IS FALSE.
@@ -43,7 +30,7 @@ pub fn single<'a>(function: &Function, value: &Vector<'_>, len: usize) -> Vector
         Function::IsFalse => Some(value.flag(row) == Some(false)),
         _ => Some(!value.is_there(row)),
     };
-    flags((0..len).map(of_row), len)
+    Vector::flags((0..len).map(of_row), len)
 }
 
 /// Builds a vector of which each row is that of one of several others, all of one type.

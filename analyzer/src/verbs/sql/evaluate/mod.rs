@@ -1,21 +1,23 @@
 //! Computes expressions for rows. Nothing wraps and no digit is lost: what does not fit is an error.
 
+mod arithmetic;
 mod cast;
 mod compare;
 mod logic;
-mod numbers;
 mod texts;
 
 use crate::error::AnalyzeError;
+use crate::verbs::sql::budget::Budget;
 use crate::verbs::sql::expression::Expression;
-use crate::verbs::sql::functions::Function;
-use crate::verbs::sql::rows::Rows;
+use crate::verbs::sql::function::Function;
+use crate::verbs::sql::row_set::Rows;
 use crate::verbs::sql::types::{Type, refusal};
 use crate::verbs::sql::vector::{Data, Vector};
+use std::sync::Arc;
 
+pub use arithmetic::too_large;
 pub use cast::as_text;
 pub use compare::{of_floats, order_of};
-pub use numbers::too_large;
 
 /// The values of an expression for `rows`.
 ///
@@ -54,7 +56,7 @@ pub fn evaluate<'a>(expression: &Expression, rows: &'a Rows) -> Result<Vector<'a
         Expression::IsIn(of, members) => {
             let values = evaluate(of, rows)?;
             let found = (0..rows.height).map(|row| members.have(&values, row));
-            Ok(logic::flags(found, rows.height))
+            Ok(Vector::flags(found, rows.height))
         }
         Expression::Aggregate(_) | Expression::Window(_) => {
             Err(refusal("an aggregate is in a place where there are no groups"))
@@ -104,7 +106,7 @@ fn call<'a>(
         | Function::ShiftRight
         | Function::Power => {
             let second = values.next().unwrap_or_else(|| Vector::nulls(len));
-            numbers::binary(function, &first, &second, len)
+            arithmetic::binary(function, &first, &second, len)
         }
         Function::Equal
         | Function::NotEqual
@@ -143,7 +145,7 @@ fn call<'a>(
         | Function::Trunc
         | Function::Real(_)
         | Function::EpochNs
-        | Function::TruncateTime(_) => numbers::single(function, first, from, gives),
+        | Function::TruncateTime(_) => arithmetic::single(function, first, from, gives),
         _ => {
             let all: Vec<_> = [first].into_iter().chain(values).collect();
             Ok(texts::call(function, &all, len))
@@ -167,4 +169,26 @@ fn keeps_nulls(function: &Function) -> bool {
             | Function::NotDistinct
             | Function::ConcatenateAll
     )
+}
+
+/// The rows for which all conditions are true.
+///
+/// # Errors
+/// When they cannot be computed, or take too much memory.
+pub fn passing(rows: &Rows, conditions: &[Expression], budget: &Arc<Budget>) -> Result<Rows, AnalyzeError> {
+    if conditions.is_empty() {
+        return Ok(rows.clone());
+    }
+    let mut passes = Vec::with_capacity(rows.height);
+    for piece in rows.pieces() {
+        let mut all = vec![true; piece.height];
+        for condition in conditions {
+            let values = evaluate(condition, &piece)?;
+            for (row, all) in all.iter_mut().enumerate() {
+                *all &= values.flag(row) == Some(true);
+            }
+        }
+        passes.extend(all);
+    }
+    rows.filter(&passes, budget)
 }

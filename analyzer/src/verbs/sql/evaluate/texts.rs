@@ -1,7 +1,6 @@
 //! Functions of text. Positions count characters, from 1.
 
-use crate::verbs::sql::evaluate::logic::flags;
-use crate::verbs::sql::functions::Function;
+use crate::verbs::sql::function::Function;
 use crate::verbs::sql::vector::{Data, Vector, narrowed};
 use std::borrow::Cow;
 
@@ -13,17 +12,17 @@ pub fn call<'a>(function: &Function, values: &[Vector<'a>], len: usize) -> Vecto
     match function {
         Function::Like { ignores_case, escape } => {
             let of_row = |row: usize| Some(is_like(text(0, row)?, text(1, row)?, *ignores_case, *escape));
-            flags((0..len).map(of_row), len)
+            Vector::flags((0..len).map(of_row), len)
         }
-        Function::StartsWith => flags(
+        Function::StartsWith => Vector::flags(
             (0..len).map(|row| Some(text(0, row)?.starts_with(text(1, row)?))),
             len,
         ),
-        Function::EndsWith => flags(
+        Function::EndsWith => Vector::flags(
             (0..len).map(|row| Some(text(0, row)?.ends_with(text(1, row)?))),
             len,
         ),
-        Function::Contains => flags(
+        Function::Contains => Vector::flags(
             (0..len).map(|row| Some(text(0, row)?.contains(text(1, row)?))),
             len,
         ),

@@ -1,7 +1,7 @@
 //! Arithmetic.
 
 use crate::error::AnalyzeError;
-use crate::verbs::sql::functions::{Function, Real};
+use crate::verbs::sql::function::{Function, Real};
 use crate::verbs::sql::types::{Type, power_of_ten, refusal};
 use crate::verbs::sql::vector::{Data, Vector, narrowed};
 

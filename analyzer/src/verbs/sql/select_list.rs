@@ -2,15 +2,16 @@
 
 use crate::error::AnalyzeError;
 use crate::verbs::sql::bind::{Binder, Place};
+use crate::verbs::sql::evaluate::passing;
 use crate::verbs::sql::expression::{Expression, SortKey, conjuncts};
 use crate::verbs::sql::functions::literal_whole;
 use crate::verbs::sql::group::Grouping;
-use crate::verbs::sql::query::{Engine, keys_by, passing, sort_expressions};
-use crate::verbs::sql::rows::Rows;
+use crate::verbs::sql::ordering::{computed, sorted};
+use crate::verbs::sql::query::{Engine, keys_by, sort_expressions};
+use crate::verbs::sql::row_set::Rows;
 use crate::verbs::sql::scope::{Named, Relation, Scope};
-use crate::verbs::sql::sort::{computed, sorted};
 use crate::verbs::sql::types::{Type, refusal};
-use crate::verbs::sql::window::{over_windows, with_windows};
+use crate::verbs::sql::windowing::{over_windows, with_windows};
 use sqlparser::ast::{
     self, Distinct, ExcludeSelectItem, Expr, GroupByExpr, NamedWindowExpr, SelectItem,
     SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,

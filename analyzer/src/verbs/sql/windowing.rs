@@ -3,11 +3,12 @@
 use crate::error::AnalyzeError;
 use crate::verbs::sql::accumulate::Accumulator;
 use crate::verbs::sql::budget::{Budget, Lease};
+use crate::verbs::sql::build_column::column_of;
 use crate::verbs::sql::expression::{Bound, Expression, Window, Windowed};
 use crate::verbs::sql::functions::literal_whole;
 use crate::verbs::sql::hashing::RowNumbers;
-use crate::verbs::sql::rows::Rows;
-use crate::verbs::sql::sort::{Order, column_of, computed, vectors};
+use crate::verbs::sql::ordering::{Order, computed, vectors};
+use crate::verbs::sql::row_set::Rows;
 use crate::verbs::sql::types::Literal;
 use crate::verbs::sql::vector::Vector;
 use polars::prelude::Column;

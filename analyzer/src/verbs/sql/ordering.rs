@@ -2,14 +2,13 @@
 
 use crate::error::AnalyzeError;
 use crate::verbs::sql::budget::{Budget, Lease, cost_of};
+use crate::verbs::sql::build_column::{appended, empty_column};
 use crate::verbs::sql::evaluate::{evaluate, order_of};
 use crate::verbs::sql::expression::{Expression, SortKey};
-use crate::verbs::sql::query::{appended, empty_column};
-use crate::verbs::sql::rows::Rows;
-use crate::verbs::sql::types::{Literal, Type};
-use crate::verbs::sql::vector::{Data, Vector, narrowed};
-use polars::prelude::{Column, IdxSize, NamedFrom, PlSmallStr, Series};
-use std::borrow::Cow;
+use crate::verbs::sql::row_set::Rows;
+use crate::verbs::sql::types::Type;
+use crate::verbs::sql::vector::Vector;
+use polars::prelude::{Column, IdxSize, PlSmallStr};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -133,59 +132,4 @@ pub fn sorted(
     }
     all.sort_unstable_by(compare);
     Ok(all)
-}
-
-/// Literals of one type as a column.
-#[must_use]
-pub fn column_of(values: Vec<Literal>, of: Type) -> Column {
-    let len = values.len();
-    let valid: Vec<bool> = values.iter().map(|value| *value != Literal::Null).collect();
-    let values = values.into_iter();
-    let data = match of {
-        Type::Null | Type::List => Data::Null,
-        Type::Boolean => Data::Boolean(values.map(|value| value == Literal::Boolean(true)).collect()),
-        Type::Number(_) | Type::Time => narrowed(
-            values
-                .map(|value| match value {
-                    Literal::Number { digits, .. } => digits,
-                    Literal::Time(ns) => ns.into(),
-                    _ => 0,
-                })
-                .collect(),
-        ),
-        Type::Float => Data::Float(
-            values
-                .map(|value| {
-                    if let Literal::Float(number) = value {
-                        number
-                    } else {
-                        0.0
-                    }
-                })
-                .collect(),
-        ),
-        Type::Text => Data::Text(
-            values
-                .map(|value| match value {
-                    Literal::Text(text) => Cow::Owned(text.to_string()),
-                    _ => Cow::Borrowed(""),
-                })
-                .collect(),
-        ),
-    };
-    let valid = valid.contains(&false).then_some(valid);
-    Vector::new(data, valid, len).into_column()
-}
-
-/// Lists of literals as a column; one that is absent is null.
-#[must_use]
-pub fn lists_of(values: Vec<Option<Vec<Literal>>>, of: Type) -> Column {
-    let lists: Vec<Option<Series>> = values
-        .into_iter()
-        .map(|list| list.map(|list| column_of(list, of).take_materialized_series()))
-        .collect();
-    if lists.is_empty() {
-        return empty_column(Type::List);
-    }
-    Series::new(PlSmallStr::EMPTY, lists).into()
 }
