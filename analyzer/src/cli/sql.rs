@@ -1,7 +1,7 @@
 //! The arguments of `sql`.
 
 use crate::cli::Plain;
-use crate::output::text::shell_words;
+use crate::output::shell::shell_words;
 use crate::output::units::parse_size;
 use crate::request::Verb;
 use clap::Args;

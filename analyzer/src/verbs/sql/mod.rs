@@ -37,15 +37,20 @@ pub mod windowing;
 use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
+use crate::output::answer::{Answer, Room};
+use crate::output::document::Document;
+use crate::output::shell::shell_path;
 use crate::output::sink::Output;
-use crate::output::table::Format;
+use crate::output::table::Table;
 use crate::request::Request;
 use crate::request::options::SqlOptions;
 use crate::trace::class::Class;
-use crate::trace::input::Source;
+use crate::trace::input::{Input, Source};
 use crate::trace::sampling;
 use crate::trace::session::Session;
-use crate::verbs::context::{Outcome, open_output, read_all, say_remarks, say_warnings, with_queries};
+use crate::verbs::context::{
+    Outcome, open_output, read_all, say_remarks, say_warnings, with_queries, write_answer,
+};
 use crate::verbs::sql::schema::{TableName, faults_columns};
 use budget::Budget;
 use faults::Faults;
@@ -64,19 +69,16 @@ pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     let input = source.input()?;
     let question = options.query.as_deref().map(statement::parse).transpose()?;
     let query = match question {
-        None => return list(request, &input),
-        Some(Question::Tables) => {
-            let mut output = open_output(request, &input)?;
-            let done = result::table_names().write(request.format, None, &mut output.out);
-            output.finish(done)?;
-            return Ok(Outcome::Done);
+        None => {
+            let catalog = Catalog {
+                trace: shell_path(&request.trace),
+            };
+            return written(&catalog, request, &input);
         }
+        Some(Question::Tables) => return written(&Listed(result::table_names()), request, &input),
         Some(Question::Describe(name)) => {
             let described = result::described(&name).ok_or_else(|| text::no_table(&name))?;
-            let mut output = open_output(request, &input)?;
-            let done = described.write(request.format, None, &mut output.out);
-            output.finish(done)?;
-            return Ok(Outcome::Done);
+            return written(&Listed(described), request, &input);
         }
         Some(Question::Query(query)) => query,
     };
@@ -108,18 +110,45 @@ pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Lists the tables.
-fn list(request: &Request, input: &crate::trace::input::Input) -> anyhow::Result<Outcome> {
+/// Writes what needs no faults.
+fn written(answer: &dyn Answer, request: &Request, input: &Input) -> anyhow::Result<Outcome> {
     let mut output = open_output(request, input)?;
-    let done = match request.format {
-        Format::Table => {
-            let width = output.width();
-            text::list_tables(&request.trace.display().to_string(), width, &mut output.out)
-        }
-        format => result::catalog().write(format, None, &mut output.out),
-    };
+    let done = write_answer(answer, request, &mut output);
     output.finish(done)?;
     Ok(Outcome::Done)
+}
+
+/// The tables that can be asked.
+struct Catalog {
+    /// What the user calls the trace, for examples.
+    trace: String,
+}
+
+impl Answer for Catalog {
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let mut drawn = Vec::new();
+        text::list_tables(&self.trace, room.width, &mut drawn)?;
+        let mut document = Document::default();
+        document.drawing(drawn);
+        Ok(document)
+    }
+
+    fn table(&self) -> Table {
+        result::catalog()
+    }
+}
+
+/// A list of tables or columns.
+struct Listed(Table);
+
+impl Answer for Listed {
+    fn text(&self, _: Room) -> Result<Document, AnalyzeError> {
+        Ok(Document::of_table(self.0.clone()))
+    }
+
+    fn table(&self) -> Table {
+        self.0.clone()
+    }
 }
 
 fn write(

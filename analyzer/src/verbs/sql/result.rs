@@ -1,7 +1,8 @@
 //! What SQL answered as a [`Table`], piece by piece: a million rows are written, not kept a second time.
 
 use crate::error::AnalyzeError;
-use crate::output::table::{ColumnHead, Format, Table, Value};
+use crate::output::render::{self, Format};
+use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::grouped;
 use crate::verbs::sql::evaluate::as_text;
 use crate::verbs::sql::schema::TableName;
@@ -29,13 +30,13 @@ pub fn write(
 ) -> Result<Option<String>, AnalyzeError> {
     let heads = heads(answer);
     let rows = answer.rows.height;
-    if format == Format::Table {
+    if format.is_text() {
         let shown = Table {
             heads,
             rows: values(answer, 0, SHOWN)?,
             total: None,
         };
-        shown.write(format, width, out)?;
+        render::table(&shown, format, width, out)?;
         let more = rows.saturating_sub(SHOWN);
         return Ok((more > 0).then(|| {
             format!(
@@ -44,33 +45,14 @@ pub fn write(
             )
         }));
     }
-    let pieces = (0..rows).step_by(PIECE).map(|start| values(answer, start, PIECE));
-    let table = |rows| Table {
-        heads: heads.clone(),
-        rows,
-        total: None,
+    let piece = |start| -> Result<Table, AnalyzeError> {
+        Ok(Table {
+            heads: heads.clone(),
+            rows: values(answer, start, PIECE)?,
+            total: None,
+        })
     };
-    match format {
-        Format::Csv => {
-            table(Vec::new()).write(format, None, out)?;
-            for piece in pieces {
-                table(piece?).write_csv_rows(out)?;
-            }
-        }
-        Format::Markdown => {
-            for (index, piece) in pieces.enumerate() {
-                table(piece?).write_markdown(index == 0, out)?;
-            }
-        }
-        Format::Table | Format::Json => {
-            let mut is_first = true;
-            for piece in pieces {
-                table(piece?).write_json_rows(is_first, out)?;
-                is_first = false;
-            }
-            out.write_all(if is_first { b"[]\n" } else { b"\n]\n" })?;
-        }
-    }
+    render::pieces(&heads, (0..rows).step_by(PIECE).map(piece), format, out)?;
     Ok(None)
 }
 
@@ -80,7 +62,7 @@ fn heads(answer: &Relation) -> Vec<ColumnHead> {
     columns
         .map(|column| {
             let name: &'static str = Box::leak(column.name.clone().into_boxed_str());
-            ColumnHead { name, title: name }
+            ColumnHead::new(name).titled(name)
         })
         .collect()
 }
@@ -180,14 +162,8 @@ pub fn table_names() -> Table {
     });
     Table {
         heads: vec![
-            ColumnHead {
-                name: "table",
-                title: "TABLE",
-            },
-            ColumnHead {
-                name: "row",
-                title: "A ROW IS",
-            },
+            ColumnHead::new("table"),
+            ColumnHead::new("row").titled("A ROW IS"),
         ],
         rows: rows.collect(),
         total: None,
@@ -211,7 +187,6 @@ pub fn described(name: &str) -> Option<Table> {
 /// The tables with their columns, for programs.
 #[must_use]
 pub fn catalog() -> Table {
-    let head = |name, title| ColumnHead { name, title };
     let rows = TableName::ALL.iter().flat_map(|table| {
         table.fields().into_iter().map(|field| {
             vec![
@@ -224,10 +199,10 @@ pub fn catalog() -> Table {
     });
     Table {
         heads: vec![
-            head("table", "TABLE"),
-            head("column", "COLUMN"),
-            head("type", "TYPE"),
-            head("meaning", "MEANING"),
+            ColumnHead::new("table"),
+            ColumnHead::new("column"),
+            ColumnHead::new("type"),
+            ColumnHead::new("meaning"),
         ],
         rows: rows.collect(),
         total: None,
