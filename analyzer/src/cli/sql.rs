@@ -14,7 +14,7 @@ pub(crate) struct Sql {
     /// The question: "SELECT … FROM faults …"; without it the tables are listed, with examples
     #[arg(value_name = "SQL")]
     question: Option<String>,
-    /// What the columns that the question needs may take; its answer comes on top. With K, M or G [default: half of
+    /// What the question may hold at once: columns, groups, rows on the way to the answer. With K, M or G [default: half of
     /// --memory-limit, which is raised to twice this where it is less]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_memory: Option<u64>,

@@ -129,7 +129,7 @@ fn setting(name: &str, otherwise: &str) -> String {
 
 #[test]
 #[ignore = "needs DuckDB for Python, which scripts/setup_environment.sh --dev installs"]
-fn generated_questions_are_answered_as_duckdb_answers_them_or_refused() {
+fn duckdb_answers_generated_questions_the_same_or_they_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (seed, count) = (
         setting("PFREC_SQL_SEED", SEED),

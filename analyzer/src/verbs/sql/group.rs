@@ -101,7 +101,7 @@ impl Grouping {
             start = start.saturating_add(piece.height as IdxSize);
         }
         let mut columns = Vec::new();
-        let mut leases: Vec<Arc<Lease>> = rows.leases().collect();
+        let mut leases: Vec<Arc<Lease>> = Vec::new();
         if !self.keys.is_empty() {
             let firsts = rows.take(&firsts, budget)?;
             leases.extend(firsts.leases());

@@ -105,8 +105,6 @@ impl Rows {
         let columns: Result<_, AnalyzeError> = columns
             .map(|column| column.as_ref().map(&gather).transpose())
             .collect();
-        // Text points into what the columns before held.
-        let before = self.leases.iter().cloned();
-        Ok(Self::new(height, columns?).holding(before.chain([lease])))
+        Ok(Self::new(height, columns?).holding([lease]))
     }
 }
