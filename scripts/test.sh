@@ -141,9 +141,9 @@ lacks() {
 dependency_trees() {
     local bad=0
     lacks pfanalyze libbpf-sys libbpf-rs libbpf-cargo pf-bpf libelf elf || bad=1
-    lacks pf-formats libbpf-sys libbpf-rs libbpf-cargo pf-bpf libelf elf polars || bad=1
-    lacks pf-workload libbpf-sys libbpf-rs libbpf-cargo pf-bpf libelf elf polars || bad=1
-    lacks pfrec polars || bad=1
+    lacks pf-formats libbpf-sys libbpf-rs libbpf-cargo pf-bpf libelf elf polars-core || bad=1
+    lacks pf-workload libbpf-sys libbpf-rs libbpf-cargo pf-bpf libelf elf polars-core || bad=1
+    lacks pfrec polars-core || bad=1
     return "$bad"
 }
 
@@ -229,7 +229,7 @@ duckdb_tests() {
         echo "no DuckDB for Python in $TEST_VENV: ${log##*$'\n'}"
         return 77
     fi
-    PFREC_TEST_PYTHON="$TEST_VENV/bin/python" limited 1200 cargo test --release --locked --workspace --test oracle \
+    PFREC_TEST_PYTHON="$TEST_VENV/bin/python" limited 1200 cargo test --release --locked --workspace --test oracle --test generated_sql \
         -- --ignored --nocapture duckdb | tee "$work/duckdb" || return 1
     if ! grep -q '^test result: ok\. [1-9]' "$work/duckdb"; then
         echo "no test with DuckDB was run: its name must have changed"

@@ -208,7 +208,7 @@ fn a_repaired_trace_has_the_rest_and_every_verb_says_what_is_missing() {
         "start_utc",
         "command",
         "recorder",
-        "start_monotonic_ns",
+        "start_ns",
     ] {
         assert_eq!(info[same], old[same], "{same}");
     }

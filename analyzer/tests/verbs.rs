@@ -367,7 +367,7 @@ fn info_says_what_the_trace_says_about_itself() {
     assert_eq!(json["losses"], serde_json::json!([reserve]));
     assert_eq!(json["not_completed"], 2);
     assert_eq!((&json["recorded"], &json["hidden"]), (&7.into(), &0.into()));
-    assert!(json["bytes_per_event"].is_number() && json["start_monotonic_ns"].is_number());
+    assert!(json["bytes_per_event"].is_number() && json["start_ns"].is_number());
     assert!(json.get("reconciliation").is_none());
     assert_eq!(json["finished"], true);
     let shown = written(&info, Format::Table);

@@ -2,9 +2,9 @@
 
 use crate::cli::Plain;
 use crate::cli::values::bytes;
+use crate::output::shell::shell_words;
 use crate::request::Verb;
 use clap::Args;
-use pf_notation::usage::shell_word;
 use std::path::Path;
 
 #[derive(Debug, Args)]
@@ -14,31 +14,56 @@ pub(crate) struct Sql {
     /// The question: "SELECT … FROM faults …"; without it the tables are listed, with examples
     #[arg(value_name = "SQL")]
     question: Option<String>,
-    /// What the columns that the question needs may take; its answer comes on top: bytes, or 512M, 1GiB [default: half of
+    /// What the question may hold at once: columns, groups, rows on the way to the answer: bytes, or 512M, 1GiB [default: half of
     /// --memory-limit, which is raised to twice this where it is less]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     max_memory: Option<u64>,
 }
 
+/// What changes tables, or says how they would be read: nothing of that is a question to a trace.
+const COMMANDS: [&str; 24] = [
+    "ALTER", "ANALYZE", "ATTACH", "BEGIN", "CALL", "COMMIT", "COPY", "CREATE", "DELETE", "DETACH", "DROP",
+    "EXECUTE", "EXPLAIN", "EXPORT", "GRANT", "IMPORT", "INSERT", "MERGE", "PRAGMA", "PREPARE", "REPLACE",
+    "SET", "TRUNCATE", "UPDATE",
+];
+
 impl Sql {
     pub(crate) fn into_parts(self) -> Result<(Plain, Verb), String> {
-        let trace = &self.plain.trace;
-        if let Some(file) = self.question.as_deref().map(Path::new)
-            && file.is_file()
-            && trace.as_os_str() != "-"
-            && !trace.exists()
-        {
-            let words = [file, trace].map(|word| shell_word(&word.to_string_lossy()));
-            return Err(format!(
-                "the trace comes first: pfanalyze sql {}",
-                words.join(" ")
-            ));
-        }
         let limit = self.plain.output.limit.memory_limit;
+        if let Some(question) = &self.question {
+            check(question, &self.plain.trace)?;
+        }
         let options = crate::request::options::SqlOptions {
             query: self.question,
             max_memory: self.max_memory.unwrap_or(limit / 2),
         };
         Ok((self.plain, Verb::Sql(options)))
     }
+}
+
+/// What is no question at all.
+fn check(question: &str, trace: &Path) -> Result<(), String> {
+    let first = question
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_uppercase();
+    if COMMANDS.contains(&first.as_str()) {
+        return Err(format!(
+            "{first} is not a question: a trace is only read, by SELECT, WITH, SHOW TABLES and DESCRIBE TABLE"
+        ));
+    }
+    let words = trace.to_string_lossy();
+    let begins = words.split_whitespace().next().unwrap_or_default().to_uppercase();
+    let is_question =
+        ["SELECT", "WITH", "FROM"].contains(&begins.as_str()) && words.contains(char::is_whitespace);
+    let is_file = Path::new(question).is_file() && trace.as_os_str() != "-";
+    if (is_question || is_file) && !trace.exists() {
+        return Err(format!(
+            "the trace comes first: pfanalyze sql {} {}",
+            shell_words(&[question.to_owned()]),
+            shell_words(&[words.into_owned()])
+        ));
+    }
+    Ok(())
 }

@@ -155,6 +155,7 @@ pub(crate) fn cell(value: &Value) -> String {
         Value::Address(address) => format!("{address:#x}"),
         Value::Negative(number) => format!("-{}", grouped(*number)),
         Value::Float(number) => rounded(*number),
+        Value::Number(digits) => digits.clone(),
         Value::List(items) => {
             let items: Vec<String> = items.iter().map(cell).collect();
             format!("[{}]", items.join(", "))

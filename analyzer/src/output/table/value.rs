@@ -43,6 +43,8 @@ pub enum Value {
     Negative(u64),
     /// Any number; what is none is null in JSON.
     Float(f64),
+    /// A number in all of its digits, where 64 bits do not hold it.
+    Number(String),
     /// Several: a JSON array in CSV, too.
     List(Vec<Value>),
     /// By how much a value has changed: with a sign, unless nothing has.
@@ -73,6 +75,7 @@ impl Value {
             Self::Percent { part, whole } => hundredfold(*part, *whole, 3),
             Self::Flag(flag) => flag.to_string(),
             Self::Negative(number) => format!("-{number}"),
+            Self::Number(digits) => digits.clone(),
             // The shortest text that reads back as the same number.
             Self::Float(number) => format!("{number:?}"),
             Self::List(items) => {

@@ -2,7 +2,9 @@
 
 use crate::error::AnalyzeError;
 use crate::output::units::{bytes, grouped};
-use polars::prelude::{DataFrame, DataType, IdxSize};
+use crate::verbs::sql::types::refusal;
+use polars::prelude::{Column, DataFrame, DataType, IdxSize};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Columns that a refusal names, dearest first.
@@ -31,15 +33,22 @@ impl Budget {
         before.saturating_add(more) <= self.limit
     }
 
-    /// What is held, bytes.
-    #[must_use]
-    pub fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    /// What was held before something was given up.
-    pub fn reset(&self, used: u64) {
-        self.used.store(used, Ordering::Relaxed);
+    /// Takes `bytes` for `rows` rows until the lease is dropped.
+    ///
+    /// # Errors
+    /// When they do not fit.
+    pub fn lease(budget: &Arc<Self>, bytes: u64, rows: usize) -> Result<Arc<Lease>, AnalyzeError> {
+        let lease = Lease::nothing(budget);
+        if lease.takes(bytes) {
+            return Ok(Arc::new(lease));
+        }
+        let limit = crate::output::units::bytes(budget.limit);
+        Err(refusal(format!(
+            "the answer needs more than {limit}: {} rows on the way to it take {} more than is left. Ask for \
+             fewer columns or rows (WHERE, LIMIT), or give --max-memory more",
+            grouped(rows as u64),
+            crate::output::units::bytes(bytes),
+        )))
     }
 
     /// Why rows like those of `frame` do not fit, after `rows` of them.
@@ -78,6 +87,43 @@ impl Budget {
     }
 }
 
+/// Memory that is given back when nobody needs it any more.
+#[derive(Debug)]
+pub struct Lease {
+    budget: Arc<Budget>,
+    bytes: AtomicU64,
+}
+
+impl Lease {
+    /// Of nothing yet.
+    #[must_use]
+    pub fn nothing(budget: &Arc<Budget>) -> Self {
+        Self {
+            budget: Arc::clone(budget),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether `more` bytes still fit; they count in either case.
+    pub fn takes(&self, more: u64) -> bool {
+        self.bytes.fetch_add(more, Ordering::Relaxed);
+        self.budget.takes(more)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes that a row of a column takes.
+#[must_use]
+pub fn cost_of(column: &Column) -> u64 {
+    width(column.dtype())
+}
+
 /// What the rows of a frame take once they are kept. Names are shared, so a string is what points to it.
 #[must_use]
 pub fn cost(frame: &DataFrame) -> u64 {
@@ -92,7 +138,8 @@ fn width(dtype: &DataType) -> u64 {
         DataType::Boolean | DataType::UInt8 => 1,
         DataType::UInt16 => 2,
         DataType::UInt32 => 4,
-        DataType::String => 16,
+        DataType::String | DataType::Int128 => 16,
+        DataType::Null => 0,
         _ => 8,
     }
 }

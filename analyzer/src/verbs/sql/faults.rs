@@ -1,5 +1,5 @@
-//! The table `faults` as polars asks for it: the columns that the plan needs, decoded block by block. Conditions on single rows
-//! are asked of each block, so that rows they rule out take no memory.
+//! The table `faults`: the columns that are needed, decoded block by block. Conditions on single rows are
+//! asked of each block, so that rows they rule out take no memory.
 
 use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
@@ -8,21 +8,23 @@ use crate::error::AnalyzeError;
 use crate::output::progress::Progress;
 use crate::trace::input::Source;
 use crate::trace::session::Session;
-use crate::verbs::sql::budget::{Budget, MOST_ROWS, cost};
+use crate::verbs::sql::budget::{Budget, Lease, MOST_ROWS, cost};
+use crate::verbs::sql::build_column::empty_column;
+use crate::verbs::sql::evaluate::evaluate;
+use crate::verbs::sql::expression::Expression;
 use crate::verbs::sql::pushdown::narrowed;
-use crate::verbs::sql::schema::{TableName, faults_columns};
+use crate::verbs::sql::row_set::Rows;
+use crate::verbs::sql::schema::{TIME, TableName, faults_columns};
+use crate::verbs::sql::types::refusal;
 use polars::prelude::{
-    AnonymousScan, AnonymousScanArgs, BooleanFunction, DataFrame, Expr, FunctionExpr, IntoLazy, Operator,
-    PlSmallStr, PolarsError, PolarsResult,
+    Column as PolarsColumn, DataFrame, DataType, Int64Chunked, IntoColumn, NewChunkedArray,
 };
-use std::any::Any;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Rows whose arrays are joined into one, so that a long table is not thousands of small pieces.
 const SEGMENT: usize = 1 << 20;
 
-/// Gives the faults of one trace.
+/// Reads the faults of one trace.
 pub struct Faults {
     /// The trace.
     pub source: Source,
@@ -30,128 +32,138 @@ pub struct Faults {
     pub filter: Filter,
     /// When the recording began.
     pub start_ns: u64,
+    /// What to add to its clock for nanoseconds since 1970, if that is known.
+    pub utc_offset_ns: Option<i64>,
     /// What they may take.
     pub budget: Arc<Budget>,
-    /// What went wrong, in our words: polars passes on a text only.
-    pub error: Mutex<Option<AnalyzeError>>,
-    /// Whether conditions are taken over from polars. It cannot be asked back once a plan is made.
-    pub takes_conditions: AtomicBool,
 }
 
 impl Faults {
-    fn read(&self, args: &AnonymousScanArgs) -> Result<DataFrame, AnalyzeError> {
-        let columns: Vec<Column> = match &args.with_columns {
-            Some(names) => faults_columns()
-                .filter(|column| names.iter().any(|name| name == column.name()))
-                .collect(),
-            None => faults_columns().collect(),
+    /// Rows: the columns that are wanted, and the first rows, as many as `most`, that pass all conditions.
+    ///
+    /// # Errors
+    /// When the trace cannot be read, or the rows do not fit into memory.
+    pub fn read(
+        &self,
+        wanted: &[bool],
+        conditions: &[Expression],
+        most: Option<usize>,
+    ) -> Result<Rows, AnalyzeError> {
+        let fields: Vec<FaultColumn> = all_columns().collect();
+        let mut needed = wanted.to_vec();
+        for condition in conditions {
+            condition.columns(&mut |index| {
+                if let Some(needed) = needed.get_mut(index) {
+                    *needed = true;
+                }
+            });
+        }
+        let mut reading = Reading {
+            faults: self,
+            wanted,
+            needed,
+            conditions,
+            most: most.unwrap_or(usize::MAX),
+            fields: &fields,
+            lease: Arc::new(Lease::nothing(&self.budget)),
+            segments: Vec::new(),
+            tail: None,
+            rows: 0,
         };
-        let condition = match args.predicate.clone().map(split) {
-            None => None,
-            Some(parts) if parts.iter().all(can_be_asked) => parts.into_iter().reduce(Expr::and),
-            Some(_) => {
-                self.takes_conditions.store(false, Ordering::Relaxed);
-                let text = "a condition is one that only polars can ask".to_owned();
-                return Err(AnalyzeError::Unanswerable(text));
-            }
-        };
-        let mut rows = Rows::new(columns, condition, args.n_rows, &self.budget);
+        if reading.most == 0 {
+            return reading.finish();
+        }
         let input = self
             .source
             .input()
-            .map_err(|error| AnalyzeError::Unanswerable(format!("{error:#}")))?;
-        let filter = match &rows.condition {
-            Some(condition) => narrowed(&self.filter, condition, self.start_ns),
-            None => self.filter.clone(),
+            .map_err(|error| refusal(format!("{error:#}")))?;
+        let name_of = |index: usize| match fields.get(index) {
+            Some(FaultColumn::Of(column)) => column.name(),
+            _ => "",
         };
+        let filter = narrowed(&self.filter, conditions, self.start_ns, &name_of);
         let mut progress = Progress::new(input.size);
-        let done = scan(input.reader, &filter, &mut [&mut rows], &mut |bytes| {
+        let done = scan(input.reader, &filter, &mut [&mut reading], &mut |bytes| {
             progress.tick(bytes);
         });
         progress.finish();
         match done {
-            Err(_) if rows.has_enough() => {}
+            Err(_) if reading.has_enough() => {}
             Err(error) => return Err(error),
             Ok(_) => {}
         }
-        rows.finish(args.with_columns.as_deref())
+        reading.finish()
     }
 }
 
-impl AnonymousScan for Faults {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
+/// A column of the table.
+#[derive(Clone, Copy)]
+enum FaultColumn {
+    Time,
+    Of(Column),
+}
 
-    fn scan(&self, args: AnonymousScanArgs) -> PolarsResult<DataFrame> {
-        self.read(&args).map_err(|error| {
-            let told = PolarsError::ComputeError(error.to_string().into());
-            *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            told
-        })
-    }
-
-    fn allows_predicate_pushdown(&self) -> bool {
-        self.takes_conditions.load(Ordering::Relaxed)
-    }
-
-    fn allows_projection_pushdown(&self) -> bool {
-        true
-    }
+fn all_columns() -> impl Iterator<Item = FaultColumn> {
+    [FaultColumn::Time]
+        .into_iter()
+        .chain(faults_columns().map(FaultColumn::Of))
 }
 
 /// The rows so far.
-struct Rows<'a> {
-    columns: Vec<Column>,
-    /// Asked of each block, or of all rows at the end where an answer depends on other rows.
-    condition: Option<Expr>,
-    is_of_rows: bool,
-    limit: usize,
-    budget: &'a Budget,
+struct Reading<'a> {
+    faults: &'a Faults,
+    wanted: &'a [bool],
+    /// Those that are wanted, and those of the conditions.
+    needed: Vec<bool>,
+    conditions: &'a [Expression],
+    most: usize,
+    fields: &'a [FaultColumn],
+    lease: Arc<Lease>,
     segments: Vec<DataFrame>,
     tail: Option<DataFrame>,
     rows: usize,
 }
 
-impl<'a> Rows<'a> {
-    fn new(
-        mut columns: Vec<Column>,
-        condition: Option<Expr>,
-        limit: Option<usize>,
-        budget: &'a Budget,
-    ) -> Self {
-        if let Some(condition) = &condition {
-            let names = condition.clone().meta().root_names();
-            columns.extend(faults_columns().filter(|column| names.iter().any(|name| name == column.name())));
-            columns.sort_unstable();
-            columns.dedup();
-        }
-        if columns.is_empty() {
-            // Only rows are counted; this column is the cheapest to decode.
-            columns.push(Column::Tid);
-        }
-        Self {
-            is_of_rows: condition.as_ref().is_some_and(looks_at_rows_alone),
-            condition,
-            limit: limit.unwrap_or(usize::MAX),
-            columns,
-            budget,
-            segments: Vec::new(),
-            tail: None,
-            rows: 0,
-        }
+impl Reading<'_> {
+    fn has_enough(&self) -> bool {
+        self.rows >= self.most
     }
 
-    fn has_enough(&self) -> bool {
-        self.condition.is_none() && self.rows >= self.limit
+    /// The columns of a block at their places.
+    fn columns_of(&self, frame: &DataFrame) -> Result<Vec<Option<PolarsColumn>>, AnalyzeError> {
+        let mut columns = Vec::with_capacity(self.fields.len());
+        for (field, needed) in self.fields.iter().zip(&self.needed) {
+            columns.push(match (field, needed) {
+                (_, false) => None,
+                (FaultColumn::Of(column), true) => Some(frame.column(column.name())?.clone()),
+                (FaultColumn::Time, true) => Some(self.times(frame)?),
+            });
+        }
+        Ok(columns)
+    }
+
+    fn times(&self, frame: &DataFrame) -> Result<PolarsColumn, AnalyzeError> {
+        let entries = frame.column(Column::TsNs.name())?.u64()?;
+        let Some(offset) = self.faults.utc_offset_ns else {
+            return Ok(PolarsColumn::full_null(
+                TIME.into(),
+                frame.height(),
+                &DataType::Int64,
+            ));
+        };
+        let time = |ns: Option<u64>| i64::try_from(i128::from(ns?) + i128::from(offset)).ok();
+        let times: Int64Chunked = entries.iter().map(time).collect();
+        Ok(times.with_name(TIME.into()).into_column())
     }
 
     fn add(&mut self, frame: DataFrame) -> Result<(), AnalyzeError> {
         self.rows += frame.height();
-        if !self.budget.takes(cost(&frame)) || self.rows as u64 > MOST_ROWS {
-            return Err(self
-                .budget
-                .refusal(TableName::Faults.name(), &frame, self.rows as u64));
+        if !self.lease.takes(cost(&frame)) || self.rows as u64 > MOST_ROWS {
+            let table = TableName::Faults.name();
+            return Err(self.faults.budget.refusal(table, &frame, self.rows as u64));
+        }
+        if frame.width() == 0 {
+            return Ok(());
         }
         let tail = match self.tail.take() {
             Some(mut tail) => {
@@ -168,109 +180,92 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    fn finish(mut self, order: Option<&[PlSmallStr]>) -> Result<DataFrame, AnalyzeError> {
+    fn finish(mut self) -> Result<Rows, AnalyzeError> {
         self.segments.extend(self.tail.take().map(in_one_piece));
-        let mut segments = self.segments.into_iter();
-        let mut all = match segments.next() {
-            Some(first) => first,
-            None => {
-                let schema = TableName::Faults.schema();
-                DataFrame::empty_with_schema(&schema)
+        let mut all: Option<DataFrame> = None;
+        for segment in self.segments {
+            match &mut all {
+                Some(all) => {
+                    all.vstack_mut_owned(segment)?;
+                }
+                None => all = Some(segment),
             }
-        };
-        for segment in segments {
-            all.vstack_mut_owned(segment)?;
         }
-        if let Some(condition) = self.condition.filter(|_| !self.is_of_rows) {
-            all = all.lazy().filter(condition).collect()?;
+        let mut found = all.map(DataFrame::into_columns).unwrap_or_default().into_iter();
+        let mut columns = Vec::with_capacity(self.wanted.len());
+        let types = TableName::Faults.fields().into_iter().map(|field| field.of);
+        for (&wanted, of) in self.wanted.iter().zip(types) {
+            columns.push(wanted.then(|| found.next().unwrap_or_else(|| empty_column(of))));
         }
-        let Some(order) = order else {
-            return Ok(all.select(faults_columns().map(Column::name))?);
-        };
-        if order.is_empty() {
-            return Ok(DataFrame::new(all.height(), Vec::new())?);
-        }
-        Ok(all.select(order.iter().cloned())?)
+        Ok(Rows::new(self.rows, columns).holding([self.lease]))
     }
 }
 
-impl Pass for Rows<'_> {
+impl Pass for Reading<'_> {
     fn columns(&self) -> Vec<Column> {
-        self.columns.clone()
+        let needed = self
+            .fields
+            .iter()
+            .zip(&self.needed)
+            .filter(|(_, needed)| **needed);
+        let mut columns: Vec<Column> = needed
+            .map(|(field, _)| match field {
+                FaultColumn::Of(column) => *column,
+                FaultColumn::Time => Column::TsNs,
+            })
+            .collect();
+        if columns.is_empty() {
+            // Only rows are counted; this column is the cheapest to decode.
+            columns.push(Column::Tid);
+        }
+        columns
     }
 
     fn block(&mut self, frame: &DataFrame, _: &Session) -> Result<(), AnalyzeError> {
-        // Those of the filter are not asked for.
-        let mut frame = frame.select(self.columns.iter().map(|column| column.name()))?;
-        if let Some(condition) = self.condition.as_ref().filter(|_| self.is_of_rows) {
-            frame = frame.lazy().filter(condition.clone()).collect()?;
+        let rows = Rows::new(frame.height(), self.columns_of(frame)?);
+        let mut passes: Option<Vec<bool>> = None;
+        for condition in self.conditions {
+            let values = evaluate(condition, &rows)?;
+            let of_rows = values.passes();
+            match &mut passes {
+                None => passes = Some(of_rows),
+                Some(all) => all
+                    .iter_mut()
+                    .zip(of_rows)
+                    .for_each(|(all, passes)| *all &= passes),
+            }
         }
-        if self.condition.is_none() {
-            frame = frame.slice(0, self.limit.saturating_sub(self.rows));
-        }
+        let wanted = rows
+            .columns
+            .into_iter()
+            .zip(self.wanted)
+            .filter(|(_, wanted)| **wanted);
+        let columns: Vec<PolarsColumn> = wanted.filter_map(|(column, _)| column).collect();
+        let (height, columns) = match passes {
+            None => (rows.height, columns),
+            Some(passes) => {
+                let height = passes.iter().filter(|passes| **passes).count();
+                let mask = polars::prelude::BooleanChunked::from_slice("".into(), &passes);
+                let filtered: Result<_, _> = columns.iter().map(|column| column.filter(&mask)).collect();
+                (height, filtered?)
+            }
+        };
+        let height = height.min(self.most.saturating_sub(self.rows));
+        let columns = columns.iter().map(|column| column.slice(0, height)).collect();
+        let frame = DataFrame::new(height, columns)?;
         if frame.height() > 0 {
             self.add(frame)?;
         }
         if self.has_enough() {
             // Ends the scan; `read` knows that it is no error.
-            return Err(AnalyzeError::Unanswerable("enough rows were read".to_owned()));
+            return Err(refusal("enough rows were read"));
         }
         Ok(())
     }
-}
-
-/// The parts of a condition that must all hold, without hints that polars gives itself while it sorts (they rule out
-/// what it would drop anyway).
-fn split(condition: Expr) -> Vec<Expr> {
-    match condition {
-        Expr::BinaryExpr {
-            left,
-            op: Operator::And,
-            right,
-        } => {
-            let mut parts = split(Arc::unwrap_or_clone(left));
-            parts.extend(split(Arc::unwrap_or_clone(right)));
-            parts
-        }
-        Expr::Display { fmt_str, .. } if fmt_str.starts_with(HINT) => Vec::new(),
-        other => vec![other],
-    }
-}
-
-/// What such a hint is called.
-const HINT: &str = "dynamic_pred";
-
-/// False for what stands in an expression for a part that only polars' own plan can hold.
-fn can_be_asked(part: &Expr) -> bool {
-    part.into_iter().all(|part| !matches!(part, Expr::Display { .. }))
 }
 
 /// Joins the pieces of each column.
 fn in_one_piece(mut frame: DataFrame) -> DataFrame {
     frame.rechunk_mut();
     frame
-}
-
-/// Whether a condition can be asked of some of the rows: no part of it looks at other rows.
-fn looks_at_rows_alone(condition: &Expr) -> bool {
-    condition.into_iter().all(|part| match part {
-        Expr::Column(_)
-        | Expr::Literal(_)
-        | Expr::BinaryExpr { .. }
-        | Expr::Cast { .. }
-        | Expr::Ternary { .. }
-        | Expr::Alias(..) => true,
-        Expr::Function { function, .. } => match function {
-            FunctionExpr::StringExpr(_) => true,
-            FunctionExpr::Boolean(function) => matches!(
-                function,
-                BooleanFunction::IsNull
-                    | BooleanFunction::IsNotNull
-                    | BooleanFunction::IsIn { .. }
-                    | BooleanFunction::Not
-            ),
-            _ => false,
-        },
-        _ => false,
-    })
 }

@@ -5,7 +5,7 @@ use crate::engine::columns::Column;
 use crate::engine::frame::u32s;
 use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
-use crate::output::text::shell_words;
+use crate::output::shell::shell_words;
 use crate::trace::queries;
 use crate::trace::session::Session;
 use crate::verbs::sql::budget::Budget;

@@ -1,13 +1,38 @@
-//! `sql`: questions in SQL to the tables of a trace. Polars parses and answers them; here its tables come from the trace, a part
-//! at a time and no more than the question needs, and its answers and errors are made readable.
+//! `sql`: questions in SQL to the tables of a trace. A question is parsed by the crate sqlparser, its names and
+//! types are resolved (`bind`), and it is computed step by step over columns of polars: FROM and WHERE, groups,
+//! windows, the select list, ORDER BY and LIMIT. It means what it means in DuckDB; what is not known here is
+//! refused in words, and no number wraps or loses digits.
 
+pub mod accumulate;
+pub mod bind;
 pub mod budget;
+pub mod build_column;
+pub mod evaluate;
+pub mod expression;
 pub mod faults;
+pub mod from;
+pub mod function;
+pub mod functions;
+pub mod group;
+pub mod hashing;
+pub mod join;
 pub mod metadata;
+pub mod ordering;
 pub mod pushdown;
+pub mod query;
 pub mod result;
+pub mod row_set;
 pub mod schema;
+pub mod scope;
+pub mod select_list;
+pub mod set_operations;
+pub mod statement;
+pub mod tables;
 pub mod text;
+pub mod time;
+pub mod types;
+pub mod vector;
+pub mod windowing;
 
 use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
@@ -20,7 +45,7 @@ use crate::output::table::Table;
 use crate::request::Request;
 use crate::request::options::SqlOptions;
 use crate::trace::class::Class;
-use crate::trace::input::Source;
+use crate::trace::input::{Input, Source};
 use crate::trace::sampling;
 use crate::trace::session::Session;
 use crate::verbs::context::{
@@ -30,11 +55,10 @@ use crate::verbs::sql::schema::{TableName, faults_columns};
 use budget::Budget;
 use faults::Faults;
 use metadata::Side;
-use polars::prelude::{DataFrame, IntoLazy, LazyFrame, PolarsError, PolarsResult, ScanArgsAnonymous};
-use polars::sql::{SQLContext, extract_table_identifiers};
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use scope::Relation;
+use statement::Question;
+use std::sync::Arc;
+use tables::{KnownTables, TraceTables};
 
 /// Answers.
 ///
@@ -43,18 +67,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     let source = Source::open(&request.trace, true)?;
     let input = source.input()?;
-    let mut output = open_output(request, &input)?;
-    let Some(query) = &options.query else {
-        let catalog = Catalog {
-            trace: shell_path(&request.trace),
-        };
-        let done = write_answer(&catalog, request, &mut output);
-        output.finish(done)?;
-        return Ok(Outcome::Done);
+    let question = options.query.as_deref().map(statement::parse).transpose()?;
+    let query = match question {
+        None => {
+            let catalog = Catalog {
+                trace: shell_path(&request.trace),
+            };
+            return written(&catalog, request, &input);
+        }
+        Some(Question::Tables) => return written(&Listed(result::table_names()), request, &input),
+        Some(Question::Describe(name)) => {
+            let described = result::described(&name).ok_or_else(|| text::no_table(&name))?;
+            return written(&Listed(described), request, &input);
+        }
+        Some(Question::Query(query)) => query,
     };
+    let known = KnownTables::default();
+    let needed = query::check(&query, &known)?;
+    let tables = known.used();
+    let mut output = open_output(request, &input)?;
     let filter = with_queries(request, &source)?;
     let budget = Arc::new(Budget::new(options.max_memory));
-    let tables = tables_of(query)?;
     let mut side = Side::new(&tables, &budget);
     // Whole: filters are about faults.
     let whole = Request {
@@ -63,16 +96,24 @@ pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     };
     let session = read_all(&whole, input, &mut [&mut side])?;
     let frames = side.frames(&session)?;
-    let faults = Arc::new(Faults {
+    let faults = Faults {
         source,
         filter,
         start_ns: session.start_ns(),
-        budget,
-        error: Mutex::new(None),
-        takes_conditions: AtomicBool::new(true),
-    });
-    let answer = ask(query, &tables, &faults, &frames)?;
-    let done = write(&answer, query, &tables, &session, request, &mut output);
+        utc_offset_ns: Some(session.header.utc_offset_ns).filter(|&offset| offset != 0),
+        budget: Arc::clone(&budget),
+    };
+    let answer = query::answer(&query, needed, &TraceTables { faults, frames }, &budget)?;
+    let words = options.query.as_deref().unwrap_or_default();
+    let done = write(&answer, words, &tables, &session, request, &mut output);
+    output.finish(done)?;
+    Ok(Outcome::Done)
+}
+
+/// Writes what needs no faults.
+fn written(answer: &dyn Answer, request: &Request, input: &Input) -> anyhow::Result<Outcome> {
+    let mut output = open_output(request, input)?;
+    let done = write_answer(answer, request, &mut output);
     output.finish(done)?;
     Ok(Outcome::Done)
 }
@@ -97,78 +138,21 @@ impl Answer for Catalog {
     }
 }
 
-/// The tables that a question names, those that there are.
-fn tables_of(query: &str) -> anyhow::Result<Vec<TableName>> {
-    let names = extract_table_identifiers(query, false, true)
-        .map_err(|error| anyhow::anyhow!("{}", text::explain(&error.to_string(), &[])))?;
-    let known = TableName::ALL.into_iter();
-    Ok(known
-        .filter(|table| names.iter().any(|name| name == table.name()))
-        .collect())
-}
+/// A list of tables or columns.
+struct Listed(Table);
 
-/// Asks polars. `frames` are the small tables.
-///
-/// # Errors
-/// One line on what is wrong with the question, or with the trace.
-pub fn ask(
-    query: &str,
-    tables: &[TableName],
-    faults: &Arc<Faults>,
-    frames: &[(TableName, DataFrame)],
-) -> anyhow::Result<DataFrame> {
-    let used = faults.budget.used();
-    let mut answer = ask_once(query, faults, frames);
-    if answer.is_err() && !faults.takes_conditions.load(Ordering::Relaxed) {
-        take_error(faults);
-        faults.budget.reset(used);
-        answer = ask_once(query, faults, frames);
+impl Answer for Listed {
+    fn text(&self, _: Room) -> Result<Document, AnalyzeError> {
+        Ok(Document::of_table(self.0.clone()))
     }
-    answer.map_err(|error| match take_error(faults) {
-        Some(ours) => anyhow::Error::from(ours),
-        None => anyhow::anyhow!("{}", text::explain(&error.to_string(), tables)),
-    })
-}
 
-fn take_error(faults: &Faults) -> Option<AnalyzeError> {
-    faults.error.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-fn ask_once(query: &str, faults: &Arc<Faults>, frames: &[(TableName, DataFrame)]) -> PolarsResult<DataFrame> {
-    let mut context = SQLContext::new();
-    let schema = ScanArgsAnonymous {
-        schema: Some(Arc::new(TableName::Faults.schema())),
-        name: "faults",
-        ..ScanArgsAnonymous::default()
-    };
-    let lazy = LazyFrame::anonymous_scan(faults.clone(), schema)?;
-    context.register(TableName::Faults.name(), lazy);
-    // The others are known, too, and empty: the question does not name them.
-    for table in TableName::ALL.into_iter().skip(1) {
-        context.register(table.name(), DataFrame::empty_with_schema(&table.schema()).lazy());
+    fn table(&self) -> Table {
+        self.0.clone()
     }
-    for (table, frame) in frames {
-        context.register(table.name(), frame.clone().lazy());
-    }
-    without_panic(|| context.execute(query).and_then(LazyFrame::collect))
-}
-
-/// Rare questions end polars in a panic: for us that is an error like others.
-fn without_panic(answer: impl FnOnce() -> PolarsResult<DataFrame>) -> PolarsResult<DataFrame> {
-    let hook = panic::take_hook();
-    // What it says is for those who can change polars.
-    panic::set_hook(Box::new(|_| {}));
-    // Nothing that the answer has half done is looked at afterwards.
-    let done = panic::catch_unwind(AssertUnwindSafe(answer));
-    panic::set_hook(hook);
-    done.unwrap_or_else(|_| {
-        let text = "polars gives up on this question: put it another way, for example in steps with WITH";
-        Err(PolarsError::ComputeError(text.into()))
-    })
 }
 
 fn write(
-    answer: &DataFrame,
+    answer: &Relation,
     query: &str,
     tables: &[TableName],
     session: &Session,
@@ -202,9 +186,5 @@ fn describe_unseen(request: &Request, query: &str, session: &Session, tables: &[
         named.push(Column::Failed);
     }
     let sight = session.sight();
-    let mut unseen = sight.describe_unseen(&named);
-    if named.iter().any(|column| !sight.has(*column)) {
-        unseen.push("the SUM of an empty column is 0 here".to_owned());
-    }
-    unseen
+    sight.describe_unseen(&named)
 }

@@ -4,64 +4,85 @@
 use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
 use crate::trace::class::Class;
-use polars::prelude::{Expr, Operator};
+use crate::verbs::sql::expression::Expression;
+use crate::verbs::sql::function::Function;
+use crate::verbs::sql::types::Literal;
 
-/// `filter`, narrowed by what `condition` implies. Times count from `start_ns`.
+/// `filter`, narrowed by what `conditions` imply that must all be true. Times count from `start_ns`; `name_of` knows the
+/// columns.
 #[must_use]
-pub fn narrowed(filter: &Filter, condition: &Expr, start_ns: u64) -> Filter {
+pub fn narrowed(
+    filter: &Filter,
+    conditions: &[Expression],
+    start_ns: u64,
+    name_of: &dyn Fn(usize) -> &'static str,
+) -> Filter {
     let mut narrowed = filter.clone();
-    narrow(&mut narrowed, condition, start_ns);
+    for condition in conditions {
+        narrow(&mut narrowed, condition, start_ns, name_of);
+    }
     narrowed
 }
 
-fn narrow(filter: &mut Filter, condition: &Expr, start_ns: u64) {
+fn narrow(
+    filter: &mut Filter,
+    condition: &Expression,
+    start_ns: u64,
+    name_of: &dyn Fn(usize) -> &'static str,
+) {
     match condition {
-        Expr::BinaryExpr {
-            left,
-            op: Operator::And,
-            right,
-        } => {
-            narrow(filter, left, start_ns);
-            narrow(filter, right, start_ns);
-        }
-        Expr::Column(name) if name == Column::Major.name() => {
+        Expression::Column(index, _) if name_of(*index) == Column::Major.name() => {
             filter.class.get_or_insert(Class::Major);
         }
-        Expr::BinaryExpr { left, op, right } => {
-            if let (Expr::Column(name), Some(number)) = (&**left, number(right)) {
-                compare(filter, name, *op, number, start_ns);
-            } else if let (Some(number), Expr::Column(name)) = (number(left), &**right) {
-                compare(filter, name, mirrored(*op), number, start_ns);
+        Expression::Call {
+            function: Function::And,
+            arguments,
+            ..
+        } => {
+            for argument in arguments {
+                narrow(filter, argument, start_ns, name_of);
+            }
+        }
+        Expression::Call {
+            function, arguments, ..
+        } => {
+            let [left, right] = arguments.as_slice() else {
+                return;
+            };
+            if let (Expression::Column(index, _), Some(number)) = (left, number(right)) {
+                compare(filter, name_of(*index), function, number, start_ns);
+            } else if let (Some(number), Expression::Column(index, _)) = (number(left), right) {
+                compare(filter, name_of(*index), mirrored(function), number, start_ns);
             }
         }
         _ => {}
     }
 }
 
-fn number(expr: &Expr) -> Option<u64> {
-    match expr {
-        Expr::Literal(literal) => u64::try_from(literal.extract_i64().ok()?).ok(),
+fn number(expression: &Expression) -> Option<u64> {
+    match expression {
+        Expression::Literal(Literal::Number { digits, scale: 0 }) => u64::try_from(*digits).ok(),
         _ => None,
     }
 }
 
-fn mirrored(op: Operator) -> Operator {
-    match op {
-        Operator::Lt => Operator::Gt,
-        Operator::LtEq => Operator::GtEq,
-        Operator::Gt => Operator::Lt,
-        Operator::GtEq => Operator::LtEq,
+fn mirrored(function: &Function) -> &Function {
+    match function {
+        Function::Less => &Function::Greater,
+        Function::LessOrEqual => &Function::GreaterOrEqual,
+        Function::Greater => &Function::Less,
+        Function::GreaterOrEqual => &Function::LessOrEqual,
         other => other,
     }
 }
 
-fn compare(filter: &mut Filter, name: &str, op: Operator, number: u64, start_ns: u64) {
-    let (least, most) = match op {
-        Operator::Eq => (Some(number), Some(number)),
-        Operator::GtEq => (Some(number), None),
-        Operator::Gt => (number.checked_add(1), None),
-        Operator::LtEq => (None, Some(number)),
-        Operator::Lt => (None, number.checked_sub(1)),
+fn compare(filter: &mut Filter, name: &str, function: &Function, number: u64, start_ns: u64) {
+    let (least, most) = match function {
+        Function::Equal => (Some(number), Some(number)),
+        Function::GreaterOrEqual => (Some(number), None),
+        Function::Greater => (number.checked_add(1), None),
+        Function::LessOrEqual => (None, Some(number)),
+        Function::Less => (None, number.checked_sub(1)),
         _ => (None, None),
     };
     if name == Column::LatencyNs.name() {
@@ -79,7 +100,7 @@ fn compare(filter: &mut Filter, name: &str, op: Operator, number: u64, start_ns:
         if let Some(to) = to {
             filter.to_ns = Some(filter.to_ns.map_or(to, |before| before.min(to)));
         }
-    } else if let (Operator::Eq, Ok(id)) = (op, u32::try_from(number)) {
+    } else if let (Function::Equal, Ok(id)) = (function, u32::try_from(number)) {
         let ids = match name {
             name if name == Column::Pid.name() => &mut filter.pids,
             name if name == Column::Tid.name() => &mut filter.tids,
@@ -94,18 +115,46 @@ fn compare(filter: &mut Filter, name: &str, op: Operator, number: u64, start_ns:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use polars::prelude::{col, lit};
+    use crate::verbs::sql::types::Type;
+
+    const NAMES: [&str; 6] = ["latency_ns", "tid", "major", "ts_ns", "comm", "pid"];
+
+    fn column(name: &str) -> Expression {
+        let index = NAMES.iter().position(|known| *known == name).unwrap_or_default();
+        let of = if name == "major" {
+            Type::Boolean
+        } else {
+            Type::WHOLE
+        };
+        Expression::Column(index, of)
+    }
+
+    fn call(function: Function, left: Expression, right: Expression) -> Expression {
+        Expression::call(function, vec![left, right], Type::Boolean)
+    }
+
+    fn number(digits: i128) -> Expression {
+        Expression::Literal(Literal::whole(digits))
+    }
+
+    fn narrow_by(filter: &Filter, conditions: &[Expression], start_ns: u64) -> Filter {
+        narrowed(filter, conditions, start_ns, &|index| NAMES[index])
+    }
 
     #[test]
     fn what_a_condition_implies_is_asked_of_blocks() {
-        let condition = col("latency_ns")
-            .gt(lit(99i64))
-            .and(lit(500i64).gt_eq(col("latency_ns")))
-            .and(col("tid").eq(lit(7i64)))
-            .and(col("major"))
-            .and(col("ts_ns").gt_eq(lit(1_500i64)))
-            .and(col("ts_ns").lt(lit(2_000i64)))
-            .and(col("comm").eq(lit("x")));
+        let conditions = [
+            call(Function::Greater, column("latency_ns"), number(99)),
+            call(
+                Function::And,
+                call(Function::GreaterOrEqual, number(500), column("latency_ns")),
+                call(Function::Equal, column("tid"), number(7)),
+            ),
+            column("major"),
+            call(Function::GreaterOrEqual, column("ts_ns"), number(1_500)),
+            call(Function::Less, column("ts_ns"), number(2_000)),
+            call(Function::Less, column("ts_ns"), number(-1)),
+        ];
         let expected = Filter {
             min_latency_ns: Some(100),
             max_latency_ns: Some(500),
@@ -115,7 +164,7 @@ mod tests {
             to_ns: Some(1_000),
             ..Filter::default()
         };
-        assert_eq!(narrowed(&Filter::default(), &condition, 1_000), expected);
+        assert_eq!(narrow_by(&Filter::default(), &conditions, 1_000), expected);
     }
 
     #[test]
@@ -126,16 +175,18 @@ mod tests {
             max_latency_ns: Some(10),
             ..Filter::default()
         };
-        let either = col("tid").eq(lit(7i64)).or(col("major"));
-        assert_eq!(narrowed(&filter, &either, 0), filter);
-        let condition = col("pid")
-            .eq(lit(2i64))
-            .and(col("latency_ns").lt(lit(50i64)))
-            .and(col("major"));
+        let is_seven = call(Function::Equal, column("tid"), number(7));
+        let either = call(Function::Or, is_seven, column("major"));
+        assert_eq!(narrow_by(&filter, &[either], 0), filter);
+        let conditions = [
+            call(Function::Equal, column("pid"), number(2)),
+            call(Function::Less, column("latency_ns"), number(50)),
+            column("major"),
+        ];
         let expected = Filter {
             pids: vec![2],
             ..filter.clone()
         };
-        assert_eq!(narrowed(&filter, &condition, 0), expected);
+        assert_eq!(narrow_by(&filter, &conditions, 0), expected);
     }
 }

@@ -1,11 +1,15 @@
-//! A frame that SQL answered as a [`Table`], piece by piece: a million rows are written, not kept a second time.
+//! What SQL answered as a [`Table`], piece by piece: a million rows are written, not kept a second time.
 
 use crate::error::AnalyzeError;
 use crate::output::render::{self, Format};
 use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::grouped;
+use crate::verbs::sql::evaluate::as_text;
 use crate::verbs::sql::schema::TableName;
-use polars::prelude::{AnyValue, Column, DataFrame, DataType};
+use crate::verbs::sql::scope::{Named, Relation};
+use crate::verbs::sql::types::Literal;
+use crate::verbs::sql::vector::{Data, Vector};
+use polars::prelude::{AnyValue, Column};
 use std::io::Write;
 
 /// Rows that are converted at once.
@@ -19,17 +23,17 @@ const SHOWN: usize = 10_000;
 /// # Errors
 /// When `out` cannot be written.
 pub fn write(
-    frame: &DataFrame,
+    answer: &Relation,
     format: Format,
     width: Option<usize>,
     out: &mut dyn Write,
 ) -> Result<Option<String>, AnalyzeError> {
-    let heads = heads(frame);
-    let rows = frame.height();
+    let heads = heads(answer);
+    let rows = answer.rows.height;
     if format.is_text() {
         let shown = Table {
             heads,
-            rows: values(&frame.slice(0, SHOWN))?,
+            rows: values(answer, 0, SHOWN)?,
             total: None,
         };
         render::table(&shown, format, width, out)?;
@@ -42,10 +46,9 @@ pub fn write(
         }));
     }
     let piece = |start| -> Result<Table, AnalyzeError> {
-        let piece = frame.slice(i64::try_from(start).unwrap_or(i64::MAX), PIECE);
         Ok(Table {
             heads: heads.clone(),
-            rows: values(&piece)?,
+            rows: values(answer, start, PIECE)?,
             total: None,
         })
     };
@@ -54,11 +57,11 @@ pub fn write(
 }
 
 /// Names of columns live as long as the program: there is one answer, and a question is short.
-fn heads(frame: &DataFrame) -> Vec<ColumnHead> {
-    let columns = frame.columns().iter();
+fn heads(answer: &Relation) -> Vec<ColumnHead> {
+    let columns = answer.columns.iter();
     columns
         .map(|column| {
-            let name: &'static str = Box::leak(column.name().to_string().into_boxed_str());
+            let name: &'static str = Box::leak(column.name.clone().into_boxed_str());
             ColumnHead::new(name).titled(name)
         })
         .collect()
@@ -73,9 +76,8 @@ enum Meaning {
 }
 
 /// By their names: what is an id in a table stays one in an answer.
-fn meaning(column: &Column) -> Meaning {
-    let name = column.name().as_str();
-    match name {
+fn meaning(column: &Named) -> Meaning {
+    match column.name.as_str() {
         "address" | "ip" | "start_address" | "end_address" => Meaning::Address,
         "ts_ns" | "begin_ns" | "end_ns" | "from_ns" | "to_ns" | "start_ns" | "map_flags" | "key" | "cpu"
         | "inode" | "dev_major" | "dev_minor" => Meaning::Id,
@@ -85,63 +87,101 @@ fn meaning(column: &Column) -> Meaning {
     }
 }
 
-/// The rows; each column is walked once.
-fn values(frame: &DataFrame) -> Result<Vec<Vec<Value>>, AnalyzeError> {
-    let mut rows: Vec<Vec<Value>> = std::iter::repeat_with(|| Vec::with_capacity(frame.width()))
-        .take(frame.height())
+/// Some rows; each column is walked once.
+fn values(answer: &Relation, start: usize, length: usize) -> Result<Vec<Vec<Value>>, AnalyzeError> {
+    let piece = answer.rows.slice(start, length);
+    let width = answer.columns.len();
+    let mut rows: Vec<Vec<Value>> = std::iter::repeat_with(|| Vec::with_capacity(width))
+        .take(piece.height)
         .collect();
-    for column in frame.columns() {
-        let meaning = meaning(column);
-        let series = column.as_materialized_series().rechunk();
-        for (row, value) in rows.iter_mut().zip(series.iter()) {
-            row.push(value_of(&value, meaning));
+    for (named, column) in answer.columns.iter().zip(&piece.columns) {
+        let Some(column) = column else {
+            continue;
+        };
+        let meaning = meaning(named);
+        let vector = Vector::of_column(column)?;
+        for (index, row) in rows.iter_mut().enumerate() {
+            row.push(match &vector.data {
+                Data::List(lists) => list_at(lists, index),
+                _ => value_of(&vector.literal(index, named.of), meaning),
+            });
         }
     }
     Ok(rows)
 }
 
-fn value_of(value: &AnyValue<'_>, meaning: Meaning) -> Value {
-    let unsigned = |number: u64| match meaning {
-        Meaning::Address => Value::Address(number),
-        Meaning::Id => Value::Id(number),
-        Meaning::Amount => Value::Count(number),
-    };
-    let signed = |number: i64| match u64::try_from(number) {
-        Ok(number) => unsigned(number),
-        Err(_) => Value::Negative(number.unsigned_abs()),
-    };
+fn value_of(value: &Literal, meaning: Meaning) -> Value {
     match value {
-        AnyValue::Null => Value::Null,
-        AnyValue::Boolean(flag) => Value::Flag(*flag),
-        AnyValue::String(text) => Value::Text((*text).to_owned()),
-        AnyValue::StringOwned(text) => Value::Text(text.to_string()),
-        AnyValue::UInt8(number) => unsigned((*number).into()),
-        AnyValue::UInt16(number) => unsigned((*number).into()),
-        AnyValue::UInt32(number) => unsigned((*number).into()),
-        AnyValue::UInt64(number) => unsigned(*number),
-        AnyValue::Int32(number) => signed((*number).into()),
-        AnyValue::Int64(number) => signed(*number),
-        AnyValue::Float32(number) => Value::Float(f64::from(*number)),
-        AnyValue::Float64(number) => Value::Float(*number),
-        AnyValue::List(items) => Value::List(items.iter().map(|item| value_of(&item, Meaning::Id)).collect()),
-        // Dates, durations and what else a function can make.
-        other => Value::Text(other.to_string()),
+        Literal::Null => Value::Null,
+        Literal::Boolean(flag) => Value::Flag(*flag),
+        Literal::Text(text) => Value::Text(text.to_string()),
+        Literal::Float(number) => Value::Float(*number),
+        Literal::Number { digits, scale: 0 } => {
+            match (u64::try_from(*digits), u64::try_from(digits.unsigned_abs())) {
+                (Ok(number), _) => match meaning {
+                    Meaning::Address => Value::Address(number),
+                    Meaning::Id => Value::Id(number),
+                    Meaning::Amount => Value::Count(number),
+                },
+                (_, Ok(less)) => Value::Negative(less),
+                _ => Value::Number(as_text(value)),
+            }
+        }
+        Literal::Number { .. } => Value::Number(as_text(value)),
+        Literal::Time(_) => Value::Text(as_text(value)),
     }
 }
 
-/// A type in words of SQL.
-#[must_use]
-pub fn type_name(dtype: &DataType) -> &'static str {
-    match dtype {
-        DataType::Boolean => "boolean",
-        DataType::String => "string",
-        DataType::UInt8 => "u8",
-        DataType::UInt16 => "u16",
-        DataType::UInt32 => "u32",
-        DataType::UInt64 => "u64",
-        DataType::Int64 => "i64",
-        _ => "other",
+/// The list of a row.
+fn list_at(lists: &Column, row: usize) -> Value {
+    match lists.get(row) {
+        Ok(AnyValue::List(items)) => {
+            let items = items.iter().map(|item| match item {
+                AnyValue::Null => Value::Null,
+                AnyValue::Boolean(flag) => Value::Flag(flag),
+                AnyValue::String(text) => Value::Text(text.to_owned()),
+                AnyValue::Float64(number) => Value::Float(number),
+                AnyValue::Int64(number) => value_of(&Literal::whole(number.into()), Meaning::Id),
+                AnyValue::Int128(number) => value_of(&Literal::whole(number), Meaning::Id),
+                other => Value::Text(other.to_string()),
+            });
+            Value::List(items.collect())
+        }
+        _ => Value::Null,
     }
+}
+
+/// The names of the tables, for SHOW TABLES.
+#[must_use]
+pub fn table_names() -> Table {
+    let rows = TableName::ALL.into_iter().map(|table| {
+        vec![
+            Value::Text(table.name().to_owned()),
+            Value::Prose(table.about().to_owned()),
+        ]
+    });
+    Table {
+        heads: vec![
+            ColumnHead::new("table"),
+            ColumnHead::new("row").titled("A ROW IS"),
+        ],
+        rows: rows.collect(),
+        total: None,
+    }
+}
+
+/// The columns of a table, for DESCRIBE.
+#[must_use]
+pub fn described(name: &str) -> Option<Table> {
+    let table = TableName::ALL
+        .into_iter()
+        .find(|table| table.name().eq_ignore_ascii_case(name))?;
+    let mut all = catalog();
+    all.rows
+        .retain(|row| row.first() == Some(&Value::Text(table.name().to_owned())));
+    all.rows.iter_mut().for_each(|row| drop(row.remove(0)));
+    all.heads.remove(0);
+    Some(all)
 }
 
 /// The tables with their columns, for programs.
@@ -152,7 +192,7 @@ pub fn catalog() -> Table {
             vec![
                 Value::Text(table.name().to_owned()),
                 Value::Text(field.name.to_owned()),
-                Value::Text(type_name(&field.dtype).to_owned()),
+                Value::Text(field.of.to_string()),
                 Value::Prose(field.meaning.to_owned()),
             ]
         })

@@ -2,7 +2,8 @@
 //! what a trace says besides its events.
 
 use crate::engine::columns::{Column, FAULTS};
-use polars::prelude::{DataType, Field as PolarsField, Schema};
+use crate::verbs::sql::types::Type;
+use polars::prelude::DataType;
 
 /// A table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,7 +24,7 @@ pub struct Field {
     /// Its name.
     pub name: &'static str,
     /// Its type.
-    pub dtype: DataType,
+    pub of: Type,
     /// What it says, with its unit.
     pub meaning: &'static str,
 }
@@ -81,26 +82,32 @@ impl TableName {
             Self::Host => HOST.to_vec(),
         }
     }
-
-    /// Its columns for polars.
-    #[must_use]
-    pub fn schema(self) -> Schema {
-        self.fields()
-            .into_iter()
-            .map(|field| PolarsField::new(field.name.into(), field.dtype))
-            .collect()
-    }
 }
 
-/// The columns of `faults` in SQL.
+/// The columns of `faults` in SQL, apart from [`TIME`], which is the first one.
 pub fn faults_columns() -> impl Iterator<Item = Column> {
     FAULTS.into_iter().chain([Column::Weight])
 }
 
+/// The column of `faults` that says when, in UTC; it is computed from ts_ns.
+pub const TIME: &str = "time";
+
 fn faults() -> Vec<Field> {
-    faults_columns()
-        .map(|column| field(column.name(), column.dtype(), meaning(column)))
-        .collect()
+    let time = field(
+        TIME,
+        Type::Time,
+        "entry in UTC, as 2026-11-30T04:28:03.123456789Z; null where the trace does not know the time of day",
+    );
+    let others = faults_columns().map(|column| field(column.name(), type_of(column), meaning(column)));
+    [time].into_iter().chain(others).collect()
+}
+
+fn type_of(column: Column) -> Type {
+    match column.dtype() {
+        DataType::Boolean => Type::Boolean,
+        DataType::String => Type::Text,
+        _ => Type::WHOLE,
+    }
 }
 
 fn meaning(column: Column) -> &'static str {
@@ -144,132 +151,108 @@ fn meaning(column: Column) -> &'static str {
     }
 }
 
-const fn field(name: &'static str, dtype: DataType, meaning: &'static str) -> Field {
-    Field { name, dtype, meaning }
+const fn field(name: &'static str, of: Type, meaning: &'static str) -> Field {
+    Field { name, of, meaning }
 }
 
 const THREADS: [Field; 6] = [
-    field("pid", DataType::UInt32, "process"),
-    field("tid", DataType::UInt32, "thread"),
-    field("comm", DataType::String, "last name that is known"),
-    field(
-        "begin_ns",
-        DataType::UInt64,
-        "its creation, ns, if that was recorded",
-    ),
-    field("end_ns", DataType::UInt64, "its end, ns, if that was recorded"),
+    field("pid", Type::WHOLE, "process"),
+    field("tid", Type::WHOLE, "thread"),
+    field("comm", Type::Text, "last name that is known"),
+    field("begin_ns", Type::WHOLE, "its creation, ns, if that was recorded"),
+    field("end_ns", Type::WHOLE, "its end, ns, if that was recorded"),
     field(
         "kernel_faults",
-        DataType::UInt64,
+        Type::WHOLE,
         "the kernel's own count for its whole life, if its end told",
     ),
 ];
 
 const FILES: [Field; 5] = [
-    field("file", DataType::String, "path, as in faults.file"),
-    field("kind", DataType::String, "file or shm"),
-    field("dev_major", DataType::UInt32, "device of the file"),
-    field("dev_minor", DataType::UInt32, "device of the file"),
-    field("inode", DataType::UInt64, "inode number"),
+    field("file", Type::Text, "path, as in faults.file"),
+    field("kind", Type::Text, "file or shm"),
+    field("dev_major", Type::WHOLE, "device of the file"),
+    field("dev_minor", Type::WHOLE, "device of the file"),
+    field("inode", Type::WHOLE, "inode number"),
 ];
 
 const MAPPINGS: [Field; 10] = [
-    field("ts_ns", DataType::UInt64, "when, ns"),
-    field("pid", DataType::UInt32, "process"),
-    field("tid", DataType::UInt32, "thread that made it"),
-    field("start_address", DataType::UInt64, "first address"),
-    field("end_address", DataType::UInt64, "first address behind it"),
-    field("file_offset", DataType::UInt64, "of its start in the file, bytes"),
-    field("perms", DataType::String, "as in /proc/PID/maps: r-xp, rw-s"),
-    field("map_flags", DataType::UInt32, "MAP_* bits of mmap(2)"),
-    field("kind", DataType::String, "file, anon, heap, stack, shm, unknown"),
-    field("file", DataType::String, "path, null unless file-backed"),
+    field("ts_ns", Type::WHOLE, "when, ns"),
+    field("pid", Type::WHOLE, "process"),
+    field("tid", Type::WHOLE, "thread that made it"),
+    field("start_address", Type::WHOLE, "first address"),
+    field("end_address", Type::WHOLE, "first address behind it"),
+    field("file_offset", Type::WHOLE, "of its start in the file, bytes"),
+    field("perms", Type::Text, "as in /proc/PID/maps: r-xp, rw-s"),
+    field("map_flags", Type::WHOLE, "MAP_* bits of mmap(2)"),
+    field("kind", Type::Text, "file, anon, heap, stack, shm, unknown"),
+    field("file", Type::Text, "path, null unless file-backed"),
 ];
 
 const QUERIES: [Field; 18] = [
-    field("query_id", DataType::UInt64, "as in faults.query_id"),
-    field("parent_id", DataType::UInt64, "the query around it, if any"),
-    field("pid", DataType::UInt32, "process"),
-    field("tid", DataType::UInt32, "thread"),
-    field("name", DataType::String, "of its probes or function"),
+    field("query_id", Type::WHOLE, "as in faults.query_id"),
+    field("parent_id", Type::WHOLE, "the query around it, if any"),
+    field("pid", Type::WHOLE, "process"),
+    field("tid", Type::WHOLE, "thread"),
+    field("name", Type::Text, "of its probes or function"),
     field(
         "text",
-        DataType::String,
+        Type::Text,
         "what the program said of it, such as a statement",
     ),
     field(
         "label",
-        DataType::String,
+        Type::Text,
         "its text without literals, else its name: what to group by",
     ),
-    field("key", DataType::UInt64, "the program's own number for it"),
+    field("key", Type::WHOLE, "the program's own number for it"),
     field(
         "begin_ns",
-        DataType::UInt64,
+        Type::WHOLE,
         "ns; null when it began before the recording",
     ),
-    field("end_ns", DataType::UInt64, "ns"),
-    field("outcome", DataType::String, "ended, open, abandoned"),
-    field(
-        "major",
-        DataType::UInt64,
-        "its own major faults, by the probes' count",
-    ),
-    field(
-        "minor",
-        DataType::UInt64,
-        "its own minor faults, by the probes' count",
-    ),
-    field("wait_ns", DataType::UInt64, "wait in them, ns"),
-    field("nested_major", DataType::UInt64, "those of queries inside it"),
-    field("nested_minor", DataType::UInt64, "those of queries inside it"),
-    field("nested_wait_ns", DataType::UInt64, "wait in them, ns"),
-    field("text_cut", DataType::Boolean, "whether the text went on"),
+    field("end_ns", Type::WHOLE, "ns"),
+    field("outcome", Type::Text, "ended, open, abandoned"),
+    field("major", Type::WHOLE, "its own major faults, by the probes' count"),
+    field("minor", Type::WHOLE, "its own minor faults, by the probes' count"),
+    field("wait_ns", Type::WHOLE, "wait in them, ns"),
+    field("nested_major", Type::WHOLE, "those of queries inside it"),
+    field("nested_minor", Type::WHOLE, "those of queries inside it"),
+    field("nested_wait_ns", Type::WHOLE, "wait in them, ns"),
+    field("text_cut", Type::Boolean, "whether the text went on"),
 ];
 
 const LOSSES: [Field; 5] = [
-    field("from_ns", DataType::UInt64, "start of the interval, ns"),
-    field("to_ns", DataType::UInt64, "end of the interval, ns"),
-    field("lost", DataType::UInt64, "how many"),
-    field("reason", DataType::String, "why"),
-    field("cpu", DataType::UInt16, "where, if that is known"),
+    field("from_ns", Type::WHOLE, "start of the interval, ns"),
+    field("to_ns", Type::WHOLE, "end of the interval, ns"),
+    field("lost", Type::WHOLE, "how many"),
+    field("reason", Type::Text, "why"),
+    field("cpu", Type::WHOLE, "where, if that is known"),
 ];
 
 const HOST: [Field; 18] = [
-    field("hostname", DataType::String, "uname -n"),
-    field("kernel", DataType::String, "uname -r"),
-    field("arch", DataType::String, "uname -m"),
-    field("page_size", DataType::UInt64, "bytes"),
-    field("cpus", DataType::UInt32, "online"),
-    field("memory_bytes", DataType::UInt64, "physical memory"),
+    field("hostname", Type::Text, "uname -n"),
+    field("kernel", Type::Text, "uname -r"),
+    field("arch", Type::Text, "uname -m"),
+    field("page_size", Type::WHOLE, "bytes"),
+    field("cpus", Type::WHOLE, "online"),
+    field("memory_bytes", Type::WHOLE, "physical memory"),
     field(
         "start_ns",
-        DataType::UInt64,
+        Type::WHOLE,
         "start of the recording, ns of CLOCK_MONOTONIC",
     ),
-    field("end_ns", DataType::UInt64, "its end, ns of CLOCK_MONOTONIC"),
-    field("utc_offset_ns", DataType::Int64, "what to add for ns since 1970"),
-    field("recorder", DataType::String, "name and version"),
-    field("backend", DataType::String, "fentry, perf or kprobe"),
-    field("command", DataType::String, "the recorded command"),
-    field("options", DataType::String, "the recorder's own arguments"),
-    field("target", DataType::String, "what was recorded"),
-    field(
-        "filters",
-        DataType::String,
-        "what the recorder was told to leave out",
-    ),
-    field(
-        "sample",
-        DataType::UInt32,
-        "one minor fault in this many was recorded",
-    ),
-    field(
-        "events",
-        DataType::UInt64,
-        "faults in the trace, before any filter",
-    ),
-    field("events_lost", DataType::UInt64, "faults known to be lost"),
+    field("end_ns", Type::WHOLE, "its end, ns of CLOCK_MONOTONIC"),
+    field("utc_offset_ns", Type::WHOLE, "what to add for ns since 1970"),
+    field("recorder", Type::Text, "name and version"),
+    field("backend", Type::Text, "fentry, perf or kprobe"),
+    field("command", Type::Text, "the recorded command"),
+    field("options", Type::Text, "the recorder's own arguments"),
+    field("target", Type::Text, "what was recorded"),
+    field("filters", Type::Text, "what the recorder was told to leave out"),
+    field("sample", Type::WHOLE, "one minor fault in this many was recorded"),
+    field("events", Type::WHOLE, "faults in the trace, before any filter"),
+    field("events_lost", Type::WHOLE, "faults known to be lost"),
 ];
 
 #[cfg(test)]
@@ -280,7 +263,8 @@ mod tests {
     fn names_of_columns_are_unique_and_all_are_explained() {
         for table in TableName::ALL {
             let fields = table.fields();
-            assert_eq!(table.schema().len(), fields.len(), "{table:?}");
+            let names: std::collections::BTreeSet<_> = fields.iter().map(|field| field.name).collect();
+            assert_eq!(names.len(), fields.len(), "{table:?}");
             assert!(fields.iter().all(|field| !field.meaning.is_empty()), "{table:?}");
         }
     }

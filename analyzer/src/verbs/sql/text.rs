@@ -2,8 +2,9 @@
 
 use crate::error::AnalyzeError;
 use crate::output::text::{escape, wrap};
-use crate::verbs::sql::result::type_name;
 use crate::verbs::sql::schema::TableName;
+use crate::verbs::sql::scope::Scope;
+use crate::verbs::sql::types::refusal;
 use std::io::Write;
 
 /// Questions worth asking, with what they answer.
@@ -35,8 +36,9 @@ const EXAMPLES: [(&str, &str); 3] = [
 ];
 
 /// What is not obvious.
-const NOTES: &str = "Filters such as --from, --pid and --major leave rows of faults out; the other tables are whole. \
-                     / divides exactly, // into whole numbers; numbers without a sign wrap below 0: CAST(x AS BIGINT) - y.";
+const NOTES: &str = "SQL as in DuckDB: SELECT with joins, subqueries, WITH, windows, set operations. Whole numbers are \
+                     exact, whatever their size; / gives a fraction, // a whole number. A column without AS is called by its \
+                     text. Filters such as --from, --pid and --major leave rows of faults out; the other tables are whole.";
 
 /// Columns that a line of the list has for names and types.
 const NAME_WIDTH: usize = 15;
@@ -52,10 +54,10 @@ pub fn list_tables(trace: &str, width: usize, out: &mut dyn Write) -> Result<(),
         writeln!(out, "{}: {}", table.name(), table.about())?;
         for field in table.fields() {
             let mut name = field.name;
-            let mut kind = type_name(&field.dtype);
+            let mut kind: String = field.of.to_string();
             for line in wrap(field.meaning, room) {
                 writeln!(out, "  {name:<NAME_WIDTH$} {kind:<TYPE_WIDTH$} {line}")?;
-                (name, kind) = ("", "");
+                (name, kind) = ("", String::new());
             }
         }
         writeln!(out)?;
@@ -75,50 +77,49 @@ pub fn examples() -> impl Iterator<Item = &'static str> {
     EXAMPLES.iter().map(|(_, query)| *query)
 }
 
-/// One line on what is wrong with a question to `tables`.
+/// The word on a name that no table has.
 #[must_use]
-pub fn explain(message: &str, tables: &[TableName]) -> String {
-    let first = message
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or("the query cannot be answered");
-    // What polars lists comes again below, and it repeats where in its plan the error was met.
-    let cut = first.split("; valid columns:").next().unwrap_or(first);
-    let cut = cut.split("\n\nResolved plan").next().unwrap_or(cut);
-    let cut = cut
-        .trim_start_matches("sql parser error: ")
-        .trim_start_matches("not found: ");
-    let mut line = escape(cut);
-    let is_about_names = ["not found", "unable to find column", "no column named"]
-        .iter()
-        .any(|words| message.contains(words));
-    if !is_about_names {
-        return line;
+pub fn no_table(name: &str) -> AnalyzeError {
+    let names = TableName::ALL.map(TableName::name);
+    refusal(format!(
+        "there is no table {}{}the tables are {}",
+        escape(name),
+        meant(nearest(name, names.into_iter())),
+        names.join(", ")
+    ))
+}
+
+/// The word on a name that no column has.
+#[must_use]
+pub fn no_column(scope: &Scope, table: Option<&str>, name: &str) -> AnalyzeError {
+    let asked = table.map_or_else(|| name.to_owned(), |table| format!("{table}.{name}"));
+    let mut lists: Vec<(&str, Vec<&str>)> = Vec::new();
+    for column in &scope.columns {
+        match lists.last_mut() {
+            Some((known, names)) if *known == column.table => names.push(&column.name),
+            _ => lists.push((&column.table, vec![&column.name])),
+        }
     }
-    let asked = quoted(cut);
-    let columns: Vec<&'static str> = tables
-        .iter()
-        .flat_map(|table| table.fields().into_iter().map(|field| field.name))
-        .collect();
-    if message.contains("relation") {
-        let names = TableName::ALL.map(TableName::name);
-        let near = asked.and_then(|asked| nearest(asked, names.into_iter()));
-        line.push_str(&meant(near));
-        line.push_str(&format!("the tables are {}", names.join(", ")));
-        return line;
+    if lists.is_empty() {
+        return refusal(format!(
+            "there is no column {}: the question has no FROM",
+            escape(&asked)
+        ));
     }
-    let near = asked.and_then(|asked| nearest(asked, columns.iter().copied()));
-    line.push_str(&meant(near));
-    let lists: Vec<String> = tables
+    let near = nearest(name, scope.columns.iter().map(|column| column.name.as_str()));
+    let meant = meant(near);
+    let lists: Vec<String> = lists
         .iter()
-        .map(|table| {
-            let names: Vec<&str> = table.fields().iter().map(|field| field.name).collect();
-            format!("{} has {}", table.name(), names.join(", "))
+        .map(|(table, names)| match table.is_empty() {
+            true => format!("the subquery has {}", names.join(", ")),
+            false => format!("{table} has {}", names.join(", ")),
         })
         .collect();
-    line.push_str(&lists.join("; "));
-    line
+    refusal(format!(
+        "there is no column {}{meant}{}",
+        escape(&asked),
+        escape(&lists.join("; "))
+    ))
 }
 
 /// Joins the message with what follows.
@@ -129,17 +130,8 @@ fn meant(near: Option<&str>) -> String {
     }
 }
 
-/// What a message has in quotes: the name that was asked for.
-fn quoted(message: &str) -> Option<&str> {
-    let quote = |c| c == '"' || c == '\'' || c == '`';
-    let start = message.find(quote)? + 1;
-    let rest = message.get(start..)?;
-    rest.get(..rest.find(quote)?)
-}
-
-fn nearest(asked: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    // As tables are called `t.column` in errors, too.
-    let asked = asked.rsplit('.').next().unwrap_or(asked).to_ascii_lowercase();
+fn nearest<'n>(asked: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let asked = asked.to_ascii_lowercase();
     let scored = names.map(|name| (strsim::jaro_winkler(&asked, name), name));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 > 0.75).then_some(best.1)

@@ -1,0 +1,74 @@
+//! A text as a question: one SELECT, or what lists tables and their columns. Nothing else reads a trace.
+
+use crate::error::AnalyzeError;
+use crate::output::text::escape;
+use crate::verbs::sql::types::refusal;
+use sqlparser::ast::{Query, Statement};
+use sqlparser::dialect::DuckDbDialect;
+use sqlparser::parser::Parser;
+
+/// Bytes that a question may have.
+const LONGEST: usize = 100_000;
+
+/// What is asked.
+#[derive(Debug)]
+pub enum Question {
+    /// SELECT, with or without WITH.
+    Query(Box<Query>),
+    /// SHOW TABLES.
+    Tables,
+    /// DESCRIBE, with the name of a table.
+    Describe(String),
+}
+
+/// Parses.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse(text: &str) -> Result<Question, AnalyzeError> {
+    if text.len() > LONGEST {
+        return Err(refusal(format!("the question has more than {LONGEST} bytes")));
+    }
+    let words: Vec<&str> = text.trim().trim_end_matches(';').split_whitespace().collect();
+    match words.as_slice() {
+        [] => {
+            return Err(refusal(
+                "the question is empty: write SELECT …, or leave it out for a list of tables",
+            ));
+        }
+        [show, tables] if is(show, "SHOW") && is(tables, "TABLES") => return Ok(Question::Tables),
+        [describe, name] if ["DESCRIBE", "DESC", "SHOW"].iter().any(|word| is(describe, word)) => {
+            return Ok(Question::Describe(name.trim_matches('"').to_owned()));
+        }
+        [explain, ..] if is(explain, "EXPLAIN") => {
+            return Err(refusal(
+                "EXPLAIN is not supported: SELECT answers, DESCRIBE TABLE lists columns",
+            ));
+        }
+        _ => {}
+    }
+    let mut statements = Parser::parse_sql(&DuckDbDialect, text).map_err(|error| {
+        let message = error.to_string();
+        let message = message
+            .trim_start_matches("sql parser error: ")
+            .split_whitespace()
+            .collect::<Vec<_>>();
+        refusal(format!("the question is not SQL: {}", escape(&message.join(" "))))
+    })?;
+    match (statements.pop(), statements.is_empty()) {
+        (Some(Statement::Query(query)), true) => Ok(Question::Query(query)),
+        (Some(_), true) => Err(refusal(format!(
+            "{} is not a question: only SELECT and WITH read a trace, and nothing changes it",
+            words
+                .first()
+                .map_or(String::new(), |word| escape(word).to_uppercase())
+        ))),
+        _ => Err(refusal(
+            "one question at a time: leave out what is behind the first ;",
+        )),
+    }
+}
+
+fn is(word: &str, name: &str) -> bool {
+    word.eq_ignore_ascii_case(name)
+}
