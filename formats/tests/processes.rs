@@ -121,13 +121,19 @@ fn a_record_that_breaks_the_rules_is_damage() {
     let many = [head.clone(), text(1), count(40_000), vec![0; 8 * 40_000]].concat();
     for (raw, is_whole) in [
         ([count(1), head.clone(), text(2), count(0)].concat(), true),
-        ([count(1), head.clone(), text(2), count(1), text(3)].concat(), true),
+        (
+            [count(1), head.clone(), text(2), count(1), text(3)].concat(),
+            true,
+        ),
         ([count(1), many.clone()].concat(), true),
         // More than 65,536 arguments together, entries, bytes in a string; bytes that are left; an end in a field.
         ([count(2), many.clone(), many].concat(), false),
         (count(65_537), false),
         ([count(1), head.clone(), text(65_537), count(0)].concat(), false),
-        ([count(1), head.clone(), text(2), count(0), vec![0]].concat(), false),
+        (
+            [count(1), head.clone(), text(2), count(0), vec![0]].concat(),
+            false,
+        ),
         ([count(1), head, text(2)].concat(), false),
     ] {
         let (items, summary) = read(&trace_with(&frame(PROCESSES, 1, 0, 1, &pack(&raw))));
@@ -139,8 +145,12 @@ fn a_record_that_breaks_the_rules_is_damage() {
 #[test]
 fn a_repaired_trace_keeps_processes_and_the_end_of_the_command() {
     let whole = common::full_trace();
-    let (copy, bytes) =
-        repair(&mut TraceReader::new(&whole[..]).unwrap(), Vec::new(), &mut |_| ()).unwrap();
+    let (copy, bytes) = repair(
+        &mut TraceReader::new(&whole[..]).unwrap(),
+        Vec::new(),
+        &mut |_| (),
+    )
+    .unwrap();
     copy.prove(&mut TraceReader::new(&bytes[..]).unwrap(), &mut |_| ())
         .unwrap();
     let (items, _) = read(&bytes);

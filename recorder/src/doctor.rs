@@ -55,8 +55,12 @@ pub fn examine() -> Examination {
     }
     lines.push("\nbackends, best first:".to_owned());
     let attempts = survey();
-    lines.extend(attempts.iter().map(describe));
     let chosen = attempts.iter().find(|attempt| attempt.outcome.is_ok());
+    lines.extend(
+        attempts
+            .iter()
+            .map(|attempt| describe(attempt, chosen.map(|chosen| chosen.backend))),
+    );
     lines.push(match chosen {
         Some(attempt) => format!(
             "\npfrec would use: {}, entry by {}\nit cannot see:   {}\n",
@@ -83,7 +87,8 @@ fn mark(state: &State) -> &'static str {
     }
 }
 
-fn describe(attempt: &Attempt) -> String {
+/// `used` is the backend that works best, if one does.
+fn describe(attempt: &Attempt, used: Option<&str>) -> String {
     let Attempt {
         backend,
         entry,
@@ -94,12 +99,30 @@ fn describe(attempt: &Attempt) -> String {
         return format!("ok    {backend}, entry by {entry}");
     };
     let mut text = format!("NO    {backend}, entry by {entry}: {}", with_causes(e));
-    if e.is_permission() && !lacking().is_empty() {
-        text.push_str(
-            "\n      run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: sudo pfrec doctor",
-        );
-    }
+    text.push_str("\n      ");
+    text.push_str(&remedy(backend, e.is_permission() && !lacking().is_empty(), used));
     text
+}
+
+/// What to do about a backend that does not work.
+fn remedy(backend: &str, lacks_rights: bool, used: Option<&str>) -> String {
+    if lacks_rights {
+        return "run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: sudo pfrec doctor"
+            .to_owned();
+    }
+    let needs = match backend {
+        "fentry" => "a kernel with CONFIG_FUNCTION_TRACER and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
+        "kprobe" => "a kernel with CONFIG_KPROBES and CONFIG_KPROBE_EVENTS",
+        _ => "a kernel with CONFIG_PERF_EVENTS and CONFIG_BPF_EVENTS",
+    };
+    match used {
+        Some(used) => {
+            format!("nothing to do: {used} works; {backend} would need {needs}, and a host that permits it")
+        }
+        None => format!(
+            "it needs {needs}, and a host that permits it: some virtual machines and sandboxes do not"
+        ),
+    }
 }
 
 fn findings() -> [Finding; 8] {
@@ -141,7 +164,8 @@ fn present(what: &'static str, path: &str, otherwise: State, advice: &str) -> Fi
 }
 
 /// Needed capabilities that pfrec does not have.
-fn lacking() -> Vec<&'static str> {
+#[must_use]
+pub fn lacking() -> Vec<&'static str> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status
         .lines()
@@ -267,4 +291,23 @@ fn with_causes(error: &ProbeError) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_backend_that_does_not_work_comes_with_what_to_do() {
+        assert!(remedy("fentry", true, None).contains("sudo pfrec doctor"));
+        let unused = remedy("fentry", false, Some("perf"));
+        assert!(unused.starts_with("nothing to do: perf works") && unused.contains("DIRECT_CALLS"));
+        for (backend, option) in [
+            ("fentry", "CONFIG_FUNCTION_TRACER"),
+            ("perf", "CONFIG_PERF_EVENTS"),
+            ("kprobe", "CONFIG_KPROBES"),
+        ] {
+            assert!(remedy(backend, false, None).contains(option), "{backend}");
+        }
+    }
 }

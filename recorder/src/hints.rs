@@ -16,6 +16,13 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         );
     }
     if let Some(probe) = find::<ProbeError>(error) {
+        if probe.is_permission() && crate::doctor::lacking().is_empty() {
+            return Some(
+                "pfrec has all the rights that it needs, so this kernel or its host does not permit this backend: pfrec doctor \
+                 shows which ones work; without --backend the best of them is used"
+                    .to_owned(),
+            );
+        }
         if probe.is_permission() {
             return Some(format!(
                 "loading probes needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: try: sudo {}",
@@ -37,15 +44,34 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
             LaunchError::NotFound(_) => {
                 "is it installed? under sudo PATH is that of root: give the full path".to_owned()
             }
-            LaunchError::NotExecutable { .. } => {
-                "is it a program, and may the user who runs it execute it?".to_owned()
-            }
+            LaunchError::NotExecutable { command, source } => not_executable(command, source),
         });
     }
     (find::<io::Error>(error)?.kind() == io::ErrorKind::PermissionDenied).then(|| {
         "the trace is created with the rights of the user who called sudo: choose a directory of theirs"
             .to_owned()
     })
+}
+
+/// Why a file that is there cannot be executed.
+fn not_executable(command: &str, source: &io::Error) -> String {
+    if Path::new(command).is_dir() {
+        return "it is a directory: name a program in it".to_owned();
+    }
+    match source.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOEXEC) => format!(
+            "it is neither a program for this machine nor a script that begins with #!: write #!/bin/sh, or its interpreter, in \
+             its first line, or name the interpreter: sh {}",
+            shell_word(command)
+        ),
+        Some(Errno::EACCES) => format!(
+            "the user who runs it may not execute it: chmod +x {}, unless its file system is mounted with noexec or one of its \
+             directories is closed to that user",
+            shell_word(command)
+        ),
+        Some(Errno::ETXTBSY) => "somebody has it open for writing: wait until that is closed".to_owned(),
+        _ => "is it a program, and may the user who runs it execute it?".to_owned(),
+    }
 }
 
 /// Whether no more files can be open, wherever that was met. The kernel and libbpf give other errors for it, too.
@@ -61,14 +87,37 @@ fn find<E: std::error::Error + Send + Sync + 'static>(error: &anyhow::Error) -> 
 
 /// What was typed, ready to be pasted.
 fn command_line() -> String {
-    let safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    let words = env::args_os().map(|word| {
-        let word = word.to_string_lossy();
-        if !word.is_empty() && word.chars().all(safe) {
-            word.into_owned()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
+    let words = env::args_os().map(|word| shell_word(&word.to_string_lossy()));
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it for one.
+fn shell_word(word: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !word.is_empty() && word.chars().all(safe) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_executed_is_told_why() {
+        let told = |errno: Errno, command: &str| {
+            let source = io::Error::from(errno);
+            let command = command.to_owned();
+            hint(&LaunchError::NotExecutable { command, source }.into()).unwrap_or_default()
+        };
+        let script = told(Errno::ENOEXEC, "./my script");
+        assert!(
+            script.contains("#!") && script.ends_with("sh './my script'"),
+            "{script}"
+        );
+        assert!(told(Errno::EACCES, "./x").contains("chmod +x ./x"));
+        assert!(told(Errno::EACCES, "/").contains("directory"));
+    }
 }

@@ -113,13 +113,16 @@ pub fn record(options: &Options) -> Result<u8> {
     view.leave();
     let told = begun.and(engine.finish(stop, ended, before, options.output.as_ref()));
     let unprinted = view.finish();
+    if let Some(words) = ended.and_then(|ended| ended.in_words()) {
+        say(words);
+    }
     if let Ok((lines, _)) = &told {
         lines.iter().chain(&unprinted).for_each(say);
     }
     // Problems of the recording must not cut the command short, so its end is awaited either way.
     let status = match (command, ended) {
         (None, _) => 0,
-        (Some(_), Some(ended)) => ended.status,
+        (Some(_), Some(ended)) => ended.status(),
         (Some(command), None) => command.wait_after(&signals, &view)?,
     };
     drop(relay);
@@ -193,7 +196,11 @@ impl Command {
         let mut told = false;
         loop {
             match self.end.recv_timeout(TICK) {
-                Ok(ended) => return Ok(ended?.status),
+                Ok(ended) => {
+                    let ended = ended?;
+                    ended.in_words().iter().for_each(say);
+                    return Ok(ended.status());
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => bail!("the end of the command was not seen"),
             }
@@ -446,6 +453,14 @@ impl Pipeline {
         let page_size = u64::from(host.page_size);
         let mut session = Session::new(resolved.members, page_size, held.map(Held::pid));
         session.only(resolved.only);
+        session.set_filters(target::words(&options.filter));
+        if ends.file.is_some() {
+            let command = options.command.iter().flatten();
+            let command = command.map(|argument| argument.to_string_lossy().into_owned());
+            session
+                .read_programs(command.collect())
+                .context("cannot start a thread")?;
+        }
         session.adopt_members();
         let start_ns = monotonic_ns();
         let meta = host::meta(options, host, &probes, start_ns);
@@ -509,7 +524,7 @@ impl Pipeline {
             .encode
             .join()
             .map_err(|_| anyhow!("the encoding thread panicked"))?;
-        let summary = Summary::complete(drained, encoded, self.start_ns, ended.zip(before), output);
+        let summary = Summary::complete(drained, encoded, self.start_ns, (ended, before), output);
         if let Some(last) = last {
             last.show(summary.as_ref().ok().map(Summary::accounts));
         }

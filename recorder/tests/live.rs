@@ -150,12 +150,11 @@ fn every_fault_is_printed_as_it_is_recorded() {
     let trace = folder.path().join("t.pfz");
     let (ended, _) = walk(folder.path(), &["-o", text(&trace), "-v"]);
     let printed = of_type(&parsed(&ended.stdout), "fault");
-    let hex = |text: &str| u64::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap();
     let mut printed: Vec<(u64, u64, u64)> = printed
         .iter()
         .map(|line| {
-            let address = hex(line["address"].as_str().unwrap());
-            (number(line, "ts_ns"), address, number(line, "latency_ns"))
+            let part = |name| number(line, name);
+            (part("ts_ns"), part("address"), part("latency_ns"))
         })
         .collect();
     let mut recorded = latencies(&trace);

@@ -7,6 +7,7 @@ pub mod input;
 pub mod loss_ledger;
 pub mod memory_limit;
 pub mod name_pattern;
+pub mod processes;
 pub mod queries;
 pub mod sampling;
 pub mod scope;

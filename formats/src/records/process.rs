@@ -75,9 +75,7 @@ pub(crate) fn check(entries: &[ProcessEntry]) -> Result<()> {
     let texts = entries
         .iter()
         .flat_map(|entry| [&entry.executable].into_iter().chain(&entry.command));
-    texts
-        .map(String::len)
-        .try_for_each(limits::check_string)
+    texts.map(String::len).try_for_each(limits::check_string)
 }
 
 #[cfg(test)]
@@ -106,7 +104,10 @@ mod tests {
         assert_eq!((kept.len(), kept[0].as_str()), (2, "cat"));
         assert!(kept[1].ends_with("é…"));
         let bytes: usize = kept.iter().map(|text| text.len() + 1).sum();
-        assert!((limits::COMMAND_LINE - 2..=limits::COMMAND_LINE).contains(&bytes), "{bytes}");
+        assert!(
+            (limits::COMMAND_LINE - 2..=limits::COMMAND_LINE).contains(&bytes),
+            "{bytes}"
+        );
         // No room for more than the mark.
         let full = "x".repeat(limits::COMMAND_LINE - 2);
         assert_eq!(bounded(&[&full, "y"]), [full.as_str(), "…"]);

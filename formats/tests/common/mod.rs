@@ -6,10 +6,10 @@ pub(crate) mod noise;
 pub(crate) mod raw;
 
 use pf_formats::{
-    Access, BlockDecoder, Breakdown, BuildId, Columns, CommId, CommandEnd, Dict, Event, EventsBlock, FormatError, Frame,
-    FrameId, Happening, Header, Host, Inlined, Item, Loss, LossReason, Meta, Object, ObjectId, ObjectKind,
-    Origin, ProcessEntry, Projection, Query, QueryEnd, QueryFaults, QueryId, StackId, StackNode, Summary, Symbol,
-    TimelineEntry, Totals, TraceReader, TraceWriter,
+    Access, BlockDecoder, Breakdown, BuildId, Columns, CommId, CommandEnd, Dict, Event, EventsBlock,
+    FormatError, Frame, FrameId, Happening, Header, Host, Inlined, Item, Loss, LossReason, Meta, Object,
+    ObjectId, ObjectKind, Origin, ProcessEntry, Projection, Query, QueryEnd, QueryFaults, QueryId, StackId,
+    StackNode, Summary, Symbol, TimelineEntry, Totals, TraceReader, TraceWriter,
 };
 
 pub(crate) const TRACE_ID: [u8; 16] = *b"0123456789abcdef";

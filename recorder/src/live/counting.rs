@@ -268,6 +268,7 @@ impl Closing {
 #[cfg(test)]
 mod tests {
     use pf_bpf::{Offset, Tally};
+    use pf_formats::CommandEnd;
 
     use super::*;
     use crate::live::threads::Books;
@@ -300,7 +301,7 @@ mod tests {
             cpus_added: 0,
         };
         let ended = Ended {
-            status: 0,
+            end: CommandEnd::default(),
             majors: 0,
             minors: wait4,
         };

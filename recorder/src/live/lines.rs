@@ -32,7 +32,7 @@ pub fn text(interval: &Interval) -> String {
         rows.push(interval.others.clone());
     }
     for row in &rows {
-        text.push_str(&body(row, Span::Start, interval.length_ns));
+        text.push_str(&body(&Column::ALL, row, Span::Start, interval.length_ns));
         text.push('\n');
     }
     text

@@ -52,12 +52,12 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Completes the file. `command` is its end with its faults before the recording.
+    /// Completes the file. `command`: how it ended, if it did, and its faults before the recording, where only it is recorded.
     pub fn complete(
         drained: Result<Drained>,
         encoded: Encoded,
         start_ns: u64,
-        command: Option<(Ended, (u64, u64))>,
+        command: (Option<Ended>, Option<(u64, u64)>),
         output: Option<&Output>,
     ) -> Result<Self> {
         let in_file = matches!(output, Some(Output::File(_)));
@@ -78,7 +78,7 @@ impl Summary {
         drained: Result<Drained>,
         encoded: Encoded,
         start_ns: u64,
-        command: Option<(Ended, (u64, u64))>,
+        (ended, before): (Option<Ended>, Option<(u64, u64)>),
     ) -> Result<(Self, Option<TraceFile>)> {
         let Encoded {
             outlet,
@@ -103,7 +103,7 @@ impl Summary {
             left_out: filtered.majors + filtered.minors,
             // A run of the probe that the kernel skipped, and says so.
             ends_lost: drained.drops.exits + drained.dropped.exits + drained.drops.recursion,
-            command,
+            command: ended.zip(before),
             unwaited: &drained.unwaited,
             cpus_added: drained.cpus_added > 0,
         });
@@ -121,6 +121,7 @@ impl Summary {
             accounting: Some(accounting.clone()),
             check: Some(check),
             hidden_majors: accounts.hidden_majors,
+            command_end: ended.map(|ended| ended.end),
         };
         let (file, bytes) = outlet.finish(totals)?.unzip();
         let bytes = bytes.unwrap_or(0);

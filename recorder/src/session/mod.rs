@@ -13,12 +13,13 @@ mod locate;
 mod nameless;
 mod only;
 pub mod proc;
+mod programs;
 mod queries;
 mod renewal;
 mod seen;
 mod stack;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, io};
 
 use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
@@ -29,8 +30,10 @@ use held::HeldChild;
 pub use only::Only;
 use pf_bpf::{Fault, Record};
 use pf_formats::{
-    Access, Breakdown, CommId, Dict, Event, Happening, Loss, ObjectId, Origin, Query, TimelineEntry,
+    Access, Breakdown, CommId, Dict, Event, Happening, Loss, ObjectId, Origin, ProcessEntry, Query,
+    TimelineEntry,
 };
+use programs::Programs;
 use queries::Queries;
 use renewal::{CROWDED, Renewal};
 use rustc_hash::FxHashMap;
@@ -47,6 +50,9 @@ use crate::{
 /// writing an older one.
 const SIDEBAND_SETTLE_NS: u64 = 1_000_000;
 
+/// Names of threads that are told where none passed a filter.
+const NAMES: usize = 12;
+
 /// Takes what the session produces, in order.
 pub trait Sink {
     /// Why it may refuse.
@@ -59,6 +65,8 @@ pub trait Sink {
     fn queries(&mut self, queries: &mut Vec<Query>) -> Result<(), Self::Error>;
     /// Happenings of one batch.
     fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), Self::Error>;
+    /// Which programs processes run.
+    fn processes(&mut self, entries: &[ProcessEntry]) -> Result<(), Self::Error>;
     /// What one batch told that is not kept.
     fn loss(&mut self, losses: &[Loss]) -> Result<(), Self::Error>;
 }
@@ -123,7 +131,10 @@ pub struct Session {
     timeline: Vec<TimelineEntry>,
     stacks: StackTable,
     queries: Queries,
+    programs: Programs,
     only: Option<Only>,
+    /// The filters of the probes, in words.
+    filters: Vec<String>,
     before_exec: Faults,
     before_exec_events: u64,
     recorded: Faults,
@@ -186,7 +197,9 @@ impl Session {
             timeline: Vec::new(),
             stacks: StackTable::default(),
             queries: Queries::default(),
+            programs: Programs::default(),
             only: None,
+            filters: Vec::new(),
             before_exec: Faults::default(),
             before_exec_events: 0,
             recorded: Faults::default(),
@@ -200,6 +213,16 @@ impl Session {
         self.queries = Queries::new(names, start_ns);
     }
 
+    /// Looks for the executables and command lines of processes. `command` is what the held child becomes.
+    ///
+    /// # Errors
+    ///
+    /// When there can be no thread for it.
+    pub fn read_programs(&mut self, command: Vec<String>) -> io::Result<()> {
+        self.programs.set_command(command);
+        self.programs.read()
+    }
+
     /// Leaves out the faults of all other files.
     pub fn only(&mut self, file: Option<Only>) {
         self.dictionary
@@ -207,10 +230,39 @@ impl Session {
         self.only = file;
     }
 
+    /// What the probes leave out, in words.
+    pub fn set_filters(&mut self, filters: Vec<String>) {
+        self.filters = filters;
+    }
+
     /// What is worth telling people at the end.
-    pub fn remark(&self) -> Option<String> {
-        let only = self.only.as_ref()?;
-        (self.recorded == Faults::default()).then(|| only.none_found(&self.dictionary))
+    pub fn remarks(&self) -> impl Iterator<Item = String> {
+        let only = self.only.as_ref().filter(|_| self.recorded == Faults::default());
+        let none_found = only.map(|only| only.none_found(&self.dictionary));
+        let none_passed = self.none_passed().filter(|_| none_found.is_none());
+        none_found
+            .into_iter()
+            .chain(none_passed)
+            .chain(self.programs.in_words())
+    }
+
+    /// Where filters left nothing: what was there instead.
+    fn none_passed(&self) -> Option<String> {
+        if self.recorded != Faults::default() || self.filters.is_empty() {
+            return None;
+        }
+        let mut names: Vec<&str> = self.dictionary.comms().collect();
+        names.sort_unstable();
+        let more = match names.len().checked_sub(NAMES) {
+            None | Some(0) => String::new(),
+            Some(more) => format!(" and {more} others"),
+        };
+        names.truncate(NAMES);
+        Some(format!(
+            "no fault passed the filters ({}); the threads were named: {}{more}",
+            self.filters.join(", "),
+            names.join(", ")
+        ))
     }
 
     /// Reads the processes that exist already. To be called after the side-band rings were opened.
@@ -231,6 +283,9 @@ impl Session {
         let Some(snapshot) = proc::snapshot(pid) else {
             return;
         };
+        if !self.held.is(pid) {
+            self.programs.meet(pid, now);
+        }
         let process = self.processes.entry(pid).or_default();
         process.known_since_ns = now;
         process.crowded_at = renewal::crowded_at(snapshot.maps.len());
@@ -286,6 +341,7 @@ impl Session {
         sink.queries(self.queries.ended())?;
         sink.timeline(&self.timeline)?;
         self.timeline.clear();
+        sink.processes(&self.programs.take_known(settled, last))?;
         match self.dictionary.folded().take_loss() {
             Some(loss) => sink.loss(&[loss]),
             None => Ok(()),
@@ -325,8 +381,12 @@ impl Session {
     /// was recorded before the loss is processed.
     pub fn distrust_mappings(&mut self) {
         let pids: Vec<u32> = self.processes.keys().copied().collect();
+        let now = monotonic_ns();
         for pid in pids {
             self.replace_space(pid);
+            if !self.held.is(pid) {
+                self.programs.meet(pid, now);
+            }
         }
         self.bury_the_gone();
     }

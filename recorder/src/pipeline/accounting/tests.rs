@@ -1,6 +1,7 @@
 //! The accounts against made-up evidence: what is balanced, what is unexplained and by how much, and in which words.
 
 use pf_bpf::{Offset, Tally};
+use pf_formats::CommandEnd;
 
 use super::*;
 
@@ -45,7 +46,7 @@ fn accounts(balance: &Balance, events: &EventCheck, wait4: Option<u64>) -> Accou
         ends_lost: 0,
         command: wait4.map(|minors| {
             let ended = Ended {
-                status: 0,
+                end: CommandEnd::default(),
                 majors: 0,
                 minors,
             };
