@@ -63,15 +63,15 @@ pub fn examine() -> Examination {
     );
     lines.push(match chosen {
         Some(attempt) => format!(
-            "\npfrec would use: {}, entry by {}\nit cannot see:   {}\n",
+            "\npfrec would use: {}, entry by {}\nnot visible:     {}\n",
             attempt.backend,
             attempt.entry,
             match attempt.blind {
-                [] => "nothing: it sees every fault".to_owned(),
+                [] => "- (every fault is visible)".to_owned(),
                 blind => blind.join("; "),
             }
         ),
-        None => "\npfrec cannot record here: see the lines marked NO\n".to_owned(),
+        None => "\npfrec cannot record on this machine: see the lines marked NO\n".to_owned(),
     });
     Examination {
         report: lines.join("\n"),
@@ -131,7 +131,7 @@ fn findings() -> [Finding; 8] {
             "BTF",
             BTF,
             State::Missing,
-            "use a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions have",
+            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y; most distributions provide one",
         ),
         capabilities(),
         paranoid(),
@@ -186,7 +186,7 @@ fn capabilities() -> Finding {
             detail: "all that pfrec needs".to_owned(),
         };
     }
-    let detail = format!("missing {}: run pfrec as root, with sudo", missing.join(", "));
+    let detail = format!("missing {}: run pfrec as root (sudo)", missing.join(", "));
     Finding {
         what,
         state: State::Missing,
@@ -251,11 +251,8 @@ fn queries() -> Finding {
         tried.map_err(|e| with_causes(&e))
     };
     let (state, detail) = match attempt() {
-        Ok(()) => (
-            State::Works,
-            "probes in user code can be attached to (--query)".to_owned(),
-        ),
-        Err(why) => (State::Note, format!("--query will not work: {why}")),
+        Ok(()) => (State::Works, "probes in user code work (--query)".to_owned()),
+        Err(why) => (State::Note, format!("--query does not work: {why}")),
     };
     Finding {
         what: "uprobes",
@@ -273,7 +270,7 @@ fn tracepoints() -> Finding {
     } else {
         (
             State::Note,
-            "none for page faults: the software event is used, and the access type stays unknown",
+            "none for page faults: the software event is used instead, and the access type is unknown",
         )
     };
     Finding {

@@ -11,9 +11,7 @@ use crate::target::launch::LaunchError;
 #[must_use]
 pub fn hint(error: &anyhow::Error) -> Option<String> {
     if is_file_limit(error) {
-        return Some(
-            "pfrec needs up to ten open files for each CPU and 120 others: try ulimit -n 1024".to_owned(),
-        );
+        return Some("pfrec needs up to 10 open files per CPU and 120 others: try ulimit -n 1024".to_owned());
     }
     if let Some(probe) = find::<ProbeError>(error) {
         if probe.is_permission() && crate::doctor::lacking().is_empty() {
@@ -34,21 +32,24 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
                 "this kernel has no BTF: pfrec needs one built with CONFIG_DEBUG_INFO_BTF=y".to_owned(),
             );
         }
-        return Some("pfrec doctor shows what this kernel allows, and why".to_owned());
+        return Some(
+            "pfrec doctor reports which backends this kernel supports, and how to fix what is missing"
+                .to_owned(),
+        );
     }
     if let Some(launch) = find::<LaunchError>(error) {
         return Some(match launch {
             LaunchError::NotFound(name) if name.contains('/') => {
-                "is the path right, and that of its #! interpreter?".to_owned()
+                "check the path, and the path of the interpreter in its #! line".to_owned()
             }
             LaunchError::NotFound(_) => {
-                "is it installed? under sudo PATH is that of root: give the full path".to_owned()
+                "check that it is installed; sudo uses the PATH of root: give the full path".to_owned()
             }
             LaunchError::NotExecutable { command, source } => not_executable(command, source),
         });
     }
     (find::<io::Error>(error)?.kind() == io::ErrorKind::PermissionDenied).then(|| {
-        "the trace is created with the rights of the user who called sudo: choose a directory of theirs"
+        "the trace is created with the rights of the user who called sudo: choose a directory that this user may write to"
             .to_owned()
     })
 }
@@ -69,8 +70,8 @@ fn not_executable(command: &str, source: &io::Error) -> String {
              directories is closed to that user",
             shell_word(command)
         ),
-        Some(Errno::ETXTBSY) => "somebody has it open for writing: wait until that is closed".to_owned(),
-        _ => "is it a program, and may the user who runs it execute it?".to_owned(),
+        Some(Errno::ETXTBSY) => "a process has it open for writing: wait until it is closed".to_owned(),
+        _ => "check that it is a program, and that the user who runs it may execute it".to_owned(),
     }
 }
 

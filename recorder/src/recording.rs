@@ -150,7 +150,7 @@ fn exit_status(recorded: Result<bool>, status: u8, strict: bool) -> Result<u8> {
         Ok(_) => Ok(status),
         // As for any program in a pipe, that is no failure.
         Err(e) if e.downcast_ref::<CutShort>().is_some_and(|cut| cut.reader_gone) => {
-            say("whoever read the trace from standard output has gone: the recording ended there");
+            say("the reader of the trace closed standard output: the recording ended there");
             Ok(status)
         }
         Err(e) => Err(e),
@@ -202,7 +202,7 @@ impl Command {
                     return Ok(ended.status());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => bail!("the end of the command was not seen"),
+                Err(RecvTimeoutError::Disconnected) => bail!("the end of the command was not observed"),
             }
             if !std::mem::replace(&mut told, true) {
                 say("waiting for the command to end");
@@ -418,7 +418,7 @@ impl Pipeline {
         // Nobody named these files: what is wrong with one of them ends no recording.
         for probe in &resolved.queries.found {
             if let Err(e) = probes.attach_query(probe) {
-                say(format!("queries are not recorded there: {:#}", anyhow!(e)));
+                say(format!("queries are not recorded in this file: {:#}", anyhow!(e)));
             }
         }
         let mut sideband = SidebandRings::default();

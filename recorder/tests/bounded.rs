@@ -313,7 +313,7 @@ fn ever_new_stacks_cost_no_more_than_those_that_are_kept() {
     let storm = Storm::new("stacks", 60_000, 100);
     let recorded = storm.record_with(|_| vec!["--stacks".to_owned()]);
     recorded.assert_bounded(90);
-    let words = " user stacks: too many different ones";
+    let words = " user stacks: there are more distinct stacks than are kept";
     assert!(recorded.stderr.contains(words), "{}", recorded.stderr);
     recorded.assert_last_pages(&recorded.file());
 }

@@ -190,7 +190,7 @@ fn without_a_trace_faults_are_printed_with_file_and_offset() {
         "{ended:#?}"
     );
     assert!(
-        ended.stderr.contains("pfrec: nothing was recorded\n"),
+        ended.stderr.contains("pfrec: no trace was written\n"),
         "{ended:#?}"
     );
     assert!(ended.stderr.contains(": balanced\n"), "{ended:#?}");

@@ -49,7 +49,7 @@ fn the_table_is_drawn_in_place_and_obeys_its_keys() {
     let (drawn, after) = shown.split_once(LEAVE).expect("the screen is left");
     assert!(drawn.contains(ENTER) && !drawn.contains("checksum:"), "{drawn}");
     assert!(
-        after.contains("nothing was recorded") && after.contains(": balanced"),
+        after.contains("no trace was written") && after.contains(": balanced"),
         "{after}"
     );
     assert!(after.contains("waiting for the command to end"), "{after}");

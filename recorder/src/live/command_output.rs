@@ -29,7 +29,7 @@ impl CommandOutput {
     pub fn create() -> Result<Self> {
         let file = tempfile::tempfile().with_context(|| {
             format!(
-                "cannot keep the output of the command in {} (redirect it, or set TMPDIR)",
+                "cannot store the output of the command in {} (redirect the output, or set TMPDIR)",
                 std::env::temp_dir().display()
             )
         })?;
@@ -77,7 +77,7 @@ impl CommandOutput {
         if end - at > PRINTED {
             writeln!(
                 out,
-                "[{} bytes of output before: redirect it to keep all]",
+                "[{} earlier bytes of output were dropped: redirect the output to keep all of it]",
                 end - PRINTED - at
             )?;
             at = end - PRINTED;

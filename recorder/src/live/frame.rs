@@ -12,19 +12,19 @@ use super::{
 };
 
 const HELP: [&str; 13] = [
-    "< >  ← →     sort by the column to the left, to the right",
+    "< >  ← →     sort by the column to the left or right",
     "r            reverse the order",
-    "c            MAJOR to P99_US: since the start, or in the interval only",
-    "p  space     pause: the table stands still, counting goes on",
+    "c            MAJOR to P99_US: since the start, or in the latest interval",
+    "p  space     pause: the table stops, counting continues",
     "↑ ↓  PgUp PgDn  Home   scroll",
-    "Ctrl-L       draw everything anew",
-    "q            quit; COMMAND goes on, and pfrec waits for it",
-    "Ctrl-C       stop, as without the screen: COMMAND gets it, too",
+    "Ctrl-L       redraw the screen",
+    "q            quit; COMMAND continues, and pfrec waits for it",
+    "Ctrl-C       stop, as without the live view: COMMAND receives it, too",
     "",
-    "WAIT_%: the latency of the faults that completed in the interval, as a share of it; a longer fault makes",
-    "it exceed 100. MAJOR/S, MINOR/S: rates of the interval. In the interval view MAX_MS, MIN_US and P99_US come",
-    "from a histogram: up to an eighth too much (MIN: too little).",
-    "A thread that has ended is shown once more. Press any key to go back.",
+    "WAIT_%: latency of the faults that completed in the interval, in percent of the interval; a fault that is",
+    "longer makes it exceed 100. MAJOR/S, MINOR/S: rates in the interval. P99_US, and MAX_MS and MIN_US of the",
+    "interval view, come from a histogram: up to 1/8 too high (MIN_US: too low).",
+    "A thread that ended is shown one last time. Press any key to return.",
 ];
 
 /// How a piece of text stands out.
@@ -147,8 +147,8 @@ impl Frame {
         lines
     }
 
-    /// `hidden` is the number of columns that there is no room for.
-    fn summary(&self, width: usize, hidden: usize) -> Vec<Line> {
+    /// `left_out` is the number of columns that there is no room for.
+    fn summary(&self, width: usize, left_out: usize) -> Vec<Line> {
         let paused = if self.paused { " PAUSED " } else { "" };
         let Some(interval) = &self.interval else {
             return vec![vec![
@@ -180,13 +180,13 @@ impl Frame {
             HumanCount(interval.slots_used.into()),
             HumanCount(interval.slots.into()),
         );
-        if hidden > 0 {
-            let columns = if hidden == 1 { "column" } else { "columns" };
-            threads.push_str(&format!("; {hidden} {columns} hidden: widen the terminal"));
+        if left_out > 0 {
+            let columns = if left_out == 1 { "column" } else { "columns" };
+            threads.push_str(&format!("; {left_out} {columns} hidden: widen the terminal"));
         }
         if has_others(interval) {
             threads.push_str(&format!(
-                "; {} more are in the row \"other threads\" (no free slot, or too many ended at once): raise --live-threads",
+                "; {} more share the row \"other threads\" (no free slot, or too many ended at once): raise --live-threads",
                 HumanCount(others(interval))
             ));
         }

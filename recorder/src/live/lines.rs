@@ -57,10 +57,7 @@ pub fn in_words(interval: &Interval) -> String {
         words.push_str(&format!(", {} filtered", books.filtered));
     }
     if has_others(interval) {
-        words.push_str(&format!(
-            "; {} threads without a row of their own",
-            others(interval)
-        ));
+        words.push_str(&format!("; {} threads without their own row", others(interval)));
     }
     words
 }
