@@ -87,6 +87,8 @@ impl Drop for Known {
 struct Asked {
     program: Arc<Program>,
     since: Instant,
+    /// The process was there already: what it maps next is not its executable.
+    is_met: bool,
     /// When the process executed another program, or ended.
     until_ns: Option<u64>,
     /// What is told where /proc does not tell.
@@ -145,6 +147,7 @@ impl Programs {
         let asked = Asked {
             program,
             since: Instant::now(),
+            is_met,
             until_ns: None,
             command,
         };
@@ -165,7 +168,8 @@ impl Programs {
             return;
         };
         let is_file = map.path.starts_with('/') && !map.path.starts_with("//");
-        if ts_ns >= current.since_ns && is_file && self.asked.contains_key(&(pid, current.since_ns)) {
+        let asked = self.asked.get(&(pid, current.since_ns));
+        if ts_ns >= current.since_ns && is_file && asked.is_some_and(|asked| !asked.is_met) {
             current.program.mapped.get_or_init(|| map.path.clone());
         }
     }
@@ -442,8 +446,9 @@ mod tests {
         programs.fork(7, PID, 80);
         answer(&mut programs, (PID, 100), 110, "/bin/a");
         assert_eq!(told(&programs.take_known(200, true)), [(100, PID, "/bin/a", 2)]);
-        // A thread of the kernel: nothing is known of it.
+        // A thread of the kernel, or one that is gone: nothing is known of it, whatever it mapped.
         programs.meet(2, 300);
+        programs.mapped(2, 310, &map("/lib/x.so"));
         assert_eq!(programs.take_known(400, true), []);
         // What it executes takes the place of what it was.
         programs.exec(PID, 500);
