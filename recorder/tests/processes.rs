@@ -68,7 +68,7 @@ fn the_command_and_what_it_starts_are_told_with_their_arguments() {
         "{entries:#?}"
     );
     assert_eq!(end, Some(CommandEnd::default()));
-    assert!(!stderr.contains("the command "), "{stderr}");
+    assert!(!stderr.contains("the command ended"), "{stderr}");
 }
 
 #[test]

@@ -139,7 +139,7 @@ mod tests {
         output.file().set_len(PRINTED + 100).unwrap();
         let mut out = Vec::new();
         output.print_to(&mut out).unwrap();
-        assert!(out.starts_with(b"[100 bytes of output before"));
+        assert!(out.starts_with(b"[100 earlier bytes of output"));
         assert!(out.ends_with(&[0; 1000]));
     }
 }

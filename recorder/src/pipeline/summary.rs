@@ -447,7 +447,7 @@ mod tests {
         summary.drained.malformed = 3;
         let lines = summary.lines(Stop::CommandEnded);
         assert!(
-            lines[1].starts_with("LOST 3 faults: what the probes wrote"),
+            lines[1].starts_with("LOST 3 faults: the probes wrote"),
             "{}",
             lines[1]
         );

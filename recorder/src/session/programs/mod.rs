@@ -466,7 +466,8 @@ mod tests {
             if pid % 64 == 0 {
                 programs.take_known(200, false);
             }
-            assert!(programs.bytes.load(Relaxed) < BYTES + 1000 * EACH);
+            // Those that are called others take little, and are as many as processes live.
+            assert!(programs.bytes.load(Relaxed) < BYTES + 2 * EACH * pid as usize + 1);
         }
         let last = programs.take_known(200, true);
         assert!(
