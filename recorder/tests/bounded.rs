@@ -214,7 +214,7 @@ impl Recorded {
 }
 
 const NAMES: &str = " names of threads: more than 262,144 different ones";
-const FILES: &str = " mappings of files: more different files than are kept";
+const FILES: &str = " file mappings: there are more distinct files than are kept";
 
 #[test]
 #[ignore = "needs root"]

@@ -326,7 +326,7 @@ fn a_running_process_is_watched_until_ctrl_c_or_its_end() {
     });
     drop(sleeper);
     let ended = watching.wait().ok();
-    assert!(ended.stderr.contains("(its processes have ended)"), "{ended:#?}");
+    assert!(ended.stderr.contains("(all its processes ended)"), "{ended:#?}");
     assert_exact(&ended);
 }
 
@@ -350,7 +350,7 @@ fn whoever_reads_the_table_may_stop_reading() {
     // Nobody else stops it.
     let ended = watching.wait().ok();
     assert!(
-        ended.stderr.contains("(whoever read the lines has gone)"),
+        ended.stderr.contains("(the reader of the lines closed the pipe)"),
         "{ended:#?}"
     );
 }
@@ -371,7 +371,7 @@ fn whoever_reads_the_trace_may_stop_reading_and_that_is_told() {
     assert!(
         ended
             .stderr
-            .contains("whoever read the trace from standard output has gone"),
+            .contains("the reader of the trace closed standard output"),
         "{ended:#?}"
     );
 }
@@ -406,7 +406,7 @@ fn a_reader_of_the_lines_that_stalls_costs_the_trace_nothing() {
         .lines()
         .find_map(|line| {
             line.strip_prefix("pfrec: LOST ")?
-                .strip_suffix(" lines of -v, the reader was too slow: counts and trace have these faults")
+                .strip_suffix(" lines of -v: the reader was too slow; counts and trace include these faults")
         })
         .expect("it is told")
         .parse()

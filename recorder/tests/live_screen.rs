@@ -139,7 +139,7 @@ fn a_terminal_that_goes_away_ends_the_view_and_completes_the_trace() {
         let why = if is_told {
             "("
         } else {
-            "(nobody watches it any more)"
+            "(the live view was closed)"
         };
         assert!(said.contains(why) && said.contains(": balanced"), "{said}");
     }
