@@ -176,7 +176,7 @@ advisories() {
 
 # The frame of this script itself, where what is not run is a failure, what is installed, and the verdicts of the benches.
 steps_test() {
-    scripts/tests/steps.sh && scripts/tests/requirements.sh && python3 -B scripts/tests/bench.py
+    scripts/tests/steps.sh && scripts/tests/requirements.sh && scripts/tests/install.sh && python3 -B scripts/tests/bench.py
 }
 
 documentation() {

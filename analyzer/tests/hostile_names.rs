@@ -9,7 +9,7 @@ mod support;
 
 use clap::{CommandFactory, ValueEnum};
 use nix::pty::{Winsize, openpty};
-use pf_formats::{Dict, Event, FrameId, Inlined, Meta, ObjectId, ObjectKind, Query, Symbol};
+use pf_formats::{Dict, Event, FrameId, Inlined, Meta, ObjectId, ObjectKind, ProcessEntry, Query, Symbol};
 use pfanalyze::cli::Cli;
 use pfanalyze::output::render::Format;
 use pfanalyze::output::text::width;
@@ -45,6 +45,7 @@ fn questions(verb: &str) -> Vec<Vec<&'static str>> {
             vec![],
             vec!["SELECT * FROM faults"],
             vec!["SELECT * FROM threads"],
+            vec!["SELECT * FROM processes"],
             vec!["SELECT file, count(*) AS n FROM faults GROUP BY file"],
             vec!["SELECT * FROM host"],
         ],
@@ -151,6 +152,15 @@ fn hostile_trace(before: &str, after: &str) -> Vec<u8> {
     let losses = [support::loss(pf_formats::LossReason::Reserve, 3)];
     let mut writer = support::writer(&meta, &dicts, &events, &losses);
     writer.queries(&queries).unwrap();
+    let process = |pid, executable: String| ProcessEntry {
+        ts_ns: support::START_NS,
+        pid,
+        executable,
+        command: vec![evil(), evil()],
+    };
+    writer
+        .processes(&[process(100, evil()), process(101, String::new())])
+        .unwrap();
     let mut totals = support::totals(&events);
     if let Some(books) = &mut totals.accounting {
         books.source = evil();

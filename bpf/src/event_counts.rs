@@ -47,7 +47,7 @@ impl EventCounts {
             Target::Pids(pids) => of_processes(pids, &events, false).map(Self::Tasks),
             Target::Cgroup(cgroup) => CgroupCounts::open(&cgroup.folder, events)
                 .map(Self::Cgroup)
-                .map_err(|e| format!("the kernel gave no counters for this cgroup: {e}")),
+                .map_err(|e| format!("the kernel provided no counters for this cgroup: {e}")),
         }
     }
 
@@ -85,7 +85,7 @@ fn of_processes(pids: &[u32], events: &[Software], children: bool) -> Result<Vec
         let (threads, wanted, room) = (before.len(), before.len() * events.len(), room_for_files());
         if threads > THREADS {
             return Err(format!(
-                "{threads} threads are there, and at most {THREADS} can be counted: name fewer processes, or record a cgroup"
+                "there are {threads} threads, and at most {THREADS} can be counted: name fewer processes, or record a cgroup"
             ));
         }
         if wanted > room {
@@ -97,10 +97,10 @@ fn of_processes(pids: &[u32], events: &[Software], children: bool) -> Result<Vec
         let counters = of_threads(&before, events, children);
         // Whoever was made meanwhile may have a counter, by its maker, or none.
         if list() == before {
-            return counters.map_err(|e| format!("the kernel gave no counters for its threads: {e}"));
+            return counters.map_err(|e| format!("the kernel provided no counters for its threads: {e}"));
         }
     }
-    Err("its threads come and go too fast to give each a counter: record a cgroup".to_owned())
+    Err("its threads start and end too fast to give each a counter: record a cgroup".to_owned())
 }
 
 fn of_threads(tids: &[u32], events: &[Software], children: bool) -> io::Result<Vec<Counter>> {

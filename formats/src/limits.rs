@@ -82,6 +82,13 @@ pub(crate) const QUERY_STRINGS: usize = 8 << 20;
 /// The writer starts another record when its queries' names and texts exceed this.
 pub(crate) const QUERY_STRINGS_PER_FRAME: usize = QUERY_STRINGS / 2;
 
+/// Path of an executable, in bytes: `PATH_MAX`.
+pub(crate) const EXECUTABLE: usize = 4096;
+
+/// Command line of a process, in bytes, each argument with one more: those of a shell are far shorter, and a Java server
+/// has one of some KB.
+pub(crate) const COMMAND_LINE: usize = 4096;
+
 /// Refuses queries whose names and texts are too long together.
 pub(crate) fn check_query_bytes(bytes: usize) -> Result<()> {
     if bytes > QUERY_STRINGS {

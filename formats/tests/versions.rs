@@ -72,7 +72,7 @@ fn an_unknown_incompatible_feature_and_another_major_version_are_refused_by_name
 
 #[test]
 fn a_record_of_a_kind_that_comes_later_is_skipped() {
-    let rest = [frame(8, 1, 0, 1, b"of 1.1"), frame(200, 9, 5, 2, b"private")].concat();
+    let rest = [frame(9, 1, 0, 1, b"of 1.3"), frame(200, 9, 5, 2, b"private")].concat();
     let (items, summary) = read(&trace_with(&rest));
     assert_eq!(items.len(), 1);
     assert_eq!((summary.damages, summary.frames_missing), (0, 0));

@@ -55,19 +55,23 @@ pub fn examine() -> Examination {
     }
     lines.push("\nbackends, best first:".to_owned());
     let attempts = survey();
-    lines.extend(attempts.iter().map(describe));
     let chosen = attempts.iter().find(|attempt| attempt.outcome.is_ok());
+    lines.extend(
+        attempts
+            .iter()
+            .map(|attempt| describe(attempt, chosen.map(|chosen| chosen.backend))),
+    );
     lines.push(match chosen {
         Some(attempt) => format!(
-            "\npfrec would use: {}, entry by {}\nit cannot see:   {}\n",
+            "\npfrec would use: {}, entry by {}\nnot visible:     {}\n",
             attempt.backend,
             attempt.entry,
             match attempt.blind {
-                [] => "nothing: it sees every fault".to_owned(),
+                [] => "- (every fault is visible)".to_owned(),
                 blind => blind.join("; "),
             }
         ),
-        None => "\npfrec cannot record here: see the lines marked NO\n".to_owned(),
+        None => "\npfrec cannot record on this machine: see the lines marked NO\n".to_owned(),
     });
     Examination {
         report: lines.join("\n"),
@@ -83,7 +87,8 @@ fn mark(state: &State) -> &'static str {
     }
 }
 
-fn describe(attempt: &Attempt) -> String {
+/// `used` is the backend that works best, if one does.
+fn describe(attempt: &Attempt, used: Option<&str>) -> String {
     let Attempt {
         backend,
         entry,
@@ -94,12 +99,30 @@ fn describe(attempt: &Attempt) -> String {
         return format!("ok    {backend}, entry by {entry}");
     };
     let mut text = format!("NO    {backend}, entry by {entry}: {}", with_causes(e));
-    if e.is_permission() && !lacking().is_empty() {
-        text.push_str(
-            "\n      run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: sudo pfrec doctor",
-        );
-    }
+    text.push_str("\n      ");
+    text.push_str(&remedy(backend, e.is_permission() && !lacking().is_empty(), used));
     text
+}
+
+/// What to do about a backend that does not work.
+fn remedy(backend: &str, lacks_rights: bool, used: Option<&str>) -> String {
+    if lacks_rights {
+        return "run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE: sudo pfrec doctor"
+            .to_owned();
+    }
+    let needs = match backend {
+        "fentry" => "a kernel with CONFIG_FUNCTION_TRACER and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
+        "kprobe" => "a kernel with CONFIG_KPROBES and CONFIG_KPROBE_EVENTS",
+        _ => "a kernel with CONFIG_PERF_EVENTS and CONFIG_BPF_EVENTS",
+    };
+    match used {
+        Some(used) => {
+            format!("nothing to do: {used} works; {backend} would need {needs}, and a host that permits it")
+        }
+        None => format!(
+            "it needs {needs}, and a host that permits it: some virtual machines and sandboxes do not"
+        ),
+    }
 }
 
 fn findings() -> [Finding; 8] {
@@ -108,7 +131,7 @@ fn findings() -> [Finding; 8] {
             "BTF",
             BTF,
             State::Missing,
-            "use a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions have",
+            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y; most distributions provide one",
         ),
         capabilities(),
         paranoid(),
@@ -141,7 +164,8 @@ fn present(what: &'static str, path: &str, otherwise: State, advice: &str) -> Fi
 }
 
 /// Needed capabilities that pfrec does not have.
-fn lacking() -> Vec<&'static str> {
+#[must_use]
+pub fn lacking() -> Vec<&'static str> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status
         .lines()
@@ -162,7 +186,7 @@ fn capabilities() -> Finding {
             detail: "all that pfrec needs".to_owned(),
         };
     }
-    let detail = format!("missing {}: run pfrec as root, with sudo", missing.join(", "));
+    let detail = format!("missing {}: run pfrec as root (sudo)", missing.join(", "));
     Finding {
         what,
         state: State::Missing,
@@ -227,11 +251,8 @@ fn queries() -> Finding {
         tried.map_err(|e| with_causes(&e))
     };
     let (state, detail) = match attempt() {
-        Ok(()) => (
-            State::Works,
-            "probes in user code can be attached to (--query)".to_owned(),
-        ),
-        Err(why) => (State::Note, format!("--query will not work: {why}")),
+        Ok(()) => (State::Works, "probes in user code work (--query)".to_owned()),
+        Err(why) => (State::Note, format!("--query does not work: {why}")),
     };
     Finding {
         what: "uprobes",
@@ -249,7 +270,7 @@ fn tracepoints() -> Finding {
     } else {
         (
             State::Note,
-            "none for page faults: the software event is used, and the access type stays unknown",
+            "none for page faults: the software event is used instead, and the access type is unknown",
         )
     };
     Finding {
@@ -267,4 +288,23 @@ fn with_causes(error: &ProbeError) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_backend_that_does_not_work_comes_with_what_to_do() {
+        assert!(remedy("fentry", true, None).contains("sudo pfrec doctor"));
+        let unused = remedy("fentry", false, Some("perf"));
+        assert!(unused.starts_with("nothing to do: perf works") && unused.contains("DIRECT_CALLS"));
+        for (backend, option) in [
+            ("fentry", "CONFIG_FUNCTION_TRACER"),
+            ("perf", "CONFIG_PERF_EVENTS"),
+            ("kprobe", "CONFIG_KPROBES"),
+        ] {
+            assert!(remedy(backend, false, None).contains(option), "{backend}");
+        }
+    }
 }

@@ -75,7 +75,7 @@ pub fn in_root_pid_namespace() -> bool {
 pub fn require_root_pid_namespace() -> Result<()> {
     if !in_root_pid_namespace() {
         bail!(
-            "this is a container (a pid namespace), where process ids are not those of the probes: run pfrec on the host"
+            "this is a container (a pid namespace), where process ids differ from those that the probes see: run pfrec on the host"
         );
     }
     Ok(())

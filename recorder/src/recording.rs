@@ -113,13 +113,16 @@ pub fn record(options: &Options) -> Result<u8> {
     view.leave();
     let told = begun.and(engine.finish(stop, ended, before, options.output.as_ref()));
     let unprinted = view.finish();
+    if let Some(words) = ended.and_then(|ended| ended.in_words()) {
+        say(words);
+    }
     if let Ok((lines, _)) = &told {
         lines.iter().chain(&unprinted).for_each(say);
     }
     // Problems of the recording must not cut the command short, so its end is awaited either way.
     let status = match (command, ended) {
         (None, _) => 0,
-        (Some(_), Some(ended)) => ended.status,
+        (Some(_), Some(ended)) => ended.status(),
         (Some(command), None) => command.wait_after(&signals, &view)?,
     };
     drop(relay);
@@ -147,7 +150,7 @@ fn exit_status(recorded: Result<bool>, status: u8, strict: bool) -> Result<u8> {
         Ok(_) => Ok(status),
         // As for any program in a pipe, that is no failure.
         Err(e) if e.downcast_ref::<CutShort>().is_some_and(|cut| cut.reader_gone) => {
-            say("whoever read the trace from standard output has gone: the recording ended there");
+            say("the reader of the trace closed standard output: the recording ended there");
             Ok(status)
         }
         Err(e) => Err(e),
@@ -193,9 +196,13 @@ impl Command {
         let mut told = false;
         loop {
             match self.end.recv_timeout(TICK) {
-                Ok(ended) => return Ok(ended?.status),
+                Ok(ended) => {
+                    let ended = ended?;
+                    ended.in_words().iter().for_each(say);
+                    return Ok(ended.status());
+                }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => bail!("the end of the command was not seen"),
+                Err(RecvTimeoutError::Disconnected) => bail!("the end of the command was not observed"),
             }
             if !std::mem::replace(&mut told, true) {
                 say("waiting for the command to end");
@@ -411,7 +418,7 @@ impl Pipeline {
         // Nobody named these files: what is wrong with one of them ends no recording.
         for probe in &resolved.queries.found {
             if let Err(e) = probes.attach_query(probe) {
-                say(format!("queries are not recorded there: {:#}", anyhow!(e)));
+                say(format!("queries are not recorded in this file: {:#}", anyhow!(e)));
             }
         }
         let mut sideband = SidebandRings::default();
@@ -447,6 +454,14 @@ impl Pipeline {
         let mut session = Session::new(resolved.members, page_size, held.map(Held::pid));
         session.only(resolved.only);
         session.only_threads(options.filter.comm.clone());
+        session.set_filters(target::words(&options.filter));
+        if ends.file.is_some() {
+            let command = options.command.iter().flatten();
+            let command = command.map(|argument| argument.to_string_lossy().into_owned());
+            session
+                .read_programs(command.collect())
+                .context("cannot start a thread")?;
+        }
         session.adopt_members();
         let start_ns = monotonic_ns();
         let meta = host::meta(options, host, &probes, start_ns);
@@ -510,7 +525,7 @@ impl Pipeline {
             .encode
             .join()
             .map_err(|_| anyhow!("the encoding thread panicked"))?;
-        let summary = Summary::complete(drained, encoded, self.start_ns, ended.zip(before), output);
+        let summary = Summary::complete(drained, encoded, self.start_ns, (ended, before), output);
         if let Some(last) = last {
             last.show(summary.as_ref().ok().map(Summary::accounts));
         }

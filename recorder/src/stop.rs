@@ -47,9 +47,9 @@ impl Stop {
         match self {
             Self::Interrupted => " (stopped by Ctrl-C)",
             Self::Terminated => " (stopped by a signal)",
-            Self::TargetGone => " (its processes have ended)",
-            Self::Left => " (nobody watches it any more)",
-            Self::ReaderGone => " (whoever read the lines has gone)",
+            Self::TargetGone => " (all its processes ended)",
+            Self::Left => " (the live view was closed)",
+            Self::ReaderGone => " (the reader of the lines closed the pipe)",
             Self::CommandEnded | Self::Duration | Self::Failed => "",
         }
     }

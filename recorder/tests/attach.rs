@@ -246,11 +246,7 @@ fn what_filters_leave_out_of_threads_that_go_on_keeps_its_class() {
         let majors = number("kernel_majors");
         assert!(majors > 20, "{options:?} {info}");
         if options.contains(&"--major-only") {
-            let counted = recorder
-                .stderr
-                .split("those of the recorded tasks: ")
-                .nth(1)
-                .unwrap();
+            let counted = recorder.stderr.split("; of the recorded tasks: ").nth(1).unwrap();
             let counted: String = counted.chars().take_while(|c| *c != ';' && *c != '\n').collect();
             assert_eq!(counted.replace(',', "").parse(), Ok(majors), "{recorder:#?}");
         }

@@ -214,7 +214,7 @@ impl Recorded {
 }
 
 const NAMES: &str = " names of threads: more than 262,144 different ones";
-const FILES: &str = " mappings of files: more different files than are kept";
+const FILES: &str = " file mappings: there are more distinct files than are kept";
 
 #[test]
 #[ignore = "needs root"]
@@ -313,7 +313,7 @@ fn ever_new_stacks_cost_no_more_than_those_that_are_kept() {
     let storm = Storm::new("stacks", 60_000, 100);
     let recorded = storm.record_with(|_| vec!["--stacks".to_owned()]);
     recorded.assert_bounded(90);
-    let words = " user stacks: too many different ones";
+    let words = " user stacks: there are more distinct stacks than are kept";
     assert!(recorded.stderr.contains(words), "{}", recorded.stderr);
     recorded.assert_last_pages(&recorded.file());
 }

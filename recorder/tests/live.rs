@@ -150,12 +150,11 @@ fn every_fault_is_printed_as_it_is_recorded() {
     let trace = folder.path().join("t.pfz");
     let (ended, _) = walk(folder.path(), &["-o", text(&trace), "-v"]);
     let printed = of_type(&parsed(&ended.stdout), "fault");
-    let hex = |text: &str| u64::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap();
     let mut printed: Vec<(u64, u64, u64)> = printed
         .iter()
         .map(|line| {
-            let address = hex(line["address"].as_str().unwrap());
-            (number(line, "ts_ns"), address, number(line, "latency_ns"))
+            let part = |name| number(line, name);
+            (part("ts_ns"), part("address"), part("latency_ns"))
         })
         .collect();
     let mut recorded = latencies(&trace);
@@ -191,7 +190,7 @@ fn without_a_trace_faults_are_printed_with_file_and_offset() {
         "{ended:#?}"
     );
     assert!(
-        ended.stderr.contains("pfrec: nothing was recorded\n"),
+        ended.stderr.contains("pfrec: no trace was written\n"),
         "{ended:#?}"
     );
     assert!(ended.stderr.contains(": balanced\n"), "{ended:#?}");
@@ -327,7 +326,7 @@ fn a_running_process_is_watched_until_ctrl_c_or_its_end() {
     });
     drop(sleeper);
     let ended = watching.wait().ok();
-    assert!(ended.stderr.contains("(its processes have ended)"), "{ended:#?}");
+    assert!(ended.stderr.contains("(all its processes ended)"), "{ended:#?}");
     assert_exact(&ended);
 }
 
@@ -351,7 +350,7 @@ fn whoever_reads_the_table_may_stop_reading() {
     // Nobody else stops it.
     let ended = watching.wait().ok();
     assert!(
-        ended.stderr.contains("(whoever read the lines has gone)"),
+        ended.stderr.contains("(the reader of the lines closed the pipe)"),
         "{ended:#?}"
     );
 }
@@ -372,7 +371,7 @@ fn whoever_reads_the_trace_may_stop_reading_and_that_is_told() {
     assert!(
         ended
             .stderr
-            .contains("whoever read the trace from standard output has gone"),
+            .contains("the reader of the trace closed standard output"),
         "{ended:#?}"
     );
 }
@@ -407,7 +406,7 @@ fn a_reader_of_the_lines_that_stalls_costs_the_trace_nothing() {
         .lines()
         .find_map(|line| {
             line.strip_prefix("pfrec: LOST ")?
-                .strip_suffix(" lines of -v, the reader was too slow: counts and trace have these faults")
+                .strip_suffix(" lines of -v: the reader was too slow; counts and trace include these faults")
         })
         .expect("it is told")
         .parse()

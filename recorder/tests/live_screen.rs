@@ -28,7 +28,7 @@ fn the_table_is_drawn_in_place_and_obeys_its_keys() {
     let mut command = pfrec(&["-i", "100", "--", text(&workload)]);
     command.args(["--anon", "--size", "64", "--count", "3000", "--delay", "1"]);
     let mut terminal = Terminal::start(command);
-    terminal.until_shown("WAIT%");
+    terminal.until_shown("WAIT_%");
     terminal.until_shown("slots in use");
     assert!(!terminal.is_cooked());
     terminal.press_until("?", "reverse the order");
@@ -49,7 +49,7 @@ fn the_table_is_drawn_in_place_and_obeys_its_keys() {
     let (drawn, after) = shown.split_once(LEAVE).expect("the screen is left");
     assert!(drawn.contains(ENTER) && !drawn.contains("checksum:"), "{drawn}");
     assert!(
-        after.contains("nothing was recorded") && after.contains(": balanced"),
+        after.contains("no trace was written") && after.contains(": balanced"),
         "{after}"
     );
     assert!(after.contains("waiting for the command to end"), "{after}");
@@ -73,7 +73,7 @@ fn what_the_command_prints_is_shown_when_the_screen_is_closed() {
 #[ignore = "needs root"]
 fn ctrl_c_ends_pfrec_and_the_command_as_without_a_screen() {
     let mut terminal = Terminal::start(pfrec(&["-i", "100", "--", "sleep", "60"]));
-    terminal.until_shown("WAIT%");
+    terminal.until_shown("WAIT_%");
     terminal.press("\x03");
     let (status, shown) = terminal.wait();
     assert_eq!(status.code(), Some(128 + 2), "{shown}");
@@ -86,7 +86,7 @@ fn ctrl_c_ends_pfrec_and_the_command_as_without_a_screen() {
 #[ignore = "needs root"]
 fn a_signal_gives_the_terminal_back() {
     let terminal = Terminal::start(pfrec(&["-i", "100", "-a"]));
-    terminal.until_shown("WAIT%");
+    terminal.until_shown("WAIT_%");
     let pid = Pid::from_raw(terminal.child.id().cast_signed());
     kill(pid, Signal::SIGTERM).unwrap();
     let (status, shown) = terminal.wait();
@@ -124,7 +124,7 @@ fn a_terminal_that_goes_away_ends_the_view_and_completes_the_trace() {
         let mut child = spawn_on(&theirs, command);
         drop(theirs);
         let mut shown = Vec::new();
-        while !String::from_utf8_lossy(&shown).contains("WAIT%") {
+        while !String::from_utf8_lossy(&shown).contains("WAIT_%") {
             let mut part = [0; 4096];
             let read = ours.read(&mut part).unwrap();
             shown.extend_from_slice(&part[..read]);
@@ -139,7 +139,7 @@ fn a_terminal_that_goes_away_ends_the_view_and_completes_the_trace() {
         let why = if is_told {
             "("
         } else {
-            "(nobody watches it any more)"
+            "(the live view was closed)"
         };
         assert!(said.contains(why) && said.contains(": balanced"), "{said}");
     }

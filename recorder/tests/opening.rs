@@ -28,7 +28,7 @@ const OPENERS: [&str; 11] = [
 ];
 
 /// Where that is right, in which line, and why.
-const EXCEPTIONS: [(&str, &str, &str); 16] = [
+const EXCEPTIONS: [(&str, &str, &str); 17] = [
     ("doctor.rs", "\"/proc/self/status\"", "the kernel's"),
     ("doctor.rs", "fs::read_to_string(PARANOID)", "the kernel's"),
     ("doctor.rs", "fs::read_to_string(LOCKDOWN)", "the kernel's"),
@@ -49,6 +49,11 @@ const EXCEPTIONS: [(&str, &str, &str); 16] = [
     (
         "session/proc.rs",
         "\"/proc/{pid}/task/{tid}/comm\"",
+        "the kernel's",
+    ),
+    (
+        "session/programs/reader.rs",
+        "\"/proc/{pid}/cmdline\"",
         "the kernel's",
     ),
     ("files/sandbox/mod.rs", "\"/dev/null\"", "a device, and meant"),

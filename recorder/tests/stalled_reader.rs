@@ -85,7 +85,7 @@ fn a_stalled_reader_costs_neither_memory_nor_certainty() {
     assert!(
         ended
             .stderr
-            .contains("mapping records: some files may be unknown")
+            .contains("mapping records: the files of some faults may be unknown")
     );
 
     let touched: Vec<&str> = ended.stderr.lines().filter(|line| !line.contains(' ')).collect();

@@ -119,6 +119,7 @@ fn see(item: Item, filter: &Filter, passes: &mut [&mut dyn Pass], session: &mut 
                 .iter_mut()
                 .for_each(|pass| pass.timeline(&entries, session));
         }
+        Item::Processes(entries) => session.processes.see(entries),
         Item::Loss(losses) => session.see_losses(&losses),
         Item::Queries(rows) => {
             session.see_queries(&rows);

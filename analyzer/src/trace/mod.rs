@@ -6,6 +6,7 @@ pub mod function_names;
 pub mod input;
 pub mod loss_ledger;
 pub mod memory_limit;
+pub mod processes;
 pub mod queries;
 pub mod sampling;
 pub mod scope;

@@ -5,6 +5,7 @@ use crate::output::command::Caller;
 use crate::trace::class::Class;
 use crate::trace::dicts::Dicts;
 use crate::trace::loss_ledger::Losses;
+use crate::trace::processes::Processes;
 use crate::trace::sampling::Sampling;
 use crate::trace::visibility::{Failed, Sight};
 use pf_formats::{
@@ -58,6 +59,8 @@ pub struct Session {
     earlier_kept: usize,
     /// Begins and ends of threads that were not kept, because there were too many.
     pub lives_left_out: u64,
+    /// Which programs processes ran.
+    pub processes: Processes,
     /// What the recorder knows it does not have.
     pub losses: Losses,
     /// The first places of damage.
@@ -114,6 +117,7 @@ impl Session {
             earlier: BTreeMap::new(),
             earlier_kept: 0,
             lives_left_out: 0,
+            processes: Processes::default(),
             losses: Losses::default(),
             damages: Vec::new(),
             damage_count: 0,

@@ -16,7 +16,7 @@ use crate::trace::loss_ledger::LostInterval;
 use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
 use crate::verbs::context::{self, Outcome, read, say_warnings, write_answer};
-use pf_formats::{Check, LossReason};
+use pf_formats::{Check, CommandEnd, LossReason};
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -155,6 +155,7 @@ fn facts(session: &Session) -> Vec<Fact> {
         session.lost_to(LossReason::Unfinished),
     ));
     facts.extend(accounting(session));
+    facts.push(processes(session));
     facts.extend(damage(session));
     facts
 }
@@ -189,6 +190,7 @@ fn recorded_by(session: &Session) -> Vec<Fact> {
         ),
         Fact::text("target", &meta.target),
         Fact::list("command", &meta.command, None),
+        command_end(session),
         Fact::list("options", &meta.options, None),
         Fact::list("filters", &meta.filters, Some(or_dash(listed(&meta.filters)))),
         Fact::text("backend", &meta.backend),
@@ -302,6 +304,79 @@ fn counted_apart(check: &Check) -> Fact {
     }
 }
 
+/// How the command ended, where it did while it was recorded.
+fn command_end(session: &Session) -> Fact {
+    let end = session.totals.as_ref().and_then(|totals| totals.command_end);
+    let has_command = session.meta.as_ref().is_some_and(|meta| !meta.command.is_empty());
+    let header = &session.header;
+    let (value, words) = match end {
+        Some(end) => {
+            let object = serde_json::json!({"by_signal": end.by_signal, "number": end.number});
+            (FactValue::Json(json_text(&object)), describe_end(end))
+        }
+        None if !has_command => (FactValue::One(Value::Null), "-".to_owned()),
+        None if session.totals.is_some() && (header.major, header.minor) >= (1, 2) => {
+            let words = "after the recording".to_owned();
+            (FactValue::One(Value::Null), words)
+        }
+        None => (FactValue::One(Value::Null), "not known".to_owned()),
+    };
+    Fact {
+        name: "command_end",
+        value,
+        words: Some(words),
+    }
+}
+
+/// `exit status 3`, or `signal 9`.
+#[must_use]
+pub fn describe_end(end: CommandEnd) -> String {
+    let CommandEnd { by_signal, number } = end;
+    if by_signal {
+        format!("signal {number}")
+    } else {
+        format!("exit status {number}")
+    }
+}
+
+/// Each process with what it ran, in the order of their numbers.
+fn processes(session: &Session) -> Fact {
+    let objects: Vec<String> = session
+        .processes
+        .all()
+        .map(|(pid, ts_ns, program)| {
+            let executable = Some(program.executable.as_str()).filter(|path| !path.is_empty());
+            let (executable, command) = (serde_json::json!(executable), serde_json::json!(program.command));
+            let since_s = fixed(session.since_start_ns(ts_ns), 1_000_000_000, 9);
+            format!(
+                "{{\"pid\":{pid},\"since_s\":{since_s},\"executable\":{},\"command\":{}}}",
+                json_text(&executable),
+                json_text(&command)
+            )
+        })
+        .collect();
+    let words: Vec<String> = session
+        .processes
+        .all()
+        .map(|(pid, _, program)| match program.command.as_slice() {
+            [] => format!("{pid} {}", program.executable),
+            command => format!("{pid} {}: {}", program.executable, shell_words(command)),
+        })
+        .collect();
+    let mut words = shortened(&words, "; ");
+    if session.processes.left_out > 0 {
+        words.push_str(&format!(
+            ", and {} that are not kept",
+            grouped(session.processes.left_out)
+        ));
+    }
+    Fact {
+        name: "processes",
+        value: FactValue::Json(format!("[{}]", objects.join(","))),
+        words: Some(or_dash(words)),
+    }
+}
+
 /// Every loss with its time, the worst first; faults that did not complete are none.
 fn losses(session: &Session) -> Fact {
     let seconds = |ns| fixed(session.since_start_ns(ns), 1_000_000_000, 9);
@@ -334,14 +409,19 @@ fn losses(session: &Session) -> Fact {
     Fact {
         name: "losses",
         value: FactValue::Json(format!("[{}]", objects.join(","))),
-        words: Some(or_dash(shortened(&words))),
+        words: Some(or_dash(shortened(&words, ", "))),
     }
 }
 
 /// The first of a list that may be long.
-fn shortened(words: &[String]) -> String {
+fn shortened(words: &[String], between: &str) -> String {
     const SHOWN: usize = 20;
-    let mut text = words.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let mut text = words
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(between);
     if let Some(more) = words.len().checked_sub(SHOWN).filter(|&more| more > 0) {
         text.push_str(&format!(
             ", and {} more (--format json has all)",

@@ -19,7 +19,8 @@ use crate::verbs::context::{self, Outcome, read, say_remarks, write_narrow};
 use polars::prelude::DataFrame;
 use std::ops::Range;
 
-/// The first columns of the table: a contract. FAILED follows when there is any.
+/// The first columns of the table: a contract. FAILED follows when there is any, and [`PROCESS`] the name where processes are
+/// known.
 pub const HEADS: [ColumnHead; 9] = [
     ColumnHead::new("pid"),
     ColumnHead::new("tid"),
@@ -32,8 +33,14 @@ pub const HEADS: [ColumnHead; 9] = [
     ColumnHead::new("min_us"),
 ];
 
+/// What the process of a thread ran at its last fault; behind the name of the thread.
+pub const PROCESS: ColumnHead = ColumnHead {
+    name: "process",
+    title: "PROCESS",
+};
+
 /// Columns that give way to a narrow terminal, the first first.
-pub const DROP_ORDER: [&str; 9] = [
+pub const DROP_ORDER: [&str; 10] = [
     "lock_ms",
     "reclaim_ms",
     "cpu_ms",
@@ -41,6 +48,7 @@ pub const DROP_ORDER: [&str; 9] = [
     "min_us",
     "blocked_ms",
     "avg_ms",
+    "process",
     "p50_us",
     "p99_us",
 ];
@@ -139,6 +147,12 @@ impl ThreadFaults {
     #[must_use]
     pub fn comm_id(&self) -> u32 {
         self.comm_id
+    }
+
+    /// What its process ran at its last fault.
+    #[must_use]
+    pub fn process<'a>(&self, session: &'a Session) -> Option<&'a str> {
+        session.processes.at(self.pid, self.comm_ts_ns)?.name()
     }
 
     /// The part of its wait that lies in the time that was asked for: of what counts in `classes`, by weight.
@@ -242,9 +256,46 @@ impl Threads {
         all
     }
 
+    /// Whether threads of more than one process had a fault.
+    #[must_use]
+    pub fn are_of_several_processes(&self) -> bool {
+        let mut pids = self.threads.iter().map(|(&(pid, _), _)| pid);
+        let first = pids.next();
+        pids.any(|pid| Some(pid) != first)
+    }
+
     /// The table with its total line.
     #[must_use]
     pub fn table(&self, session: &Session) -> Table {
+        self.table_with(session, session.processes.are_known())
+    }
+
+    /// The same with or without the column [`PROCESS`].
+    #[must_use]
+    pub fn table_with(&self, session: &Session, has_process: bool) -> Table {
+        let mut table = self.without_process(session);
+        if !has_process {
+            return table;
+        }
+        let mut names = self.sorted().into_iter().map(|thread| {
+            let name = thread.process(session)?;
+            Some(Value::Text(name.to_owned()))
+        });
+        let at = table
+            .heads
+            .iter()
+            .position(|head| head.name == "major")
+            .unwrap_or(0);
+        table.heads.insert(at, PROCESS);
+        for row in &mut table.rows {
+            // The last row may be that of the others.
+            row.insert(at, names.next().flatten().unwrap_or(Value::Null));
+        }
+        table.total.iter_mut().for_each(|row| row.insert(at, Value::Null));
+        table
+    }
+
+    fn without_process(&self, session: &Session) -> Table {
         let all = self.classes();
         let extras = all.extras();
         let mut rows = Vec::with_capacity(self.threads.len());

@@ -10,7 +10,7 @@ mod traces;
 use runs::{Fed, GIB};
 
 /// Every verb, in the forms that keep different tables. `{trace}` is the trace, `{out}` a file that may be written.
-const VERBS: [&[&str]; 27] = [
+const VERBS: [&[&str]; 28] = [
     &["{trace}"],
     &["{trace}", "--format", "json"],
     &["threads", "{trace}", "--format", "csv"],
@@ -31,6 +31,7 @@ const VERBS: [&[&str]; 27] = [
     &["events", "{trace}", "--format", "csv"],
     &["sql", "{trace}", "SELECT count(*) FROM threads"],
     &["sql", "{trace}", "SELECT count(*) FROM mappings"],
+    &["sql", "{trace}", "SELECT count(*) FROM processes"],
     &["sql", "{trace}", "SELECT count(*) FROM files"],
     &["sql", "{trace}", "SELECT count(*) FROM queries"],
     &[
@@ -139,6 +140,14 @@ fn names_of_threads_without_end() {
         "{}",
         run.output
     );
+}
+
+#[test]
+fn programs_of_processes_without_end() {
+    let trace = Fed::new(&traces::programs(1_000_000));
+    feed(&trace);
+    let run = trace.run(&["info", "{trace}"], true);
+    assert!(run.output.contains(" that are not kept"), "{}", run.output);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use crate::support::{self, MS, START_NS, file_fault, heap_fault, meta};
 use pf_formats::{
-    CommId, Dict, Event, Frame, FrameId, Happening, ObjectId, Query, QueryEnd, QueryFaults, QueryId, StackId,
-    StackNode, TimelineEntry, Totals, TraceWriter,
+    CommId, Dict, Event, Frame, FrameId, Happening, ObjectId, ProcessEntry, Query, QueryEnd, QueryFaults,
+    QueryId, StackId, StackNode, TimelineEntry, Totals, TraceWriter,
 };
 
 /// The largest id of the format.
@@ -130,6 +130,27 @@ pub fn lives(count: u32, what: fn(u32) -> Happening) -> Vec<u8> {
     for part in numbers.chunks(8_192) {
         let entries: Vec<_> = part.iter().map(|&number| entry(number)).collect();
         writer.timeline(&entries).unwrap();
+    }
+    finish(writer, 7, 4)
+}
+
+/// `count` processes that run what only they do.
+pub fn programs(count: u32) -> Vec<u8> {
+    let mut writer = writer();
+    for event in support::events() {
+        writer.push(&event).unwrap();
+    }
+    writer.flush_block().unwrap();
+    let entry = |number: u32| ProcessEntry {
+        ts_ns: START_NS,
+        pid: number + 1,
+        executable: format!("/{number}"),
+        command: vec![String::new(); 4],
+    };
+    let numbers: Vec<u32> = (0..count).collect();
+    for part in numbers.chunks(8_192) {
+        let entries: Vec<_> = part.iter().map(|&number| entry(number)).collect();
+        writer.processes(&entries).unwrap();
     }
     finish(writer, 7, 4)
 }

@@ -2,8 +2,8 @@
 //! or sums anything up.
 
 use pf_formats::{
-    BlockDecoder, Columns, Dict, Event, Frame, Happening, Item, Loss, Meta, Object, ObjectKind, Projection,
-    Query, StackNode, Symbol, Totals, TraceReader,
+    BlockDecoder, Columns, Dict, Event, Frame, Happening, Item, Loss, Meta, Object, ObjectKind, ProcessEntry,
+    Projection, Query, StackNode, Symbol, Totals, TraceReader,
 };
 use std::collections::HashMap;
 use std::fs::File;
@@ -80,6 +80,7 @@ pub struct Trace {
     pub queries: Vec<Query>,
     /// Births and ends of threads: pid, tid, time, whether it is a birth.
     pub lives: Vec<(u32, u32, u64, bool)>,
+    pub processes: Vec<ProcessEntry>,
     comms: HashMap<u32, String>,
     pub objects: HashMap<u32, Object>,
     pub frames: HashMap<u32, Frame>,
@@ -109,6 +110,7 @@ impl Trace {
                 }
                 Item::Loss(losses) => trace.losses.extend(losses),
                 Item::Queries(rows) => trace.queries.extend(rows),
+                Item::Processes(entries) => trace.processes.extend(entries),
                 Item::Footer(footer) => trace.totals = Some(footer.totals),
                 Item::Timeline(entries) => {
                     for entry in entries {
@@ -169,6 +171,26 @@ impl Trace {
             weight: if is_minor { self.one_in() } else { 1 },
             sees_lock: self.sees_lock(),
         }
+    }
+
+    /// The name of what a process ran at a time.
+    pub fn program(&self, pid: u32, ts_ns: u64) -> Option<String> {
+        let mut last: Option<&ProcessEntry> = None;
+        for entry in self
+            .processes
+            .iter()
+            .filter(|entry| entry.pid == pid && entry.ts_ns <= ts_ns)
+        {
+            if last.is_none_or(|last| last.ts_ns <= entry.ts_ns) {
+                last = Some(entry);
+            }
+        }
+        let last = last?;
+        let path = match last.executable.as_str() {
+            "" => last.command.first()?,
+            path => path.trim_end_matches(" (deleted)"),
+        };
+        path.split('/').next_back().map(str::to_owned)
     }
 
     /// Files have a path, and so has shared memory that others can open.

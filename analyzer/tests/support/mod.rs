@@ -158,6 +158,7 @@ pub fn totals(events: &[Event]) -> Totals {
             ..Check::default()
         }),
         hidden_majors: None,
+        command_end: None,
     }
 }
 

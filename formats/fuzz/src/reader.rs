@@ -102,6 +102,7 @@ fn rows_of(item: &Item) -> usize {
         Item::Events(block) => block.info.events as usize,
         Item::Queries(queries) => queries.len(),
         Item::Timeline(entries) => entries.len(),
+        Item::Processes(entries) => entries.len(),
         Item::Loss(losses) => losses.len(),
         _ => 0,
     }

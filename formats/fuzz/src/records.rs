@@ -1,15 +1,15 @@
 //! The payloads of all records but EVENTS. What decodes is written again, and comes back the same where nothing in it
 //! is over what the writer cuts at.
 
-use pf_formats::{Header, Item, Query, Totals, TraceReader, TraceWriter};
+use pf_formats::{Header, Item, ProcessEntry, Query, Totals, TraceReader, TraceWriter};
 
-use super::common::raw::{DICT, FOOTER, LOSS, META, QUERIES, TIMELINE, frame};
+use super::common::raw::{DICT, FOOTER, LOSS, META, PROCESSES, QUERIES, TIMELINE, frame};
 use super::common::{TRACE_ID, read, writer};
 use super::{seal, trace_with};
 
 /// What the first byte of an input chooses: a kind, and whether the harness compresses what a record compresses, so
 /// that the bytes come to the decoder inside.
-const CHOICES: [(u8, Packed); 8] = [
+const CHOICES: [(u8, Packed); 10] = [
     (META, Packed::Not),
     (DICT, Packed::Not),
     (TIMELINE, Packed::Not),
@@ -18,6 +18,8 @@ const CHOICES: [(u8, Packed); 8] = [
     (FOOTER, Packed::Not),
     (TIMELINE, Packed::All),
     (QUERIES, Packed::Strings),
+    (PROCESSES, Packed::Not),
+    (PROCESSES, Packed::All),
 ];
 
 /// What of a payload the harness compresses.
@@ -34,6 +36,9 @@ const NOT_CUT: usize = 64 << 10;
 
 /// Name and text of a query that the writer cuts.
 const CUT_AT: (usize, usize) = (1024, 256);
+
+/// Path and command line of a process that the writer cuts.
+const PROCESS_CUT_AT: usize = 4096;
 
 /// The byte that chooses a kind.
 pub(super) fn choice(kind: u8, packed: Packed) -> u8 {
@@ -100,6 +105,19 @@ fn again(item: &Item, same: bool) {
             });
             assert!(back.eq(entries.iter().cloned()));
         }
+        Item::Processes(entries) => {
+            writer.processes(entries).unwrap();
+            let back = written(writer).into_iter().flat_map(|item| match item {
+                Item::Processes(entries) => entries,
+                other => panic!("{other:?}"),
+            });
+            let mut rows = 0;
+            for (back, entry) in back.zip(entries) {
+                assert!(is_long(entry) || back == *entry, "{back:?} was {entry:?}");
+                rows += 1;
+            }
+            assert_eq!(rows, entries.len());
+        }
         Item::Loss(losses) => {
             writer.loss(losses).unwrap();
             let back = written(writer).into_iter().flat_map(|item| match item {
@@ -140,6 +158,12 @@ fn written(writer: TraceWriter<Vec<u8>>) -> Vec<Item> {
 
 fn is_cut(query: &Query) -> bool {
     query.name.len() > CUT_AT.0 || query.text.as_ref().is_some_and(|text| text.len() > CUT_AT.1)
+}
+
+/// A path or a command line that the writer cuts.
+fn is_long(entry: &ProcessEntry) -> bool {
+    let command: usize = entry.command.iter().map(|text| text.len() + 1).sum();
+    entry.executable.len() > PROCESS_CUT_AT || command > PROCESS_CUT_AT
 }
 
 fn totals(bytes: &[u8]) -> Totals {

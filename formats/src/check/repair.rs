@@ -101,6 +101,7 @@ impl Repair {
             ("events", old.counts.events, new.counts.events),
             ("queries", old.counts.queries, new.counts.queries),
             ("timeline entries", old.counts.timeline, new.counts.timeline),
+            ("processes", old.counts.processes, new.counts.processes),
             ("losses", old.counts.losses + self.losses_added, new.counts.losses),
             ("digest of META", should.meta, is.meta),
             ("digest of the names", should.names, is.names),
@@ -113,6 +114,11 @@ impl Repair {
                 "digest of the queries",
                 should.queries.value(),
                 is.queries.value(),
+            ),
+            (
+                "digest of the processes",
+                should.processes.value(),
+                is.processes.value(),
             ),
             ("digest of the losses", should.losses.value(), is.losses.value()),
         ] {
@@ -203,7 +209,7 @@ impl<W: Write> Copying<W> {
                     held.push(item.clone());
                     return Ok(());
                 }
-                Item::Timeline(_) if timelines(held) < HELD_TIMELINES => {
+                Item::Timeline(_) | Item::Processes(_) if timelines(held) < HELD_TIMELINES => {
                     held.push(item.clone());
                     return Ok(());
                 }
@@ -238,6 +244,7 @@ impl<W: Write> Copying<W> {
             Item::Dict(dict) => self.names_refused += define(writer, dict)?,
             Item::Timeline(entries) => writer.timeline(entries)?,
             Item::Queries(rows) => writer.queries(rows)?,
+            Item::Processes(entries) => writer.processes(entries)?,
             Item::Loss(losses) => writer.loss(losses)?,
             Item::Events(_) => {
                 events(columns, &mut self.rows);
@@ -285,7 +292,7 @@ impl<W: Write> Copying<W> {
 }
 
 fn timelines(held: &[Item]) -> usize {
-    let is_timeline = |item: &&Item| matches!(item, Item::Timeline(_));
+    let is_timeline = |item: &&Item| matches!(item, Item::Timeline(_) | Item::Processes(_));
     held.iter().filter(is_timeline).count()
 }
 
@@ -339,18 +346,23 @@ fn start_of(first: &Item, held: &[Item]) -> u64 {
     match first {
         Item::Events(block) => Some(block.info.ts_min),
         Item::Loss(losses) => losses.iter().map(|loss| loss.from_ns).min(),
-        Item::Queries(rows) => rows.iter().map(|row| row.begin_ns).filter(|ns| *ns > 0).min(),
+        Item::Queries(rows) => earliest(rows.iter().map(|row| row.begin_ns)),
         _ => None,
     }
     .or_else(|| {
-        let timelines = held.iter().chain([first]).filter_map(|item| match item {
-            Item::Timeline(entries) => Some(entries),
+        let times = held.iter().chain([first]).filter_map(|item| match item {
+            Item::Timeline(entries) => earliest(entries.iter().map(|entry| entry.ts_ns)),
+            Item::Processes(entries) => earliest(entries.iter().map(|entry| entry.ts_ns)),
             _ => None,
         });
-        let times = timelines.flatten().map(|entry| entry.ts_ns);
-        times.filter(|ns| *ns > 0).min()
+        times.min()
     })
     .unwrap_or(0)
+}
+
+/// 0 is not known.
+fn earliest(times: impl Iterator<Item = u64>) -> Option<u64> {
+    times.filter(|ns| *ns > 0).min()
 }
 
 /// A record about a recording of which nothing is known but when it began.

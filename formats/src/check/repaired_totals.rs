@@ -92,6 +92,7 @@ pub(crate) fn totals(input: &Verification) -> (Totals, Option<BooksDropped>) {
         accounting,
         check: old.and_then(|totals| totals.check.clone()),
         hidden_majors: old.and_then(|totals| totals.hidden_majors),
+        command_end: old.and_then(|totals| totals.command_end),
     };
     let books = totals.accounting.as_ref();
     let hidden = books.map_or(u64::MAX, |books| books.hidden);

@@ -13,7 +13,7 @@ use crate::check::references::{References, UndefinedNames};
 use crate::error::Result;
 use crate::{
     BlockDecoder, BlockInfo, Columns, Damage, EventsBlock, Footer, Header, Item, Loss, LossReason,
-    Projection, Totals, TraceReader,
+    ProcessEntry, Projection, Totals, TraceReader,
 };
 
 /// What is in a trace, and what is wrong with it.
@@ -61,6 +61,7 @@ pub(crate) struct Contents {
     pub(crate) names: u64,
     pub(crate) timeline: Digest,
     pub(crate) queries: Digest,
+    pub(crate) processes: Digest,
     pub(crate) losses: Digest,
 }
 
@@ -83,6 +84,8 @@ pub struct Counts {
     pub queries: u64,
     /// Timeline entries.
     pub timeline: u64,
+    /// Entries about the programs of processes.
+    pub processes: u64,
     /// Entries of LOSS records.
     pub losses: u64,
 }
@@ -216,6 +219,13 @@ impl Walk {
                 self.counts.queries += rows.len() as u64;
                 self.contents.queries.add_all(rows);
                 self.passes(rows.iter().map(|row| row.end_ns).max());
+            }
+            Item::Processes(entries) => {
+                self.counts.processes += entries.len() as u64;
+                // As a writer stores them: another one's may be longer.
+                let stored: Vec<_> = entries.iter().map(ProcessEntry::bounded).collect();
+                self.contents.processes.add_all(&stored);
+                self.passes(entries.iter().map(|entry| entry.ts_ns).max());
             }
             Item::Loss(losses) => self.losses(losses),
             // Nothing is skipped here.

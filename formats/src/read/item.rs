@@ -1,6 +1,6 @@
 //! What a reader gives: the records of a trace, the places where some are missing, and the sum of it.
 
-use crate::{BlockInfo, Dict, EventsBlock, Footer, Loss, Meta, Query, TimelineEntry};
+use crate::{BlockInfo, Dict, EventsBlock, Footer, Loss, Meta, ProcessEntry, Query, TimelineEntry};
 
 /// One record of a trace, or a place where records are missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Item {
     Skipped(BlockInfo),
     /// Queries that ended, or were open at the end.
     Queries(Vec<Query>),
+    /// Which programs processes run.
+    Processes(Vec<ProcessEntry>),
     /// What the recording knows it lost.
     Loss(Vec<Loss>),
     /// Index and totals at the end.

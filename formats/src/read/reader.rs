@@ -397,6 +397,10 @@ fn item(kind: Kind, payload: &[u8], offset: u64, known: &mut Known) -> Result<Op
         }
         Kind::Events => return Ok(None),
         Kind::Queries => Item::Queries(query_record::decode(payload, offset)?),
+        Kind::Processes => {
+            let raw = packed::unpack(payload, offset, Kind::Processes.name())?;
+            Item::Processes(metadata::decode(&raw, offset)?)
+        }
         Kind::Loss => Item::Loss(metadata::decode(payload, offset)?),
         Kind::Footer => Item::Footer(Box::new(Footer::decode(payload, offset)?)),
     }))

@@ -32,6 +32,17 @@ pub struct Totals {
     pub check: Option<Check>,
     /// Major faults among the hidden ones of the accounting; none in traces before 1.1.
     pub hidden_majors: Option<u64>,
+    /// How the command ended, where it did while it was recorded; none in traces before 1.2.
+    pub command_end: Option<CommandEnd>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct CommandEnd {
+    /// Whether a signal ended it.
+    pub by_signal: bool,
+    /// The number of that signal, else its exit status.
+    pub number: u32,
 }
 
 impl<C> Decode<C> for Totals {
@@ -47,6 +58,8 @@ impl<C> Decode<C> for Totals {
             // 1.0 ends here; what a checksum has found whole and is no check is of another version.
             check: Decode::decode(decoder).unwrap_or_default(),
             hidden_majors: Decode::decode(decoder).unwrap_or_default(),
+            // 1.1 ends here.
+            command_end: Decode::decode(decoder).unwrap_or_default(),
         })
     }
 }

@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     Loss = 5,
     Footer = 6,
     Queries = 7,
+    Processes = 8,
 }
 
 impl Kind {
@@ -40,6 +41,7 @@ impl Kind {
             5 => Self::Loss,
             6 => Self::Footer,
             7 => Self::Queries,
+            8 => Self::Processes,
             _ => return None,
         })
     }
@@ -53,6 +55,7 @@ impl Kind {
             Self::Loss => "LOSS",
             Self::Footer => "FOOTER",
             Self::Queries => "QUERIES",
+            Self::Processes => "PROCESSES",
         }
     }
 }

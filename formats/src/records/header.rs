@@ -16,7 +16,7 @@ pub(crate) const MAGIC: [u8; 8] = *b"\x89PFZ\r\n\x1a\n";
 /// Major version written and read here.
 pub const MAJOR: u16 = 1;
 /// Minor version written here; a reader accepts any.
-pub const MINOR: u16 = 1;
+pub const MINOR: u16 = 2;
 
 /// The only clock in use: `CLOCK_MONOTONIC` as numbered by `clock_gettime(2)`.
 pub const CLOCK_MONOTONIC: u32 = 1;

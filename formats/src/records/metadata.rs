@@ -11,7 +11,10 @@ use bincode::error::{DecodeError, EncodeError};
 
 use crate::error::{FormatError, Result};
 use crate::records::frame::Kind;
-use crate::{Dict, Happening, Loss, LossReason, Meta, ObjectKind, TimelineEntry, Totals, limits};
+use crate::records::process;
+use crate::{
+    Dict, Happening, Loss, LossReason, Meta, ObjectKind, ProcessEntry, TimelineEntry, Totals, limits,
+};
 
 type Config = bincode::config::Configuration<
     bincode::config::LittleEndian,
@@ -134,6 +137,18 @@ impl Record for Vec<TimelineEntry> {
             Happening::Fork { .. } | Happening::Exit { .. } => None,
         });
         ids.map(u64::from).try_for_each(limits::check_id)
+    }
+}
+
+impl Record for Vec<ProcessEntry> {
+    const KIND: Kind = Kind::Processes;
+
+    fn count_at(_payload: &[u8]) -> Option<usize> {
+        Some(0)
+    }
+
+    fn check(&self) -> Result<()> {
+        process::check(self)
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod loss;
 pub(crate) mod meta;
 pub(crate) mod metadata;
 pub(crate) mod packed;
+pub(crate) mod process;
 pub(crate) mod query;
 pub(crate) mod query_record;
 pub(crate) mod stack;

@@ -12,7 +12,8 @@ use crate::records::query_record;
 use crate::records::query_record::QueryEncoder;
 use crate::write::dict_writer::Tables;
 use crate::{
-    BlockInfo, Columns, Dict, Event, Footer, Header, Loss, Meta, Query, TimelineEntry, Totals, limits,
+    BlockInfo, Columns, Dict, Event, Footer, Header, Loss, Meta, ProcessEntry, Query, TimelineEntry, Totals,
+    limits,
 };
 
 /// Events that are put into columns together: as many as a fast cache holds.
@@ -104,6 +105,33 @@ impl<W: Write> TraceWriter<W> {
             self.end(Kind::Timeline, 0, 0)?;
         }
         Ok(())
+    }
+
+    /// Writes which programs processes run, in as many frames as they need. Paths and command lines over 4,096 bytes are
+    /// cut, and say so.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails.
+    pub fn processes(&mut self, entries: &[ProcessEntry]) -> Result<()> {
+        let mut chunk: Vec<ProcessEntry> = Vec::new();
+        let (mut bytes, mut arguments) = (0, 0);
+        for entry in entries {
+            let entry = entry.bounded();
+            let (more_bytes, more_arguments) = (entry.stored(), entry.command.len());
+            if chunk.len() == limits::ENTRIES_PER_FRAME
+                || bytes + more_bytes > limits::METADATA_CHUNK
+                || arguments + more_arguments > limits::LIST
+            {
+                self.process_frame(&chunk)?;
+                chunk.clear();
+                (bytes, arguments) = (0, 0);
+            }
+            bytes += more_bytes;
+            arguments += more_arguments;
+            chunk.push(entry);
+        }
+        self.process_frame(&chunk)
     }
 
     /// Writes losses, in as many frames as they need.
@@ -279,6 +307,17 @@ impl<W: Write> TraceWriter<W> {
         self.begin();
         self.queries.encode(queries, &mut self.frame)?;
         self.end(Kind::Queries, 0, 0)
+    }
+
+    fn process_frame(&mut self, entries: &[ProcessEntry]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut raw = Vec::new();
+        metadata::encode(&entries, &mut raw)?;
+        self.begin();
+        packed::pack(&raw, &mut self.frame)?;
+        self.end(Kind::Processes, 0, 0)
     }
 
     /// Starts a frame: its payload goes behind the room for its header.

@@ -62,6 +62,7 @@ pub(crate) fn totals() -> Totals {
         }),
         check: None,
         hidden_majors: None,
+        command_end: None,
     }
 }
 

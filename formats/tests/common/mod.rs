@@ -6,10 +6,10 @@ pub(crate) mod noise;
 pub(crate) mod raw;
 
 use pf_formats::{
-    Access, BlockDecoder, Breakdown, BuildId, Columns, CommId, Dict, Event, EventsBlock, FormatError, Frame,
-    FrameId, Happening, Header, Host, Inlined, Item, Loss, LossReason, Meta, Object, ObjectId, ObjectKind,
-    Origin, Projection, Query, QueryEnd, QueryFaults, QueryId, StackId, StackNode, Summary, Symbol,
-    TimelineEntry, Totals, TraceReader, TraceWriter,
+    Access, BlockDecoder, Breakdown, BuildId, Columns, CommId, CommandEnd, Dict, Event, EventsBlock,
+    FormatError, Frame, FrameId, Happening, Header, Host, Inlined, Item, Loss, LossReason, Meta, Object,
+    ObjectId, ObjectKind, Origin, ProcessEntry, Projection, Query, QueryEnd, QueryFaults, QueryId, StackId,
+    StackNode, Summary, Symbol, TimelineEntry, Totals, TraceReader, TraceWriter,
 };
 
 pub(crate) const TRACE_ID: [u8; 16] = *b"0123456789abcdef";
@@ -127,6 +127,21 @@ pub(crate) fn timeline() -> Vec<TimelineEntry> {
                 counters_known: true,
             },
         ),
+    ]
+}
+
+/// A process alive at the start, what it executes later, and one of which nothing is known.
+pub(crate) fn processes() -> Vec<ProcessEntry> {
+    let entry = |ts_ns, pid, executable: &str, command: &[&str]| ProcessEntry {
+        ts_ns,
+        pid,
+        executable: executable.to_owned(),
+        command: command.iter().map(|text| (*text).to_owned()).collect(),
+    };
+    vec![
+        entry(5, 100, "/bin/sh", &["sh", "-c", "exec é\n"]),
+        entry(2_000_000, 100, "/srv/my service (deleted)", &["my service", ""]),
+        entry(2_000_001, 101, "", &[]),
     ]
 }
 
@@ -294,9 +309,17 @@ pub(crate) fn full_trace() -> Vec<u8> {
     }
     writer.flush_block().unwrap();
     writer.queries(&queries()).unwrap();
+    writer.processes(&processes()).unwrap();
     writer.dict(&symbols()).unwrap();
     writer.dict(&build_ids()).unwrap();
-    writer.finish(Totals::default()).unwrap()
+    let totals = Totals {
+        command_end: Some(CommandEnd {
+            by_signal: true,
+            number: 9,
+        }),
+        ..Totals::default()
+    };
+    writer.finish(totals).unwrap()
 }
 
 /// All records of a trace.

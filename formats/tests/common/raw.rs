@@ -9,6 +9,7 @@ pub(crate) const EVENTS: u8 = 4;
 pub(crate) const LOSS: u8 = 5;
 pub(crate) const FOOTER: u8 = 6;
 pub(crate) const QUERIES: u8 = 7;
+pub(crate) const PROCESSES: u8 = 8;
 
 /// The 32 bytes of a frame with a right checksum.
 pub(crate) fn frame_header(

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 2
 MIB = 1 << 20
 U64 = (1 << 64) - 1
 
@@ -55,8 +55,8 @@ FILE_MAGIC = bytes.fromhex("8950465a0d0a1a0a")
 SYNC = bytes.fromhex("f77066b5")
 TRAILER_MAGIC = bytes.fromhex("50465a656e640d0a")
 
-META, DICT, TIMELINE, EVENTS, LOSS, FOOTER, QUERIES = range(1, 8)
-KINDS = ("", "META", "DICT", "TIMELINE", "EVENTS", "LOSS", "FOOTER", "QUERIES")
+META, DICT, TIMELINE, EVENTS, LOSS, FOOTER, QUERIES, PROCESSES = range(1, 9)
+KINDS = ("", "META", "DICT", "TIMELINE", "EVENTS", "LOSS", "FOOTER", "QUERIES", "PROCESSES")
 OBJECT_KINDS = ("unknown", "file", "anon", "heap", "stack", "shm")
 LOSS_REASONS = {
     1: "reserve", 2: "recursion", 3: "unfinished", 4: "no_entry", 5: "queue", 6: "sideband", 7: "state", 8: "in_flight",
@@ -366,6 +366,23 @@ def decode_timeline(payload: memoryview) -> Timeline:
         if isinstance(happening.what, Comm):
             check_id(happening.what.comm)
     return Timeline(happenings)
+
+
+# Which program a process runs from a time on.
+Process = NamedTuple("Process", [("ts_ns", int), ("pid", int), ("executable", str), ("command", list[str])])
+
+# PROCESSES of 'Small records'.
+Processes = NamedTuple("Processes", [("processes", list[Process])])
+
+
+def decode_processes(payload: memoryview) -> Processes:
+    """PROCESSES of 'Small records'."""
+    c = Cursor(payload).unpacked()
+    processes = c.many(lambda: Process(c.u64(), c.u32(), c.string(), c.strings()))
+    c.end()
+    if sum(len(process.command) for process in processes) > MAX_LIST:
+        raise Bad("has too many arguments")
+    return Processes(processes)
 
 
 @dataclass(frozen=True)
@@ -781,13 +798,17 @@ Check = NamedTuple("Check", [
     ("wait4", tuple[int, int] | None), ("source", str), ("notes", list[str]),
 ])  # fmt: skip
 
+# 'FOOTER and TRAILER', command_end.
+CommandEnd = NamedTuple("CommandEnd", [("by_signal", bool), ("number", int)])
+
 # 'FOOTER and TRAILER': where a block is, and its statistics.
 IndexEntry = NamedTuple("IndexEntry", [("offset", int), ("statistics", Statistics)])
 
 # 'FOOTER and TRAILER'. All of it is a claim.
 Footer = NamedTuple("Footer", [
     ("clean", bool), ("events", int), ("majors", int), ("minors", int), ("failed", int), ("lost", int), ("end_ns", int),
-    ("accounting", Accounting | None), ("check", Check | None), ("hidden_majors", int | None), ("index", list[IndexEntry]),
+    ("accounting", Accounting | None), ("check", Check | None), ("hidden_majors", int | None),
+    ("command_end", CommandEnd | None), ("index", list[IndexEntry]),
 ])  # fmt: skip
 
 
@@ -811,10 +832,14 @@ def decode_footer(payload: memoryview) -> Footer:
         checked, hidden_majors = t.optional(check), t.optional(t.u64)  # 1.0 ends before them
     except Bad:
         checked = hidden_majors = None
+    try:
+        command_end = t.optional(lambda: CommandEnd(t.bool(), t.u32()))  # 1.1 ends before it
+    except Bad:
+        command_end = None
     entries = c.take(blocks * (8 + STATISTICS.size))
     c.end()
     index = [IndexEntry(at, Statistics(*rest)) for at, *rest in struct.iter_unpack("<Q" + STATISTICS.format[1:], entries)]
-    return Footer(*totals, checked, hidden_majors, index)
+    return Footer(*totals, checked, hidden_majors, command_end, index)
 
 
 # --- The file -------------------------------------------------------------------------------------------------------
@@ -888,10 +913,10 @@ class Damage(NamedTuple):
         return f"at {self.offset:#x}{size}: {self.text}{events}"
 
 
-Record = Meta | Dictionary | Timeline | Block | Losses | Footer | QueryRecord
+Record = Meta | Dictionary | Timeline | Block | Losses | Footer | QueryRecord | Processes
 DECODERS: dict[int, Callable[[memoryview], Record]] = {
     META: decode_meta, DICT: decode_dict, TIMELINE: decode_timeline, LOSS: decode_loss, FOOTER: decode_footer,
-    QUERIES: decode_queries,
+    QUERIES: decode_queries, PROCESSES: decode_processes,
 }  # fmt: skip
 
 
@@ -915,6 +940,7 @@ class Trace:
         self.timeline: list[Happening] = []
         self.losses: list[Loss] = []
         self.queries: dict[int, Query] = {}
+        self.processes: list[Process] = []
         self.blocks: list[Block] = []
         tables = (self.comms, self.objects, self.frames, self.stacks, self.symbols, self.build_ids)
         self._tables: Sequence[dict[int, Any]] = tables
@@ -1009,7 +1035,7 @@ class Trace:
     def walk(self) -> Iterator[tuple[Frame, Record]]:
         """All records that can be read. META, dictionaries and the footer are also kept in the trace, as far as read."""
         for frame, payload in self.records():
-            if not META <= frame.kind <= QUERIES:
+            if not META <= frame.kind <= PROCESSES:
                 continue
             events = frame.events if frame.kind == EVENTS else 0
             try:
@@ -1065,6 +1091,8 @@ def read(path: str | os.PathLike[str]) -> Trace:
                 trace.blocks.append(record)
             case Losses(losses):
                 trace.losses += losses
+            case Processes(processes):
+                trace.processes += processes
             case QueryRecord(queries):
                 for query in queries:
                     trace.queries.setdefault(query.id, query)
@@ -1175,6 +1203,8 @@ def print_info(trace: Trace) -> None:
                     lost += loss.events
             case QueryRecord(queries):
                 faults.update(queries=len(queries))
+            case Processes(processes):
+                faults.update(processes=len(processes))
     header, meta, footer = trace.header, trace.meta, trace.footer
     print(f"trace     version {header.major}.{header.minor}, id {header.trace_id.hex()}")
     if meta:
@@ -1197,10 +1227,13 @@ def print_info(trace: Trace) -> None:
     said = ", ".join(f"{count} {names[reason]}" for reason, count in losses.items()) or "none"
     print(f"losses    {lost} events ({said})")
     print(f"queries   {faults['queries']}")
+    print(f"processes {faults['processes']} entries")
     if footer:
         kinds_claimed = f"{footer.majors} major, {footer.minors} minor, {footer.failed} failed"
         totals = f"{footer.events} events ({kinds_claimed}), {footer.lost} lost"
         print(f"footer    claims {totals}, {'clean' if footer.clean else 'not clean'}")
+        if end := footer.command_end:
+            print(f"command   ended {'by signal' if end.by_signal else 'with status'} {end.number}")
     bytes_ = sum(damage.length for damage in trace.damage)
     events = sum(damage.events for damage in trace.damage)
     print(f"damage    {len(trace.damage)} places, {bytes_} bytes, {events} events" if trace.damage else "damage    none")

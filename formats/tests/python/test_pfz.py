@@ -499,6 +499,26 @@ class SmallRecords(unittest.TestCase):
             with self.assertRaises(pfz.Bad):
                 pfz.decode_timeline(memoryview(bad))
 
+    def test_processes(self) -> None:
+        entries = [u64(5) + u32(6) + string("/bin/a b") + strings("a", ""), u64(7) + u32(6) + string("") + strings()]
+        body = u64(2) + b"".join(entries)
+        read = [(5, 6, "/bin/a b", ["a", ""]), (7, 6, "", [])]
+        self.assertEqual(pfz.decode_processes(memoryview(packed(body))).processes, read)
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(trace((1, meta()), (8, packed(body)), (8, packed(body))))
+            file.flush()
+            self.assertEqual(pfz.read(file.name).processes, read * 2)
+        many = u64(2) + (u64(5) + u32(6) + string("") + strings(*[""] * 40_000)) * 2
+        for bad in (packed(body + b"x"), packed(body[:-1]), packed(many), packed(u64(65_537)), packed(u64(1) + u64(5) + u32(6) + string("x" * 65_537) + u64(0))):
+            with self.assertRaises(pfz.Bad):
+                pfz.decode_processes(memoryview(bad))
+
+    def test_end_of_the_command(self) -> None:
+        for more, expected in ((b"", None), (b"\0\0", None), (b"\0\0\1\1" + u32(9), (True, 9)), (b"\0\0\1\0" + u32(7) + b"later", (False, 7))):
+            totals = bytes(50) + more
+            read = pfz.decode_footer(memoryview(u32(len(totals), 0) + totals))
+            self.assertEqual(read.command_end, expected)
+
     def test_loss(self) -> None:
         entries = u64(1, 2) + b"\0" + b"\1" + u64(3), u64(1, 2) + b"\1\5\0" + b"\x82" + u64(4), u64(1, 2) + b"\0" + b"\x20" + u64(5)
         losses = pfz.decode_loss(memoryview(u64(3) + b"".join(entries))).losses
@@ -620,10 +640,10 @@ class Recovery(unittest.TestCase):
         self.assertEqual(sum("payload" in d.text for d in t.damage), 17)
 
     def test_unknown_kinds_and_codecs(self) -> None:
-        data = trace((1, meta()), (8, b"abc"), (255, b"", 9), one_block(4))
+        data = trace((1, meta()), (9, b"abc"), (255, b"", 9), one_block(4))
         t, events = self.events(data)
         self.assertEqual((t.damage, events), ([], [4]))
-        data = header() + frame(1, meta(), 0) + frame(4, b"later", 1, 9, 2) + frame(8, b"", 2, 0, 9)
+        data = header() + frame(1, meta(), 0) + frame(4, b"later", 1, 9, 2) + frame(9, b"", 2, 0, 9)
         t, events = self.events(data)
         self.assertEqual(([d.events for d in t.damage], "codec version 2" in t.damage[0].text), ([9], True))
 
@@ -637,7 +657,7 @@ class Recovery(unittest.TestCase):
         for changes in ({"major": 2}, {"major": 0}, {"incompat": 1}, {"clock": 2}):
             status, out, err = run("info", header(**changes))
             self.assertEqual((status, err.count("\n")), (1, 1), changes)
-        self.assertRegex(run("info", header(major=2, minor=3))[2], r"2\.3.*1\.0")
+        self.assertRegex(run("info", header(major=2, minor=3))[2], r"2\.3.*1\.2")
         self.assertEqual(run("info", header(minor=7, compat=9))[0], 0)
         self.assertEqual([run("events", data)[0] for data in (b"", b"\x89PF", os.urandom(100))], [1, 1, 1])
 
@@ -649,7 +669,7 @@ class Robustness(unittest.TestCase):
         columns = sample_columns(rng, 20)
         payloads = [
             (1, meta()), (2, comms(1, "a", "bb")), (2, objects(1, (1, "/x"))), (3, packed(u64(1) + u64(5) + u32(6, 7, 2, 8, 9))),
-            (5, u64(1) + u64(1, 2) + b"\0\1" + u64(3)), footer(), (7, Queries().record({1: [1, 2], 5: [0, 0], 6: [0, 1]}, ("a", "b"))),
+            (5, u64(1) + u64(1, 2) + b"\0\1" + u64(3)), footer(), (8, packed(u64(1) + u64(5) + u32(6) + string("/x") + strings("x"))), (7, Queries().record({1: [1, 2], 5: [0, 0], 6: [0, 1]}, ("a", "b"))),
             (4, block(columns, lambda i: (pfz.EVENT_COLUMNS[i].transforms[-1], i % 3, 0, 0)), 20),
         ]  # fmt: skip
         for _ in range(2000):

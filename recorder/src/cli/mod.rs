@@ -20,15 +20,16 @@ pfrec -o FILE [OPTIONS] -- COMMAND [ARG]...
        pfrec doctor";
 
 const AFTER_HELP: &str = "\
-Exit status: that of COMMAND (128+N when signal N ended it), 0 without COMMAND,
-125 when pfrec itself fails or its command line is wrong, 3 with --strict and counts that are not exact, 126 when COMMAND cannot be executed, 127 when it does not exist.
+Exit status: that of COMMAND (128+N if signal N ended it), or 0 without COMMAND; 3 with --strict if the counts are not
+exact; 125 if pfrec itself fails or its command line is wrong, 126 if COMMAND cannot be executed, 127 if COMMAND does not
+exist.
 
 Examples:
   sudo pfrec -o trace.pfz -- mmap-workload     record a program and all it starts
   sudo pfrec -o trace.pfz -p 4711 -d 10        record a running process for ten seconds
   sudo pfrec -o trace.pfz -a                   record everything until Ctrl-C
-  pfanalyze trace.pfz                          read the recording, anywhere
-  sudo pfrec -i 1000 -p 4711                   watch its threads, without recording
+  pfanalyze trace.pfz                          analyze the recording, on any machine
+  sudo pfrec -i 1000 -p 4711                   watch its threads without recording
   sudo pfrec -v --major-only -- COMMAND        list major faults as they happen";
 
 /// Record every page fault of a program, with its latency, into a .pfz trace.
@@ -51,7 +52,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Say what this kernel allows, which backend would be used, and what to do about what fails.
+    /// Report which backends this kernel supports, which one is used, and how to fix what is missing.
     Doctor,
 }
 
@@ -63,7 +64,7 @@ struct RecordArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Replace FILE also when it is no trace.
+    /// Replace FILE even if it is not a trace.
     #[arg(long, requires = "output")]
     force: bool,
 
@@ -83,34 +84,34 @@ struct RecordArgs {
     #[arg(short, long)]
     all: bool,
 
-    /// With -p: leave out the children of the given processes.
+    /// With -p: do not record the children of the given processes.
     #[arg(long, requires = "pid")]
     no_children: bool,
 
-    /// Record whatever runs in this cgroup and those below it: its folder, its path in the hierarchy as
-    /// /proc/PID/cgroup shows it, or its number.
+    /// Record all processes in this cgroup and in those below it. PATH is its directory, its path in the hierarchy as in
+    /// /proc/PID/cgroup, or its id.
     #[arg(long, value_name = "PATH", conflicts_with_all = ["pid", "all", "command"])]
     cgroup: Option<PathBuf>,
 
-    /// Stop recording after SECONDS, or a time with a unit, as in 500ms or 2min; COMMAND goes on and pfrec waits for it.
+    /// Stop recording after SECONDS, or a time with a unit, as in 500ms or 2min; COMMAND continues, and pfrec waits for it.
     #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     duration: Option<Duration>,
 
-    /// How the kernel is observed.
+    /// Mechanism by which the kernel is observed.
     #[arg(long, value_enum, default_value_t = Backend::Auto)]
     backend: Backend,
 
-    /// Run COMMAND as this user (default: the user who called sudo, else the current one). Another user than pfrec's gets
-    /// a session and a terminal of its own, and an environment made anew.
+    /// Run COMMAND as this user (default: the user who called sudo, else the current user). A user other than that of
+    /// pfrec gets a separate session, terminal and environment.
     #[arg(long, value_name = "NAME", requires = "command")]
     user: Option<String>,
 
-    /// With --user: pass these variables of the environment on, besides TERM, TZ and those of the language.
+    /// With --user: also pass on these environment variables, besides TERM, TZ and the locale.
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "user")]
     preserve_env: Vec<String>,
 
-    /// Room for faults between the kernel and pfrec, for each CPU: a power of two in bytes, or as 16MiB (default: 128MiB
-    /// shared by all CPUs, at least 1MiB and at most 16MiB for each).
+    /// Size of the buffer between the kernel and pfrec, per CPU: a power of two in bytes, or as 16MiB (default: 128MiB
+    /// divided by the number of CPUs, at least 1MiB and at most 16MiB).
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = ring_bytes)]
     buffer_size: Option<u32>,
 
@@ -118,18 +119,18 @@ struct RecordArgs {
     #[arg(long, help_heading = "More per fault")]
     stacks: bool,
 
-    /// Record where the time of each fault went: blocked, waiting for a CPU, in reclaim, for locks.
+    /// Record how each fault spent its time: blocked, waiting for a CPU, in reclaim, waiting for locks.
     #[arg(long, help_heading = "More per fault")]
     breakdown: bool,
 
-    /// Tell which query each fault belongs to (repeatable): what begins and ends a query on a thread, as
-    /// usdt:[PATH:]PROVIDER:BEGIN..END or func:PATH:SYMBOL, and ,id=argN ,text=argN behind it. Probes named
-    /// pf:query_begin and pf:query_end are found by themselves; `none` leaves them alone.
+    /// Record which query each fault belongs to (repeatable). SPEC names what begins and ends a query on a thread:
+    /// usdt:[PATH:]PROVIDER:BEGIN..END or func:PATH:SYMBOL, followed by ,id=argN ,text=argN if wanted. Probes named
+    /// pf:query_begin and pf:query_end are found automatically; `none` turns that off.
     #[arg(long = "query", value_name = "SPEC", help_heading = "More per fault")]
     queries: Vec<QuerySpec>,
 
-    /// Count the recorded tasks' events apart from the probes, for half a microsecond per context switch, and exit with
-    /// status 3 unless the counts were checked and balanced. Losses that are counted are no failure.
+    /// Count the events of the recorded tasks independently of the probes (costs 0.5 us per context switch), and exit with
+    /// status 3 unless the counts were checked and balance. Counted losses are not a failure.
     #[arg(long)]
     strict: bool,
 
@@ -146,13 +147,13 @@ struct RecordArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Backend {
-    /// The best this kernel takes.
+    /// The best one that this kernel supports.
     Auto,
-    /// Trampolines on handle_mm_fault: sees retries, failed faults and those of get_user_pages, too.
+    /// Trampolines on handle_mm_fault: also sees retries, failed faults and those of get_user_pages.
     Fentry,
     /// Software events: works without kprobes and trampolines.
     Perf,
-    /// Software events, and a kprobe on handle_mm_fault: sees retries, too.
+    /// Software events, and a kprobe on handle_mm_fault: also sees retries.
     Kprobe,
 }
 
@@ -210,10 +211,11 @@ impl Options {
 
 /// What is shown while the target runs: with `-o` beside the recording, else instead of it.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
-#[command(next_help_heading = "Watching (instead of -o, or beside it)")]
+#[command(next_help_heading = "Live view (instead of -o, or in addition)")]
 pub struct Watch {
-    /// Show the threads that fault every MS milliseconds, or a time with a unit, as in 2s; every second if none is given: in
-    /// place on a terminal (h tells the keys), else line after line. Counted in the kernel; without -o and -v no fault leaves it.
+    /// Show the threads that fault every MS milliseconds, or a time with a unit, as in 2s (1000 if none is given): in place
+    /// on a terminal (press h for the keys), else line by line. Faults are counted in the kernel; without -o and -v none is
+    /// passed to pfrec.
     #[arg(short, long, value_name = "MS", num_args = 0..=1, default_missing_value = "1000", allow_negative_numbers = true, value_parser = milliseconds)]
     pub interval: Option<Duration>,
 
@@ -221,11 +223,11 @@ pub struct Watch {
     #[arg(short, long)]
     pub verbose: bool,
 
-    /// How -i and -v print. JSON is an object per line, times are in UTC.
+    /// Output format of -i and -v. JSON is one object per line; times are in UTC.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     pub format: Format,
 
-    /// With -i: rows for so many threads at a time, 1 KiB of kernel memory each; those beyond are counted together.
+    /// With -i: show at most N threads at a time, with 1 KiB of kernel memory each; the others share one row.
     #[arg(long = "live-threads", value_name = "N", default_value_t = 8192, allow_negative_numbers = true, value_parser = count::within::<u32>(1, 1 << 18), requires = "interval")]
     pub threads: u32,
 }
@@ -239,19 +241,19 @@ pub enum Format {
     Json,
 }
 
-/// Which faults of the target are recorded. Those left out cost less than those recorded, and are counted.
+/// Which faults of the target are recorded. The others cost less than recorded ones, and are counted.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 #[command(next_help_heading = "Filters, in the kernel")]
 pub struct Filter {
-    /// Leave out minor faults.
+    /// Record major faults only.
     #[arg(long)]
     pub major_only: bool,
 
-    /// Leave out faults that took less than US microseconds, or than a time with a unit, as in 800ns or 1.5ms.
+    /// Record only faults that took at least US microseconds, or a time with a unit, as in 800ns or 1.5ms.
     #[arg(long, value_name = "US", allow_negative_numbers = true, value_parser = microseconds)]
     pub min_latency: Option<Duration>,
 
-    /// Record one minor fault in N, by chance; reports scale them up. Major faults are all recorded.
+    /// Record one minor fault in N, at random; reports scale their numbers up. All major faults are recorded.
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = count::within::<u32>(1, 1_000_000), conflicts_with = "major_only")]
     pub sample: u32,
 
@@ -312,16 +314,16 @@ pub enum UsageError {
     )]
     NoOutput,
     /// What only a trace holds.
-    #[error("{0}: only a recording has this: give -o FILE")]
+    #[error("{0}: needs a recording: give -o FILE")]
     OnlyRecorded(&'static str),
     /// --format without anything to print.
-    #[error("--format: of what -i and -v print: give one of them")]
+    #[error("--format: applies to the output of -i and -v: give one of them")]
     NothingToFormat,
     /// -p with a command.
-    #[error("-p PID and -- COMMAND exclude each other: record one or the other")]
+    #[error("-p PID and -- COMMAND exclude each other: give only one of them")]
     PidAndCommand,
     /// -- ''
-    #[error("the COMMAND after -- is an empty word")]
+    #[error("COMMAND is empty: name a program after --")]
     EmptyCommand,
     /// 0 among others.
     #[error("-p 0 means every process: give it alone, or use -a")]

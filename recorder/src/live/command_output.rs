@@ -29,7 +29,7 @@ impl CommandOutput {
     pub fn create() -> Result<Self> {
         let file = tempfile::tempfile().with_context(|| {
             format!(
-                "cannot keep the output of the command in {} (redirect it, or set TMPDIR)",
+                "cannot store the output of the command in {} (redirect the output, or set TMPDIR)",
                 std::env::temp_dir().display()
             )
         })?;
@@ -77,7 +77,7 @@ impl CommandOutput {
         if end - at > PRINTED {
             writeln!(
                 out,
-                "[{} bytes of output before: redirect it to keep all]",
+                "[{} earlier bytes of output were dropped: redirect the output to keep all of it]",
                 end - PRINTED - at
             )?;
             at = end - PRINTED;
@@ -139,7 +139,7 @@ mod tests {
         output.file().set_len(PRINTED + 100).unwrap();
         let mut out = Vec::new();
         output.print_to(&mut out).unwrap();
-        assert!(out.starts_with(b"[100 bytes of output before"));
+        assert!(out.starts_with(b"[100 earlier bytes of output"));
         assert!(out.ends_with(&[0; 1000]));
     }
 }

@@ -198,7 +198,7 @@ impl Closing {
         let Counted { last, drops, .. } = &self.counted;
         let (majors, minors, failed) = (last.books.majors, last.books.minors, last.books.failed);
         let mut lines = vec![format!(
-            "{} page faults in {:.2} s{}: {} major, {} minor{}; nothing was recorded",
+            "{} page faults in {:.2} s{}: {} major, {} minor{}; no trace was written",
             HumanCount(majors + minors + failed),
             last.elapsed_ns as f64 / 1e9,
             stop.in_words(),
@@ -214,21 +214,21 @@ impl Closing {
         lines.extend(injected(&self.counted.injected));
         if last.others.total.count() > 0 {
             lines.push(format!(
-                "{} of these faults were counted without a row of their own: more threads than --live-threads {}, or too \
-                 many that ended in one interval",
+                "{} of these faults were counted without a row of their own: there were more threads than --live-threads {}, or too \
+                 many ended in one interval",
                 HumanCount(last.others.total.count()),
                 last.slots
             ));
         }
         if drops.recursion > 0 {
             lines.push(format!(
-                "the kernel skipped {} runs of a probe that a preempted task was in",
+                "the kernel skipped {} runs of a probe because a preempted task was inside it",
                 HumanCount(drops.recursion)
             ));
         }
         if self.counted.cpus_added > 0 {
             lines.push(format!(
-                "a CPU came online {} time(s) during the recording: faults there before the probes were attached may be \
+                "a CPU came online {} time(s) during the recording: its faults before the probes were attached may be \
                  unexplained",
                 self.counted.cpus_added
             ));
@@ -244,13 +244,13 @@ impl Closing {
             ..
         } = self.counted;
         let losses = [
-            (drops.no_entry, "faults: completed without an entry"),
+            (drops.no_entry, "faults: they completed without a recorded entry"),
             (
                 unplaced,
-                "faults: mappings were being changed, so whether they were on that file is not known",
+                "faults: whether they were on the file is unknown, because mappings were being changed",
             ),
             (drops.state, WITHOUT_STATE),
-            (in_flight, "faults: still on their way at the end"),
+            (in_flight, "faults: they were still in progress at the end"),
         ];
         let lost: Vec<String> = losses
             .iter()
@@ -268,6 +268,7 @@ impl Closing {
 #[cfg(test)]
 mod tests {
     use pf_bpf::{Offset, Tally};
+    use pf_formats::CommandEnd;
 
     use super::*;
     use crate::live::threads::Books;
@@ -300,7 +301,7 @@ mod tests {
             cpus_added: 0,
         };
         let ended = Ended {
-            status: 0,
+            end: CommandEnd::default(),
             majors: 0,
             minors: wait4,
         };
@@ -321,7 +322,7 @@ mod tests {
         let lines = closing(books, 2_008).lines(Stop::CommandEnded);
         assert_eq!(
             lines[0],
-            "2,003 page faults in 1.50 s: 3 major, 2,000 minor; nothing was recorded"
+            "2,003 page faults in 1.50 s: 3 major, 2,000 minor; no trace was written"
         );
         assert_eq!(lines[1], "nothing lost");
         assert_eq!(

@@ -17,6 +17,7 @@ pub struct FaultLines {
     with_head: bool,
 }
 
+/// Named and written as `pfanalyze events` does it.
 #[derive(Serialize)]
 struct FaultLine<'a> {
     r#type: &'static str,
@@ -25,9 +26,11 @@ struct FaultLine<'a> {
     pid: u32,
     tid: u32,
     comm: &'a str,
-    class: &'static str,
+    major: bool,
+    failed: bool,
+    abandoned: bool,
     latency_ns: u64,
-    address: String,
+    address: u64,
     access: Option<&'static str>,
     kind: &'static str,
     file: Option<&'a str>,
@@ -88,9 +91,11 @@ impl FaultLines {
                 pid: fault.pid,
                 tid: fault.tid,
                 comm,
-                class,
+                major: fault.major,
+                failed: fault.failed,
+                abandoned: fault.abandoned,
                 latency_ns: fault.latency_ns,
-                address: format!("{:#x}", fault.address),
+                address: fault.address,
                 access: fault.access.map(Access::name),
                 kind: kind.name(),
                 file: path,
@@ -104,7 +109,7 @@ impl FaultLines {
             None => format!("[{}]", kind.name()),
         };
         text.push_str(&format!(
-            "{:<27} {:<15} {:>7} {class:<9} {:>12.3} {:<16x} {place}\n",
+            "{:<27} {:<15} {:>7} {class:<9} {:>12.3} {:<#16x} {place}\n",
             iso(utc_ns, 6),
             escape(comm),
             fault.tid,
@@ -184,7 +189,7 @@ mod tests {
         assert!(shown[0].starts_with("TIME "), "{text}");
         assert_eq!(
             shown[1],
-            "2024-02-29T12:34:56.123456Z a\\tb                  8 major            1.500 7f00deadb000     /data/x+0x3000"
+            "2024-02-29T12:34:56.123456Z a\\tb                  8 major            1.500 0x7f00deadb000   /data/x+0x3000"
         );
         assert!(shown[2].ends_with(" [heap]"), "{text}");
     }
@@ -194,7 +199,12 @@ mod tests {
         let (mut lines, mut text) = (lines(Format::Json), String::new());
         lines.write(&mut text, &fault(1));
         let line: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((&line["comm"], &line["class"]), (&"a\tb".into(), &"major".into()));
+        assert_eq!((&line["comm"], &line["major"]), (&"a\tb".into(), &true.into()));
+        assert_eq!(
+            (&line["failed"], &line["abandoned"]),
+            (&false.into(), &false.into())
+        );
+        assert_eq!(line["address"], 0x7f00_dead_b000_u64);
         assert_eq!(
             (&line["file"], &line["file_offset"]),
             (&"/data/x".into(), &0x3000.into())

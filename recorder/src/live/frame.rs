@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use indicatif::HumanCount;
-use pf_printing::escape;
+use pf_printing::{escape, wrap};
 
 use super::{
     clock::iso,
@@ -12,19 +12,19 @@ use super::{
 };
 
 const HELP: [&str; 13] = [
-    "< >  ← →     sort by the column to the left, to the right",
+    "< >  ← →     sort by the column to the left or right",
     "r            reverse the order",
-    "c            MAJOR to P99_US: since the start, or in the interval only",
-    "p  space     pause: the table stands still, counting goes on",
+    "c            MAJOR to P99_US: since the start, or in the latest interval",
+    "p  space     pause: the table stops, counting continues",
     "↑ ↓  PgUp PgDn  Home   scroll",
-    "Ctrl-L       draw everything anew",
-    "q            quit; COMMAND goes on, and pfrec waits for it",
-    "Ctrl-C       stop, as without the screen: COMMAND gets it, too",
+    "Ctrl-L       redraw the screen",
+    "q            quit; COMMAND continues, and pfrec waits for it",
+    "Ctrl-C       stop, as without the live view: COMMAND receives it, too",
     "",
-    "WAIT%: the latency of the faults that completed in the interval, as a share of it; a longer fault makes",
-    "it exceed 100. MAJ/S, MIN/S: rates of the interval. In the interval view MAX_MS, MIN_US and P99_US come",
-    "from a histogram: up to an eighth too much (MIN: too little).",
-    "A thread that has ended is shown once more. Press any key to go back.",
+    "WAIT_%: latency of the faults that completed in the interval, in percent of the interval; a fault that is",
+    "longer makes it exceed 100. MAJOR/S, MINOR/S: rates in the interval. P99_US, and MAX_MS and MIN_US of the",
+    "interval view, come from a histogram: up to 1/8 too high (MIN_US: too low).",
+    "A thread that ended is shown one last time. Press any key to return.",
 ];
 
 /// How a piece of text stands out.
@@ -126,8 +126,9 @@ impl Frame {
     }
 
     /// The picture for a screen of this size. `output` is what COMMAND printed last.
-    pub fn lines(&mut self, height: usize, output: Option<&str>) -> Vec<Line> {
-        let mut lines = self.summary();
+    pub fn lines(&mut self, (width, height): (usize, usize), output: Option<&str>) -> Vec<Line> {
+        let columns = Column::fitting(width, self.sorted_by);
+        let mut lines = self.summary(width, Column::ALL.len() - columns.len());
         let mut below = Vec::new();
         if let Some(output) = output.filter(|output| !output.is_empty()) {
             below.push(plain(format!("output: {}", escape(output))));
@@ -137,7 +138,7 @@ impl Frame {
         let mut body = if self.help {
             HELP.iter().map(|text| plain((*text).to_owned())).collect()
         } else {
-            self.table(room)
+            self.table(&columns, room)
         };
         body.resize(room, Vec::new());
         lines.append(&mut body);
@@ -146,7 +147,8 @@ impl Frame {
         lines
     }
 
-    fn summary(&self) -> Vec<Line> {
+    /// `left_out` is the number of columns that there is no room for.
+    fn summary(&self, width: usize, left_out: usize) -> Vec<Line> {
         let paused = if self.paused { " PAUSED " } else { "" };
         let Some(interval) = &self.interval else {
             return vec![vec![
@@ -173,52 +175,56 @@ impl Frame {
             _ => format!(", {} failed or abandoned", HumanCount(failed)),
         };
         let mut threads = format!(
-            "threads  {}, {} of {} slots in use",
+            "{}, {} of {} slots in use",
             interval.rows.len(),
             HumanCount(interval.slots_used.into()),
             HumanCount(interval.slots.into()),
         );
+        if left_out > 0 {
+            let columns = if left_out == 1 { "column" } else { "columns" };
+            threads.push_str(&format!("; {left_out} {columns} hidden: widen the terminal"));
+        }
         if has_others(interval) {
             threads.push_str(&format!(
-                "; {} more are in the row \"other threads\" (no free slot, or too many ended at once): raise --live-threads",
+                "; {} more share the row \"other threads\" (no free slot, or too many ended at once): raise --live-threads",
                 HumanCount(others(interval))
             ));
         }
         let seconds = interval.elapsed_ns / 1_000_000_000;
-        let mut lines = vec![
-            vec![
-                (Style::Reverse, paused.to_owned()),
-                (
-                    Style::Bold,
-                    format!("pfrec  {time} UTC  {seconds} s  {}", self.about),
-                ),
-            ],
-            plain(format!(
-                "faults   {} major, {} minor{failed}   {:.1} and {:.1} per second   in faults {:.1} % of the interval, summed over threads",
-                HumanCount(majors),
-                HumanCount(minors),
-                per_second(change.majors, interval.length_ns),
-                per_second(change.minors, interval.length_ns),
-                change.total_ns as f64 * 100.0 / interval.length_ns.max(1) as f64,
-            )),
-            plain(format!(
-                "kernel   {} = {} counted + {} lost + {} hidden + {} filtered",
-                HumanCount(kernel_majors + kernel_minors),
-                HumanCount(majors + minors),
-                HumanCount(lost),
-                HumanCount(hidden),
-                HumanCount(filtered),
-            )),
-            plain(threads),
-        ];
+        let faults = format!(
+            "{} major, {} minor{failed}; {:.1} and {:.1} per second; in faults {:.1} % of the interval, summed over threads",
+            HumanCount(majors),
+            HumanCount(minors),
+            per_second(change.majors, interval.length_ns),
+            per_second(change.minors, interval.length_ns),
+            change.total_ns as f64 * 100.0 / interval.length_ns.max(1) as f64,
+        );
+        let kernel = format!(
+            "{} = {} counted + {} lost + {} hidden + {} filtered",
+            HumanCount(kernel_majors + kernel_minors),
+            HumanCount(majors + minors),
+            HumanCount(lost),
+            HumanCount(hidden),
+            HumanCount(filtered),
+        );
+        let mut lines = vec![vec![
+            (Style::Reverse, paused.to_owned()),
+            (
+                Style::Bold,
+                format!("pfrec  {time} UTC  {seconds} s  {}", self.about),
+            ),
+        ]];
+        for (label, text) in [("faults", faults), ("kernel", kernel), ("threads", threads)] {
+            lines.extend(labeled(label, &text, width));
+        }
         if !self.filters.is_empty() {
-            lines.push(plain(format!("only     {}", escape(&self.filters))));
+            lines.extend(labeled("only", &escape(&self.filters), width));
         }
         lines
     }
 
-    fn table(&mut self, room: usize) -> Vec<Line> {
-        let mut lines = vec![self.head()];
+    fn table(&mut self, columns: &[Column], room: usize) -> Vec<Line> {
+        let mut lines = vec![self.head(columns)];
         let Some(interval) = &self.interval else {
             return lines;
         };
@@ -230,14 +236,14 @@ impl Frame {
         self.page = room.saturating_sub(1).max(1);
         self.first_row = self.first_row.min(rows.len().saturating_sub(self.page));
         for row in rows.iter().skip(self.first_row).take(self.page) {
-            lines.push(body(row, self.span, interval.length_ns));
+            lines.push(body(columns, row, self.span, interval.length_ns));
         }
         lines
     }
 
-    fn head(&self) -> Line {
+    fn head(&self, columns: &[Column]) -> Line {
         let mut line: Line = Vec::new();
-        for column in Column::ALL {
+        for &column in columns {
             let (name, width) = column.head();
             let name = match column {
                 Column::Comm => format!("{name:<width$}"),
@@ -280,9 +286,19 @@ impl Frame {
     }
 }
 
-fn body(row: &Row, span: Span, length_ns: u64) -> Line {
+fn body(columns: &[Column], row: &Row, span: Span, length_ns: u64) -> Line {
     let style = if row.ended { Style::Dim } else { Style::Plain };
-    vec![(style, super::table::body(row, span, length_ns))]
+    vec![(style, super::table::body(columns, row, span, length_ns))]
+}
+
+/// Text behind a label, in as many lines as it needs.
+fn labeled(label: &str, text: &str, width: usize) -> Vec<Line> {
+    const LABEL: usize = 9;
+    let mut label = label;
+    wrap(text, width.saturating_sub(LABEL))
+        .into_iter()
+        .map(|part| plain(format!("{:<LABEL$}{part}", std::mem::take(&mut label))))
+        .collect()
 }
 
 fn plain(text: String) -> Line {
@@ -330,7 +346,7 @@ mod tests {
     }
 
     fn order(frame: &mut Frame) -> Vec<u32> {
-        let lines = text(&frame.lines(24, None));
+        let lines = text(&frame.lines((130, 24), None));
         let tid = |line: &String| line.split_whitespace().nth(1).and_then(|tid| tid.parse().ok());
         lines[5..].iter().filter_map(tid).collect()
     }
@@ -338,9 +354,9 @@ mod tests {
     #[test]
     fn the_picture_fills_the_screen_and_never_more() {
         for height in [0, 1, 3, 6, 24] {
-            assert_eq!(frame().lines(height, Some("x")).len(), height);
+            assert_eq!(frame().lines((130, height), Some("x")).len(), height);
         }
-        let lines = text(&frame().lines(24, Some("\x1b[2Jdone")));
+        let lines = text(&frame().lines((130, 24), Some("\x1b[2Jdone")));
         assert!(lines[0].contains("perf backend"), "{lines:#?}");
         assert!(lines[2].contains("kernel   0 = 0 counted"), "{lines:#?}");
         assert_eq!(lines[22], "output: \\x1b[2Jdone");
@@ -357,10 +373,39 @@ mod tests {
         for _ in 0..4 {
             press(&mut frame, '>');
         }
-        assert!(text(&frame.lines(24, None))[23].contains("sort: MAJOR"));
+        assert!(text(&frame.lines((130, 24), None))[23].contains("sort: MAJOR"));
         assert_eq!(order(&mut frame), [1, 2, 3]);
         press(&mut frame, '<');
-        assert!(text(&frame.lines(24, None))[23].contains("sort: COMM"));
+        assert!(text(&frame.lines((130, 24), None))[23].contains("sort: COMM"));
+    }
+
+    #[test]
+    fn a_narrow_screen_says_how_many_columns_it_hides_and_keeps_that_of_the_order() {
+        let mut frame = frame();
+        let shown = |frame: &mut Frame, width| text(&frame.lines((width, 24), None));
+        let wide = shown(&mut frame, 130);
+        assert!(!wide.iter().any(|line| line.contains("hidden: ")), "{wide:#?}");
+        for width in [40, 80, 100] {
+            let lines = shown(&mut frame, width);
+            // The rows and the keys are cut by the terminal.
+            let wrapped = lines[1..].iter().take_while(|line| !line.contains(" COMM "));
+            assert!(
+                wrapped.clone().all(|line| line.chars().count() <= width),
+                "{lines:#?}"
+            );
+            assert!(
+                lines.iter().any(|line| line.contains(" hidden: widen")),
+                "{lines:#?}"
+            );
+            assert!(lines.iter().any(|line| line.ends_with(" WAIT_%")), "{lines:#?}");
+            assert!(lines.join(" ").contains("summed over"), "{lines:#?}");
+        }
+        // From the last column round to MIN_US, which is the first to be hidden.
+        for _ in 0..4 {
+            press(&mut frame, '<');
+        }
+        let lines = shown(&mut frame, 80);
+        assert!(lines.iter().any(|line| line.contains(" MIN_US")), "{lines:#?}");
     }
 
     #[test]
@@ -379,7 +424,7 @@ mod tests {
         let mut frame = frame();
         press(&mut frame, '?');
         assert!(
-            text(&frame.lines(24, None))
+            text(&frame.lines((130, 24), None))
                 .iter()
                 .any(|line| line.contains("reverse the order"))
         );
@@ -396,7 +441,7 @@ mod tests {
             frame.key(KeyEvent::new(KeyCode::Down, KeyModifiers::NONE));
         }
         // Four lines above, a head, two rows, the keys.
-        let lines = text(&frame.lines(8, None));
+        let lines = text(&frame.lines((130, 8), None));
         assert!(lines[6].contains(" t1 "), "{lines:#?}");
     }
 }

@@ -32,7 +32,7 @@ pub fn text(interval: &Interval) -> String {
         rows.push(interval.others.clone());
     }
     for row in &rows {
-        text.push_str(&body(row, Span::Start, interval.length_ns));
+        text.push_str(&body(&Column::ALL, row, Span::Start, interval.length_ns));
         text.push('\n');
     }
     text
@@ -57,10 +57,7 @@ pub fn in_words(interval: &Interval) -> String {
         words.push_str(&format!(", {} filtered", books.filtered));
     }
     if has_others(interval) {
-        words.push_str(&format!(
-            "; {} threads without a row of their own",
-            others(interval)
-        ));
+        words.push_str(&format!("; {} threads without their own row", others(interval)));
     }
     words
 }

@@ -180,10 +180,10 @@ impl View {
         let is_gone = printer.reader_gone();
         let lost = printer.finish();
         if is_gone {
-            return Some("whoever read the lines had gone before the end".to_owned());
+            return Some("the reader of the lines closed the pipe before the end".to_owned());
         }
         (lost > 0).then(|| {
-            format!("LOST {lost} lines of -v, the reader was too slow: counts and trace have these faults")
+            format!("LOST {lost} lines of -v: the reader was too slow; counts and trace include these faults")
         })
     }
 }

@@ -276,7 +276,7 @@ fn lost_line(text: &mut String, format: Format, faults: u64) {
             },
         ),
         Format::Table => text.push_str(&format!(
-            "LOST {faults} lines of -v, the reader is too slow: counts and trace have these faults\n"
+            "LOST {faults} lines of -v: the reader is too slow; counts and trace include these faults\n"
         )),
     }
 }
@@ -334,7 +334,7 @@ mod tests {
         assert!(shown[1].contains(" first "), "{text}");
         assert_eq!(
             shown[2],
-            "LOST 2 lines of -v, the reader is too slow: counts and trace have these faults"
+            "LOST 2 lines of -v: the reader is too slow; counts and trace include these faults"
         );
         assert!(shown[3].contains(" second "), "{text}");
     }

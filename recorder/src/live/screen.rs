@@ -130,7 +130,7 @@ fn draw(
                 (0, _) | (_, 0) => (80, 24),
                 size => size,
             };
-            let lines = frame.lines(height.into(), Some(&shown_output));
+            let lines = frame.lines((width.into(), height.into()), Some(&shown_output));
             paint(&lines, width.into(), wish == Wish::Redraw)?;
             wish = Wish::None;
         }

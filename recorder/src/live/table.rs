@@ -50,6 +50,35 @@ impl Column {
         Self::Wait,
     ];
 
+    /// Those that give way on a narrow terminal, the first first. The name of the thread stays.
+    const DROP_ORDER: [Self; 12] = [
+        Self::MinUs,
+        Self::AvgMs,
+        Self::P99Us,
+        Self::Pid,
+        Self::MinorRate,
+        Self::MaxMs,
+        Self::TotalMs,
+        Self::MajorRate,
+        Self::Wait,
+        Self::Minor,
+        Self::Major,
+        Self::Tid,
+    ];
+
+    /// The columns that there is room for, in their order. That by which rows are sorted is always among them.
+    #[must_use]
+    pub fn fitting(width: usize, sorted_by: Self) -> Vec<Self> {
+        let mut columns = Self::ALL.to_vec();
+        for dropped in Self::DROP_ORDER.into_iter().filter(|column| *column != sorted_by) {
+            if line_width(&columns) <= width {
+                break;
+            }
+            columns.retain(|column| *column != dropped);
+        }
+        columns
+    }
+
     /// Head and width.
     #[must_use]
     pub fn head(self) -> (&'static str, usize) {
@@ -64,9 +93,9 @@ impl Column {
             Self::MaxMs => ("MAX_MS", 9),
             Self::MinUs => ("MIN_US", 9),
             Self::P99Us => ("P99_US", 10),
-            Self::MajorRate => ("MAJ/S", 8),
-            Self::MinorRate => ("MIN/S", 9),
-            Self::Wait => ("WAIT%", 6),
+            Self::MajorRate => ("MAJOR/S", 8),
+            Self::MinorRate => ("MINOR/S", 9),
+            Self::Wait => ("WAIT_%", 6),
         }
     }
 
@@ -119,13 +148,13 @@ impl Column {
 /// The heads of all columns.
 #[must_use]
 pub fn head() -> String {
-    line(|column| column.head().0.to_owned())
+    line(&Column::ALL, |column| column.head().0.to_owned())
 }
 
-/// A row in all columns; `ended` behind those of threads that have ended.
+/// A row in some columns; `ended` behind those of threads that have ended.
 #[must_use]
-pub fn body(row: &Row, span: Span, length_ns: u64) -> String {
-    let mut text = line(|column| column.cell(row, span, length_ns));
+pub fn body(columns: &[Column], row: &Row, span: Span, length_ns: u64) -> String {
+    let mut text = line(columns, |column| column.cell(row, span, length_ns));
     if row.ended {
         text.push_str(" ended");
     }
@@ -179,9 +208,14 @@ fn sums_of(row: &Row, span: Span) -> &Sums {
     }
 }
 
-fn line(cell: impl Fn(Column) -> String) -> String {
+fn line_width(columns: &[Column]) -> usize {
+    let widths: usize = columns.iter().map(|column| column.head().1 + 1).sum();
+    widths.saturating_sub(1)
+}
+
+fn line(columns: &[Column], cell: impl Fn(Column) -> String) -> String {
     let mut text = String::new();
-    for column in Column::ALL {
+    for &column in columns {
         let width = column.head().1;
         if !text.is_empty() {
             text.push(' ');
@@ -229,16 +263,44 @@ mod tests {
 
     #[test]
     fn heads_stand_above_what_they_name() {
-        let (head, body) = (head(), body(&row(1, 1, 8_000_000), Span::Start, 1_000_000_000));
+        let in_all = |row: &Row, length_ns| body(&Column::ALL, row, Span::Start, length_ns);
+        let (head, body) = (head(), in_all(&row(1, 1, 8_000_000), 1_000_000_000));
         assert_eq!(
             head,
-            "    PID     TID COMM               MAJOR     MINOR    TOTAL_MS    AVG_MS    MAX_MS    MIN_US     P99_US    MAJ/S     MIN/S  WAIT%"
+            "    PID     TID COMM               MAJOR     MINOR    TOTAL_MS    AVG_MS    MAX_MS    MIN_US     P99_US  MAJOR/S   MINOR/S WAIT_%"
         );
         assert_eq!(
             body,
             "   4711       1 worker                 1         3       8.000     2.000     8.000     1.500   8000.000      1.0       3.0    0.8"
         );
-        assert!(super::body(&row(2, 1, 1), Span::Start, 1).ends_with(" ended"));
+        assert!(in_all(&row(2, 1, 1), 1).ends_with(" ended"));
+    }
+
+    #[test]
+    fn columns_give_way_to_a_narrow_terminal_but_for_the_name_and_the_one_of_the_order() {
+        assert_eq!(Column::fitting(200, Column::Wait), Column::ALL);
+        for width in 0..140 {
+            for sorted_by in Column::ALL {
+                let columns = Column::fitting(width, sorted_by);
+                assert!(columns.contains(&sorted_by) && columns.contains(&Column::Comm));
+                assert!(line_width(&columns) <= width || columns.len() <= 2, "{width}");
+                assert!(
+                    columns.is_sorted_by_key(|column| Column::ALL.iter().position(|each| each == column))
+                );
+            }
+        }
+        let usual = Column::fitting(80, Column::Wait);
+        for column in [
+            Column::Tid,
+            Column::Major,
+            Column::Minor,
+            Column::TotalMs,
+            Column::Wait,
+        ] {
+            assert!(usual.contains(&column), "{column:?}");
+        }
+        let text = body(&usual, &row(1, 1, 8_000_000), Span::Start, 1_000_000_000);
+        assert_eq!(text.len(), line_width(&usual));
     }
 
     #[test]
@@ -262,8 +324,9 @@ mod tests {
         let cell = |comm: &str| Column::Comm.cell(&named(comm), Span::Start, 1);
         assert_eq!(cell("a\x1b[2Jb"), "a\\x1b[2Jb");
         assert_eq!(cell("\u{202e}\u{9b}0123456789"), "\\u{202e}\\x9b01…");
-        let plain = super::body(&row(1, 1, 8_000_000), Span::Start, 1);
-        let hostile = super::body(&named("\u{202e}\u{9b}0123456789"), Span::Start, 1);
+        let in_all = |row: &Row| body(&Column::ALL, row, Span::Start, 1);
+        let plain = in_all(&row(1, 1, 8_000_000));
+        let hostile = in_all(&named("\u{202e}\u{9b}0123456789"));
         assert_eq!(hostile.chars().count(), plain.chars().count());
     }
 }

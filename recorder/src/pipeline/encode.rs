@@ -104,7 +104,7 @@ impl Encode {
         self.session
             .process(&mut Batch::default(), true, &mut self.outlet)?;
         self.outlet.flush()?;
-        self.notes.extend(self.session.remark());
+        self.notes.extend(self.session.remarks());
         self.name_stacks()
     }
 

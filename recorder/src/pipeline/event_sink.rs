@@ -1,6 +1,6 @@
 //! Where the session's events go: into the trace, to the printer of `-v`, or both.
 
-use pf_formats::{Dict, Event, FormatError, Loss, Query, TimelineEntry, Totals, TraceWriter};
+use pf_formats::{Dict, Event, FormatError, Loss, ProcessEntry, Query, TimelineEntry, Totals, TraceWriter};
 
 use crate::{
     live::FaultSlot, pipeline::trace_file::TraceFile, pipeline::write_queue::WriteQueue, session::Sink,
@@ -116,6 +116,12 @@ impl Sink for Outlet {
         self.trace
             .as_mut()
             .map_or(Ok(()), |trace| trace.timeline(entries))
+    }
+
+    fn processes(&mut self, entries: &[ProcessEntry]) -> Result<(), FormatError> {
+        self.trace
+            .as_mut()
+            .map_or(Ok(()), |trace| trace.processes(entries))
     }
 
     fn loss(&mut self, losses: &[Loss]) -> Result<(), FormatError> {

@@ -29,7 +29,7 @@ pub struct CutShort {
     source: anyhow::Error,
 }
 
-const IN_PARTIAL: &str = " (what came before is in the .partial file, and pfanalyze reads it)";
+const IN_PARTIAL: &str = " (what was recorded before is in the .partial file; pfanalyze reads it)";
 
 /// Files without symbols that are told by name.
 const NOTES: usize = 3;
@@ -52,12 +52,12 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Completes the file. `command` is its end with its faults before the recording.
+    /// Completes the file. `command`: how it ended, if it did, and its faults before the recording, where only it is recorded.
     pub fn complete(
         drained: Result<Drained>,
         encoded: Encoded,
         start_ns: u64,
-        command: Option<(Ended, (u64, u64))>,
+        command: (Option<Ended>, Option<(u64, u64)>),
         output: Option<&Output>,
     ) -> Result<Self> {
         let in_file = matches!(output, Some(Output::File(_)));
@@ -78,7 +78,7 @@ impl Summary {
         drained: Result<Drained>,
         encoded: Encoded,
         start_ns: u64,
-        command: Option<(Ended, (u64, u64))>,
+        (ended, before): (Option<Ended>, Option<(u64, u64)>),
     ) -> Result<(Self, Option<TraceFile>)> {
         let Encoded {
             outlet,
@@ -103,7 +103,7 @@ impl Summary {
             left_out: filtered.majors + filtered.minors,
             // A run of the probe that the kernel skipped, and says so.
             ends_lost: drained.drops.exits + drained.dropped.exits + drained.drops.recursion,
-            command,
+            command: ended.zip(before),
             unwaited: &drained.unwaited,
             cpus_added: drained.cpus_added > 0,
         });
@@ -121,6 +121,7 @@ impl Summary {
             accounting: Some(accounting.clone()),
             check: Some(check),
             hidden_majors: accounts.hidden_majors,
+            command_end: ended.map(|ended| ended.end),
         };
         let (file, bytes) = outlet.finish(totals)?.unzip();
         let bytes = bytes.unwrap_or(0);
@@ -185,13 +186,13 @@ impl Summary {
         lines.extend(injected(&self.drained.injected));
         if self.drained.drops.recursion > 0 {
             lines.push(format!(
-                "the kernel skipped {} runs of a probe that a preempted task was in: some faults lack their retries, or threads their end",
+                "the kernel skipped {} runs of a probe because a preempted task was inside it: some faults may lack their retries, and some threads their end",
                 HumanCount(self.drained.drops.recursion)
             ));
         }
         if self.drained.cpus_added > 0 {
             lines.push(format!(
-                "a CPU came online {} time(s) during the recording: faults there before the probes were attached may be \
+                "a CPU came online {} time(s) during the recording: its faults before the probes were attached may be \
                  unexplained",
                 self.drained.cpus_added
             ));
@@ -202,8 +203,8 @@ impl Summary {
         }
         let each = self.bytes as f64 / events.max(1) as f64;
         lines.push(match (&self.name, events) {
-            (None, _) => "nothing was recorded".to_owned(),
-            (Some(name), 0) => format!("{name}: no fault was recorded"),
+            (None, _) => "no trace was written".to_owned(),
+            (Some(name), 0) => format!("{name}: no faults were recorded"),
             (Some(name), _) => format!("{name}: {}, {each:.2} bytes per fault", HumanBytes(self.bytes)),
         });
         lines
@@ -214,7 +215,7 @@ impl Summary {
         (atomic > 0).then(|| {
             let times = if atomic == 1 { "time" } else { "times" };
             format!(
-                "{} {times} the kernel touched a missing page with page faults disabled and gave up at once: no fault, and no loss",
+                "{} {times} the kernel touched a missing page with page faults disabled and gave up at once: this is neither a fault nor a loss",
                 HumanCount(atomic)
             )
         })
@@ -231,37 +232,40 @@ impl Summary {
         let faults = [
             (
                 drops.reserve,
-                "faults: the kernel's ring buffer was full: try a larger --buffer-size",
+                "faults: the kernel's ring buffer was full; try a larger --buffer-size",
             ),
             (
                 dropped.faults,
-                "faults: the recorder could not keep up: is the disk slow?",
+                "faults: the recorder could not keep up (is the disk slow?)",
             ),
-            (drops.no_entry, "faults: completed without a recorded entry"),
+            (drops.no_entry, "faults: they completed without a recorded entry"),
             (
                 *malformed,
-                "faults: what the probes wrote is no record, which is a defect of pfrec: please report it",
+                "faults: the probes wrote an invalid record, which is a defect of pfrec: please report it",
             ),
             (
                 drops.failed,
-                "failed faults: the kernel's ring buffer was full: try a larger --buffer-size",
+                "failed faults: the kernel's ring buffer was full; try a larger --buffer-size",
             ),
             (
                 dropped.failed,
-                "failed faults: the recorder could not keep up: is the disk slow?",
+                "failed faults: the recorder could not keep up (is the disk slow?)",
             ),
             (drops.state, WITHOUT_STATE),
         ];
         let others = [
             (
                 sideband_lost + dropped.sideband,
-                "mapping records: some files may be unknown",
+                "mapping records: the files of some faults may be unknown",
             ),
             (drops.exits, "ends of threads: the kernel's ring buffer was full"),
             (dropped.exits, "ends of threads: the recorder could not keep up"),
             (drops.stacks, "user stacks: the kernel's ring buffer was full"),
             (dropped.stacks, "user stacks: the recorder could not keep up"),
-            (self.stacks_dropped, "user stacks: too many different ones"),
+            (
+                self.stacks_dropped,
+                "user stacks: there are more distinct stacks than are kept",
+            ),
             (drops.queries, "queries: the kernel's ring buffer was full"),
             (
                 dropped.queries,
@@ -269,15 +273,15 @@ impl Summary {
             ),
             (
                 drops.texts,
-                "texts of queries: they were not in memory, or the kernel's ring buffer was full",
+                "query texts: they were not in memory, or the kernel's ring buffer was full",
             ),
             (
                 drops.deep,
-                "queries: nested more than 16 deep, their faults are told of the one around them",
+                "queries: queries nest at most 16 deep; faults of deeper ones count for the query around them",
             ),
             (
                 drops.unmatched,
-                "ends of queries: none was in progress on that thread",
+                "ends of queries: no query was in progress on that thread",
             ),
             (
                 self.drained.probes_failed,
@@ -301,8 +305,7 @@ impl Summary {
 }
 
 /// Why faults of a task were lost that could not be met.
-pub const WITHOUT_STATE: &str =
-    "faults: the kernel made no room for what is kept of each thread: its memory was short, or it was busy";
+pub const WITHOUT_STATE: &str = "faults: the kernel could not allocate the state that is kept for each thread: it was short of memory, or busy";
 
 /// What was made to go wrong, so that nobody takes such a trace for one that can be used.
 pub fn injected(injected: &Injected) -> Option<String> {
@@ -429,7 +432,7 @@ mod tests {
         assert!(lines[0].contains("(stopped by Ctrl-C)"));
         assert_eq!(
             lines[1],
-            "LOST 7 faults: the kernel's ring buffer was full: try a larger --buffer-size"
+            "LOST 7 faults: the kernel's ring buffer was full; try a larger --buffer-size"
         );
         assert_eq!(
             lines[2],
@@ -444,7 +447,7 @@ mod tests {
         summary.drained.malformed = 3;
         let lines = summary.lines(Stop::CommandEnded);
         assert!(
-            lines[1].starts_with("LOST 3 faults: what the probes wrote"),
+            lines[1].starts_with("LOST 3 faults: the probes wrote"),
             "{}",
             lines[1]
         );

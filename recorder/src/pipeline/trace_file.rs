@@ -53,11 +53,11 @@ impl TraceFile {
         match fs::symlink_metadata(path).map(|meta| meta.file_type()) {
             Ok(kind) if kind.is_dir() => bail!("-o {}: is a directory: name a file in it", path.display()),
             Ok(kind) if kind.is_symlink() => bail!(
-                "-o {}: is a symbolic link: name the file that it leads to; standard output is -o -",
+                "-o {}: is a symbolic link: name the file that it points to; standard output is -o -",
                 path.display()
             ),
             Ok(kind) if !kind.is_file() => bail!(
-                "-o {}: is no regular file: to write to a device or a pipe use -o -",
+                "-o {}: is not a regular file: to write to a device or a pipe, use -o -",
                 path.display()
             ),
             _ => {}
@@ -97,10 +97,10 @@ impl TraceFile {
                     .with_context(|| format!("cannot sync {}", partial.display()))?;
                 let ours = file.metadata().context("cannot stat the trace")?;
                 let there = fs::symlink_metadata(&partial)
-                    .with_context(|| format!("{} was taken away while recording", partial.display()))?;
+                    .with_context(|| format!("{} was removed while recording", partial.display()))?;
                 if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
                     bail!(
-                        "{} was replaced while recording: it is not the trace",
+                        "{} was replaced while recording: it is no longer the trace",
                         partial.display()
                     );
                 }
@@ -187,9 +187,9 @@ fn refuse_other(path: &Path) -> Result<()> {
     let there = open::regular_itself(path).map(pf_formats::TraceReader::new);
     match there {
         Ok(Err(FormatError::NotATrace { .. })) => {
-            bail!("it exists and is no trace: give another name, or --force to replace it")
+            bail!("it exists and is not a trace: give another name, or --force to replace it")
         }
-        Err(e) => Err(e).context("it exists and cannot be read, so it may be no trace: give another name, or --force to replace it"),
+        Err(e) => Err(e).context("it exists and cannot be read, so it may not be a trace: give another name, or --force to replace it"),
         Ok(_) => Ok(()),
     }
 }
@@ -219,7 +219,7 @@ fn set_aside(partial: &Path) -> Result<()> {
         .with_context(|| format!("too many {}.old", partial.display()))?;
     fs::rename(partial, &aside).with_context(|| format!("{} is in the way", partial.display()))?;
     say(format_args!(
-        "kept what an interrupted recording left as {}",
+        "kept the data of an interrupted recording as {}",
         aside.display()
     ));
     Ok(())

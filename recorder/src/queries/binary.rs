@@ -172,7 +172,7 @@ impl<S: ReadCacheOps> Binary<S> {
         };
         let header = self.parse()?;
         if header.elf_header().e_machine.get(header.endian()) != native {
-            bail!("{shown}: built for another kind of machine");
+            bail!("{shown}: built for another architecture");
         }
         Ok(())
     }

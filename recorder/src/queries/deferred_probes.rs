@@ -58,7 +58,7 @@ impl Later {
                 for probe in wanted_in(Patience::new(), &files, &wanted) {
                     if attached.len() >= PLACES {
                         say(format!(
-                            "--query: more than {PLACES} places have such probes: later ones are left out"
+                            "--query: more than {PLACES} places have such probes: later ones are not probed"
                         ));
                         return;
                     }
@@ -96,7 +96,7 @@ impl Later {
             let is_given = self.give.try_send((record.pid, map.clone())).is_ok();
             if is_given && self.seen.insert(file) && self.seen.len() == FILES {
                 say(format!(
-                    "--query: more than {FILES} files were run: later ones are not looked into"
+                    "--query: more than {FILES} files were executed: later ones are not searched for probes"
                 ));
             }
         }

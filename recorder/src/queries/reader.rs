@@ -68,7 +68,7 @@ pub fn pairs_in(patience: Patience, files: &[&Pinned], specs: &[&UsdtSpec]) -> V
     let (found, left_out) = pairs_within(patience, files, specs);
     if left_out > 0 && !stop::is_asked_for() {
         say(format!(
-            "{left_out} of {} files were not looked into for probes of queries: it took longer than {} s",
+            "{left_out} of {} files were not searched for query probes: the search was stopped after {} s",
             files.len(),
             patience::MOST.as_secs()
         ));
@@ -227,12 +227,12 @@ fn instead_of(spec: &UsdtSpec, notes: &[Note], shown: &str) -> String {
         .filter(|name| !names.contains(*name))
         .collect();
     if missing.is_empty() {
-        return format!("{shown}: where its probes are is no part of the program");
+        return format!("{shown}: its probes are outside of the program's code");
     }
     let mut message = format!("{shown} has no USDT probe {}", missing.join(" and "));
     let near = alike(missing[0], names.iter().map(String::as_str));
     let added = match names.first() {
-        None => write!(message, ", and no others either: was it built with probes?"),
+        None => write!(message, ", and no other probes: was it built with probes?"),
         Some(first) if near.is_empty() => write!(message, "; it has {} others, such as {first}", names.len()),
         Some(_) => write!(message, "; it has {}", near.join(", ")),
     };
@@ -255,7 +255,7 @@ fn matching<'a>(spec: &FunctionSpec, functions: &'a [Function], shown: &str) -> 
             0 => bail!("{shown} has no function that matches{}", is_stripped(functions)),
             1..=MATCHES => Ok(found),
             many => bail!(
-                "{many} functions match, at most {MATCHES} can be attached to: {}",
+                "{many} functions match, and at most {MATCHES} can be probed: {}",
                 list(&found)
             ),
         };
@@ -284,7 +284,7 @@ fn matching<'a>(spec: &FunctionSpec, functions: &'a [Function], shown: &str) -> 
         }
         1 => Ok(found),
         many => bail!(
-            "{many} functions of {shown} have that name; take a full one, or a glob for all: {}",
+            "{many} functions of {shown} have that name; give a full name, or a glob for all of them: {}",
             list(&found)
         ),
     }
@@ -292,7 +292,7 @@ fn matching<'a>(spec: &FunctionSpec, functions: &'a [Function], shown: &str) -> 
 
 fn is_stripped(functions: &[Function]) -> &'static str {
     if functions.is_empty() {
-        " (it has no symbols at all: it is stripped)"
+        " (it has no symbols: it is stripped)"
     } else {
         ""
     }

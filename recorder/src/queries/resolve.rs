@@ -142,7 +142,7 @@ pub fn files_of(patience: Patience, pids: impl IntoIterator<Item = u32>) -> Vec<
             if patience.left().is_none() {
                 if !stop::is_asked_for() {
                     say(format!(
-                        "not all files of the processes were looked for: it took longer than {} s, so probes of queries may be missing",
+                        "the search for files of the processes was stopped after {} s: some query probes may be missing",
                         patience::MOST.as_secs()
                     ));
                 }

@@ -87,6 +87,11 @@ impl Dictionary {
         others.unwrap_or_else(|| self.push_comm(OTHERS))
     }
 
+    /// All names of threads, in no order.
+    pub fn comms(&self) -> impl Iterator<Item = &str> {
+        self.comms.keys().map(String::as_str)
+    }
+
     /// The id and kind of what a mapping maps. A file keeps the name that it had first.
     pub fn object(&mut self, seen: &Sighting<'_>) -> (ObjectId, ObjectKind) {
         let object = describe(seen.map, &self.mounts);

@@ -60,7 +60,7 @@ impl Folded {
             (
                 self.comms,
                 format!(
-                    "names of threads: more than {} different ones, or half of what was left by one process: their \
+                    "thread names: there are more than {} distinct ones, or one process used half of what was left: these \
                      threads are called {OTHERS}",
                     HumanCount(COMMS as u64)
                 ),
@@ -68,8 +68,8 @@ impl Folded {
             (
                 self.objects,
                 format!(
-                    "mappings of files: more different files than are kept, or half of what was left by one process: \
-                     they are called {OTHERS}"
+                    "file mappings: there are more distinct files than are kept, or one process used half of what was left: \
+                     these files are called {OTHERS}"
                 ),
             ),
             (

@@ -29,6 +29,7 @@ impl Session {
             What::Map(map) => {
                 let process = self.processes.entry(pid).or_default();
                 if ts_ns >= process.known_since_ns {
+                    self.programs.mapped(pid, ts_ns, &map);
                     self.map(ts_ns, pid, tid, &map);
                 }
             }
@@ -43,7 +44,12 @@ impl Session {
                         process.space.clear();
                     }
                     process.renewal.take_if(|renewal| ts_ns >= renewal.from_ns);
-                    self.held.exec(pid, ts_ns);
+                    if self.held.is(pid) {
+                        self.held.exec(pid, ts_ns);
+                        self.programs.exec_of_command(pid, ts_ns);
+                    } else {
+                        self.programs.exec(pid, ts_ns);
+                    }
                 }
                 let comm = self.dictionary.comm(&comm, pid, ts_ns);
                 self.add_thread(tid, pid, comm);
@@ -73,6 +79,7 @@ impl Session {
             let process = process.unwrap_or_default();
             self.processes.insert(pid, process);
             self.dictionary.fork(parent_pid, pid);
+            self.programs.fork(parent_pid, pid, ts_ns);
         } else if !self.is_member(pid) {
             return;
         }
@@ -120,13 +127,14 @@ impl Session {
         if let Some(process) = self.processes.get_mut(&pid) {
             process.threads = process.threads.saturating_sub(1);
             if process.threads == 0 {
-                self.forget(pid);
+                self.forget(pid, ts_ns);
             }
         }
     }
 
-    fn forget(&mut self, pid: u32) {
+    fn forget(&mut self, pid: u32, at_ns: u64) {
         self.processes.remove(&pid);
+        self.programs.end(pid, at_ns);
         self.seen.forget(pid);
         self.dictionary.forget(pid);
         // Its number may go to somebody who does not belong here.
@@ -156,7 +164,7 @@ impl Session {
             }
             !is_gone
         });
-        gone.into_iter().for_each(|pid| self.forget(pid));
+        gone.into_iter().for_each(|pid| self.forget(pid, settled_ns));
     }
 
     pub(super) fn map(&mut self, ts_ns: u64, pid: u32, tid: u32, map: &Map) {

@@ -13,12 +13,13 @@ mod locate;
 mod nameless;
 mod only;
 pub mod proc;
+mod programs;
 mod queries;
 mod renewal;
 mod seen;
 mod stack;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, io};
 
 use address_space::{AddressSpace, Mapping};
 use dictionary::Dictionary;
@@ -29,9 +30,11 @@ use held::HeldChild;
 pub use only::Only;
 use pf_bpf::{Fault, Record};
 use pf_formats::{
-    Access, Breakdown, CommId, Dict, Event, Happening, Loss, ObjectId, Origin, Query, TimelineEntry,
+    Access, Breakdown, CommId, Dict, Event, Happening, Loss, ObjectId, Origin, ProcessEntry, Query,
+    TimelineEntry,
 };
 use pf_notation::names::{Names, none_fits};
+use programs::Programs;
 use queries::Queries;
 use renewal::{CROWDED, Renewal};
 use rustc_hash::FxHashMap;
@@ -48,6 +51,9 @@ use crate::{
 /// writing an older one.
 const SIDEBAND_SETTLE_NS: u64 = 1_000_000;
 
+/// Names of threads that are told where none passed a filter.
+const NAMES: usize = 12;
+
 /// Takes what the session produces, in order.
 pub trait Sink {
     /// Why it may refuse.
@@ -60,6 +66,8 @@ pub trait Sink {
     fn queries(&mut self, queries: &mut Vec<Query>) -> Result<(), Self::Error>;
     /// Happenings of one batch.
     fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), Self::Error>;
+    /// Which programs processes run.
+    fn processes(&mut self, entries: &[ProcessEntry]) -> Result<(), Self::Error>;
     /// What one batch told that is not kept.
     fn loss(&mut self, losses: &[Loss]) -> Result<(), Self::Error>;
 }
@@ -124,8 +132,11 @@ pub struct Session {
     timeline: Vec<TimelineEntry>,
     stacks: StackTable,
     queries: Queries,
+    programs: Programs,
     only: Option<Only>,
     only_threads: Vec<Names>,
+    /// The filters of the probes, in words.
+    filters: Vec<String>,
     before_exec: Faults,
     before_exec_events: u64,
     recorded: Faults,
@@ -188,8 +199,10 @@ impl Session {
             timeline: Vec::new(),
             stacks: StackTable::default(),
             queries: Queries::default(),
+            programs: Programs::default(),
             only: None,
             only_threads: Vec::new(),
+            filters: Vec::new(),
             before_exec: Faults::default(),
             before_exec_events: 0,
             recorded: Faults::default(),
@@ -201,6 +214,16 @@ impl Session {
     /// that.
     pub fn name_queries(&mut self, names: Vec<String>, start_ns: u64) {
         self.queries = Queries::new(names, start_ns);
+    }
+
+    /// Looks for the executables and command lines of processes. `command` is what the held child becomes.
+    ///
+    /// # Errors
+    ///
+    /// When there can be no thread for it.
+    pub fn read_programs(&mut self, command: Vec<String>) -> io::Result<()> {
+        self.programs.set_command(command);
+        self.programs.read()
     }
 
     /// Leaves out the faults of all other files.
@@ -215,8 +238,18 @@ impl Session {
         self.only_threads = names;
     }
 
-    /// What is worth telling people at the end: why nothing was recorded.
-    pub fn remark(&self) -> Option<String> {
+    /// What the probes leave out, in words.
+    pub fn set_filters(&mut self, filters: Vec<String>) {
+        self.filters = filters;
+    }
+
+    /// What is worth telling people at the end.
+    pub fn remarks(&self) -> impl Iterator<Item = String> {
+        self.nothing().into_iter().chain(self.programs.in_words())
+    }
+
+    /// Why nothing was recorded: what was there instead.
+    fn nothing(&self) -> Option<String> {
         if self.recorded != Faults::default() {
             return None;
         }
@@ -225,8 +258,29 @@ impl Session {
             let wanted: Vec<&Names> = self.only_threads.iter().collect();
             return Some(format!("--comm: {}", none_fits(&wanted, self.dictionary.comms())));
         }
-        let only = self.only.as_ref()?;
-        Some(only.none_found(&self.dictionary))
+        match &self.only {
+            Some(only) => Some(only.none_found(&self.dictionary)),
+            None => self.none_passed(),
+        }
+    }
+
+    /// Where filters left nothing: the threads that there were.
+    fn none_passed(&self) -> Option<String> {
+        if self.filters.is_empty() {
+            return None;
+        }
+        let mut names: Vec<&str> = self.dictionary.comms().collect();
+        names.sort_unstable();
+        let more = match names.len().checked_sub(NAMES) {
+            None | Some(0) => String::new(),
+            Some(more) => format!(" and {more} others"),
+        };
+        names.truncate(NAMES);
+        Some(format!(
+            "no fault passed the filters ({}); the threads were named: {}{more}",
+            self.filters.join(", "),
+            names.join(", ")
+        ))
     }
 
     /// Reads the processes that exist already. To be called after the side-band rings were opened.
@@ -247,6 +301,9 @@ impl Session {
         let Some(snapshot) = proc::snapshot(pid) else {
             return;
         };
+        if !self.held.is(pid) {
+            self.programs.meet(pid, now);
+        }
         let process = self.processes.entry(pid).or_default();
         process.known_since_ns = now;
         process.crowded_at = renewal::crowded_at(snapshot.maps.len());
@@ -302,6 +359,7 @@ impl Session {
         sink.queries(self.queries.ended())?;
         sink.timeline(&self.timeline)?;
         self.timeline.clear();
+        sink.processes(&self.programs.take_known(settled, last))?;
         match self.dictionary.folded().take_loss() {
             Some(loss) => sink.loss(&[loss]),
             None => Ok(()),
@@ -341,8 +399,12 @@ impl Session {
     /// was recorded before the loss is processed.
     pub fn distrust_mappings(&mut self) {
         let pids: Vec<u32> = self.processes.keys().copied().collect();
+        let now = monotonic_ns();
         for pid in pids {
             self.replace_space(pid);
+            if !self.held.is(pid) {
+                self.programs.meet(pid, now);
+            }
         }
         self.bury_the_gone();
     }

@@ -74,7 +74,7 @@ impl Only {
         match paths.first() {
             None => format!("--file {path}: no fault was on this file"),
             Some(other) => format!(
-                "--file {path}: no fault was on this file, but another one of that name was mapped: try --file {other}"
+                "--file {path}: no fault was on this file, but another file of that name was mapped: try --file {other}"
             ),
         }
     }

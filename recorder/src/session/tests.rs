@@ -23,6 +23,7 @@ struct Collected {
     timeline: Vec<TimelineEntry>,
     queries: Vec<Query>,
     losses: Vec<Loss>,
+    processes: Vec<ProcessEntry>,
 }
 
 impl Sink for Collected {
@@ -49,6 +50,11 @@ impl Sink for Collected {
 
     fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), Infallible> {
         self.timeline.extend_from_slice(entries);
+        Ok(())
+    }
+
+    fn processes(&mut self, entries: &[ProcessEntry]) -> Result<(), Infallible> {
+        self.processes.extend_from_slice(entries);
         Ok(())
     }
 
@@ -328,6 +334,61 @@ fn the_end_of_a_thread_carries_the_kernels_counters() {
             tid: PID,
             what
         }
+    );
+}
+
+#[test]
+fn filters_that_let_nothing_pass_are_told_with_what_was_there() {
+    let mut session = session(None);
+    session.set_filters(vec!["threads named x".to_owned()]);
+    run(
+        &mut session,
+        vec![],
+        vec![band(100, PID, comm("worker", false))],
+        10_000_000,
+    );
+    let remarks: Vec<String> = session.remarks().collect();
+    assert_eq!(
+        remarks,
+        ["no fault passed the filters (threads named x); the threads were named: worker"]
+    );
+    run(
+        &mut session,
+        vec![fault(PID, 20_000_000, 0x1000)],
+        vec![],
+        30_000_000,
+    );
+    assert_eq!(session.remarks().count(), 0);
+}
+
+#[test]
+fn what_a_process_runs_is_told_from_its_exec_on_and_the_held_child_is_not_pfrec() {
+    let mut session = session(Some(PID));
+    let fork = What::Fork {
+        parent_pid: PID,
+        parent_tid: PID,
+    };
+    let sideband = vec![
+        band(200, PID, comm("command", true)),
+        band(210, PID, map(0x10000, "/bin/command", 0)),
+        band(220, PID, map(0x50000, "/lib/ld.so", 0)),
+        band(300, CHILD, fork),
+        band(400, CHILD, comm("other", true)),
+        band(410, CHILD, map(0x10000, "/bin/other", 0)),
+    ];
+    let seen = run(&mut session, vec![], sideband, 10_000_000);
+    let told: Vec<_> = seen
+        .processes
+        .iter()
+        .map(|entry| (entry.ts_ns, entry.pid, entry.executable.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (200, PID, "/bin/command"),
+            (300, CHILD, "/bin/command"),
+            (400, CHILD, "/bin/other")
+        ]
     );
 }
 

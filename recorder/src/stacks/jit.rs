@@ -84,7 +84,7 @@ impl Work<'_> {
     ) -> bool {
         wanted.sort_unstable_by_key(|wanted| wanted.at);
         let addresses: Vec<u64> = wanted.iter().map(|wanted| wanted.at).collect();
-        let what = format!("code that process {pid} made itself");
+        let what = format!("code that process {pid} generated");
         let Some(map) = maps.map_of(pid) else {
             self.note(format!("no symbols: {what} (there is no /tmp/perf-{pid}.map)"));
             return true;

@@ -239,7 +239,7 @@ impl<'a> Work<'a> {
     /// Whoever asked does not want to wait.
     pub fn give_up(&mut self) {
         self.given_up = true;
-        self.limit("symbols: interrupted, so some are missing".to_owned());
+        self.limit("symbols: the lookup was interrupted, so some are missing".to_owned());
     }
 
     /// Something has no names, and why.
@@ -310,7 +310,7 @@ fn to_symbol(found: Found, wanted: &Wanted) -> Symbol {
 
 fn took_too_long() -> String {
     format!(
-        "symbols: it took longer than {} s, so some are missing",
+        "symbols: the lookup was stopped after {} s, so some are missing",
         TOTAL_TIME.as_secs()
     )
 }

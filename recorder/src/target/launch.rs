@@ -20,6 +20,7 @@ use nix::{
     sys::signal::Signal,
     unistd::{self, ForkResult, Pid},
 };
+use pf_formats::CommandEnd;
 use thiserror::Error;
 
 use crate::{
@@ -89,12 +90,38 @@ impl Streams<'_> {
 /// How COMMAND ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
-    /// As a shell would report it: the exit status, or 128 + signal.
-    pub status: u8,
+    /// Its exit status, or the signal that ended it.
+    pub end: CommandEnd,
     /// Major faults of the command and of all descendants that were waited for, as `wait4(2)` says.
     pub majors: u64,
     /// Minor faults, likewise.
     pub minors: u64,
+}
+
+impl Ended {
+    /// As a shell would report it: the exit status, or 128 + signal.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        let base = if self.end.by_signal { 128 } else { 0 };
+        u8::try_from(base + self.end.number).unwrap_or(255)
+    }
+
+    /// In words, where it did not end well.
+    #[must_use]
+    pub fn in_words(&self) -> Option<String> {
+        let CommandEnd { by_signal, number } = self.end;
+        match (by_signal, number) {
+            (false, 0) => None,
+            (false, status) => Some(format!("the command ended with exit status {status}")),
+            (true, signal) => {
+                let name = i32::try_from(signal)
+                    .ok()
+                    .and_then(|signal| Signal::try_from(signal).ok());
+                let name = name.map_or_else(String::new, |name| format!(" ({name})"));
+                Some(format!("the command was ended by signal {signal}{name}"))
+            }
+        }
+    }
 }
 
 /// Forks a child that will run `command` as `user` once released.
@@ -284,13 +311,17 @@ fn wait(pid: Pid, may_stop: bool) -> Result<Ended> {
     }
     // SAFETY: zeroed is a valid rusage, and wait4 has filled it.
     let usage = unsafe { usage.assume_init() };
-    let code = if libc::WIFSIGNALED(status) {
-        128 + libc::WTERMSIG(status)
+    let by_signal = libc::WIFSIGNALED(status);
+    let number = if by_signal {
+        libc::WTERMSIG(status)
     } else {
         libc::WEXITSTATUS(status)
     };
     Ok(Ended {
-        status: u8::try_from(code).unwrap_or(255),
+        end: CommandEnd {
+            by_signal,
+            number: number.unsigned_abs(),
+        },
         majors: u64::try_from(usage.ru_majflt).unwrap_or(0),
         minors: u64::try_from(usage.ru_minflt).unwrap_or(0),
     })
@@ -353,11 +384,13 @@ mod tests {
 
     #[test]
     fn the_exit_status_comes_back_as_a_shell_would_say_it() {
-        assert_eq!(start(&["sh", "-c", "exit 7"]).unwrap().wait().unwrap().status, 7);
-        assert_eq!(
-            start(&["sh", "-c", "kill -9 $$"]).unwrap().wait().unwrap().status,
-            137
-        );
+        let ended = |script: &str| start(&["sh", "-c", script]).unwrap().wait().unwrap();
+        let told = |script: &str| (ended(script).status(), ended(script).in_words());
+        assert_eq!(told("true"), (0, None));
+        let words = "the command ended with exit status 7";
+        assert_eq!(told("exit 7"), (7, Some(words.to_owned())));
+        let words = "the command was ended by signal 9 (SIGKILL)";
+        assert_eq!(told("kill -9 $$"), (137, Some(words.to_owned())));
     }
 
     #[test]

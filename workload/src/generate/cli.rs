@@ -7,14 +7,14 @@ use pf_notation::count;
 
 use crate::process::parse_bytes;
 
-/// Make a file whose content is known, whole or not at all.
+/// Create a file with known content, completely or not at all.
 ///
-/// The bytes go to FILE.partial, which gets its final name when all of it is on the disk, and is
-/// removed on any error, on SIGINT, SIGTERM, SIGQUIT and SIGHUP.
+/// The data is written to FILE.partial, which is renamed when all of it is on the disk, and removed
+/// on any error and on SIGINT, SIGTERM, SIGQUIT and SIGHUP.
 #[derive(Debug, Parser)]
 #[command(name = "data-generator", version)]
 pub struct Cli {
-    /// The file to make, or to check
+    /// The file to create, or to check
     #[arg(short, long)]
     file: PathBuf,
     /// Its size: MiB, or with a unit, as in 2GiB
@@ -27,10 +27,10 @@ pub struct Cli {
     /// Replace a file that exists; the old one stays until the new one is complete
     #[arg(long)]
     force: bool,
-    /// Decides the bytes of `random` and `sparse`
+    /// Seed of the bytes of `random` and `sparse`
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = count::within::<u64>(0, u64::MAX))]
     seed: u64,
-    /// Check FILE, made with `-p sequential`, and name the first page that is wrong
+    /// Check FILE, created with `-p sequential`, and report the first wrong page
     #[arg(long, conflicts_with_all = ["size", "pattern", "force", "seed"])]
     verify: bool,
 }
@@ -42,7 +42,7 @@ pub enum Kind {
     Random,
     /// Numbered pages of 4096 bytes that can be checked
     Sequential,
-    /// Islands of 1 MiB of incompressible bytes, every 8 MiB, with holes between them
+    /// 1 MiB of incompressible bytes every 8 MiB, with holes between them
     Sparse,
 }
 

@@ -35,8 +35,8 @@ pub fn run(task: &Task) -> Result<()> {
             let bar = progress::bar(length, "checked");
             let checked = verify::check(file, |bytes| bar.inc(bytes));
             bar.finish_and_clear();
-            let page_count = checked.with_context(|| format!("{name} is not whole"))?;
-            say(format_args!("{name}: all {page_count} pages are right"));
+            let page_count = checked.with_context(|| format!("the check of {name} failed"))?;
+            say(format_args!("{name}: all {page_count} pages are correct"));
             Ok(())
         }
     }
@@ -60,7 +60,7 @@ fn generate(recipe: &Recipe) -> Result<()> {
     })
     .and_then(|()| file.sync_all());
     bar.finish_and_clear();
-    written.with_context(|| format!("cannot write {name}, and removed what there was of it"))?;
+    written.with_context(|| format!("cannot write {name}; the incomplete file was removed"))?;
     let made = file.metadata().with_context(|| format!("cannot stat {name}"))?;
     if made.len() != recipe.size_bytes {
         bail!(

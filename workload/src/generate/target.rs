@@ -23,15 +23,15 @@ impl Target {
     pub(super) fn new(path: &Path, force: bool) -> Result<Self> {
         let name = path.display();
         if path.file_name().is_none() {
-            bail!("-f {name}: that is no name of a file");
+            bail!("-f {name}: is not the name of a file");
         }
         match path.symlink_metadata() {
             Ok(there) if !there.is_file() => {
-                bail!("{name} exists and is not a regular file; it is never replaced")
+                bail!("{name} exists and is not a regular file: it is never replaced")
             }
             Ok(_) if !force => bail!("{name} exists; --force replaces it"),
             Err(problem) if problem.kind() != io::ErrorKind::NotFound => {
-                return Err(problem).with_context(|| format!("cannot look at {name}"));
+                return Err(problem).with_context(|| format!("cannot examine {name}"));
             }
             _ => {}
         }

@@ -13,7 +13,7 @@ use crate::process::parse_bytes;
 /// Touch the pages of mapped memory in a known order, and print what the kernel counted.
 ///
 /// Without arguments: a temporary file of 64 MiB, evicted from the page cache, walked at random.
-/// A FILE that shrinks while it is mapped ends the program with SIGBUS.
+/// The program ends with SIGBUS if FILE shrinks while it is mapped.
 #[derive(Debug, Parser)]
 #[command(name = "mmap-workload", version)]
 pub struct Cli {
@@ -29,7 +29,7 @@ pub struct Cli {
     /// Threads that walk, each with its own seed
     #[arg(short, long, default_value_t = 1, allow_negative_numbers = true, value_parser = count::within::<u32>(1, 4096))]
     threads: u32,
-    /// Give each thread a part of the memory of its own, which it walks in the order of PATTERN
+    /// Divide the memory among the threads; each walks its own part in the order of PATTERN
     #[arg(long)]
     split: bool,
     /// Distance in pages between two touches of the pattern `stride`
@@ -57,7 +57,7 @@ pub struct Cli {
     /// Walk anonymous memory (without huge pages) instead of a file
     #[arg(long, conflicts_with_all = ["file", "evict", "keep_cached"])]
     anon: bool,
-    /// What madvise(2) tells the kernel [default: random; normal for the pattern seq and for --anon]
+    /// Advice given to madvise(2) [default: random; normal for the pattern seq and for --anon]
     ///
     /// With `normal`, read-ahead and fault-around load many pages for one fault.
     #[arg(long, value_enum)]
@@ -65,18 +65,18 @@ pub struct Cli {
     /// Form of the report on standard output
     #[arg(long, value_enum, default_value = "table")]
     format: OutputFormat,
-    /// Time each touch, and write them to FILE as CSV after the walk (takes 48 bytes of memory each)
+    /// Time each touch, and write the times to FILE as CSV after the walk (48 bytes of memory per touch)
     #[arg(long, value_name = "FILE")]
     log_touches: Option<PathBuf>,
-    /// Make each run of K accesses of a thread a query, announced by the probes pf:query_begin(id, name) and
+    /// Treat each run of K accesses of a thread as a query, marked by the probes pf:query_begin(id, name) and
     /// pf:query_end(id) and named after the pattern
     #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = count::within::<u64>(1, u64::MAX))]
     query_size: Option<u64>,
-    /// Make every second run of M accesses within a query a query inside of it, named PATTERN-inner
+    /// Treat every second run of M accesses within a query as a nested query, named PATTERN-inner
     #[arg(long, value_name = "M", requires = "query_size", allow_negative_numbers = true, value_parser = count::within::<u64>(1, u64::MAX))]
     query_nested: Option<u64>,
-    /// Write what each query cost by the kernel's counts to FILE as CSV after the walk (takes 56 bytes of
-    /// memory each)
+    /// Write the faults of each query, as counted by the kernel, to FILE as CSV after the walk (56 bytes of
+    /// memory per query)
     #[arg(long, value_name = "FILE", requires = "query_size")]
     query_report: Option<PathBuf>,
 }
@@ -91,7 +91,7 @@ enum PatternName {
     Stride,
     /// 70 % random, 30 % sequential
     Mixed,
-    /// A hot set: page k is touched in proportion to 1/(k+1)^0.99
+    /// A hot set: page k is touched with a probability proportional to 1/(k+1)^0.99
     Zipf,
 }
 

@@ -38,7 +38,10 @@ pub fn run(options: &Options) -> Result<()> {
     if let (Some(touch_file), Some(query_file)) = (&touch_file, &query_file)
         && identity(&touch_file.file)? == identity(&query_file.file)?
     {
-        bail!("{}: that is the file of --log-touches too", query_file.name);
+        bail!(
+            "{}: is also the file of --log-touches: give another name",
+            query_file.name
+        );
     }
     let source = Source::prepare(options, &cleanup)?;
     let workers = worker::run_all(&source.ground, options)?;
@@ -86,7 +89,7 @@ fn create_for(flag: &str, path: Option<&Path>, memory: &Memory) -> Result<Option
         && let Ok(walked) = walked.metadata()
         && (walked.dev(), walked.ino()) == (written.dev(), written.ino())
     {
-        bail!("{name}: that is the file to walk");
+        bail!("{name}: is the file to walk: give another name");
     }
     // A pipe or a device has no length.
     if written.is_file() {

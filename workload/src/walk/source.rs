@@ -105,7 +105,8 @@ impl Source {
 
     fn anonymous(size_bytes: u64) -> Result<Self> {
         let size = usize::try_from(size_bytes).context("--size")?;
-        let ground = Ground::anonymous(size).context("--anon: cannot map so much memory, see --size")?;
+        let ground =
+            Ground::anonymous(size).context("--anon: cannot map that much memory: give a smaller --size")?;
         Ok(Self {
             ground,
             path: None,
@@ -158,20 +159,20 @@ fn first_possible<T>(
             }
         }
     }
-    bail!("no directory can take it; name one on a disk with TMPDIR, or walk a file of yours with -f")
+    bail!("no directory is suitable: set TMPDIR to a directory on a disk, or give a file with -f")
 }
 
 /// A whole file of random bytes on a disk, or nothing.
 fn make_in(directory: &Path, size_bytes: u64, seed: u64, cleanup: &Cleanup) -> Result<(File, Doomed)> {
     if disk::is_in_memory(directory).context("cannot be used")? {
-        bail!("is in memory (tmpfs), where nothing can be evicted");
+        bail!("is in memory (tmpfs), from which nothing can be evicted");
     }
     disk::require_space(directory, size_bytes).context("cannot be used")?;
     let made = cleanup.create_unnamed(directory, "mmap-workload-");
-    let (mut file, temporary) = made.context("takes no new file")?;
+    let (mut file, temporary) = made.context("cannot create a file in it")?;
     write_random(&mut file, size_bytes, seed, |_| {})
         .and_then(|()| file.sync_all())
-        .context("cannot hold the file")?;
+        .context("cannot store the file")?;
     Ok((file, temporary))
 }
 

@@ -46,7 +46,8 @@ use crate::verbs::report::places::Places;
 use crate::verbs::report::query_shares::QueryShares;
 use crate::verbs::report::stall_summary::StallSummary;
 use crate::verbs::report::waits_over_time::WaitsOverTime;
-use crate::verbs::threads::Threads;
+use crate::verbs::threads::{ThreadFaults, Threads};
+use pf_formats::CommandEnd;
 use std::io::Write;
 
 /// Rows of the per-thread table before "… and N more".
@@ -198,7 +199,8 @@ impl Report {
         page: &mut Document,
     ) {
         page.heading("Threads, longest wait first");
-        let mut threads = self.threads.table(session);
+        let has_process = self.has_process(session);
+        let mut threads = self.threads.table_with(session, has_process);
         // What fits a screen; the verbs have all columns.
         threads.keep_columns(9 + usize::from(classes.extras().has_failed));
         add_top(
@@ -255,7 +257,11 @@ impl Report {
             .map(|thread| {
                 let comm = session.dicts.comm(thread.comm_id());
                 ThreadFacts {
-                    name: format!("thread {comm} ({})", thread.tid),
+                    name: format!(
+                        "thread {comm} ({}){}",
+                        thread.tid,
+                        self.of_process(session, thread)
+                    ),
                     wait_ns: thread.classes.wait_ns(),
                     within_ns: thread.wait_within_ns(),
                     lived_ns: session.lived_within_ns(thread.pid, thread.tid, window_ns),
@@ -279,6 +285,16 @@ impl Report {
             },
         }
         .findings()
+    }
+
+    /// Whether it is worth saying which process a thread belongs to.
+    fn has_process(&self, session: &Session) -> bool {
+        session.processes.are_known() && self.threads.are_of_several_processes()
+    }
+
+    fn of_process(&self, session: &Session, thread: &ThreadFaults) -> String {
+        let name = thread.process(session).filter(|_| self.has_process(session));
+        name.map_or_else(String::new, |name| format!(" of {name} ({})", thread.pid))
     }
 
     fn add_head(&self, session: &Session, filter: &Filter, layout: &Layout, page: &mut Document) {
@@ -397,6 +413,10 @@ fn add_recording(session: &Session, layout: &Layout, page: &mut Document) {
     // A command line can be longer than a screen; three lines tell it.
     let what = keep_start(&escape(&scope::describe(meta)), 3 * layout.width);
     page.fact("recorded", what);
+    let end = session.totals.as_ref().and_then(|totals| totals.command_end);
+    if let Some(end) = end.filter(|end| *end != CommandEnd::default()) {
+        page.fact("ended", info::describe_end(end));
+    }
     let host = &meta.host;
     let machine = format!(
         "{} (Linux {}, {}, {} CPUs, {})",

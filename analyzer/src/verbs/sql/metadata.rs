@@ -6,6 +6,7 @@ use crate::engine::frame::u32s;
 use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::output::shell::shell_words;
+use crate::trace::processes::Program;
 use crate::trace::queries;
 use crate::trace::session::Session;
 use crate::verbs::sql::budget::Budget;
@@ -183,6 +184,7 @@ impl<'a> Side<'a> {
             let frame = match table {
                 TableName::Faults => continue,
                 TableName::Threads => self.threads(session),
+                TableName::Processes => processes(session),
                 TableName::Files => files(session),
                 TableName::Mappings => self.mappings(session),
                 TableName::Queries => self.queries(),
@@ -289,6 +291,26 @@ fn files(session: &Session) -> PolarsResult<DataFrame> {
         .put(all().map(|o| o.dev_minor).collect::<Vec<u32>>())
         .put(all().map(|o| o.inode).collect::<Vec<u64>>())
         .frame(files.len())
+}
+
+fn processes(session: &Session) -> PolarsResult<DataFrame> {
+    let all = || session.processes.all();
+    let executable = |p: &Program| (!p.executable.is_empty()).then(|| p.executable.clone());
+    let command = |p: &Program| (!p.command.is_empty()).then(|| shell_words(&p.command));
+    Builder::new(TableName::Processes)
+        .put(all().map(|(pid, _, _)| pid).collect::<Vec<u32>>())
+        .put(all().map(|(_, since_ns, _)| since_ns).collect::<Vec<u64>>())
+        .put(
+            all()
+                .map(|(_, _, program)| executable(program))
+                .collect::<Vec<Option<String>>>(),
+        )
+        .put(
+            all()
+                .map(|(_, _, program)| command(program))
+                .collect::<Vec<Option<String>>>(),
+        )
+        .frame(all().count())
 }
 
 fn losses(session: &Session) -> PolarsResult<DataFrame> {

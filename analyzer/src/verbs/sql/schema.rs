@@ -11,6 +11,7 @@ use polars::prelude::DataType;
 pub enum TableName {
     Faults,
     Threads,
+    Processes,
     Files,
     Mappings,
     Queries,
@@ -31,9 +32,10 @@ pub struct Field {
 
 impl TableName {
     /// All tables, in the order in which they are listed.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Faults,
         Self::Threads,
+        Self::Processes,
         Self::Files,
         Self::Mappings,
         Self::Queries,
@@ -47,6 +49,7 @@ impl TableName {
         match self {
             Self::Faults => "faults",
             Self::Threads => "threads",
+            Self::Processes => "processes",
             Self::Files => "files",
             Self::Mappings => "mappings",
             Self::Queries => "queries",
@@ -61,6 +64,9 @@ impl TableName {
         match self {
             Self::Faults => "a page fault that passes the filters",
             Self::Threads => "a thread that faulted, began or ended while recording",
+            Self::Processes => {
+                "a process that ran a program from a time on; several rows where it executed others"
+            }
             Self::Files => "a file of which memory was mapped; one path may have had several",
             Self::Mappings => "a mapping that was there or came into being",
             Self::Queries => "a query (pfrec --query)",
@@ -75,6 +81,7 @@ impl TableName {
         match self {
             Self::Faults => faults(),
             Self::Threads => THREADS.to_vec(),
+            Self::Processes => PROCESSES.to_vec(),
             Self::Files => FILES.to_vec(),
             Self::Mappings => MAPPINGS.to_vec(),
             Self::Queries => QUERIES.to_vec(),
@@ -220,6 +227,25 @@ const QUERIES: [Field; 18] = [
     field("nested_minor", Type::WHOLE, "those of queries inside it"),
     field("nested_wait_ns", Type::WHOLE, "wait in them, ns"),
     field("text_cut", Type::Boolean, "whether the text went on"),
+];
+
+const PROCESSES: [Field; 4] = [
+    field("pid", DataType::UInt32, "process"),
+    field(
+        "since_ns",
+        DataType::UInt64,
+        "from when on it ran the program, ns; before host.start_ns for one that was there",
+    ),
+    field(
+        "executable",
+        DataType::String,
+        "path of the program; null when it is not known",
+    ),
+    field(
+        "command",
+        DataType::String,
+        "its command line, quoted for a shell; null when it is not known",
+    ),
 ];
 
 const LOSSES: [Field; 5] = [

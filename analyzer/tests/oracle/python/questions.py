@@ -172,13 +172,14 @@ PARTS_OF_FILE = """
 
 VERBS = {
     "report": [
-        Question([], THREADS, "threads"),
+        # Events do not say what a process runs: the oracle in Rust recomputes it.
+        Question([], THREADS, "threads", without=("process",)),
         Question([], FILES, "files", without=WALKS),
         Question([], CLASSES, "percentiles"),
         Question([], SPENT, "breakdown"),
         Question([], f"{OF_ROWS} {BY_WAIT}", "queries", of="queries"),
     ],
-    "threads": [Question(["threads"], THREADS)],
+    "threads": [Question(["threads"], THREADS, without=("process",))],
     "files": [
         Question(["files"], FILES, without=WALKS),
         Question(["files", "--sort", "max_ms", "--top", "3"],

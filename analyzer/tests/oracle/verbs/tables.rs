@@ -39,6 +39,8 @@ fn thread_table(trace: &Trace, filter: &Filter) -> Expected {
     let faults = passing(trace, filter);
     let all = Sums::of(faults.iter().copied());
     let mut heads = vec!["pid", "tid", "comm"];
+    let has_programs = !trace.processes.is_empty();
+    heads.extend(has_programs.then_some("process"));
     heads.extend(WAIT);
     heads.push("min_us");
     heads.extend((all.failed > 0).then_some("failed"));
@@ -50,6 +52,10 @@ fn thread_table(trace: &Trace, filter: &Filter) -> Expected {
         // The name of its last fault, of two at the same time of the one that was read last.
         let named = faults.iter().max_by_key(|fault| fault.event.ts_ns).unwrap();
         let mut row = vec![int(pid), int(tid), text(&named.comm)];
+        if has_programs {
+            let name = trace.program(pid, named.event.ts_ns);
+            row.push(name.map_or(Cell::Null, text));
+        }
         row.extend(sums.wait_cells());
         row.push(Cell::Us(sums.min().into()));
         row.extend((all.failed > 0).then_some(int(sums.failed)));

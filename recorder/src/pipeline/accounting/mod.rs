@@ -12,9 +12,8 @@ const SOURCE: &str =
     "maj_flt and min_flt of every recorded thread, read by the probes at each fault and at its end";
 
 /// Why the check by the machine's own counts is uncertain.
-const SKIPPED_ELSEWHERE: &str =
-    "the kernel skipped so many runs of the probes on this machine, for whichever task";
-const SKIPPED_ELSEWHERE_BY_DEFAULT: &str = "the kernel skipped so many runs of the probes on this machine, for whichever task; \
+const SKIPPED_ELSEWHERE: &str = "number of probe runs that the kernel skipped on this machine, of any task";
+const SKIPPED_ELSEWHERE_BY_DEFAULT: &str = "number of probe runs that the kernel skipped on this machine, of any task; \
                                             --strict counts the recorded ones";
 
 /// Processes that are named.
@@ -205,7 +204,7 @@ impl Accounts {
         check.notes = accounts.findings(evidence.unwaited);
         if let Some(reason) = &events.not_of_tasks {
             check.notes.push(format!(
-                "--strict: the recorded tasks' own events were not counted, the machine's were instead: {reason}"
+                "--strict: the events of the recorded tasks could not be counted, those of the whole machine were: {reason}"
             ));
         }
         Self { check, ..accounts }
@@ -281,8 +280,8 @@ impl Accounts {
         match self.missed {
             0 => {}
             1.. => notes.push(format!(
-                "UNEXPLAINED: {missed} that the kernel counted and no probe saw. It skips probes while another BPF program, or \
-                 a call of bpf(2), runs on that CPU: stop other BPF tools and record again. Some virtual machines keep \
+                "UNEXPLAINED: the kernel counted {missed} that no probe saw. It skips probes while another BPF program or a \
+                 bpf(2) call runs on the same CPU: stop other BPF tools and record again. Some virtual machines hide \
                  their process 1 from all probes"
             )),
             _ => notes.push(format!(
@@ -294,7 +293,7 @@ impl Accounts {
             .filter(|count| *count > 0)
         {
             notes.push(format!(
-                "UNEXPLAINED: {} that a probe saw, and that neither arrived nor were counted as lost; please report it",
+                "UNEXPLAINED: a probe saw {} that neither arrived nor were counted as lost; please report it",
                 some(vanished, "page fault")
             ));
         }
@@ -312,7 +311,7 @@ impl Accounts {
             ),
         };
         notes.push(match events {
-            None => format!("not checked against a count apart from the probes: {source}"),
+            None => format!("not checked against an independent count: {source}"),
             Some(events) => {
                 let within = match uncertain {
                     0 => String::new(),
@@ -329,14 +328,14 @@ impl Accounts {
         let (wait4, tasks) = self.check.wait4?;
         let Some(missing) = tasks.checked_sub(wait4) else {
             return Some(format!(
-                "ALARM: wait4(2) counted {} faults of the command and its children, {} more than the probes read",
+                "ALARM: wait4(2) counted {} faults of the command and its children, {} more than the probes counted",
                 HumanCount(wait4),
                 HumanCount(wait4 - tasks)
             ));
         };
         if missing == 0 {
             return Some(format!(
-                "wait4(2) agrees: {} faults, of the command and the children that were waited for",
+                "wait4(2) agrees: {} faults of the command and the children that were waited for",
                 HumanCount(tasks)
             ));
         }
@@ -353,12 +352,15 @@ impl Accounts {
             more => format!(" and {more} more"),
         };
         let whose = if names.is_empty() {
-            "are of children that nobody waited for".to_owned()
+            "belong to children for which no process waited".to_owned()
         } else if named == missing {
-            format!("are of {}{more}, which nobody waited for", names.join(", "))
+            format!(
+                "belong to {}{more}, for which no process waited",
+                names.join(", ")
+            )
         } else {
             format!(
-                "are of children that nobody waited for, {} of them of {}{more}",
+                "belong to children for which no process waited, {} of them to {}{more}",
                 HumanCount(named),
                 names.join(", ")
             )
@@ -381,8 +383,11 @@ fn some(count: u64, thing: &str) -> String {
 fn hidden_in_words(majors: Option<u64>) -> String {
     let majors = match majors {
         Some(0) => "counted, not listed".to_owned(),
-        Some(majors) => format!("{} of them MAJOR, latencies not measured", HumanCount(majors)),
-        None => "how many of them are major is not known".to_owned(),
+        Some(majors) => format!(
+            "{} of them MAJOR, their latencies were not measured",
+            HumanCount(majors)
+        ),
+        None => "the number of major ones is unknown".to_owned(),
     };
     format!("hidden (resolved inside get_user_pages, as in exec; {majors})")
 }
@@ -392,10 +397,10 @@ fn source(events: &EventCheck) -> String {
     match &events.missed {
         Err(reason) => reason.clone(),
         Ok(_) if events.scope != CountScope::Tasks => {
-            "every page-fault event of this machine, against the runs of the probe attached to it; those of the recorded tasks"
+            "all page-fault events of this machine, compared with the runs of the probe attached to them; of the recorded tasks"
                 .to_owned()
         }
-        Ok(_) => "page-fault events of the same tasks, counted by the kernel apart from the probes".to_owned(),
+        Ok(_) => "page-fault events of the same tasks, counted by the kernel independently of the probes".to_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The accounts against made-up evidence: what is balanced, what is unexplained and by how much, and in which words.
 
 use pf_bpf::{Offset, Tally};
+use pf_formats::CommandEnd;
 
 use super::*;
 
@@ -45,7 +46,7 @@ fn accounts(balance: &Balance, events: &EventCheck, wait4: Option<u64>) -> Accou
         ends_lost: 0,
         command: wait4.map(|minors| {
             let ended = Ended {
-                status: 0,
+                end: CommandEnd::default(),
                 majors: 0,
                 minors,
             };
@@ -65,7 +66,11 @@ fn what_two_counts_agree_on_is_balanced() {
         "the kernel counted 1,000 major + 25 minor = 1,024 recorded + 0 lost + 1 hidden (resolved inside get_user_pages, \
          as in exec; counted, not listed): balanced"
     );
-    assert!(lines[1].ends_with("apart from the probes: 1,024"), "{}", lines[1]);
+    assert!(
+        lines[1].ends_with("independently of the probes: 1,024"),
+        "{}",
+        lines[1]
+    );
     assert!(lines[2].starts_with("wait4(2) agrees"), "{}", lines[2]);
     assert!(accounts.is_exact());
 }
@@ -86,7 +91,7 @@ fn what_no_probe_saw_is_not_called_hidden() {
         "{}",
         lines[0]
     );
-    assert!(lines[1].contains("9 page faults that the kernel counted and no probe saw"));
+    assert!(lines[1].contains("the kernel counted 9 page faults that no probe saw"));
     assert!(!accounts.is_exact());
 }
 
@@ -177,7 +182,7 @@ fn what_a_running_thread_left_out_after_its_last_record_is_counted() {
 #[test]
 fn names_with_more_faults_than_are_missing_are_none_of_them() {
     let few = accounts(&balance(), &events(1024, 0), Some(1020));
-    assert!(few.lines("recorded")[2].ends_with("the other 5 are of children that nobody waited for"));
+    assert!(few.lines("recorded")[2].ends_with("the other 5 belong to children for which no process waited"));
 }
 
 #[test]
@@ -241,8 +246,8 @@ fn more_faults_by_wait4_than_the_probes_read_are_an_alarm_and_fewer_have_names()
     let fewer = accounts(&balance(), &events(1024, 0), Some(1001));
     assert_eq!(
         fewer.lines("recorded")[2],
-        "wait4(2) counted 1,001 of the 1,025 faults in the tasks' counters; the other 24 are of 7 (daemon), which nobody \
-         waited for"
+        "wait4(2) counted 1,001 of the 1,025 faults in the tasks' counters; the other 24 belong to 7 (daemon), for \
+         which no process waited"
     );
     assert!(fewer.is_exact());
 }
@@ -263,7 +268,7 @@ fn where_the_tasks_own_events_cannot_be_counted_those_of_the_machine_are_and_the
     let certain = accounts(&more, &instead(0), None);
     assert!(certain.is_exact());
     let lines = certain.lines("recorded");
-    assert!(lines[1].starts_with("checked: every page-fault event of this machine"));
+    assert!(lines[1].starts_with("checked: all page-fault events of this machine"));
     assert!(
         lines[2].starts_with("--strict: ") && lines[2].ends_with("has 5000 threads"),
         "{}",

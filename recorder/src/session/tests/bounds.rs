@@ -41,7 +41,7 @@ fn a_process_that_renames_its_thread_for_ever_gets_no_more_than_half_of_the_name
     assert_eq!(loss.reason, pf_formats::LossReason::Sideband);
     let words = session.folded().in_words();
     assert!(
-        words.len() == 1 && words[0].starts_with("131,072 names of threads: "),
+        words.len() == 1 && words[0].starts_with("131,072 thread names: "),
         "{words:?}"
     );
     // Those of others are told by their own.

@@ -191,7 +191,10 @@ fn the_user_need_not_wait_for_names() {
     intern(&mut table, &program);
     let found = table.symbolise(|| true);
     assert_eq!(found.dicts, []);
-    assert_eq!(found.notes, ["symbols: interrupted, so some are missing"]);
+    assert_eq!(
+        found.notes,
+        ["symbols: the lookup was interrupted, so some are missing"]
+    );
 }
 
 #[test]
