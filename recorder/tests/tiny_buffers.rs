@@ -49,7 +49,7 @@ fn storm(buffer: &str) -> (u64, u64) {
     assert_eq!(costly.iter().map(|loss| loss.count).sum::<u64>(), books.lost);
     // Windows have a length, follow one another, and are within the recording. Two that meet share the moment in
     // which the count was read.
-    let mut before = json("info", &trace)["start_monotonic_ns"].as_u64().unwrap();
+    let mut before = json("info", &trace)["start_ns"].as_u64().unwrap();
     for loss in costly {
         assert!(before <= loss.from_ns && loss.from_ns < loss.to_ns, "{loss:?}");
         assert!(loss.to_ns <= now_ns(), "{loss:?}");

@@ -218,6 +218,18 @@ pub fn percent(part: u128, whole: u128) -> String {
 /// Nanoseconds since 1970 as `2026-11-22 20:22:29 UTC`.
 #[must_use]
 pub fn utc(unix_ns: i64) -> String {
+    let (date, time) = date_and_time(unix_ns);
+    format!("{date} {time} UTC")
+}
+
+/// Nanoseconds since 1970 as `2026-11-22T20:22:29.000000001Z`, which sorts as the times do.
+#[must_use]
+pub fn rfc3339(unix_ns: i64) -> String {
+    let (date, time) = date_and_time(unix_ns);
+    format!("{date}T{time}.{:09}Z", unix_ns.rem_euclid(1_000_000_000))
+}
+
+fn date_and_time(unix_ns: i64) -> (String, String) {
     let seconds = unix_ns.div_euclid(1_000_000_000);
     let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Days to civil date, Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
@@ -234,11 +246,9 @@ pub fn utc(unix_ns: i64) -> String {
         month_index - 9
     };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day_of_month:02} {:02}:{:02}:{:02} UTC",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
+    (
+        format!("{year:04}-{month:02}-{day_of_month:02}"),
+        format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60),
     )
 }
 

@@ -177,7 +177,7 @@ fn recorded_by(session: &Session) -> Vec<Fact> {
     let sampling = session.sampling();
     vec![
         Fact::text("recorder", &meta.recorder),
-        Fact::text("host", &host.hostname),
+        Fact::text("hostname", &host.hostname),
         Fact::text("kernel", &host.kernel),
         Fact::text("arch", &host.arch),
         Fact::said("page_size", Value::Count(page_size), bytes(page_size)),
@@ -216,8 +216,12 @@ fn contents(session: &Session) -> Vec<Fact> {
     };
     vec![
         Fact::text("start_utc", &start),
-        Fact::one("start_monotonic_ns", Value::Count(session.start_ns())),
-        Fact::said("duration_s", Value::Seconds(length_ns), duration(length_ns)),
+        Fact::one("start_ns", Value::Count(session.start_ns())),
+        Fact::said(
+            "duration_s",
+            Value::Seconds(length_ns),
+            format!("{} s", fixed(length_ns, 1_000_000_000, 6)),
+        ),
         Fact::count("events", session.events),
         Fact::count("major", session.of_class(Class::Major)),
         Fact::count("minor", session.of_class(Class::Minor)),

@@ -59,7 +59,7 @@ fn heads(frame: &DataFrame) -> Vec<ColumnHead> {
     columns
         .map(|column| {
             let name: &'static str = Box::leak(column.name().to_string().into_boxed_str());
-            ColumnHead::new(name).titled(name)
+            ColumnHead::verbatim(name)
         })
         .collect()
 }

@@ -63,7 +63,7 @@ class Trace:
         self.has = set()
         if info["queries"]:
             self.has.add("queries")
-            self.read_queries(info["start_monotonic_ns"])
+            self.read_queries(info["start_ns"])
         if self.db.execute("SELECT count(stack_id) FROM faults").fetchone()[0]:
             self.has.add("stacks")
         if info["blocks"] == 1:
@@ -88,7 +88,7 @@ class Trace:
         if "weight" not in columns:
             typed.append("1::UBIGINT AS weight")
         page_size = info.get("page_size") or 4096
-        start_ns = info["start_monotonic_ns"]
+        start_ns = info["start_ns"]
         self.db.execute(f"""
             CREATE TABLE {name} AS
             SELECT *, greatest(ts_ns::HUGEINT - {start_ns}, 0) AS since, ts_ns::HUGEINT + latency_ns - {start_ns} AS ends,
@@ -160,14 +160,14 @@ class Trace:
         self.db.execute("CREATE OR REPLACE TEMP TABLE asked AS SELECT $1::BOOLEAN AS by_file, $2::UBIGINT AS start_ns, "
                         "$3::UBIGINT AS page_size, $4::BOOLEAN AS is_sampled, $5::VARCHAR AS busiest, $6::HUGEINT AS begin_ns, "
                         "$7::HUGEINT AS end_ns, $8::BOOLEAN AS sees_failed",
-                        [by_file, self.info["start_monotonic_ns"], self.page_size, self.info["sample"] > 1, self.busiest,
+                        [by_file, self.info["start_ns"], self.page_size, self.info["sample"] > 1, self.busiest,
                          *self.window(chosen.arguments), self.sees_failed()])
         if "queries" in self.has and chosen.where_query:
             self.db.execute(f"CREATE OR REPLACE TEMP TABLE p AS {CHOSEN_QUERIES.format(where=chosen.where_query)}")
 
     def window(self, arguments):
         """From when on, and until when."""
-        start = self.info["start_monotonic_ns"]
+        start = self.info["start_ns"]
 
         def given(name, default):
             return start + int(arguments[arguments.index(name) + 1].removesuffix("ns")) if name in arguments else default
@@ -184,6 +184,9 @@ class Trace:
             file.write(text)
             file.flush()
             no_file = "" if "file" in text.partition("\n")[0].split(",") else ", '' AS file"
+            heads = text.partition("\n")[0].split(",")
+            if "address" in heads and "file_offset" not in heads:
+                no_file += ", '' AS file_offset"
             self.db.execute(f"CREATE OR REPLACE TEMP TABLE written AS SELECT *{no_file} FROM {all_text(file.name)}")
         # Pages of a sample are called so.
         heads = text.partition("\n")[0].split(",")

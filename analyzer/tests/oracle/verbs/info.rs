@@ -82,7 +82,7 @@ fn numbers(trace: &Trace, bytes: u64) -> Vec<(&'static str, u64)> {
         ("queries", trace.queries.len() as u64),
         ("blocks", trace.blocks as u64),
         ("bytes", bytes),
-        ("start_monotonic_ns", trace.start_ns()),
+        ("start_ns", trace.start_ns()),
         ("lost", costly.map(lost_to).iter().sum()),
         ("not_completed", lost_to(LossReason::Unfinished)),
         ("sample", trace.one_in()),
