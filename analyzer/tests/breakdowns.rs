@@ -115,12 +115,12 @@ fn the_report_says_where_the_time_went_by_class() {
     let shown = report(&broken_down(), &Filter::default());
     let expected = "\
 Where the time went (blocked: I/O and locks; \"of which\" overlaps the others)
-PART              MAJOR_MS     %  MINOR_MS     %  ALL_MS     %
-blocked              1.000  50.0     0.001  50.0   1.001  50.0
-run queue            0.200  10.0     0.000  10.0   0.200  10.0
-CPU                  0.800  40.0     0.001  40.0   0.801  40.0
-of which reclaim     0.500  25.0     0.001  25.0   0.501  25.0
-of which lock        0.020   1.0     0.000   1.0   0.020   1.0
+PART              MAJOR_MS  MAJOR_%  MINOR_MS  MINOR_%  ALL_MS  ALL_%
+blocked              1.000     50.0     0.001     50.0   1.001   50.0
+run queue            0.200     10.0     0.000     10.0   0.200   10.0
+CPU                  0.800     40.0     0.001     40.0   0.801   40.0
+of which reclaim     0.500     25.0     0.001     25.0   0.501   25.0
+of which lock        0.020      1.0     0.000      1.0   0.020    1.0
 ";
     let section: String = shown
         .lines()

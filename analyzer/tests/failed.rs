@@ -42,10 +42,10 @@ PID  TID  COMM    MAJOR  MINOR  TOTAL_MS  AVG_MS  MAX_MS  MIN_US  FAILED  P50_US
     let csv = threads(&with_failed(), &Filter::default(), Format::Csv);
     assert!(csv.starts_with("pid,tid,comm,major,minor,total_ms,avg_ms,max_ms,min_us,failed,"));
     let expected = "\
-FILE                MAJOR  MINOR  TOTAL_MS  AVG_MS  MAX_MS  PAGES  FAILED   REREAD  SEQ_%  STRIDE_%
-/data/segments.bin      4      0     2.050   0.410   1.400      4       1  4.0 KiB  100.0       0.0
-[heap]                  0      3     0.003   0.001   0.001      3       1      0 B
-total                   4      3     2.053   0.228   1.400      7       2  4.0 KiB  100.0       0.0
+FILE                MAJOR  MINOR  TOTAL_MS  AVG_MS  MAX_MS  PAGES  FAILED  REREAD_BYTES  SEQ_%  STRIDE_%
+/data/segments.bin      4      0     2.050   0.410   1.400      4       1       4.0 KiB  100.0       0.0
+[heap]                  0      3     0.003   0.001   0.001      3       1           0 B
+total                   4      3     2.053   0.228   1.400      7       2       4.0 KiB  100.0       0.0
 ";
     assert_eq!(files(&with_failed(), Format::Table), expected);
 }

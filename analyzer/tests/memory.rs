@@ -279,7 +279,7 @@ fn repeated_passes_are_answered_in_a_sentence() {
         (&last["extra_bytes"], &last["at_least"]),
         (&(2 << 20).into(), &1_600.into())
     );
-    assert_eq!(json["distances"][0]["at_least_pages"], 256);
+    assert_eq!(json["distances"][0]["after_pages"], 256);
     // 300 of 400 pages fit: 100 are missing, and 128 are the next power of two.
     let (text, _) = words(&bytes, &Filter::default(), Some(300 * 4096));
     assert!(

@@ -288,7 +288,7 @@ fn only_rows_that_are_shown_are_looked_up_unless_they_are_sorted_by_quantiles() 
         None,
         Some("tid"),
         Some("p50_us"),
-        Some("P99.9_US:asc"),
+        Some("P99_9_US:asc"),
         Some("max_us"),
     ] {
         let table = shown(by);

@@ -62,10 +62,10 @@ fn json(text: &str) -> serde_json::Value {
 }
 
 const BY_NAME: &str = "\
-NAME                                         COUNT  WALL_P50  WALL_P99  WALL_MAX  WAIT_MS  WAIT_P50  WAIT_P99  WAIT_MAX  SHARE_%  MAJOR  MINOR  PAGES  INCOMPLETE  TOP_FILE
-SELECT * FROM t WHERE id = ? AND n IN (...)      2    10.027    30.000    30.000    0.600     0.300     0.300     0.300      1.5      3      0      2           0  /data/segments.bin
-sqlite3_step                                     1     5.000     5.000     5.000    0.200     0.200     0.200     0.200      4.0      1      0      1           0  /data/segments.bin
-random                                           1                                  0.002     0.002     0.002     0.002               0      2      1           1  [heap]
+NAME                                         COUNT  WALL_P50_MS  WALL_P99_MS  WALL_MAX_MS  WAIT_MS  WAIT_P50_MS  WAIT_P99_MS  WAIT_MAX_MS  SHARE_%  MAJOR  MINOR  PAGES  INCOMPLETE  TOP_FILE
+SELECT * FROM t WHERE id = ? AND n IN (...)      2       10.027       30.000       30.000    0.600        0.300        0.300        0.300      1.5      3      0      2           0  /data/segments.bin
+sqlite3_step                                     1        5.000        5.000        5.000    0.200        0.200        0.200        0.200      4.0      1      0      1           0  /data/segments.bin
+random                                           1                                           0.002        0.002        0.002        0.002               0      2      1           1  [heap]
 a query counts the faults of queries inside it too, which also have their own row; WAIT is page-fault wait, SHARE its part of WALL, all times in ms
 of 4 queries 1 still ran at its end: how long they took is not known, so WALL and SHARE leave them out
 ";
@@ -144,7 +144,7 @@ query 3: SELECT * FROM t WHERE id = 3 AND n IN (1, 3)
     assert_eq!(ids, [1, 3, 2, 4]);
     assert_eq!(rows[0]["faults"][1]["file_offset"], 4096);
     assert_eq!(rows[0]["faults"][1]["query_id"], 2);
-    assert_eq!(rows[3]["status"], "open");
+    assert_eq!(rows[3]["outcome"], "open");
     assert!(rows[3]["faults"][0]["file"].is_null());
 }
 

@@ -109,10 +109,10 @@ fn files_count_distinct_pages_and_name_nameless_memory() {
     let mut files = Files::default();
     let session = read(&small(), &Filter::default(), &mut [&mut files]);
     let expected = "\
-FILE                MAJOR  MINOR  TOTAL_MS  AVG_MS  MAX_MS  PAGES   REREAD  SEQ_%  STRIDE_%
-/data/segments.bin      4      0     2.000   0.500   1.400      3  4.0 KiB  100.0       0.0
-[heap]                  0      3     0.002   0.001   0.001      2      0 B
-total                   4      3     2.002   0.286   1.400      5  4.0 KiB  100.0       0.0
+FILE                MAJOR  MINOR  TOTAL_MS  AVG_MS  MAX_MS  PAGES  REREAD_BYTES  SEQ_%  STRIDE_%
+/data/segments.bin      4      0     2.000   0.500   1.400      3       4.0 KiB  100.0       0.0
+[heap]                  0      3     0.002   0.001   0.001      2           0 B
+total                   4      3     2.002   0.286   1.400      5       4.0 KiB  100.0       0.0
 ";
     assert_eq!(text(&files.table(&session), Format::Table), expected);
 }
@@ -160,7 +160,7 @@ fn percentiles_by_class_and_by_group() {
     let queries: &mut [&mut dyn Pass] = &mut [&mut by_class, &mut by_file, &mut by_tid, &mut by_comm];
     let session = read(&small(), &Filter::default(), queries);
     let expected = "\
-CLASS  COUNT  P50_US  P90_US  P99_US  P99.9_US  P99.99_US  MAX_US
+CLASS  COUNT  P50_US  P90_US  P99_US  P99_9_US  P99_99_US  MAX_US
 major      4   199.7  1400.0  1400.0    1400.0     1400.0  1400.0
 minor      3     0.7     0.9     0.9       0.9        0.9     0.9
 all        7    99.8  1400.0  1400.0    1400.0     1400.0  1400.0
@@ -287,9 +287,12 @@ one cell: 5.01 ms x 4.0 KiB; blank: none; at least this many faults per cell:
 ";
     assert_eq!(String::from_utf8(out).unwrap(), expected);
     let data = text(&heat.table(&session, &filter, (8, 20), Weight::Max), Format::Csv);
-    assert!(data.starts_with("time_s,file,addr,value,pid\n"), "{data}");
+    assert!(
+        data.starts_with("time_s,file,file_offset,address,value,pid\n"),
+        "{data}"
+    );
     assert_eq!(data.lines().count(), 5);
-    assert!(data.ends_with(",/data/segments.bin,8192,1400.000,\n"), "{data}");
+    assert!(data.ends_with(",/data/segments.bin,8192,,1400.000,\n"), "{data}");
 }
 
 #[test]

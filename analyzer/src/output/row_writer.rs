@@ -1,6 +1,7 @@
 //! Rows that are written as soon as they are known, one after the other.
 
 use crate::error::AnalyzeError;
+use crate::output::units::rfc3339;
 use std::io::Write;
 
 /// A cell of a row that is written as soon as it is known.
@@ -14,6 +15,8 @@ pub enum Cell<'a> {
     Number(u64),
     /// Yes or no.
     Flag(bool),
+    /// A time, in nanoseconds since 1970.
+    Utc(i64),
 }
 
 /// Writes rows as they come.
@@ -43,6 +46,7 @@ impl Cell<'_> {
             Self::Text(name) => text.push_str(name),
             Self::Number(number) => text.push_str(&number.to_string()),
             Self::Flag(flag) => text.push_str(if flag { "true" } else { "false" }),
+            Self::Utc(unix_ns) => text.push_str(&rfc3339(unix_ns)),
         }
     }
 }

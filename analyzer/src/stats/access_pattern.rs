@@ -21,10 +21,7 @@ const PLACES: usize = 4;
 const STREAMS: usize = 1 << 18;
 
 /// The columns that [`Steps::cells`] fills.
-pub const HEADS: [ColumnHead; 2] = [
-    ColumnHead::new("seq_percent").titled("SEQ_%"),
-    ColumnHead::new("stride_percent").titled("STRIDE_%"),
-];
+pub const HEADS: [ColumnHead; 2] = [ColumnHead::new("seq_percent"), ColumnHead::new("stride_percent")];
 
 /// How a fault follows the faults before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

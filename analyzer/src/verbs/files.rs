@@ -32,7 +32,7 @@ pub(crate) const HEADS: [ColumnHead; 6] = [
 ];
 
 /// Bytes read again.
-pub const REREAD: ColumnHead = ColumnHead::new("reread_bytes").titled("REREAD");
+pub const REREAD: ColumnHead = ColumnHead::new("reread_bytes");
 
 /// What the columns at the end mean, for tables.
 pub const LEGEND: &str = "REREAD: major faults on pages that had one before; SEQ_%: of a thread's steps in the file, those \

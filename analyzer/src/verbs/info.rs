@@ -219,7 +219,11 @@ fn contents(session: &Session) -> Vec<Fact> {
     vec![
         Fact::text("start_utc", &start),
         Fact::one("start_ns", Value::Count(session.start_ns())),
-        Fact::said("duration_s", Value::Seconds(length_ns), duration(length_ns)),
+        Fact::said(
+            "duration_s",
+            Value::Seconds(length_ns),
+            format!("{} s", fixed(length_ns, 1_000_000_000, 6)),
+        ),
         Fact::count("events", session.events),
         Fact::count("major", session.of_class(Class::Major)),
         Fact::count("minor", session.of_class(Class::Minor)),

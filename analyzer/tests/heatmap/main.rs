@@ -173,12 +173,12 @@ fn the_name_of_the_output_decides_unless_a_format_is_given() {
     for (name, arguments, begins) in [
         ("a.svg", &[][..], "<svg "),
         ("a.PNG", &[], "\u{fffd}PNG"),
-        ("a.csv", &[], "time_s,addr,"),
+        ("a.csv", &[], "time_s,address,"),
         ("a.json", &[], "[\n{"),
         ("a.raw", &["--rows", "2"], "0 "),
         ("a.txt", &[], "time x address"),
         ("a.png.txt", &[], "time x address"),
-        ("b.png", &["--format", "csv"], "time_s,addr,"),
+        ("b.png", &["--format", "csv"], "time_s,address,"),
         ("c", &[], "time x address"),
     ] {
         let done = place.heatmap(&[&["-o", name], arguments].concat());

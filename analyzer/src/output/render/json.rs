@@ -229,6 +229,11 @@ impl RowWriter for JsonRows {
                 match cell {
                     Cell::Null => line.push_str("null"),
                     Cell::Text(text) => line.push_str(&json_text(&text.into())),
+                    Cell::Utc(_) => {
+                        line.push('"');
+                        cell.push_plain(&mut line);
+                        line.push('"');
+                    }
                     cell => cell.push_plain(&mut line),
                 }
             }

@@ -4,7 +4,7 @@ use crate::error::AnalyzeError;
 use crate::output::document::{Document, FactLayout, Part};
 use crate::output::table::{ColumnHead, Table, Value, hundredfold, rounded, signed};
 use crate::output::text::{escape, keep_end, keep_start, width, wrap};
-use crate::output::units::{bytes, duration, fixed, grouped};
+use crate::output::units::{bytes, fixed, grouped};
 use std::borrow::Cow;
 use std::io::{self, Write};
 
@@ -149,7 +149,6 @@ pub(crate) fn cell(value: &Value) -> String {
         Value::Us(ns) => fixed(*ns, 1_000, 1),
         Value::Seconds(ns) => fixed(*ns, 1_000_000_000, 6),
         Value::Bytes(size) => bytes(*size),
-        Value::Duration(ns) => duration(*ns),
         Value::Decimal(thousandths) => fixed(*thousandths, 1_000, 1),
         Value::Percent { part, whole } => hundredfold(*part, *whole, 1),
         Value::Address(address) => format!("{address:#x}"),

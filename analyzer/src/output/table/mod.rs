@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+pub mod columns;
 mod numbers;
 mod value;
 
@@ -12,33 +13,37 @@ pub use value::Value;
 /// A column of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColumnHead {
-    /// Name in CSV and JSON.
+    /// One of [`columns::COLUMNS`], unless it is `verbatim`.
     pub name: &'static str,
-    titled: Option<&'static str>,
+    is_verbatim: bool,
 }
 
 impl ColumnHead {
-    /// In tables the title is the name in capitals.
+    /// A column that this program has named.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, titled: None }
+        Self {
+            name,
+            is_verbatim: false,
+        }
     }
 
-    /// With another title.
+    /// A column that a question has named: it is called so in tables, too.
     #[must_use]
-    pub const fn titled(self, title: &'static str) -> Self {
+    pub const fn verbatim(name: &'static str) -> Self {
         Self {
-            titled: Some(title),
-            ..self
+            name,
+            is_verbatim: true,
         }
     }
 
     /// The title in tables.
     #[must_use]
     pub fn title(&self) -> Cow<'static, str> {
-        match self.titled {
-            Some(title) => title.into(),
-            None => self.name.to_ascii_uppercase().into(),
+        if self.is_verbatim {
+            self.name.into()
+        } else {
+            columns::title(self.name).into()
         }
     }
 

@@ -24,8 +24,6 @@ pub enum Value {
     Seconds(u64),
     /// A size in binary units for people, in bytes for programs.
     Bytes(u64),
-    /// In the unit that suits it for people, in nanoseconds for programs.
-    Duration(u64),
     /// A number in thousandths: one decimal in tables.
     Decimal(u64),
     /// A share in percent; nothing of nothing is nothing.
@@ -63,11 +61,9 @@ impl Value {
         match self {
             Self::Null => String::new(),
             Self::Text(text) | Self::Prose(text) => text.clone(),
-            Self::Id(number)
-            | Self::Count(number)
-            | Self::Bytes(number)
-            | Self::Duration(number)
-            | Self::Address(number) => number.to_string(),
+            Self::Id(number) | Self::Count(number) | Self::Bytes(number) | Self::Address(number) => {
+                number.to_string()
+            }
             Self::Ms(ns) => fixed(*ns, 1_000_000, 6),
             Self::Us(ns) => fixed(*ns, 1_000, 3),
             Self::Seconds(ns) => fixed(*ns, 1_000_000_000, 9),

@@ -222,17 +222,17 @@ impl Answer for DiffAnswer<'_> {
         let mut document = Document::with_facts(FACTS);
         self.facts(&mut document);
         document.heading(format!("By class ({})", precision(comparison.sampling())));
-        let classes = tables::table(&comparison.classes, "CLASS");
+        let classes = tables::table(&comparison.classes, "class");
         add_table(classes, usize::MAX, room, &mut document);
         for (title, rows, head) in [
-            ("Thread names", &comparison.threads, "THREAD"),
-            ("Files and memory", &comparison.files, "FILE"),
+            ("Thread names", &comparison.threads, "comm"),
+            ("Files and memory", &comparison.files, "file"),
             (
                 "Queries, quantiles of a query's whole wait",
                 &comparison.queries,
-                "QUERY",
+                "query",
             ),
-            ("Stacks, innermost frames", &comparison.stacks, "STACK"),
+            ("Stacks, innermost frames", &comparison.stacks, "stack"),
         ] {
             if rows.is_empty() {
                 continue;

@@ -9,7 +9,7 @@ const HEADS: [ColumnHead; 14] = [
     ColumnHead::new("wait_a_ms"),
     ColumnHead::new("wait_b_ms"),
     ColumnHead::new("change_ms"),
-    ColumnHead::new("change_percent").titled("CHANGE_%"),
+    ColumnHead::new("change_percent"),
     ColumnHead::new("major_a"),
     ColumnHead::new("major_b"),
     ColumnHead::new("minor_a"),
@@ -72,7 +72,7 @@ fn relative(a: u64, b: u64) -> Value {
 
 /// Rows of one kind for people.
 #[must_use]
-pub fn table(rows: &[Row], title: &'static str) -> Table {
+pub fn table(rows: &[Row], name: &'static str) -> Table {
     let has_failed = rows.iter().any(|row| row.a.failed > 0 || row.b.failed > 0);
     let is_shown = |name: &str| has_failed || !name.starts_with("failed");
     let heads = HEADS.into_iter().filter(|head| is_shown(head.name));
@@ -85,9 +85,7 @@ pub fn table(rows: &[Row], title: &'static str) -> Table {
     });
     Table {
         rows: body.collect(),
-        heads: std::iter::once(ColumnHead::new("name").titled(title))
-            .chain(heads)
-            .collect(),
+        heads: std::iter::once(ColumnHead::new(name)).chain(heads).collect(),
         total: None,
     }
 }
@@ -121,10 +119,10 @@ pub fn pages_table(rows: &[Row]) -> Table {
 const PAGES: [ColumnHead; 6] = [
     ColumnHead::new("pages_a"),
     ColumnHead::new("pages_b"),
-    ColumnHead::new("pages_both").titled("IN_BOTH"),
-    ColumnHead::new("pages_only_a").titled("ONLY_A"),
-    ColumnHead::new("pages_only_b").titled("ONLY_B"),
-    ColumnHead::new("jaccard_percent").titled("JACCARD_%"),
+    ColumnHead::new("pages_both"),
+    ColumnHead::new("pages_only_a"),
+    ColumnHead::new("pages_only_b"),
+    ColumnHead::new("jaccard_percent"),
 ];
 
 fn page_cells(pages: &Overlap) -> [Value; 6] {
@@ -168,7 +166,7 @@ pub fn export(rows: &[Row]) -> Table {
         ColumnHead::new("name"),
         ColumnHead::new("name_b"),
     ];
-    let last = [ColumnHead::new("pages_estimated").titled("ESTIMATED")];
+    let last = [ColumnHead::new("pages_estimated")];
     Table {
         rows: body.collect(),
         heads: first.into_iter().chain(HEADS).chain(PAGES).chain(last).collect(),

@@ -17,6 +17,9 @@ use polars::prelude::{AnyValue, DataFrame, DataType, Series, SortMultipleOptions
 use selection::Selection;
 use std::io::Write;
 
+/// The clock time of a fault, behind the columns of the trace.
+const TIME: &str = "time";
+
 /// Writes events as they come.
 pub struct Events<'a> {
     /// For programs and issues; `None` for people, who get lines of their own.
@@ -104,6 +107,7 @@ impl<'a> Events<'a> {
             Some(rows) => {
                 let is_text = |column: &Column| column.dtype() == DataType::String;
                 let heads = columns.iter().map(|column| (column.name(), is_text(column)));
+                let heads = heads.chain([(TIME, true)]);
                 rows.head(&heads.collect::<Vec<_>>(), self.out)?;
             }
         }
@@ -145,9 +149,13 @@ impl Pass for Events<'_> {
                 Ok(())
             }
             Some(rows) => {
+                let mut times = sorted.column(Column::TsNs.name())?.u64()?.iter();
                 let mut next = std::iter::from_fn(|| {
-                    let cells = cells.iter_mut().map(|values| values.next().map(cell));
-                    cells.collect::<Option<Vec<Cell<'_>>>>()
+                    let values = cells.iter_mut().map(|values| values.next().map(cell));
+                    let mut row = values.collect::<Option<Vec<Cell<'_>>>>()?;
+                    let ts_ns = times.next().flatten();
+                    row.push(ts_ns.map_or(Cell::Null, |ts_ns| Cell::Utc(session.header.utc_of(ts_ns))));
+                    Some(row)
                 });
                 rows.rows(&mut next, self.out)
             }

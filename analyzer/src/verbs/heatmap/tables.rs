@@ -24,14 +24,15 @@ impl Heat {
             ],
             Axis::Address(_) => vec![
                 ColumnHead::new("time_s"),
-                ColumnHead::new("addr"),
+                ColumnHead::new("address"),
                 ColumnHead::new("value"),
                 ColumnHead::new("pid"),
             ],
             Axis::File => vec![
                 ColumnHead::new("time_s"),
                 ColumnHead::new("file"),
-                ColumnHead::new("addr"),
+                ColumnHead::new("file_offset"),
+                ColumnHead::new("address"),
                 ColumnHead::new("value"),
                 ColumnHead::new("pid"),
             ],
@@ -53,17 +54,21 @@ impl Heat {
                     match (self.axis, part.key) {
                         (Axis::Latency, _) | (_, Key::Latency) => cells.extend([Value::Us(start), value]),
                         (axis, key) => {
-                            if axis == Axis::File {
-                                cells.push(match key {
-                                    Key::File(name) => Value::Text(name.clone()),
-                                    _ => Value::Null,
-                                });
-                            }
-                            let pid = match key {
-                                Key::Process(pid) => Value::Id(u64::from(*pid)),
-                                _ => Value::Null,
+                            let (of_file, address, pid) = match key {
+                                Key::File(name) => {
+                                    let of_file = [Value::Text(name.clone()), Value::Id(start)];
+                                    (of_file, Value::Null, Value::Null)
+                                }
+                                Key::Process(pid) => {
+                                    let nothing = [Value::Null, Value::Null];
+                                    (nothing, Value::Id(start), Value::Id(u64::from(*pid)))
+                                }
+                                Key::Latency => ([Value::Null, Value::Null], Value::Null, Value::Null),
                             };
-                            cells.extend([Value::Id(start), value, pid]);
+                            if axis == Axis::File {
+                                cells.extend(of_file);
+                            }
+                            cells.extend([address, value, pid]);
                         }
                     }
                     rows.push(cells);

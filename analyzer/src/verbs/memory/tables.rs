@@ -58,21 +58,21 @@ impl Memory {
         let most = if estimate.is_known {
             [
                 ColumnHead::new("avoided"),
-                ColumnHead::new("avoided_percent").titled("%"),
-                ColumnHead::new("avoided_wait_ms").titled("WAIT_SAVED_MS"),
+                ColumnHead::new("avoided_percent"),
+                ColumnHead::new("avoided_ms"),
             ]
         } else {
             [
                 ColumnHead::new("at_most"),
-                ColumnHead::new("at_most_percent").titled("%"),
-                ColumnHead::new("at_most_wait_ms").titled("WAIT_SAVED_MS"),
+                ColumnHead::new("at_most_percent"),
+                ColumnHead::new("at_most_ms"),
             ]
         };
         let least = [
-            ColumnHead::new("extra_bytes").titled("EXTRA"),
+            ColumnHead::new("extra_bytes"),
             ColumnHead::new("at_least"),
-            ColumnHead::new("at_least_percent").titled("%"),
-            ColumnHead::new("at_least_wait_ms").titled("WAIT_SAVED_MS"),
+            ColumnHead::new("at_least_percent"),
+            ColumnHead::new("at_least_ms"),
         ];
         Table {
             heads: [&least[..], &most].concat(),
@@ -122,10 +122,10 @@ impl Memory {
                 ColumnHead::new("file"),
                 ColumnHead::new("major"),
                 ColumnHead::new("again"),
-                ColumnHead::new("again_percent").titled("AGAIN_%"),
-                ColumnHead::new("bytes_again").titled("READ_AGAIN"),
+                ColumnHead::new("again_percent"),
+                ColumnHead::new("bytes_again"),
                 ColumnHead::new("wait_again_ms"),
-                ColumnHead::new("half_with_bytes").titled("HALF_WITH"),
+                ColumnHead::new("half_with_bytes"),
                 ColumnHead::new("minor_again"),
             ],
             rows,
@@ -142,7 +142,7 @@ impl Memory {
             .collect();
         let row = |from: u64, both: &Both| {
             vec![
-                Value::Duration(if from == 1 { 0 } else { from }),
+                Value::Count(if from == 1 { 0 } else { from }),
                 Value::Count(both.major.count),
                 Value::Count(both.minor.count),
                 Value::Ms(both.major.wait_ns.saturating_add(both.minor.wait_ns)),
@@ -150,7 +150,7 @@ impl Memory {
         };
         Table {
             heads: vec![
-                ColumnHead::new("at_least_ns").titled("AFTER"),
+                ColumnHead::new("after_ns"),
                 ColumnHead::new("major"),
                 ColumnHead::new("minor"),
                 ColumnHead::new("wait_ms"),
@@ -186,8 +186,8 @@ impl Memory {
         };
         Table {
             heads: vec![
-                ColumnHead::new("at_least_pages").titled("AFTER_PAGES"),
-                ColumnHead::new("at_least_bytes").titled("OF_MEMORY"),
+                ColumnHead::new("after_pages"),
+                ColumnHead::new("after_bytes"),
                 ColumnHead::new("major"),
                 ColumnHead::new("minor"),
                 ColumnHead::new("wait_ms"),

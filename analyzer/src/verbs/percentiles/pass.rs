@@ -30,8 +30,8 @@ const QUANTILE_HEADS: [ColumnHead; 5] = [
     ColumnHead::new("p50_us"),
     ColumnHead::new("p90_us"),
     ColumnHead::new("p99_us"),
-    ColumnHead::new("p99_9_us").titled("P99.9_US"),
-    ColumnHead::new("p99_99_us").titled("P99.99_US"),
+    ColumnHead::new("p99_9_us"),
+    ColumnHead::new("p99_99_us"),
 ];
 
 /// Columns that give way to a narrow terminal, the first first.

@@ -237,7 +237,7 @@ fn file_offset(fault: &Fault, session: &Session) -> u64 {
 
 /// The facts of a query, in the order of the columns.
 fn facts(row: &Row, session: &Session) -> Vec<(ColumnHead, Value)> {
-    let head = |name| ColumnHead::new(name).titled("");
+    let head = ColumnHead::new;
     let total = row.total();
     let wall = row.wall_ns().map_or(Value::Null, Value::Ms);
     let began = if row.begun_before && row.begin_ns == 0 {
@@ -260,7 +260,7 @@ fn facts(row: &Row, session: &Session) -> Vec<(ColumnHead, Value)> {
         (head("tid"), Value::Id(row.tid.into())),
         (head("parent_id"), parent.map_or(Value::Null, Value::Id)),
         (head("begin_s"), began),
-        (head("status"), Value::Text(end.to_owned())),
+        (head("outcome"), Value::Text(end.to_owned())),
         (head("wall_ms"), wall),
         (head("wait_ms"), Value::Ms(total.wait_ns)),
         (head("major"), Value::Count(total.majors)),
@@ -273,7 +273,7 @@ fn facts(row: &Row, session: &Session) -> Vec<(ColumnHead, Value)> {
 
 /// The facts of a fault, in the order of the columns.
 fn fault_facts(row: &Row, fault: &Fault, session: &Session) -> Vec<(ColumnHead, Value)> {
-    let head = |name| ColumnHead::new(name).titled("");
+    let head = ColumnHead::new;
     let file = session.dicts.file(fault.object);
     let offset = file.as_ref().map(|_| file_offset(fault, session));
     let kind = session.dicts.kind(fault.object).name();

@@ -482,7 +482,7 @@ fn heads(has_failed: bool, session: &Session) -> Vec<ColumnHead> {
     heads.extend(access_pattern::HEADS);
     heads.extend([
         ColumnHead::new("offset"),
-        ColumnHead::new("size_bytes").titled("SIZE"),
+        ColumnHead::new("size_bytes"),
         ColumnHead::new("type"),
         ColumnHead::new("shape"),
     ]);

@@ -23,16 +23,15 @@ const LINES: [Line; 5] = [
 /// Milliseconds and percent of the wait, a pair of columns for each class that has faults, and one for all.
 #[must_use]
 pub fn by_part(classes: &Classes) -> Table {
-    let percent_head = ColumnHead::new("percent").titled("%");
     let mut heads = vec![ColumnHead::new("part")];
     let mut columns: Vec<Parts> = Vec::new();
     for class in Class::ALL {
         if let Some(&parts) = classes.parts.of(class).filter(|parts| parts.is_recorded) {
-            heads.extend([ms_head(class), percent_head]);
+            heads.extend(heads_of(class));
             columns.push(parts);
         }
     }
-    heads.extend([ColumnHead::new("all_ms"), percent_head]);
+    heads.extend([ColumnHead::new("all_ms"), ColumnHead::new("all_percent")]);
     columns.push(classes.parts.all());
     let row = |&(name, of): &Line| {
         let cells = columns.iter().flat_map(|parts| {
@@ -100,10 +99,12 @@ pub fn remarks(classes: &Classes) -> Vec<String> {
     remarks
 }
 
-fn ms_head(class: Class) -> ColumnHead {
+/// Milliseconds, and their share.
+fn heads_of(class: Class) -> [ColumnHead; 2] {
     match class {
-        Class::Major => ColumnHead::new("major_ms"),
-        Class::Minor => ColumnHead::new("minor_ms"),
-        Class::Failed => ColumnHead::new("failed_ms"),
+        Class::Major => ["major_ms", "major_percent"],
+        Class::Minor => ["minor_ms", "minor_percent"],
+        Class::Failed => ["failed_ms", "failed_percent"],
     }
+    .map(ColumnHead::new)
 }

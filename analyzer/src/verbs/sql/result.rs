@@ -62,7 +62,7 @@ fn heads(answer: &Relation) -> Vec<ColumnHead> {
     columns
         .map(|column| {
             let name: &'static str = Box::leak(column.name.clone().into_boxed_str());
-            ColumnHead::new(name).titled(name)
+            ColumnHead::verbatim(name)
         })
         .collect()
 }
@@ -161,10 +161,7 @@ pub fn table_names() -> Table {
         ]
     });
     Table {
-        heads: vec![
-            ColumnHead::new("table"),
-            ColumnHead::new("row").titled("A ROW IS"),
-        ],
+        heads: vec![ColumnHead::new("table"), ColumnHead::new("row")],
         rows: rows.collect(),
         total: None,
     }

@@ -46,10 +46,7 @@ pub fn table(tree: &Tree, names: &Names, shown: &Shown) -> Table {
         Some(row(node, names, id_of(index), id_of(node.parent)))
     });
     Table {
-        heads: NAMES
-            .iter()
-            .map(|name| ColumnHead::new(name).titled(name))
-            .collect(),
+        heads: NAMES.iter().map(|&name| ColumnHead::new(name)).collect(),
         rows: nodes.collect(),
         total: None,
     }

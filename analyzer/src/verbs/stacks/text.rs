@@ -2,6 +2,7 @@
 //! one called stands under its caller, so that deep stacks stay narrow.
 
 use crate::error::AnalyzeError;
+use crate::output::table::columns;
 use crate::output::text::{escape, keep_start};
 use crate::output::units::{fixed, grouped, percent};
 use crate::request::weight::Weight;
@@ -26,11 +27,11 @@ pub fn write(
     out: &mut dyn Write,
 ) -> Result<(), AnalyzeError> {
     let title = match weight {
-        Weight::Wait => "WAIT",
-        Weight::Count => "COUNT",
-        Weight::Max => "MAX",
+        Weight::Wait => "wait_percent",
+        Weight::Count => "faults_percent",
+        Weight::Max => "max_percent",
     };
-    let heads = [title, "SELF", "FAULTS", "TOTAL_MS", "MAX_MS"].map(str::to_owned);
+    let heads = [title, "self_percent", "faults", "total_ms", "max_ms"].map(columns::title);
     let total = tree.total();
     let whole = u128::from(weight.of(total));
     let cells = |node: &Node| {
@@ -42,7 +43,7 @@ pub fn write(
             fixed(node.all.max_ns, 1_000_000, 3),
         ]
     };
-    let mut lines = vec![(heads, "FUNCTION".to_owned())];
+    let mut lines = vec![(heads, columns::title("function"))];
     // Columns at which the names of the callers stand, by their depth.
     let mut columns: Vec<usize> = vec![0];
     for &(index, siblings) in &shown.nodes {

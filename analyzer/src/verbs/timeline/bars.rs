@@ -55,7 +55,7 @@ fn for_people(rows: &[Interval], width_ns: u64, session: &Session) -> Table {
         .find(|&decimals| width_ns.is_multiple_of(10u64.pow(9 - decimals)))
         .unwrap_or(9);
     let cell = |row: &Vec<Value>, interval: &Interval, column: usize| match row.get(column) {
-        Some(Value::Seconds(ns)) => Value::Text(format!("{:>8}", fixed(*ns, 1_000_000_000, decimals))),
+        Some(Value::Seconds(ns)) => Value::Text(format!("{:>7}", fixed(*ns, 1_000_000_000, decimals))),
         // Rates below a hundred keep a decimal.
         Some(Value::Decimal(rate)) if *rate >= 100_000 => Value::Count((rate + 500) / 1_000),
         Some(Value::Ms(0))
@@ -68,13 +68,8 @@ fn for_people(rows: &[Interval], width_ns: u64, session: &Session) -> Table {
         None => Value::Null,
     };
     let heads = columns.iter().filter_map(|&column| whole.heads.get(column));
-    let heads = heads.map(|head| match head.name {
-        "begin_s" => head.titled("  TIME_S"),
-        "stalled_ms" => head.titled("STALL_MS"),
-        _ => *head,
-    });
     Table {
-        heads: heads.collect(),
+        heads: heads.copied().collect(),
         rows: whole
             .rows
             .iter()

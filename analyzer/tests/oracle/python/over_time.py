@@ -102,8 +102,8 @@ DISTANCES = f"""
             count(*) FILTER (class = 'major') AS major, count(*) FILTER (class = 'minor') AS minor, sum(latency_ns) AS wait
         FROM far WHERE pages IS NOT NULL AND (class = 'major' OR is_back) GROUP BY step),
     steps AS (SELECT unnest(range((SELECT min(step) FROM counted), (SELECT max(step) + 1 FROM counted))) AS step)
-    SELECT CASE WHEN step = 0 THEN 0 ELSE 1 << (step::INTEGER - 1) END AS at_least_pages,
-        at_least_pages * (SELECT page_size FROM asked) AS at_least_bytes, coalesce(major, 0) AS major,
+    SELECT CASE WHEN step = 0 THEN 0 ELSE 1 << (step::INTEGER - 1) END AS after_pages,
+        after_pages * (SELECT page_size FROM asked) AS after_bytes, coalesce(major, 0) AS major,
         coalesce(minor, 0) AS minor, coalesce(wait, 0) AS wait_ms
     FROM steps LEFT JOIN counted USING (step) ORDER BY step"""
 

@@ -113,7 +113,7 @@ def cells(value, by_latency=False):
     return f"""
     WITH w AS (
         SELECT {"''" if by_latency else "coalesce(nullif(file, ''), pid)"} AS place, plain(time_s) AS time,
-            {"plain(latency_us)" if by_latency else "addr::UBIGINT"} AS byte, plain(value) AS value
+            {"plain(latency_us)" if by_latency else "coalesce(nullif(address, ''), file_offset)::UBIGINT"} AS byte, plain(value) AS value
         FROM written),
     times AS (SELECT DISTINCT place, time FROM w), bytes AS (SELECT DISTINCT place, byte FROM w),
     places AS (
@@ -224,7 +224,7 @@ VERBS = {
     "queries": [
         Question(["queries"], NAMES, of="queries"),
         Question(["queries", "--slowest", "20"], SLOWEST, "", of="queries",
-                 without=("key", "parent_id", "begin_s", "status", "own_wait_ms", "own_major", "own_minor", "text_cut",
+                 without=("key", "parent_id", "begin_s", "outcome", "own_wait_ms", "own_major", "own_minor", "text_cut",
                           "faults", "more_faults")),
     ],
     "stacks": [Question(["stacks"], STACKS, gives_wrong=True, of="stacks")],

@@ -184,6 +184,9 @@ class Trace:
             file.write(text)
             file.flush()
             no_file = "" if "file" in text.partition("\n")[0].split(",") else ", '' AS file"
+            heads = text.partition("\n")[0].split(",")
+            if "address" in heads and "file_offset" not in heads:
+                no_file += ", '' AS file_offset"
             self.db.execute(f"CREATE OR REPLACE TEMP TABLE written AS SELECT *{no_file} FROM {all_text(file.name)}")
         # Pages of a sample are called so.
         heads = text.partition("\n")[0].split(",")

@@ -57,7 +57,7 @@ fn cells(written: &str, weight: &str) -> Vec<Cell> {
             time_ns: cell("time_s").replace('.', "").parse().unwrap(),
             byte: match column("latency_us") {
                 Some(column) => record[column].replace('.', "").parse().unwrap(),
-                None => cell("addr").parse().unwrap(),
+                None => (cell("address") + &cell("file_offset")).parse().unwrap(),
             },
             value: value.replace('.', "").parse().unwrap(),
         }

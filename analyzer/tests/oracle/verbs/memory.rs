@@ -251,7 +251,7 @@ fn time_table(again: &[Again<'_>]) -> Expected {
         (major, minor, row)
     });
     Expected {
-        heads: vec!["at_least_ns", "major", "minor", "wait_ms"],
+        heads: vec!["after_ns", "major", "minor", "wait_ms"],
         rows: used(rows),
     }
 }
@@ -276,7 +276,7 @@ fn distance_table(trace: &Trace, again: &[Again<'_>]) -> Expected {
         (major, minor, row)
     });
     Expected {
-        heads: vec!["at_least_pages", "at_least_bytes", "major", "minor", "wait_ms"],
+        heads: vec!["after_pages", "after_bytes", "major", "minor", "wait_ms"],
         rows: used(rows),
     }
 }
@@ -348,10 +348,10 @@ fn curve_table(
             "extra_bytes",
             "at_least",
             "at_least_percent",
-            "at_least_wait_ms",
+            "at_least_ms",
             "at_most",
             "at_most_percent",
-            "at_most_wait_ms",
+            "at_most_ms",
         ],
         rows: amounts.into_iter().map(row).collect(),
     })

@@ -218,7 +218,7 @@ const FACTS: [&str; 25] = [
     "tid",
     "parent_id",
     "begin_s",
-    "status",
+    "outcome",
     "wall_ms",
     "wait_ms",
     "major",
