@@ -5,7 +5,7 @@ mod support;
 
 use pf_formats::{CommandEnd, Event, Meta, ProcessEntry};
 use pfanalyze::engine::filter::Filter;
-use pfanalyze::output::table::Format;
+use pfanalyze::output::render::Format;
 use serde_json::json;
 use std::process::Command;
 use support::ask::{info_json, info_text, report, threads};

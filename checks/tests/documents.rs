@@ -11,9 +11,9 @@ const WIDTH: usize = 100;
 /// Documents with a number of lines that they must not exceed.
 const LENGTHS: [(&str, usize); 2] = [("README.md", 180), ("ARCHITECTURE.md", 200)];
 /// Folders that hold files of the repository, as paths in documents begin.
-const FOLDERS: [&str; 11] = [
-    "analyzer", "bpf", "checks", "docs", "formats", "manuals", "printing", "recorder", "samples", "scripts",
-    "workload",
+const FOLDERS: [&str; 12] = [
+    "analyzer", "bpf", "checks", "docs", "formats", "manuals", "notation", "printing", "recorder", "samples",
+    "scripts", "workload",
 ];
 
 fn root() -> PathBuf {

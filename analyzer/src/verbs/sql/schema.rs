@@ -230,20 +230,20 @@ const QUERIES: [Field; 18] = [
 ];
 
 const PROCESSES: [Field; 4] = [
-    field("pid", DataType::UInt32, "process"),
+    field("pid", Type::WHOLE, "process"),
     field(
         "since_ns",
-        DataType::UInt64,
+        Type::WHOLE,
         "from when on it ran the program, ns; before host.start_ns for one that was there",
     ),
     field(
         "executable",
-        DataType::String,
+        Type::Text,
         "path of the program; null when it is not known",
     ),
     field(
         "command",
-        DataType::String,
+        Type::Text,
         "its command line, quoted for a shell; null when it is not known",
     ),
 ];
