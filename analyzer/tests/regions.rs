@@ -352,7 +352,7 @@ fn whatever_is_wrong_is_said_in_one_line() {
         (
             &["--file", "model", "--regions", "list"],
             1,
-            "list: line 2: offset 'zero' is no number",
+            "list: line 2: offset 'zero' is not a number",
         ),
         (&["--file", "model", "--regions", "none"], 1, "none: no regions"),
         (
@@ -360,7 +360,7 @@ fn whatever_is_wrong_is_said_in_one_line() {
             1,
             "missing cannot be read",
         ),
-        (&["--file", "model", "--copy", "."], 1, "it is no regular file"),
+        (&["--file", "model", "--copy", "."], 1, "it is not a regular file"),
         (
             &["--file", "model", "--copy", "bad.gguf"],
             1,
@@ -389,6 +389,10 @@ fn whatever_is_wrong_is_said_in_one_line() {
             .unwrap()
             .success()
     );
-    assert!(place.says(&["--file", "model"]).contains("it is no regular file"));
+    assert!(
+        place
+            .says(&["--file", "model"])
+            .contains("it is not a regular file")
+    );
     assert!(Path::new(&place.model).exists());
 }

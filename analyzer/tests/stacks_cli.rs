@@ -38,7 +38,11 @@ fn run(trace: &[u8], arguments: &[&str]) -> Run {
 fn people_get_the_tree_and_what_it_leaves_out_on_one_stream() {
     let got = run(&stack_trace(&meta(), &faults()), &[]);
     assert_eq!((got.status, got.stderr.as_str()), (Some(0), ""));
-    assert!(got.stdout.starts_with(" WAIT_%  SELF_%  FAULTS"), "{}", got.stdout);
+    assert!(
+        got.stdout.starts_with(" WAIT_%  SELF_%  FAULTS"),
+        "{}",
+        got.stdout
+    );
     for line in [
         "\nhidden: 1 branch below 0.5 %",
         "\nno stack: 1 fault ",

@@ -18,7 +18,7 @@ pub(crate) struct TimelineArgs {
     /// A stall is when at least this share of the threads alive then is inside a fault, and at least two threads
     #[arg(long, value_name = "P%", value_parser = share, default_value = "50%")]
     share: u32,
-    /// How many stalls to tell of, longest first
+    /// Number of stalls to show, longest first
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1000))]
     stalls: u16,
     /// Only this table; with --format csv it is the intervals if none is given
@@ -42,7 +42,7 @@ impl TimelineArgs {
 
 fn interval(text: &str) -> Result<u64, String> {
     match seconds(text)? {
-        0 => Err("an interval of 0 has no faults".to_owned()),
+        0 => Err("an interval must be longer than 0".to_owned()),
         ns => Ok(ns),
     }
 }

@@ -89,7 +89,7 @@ fn request(
 /// Findings are no table.
 fn refuse_tables(format: Format) -> Result<(), String> {
     if matches!(format, Format::Csv | Format::Markdown) {
-        return Err("findings are no table: use --format json".into());
+        return Err("findings are not a table: use --format json".into());
     }
     Ok(())
 }
