@@ -7,7 +7,7 @@ mod stack_fixture;
 mod support;
 
 use pf_formats::{Breakdown, Event, Meta};
-use pfanalyze::output::table::columns::{meaning, title};
+use pfanalyze::output::table::column_names::{meaning, title};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
