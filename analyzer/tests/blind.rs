@@ -130,7 +130,7 @@ fn sums_of_lock_waits_are_empty_in_tables_and_in_the_report() {
             "{report}"
         );
         assert!(!report.contains("no wait for a lock"), "{report}");
-        let blind = report.split_once("blind to").unwrap().1;
+        let blind = report.split_once("not seen").unwrap().1;
         assert!(
             blind.split_once(" faults 7").unwrap().0.contains(LOCK),
             "{report}"
@@ -186,7 +186,7 @@ fn sql_sees_nulls_and_is_told_of_them() {
     ];
     let (_, notes) = ask(&bytes, &asked);
     assert!(
-        notes.contains("lock_ns is empty: this recording could not see it (backend perf)"),
+        notes.contains("lock_ns is empty: it is not visible to the backend of this recording (perf)"),
         "{notes}"
     );
     assert!(notes.contains("the SUM of an empty column is 0 here"), "{notes}");
@@ -228,17 +228,17 @@ fn a_question_for_failed_faults_is_not_answered_with_none_where_nobody_looked() 
         (
             &unseen,
             false,
-            "this recording could not see failed faults (backend perf); pfrec --backend fentry records them",
+            "failed faults are not visible to this backend (perf); pfrec --backend fentry records them",
         ),
         (
             &kprobe,
             false,
-            "this recording could not see failed faults (backend kprobe)",
+            "failed faults are not visible to this backend (kprobe)",
         ),
         (
             &in_part,
             true,
-            "could see failed faults only where they end in a signal (backend perf)",
+            "this backend (perf) sees failed faults only where they end in a signal",
         ),
         (
             &fentry(),
@@ -291,7 +291,7 @@ fn a_question_for_failed_faults_is_not_answered_with_none_where_nobody_looked() 
         &["events", "t.pfz", "--tid", "9", "--format", "csv"],
     );
     assert!(
-        notes.contains("no faults pass the filter") && !notes.contains("could not see"),
+        notes.contains("no faults pass the filter") && !notes.contains("not visible"),
         "{notes}"
     );
 }

@@ -92,7 +92,7 @@ fn what_filters_left_out_is_in_the_books_by_the_name_of_the_filters() {
                  --uid 1000): balanced wait";
     assert!(shown.contains(check), "{shown}");
     assert!(
-        shown.contains(" filters --major-only; --uid 1000 blind to "),
+        shown.contains(" filters --major-only; --uid 1000 not seen "),
         "{shown}"
     );
     let info = support::ask::info_json(&bytes);

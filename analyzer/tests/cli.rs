@@ -405,7 +405,7 @@ fn scaled_results_say_so_once_and_never_among_the_data() {
     let place = Place::new();
     let meta = pf_formats::Meta { sample: 4, ..meta() };
     place.file("t.pfz", &support::trace(&meta, &dicts(), &events(), &[]));
-    let said = "minor faults sampled 1 in 4: counts and waits of minors are scaled up by 4; the kernel counted \
+    let said = "minor faults sampled 1 in 4: their counts and waits are scaled up by 4; the kernel counted \
                 exactly 3 in the whole recording\n";
     for verb in ["threads", "files", "percentiles", "heatmap"] {
         let table = place.run(&[verb, "t.pfz"]);

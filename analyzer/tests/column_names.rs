@@ -7,7 +7,7 @@ mod stack_fixture;
 mod support;
 
 use pf_formats::{Breakdown, Event, Meta};
-use pfanalyze::output::table::columns::{meaning, title};
+use pfanalyze::output::table::column_names::{meaning, title};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -183,4 +183,44 @@ fn events_have_the_clock_time_to_the_nanosecond() {
             .ends_with(",2026-11-22T20:00:00.010000000Z"),
         "{csv}"
     );
+}
+
+#[test]
+fn the_documented_types_are_those_of_every_number_that_can_be_empty() {
+    use pfanalyze::engine::columns::{Column, FAULTS};
+
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/analyzing.md")).unwrap();
+    let types = text.split("types = {").nth(1).unwrap().split('}').next().unwrap();
+    let documented: BTreeSet<(String, String)> = types
+        .split(',')
+        .map(|pair| {
+            let (name, kind) = pair.split_once(':').unwrap();
+            let plain = |word: &str| word.trim().trim_matches('\'').to_owned();
+            (plain(name), plain(kind))
+        })
+        .collect();
+    let can_be_empty = [
+        Column::Retries,
+        Column::FileOffset,
+        Column::BlockedNs,
+        Column::RunqueueNs,
+        Column::ReclaimNs,
+        Column::LockNs,
+        Column::QueryId,
+        Column::StackId,
+        Column::Interruptions,
+        Column::Signal,
+    ];
+    assert!(can_be_empty.iter().all(|column| FAULTS.contains(column)));
+    let expected = can_be_empty.map(|column| {
+        let kind = match column.dtype().to_string().as_str() {
+            "u8" => "UTINYINT",
+            "u32" => "UINTEGER",
+            "u64" => "UBIGINT",
+            other => panic!("{other}"),
+        };
+        (column.name().to_owned(), kind.to_owned())
+    });
+    assert_eq!(documented, BTreeSet::from(expected));
 }

@@ -59,7 +59,7 @@ fn without_failed_faults_nothing_tells_of_them() {
     ] {
         let words = shown.to_lowercase();
         let words = words.replace(
-            "blind to  gup faults, failed faults, lock waits (with --breakdown)",
+            "not seen  gup faults, failed faults, lock waits (with --breakdown)",
             "",
         );
         assert!(!words.contains("failed"), "{shown}");

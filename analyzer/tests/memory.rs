@@ -413,7 +413,7 @@ fn a_fault_that_stands_too_late_is_counted() {
     let (memory, _) = look(&in_blocks(&events, 800, &[]), 1 << 20);
     assert_eq!((memory.order.late, memory.order.faults), (1, 801));
     let (text, json) = words(&in_blocks(&events, 800, &[]), &Filter::default(), None);
-    assert!(text.contains("1 of 801 that stand up to"), "{text}");
+    assert!(text.contains("1 of 801 that come up to"), "{text}");
     assert_eq!(json["summary"]["late_faults"], 1);
 }
 

@@ -94,7 +94,7 @@ fn the_report_mentions_them_in_one_line_each() {
     let shown = flat_report(&bytes());
     for line in [
         "note 2 faults were retried by the kernel; each is one row",
-        "note 3 faults were taken by the kernel for itself (get_user_pages, 1 of them on another process's memory)",
+        "note 3 faults were on behalf of the kernel (get_user_pages, 1 of them on another process's memory)",
     ] {
         assert!(shown.contains(line), "{shown}");
     }

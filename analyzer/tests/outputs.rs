@@ -165,7 +165,7 @@ fn a_file_that_is_read_is_not_replaced() {
     fs::write(place.path("model.pfz"), trace(&meta(), &recorded, &events(), &[])).unwrap();
     let of_data = ["regions", "t.pfz", "--file", "/data/segments.bin"];
     let of_model = ["regions", "model.pfz", "--file", path.to_str().unwrap()];
-    let is_read = "is read for the answer: give another file to -o";
+    let is_read = "is an input: give another file to -o";
     for (words, output) in [
         (
             &[&of_data[..], &["--copy", "model.bin"]].concat()[..],

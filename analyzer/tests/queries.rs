@@ -66,8 +66,8 @@ NAME                                         COUNT  WALL_P50_MS  WALL_P99_MS  WA
 SELECT * FROM t WHERE id = ? AND n IN (...)      2       10.027       30.000       30.000    0.600        0.300        0.300        0.300      1.5      3      0      2           0  /data/segments.bin
 sqlite3_step                                     1        5.000        5.000        5.000    0.200        0.200        0.200        0.200      4.0      1      0      1           0  /data/segments.bin
 random                                           1                                           0.002        0.002        0.002        0.002               0      2      1           1  [heap]
-a query counts the faults of queries inside it too, which also have their own row; WAIT is page-fault wait, SHARE its part of WALL, all times in ms
-of 4 queries 1 still ran at its end: how long they took is not known, so WALL and SHARE leave them out
+a query includes the faults of the queries inside it, which also have rows of their own; WAIT is page-fault wait, WALL the time of the query, SHARE_% the part of WALL that is WAIT
+of 4 queries 1 still ran at its end: their duration is not known, so WALL and SHARE_% leave them out
 ";
 
 #[test]

@@ -353,7 +353,7 @@ fn whatever_is_wrong_is_said_with_its_reason() {
         (
             &["--file", "*model*", "--regions", "list"],
             1,
-            "list: line 2: offset 'zero' is no number",
+            "list: line 2: offset 'zero' is not a number",
         ),
         (&["--file", "*model*", "--regions", "none"], 1, "none: no regions"),
         (
@@ -361,7 +361,11 @@ fn whatever_is_wrong_is_said_with_its_reason() {
             1,
             "missing cannot be read",
         ),
-        (&["--file", "*model*", "--copy", "."], 1, "it is no regular file"),
+        (
+            &["--file", "*model*", "--copy", "."],
+            1,
+            "it is not a regular file",
+        ),
         (
             &["--file", "*model*", "--copy", "bad.gguf"],
             1,
@@ -393,7 +397,7 @@ fn whatever_is_wrong_is_said_with_its_reason() {
     assert!(
         place
             .says(&["--file", "*model*"])
-            .contains("it is no regular file")
+            .contains("it is not a regular file")
     );
     assert!(Path::new(&place.model).exists());
 }

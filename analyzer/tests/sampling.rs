@@ -212,7 +212,7 @@ fn events_are_as_recorded_with_their_weight() {
 fn the_report_says_once_that_it_is_scaled_and_what_the_kernel_counted() {
     let events = sampled_events();
     let shown = flat_report(&sampled());
-    let said = "minor faults sampled 1 in 16: counts and waits of minors are scaled up by 16; the kernel counted \
+    let said = "minor faults sampled 1 in 16: their counts and waits are scaled up by 16; the kernel counted \
                 exactly 24,017 in the whole recording";
     assert_eq!(shown.matches(said).count(), 1, "{shown}");
     let recorded = totals(&events);

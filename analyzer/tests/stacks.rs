@@ -60,17 +60,17 @@ fn table(bytes: &[u8], format: Format) -> String {
 
 #[test]
 fn a_tree_has_callers_on_top_and_says_what_it_does_not_show() {
-    let expected = "   WAIT    SELF  FAULTS  TOTAL_MS  MAX_MS  FUNCTION
- 90.0 %   0.0 %       3     1.799   1.400  - _start
- 90.0 %   0.0 %       3     1.799   1.400    main
- 90.0 %  15.0 %       3     1.799   1.400    walk
- 75.0 %   0.0 %       2     1.499   1.400    step (inlined)
- 75.0 %  75.0 %       2     1.499   1.400    touch (inlined)
+    let expected = " WAIT_%  SELF_%  FAULTS  TOTAL_MS  MAX_MS  FUNCTION
+ 90.0 %   0.0 %       3     1.799   1.400  - _start  app.c  in /usr/bin/app
+ 90.0 %   0.0 %       3     1.799   1.400    main  app.c:7
+ 90.0 %  15.0 %       3     1.799   1.400    walk  app.c
+ 75.0 %   0.0 %       2     1.499   1.400    step (inlined)  step.h:9
+ 75.0 %  75.0 %       2     1.499   1.400    touch (inlined)  step.h:3
   7.5 %   0.0 %       1     0.150   0.150  - [truncated: no frame pointers]
   7.5 %   0.0 %       1     0.150   0.150    [app+0x999]
   7.5 %   7.5 %       1     0.150   0.150    [0x7fff0000]
   2.5 %   0.0 %       1     0.050   0.050  - [truncated: frame not resident]
-  2.5 %   2.5 %       1     0.050   0.050    main
+  2.5 %   2.5 %       1     0.050   0.050    main  app.c:7  in /usr/bin/app
 100.0 %   0.0 %       6     2.000   1.400  total
 hidden: 1 branch below 0.5 % (--min-percent 0 shows all)
 no stack: 1 fault was recorded without one, 0.1 % of the wait
@@ -94,15 +94,15 @@ fn a_depth_hides_what_was_called_below_it() {
         ..ALL
     };
     let shown = text_of(&stack_trace(&meta(), &faults()), Weight::Count, limits);
-    let expected = "  COUNT    SELF  FAULTS  TOTAL_MS  MAX_MS  FUNCTION
- 50.0 %   0.0 %       3     1.799   1.400  - _start
- 50.0 %   0.0 %       3     1.799   1.400    main
- 16.7 %  16.7 %       1     0.001   0.001  - [no stack]
- 16.7 %   0.0 %       1     0.050   0.050  - [truncated: frame not resident]
- 16.7 %  16.7 %       1     0.050   0.050    main
- 16.7 %   0.0 %       1     0.150   0.150  - [truncated: no frame pointers]
- 16.7 %   0.0 %       1     0.150   0.150    [app+0x999]
-100.0 %   0.0 %       6     2.000   1.400  total
+    let expected = "FAULTS_%  SELF_%  FAULTS  TOTAL_MS  MAX_MS  FUNCTION
+  50.0 %   0.0 %       3     1.799   1.400  - _start  app.c  in /usr/bin/app
+  50.0 %   0.0 %       3     1.799   1.400    main  app.c:7
+  16.7 %  16.7 %       1     0.001   0.001  - [no stack]
+  16.7 %   0.0 %       1     0.050   0.050  - [truncated: frame not resident]
+  16.7 %  16.7 %       1     0.050   0.050    main  app.c:7  in /usr/bin/app
+  16.7 %   0.0 %       1     0.150   0.150  - [truncated: no frame pointers]
+  16.7 %   0.0 %       1     0.150   0.150    [app+0x999]
+ 100.0 %   0.0 %       6     2.000   1.400  total
 hidden: 2 branches deeper than 2
 no stack: 1 fault was recorded without one, 16.7 % of the faults
 truncated: 33.3 % of the faults, in stacks whose outermost callers are missing \

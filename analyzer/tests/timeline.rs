@@ -331,7 +331,7 @@ fn a_stall_is_told_with_its_file_threads_and_longest_fault() {
         "on       /data/segments.bin 0x4000-0xa000 (24.0 KiB)",
         "main (tid 102), worker (tid 101)",
         "25.00 ms major of main (tid 102), begun at 0.015000 s,",
-        "exact: every fault was put in its place in time",
+        "exact: every fault is at its place in time",
     ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
@@ -348,7 +348,7 @@ fn a_trace_without_stalls_says_so() {
     let filter = Filter::default();
     for (bytes, expected) in [
         (small(), "the most at once: 1"),
-        (trace(&meta(), &dicts(), &[], &[]), "no thread ever waited"),
+        (trace(&meta(), &dicts(), &[], &[]), "no thread waited"),
         (
             trace(&meta(), &dicts(), &[file_fault(1, 5, 1)], &[]),
             "with one thread alone, --threads 1 shows its single waits",

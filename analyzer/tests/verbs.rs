@@ -393,7 +393,7 @@ host      box (Linux 6.12.0, x86_64, 8 CPUs, 16.0 GiB)
 when      2026-11-22 20:00:00 UTC, 100.00 ms
 by        pfrec 0.1.0, backend perf: page_fault_user+page_fault_kernel
           tracepoints
-blind to  GUP faults, failed faults, lock waits (with --breakdown)
+not seen  GUP faults, failed faults, lock waits (with --breakdown)
 ";
     assert!(shown.starts_with(expected), "{shown}");
     // Thread 100 lived all 100 ms, thread 101 from 5 to 95 ms.

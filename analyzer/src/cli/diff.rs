@@ -27,7 +27,7 @@ impl Diff {
     pub(crate) fn into_parts(self) -> Result<(Plain, Verb), String> {
         let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
         if is_stdin(&self.a) && is_stdin(&self.b) {
-            return Err("only one of the two recordings can come from standard input".to_owned());
+            return Err("only one of the two recordings can be standard input".to_owned());
         }
         let options = crate::request::options::DiffOptions {
             other: self.b,

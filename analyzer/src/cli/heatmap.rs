@@ -55,10 +55,10 @@ struct Heat {
     /// What a cell shows
     #[arg(long, value_enum, default_value_t)]
     weight: Weight,
-    /// How values are spread over the ten levels
+    /// How values map to the ten levels
     #[arg(long, value_enum, default_value_t)]
     scale: ColorScale,
-    /// Show all of the time and place, also where next to nothing happened; without it, an axis that is mostly empty is cut
+    /// Show the whole time and place range; without it, an axis that is mostly empty is cut
     #[arg(long)]
     whole: bool,
     /// Rows of cells [default: fits the terminal or the picture]

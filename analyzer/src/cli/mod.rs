@@ -81,14 +81,14 @@ enum VerbArgs {
     },
     /// Faults by time and address, with --file by time and file offset, or by time and latency; also as a picture
     Heatmap(heatmap::Heatmap),
-    /// Which code faulted: user stacks as a tree, callers on top; for recordings made with pfrec --stacks
+    /// The code that faulted: user stacks as a tree, callers on top; needs pfrec --stacks
     Stacks {
         #[command(flatten)]
         plain: Plain,
         #[command(flatten)]
         stacks: StackArgs,
     },
-    /// What each query (a unit of work on a thread) waited for; for recordings made with pfrec --query
+    /// Page-fault waits of each query (a unit of work on a thread); needs pfrec --query
     Queries {
         #[command(flatten)]
         table: Tabular,
@@ -115,7 +115,7 @@ enum VerbArgs {
         #[command(flatten)]
         timeline: TimelineArgs,
     },
-    /// Pages faulted again: what was read twice, and what more memory would have avoided
+    /// Pages faulted more than once, and what more memory would have avoided
     Memory {
         #[command(flatten)]
         table: Tabular,
@@ -126,15 +126,15 @@ enum VerbArgs {
     ///
     /// --sort and --top give the first rows in another order: the ten slowest faults are --sort latency --top 10.
     Events(Tabular),
-    /// Questions in SQL to the tables faults, threads, files, mappings, queries, losses and host
+    /// Query the tables faults, threads, files, mappings, processes, queries, losses and host in SQL
     Sql(sql::Sql),
-    /// Two recordings compared: what changed, by how much, and whether they can be compared
+    /// Compare two recordings: what changed, by how much, and whether they are comparable
     Diff(diff::Diff),
-    /// What the trace says about itself
+    /// Facts about the recording: host, options, counts, losses
     Info(Whole),
-    /// Check every byte: what is damaged, where, and how many events are gone; exit status 3 if anything is
+    /// Check every byte: what is damaged, where, and how many events are missing; exit status 3 if any
     Verify(Verify),
-    /// Write what can be read of a damaged or unfinished trace to -o FILE, as a clean trace, and prove it
+    /// Write the readable part of a damaged or unfinished trace to -o FILE as a clean trace, and verify it
     Repair(Repair),
 }
 
@@ -172,7 +172,7 @@ struct OutputArgs {
 
 #[derive(Debug, Args)]
 struct LimitArgs {
-    /// The most memory that this may take, bytes, or 512M, 2GiB: what needs more ends with an error
+    /// Memory limit: bytes, or 512M, 2GiB; the command fails when it needs more
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, default_value = memory_limit::DEFAULT, value_parser = bytes)]
     memory_limit: u64,
 }
@@ -203,7 +203,7 @@ struct FilterArgs {
     /// Only faults in this query, or one inside it: its id, or a part of its name or text, or a pattern with * or ?
     #[arg(long, value_name = "NAME|ID", value_parser = values::query)]
     query: Vec<String>,
-    /// Only faults that the kernel counts as major: they had to wait for I/O
+    /// Only faults that the kernel counts as major
     #[arg(long)]
     major: bool,
     /// Only faults that the kernel counts as minor; they may have waited for another thread's I/O
@@ -310,7 +310,7 @@ impl Cli {
         };
         if verb == Verb::Report && format == Format::Csv {
             let threads = Caller::of(&plain.trace).command("threads", &[("--format", Some("csv".into()))]);
-            return Err(format!("the report has no CSV form: name a verb: {threads}"));
+            return Err(format!("the report cannot be CSV, name a verb: {threads}"));
         }
         let order = order.unwrap_or_default();
         if order.is_given() && !verb.gives_a_table() {

@@ -19,7 +19,7 @@ pub(crate) struct TimelineArgs {
     /// A stall is when at least this share of the threads alive then is inside a fault, and at least two threads
     #[arg(long, value_name = "P%", allow_negative_numbers = true, value_parser = percent::parse_whole, default_value = "50%")]
     share: u32,
-    /// How many stalls to tell of, longest first
+    /// Number of stalls to show, longest first
     #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true, value_parser = count::within::<u16>(0, 1000))]
     stalls: u16,
     /// Only this table; with --format csv it is the intervals if none is given

@@ -22,7 +22,7 @@ impl Sight<'_> {
         let mut words: Vec<String> = empty
             .map(|column| {
                 format!(
-                    "{} is empty: this recording could not see it (backend {backend})",
+                    "{} is empty: it is not visible to the backend of this recording ({backend})",
                     column.name()
                 )
             })
@@ -51,10 +51,13 @@ mod tests {
             .describe_unseen(&[Column::TsNs, Column::LockNs, Column::Failed])
             .join("\n");
         assert!(
-            words.contains("lock_ns is empty") && words.contains("backend perf"),
+            words.contains("lock_ns is empty") && words.contains("(perf)"),
             "{words}"
         );
-        assert!(words.contains("could not see failed faults"), "{words}");
+        assert!(
+            words.contains("failed faults are not visible to this backend"),
+            "{words}"
+        );
         assert!(sight.describe_unseen(&[Column::Major]).is_empty());
     }
 }

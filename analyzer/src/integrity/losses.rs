@@ -38,7 +38,7 @@ const INCOMPLETE: [(LossReason, [&str; 2], &str); 5] = [
     (
         LossReason::Later,
         ["thing other than a fault", "things other than faults"],
-        "a later pfanalyze tells what",
+        "a newer pfanalyze knows what",
     ),
 ];
 
@@ -140,14 +140,14 @@ pub fn describe_reason(reason: LossReason) -> &'static str {
         LossReason::Unfinished => "a fault began and did not complete",
         LossReason::NoEntry => "only the end of a fault was seen",
         LossReason::Queue => "the recorder could not keep up, as with a slow disk",
-        LossReason::Sideband => "records of mappings and threads came too fast, or were more than are kept",
+        LossReason::Sideband => "records of mappings and threads came too fast, or there were too many",
         LossReason::State => "there was no room to remember open faults",
         LossReason::InFlight => "faults were still open when the recording ended",
-        LossReason::Exits => "ends of threads were not passed on",
-        LossReason::Stack => "stacks could not be passed on",
-        LossReason::Query => "records of queries could not be passed on",
+        LossReason::Exits => "ends of threads were not recorded",
+        LossReason::Stack => "stacks could not be recorded",
+        LossReason::Query => "records of queries could not be recorded",
         LossReason::Damage => "the trace was damaged there, and repaired",
-        LossReason::Later | LossReason::LaterEvents => "for a reason that only a later pfanalyze knows",
+        LossReason::Later | LossReason::LaterEvents => "for a reason that only a newer pfanalyze knows",
     }
 }
 

@@ -8,8 +8,7 @@ use crate::trace::session::Session;
 #[must_use]
 pub fn remark(session: &Session) -> Option<String> {
     if session.meta.is_none() {
-        let text =
-            "whether minor faults were sampled is not known, its record is damaged; nothing is scaled up";
+        let text = "it is not known whether minor faults were sampled, because the record is damaged; nothing is scaled up";
         return Some(text.to_owned());
     }
     let sampling = session.sampling();
@@ -36,6 +35,6 @@ pub fn remark(session: &Session) -> Option<String> {
         None => "the kernel's exact count is not in the trace".to_owned(),
     };
     Some(format!(
-        "minor faults sampled 1 in {factor}: counts and waits of minors are scaled up by {factor}; {exact}"
+        "minor faults sampled 1 in {factor}: their counts and waits are scaled up by {factor}; {exact}"
     ))
 }

@@ -60,7 +60,7 @@ pub fn warnings(session: &Session) -> Vec<String> {
     if session.behind_the_end > 0 {
         let events = quantity(session.behind_the_end, "event");
         lines.push(format!(
-            "wrong: {events} behind the end record, where no recorder writes any"
+            "wrong: {events} behind the end record, where there should be none"
         ));
     }
     if session.lives_left_out > 0 {
@@ -237,7 +237,7 @@ fn without_words(check: &Check) -> String {
         ));
     }
     format!(
-        "UNEXPLAINED: the end record has {}, and does not say why",
+        "UNEXPLAINED: the end record has {} without an explanation",
         parts.join(", ")
     )
 }
@@ -303,7 +303,7 @@ mod tests {
         session.see_block(&block);
         assert_eq!(
             warnings(&session),
-            ["wrong: 3 events behind the end record, where no recorder writes any"]
+            ["wrong: 3 events behind the end record, where there should be none"]
         );
     }
 }

@@ -30,7 +30,7 @@ impl By {
         let (column, rising) = match text.rsplit_once(':') {
             Some((column, "asc")) => (column, Some(true)),
             Some((column, "desc")) => (column, Some(false)),
-            Some((_, other)) => return Err(format!("'{other}' is no direction: use :asc or :desc")),
+            Some((_, other)) => return Err(format!("'{other}' is not a direction: use :asc or :desc")),
             None => (text, None),
         };
         if column.is_empty() {
@@ -78,7 +78,7 @@ fn column_of(name: &str, heads: &[ColumnHead]) -> Result<usize, String> {
     heads.iter().position(|head| head.is_called(name)).ok_or_else(|| {
         let names: Vec<&str> = heads.iter().map(|head| head.name).collect();
         format!(
-            "--sort: there is no column '{name}' here; there are {}",
+            "--sort: '{name}' is not a column here; the columns are {}",
             names.join(", ")
         )
     })

@@ -131,7 +131,7 @@ impl Output {
                 anyhow::bail!("{name} is the trace itself: give another file to -o");
             }
             if inputs.iter().any(|input| identity_of(input) == Some(of_output)) {
-                anyhow::bail!("{name} is read for the answer: give another file to -o");
+                anyhow::bail!("{name} is an input: give another file to -o");
             }
             if is_trace(path) {
                 anyhow::bail!("{name} is a trace, and a result would replace it: give another file to -o");
@@ -171,7 +171,7 @@ impl Output {
         let of_input = identity_of(input);
         if of_input.is_some() && of_input == identity_of(&pending.target) {
             return Err(AnalyzeError::Unanswerable(format!(
-                "{} is read for the answer: give another file to -o",
+                "{} is an input: give another file to -o",
                 pending.name
             )));
         }

@@ -26,7 +26,7 @@ impl Weight {
     }
 }
 
-/// How values are spread over the ten levels.
+/// How values map to the ten levels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorScale {
     /// Equal ratios: shows rare and frequent places at once.

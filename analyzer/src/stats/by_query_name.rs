@@ -169,7 +169,7 @@ impl Groups {
             .collect();
         (!parts.is_empty()).then(|| {
             format!(
-                "of {} {}: how long they took is not known, so WALL and SHARE leave them out",
+                "of {} {}: their duration is not known, so WALL and SHARE_% leave them out",
                 match sums.queries {
                     1 => "1 query".to_owned(),
                     queries => format!("{} queries", grouped(queries)),

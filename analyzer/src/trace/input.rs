@@ -60,7 +60,7 @@ impl Source {
             });
             let copy = copied.map_err(|error| {
                 anyhow::anyhow!(
-                    "this reads the input more than once, and the copy of the input in {} failed: {error}; give a file, or set TMPDIR",
+                    "this reads the input more than once, and copying it to {} failed: {error}; give a file, or set TMPDIR",
                     std::env::temp_dir().display()
                 )
             })?;

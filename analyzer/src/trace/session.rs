@@ -81,7 +81,7 @@ pub struct Session {
     pub finished: bool,
     /// Events in all blocks read, before any filter.
     pub events: u64,
-    /// Events in blocks behind the end record, where no recorder writes any.
+    /// Events in blocks behind the end record, where there should be none.
     pub behind_the_end: u64,
     /// Events that passed the filter, when a query looked.
     pub passed: u64,

@@ -88,11 +88,11 @@ impl<'a> Sight<'a> {
         match self.failed() {
             Failed::Whole => None,
             Failed::WithSignal => Some(format!(
-                "this recording could see failed faults only where they end in a signal (backend {backend}); pfrec --backend \
+                "this backend ({backend}) sees failed faults only where they end in a signal; pfrec --backend \
                  fentry records all of them"
             )),
             Failed::Unseen => Some(format!(
-                "this recording could not see failed faults (backend {backend}); pfrec --backend fentry records them"
+                "failed faults are not visible to this backend ({backend}); pfrec --backend fentry records them"
             )),
         }
     }

@@ -35,8 +35,8 @@ pub(crate) const HEADS: [ColumnHead; 6] = [
 pub const REREAD: ColumnHead = ColumnHead::new("reread_bytes");
 
 /// What the columns at the end mean, for tables.
-pub const LEGEND: &str = "REREAD: major faults on pages that had one before; SEQ_%: of a thread's steps in the file, those \
-                          to a page at or just behind a place where it had been; STRIDE_%: as far as the step before";
+pub const LEGEND: &str = "REREAD_BYTES: major faults on pages that had one before. SEQ_%: share of a thread's steps in the file \
+                          that go to a page at or just behind an earlier place. STRIDE_%: share of steps as long as the one before";
 
 /// Columns that give way to a narrow terminal, the first first.
 pub const DROP_ORDER: [&str; 10] = [
@@ -259,13 +259,13 @@ pub(crate) fn describe_limits(has_left_pages_out: bool, streams: &Streams) -> Ve
     let mut remarks = Vec::new();
     if has_left_pages_out {
         remarks.push(
-            "PAGES and REREAD are too low: more pages than there is memory for; ask for fewer with --file, --from or --to"
+            "PAGES and REREAD_BYTES are too low: there are more pages than fit into memory; ask for fewer with --file, --from or --to"
                 .to_owned(),
         );
     }
     if streams.has_left_out() {
         remarks.push(
-            "SEQ_% and STRIDE_% leave out some threads: too many of them, in too many files; ask for fewer with --pid or --file"
+            "SEQ_% and STRIDE_% leave out some threads: there are too many, in too many files; ask for fewer with --pid or --file"
                 .to_owned(),
         );
     }

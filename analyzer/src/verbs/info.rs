@@ -9,7 +9,7 @@ use crate::output::render::json::{self, Object};
 use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::text::shell_words;
 use crate::output::text::{escape, json_text};
-use crate::output::units::{bytes, duration, fixed, grouped, utc};
+use crate::output::units::{bytes, fixed, grouped, utc};
 use crate::request::Request;
 use crate::trace::class::Class;
 use crate::trace::loss_ledger::LostInterval;

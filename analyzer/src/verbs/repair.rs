@@ -64,7 +64,7 @@ fn refuse(target: &Path, name: &str, input: &Input) -> anyhow::Result<()> {
             anyhow::bail!("{name} is a symbolic link: name the file that it leads to")
         }
         Ok(kind) if !kind.is_file() => {
-            anyhow::bail!("{name} is no regular file: a repaired trace is read back, give a file")
+            anyhow::bail!("{name} is not a regular file: a repaired trace is read back, so give a file")
         }
         _ => {}
     }

@@ -143,6 +143,6 @@ fn a_png_is_never_written_to_a_terminal() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
         message,
-        "error: a PNG is not for a terminal: give it a file, '-o heatmap.png'\n"
+        "error: a PNG cannot go to a terminal: give a file with -o heatmap.png\n"
     );
 }

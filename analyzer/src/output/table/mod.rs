@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-pub mod columns;
+pub mod column_names;
 mod numbers;
 mod value;
 
@@ -13,7 +13,7 @@ pub use value::Value;
 /// A column of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColumnHead {
-    /// One of [`columns::COLUMNS`], unless it is `verbatim`.
+    /// One of [`column_names::COLUMNS`], unless it is `verbatim`.
     pub name: &'static str,
     is_verbatim: bool,
 }
@@ -43,7 +43,7 @@ impl ColumnHead {
         if self.is_verbatim {
             self.name.into()
         } else {
-            columns::title(self.name).into()
+            column_names::title(self.name).into()
         }
     }
 

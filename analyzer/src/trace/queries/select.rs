@@ -119,7 +119,7 @@ pub fn select<R: Read>(reader: TraceReader<R>, patterns: &[String]) -> Result<Se
     }
     if ids.len() > KEPT || links.left_out() > 0 {
         return Err(AnalyzeError::Unanswerable(
-            "the trace has too many queries to tell which are meant by --query".to_owned(),
+            "the trace has too many queries to find those that --query means".to_owned(),
         ));
     }
     links.settle();

@@ -48,7 +48,7 @@ pub fn judge(a: &Session, b: &Session, lengths_ns: (u64, u64)) -> Fairness {
         // The kernel starts a program with some.
         if hidden >= 8 + session.of_class(Class::Major) / 100 {
             fair.unfair.push(format!(
-                "{side} has {} more major faults that were only counted, without latency",
+                "{side} has {} more major faults that were counted without latency",
                 grouped(hidden)
             ));
         }

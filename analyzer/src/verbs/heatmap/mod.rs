@@ -55,7 +55,7 @@ const COMMAND: usize = 200;
 pub fn run(request: &Request, options: HeatmapOptions) -> anyhow::Result<Outcome> {
     context::answer(request, false, |request, trace, output| {
         if options.form == HeatmapFormat::Png && output.is_terminal {
-            anyhow::bail!("a PNG is not for a terminal: give it a file, '-o heatmap.png'");
+            anyhow::bail!("a PNG cannot go to a terminal: give a file with -o heatmap.png");
         }
         Ok(write(request, options, trace.input()?, output)?)
     })

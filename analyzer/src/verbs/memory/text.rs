@@ -210,7 +210,7 @@ impl MemoryAnswer<'_> {
         }
         if all.majors.count == 0 {
             return format!(
-                "There is no major fault here: nothing was read, so more memory would have avoided no reading.{minor_again}"
+                "There are no major faults here: nothing was read, so more memory would have avoided nothing.{minor_again}"
             );
         }
         let estimate = self.estimate();
@@ -266,33 +266,33 @@ impl MemoryAnswer<'_> {
         let all = refaults.all();
         if estimate.all().count > 0 {
             limits.push(
-                "all this takes the kernel to drop what was used longest ago (LRU); where it drops in order of arrival, as \
-                 with madvise RANDOM or SEQUENTIAL, fewer are avoided"
+                "this assumes that the kernel drops the pages that were used longest ago (LRU); where it drops them in order of \
+                 arrival, as with madvise RANDOM or SEQUENTIAL, fewer faults are avoided"
                     .to_owned(),
             );
             limits.push(match (estimate.held_pages, estimate.is_known) {
                 (Some(pages), true) => format!(
-                    "AVOIDED is an estimate: it adds to the EXTRA the {} of other pages that a page outlives in memory, as \
-                     --memory and the shortest tenth of the distances say; AT_LEAST counts the EXTRA alone",
+                    "AVOIDED is an estimate: it adds to EXTRA_BYTES the {} of other pages that a page outlives in memory, as \
+                     --memory and the shortest tenth of the distances say; AT_LEAST counts EXTRA_BYTES alone",
                     bytes(pages.saturating_mul(page_size))
                 ),
                 (Some(pages), false) => format!(
-                    "AT_LEAST counts the EXTRA alone; AT_MOST adds the {} of other pages that a page outlives in memory at \
+                    "AT_LEAST counts EXTRA_BYTES alone; AT_MOST adds the {} of other pages that a page outlives in memory at \
                      most, as a rule of thumb: no more than a quarter came back sooner. With --memory SIZE, such as the limit of the cgroup, \
                      the bound becomes an estimate",
                     bytes(pages.saturating_mul(page_size))
                 ),
-                (None, _) => "too few pages were read again to tell what a page outlives in memory: AT_MOST knows no bound".to_owned(),
+                (None, _) => "too few pages were read again to know how long a page stays in memory: AT_MOST has no bound".to_owned(),
             });
         }
         limits.push(
-            "a trace has the misses only: it tells nothing of less memory, nor of a hit ratio. First reads are avoided by \
-             no memory, but by reading ahead"
+            "a trace has the misses only: it says nothing about less memory or about a hit ratio. More memory avoids no first \
+             read; readahead does"
                 .to_owned(),
         );
         limits.push(
-            "pages that were read ahead and not faulted take memory, too, and are not counted: with much of it, more is \
-             needed than it says here"
+            "pages that were read ahead and not faulted take memory and are not counted: with much readahead, more memory is \
+             needed than stated here"
                 .to_owned(),
         );
         if all.at_once.count > 0 {
@@ -338,9 +338,9 @@ impl MemoryAnswer<'_> {
         let refaults = &self.memory.refaults;
         let order = self.memory.order;
         let order_words = match order.late {
-            0 => "in exactly the order in which the faults were done".to_owned(),
+            0 => "in exactly the order in which the faults completed".to_owned(),
             late => format!(
-                "in the order in which the faults were done, but for {} of {} that stand up to {} too late in the trace",
+                "in the order in which the faults completed, but for {} of {} that come up to {} too late in the trace",
                 grouped(late),
                 grouped(order.faults),
                 duration(order.latest_ns)

@@ -36,8 +36,8 @@ pub const DROP_ORDER: [&str; 8] = [
 ];
 
 /// How the numbers of nested queries are to be read.
-pub const LEGEND: &str = "a query counts the faults of queries inside it too, which also have their own row; WAIT is \
-                          page-fault wait, SHARE its part of WALL, all times in ms";
+pub const LEGEND: &str = "a query includes the faults of the queries inside it, which also have rows of their own; WAIT is \
+                          page-fault wait, WALL the time of the query, SHARE_% the part of WALL that is WAIT";
 
 /// What the query rows say, before any fault is looked at.
 #[derive(Debug, Default)]
@@ -214,7 +214,7 @@ impl Queries {
         }
         if self.pages_left_out {
             remarks.push(
-                "PAGES are too low: too many pages for so many names; ask for fewer with --query".to_owned(),
+                "PAGES are too low: there are too many pages for this number of names; ask for fewer with --query".to_owned(),
             );
         }
         if self.rows.links.left_out() > 0 {

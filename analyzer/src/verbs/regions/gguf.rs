@@ -90,7 +90,7 @@ pub fn read<R: Read + Seek>(bytes: &mut Bytes<R>) -> Result<Vec<Region>, RegionE
             alignment = u64::from(bytes.u32(ALIGNMENT_KEY)?);
             if !alignment.is_power_of_two() || alignment > 1 << 30 {
                 return Err(bytes.damaged(format!(
-                    "{ALIGNMENT_KEY} {alignment} is no power of two up to 2^30"
+                    "{ALIGNMENT_KEY} {alignment} is not a power of two up to 2^30"
                 )));
             }
         } else {

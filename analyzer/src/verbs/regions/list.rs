@@ -34,7 +34,7 @@ pub fn read(list: impl Read) -> Result<Vec<Region>, RegionError> {
         let number = |field: &str, text: &str| {
             whole_number(text).ok_or_else(|| {
                 wrong(format!(
-                    "{field} '{text}' is no number: give bytes as 4096 or 0x1000"
+                    "{field} '{text}' is not a number: give bytes as 4096 or 0x1000"
                 ))
             })
         };
@@ -109,8 +109,8 @@ mod tests {
     fn a_wrong_line_is_named() {
         for (text, says) in [
             ("a,0,1\nb,1\n", "line 2: 2 fields"),
-            ("a,0,1\nb,x,2\n", "line 2: offset 'x' is no number"),
-            ("a,0,-1\n", "line 1: len '-1' is no number"),
+            ("a,0,1\nb,x,2\n", "line 2: offset 'x' is not a number"),
+            ("a,0,-1\n", "line 1: len '-1' is not a number"),
             ("name,offset,len\na,0,18446744073709551616\n", "line 2: len"),
             ("a,1,18446744073709551615\n", "line 1: offset 1 + len"),
         ] {

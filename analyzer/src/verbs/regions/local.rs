@@ -25,7 +25,7 @@ pub enum Found {
 pub fn open(path: &Path) -> io::Result<File> {
     let metadata = path.metadata()?;
     if !metadata.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     File::open(path)
 }

@@ -129,7 +129,7 @@ fn plan_of(file: File, path: &Path) -> Result<Plan, AnalyzeError> {
                 )
             }
             Found::Other => Plan::parts(format!(
-                "{name} is no GGUF, safetensors or zip file: give a list of its regions with --regions"
+                "{name} is not a GGUF, safetensors or zip file: give a list of its regions with --regions"
             )),
         },
     )

@@ -175,7 +175,7 @@ impl Facts<'_> {
         let weight = self.thousandths(wait_ns);
         let words = format!(
             "{} minor faults took {} or longer, {} of the waiting: typically for a page that was already being read, for free \
-             memory, a lock or a CPU; pfrec --breakdown tells these apart",
+             memory, a lock or a CPU; pfrec --breakdown separates these",
             grouped(count),
             duration(SLOW_MINOR_NS),
             self.share(wait_ns),
@@ -273,18 +273,15 @@ impl Facts<'_> {
                 parts.runqueue_ns,
                 "waiting for a CPU: too few of them, a quota or an affinity mask",
             ),
-            (
-                parts.reclaim_ns,
-                "in direct reclaim: the kernel made room in memory first",
-            ),
+            (parts.reclaim_ns, "direct reclaim: the kernel freed memory first"),
             (
                 parts.lock_ns.unwrap_or(0),
-                "before or between attempts in handle_mm_fault: mostly waiting for mmap_lock",
+                "the time the time before or between attempts in handle_mm_fault: mostly waiting for mmap_lock",
             ),
         ];
         let (ns, cause) = causes.into_iter().max_by_key(|&(ns, _)| ns)?;
         let weight = self.thousandths(ns);
-        let words = format!("{} ({}) was spent {cause}", duration(ns), self.share(ns));
+        let words = format!("{} ({}) went to {cause}", duration(ns), self.share(ns));
         (parts.is_recorded && weight >= 100).then_some((weight, words))
     }
 
@@ -307,7 +304,7 @@ impl Facts<'_> {
         let weight = self.thousandths(abandoned.wait_ns);
         let words = format!(
             "{} interrupted accesses with {} of the waiting were not completed by their thread: it did not return, or the page was \
-             there by then; class abandoned in: {}",
+             present by then; class abandoned in: {}",
             grouped(abandoned.count),
             self.share(abandoned.wait_ns),
             self.command("events", &[("--failed", None)]),

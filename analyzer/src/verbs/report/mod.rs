@@ -407,7 +407,7 @@ impl Report {
 fn add_recording(session: &Session, layout: &Layout, page: &mut Document) {
     let start = utc(session.header.utc_of(session.start_ns()));
     let Some(meta) = &session.meta else {
-        page.fact("recorded", format!("not known (its record is damaged), {start}"));
+        page.fact("recorded", format!("not known: its record is damaged, {start}"));
         return;
     };
     // A command line can be longer than a screen; three lines tell it.
@@ -435,7 +435,7 @@ fn add_recording(session: &Session, layout: &Layout, page: &mut Document) {
     }
     let blind = session.sight().blind();
     if !blind.is_empty() {
-        page.fact("blind to", escape(&blind.join(", ")));
+        page.fact("not seen", escape(&blind.join(", ")));
     }
 }
 

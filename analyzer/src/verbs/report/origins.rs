@@ -120,8 +120,8 @@ impl Origins {
         if gup > 0 {
             let mut said = says(
                 gup,
-                "was taken by the kernel for itself (get_user_pages",
-                "were taken by the kernel for itself (get_user_pages",
+                "was on behalf of the kernel (get_user_pages",
+                "were on behalf of the kernel (get_user_pages",
             );
             if self.gup_remote > 0 {
                 said.push_str(&format!(
@@ -156,7 +156,7 @@ mod tests {
                 "1,234 faults were retried by the kernel; each is one row",
                 "50 faults were interrupted by signals and tried again, 1.02 s in all attempts; 49 of them minor, since the \
                  last attempt found the page in memory",
-                "5 faults were taken by the kernel for itself (get_user_pages, 2 of them on another process's memory)"
+                "5 faults were on behalf of the kernel (get_user_pages, 2 of them on another process's memory)"
             ]
         );
     }

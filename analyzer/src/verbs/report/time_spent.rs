@@ -91,7 +91,8 @@ pub fn remarks(classes: &Classes) -> Vec<String> {
     }
     match all.lock_ns {
         None => remarks.push(
-            "waits for locks are not known: the backend of this recording could not see them; fentry and kprobe do".to_owned(),
+            "lock waits are not visible to the backend of this recording; fentry and kprobe see them"
+                .to_owned(),
         ),
         Some(0) => remarks.push("no wait for a lock was recorded".to_owned()),
         Some(_) => {}

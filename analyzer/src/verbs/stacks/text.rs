@@ -2,7 +2,7 @@
 //! one called stands under its caller, so that deep stacks stay narrow.
 
 use crate::error::AnalyzeError;
-use crate::output::table::columns;
+use crate::output::table::column_names;
 use crate::output::text::{escape, keep_start};
 use crate::output::units::{fixed, grouped, percent};
 use crate::request::weight::Weight;
@@ -31,7 +31,7 @@ pub fn write(
         Weight::Count => "faults_percent",
         Weight::Max => "max_percent",
     };
-    let heads = [title, "self_percent", "faults", "total_ms", "max_ms"].map(columns::title);
+    let heads = [title, "self_percent", "faults", "total_ms", "max_ms"].map(column_names::title);
     let total = tree.total();
     let whole = u128::from(weight.of(total));
     let cells = |node: &Node| {
@@ -43,7 +43,7 @@ pub fn write(
             fixed(node.all.max_ns, 1_000_000, 3),
         ]
     };
-    let mut lines = vec![(heads, columns::title("function"))];
+    let mut lines = vec![(heads, column_names::title("function"))];
     // Columns at which the names of the callers stand, by their depth.
     let mut columns: Vec<usize> = vec![0];
     for &(index, siblings) in &shown.nodes {

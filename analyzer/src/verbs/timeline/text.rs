@@ -216,15 +216,15 @@ impl TimelineAnswer<'_> {
         };
         if found.stall_count == 0 {
             let most = match found.most_inside {
-                0 => "no thread ever waited".to_owned(),
+                0 => "no thread waited".to_owned(),
                 most => format!("the most at once: {}", grouped(most.into())),
             };
             let hint = if found.threads == 1 {
-                "; with one thread alone, --threads 1 shows its single waits"
+                "; for a single thread, --threads 1 shows each wait"
             } else {
                 ""
             };
-            return format!("No stalls: it never was so that {rule} ({most}){hint}");
+            return format!("No stalls: at no time {rule} ({most}){hint}");
         }
         let (begin_ns, end_ns) = self.filter.window_ns(self.session);
         let share = percent(
@@ -255,7 +255,7 @@ impl TimelineAnswer<'_> {
     pub fn note(&self) -> Option<String> {
         let late = (self.found.late > 0).then(|| {
             format!(
-                "too many faults were open at once, and {} count from later than they began: stalls may be longer",
+                "too many faults were open at once, and {} count from after their begin: stalls may be longer",
                 quantity(self.found.late, "fault")
             )
         });
@@ -274,27 +274,27 @@ impl TimelineAnswer<'_> {
     pub fn remarks(&self) -> Vec<String> {
         let found = self.found;
         let mut remarks = vec![
-            "faults count where they began, waits where they happened, summed over threads; THREADS are those that waited \
-             at any time of the interval, MAX_MS the longest fault that began in it"
+            "faults count in the interval in which they began, waits in those in which they happened, summed over threads; \
+             THREADS waited at some time in the interval, MAX_MS is the longest fault that began in it"
                 .to_owned(),
         ];
-        let exact = "exact: every fault was put in its place in time";
+        let exact = "exact: every fault is at its place in time";
         remarks.push(self.note().unwrap_or_else(|| exact.to_owned()));
         if matches!(found.least, StallThreshold::Percent(_)) {
             let again = match found.numbers_used_again {
                 0 => String::new(),
                 count => format!(
-                    "; {} had the number of an earlier one, and counts as alive since that one's first fault",
+                    "; {} had the number of an earlier one and counts as alive since the first fault of that one",
                     quantity(count, "thread")
                 ),
             };
             remarks.push(format!(
-                "alive are threads that have faults here, from their birth to their end as far as these were seen{again}"
+                "threads with faults count as alive from their start to their end, as far as these were seen{again}"
             ));
         }
         if self.session.sampling().is_sampled() {
             remarks.push(
-                "minor faults were sampled: THREADS and stalls know the recorded ones only, there were more"
+                "minor faults were sampled: THREADS and stalls include the recorded ones only; there were more"
                     .to_owned(),
             );
         }
