@@ -203,13 +203,7 @@ fn a_repaired_trace_has_the_rest_and_every_verb_says_what_is_missing() {
     let info = json(&place.run(&["info", "r.pfz", "--format", "json"], 0));
     assert_eq!((&info["lost"], &info["events"]), (&20.into(), &30.into()));
     let old = json(&place.run(&["info", "t.pfz", "--format", "json"], 0));
-    for same in [
-        "trace_id",
-        "start_utc",
-        "command",
-        "recorder",
-        "start_ns",
-    ] {
+    for same in ["trace_id", "start_utc", "command", "recorder", "start_ns"] {
         assert_eq!(info[same], old[same], "{same}");
     }
 }
