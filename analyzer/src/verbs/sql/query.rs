@@ -4,14 +4,12 @@
 use crate::error::AnalyzeError;
 use crate::verbs::sql::bind::sort_key_of;
 use crate::verbs::sql::budget::Budget;
-use crate::verbs::sql::evaluate::evaluate;
 use crate::verbs::sql::expression::{Expression, SortKey};
 use crate::verbs::sql::functions::literal_whole;
 use crate::verbs::sql::ordering::sorted;
 use crate::verbs::sql::row_set::Rows;
 use crate::verbs::sql::scope::{Named, Relation, Scope, Subqueries};
-use crate::verbs::sql::types::{Type, refusal};
-use polars::prelude::{Column, DataType, PlSmallStr};
+use crate::verbs::sql::types::refusal;
 use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr, TableAlias};
 use std::sync::Arc;
 

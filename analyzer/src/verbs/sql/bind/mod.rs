@@ -318,7 +318,7 @@ impl<'b> Binder<'b> {
             }
             (None, None) => {
                 Err(self
-                    .engine
+                    .subqueries
                     .no_column(self.scope, table.map(|t| t.value.as_str()), &name.value))
             }
         }

@@ -3,7 +3,7 @@
 use super::{arithmetic, in_common, literal_whole, shown, widened};
 use crate::error::AnalyzeError;
 use crate::verbs::sql::expression::Expression;
-use crate::verbs::sql::function::{CastTarget, Function, Real};
+use crate::verbs::sql::function::{Function, Real};
 use crate::verbs::sql::types::{Literal, Type, refusal};
 
 /// How many arguments a function takes.
