@@ -104,7 +104,7 @@ fn uncounted(session: &Session) -> String {
 
 /// What an answer without faults means: that none pass the filter, or that the recording could not see such faults.
 #[must_use]
-pub fn nothing_passes(session: &Session, filter: &Filter) -> String {
+pub(crate) fn nothing_passes(session: &Session, filter: &Filter) -> String {
     let nothing = "no faults pass the filter";
     match failed_alone(session, filter) {
         Some(words) if session.sight().failed() == Failed::Unseen => words,
@@ -115,7 +115,7 @@ pub fn nothing_passes(session: &Session, filter: &Filter) -> String {
 
 /// What to know of an answer about failed faults alone: which of them the recording could not see.
 #[must_use]
-pub fn failed_alone(session: &Session, filter: &Filter) -> Option<String> {
+pub(crate) fn failed_alone(session: &Session, filter: &Filter) -> Option<String> {
     (filter.class == Some(Class::Failed))
         .then(|| session.sight().describe_failed())
         .flatten()
@@ -193,7 +193,7 @@ fn verdict(check: Option<&Check>) -> String {
 
 /// What the check of the counts found wrong, the worst news of a trace; nothing where it found nothing.
 #[must_use]
-pub fn alarms(check: Option<&Check>) -> Vec<String> {
+pub(crate) fn alarms(check: Option<&Check>) -> Vec<String> {
     let Some(check) = check.filter(|check| check.is_alarming()) else {
         return Vec::new();
     };

@@ -5,7 +5,7 @@
 ///
 /// # Errors
 /// One line that says what a right value looks like.
-pub fn parse_duration_ns(text: &str, bare_unit_ns: u64) -> Result<u64, String> {
+pub(crate) fn parse_duration_ns(text: &str, bare_unit_ns: u64) -> Result<u64, String> {
     let trimmed = text.trim();
     let split = trimmed
         .find(|c: char| !(c.is_ascii_digit() || c == '.'))
@@ -48,7 +48,7 @@ fn decimal_times(number: &str, unit_ns: u64) -> Option<u64> {
 ///
 /// # Errors
 /// One line that says what a right value looks like.
-pub fn parse_bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     let trimmed = text.trim();
     let split = trimmed
         .find(|c: char| !(c.is_ascii_digit() || c == '.'))
@@ -86,7 +86,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// One line that says what a right value looks like.
-pub fn parse_address(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_address(text: &str) -> Result<u64, String> {
     let trimmed = text.trim();
     let parsed = match trimmed.strip_prefix("0x").or_else(|| trimmed.strip_prefix("0X")) {
         Some(hex) => u64::from_str_radix(hex, 16),
@@ -99,7 +99,7 @@ pub fn parse_address(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// One line that says what a right value looks like.
-pub fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let trimmed = text.trim();
     let split = trimmed
         .find(|c: char| !(c.is_ascii_digit() || c == '.'))
@@ -133,7 +133,7 @@ pub fn grouped(number: u64) -> String {
 
 /// `value_ns / unit_ns` with a fixed number of decimals, rounded half up, without floating point.
 #[must_use]
-pub fn fixed(value_ns: u64, unit_ns: u64, decimals: u32) -> String {
+pub(crate) fn fixed(value_ns: u64, unit_ns: u64, decimals: u32) -> String {
     let scale = 10u128.saturating_pow(decimals);
     let unit = u128::from(unit_ns.max(1));
     let scaled = (u128::from(value_ns) * scale + unit / 2) / unit;
@@ -161,7 +161,7 @@ pub fn duration(ns: u64) -> String {
 
 /// A duration in about five characters, for legends: `734ns`, `12us`, `4.5ms`, `1.2s`.
 #[must_use]
-pub fn short_duration(ns: u64) -> String {
+pub(crate) fn short_duration(ns: u64) -> String {
     let (unit_ns, name) = match ns {
         0..1_000 => return format!("{ns}ns"),
         1_000..1_000_000 => (1_000, "us"),
@@ -173,7 +173,7 @@ pub fn short_duration(ns: u64) -> String {
 
 /// A count in at most five characters: `999`, `12k`, `3.4M`.
 #[must_use]
-pub fn short_count(count: u64) -> String {
+pub(crate) fn short_count(count: u64) -> String {
     match count {
         0..10_000 => count.to_string(),
         10_000..1_000_000 => format!("{}k", count / 1_000),
@@ -206,7 +206,7 @@ pub fn percent(part: u128, whole: u128) -> String {
 
 /// Nanoseconds since 1970 as `2026-11-22 20:22:29 UTC`.
 #[must_use]
-pub fn utc(unix_ns: i64) -> String {
+pub(crate) fn utc(unix_ns: i64) -> String {
     let seconds = unix_ns.div_euclid(1_000_000_000);
     let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Days to civil date, Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".

@@ -82,7 +82,7 @@ pub(crate) fn open_output(request: &Request, trace: &Input) -> anyhow::Result<Ou
 ///
 /// # Errors
 /// I/O errors of the input, or a trace without queries.
-pub fn with_queries(request: &Request, source: &Source) -> anyhow::Result<Filter> {
+pub(crate) fn with_queries(request: &Request, source: &Source) -> anyhow::Result<Filter> {
     let mut filter = request.filter.clone();
     if filter.query_names.is_empty() {
         return Ok(filter);

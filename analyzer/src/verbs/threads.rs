@@ -33,7 +33,7 @@ pub const HEADS: [ColumnHead; 9] = [
 ];
 
 /// Columns that give way to a narrow terminal, the first first.
-pub const DROP_ORDER: [&str; 9] = [
+pub(crate) const DROP_ORDER: [&str; 9] = [
     "lock_ms",
     "reclaim_ms",
     "cpu_ms",
@@ -137,7 +137,7 @@ impl Pass for Threads {
 impl ThreadFaults {
     /// Its last name.
     #[must_use]
-    pub fn comm_id(&self) -> u32 {
+    pub(crate) fn comm_id(&self) -> u32 {
         self.comm_id
     }
 
@@ -194,7 +194,7 @@ impl Threads {
 
     /// How many threads had a fault.
     #[must_use]
-    pub fn describe_count(&self) -> String {
+    pub(crate) fn describe_count(&self) -> String {
         let kept = self.threads.len() as u64;
         match self.threads.describe_others("others") {
             None if kept == 1 => "thread".to_owned(),
