@@ -27,7 +27,7 @@ pub enum AnalyzeError {
 impl AnalyzeError {
     /// Whether the reader of our output has gone away, which is success for a filter program.
     #[must_use]
-    pub fn is_broken_pipe(&self) -> bool {
+    pub(crate) fn is_broken_pipe(&self) -> bool {
         let kind = match self {
             Self::Write(error) => Some(error.kind()),
             Self::Csv(error) => match error.kind() {

@@ -198,16 +198,16 @@ fn events_come_in_time_order_with_the_columns_of_the_contract() {
     assert_eq!(
         lines.next().unwrap(),
         "ts_ns,latency_ns,pid,tid,comm,cpu,address,major,access,origin,retries,failed,ip,kind,file,file_offset,\
-         blocked_ns,runqueue_ns,reclaim_ns,lock_ns,query_id,stack_id,interruptions,signal,abandoned"
+         blocked_ns,runqueue_ns,reclaim_ns,lock_ns,query_id,stack_id,interruptions,signal,abandoned,time"
     );
     assert_eq!(
         lines.next().unwrap(),
-        "1000000000000,500,100,100,main,0,93823560581120,false,write,user,0,false,4198400,heap,,,,,,,,,,,false"
+        "1000000000000,500,100,100,main,0,93823560581120,false,write,user,0,false,4198400,heap,,,,,,,,,,,false,2026-11-22T20:00:00.000000000Z"
     );
     assert_eq!(
         lines.nth(2).unwrap(),
         "1000030000000,200000,100,101,worker,3,139637976731656,true,read,user,1,false,4198400,file,\
-         /data/segments.bin,4096,,,,,,,,,false"
+         /data/segments.bin,4096,,,,,,,,,false,2026-11-22T20:00:00.030000000Z"
     );
     let times: Vec<u64> = csv
         .lines()

@@ -71,7 +71,7 @@ impl ClassBits {
     /// Whether it needed I/O, as the kernel says; also of a failed one.
     #[inline]
     #[must_use]
-    pub fn has_major_flag(self) -> bool {
+    pub(crate) fn has_major_flag(self) -> bool {
         self.0 & MAJOR != 0
     }
 

@@ -42,7 +42,7 @@ impl Cleanup {
     }
 
     /// Creates a new file with a name of its own in `directory`.
-    pub fn create_unnamed(&self, directory: &Path, prefix: &str) -> io::Result<(File, Doomed)> {
+    pub(crate) fn create_unnamed(&self, directory: &Path, prefix: &str) -> io::Result<(File, Doomed)> {
         let mut slot = self.lock();
         let made = tempfile::Builder::new()
             .prefix(prefix)
@@ -89,7 +89,7 @@ impl Doomed {
 
     /// Keeps the file under its final name, in one step. Without `replace`, a file that has that
     /// name by now is an error.
-    pub fn rename_to(self, target: &Path, replace: bool) -> io::Result<()> {
+    pub(crate) fn rename_to(self, target: &Path, replace: bool) -> io::Result<()> {
         self.settle(|path| {
             let renamed = if replace {
                 path.persist(target)

@@ -17,7 +17,7 @@ pub fn is_in_memory(directory: &Path) -> io::Result<bool> {
 }
 
 /// Fails with the missing number of bytes if `directory` cannot take `needed_bytes` more.
-pub fn require_space(directory: &Path, needed_bytes: u64) -> Result<()> {
+pub(crate) fn require_space(directory: &Path, needed_bytes: u64) -> Result<()> {
     let room = rustix::fs::statvfs(directory)
         .with_context(|| format!("cannot ask {} for its free space", directory.display()))?;
     let free_bytes = room.f_bavail.saturating_mul(room.f_frsize);

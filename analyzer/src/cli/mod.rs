@@ -38,7 +38,7 @@ mod timeline;
 mod values;
 mod whole;
 
-/// Replays a page-fault trace recorded by pfrec: who waited, on what, for how long.
+/// Analyzes a page-fault trace recorded by pfrec: which threads waited, for what, and for how long.
 #[derive(Debug, Parser)]
 #[command(
     name = "pfanalyze",
@@ -65,12 +65,13 @@ pub struct Cli {
 enum VerbArgs {
     /// Faults and waiting time per thread
     Threads(Tabular),
-    /// Faults, waiting time, distinct pages, bytes read again and order per file or kind of memory
+    /// Faults, waiting time, distinct pages, bytes read again and access order per file or kind of memory
     ///
-    /// REREAD is the size of pages whose major fault was not their first (threads that wait for a page together wait for one
-    /// read); readahead is not in it. SEQ_% is the share of sequential steps: a fault is one when it lies at most 64 KiB
-    /// behind one of the last four places where its thread faulted in that file, or up to 2 MiB if it is where the next large
-    /// folio begins. STRIDE_% are other steps as far as the step before. Both are empty of a sample and of nameless memory.
+    /// REREAD_BYTES is the size of the pages whose major fault was not their first. Threads that wait for a page together
+    /// wait for one read; readahead is not included. SEQ_% is the share of sequential steps: the fault lies at most 64 KiB
+    /// behind one of the last four places where its thread faulted in that file, or up to 2 MiB if the next large folio
+    /// begins there. STRIDE_% is the share of other steps as long as the step before. Both are empty for a sample and for
+    /// memory without a file.
     Files(Tabular),
     /// Latency percentiles by class, thread, file, query, stack or any other column, and a histogram
     Percentiles {
@@ -95,13 +96,13 @@ enum VerbArgs {
         #[command(flatten)]
         queries: QueryArgs,
     },
-    /// Faults and waiting time per named part of one file: tensors of a model, members of an archive, or a list of yours
+    /// Faults and waiting time per named part of one file: tensors of a model, members of an archive, or your own list
     ///
-    /// The file is the one that --file names. By default it is asked itself, at its recorded path: the tensors of a GGUF or
-    /// safetensors file, the members of a zip. Where it is none of these, or not here, it is divided into equal parts. A fault
-    /// counts for the region of the byte that was accessed, as the faulting address tells, and so does its page: one that two
-    /// regions share can be a page of both. Where the kernel faulted for itself the address is that of the page, and the
-    /// region of its first byte counts. Regions without faults have no rows.
+    /// --file names the file. By default pfanalyze reads it at its recorded path: the tensors of a GGUF or safetensors file,
+    /// the members of a zip. If it has another format, or is not available, it is divided into equal parts. A fault counts
+    /// for the region of the accessed byte, which the faulting address gives, and so does its page: a page that two regions
+    /// share can count for both. If the kernel faulted on its own behalf, the address is that of the page, and the region
+    /// of its first byte counts. Regions without faults have no rows.
     Regions {
         #[command(flatten)]
         table: Tabular,
@@ -241,7 +242,7 @@ struct StackArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Queries")]
 struct QueryArgs {
-    /// The N single queries with the longest page-fault wait, each with its faults in order
+    /// The N queries with the longest page-fault wait, each with its faults in order
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u16>(1, 1000), conflicts_with = "id")]
     slowest: Option<u16>,
     /// This query alone, with its faults and the queries around and inside it

@@ -10,10 +10,10 @@ pub(crate) struct PercentileArgs {
     /// What a row is
     #[arg(long, value_enum, default_value_t)]
     by: GroupBy,
-    /// Exact quantiles instead of such within 1 %: reads the trace twice
+    /// Exact quantiles, not within 1 %; reads the trace twice
     #[arg(long)]
     exact: bool,
-    /// A histogram of all latencies under the table; with --format csv or json its buckets instead of the table
+    /// A histogram of all latencies below the table; with --format csv or json, its buckets instead of the table
     #[arg(long)]
     histogram: bool,
 }

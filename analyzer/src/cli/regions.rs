@@ -16,7 +16,7 @@ pub(crate) struct RegionArgs {
     /// Read the regions from FILE, a copy of the recorded file, when that is not at its recorded path
     #[arg(long, value_name = "FILE", conflicts_with = "parts")]
     copy: Option<PathBuf>,
-    /// At most N equal parts of a power of two of pages [default, where nothing is known of the file: 32]
+    /// At most N equal parts of a power of two of pages [default if the file has no known parts: 32]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u16>(1, 4096))]
     parts: Option<u16>,
 }

@@ -144,7 +144,7 @@ impl Column {
 
     /// The stored columns it is made of.
     #[must_use]
-    pub fn projection(self) -> Projection {
+    pub(crate) fn projection(self) -> Projection {
         match self {
             Self::TsNs => Projection::TS,
             Self::LatencyNs => Projection::LATENCY,

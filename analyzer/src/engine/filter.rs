@@ -132,13 +132,13 @@ impl Filter {
 
     /// The first condition that only a single fault can meet.
     #[must_use]
-    pub fn is_about_faults(&self) -> Option<&'static str> {
+    pub(crate) fn is_about_faults(&self) -> Option<&'static str> {
         self.conditions().find_map(Condition::is_about_faults)
     }
 
     /// As on the command line; empty when every fault passes.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         self.conditions()
             .map(Condition::describe)
             .collect::<Vec<_>>()
@@ -172,7 +172,7 @@ impl Filter {
 
     /// Whether a part of the time was asked for.
     #[must_use]
-    pub fn is_part(&self) -> bool {
+    pub(crate) fn is_part(&self) -> bool {
         self.from_ns.is_some() || self.to_ns.is_some()
     }
 

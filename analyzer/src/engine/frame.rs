@@ -88,7 +88,7 @@ pub fn build(columns: &mut Columns, wanted: &[Column], session: &Session) -> Res
 
 /// Gives the memory of columns that were moved into a frame of `wanted` back, for the next block; what is in it does not
 /// matter.
-pub fn give_back(frame: DataFrame, wanted: &[Column], columns: &mut Columns) {
+pub(crate) fn give_back(frame: DataFrame, wanted: &[Column], columns: &mut Columns) {
     for (values, column) in frame.into_columns().into_iter().zip(wanted) {
         match column {
             Column::TsNs => restore(values, PolarsColumn::u64, &mut columns.ts_ns),
@@ -272,7 +272,7 @@ fn named<'a>(name: &str, ids: &[u32], look_up: impl Fn(u32) -> Option<Cow<'a, st
 ///
 /// # Errors
 /// When the frame lacks the column: a query did not declare it.
-pub fn u64s(frame: &DataFrame, column: Column) -> Result<&[u64], AnalyzeError> {
+pub(crate) fn u64s(frame: &DataFrame, column: Column) -> Result<&[u64], AnalyzeError> {
     Ok(frame.column(column.name())?.u64()?.cont_slice()?)
 }
 
@@ -280,7 +280,7 @@ pub fn u64s(frame: &DataFrame, column: Column) -> Result<&[u64], AnalyzeError> {
 ///
 /// # Errors
 /// As [`u64s`].
-pub fn u32s(frame: &DataFrame, column: Column) -> Result<&[u32], AnalyzeError> {
+pub(crate) fn u32s(frame: &DataFrame, column: Column) -> Result<&[u32], AnalyzeError> {
     Ok(frame.column(column.name())?.u32()?.cont_slice()?)
 }
 
@@ -288,7 +288,7 @@ pub fn u32s(frame: &DataFrame, column: Column) -> Result<&[u32], AnalyzeError> {
 ///
 /// # Errors
 /// As [`u64s`].
-pub fn u8s(frame: &DataFrame, column: Column) -> Result<&[u8], AnalyzeError> {
+pub(crate) fn u8s(frame: &DataFrame, column: Column) -> Result<&[u8], AnalyzeError> {
     Ok(frame.column(column.name())?.u8()?.cont_slice()?)
 }
 
@@ -296,7 +296,7 @@ pub fn u8s(frame: &DataFrame, column: Column) -> Result<&[u8], AnalyzeError> {
 ///
 /// # Errors
 /// As [`u64s`].
-pub fn optional_u64s(frame: &DataFrame, column: Column) -> Result<Option<&[u64]>, AnalyzeError> {
+pub(crate) fn optional_u64s(frame: &DataFrame, column: Column) -> Result<Option<&[u64]>, AnalyzeError> {
     let column = frame.column(column.name())?;
     // Asked first: looking at the values would make a row for every null.
     if column.null_count() > 0 {
@@ -309,7 +309,7 @@ pub fn optional_u64s(frame: &DataFrame, column: Column) -> Result<Option<&[u64]>
 ///
 /// # Errors
 /// As [`u64s`].
-pub fn optional_u8s(frame: &DataFrame, column: Column) -> Result<Option<&[u8]>, AnalyzeError> {
+pub(crate) fn optional_u8s(frame: &DataFrame, column: Column) -> Result<Option<&[u8]>, AnalyzeError> {
     if frame.column(column.name())?.null_count() > 0 {
         return Ok(None);
     }

@@ -22,7 +22,7 @@ pub fn runs<'a>(first: &'a [u32], second: &'a [u32]) -> impl Iterator<Item = Ran
 
 /// Runs of rows that are alike in all these columns, in order. Equal rows must stand side by side, as those of a thread do in a
 /// block, and those of one of its names: so there is no need to look at all of them.
-pub fn sorted_runs<const N: usize>(columns: [&[u32]; N]) -> impl Iterator<Item = Range<usize>> + '_ {
+pub(crate) fn sorted_runs<const N: usize>(columns: [&[u32]; N]) -> impl Iterator<Item = Range<usize>> + '_ {
     let height = columns.iter().map(|column| column.len()).min().unwrap_or(0);
     let mut end = 0;
     std::iter::from_fn(move || {

@@ -23,7 +23,7 @@ impl Cell {
     }
 
     /// Adds what `other` counted.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.count = self.count.saturating_add(other.count);
         self.wait_ns = self.wait_ns.saturating_add(other.wait_ns);
         self.max_ns = self.max_ns.max(other.max_ns);

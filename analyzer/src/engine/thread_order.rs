@@ -3,19 +3,46 @@
 //! thread does one after the other depends on neither.
 
 use crate::engine::columns::Column;
-use crate::engine::frame::{u32s, u64s};
+use crate::engine::frame::{u8s, u32s, u64s};
 use crate::engine::runs::{part, sorted_runs};
 use crate::error::AnalyzeError;
+use crate::trace::class::ClassBits;
 use polars::prelude::DataFrame;
 
-/// Shows every row of a block once.
+/// Where a thread went: a page that it got.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visit {
+    /// The row of the block.
+    pub(crate) row: usize,
+    /// Process and thread.
+    pub(crate) thread: (u32, u32),
+    /// What is mapped there.
+    pub(crate) object: u32,
+    /// The page of that.
+    pub(crate) page: u64,
+}
+
+/// Shows every row of a block once, but for failed faults, which bring no page.
 ///
 /// # Errors
-/// When the query did not declare PID, TID and TS_NS.
-pub fn each_row(frame: &DataFrame, see: impl FnMut(usize)) -> Result<(), AnalyzeError> {
-    let pids = u32s(frame, Column::Pid)?;
-    let tids = u32s(frame, Column::Tid)?;
-    each(pids, tids, u64s(frame, Column::TsNs)?, see);
+/// When the pass did not declare the columns that are read here.
+pub(crate) fn each_visit(frame: &DataFrame, mut see: impl FnMut(Visit)) -> Result<(), AnalyzeError> {
+    let (pids, tids) = (u32s(frame, Column::Pid)?, u32s(frame, Column::Tid)?);
+    let (objects, pages) = (u32s(frame, Column::ObjectId)?, u64s(frame, Column::ObjectPage)?);
+    let bits = u8s(frame, Column::ClassBits)?;
+    each(pids, tids, u64s(frame, Column::TsNs)?, |row| {
+        if let (Some(&pid), Some(&tid)) = (pids.get(row), tids.get(row))
+            && let (Some(&object), Some(&page)) = (objects.get(row), pages.get(row))
+            && bits.get(row).is_some_and(|&bits| !ClassBits(bits).is_failed())
+        {
+            see(Visit {
+                row,
+                thread: (pid, tid),
+                object,
+                page,
+            });
+        }
+    });
     Ok(())
 }
 

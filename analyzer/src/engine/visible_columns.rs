@@ -16,7 +16,7 @@ impl Sight<'_> {
 
     /// What to know of columns that a question names.
     #[must_use]
-    pub fn describe_unseen(self, columns: &[Column]) -> Vec<String> {
+    pub(crate) fn describe_unseen(self, columns: &[Column]) -> Vec<String> {
         let backend = self.backend();
         let empty = columns.iter().filter(|column| !self.has(**column));
         let mut words: Vec<String> = empty

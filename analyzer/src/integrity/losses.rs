@@ -106,7 +106,7 @@ pub fn notes(session: &Session) -> Vec<String> {
     if !unfinished.is_empty() {
         let count = session.lost_to(LossReason::Unfinished);
         notes.push(format!(
-            "{} began and did not complete (the kernel gave up, or the thread moved on), {}",
+            "{} began and did not complete (the kernel gave up, or the thread continued elsewhere), {}",
             quantity(count, "fault"),
             spread(session, &unfinished),
         ));
@@ -114,8 +114,8 @@ pub fn notes(session: &Session) -> Vec<String> {
     let skipped = session.losses.intervals(|each| each == LossReason::Recursion);
     if !skipped.is_empty() {
         notes.push(format!(
-            "the kernel skipped {} (a preempted task was inside it), so some faults lack their retries, or failed \
-             ones their row, {}",
+            "the kernel skipped {} (a preempted task was inside the probe), so some faults have no retries, and some failed \
+             faults no row, {}",
             quantity(session.lost_to(LossReason::Recursion), "probe run"),
             spread(session, &skipped),
         ));

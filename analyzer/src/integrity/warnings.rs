@@ -105,7 +105,7 @@ fn uncounted(session: &Session) -> String {
 /// What an answer without faults means, with the command that shows what there is: that none pass the filter and why, or that
 /// the recording could not see such faults.
 #[must_use]
-pub fn nothing_passes(session: &Session, filter: &Filter) -> String {
+pub(crate) fn nothing_passes(session: &Session, filter: &Filter) -> String {
     if session.events == 0 {
         return format!(
             "the trace has no faults at all; what was recorded: {}",
@@ -124,7 +124,7 @@ pub fn nothing_passes(session: &Session, filter: &Filter) -> String {
 
 /// What to know of an answer about failed faults alone: which of them the recording could not see.
 #[must_use]
-pub fn failed_alone(session: &Session, filter: &Filter) -> Option<String> {
+pub(crate) fn failed_alone(session: &Session, filter: &Filter) -> Option<String> {
     (filter.class == Some(Class::Failed))
         .then(|| session.sight().describe_failed())
         .flatten()
@@ -202,7 +202,7 @@ fn verdict(check: Option<&Check>) -> String {
 
 /// What the check of the counts found wrong, the worst news of a trace; nothing where it found nothing.
 #[must_use]
-pub fn alarms(check: Option<&Check>) -> Vec<String> {
+pub(crate) fn alarms(check: Option<&Check>) -> Vec<String> {
     let Some(check) = check.filter(|check| check.is_alarming()) else {
         return Vec::new();
     };

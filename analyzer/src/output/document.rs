@@ -58,7 +58,7 @@ impl Default for Document {
 impl Document {
     /// Nothing yet; its facts will stand as `facts` says.
     #[must_use]
-    pub fn with_facts(facts: FactLayout) -> Self {
+    pub(crate) fn with_facts(facts: FactLayout) -> Self {
         Self {
             parts: Vec::new(),
             facts,
@@ -67,7 +67,7 @@ impl Document {
 
     /// A table and nothing else.
     #[must_use]
-    pub fn of_table(table: Table) -> Self {
+    pub(crate) fn of_table(table: Table) -> Self {
         let mut document = Self::default();
         document.table(table, None);
         document
@@ -79,7 +79,7 @@ impl Document {
     }
 
     /// Adds a [`Part::Fact`].
-    pub fn fact(&mut self, name: &str, text: impl Into<String>) {
+    pub(crate) fn fact(&mut self, name: &str, text: impl Into<String>) {
         self.parts.push(Part::Fact(name.to_owned(), text.into()));
     }
 
@@ -104,7 +104,7 @@ impl Document {
     }
 
     /// Adds a [`Part::Paragraph`].
-    pub fn paragraph(&mut self, text: impl Into<String>) {
+    pub(crate) fn paragraph(&mut self, text: impl Into<String>) {
         self.parts.push(Part::Paragraph(text.into()));
     }
 
@@ -119,7 +119,7 @@ impl Document {
     }
 
     /// Adds a [`Part::Drawing`] of what was written.
-    pub fn drawing(&mut self, drawn: Vec<u8>) {
+    pub(crate) fn drawing(&mut self, drawn: Vec<u8>) {
         let lossy = |drawn: FromUtf8Error| String::from_utf8_lossy(drawn.as_bytes()).into_owned();
         let drawn = String::from_utf8(drawn).unwrap_or_else(lossy);
         self.parts.push(Part::Drawing(drawn));

@@ -9,13 +9,13 @@ pub type Identity = (u64, u64);
 
 /// That of an open file; `None` for what is no regular file.
 #[must_use]
-pub fn identity(file: &File) -> Option<Identity> {
+pub(crate) fn identity(file: &File) -> Option<Identity> {
     file.metadata().ok().as_ref().and_then(of_metadata)
 }
 
 /// That of a file by its path, without opening it, which could wait.
 #[must_use]
-pub fn identity_of(path: &Path) -> Option<Identity> {
+pub(crate) fn identity_of(path: &Path) -> Option<Identity> {
     path.metadata().ok().as_ref().and_then(of_metadata)
 }
 

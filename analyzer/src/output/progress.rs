@@ -9,7 +9,7 @@ const QUIET: Duration = Duration::from_millis(500);
 
 /// Counts bytes read; draws only on a terminal, and only after half a second.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     started: Instant,
     total: Option<u64>,
     bar: Option<ProgressBar>,
@@ -29,7 +29,7 @@ impl Progress {
     }
 
     /// Shows how far the reader is.
-    pub fn tick(&mut self, bytes: u64) {
+    pub(crate) fn tick(&mut self, bytes: u64) {
         if !self.enabled {
             return;
         }

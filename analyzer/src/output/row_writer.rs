@@ -40,7 +40,7 @@ pub trait RowWriter {
 
 impl Cell<'_> {
     /// Adds it to `text`, exact.
-    pub fn push_plain(self, text: &mut String) {
+    pub(crate) fn push_plain(self, text: &mut String) {
         match self {
             Self::Null => {}
             Self::Text(name) => text.push_str(name),

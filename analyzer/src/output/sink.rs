@@ -164,7 +164,7 @@ impl Output {
     ///
     /// # Errors
     /// When `input` is the file that results are for.
-    pub fn refuse(&self, input: &Path) -> Result<(), AnalyzeError> {
+    pub(crate) fn refuse(&self, input: &Path) -> Result<(), AnalyzeError> {
         let Some(pending) = &self.pending else {
             return Ok(());
         };
@@ -223,7 +223,7 @@ impl Output {
     }
 
     /// Prepares a terminal for `format`.
-    pub fn suit(&mut self, format: Format) {
+    pub(crate) fn suit(&mut self, format: Format) {
         if let Sink::Terminal(screen) = &mut self.out
             && format.is_text()
         {
@@ -249,7 +249,7 @@ impl Output {
 
     /// Lines, if there is a terminal.
     #[must_use]
-    pub fn height(&self) -> Option<usize> {
+    pub(crate) fn height(&self) -> Option<usize> {
         self.terminal.map(|(_, height)| height)
     }
 }

@@ -25,7 +25,7 @@ impl<W: Write> Screen<W> {
     }
 
     /// From now on lines are broken at spaces to fit, and colours pass.
-    pub fn make_for_people(&mut self) {
+    pub(crate) fn make_for_people(&mut self) {
         self.is_for_people = true;
     }
 

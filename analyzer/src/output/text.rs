@@ -30,7 +30,7 @@ pub fn wrap(text: &str, room: usize) -> Vec<String> {
 
 /// A JSON value as text that no terminal obeys.
 #[must_use]
-pub fn json_text(value: &serde_json::Value) -> String {
+pub(crate) fn json_text(value: &serde_json::Value) -> String {
     pf_printing::json(value.to_string())
 }
 

@@ -34,7 +34,7 @@ pub struct Request {
 impl Request {
     /// The files that are read beside the trace, as far as the command line tells.
     #[must_use]
-    pub fn inputs(&self) -> Vec<&Path> {
+    pub(crate) fn inputs(&self) -> Vec<&Path> {
         match &self.verb {
             Verb::Diff(options) => vec![&options.other],
             Verb::Regions(asked) => [&asked.list, &asked.copy]
@@ -71,7 +71,7 @@ pub enum Verb {
 impl Verb {
     /// Whether the result is a table of which rows can be chosen.
     #[must_use]
-    pub fn gives_a_table(&self) -> bool {
+    pub(crate) fn gives_a_table(&self) -> bool {
         !matches!(
             self,
             Self::Report

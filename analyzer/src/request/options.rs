@@ -16,7 +16,7 @@ pub enum HeatmapFormat {
     Json,
     /// The text for people, for an issue or a pull request.
     Markdown,
-    /// Lines of 'time place value' for every cell, as damo has them, for gnuplot and NumPy.
+    /// Lines of 'time place value' for every cell, as in damo, for gnuplot and NumPy.
     Raw,
     /// A picture.
     Png,
@@ -84,7 +84,7 @@ pub enum GroupBy {
     Origin,
     /// One row per CPU.
     Cpu,
-    /// How often the kernel began again.
+    /// Number of extra attempts of the kernel.
     Retries,
     /// Whether the fault failed.
     Failed,

@@ -12,7 +12,7 @@ use crate::output::table::{ColumnHead, Value};
 use polars::prelude::PlHashMap;
 
 /// Bytes that a sequential walk moves on between two faults.
-pub const WINDOW_BYTES: u64 = 64 << 10;
+pub(crate) const WINDOW_BYTES: u64 = 64 << 10;
 /// The largest piece of a file that one fault maps.
 const LARGEST_FOLIO_BYTES: u64 = 2 << 20;
 /// Places kept of each thread in each file.
@@ -51,7 +51,7 @@ impl Steps {
     }
 
     /// Adds what `other` has.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.all += other.all;
         self.sequential += other.sequential;
         self.strided += other.strided;
@@ -116,7 +116,7 @@ impl Streams {
 
     /// Whether there were too many threads and files to follow all.
     #[must_use]
-    pub fn has_left_out(&self) -> bool {
+    pub(crate) fn has_left_out(&self) -> bool {
         self.has_left_out
     }
 

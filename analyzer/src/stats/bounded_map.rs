@@ -8,16 +8,16 @@ use std::cmp::Reverse;
 use std::hash::Hash;
 
 /// Threads, files or names of threads kept apart: some 50 MB. A machine that builds software for an hour has fewer.
-pub const MOST: usize = 1 << 16;
+pub(crate) const MOST: usize = 1 << 16;
 
 /// Keys that are known to be among the others; when there are more, no key is new any more.
 const KNOWN_OTHERS: u64 = 1 << 20;
 
 /// The slot of all that are not kept apart.
-pub const OTHERS: usize = u32::MAX as usize - 1;
+pub(crate) const OTHERS: usize = u32::MAX as usize - 1;
 
 /// What their row is called.
-pub const OTHERS_NAME: &str = "others";
+pub(crate) const OTHERS_NAME: &str = "others";
 
 /// What is kept of a key.
 pub trait Sum: Default {
@@ -89,7 +89,7 @@ impl<K: Copy + Ord, T: Sum, I: Index<K>> Kept<K, T, I> {
 
     /// The slot of a key, which is made if need be; then those of other keys may change.
     #[inline]
-    pub fn slot(&mut self, key: K) -> usize {
+    pub(crate) fn slot(&mut self, key: K) -> usize {
         match self.index.find(&key) {
             Some(slot) => slot,
             None => self.make(key),
@@ -143,7 +143,7 @@ impl<K: Copy + Ord, T: Sum, I: Index<K>> Kept<K, T, I> {
 
     /// How many others there are, in words such as `more than 1,048,576 threads`; `None` when every key is kept apart.
     #[must_use]
-    pub fn describe_others(&self, what: &str) -> Option<String> {
+    pub(crate) fn describe_others(&self, what: &str) -> Option<String> {
         let more = if self.is_closed { "more than " } else { "" };
         (self.known_others > 0).then(|| format!("{more}{} {what}", grouped(self.known_others)))
     }

@@ -77,7 +77,7 @@ impl Parts {
     }
 
     /// Adds what `other` has.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.wait_ns = self.wait_ns.saturating_add(other.wait_ns);
         self.blocked_ns = self.blocked_ns.saturating_add(other.blocked_ns);
         self.runqueue_ns = self.runqueue_ns.saturating_add(other.runqueue_ns);
@@ -118,7 +118,7 @@ impl PartsByClass {
     }
 
     /// Adds what `other` has.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for class in Class::ALL {
             if let (Some(theirs), Some(ours)) = (other.of(class), self.of_mut_if(other.is_recorded(), class))
             {
@@ -146,7 +146,7 @@ impl PartsByClass {
 
     /// Whether any fault had a breakdown.
     #[must_use]
-    pub fn is_recorded(&self) -> bool {
+    pub(crate) fn is_recorded(&self) -> bool {
         self.all().is_recorded
     }
 
@@ -161,7 +161,7 @@ impl PartsByClass {
 
 /// The columns of a block, if it holds them.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PartColumns<'a> {
+pub(crate) struct PartColumns<'a> {
     /// Blocked, run queue, reclaim.
     parts: Option<[&'a [u64]; 3]>,
     /// Where it was seen.

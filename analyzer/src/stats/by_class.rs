@@ -83,7 +83,7 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     /// When the query did not declare [`COLUMNS`].
-    pub fn without_parts(frame: &'a DataFrame, session: &Session) -> Result<Self, AnalyzeError> {
+    pub(crate) fn without_parts(frame: &'a DataFrame, session: &Session) -> Result<Self, AnalyzeError> {
         Ok(Self {
             latencies_ns: u64s(frame, Column::LatencyNs)?,
             bits: u8s(frame, Column::ClassBits)?,
@@ -178,7 +178,7 @@ impl Classes {
     }
 
     /// Adds some rows of a block, faster than one by one, and says how many of each class they are.
-    pub fn add_rows(&mut self, rows: &Rows<'_>, range: Range<usize>) -> [u64; 3] {
+    pub(crate) fn add_rows(&mut self, rows: &Rows<'_>, range: Range<usize>) -> [u64; 3] {
         let (latencies_ns, bits) = (part(rows.latencies_ns, &range), part(rows.bits, &range));
         let mut apart = None;
         let mut all = [0u64; 3];
@@ -220,7 +220,7 @@ impl Classes {
     }
 
     /// Adds what `other` has.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.major.merge(&other.major);
         self.minor.merge(&other.minor);
         self.failed.merge(&other.failed);
@@ -284,13 +284,13 @@ impl Classes {
 
     /// Those that failed, without those that were abandoned.
     #[must_use]
-    pub fn failed_count(&self) -> u64 {
+    pub(crate) fn failed_count(&self) -> u64 {
         self.failed.count().saturating_sub(self.abandoned.count)
     }
 
     /// What a table with failed faults says of them.
     #[must_use]
-    pub fn describe_failed(&self) -> Vec<String> {
+    pub(crate) fn describe_failed(&self) -> Vec<String> {
         let failed = match self.failed_count() {
             0 => None,
             1 => Some("1 fault failed; it is neither major nor minor, and its wait counts".to_owned()),
@@ -315,7 +315,7 @@ impl Classes {
 
     /// Which further columns a table about these faults has.
     #[must_use]
-    pub fn extras(&self) -> Extras {
+    pub(crate) fn extras(&self) -> Extras {
         Extras {
             has_failed: self.failed.count() > 0,
             has_parts: self.parts.is_recorded(),
@@ -325,7 +325,7 @@ impl Classes {
 
 /// Columns that a table has only when there is something in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extras {
+pub(crate) struct Extras {
     /// FAILED.
     pub has_failed: bool,
     /// BLOCKED_MS and the others.
@@ -335,19 +335,19 @@ pub struct Extras {
 impl Extras {
     /// FAILED, if any fault of the whole table failed.
     #[must_use]
-    pub fn failed_head(self) -> Option<ColumnHead> {
+    pub(crate) fn failed_head(self) -> Option<ColumnHead> {
         self.has_failed.then_some(FAILED)
     }
 
     /// Its cell in one row.
     #[must_use]
-    pub fn failed_cell(self, classes: &Classes) -> Option<Value> {
+    pub(crate) fn failed_cell(self, classes: &Classes) -> Option<Value> {
         self.has_failed.then(|| Value::Count(classes.failed.count()))
     }
 
     /// Heads of the breakdown, if the table has one.
     #[must_use]
-    pub fn part_heads(self) -> Vec<ColumnHead> {
+    pub(crate) fn part_heads(self) -> Vec<ColumnHead> {
         if self.has_parts {
             breakdown::HEADS.to_vec()
         } else {
@@ -383,21 +383,4 @@ pub fn faults<'a>(
             breakdown: None,
         }
     }))
-}
-
-/// Every row with its breakdown.
-///
-/// # Errors
-/// When the query did not declare [`COLUMNS`] and those of the breakdown.
-pub fn faults_with_parts<'a>(
-    frame: &'a DataFrame,
-    session: &Session,
-) -> Result<impl Iterator<Item = Fault> + use<'a>, AnalyzeError> {
-    let parts = PartColumns::of(frame)?;
-    Ok(faults(frame, session)?
-        .enumerate()
-        .map(move |(row, fault)| Fault {
-            breakdown: parts.row(row),
-            ..fault
-        }))
 }

@@ -35,7 +35,7 @@ pub struct Objects<T> {
 impl<T: Sum> Objects<T> {
     /// The slot of an object, which is made if need be; then those of others may change.
     #[inline]
-    pub fn slot(&mut self, id: u32, session: &Session) -> usize {
+    pub(crate) fn slot(&mut self, id: u32, session: &Session) -> usize {
         match self.objects.find(&id) {
             Some(slot) => slot,
             None => self.make(id, session),
@@ -66,7 +66,7 @@ impl<T: Sum> Objects<T> {
 
     /// Sums by label, longest wait first, and at the end those of the others. Objects of one name (a file replaced while
     /// recording, the heaps of several processes) are one row.
-    pub fn by_label<S: Default, W: Ord>(
+    pub(crate) fn by_label<S: Default, W: Ord>(
         &self,
         session: &Session,
         add: impl Fn(&mut S, &T),

@@ -11,7 +11,7 @@ use polars::prelude::PlHashMap;
 use std::cmp::Reverse;
 
 /// Names kept apart; a program can make up a new one for every query.
-pub const NAMES_KEPT: usize = 4_000;
+pub(crate) const NAMES_KEPT: usize = 4_000;
 
 /// What the queries beyond are called.
 const OTHERS: &str = "(all other names)";
@@ -138,7 +138,7 @@ impl Groups {
 
     /// Whether some query has no known duration.
     #[must_use]
-    pub fn has_incomplete(&self) -> bool {
+    pub(crate) fn has_incomplete(&self) -> bool {
         self.groups.iter().any(|group| group.incomplete > 0)
     }
 
@@ -155,7 +155,7 @@ impl Groups {
 
     /// Queries whose begin or end is not known, in words.
     #[must_use]
-    pub fn describe_incomplete(&self) -> Option<String> {
+    pub(crate) fn describe_incomplete(&self) -> Option<String> {
         let sums = self.sums;
         let parts = [
             (sums.begun_before, "began before the recording"),

@@ -10,7 +10,7 @@ const SUB: u64 = 1 << SUB_BITS;
 
 /// What reports say about the precision of quantiles.
 #[must_use]
-pub fn precision(sampling: Sampling) -> &'static str {
+pub(crate) fn precision(sampling: Sampling) -> &'static str {
     if sampling.is_sampled() {
         "quantiles are those of the weighted sample, within 1 %"
     } else {
@@ -222,7 +222,7 @@ impl Histogram {
     }
 
     /// Adds one value that stands for `times` of its kind.
-    pub fn add_times(&mut self, value: u64, times: u64) {
+    pub(crate) fn add_times(&mut self, value: u64, times: u64) {
         if times == 0 {
             return;
         }
@@ -240,7 +240,7 @@ impl Histogram {
     }
 
     /// Adds many values, each of which stands for `times` of its kind: faster than one by one.
-    pub fn add_all(&mut self, values: &[u64], times: u64) {
+    pub(crate) fn add_all(&mut self, values: &[u64], times: u64) {
         if times == 0 || values.is_empty() {
             return;
         }
@@ -254,7 +254,7 @@ impl Histogram {
     }
 
     /// Adds everything `other` has counted.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         if other.count == 0 {
             return;
         }
@@ -328,7 +328,7 @@ impl Histogram {
 
     /// What is known of that value.
     #[must_use]
-    pub fn locate(&self, per_100k: u64) -> Found {
+    pub(crate) fn locate(&self, per_100k: u64) -> Found {
         let rank = (u128::from(self.count) * u128::from(per_100k))
             .div_ceil(100_000)
             .max(1);
@@ -368,7 +368,7 @@ pub enum Found {
 /// what is shifted keeps its highest bit, which stands for one more octave.
 #[inline(always)]
 #[must_use]
-pub fn bucket_of(value: u64) -> usize {
+pub(crate) fn bucket_of(value: u64) -> usize {
     let shift = (63 - SUB_BITS).wrapping_sub((value | SUB).leading_zeros());
     let bucket = (u64::from(shift) << SUB_BITS).wrapping_add(value >> shift);
     usize::try_from(bucket).unwrap_or(0)

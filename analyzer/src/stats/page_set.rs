@@ -17,7 +17,7 @@ const MOST: usize = 1 << 16;
 
 /// Set of (space, page); a space is a process for nameless memory and 0 for a file.
 #[derive(Clone, Debug, Default)]
-pub struct PageSet {
+pub(crate) struct PageSet {
     groups: PlHashMap<(u32, u64), u64>,
     /// Neighbours of one space, which are not in `groups`.
     dense: Dense,
@@ -83,7 +83,7 @@ impl PageSet {
     }
 
     /// Adds pages of one space: neighbours that follow each other at once.
-    pub fn insert_all(&mut self, space: u32, pages: &[u64]) {
+    pub(crate) fn insert_all(&mut self, space: u32, pages: &[u64]) {
         insert_all(self, space, pages);
     }
 
@@ -138,7 +138,7 @@ impl PageSet {
     }
 
     /// As `insert`, but makes a new entry only where there is `room` for one. Returns whether the page is in.
-    pub fn insert_within(&mut self, space: u32, page: u64, room: &mut usize) -> bool {
+    pub(crate) fn insert_within(&mut self, space: u32, page: u64, room: &mut usize) -> bool {
         let group = page / 64;
         let is_recent = self.recent.is_some_and(|(key, _)| key == (space, group));
         let is_known = is_recent
@@ -221,7 +221,7 @@ impl PageSet {
     }
 
     /// Adds the pages of `other`.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         if other.sampled > self.sampled {
             self.sample(other.sampled);
         }
@@ -249,14 +249,8 @@ impl PageSet {
 
     /// Whether that is an estimate.
     #[must_use]
-    pub fn is_estimate(&self) -> bool {
+    pub(crate) fn is_estimate(&self) -> bool {
         self.sampled > 0
-    }
-
-    /// Whether nothing was added.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.dense.words.is_empty()
     }
 }
 

@@ -55,7 +55,7 @@ impl Share {
     }
 
     /// Takes away what was added before.
-    pub fn take_away(&mut self, other: &Self) {
+    pub(crate) fn take_away(&mut self, other: &Self) {
         self.each(other, u64::saturating_sub);
     }
 }
@@ -72,7 +72,7 @@ struct Row {
 
 /// Tells what was counted twice.
 #[derive(Debug, Default)]
-pub struct Nesting {
+pub(crate) struct Nesting {
     /// By the query around, whose row has not come.
     awaited: PlHashMap<u64, Inside>,
     recent: PlHashMap<u64, Row>,

@@ -12,7 +12,7 @@ const RECENT: usize = 1 << 16;
 
 /// Pages of one file or part of it.
 #[derive(Clone, Debug, Default)]
-pub struct Touched {
+pub(crate) struct Touched {
     pages: PageSet,
     read: PageSet,
     reads: u64,
@@ -26,14 +26,14 @@ impl Touched {
     }
 
     /// Takes in that a page was read; false when there is no `room`.
-    pub fn add_read(&mut self, space: u32, page: u64, room: &mut usize) -> bool {
+    pub(crate) fn add_read(&mut self, space: u32, page: u64, room: &mut usize) -> bool {
         let is_in = self.read.insert_within(space, page, room);
         self.reads += u64::from(is_in);
         is_in
     }
 
     /// Adds what `other` has.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.pages.merge(&other.pages);
         self.read.merge(&other.read);
         self.reads = self.reads.saturating_add(other.reads);

@@ -40,7 +40,7 @@ impl Dicts {
 
     /// Changes whenever `learn` was called: caches keyed by id are stale then.
     #[must_use]
-    pub fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
@@ -104,7 +104,7 @@ impl Dicts {
 
     /// Whether pages of this object are pages of a file.
     #[must_use]
-    pub fn is_file_backed(&self, id: u32) -> bool {
+    pub(crate) fn is_file_backed(&self, id: u32) -> bool {
         self.objects.get(&id).is_some_and(has_file)
     }
 

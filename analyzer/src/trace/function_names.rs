@@ -114,10 +114,10 @@ impl Missing {
 }
 
 /// The label of faults without a stack.
-pub const NO_STACK: &str = "[no stack]";
+pub(crate) const NO_STACK: &str = "[no stack]";
 
 /// The label of stacks that were too many to be kept apart.
-pub const OTHER_STACKS: &str = "[all other stacks]";
+pub(crate) const OTHER_STACKS: &str = "[all other stacks]";
 
 /// What makes two functions one.
 type Key = (Kind, String, Option<String>);

@@ -149,7 +149,7 @@ fn explain_open(path: &Path, name: &str, error: &io::Error) -> anyhow::Error {
 
 /// What is wrong with the beginning of a file, and what to do.
 #[must_use]
-pub fn explain_format(name: &str, error: &FormatError) -> anyhow::Error {
+pub(crate) fn explain_format(name: &str, error: &FormatError) -> anyhow::Error {
     match error {
         FormatError::Empty => {
             anyhow::anyhow!("{name} is empty: the recorder wrote nothing, record again with pfrec")

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// The limit that is taken where none is given.
-pub const DEFAULT: &str = "1G";
+pub(crate) const DEFAULT: &str = "1G";
 
 /// Bytes that a thread allocates or frees before it tells the others.
 const STEP: i64 = 64 << 10;

@@ -169,7 +169,7 @@ impl Session {
 
     /// Time since the start of the recording; a fault already open at the start counts as 0.
     #[must_use]
-    pub fn since_start_ns(&self, ts_ns: u64) -> u64 {
+    pub(crate) fn since_start_ns(&self, ts_ns: u64) -> u64 {
         ts_ns.saturating_sub(self.start_ns())
     }
 
@@ -188,7 +188,7 @@ impl Session {
 
     /// Addresses of a page differ in so many low bits.
     #[must_use]
-    pub fn page_shift(&self) -> u32 {
+    pub(crate) fn page_shift(&self) -> u32 {
         self.page_size().ilog2()
     }
 
@@ -223,7 +223,7 @@ impl Session {
 
     /// What the recording could see.
     #[must_use]
-    pub fn sight(&self) -> Sight<'_> {
+    pub(crate) fn sight(&self) -> Sight<'_> {
         Sight::of(self.meta.as_ref())
     }
 
@@ -263,7 +263,7 @@ impl Session {
 
     /// Whether a thread had this pid and tid before the one in `lifetimes`.
     #[must_use]
-    pub fn came_again(&self, key: &(u32, u32)) -> bool {
+    pub(crate) fn came_again(&self, key: &(u32, u32)) -> bool {
         self.earlier.contains_key(key)
     }
 

@@ -28,7 +28,7 @@ pub enum Failed {
 
 /// What one recording could see; where its record is lost, all that there is counts as seen.
 #[derive(Clone, Copy, Debug)]
-pub struct Sight<'a>(Option<&'a Meta>);
+pub(crate) struct Sight<'a>(Option<&'a Meta>);
 
 impl<'a> Sight<'a> {
     /// Of a recording with this record.
@@ -83,7 +83,7 @@ impl<'a> Sight<'a> {
 
     /// Why a question for failed faults alone has no answer, or only a part of one.
     #[must_use]
-    pub fn describe_failed(self) -> Option<String> {
+    pub(crate) fn describe_failed(self) -> Option<String> {
         let backend = self.backend();
         match self.failed() {
             Failed::Whole => None,

@@ -95,7 +95,7 @@ pub(crate) fn open_output(request: &Request, trace: &Input) -> anyhow::Result<Ou
 ///
 /// # Errors
 /// I/O errors of the input, a trace without queries, or a time outside of the recording.
-pub fn with_queries(request: &Request, source: &Source) -> anyhow::Result<Filter> {
+pub(crate) fn with_queries(request: &Request, source: &Source) -> anyhow::Result<Filter> {
     let mut filter = request.filter.clone();
     if filter.asks_the_clock() {
         clock::place(&mut filter, source.input()?.reader)?;

@@ -1,10 +1,10 @@
 //! `files`: which file or kind of memory was waited for, how many distinct pages of it, and in which order.
 
 use crate::engine::columns::Column;
-use crate::engine::frame::{u8s, u32s, u64s};
+use crate::engine::frame::{u32s, u64s};
 use crate::engine::runs::{part, runs};
 use crate::engine::scan::Pass;
-use crate::engine::thread_order::each_row;
+use crate::engine::thread_order::{Visit, each_visit};
 use crate::error::AnalyzeError;
 use crate::integrity::scaling;
 use crate::output::table::{ColumnHead, Table, Value};
@@ -35,11 +35,11 @@ pub(crate) const HEADS: [ColumnHead; 6] = [
 pub const REREAD: ColumnHead = ColumnHead::new("reread_bytes");
 
 /// What the columns at the end mean, for tables.
-pub const LEGEND: &str = "REREAD_BYTES: major faults on pages that had one before. SEQ_%: share of a thread's steps in the file \
+pub(crate) const LEGEND: &str = "REREAD_BYTES: major faults on pages that had one before. SEQ_%: share of a thread's steps in the file \
                           that go to a page at or just behind an earlier place. STRIDE_%: share of steps as long as the one before";
 
 /// Columns that give way to a narrow terminal, the first first.
-pub const DROP_ORDER: [&str; 10] = [
+pub(crate) const DROP_ORDER: [&str; 10] = [
     "lock_ms",
     "reclaim_ms",
     "cpu_ms",
@@ -53,7 +53,7 @@ pub const DROP_ORDER: [&str; 10] = [
 ];
 
 /// Entries of page sets, of all files together; each is 24 bytes and covers 64 neighbouring pages.
-pub const PAGE_ENTRIES: usize = 2_000_000;
+pub(crate) const PAGE_ENTRIES: usize = 2_000_000;
 
 /// Distinct pages; of a sample only those that it happened to hold, which no factor can scale.
 pub(crate) fn pages_head(sampling: Sampling) -> ColumnHead {
@@ -184,28 +184,19 @@ impl Pass for Files {
 impl Files {
     /// Judges the steps of a block.
     fn walk(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let threads = (u32s(frame, Column::Pid)?, u32s(frame, Column::Tid)?);
-        let places = (u32s(frame, Column::ObjectId)?, u64s(frame, Column::ObjectPage)?);
-        let bits = u8s(frame, Column::ClassBits)?;
         let page_size = session.page_size();
         let (objects, streams) = (&mut self.objects, &mut self.streams);
         let mut last: Option<(u32, usize)> = None;
-        each_row(frame, |row| {
-            let (Some(&pid), Some(&tid)) = (threads.0.get(row), threads.1.get(row)) else {
-                return;
-            };
-            let (Some(&id), Some(&page)) = (places.0.get(row), places.1.get(row)) else {
-                return;
-            };
-            let is_failed = bits.get(row).is_some_and(|&bits| ClassBits(bits).is_failed());
+        each_visit(frame, |visit| {
+            let Visit { object: id, page, .. } = visit;
             let slot = match last {
                 Some((object, slot)) if object == id => slot,
                 _ => objects.slot(id, session),
             };
             last = Some((id, slot));
             let object = objects.at(slot);
+            let (pid, tid) = visit.thread;
             if object.is_file
-                && !is_failed
                 && let Some(step) = streams.step((pid, tid, id), page, page_size)
             {
                 object.counted.steps.add(step);

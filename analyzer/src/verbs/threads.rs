@@ -37,7 +37,7 @@ pub const HEADS: [ColumnHead; 9] = [
 pub const PROCESS: ColumnHead = ColumnHead::new("process");
 
 /// Columns that give way to a narrow terminal, the first first.
-pub const DROP_ORDER: [&str; 10] = [
+pub(crate) const DROP_ORDER: [&str; 10] = [
     "lock_ms",
     "reclaim_ms",
     "cpu_ms",
@@ -142,7 +142,7 @@ impl Pass for Threads {
 impl ThreadFaults {
     /// Its last name.
     #[must_use]
-    pub fn comm_id(&self) -> u32 {
+    pub(crate) fn comm_id(&self) -> u32 {
         self.comm_id
     }
 
@@ -205,7 +205,7 @@ impl Threads {
 
     /// How many threads had a fault.
     #[must_use]
-    pub fn describe_count(&self) -> String {
+    pub(crate) fn describe_count(&self) -> String {
         let kept = self.threads.len() as u64;
         match self.threads.describe_others("others") {
             None if kept == 1 => "thread".to_owned(),

@@ -72,6 +72,7 @@ impl Fault {
 #[derive(Debug, Default)]
 pub struct Trace {
     pub path: PathBuf,
+    pub utc_offset_ns: i64,
     pub faults: Vec<Fault>,
     pub blocks: usize,
     pub meta: Option<Meta>,
@@ -95,6 +96,7 @@ impl Trace {
             ..Self::default()
         };
         let mut reader = TraceReader::open(File::open(path).unwrap()).unwrap();
+        trace.utc_offset_ns = reader.header().utc_offset_ns;
         let mut decoder = BlockDecoder::new().unwrap();
         let mut columns = Columns::default();
         let mut events = Vec::new();
@@ -236,6 +238,12 @@ impl Trace {
             .as_ref()
             .map_or(0, |meta| u64::from(meta.host.page_size));
         if size == 0 { 4096 } else { size }
+    }
+
+    /// Clock time in nanoseconds since 1970.
+    pub fn utc_of(&self, ts_ns: u64) -> i64 {
+        let utc = i128::from(ts_ns) + i128::from(self.utc_offset_ns);
+        utc.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
 
     pub fn start_ns(&self) -> u64 {

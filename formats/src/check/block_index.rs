@@ -10,7 +10,7 @@ const REMEMBERED: usize = 1 << 20;
 
 /// How the block index of the footer fits the blocks that were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct IndexCheck {
+pub(crate) struct IndexCheck {
     /// Blocks it lists.
     pub listed: u64,
     /// Of these, blocks that were not read.

@@ -40,7 +40,7 @@ impl Predicate {
 
     /// False only when no event of such a block meets every condition.
     #[must_use]
-    pub fn may_match(&self, block: &BlockInfo) -> bool {
+    pub(crate) fn may_match(&self, block: &BlockInfo) -> bool {
         let times = bounds(self.from_ns, self.to_ns.map(|to| to.checked_sub(1)));
         let latencies = bounds(self.min_latency_ns, self.max_latency_ns.map(Some));
         times.is_some_and(|wanted| overlap(&wanted, &(block.ts_min..=block.ts_max)))

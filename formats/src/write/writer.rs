@@ -241,7 +241,7 @@ impl<W: Write> TraceWriter<W> {
     /// # Errors
     ///
     /// When `out` fails.
-    pub fn finish_as(mut self, totals: Totals, clean: bool) -> Result<W> {
+    pub(crate) fn finish_as(mut self, totals: Totals, clean: bool) -> Result<W> {
         self.write_block()?;
         let footer = Footer {
             blocks: std::mem::take(&mut self.blocks),

@@ -33,7 +33,7 @@ pub fn write(
 }
 
 /// Bytes that take space on the disk, of a file of `size_bytes`.
-pub fn stored_bytes(kind: Kind, size_bytes: u64) -> u64 {
+pub(crate) fn stored_bytes(kind: Kind, size_bytes: u64) -> u64 {
     match kind {
         Kind::Random | Kind::Sequential => size_bytes,
         Kind::Sparse => {
@@ -44,7 +44,12 @@ pub fn stored_bytes(kind: Kind, size_bytes: u64) -> u64 {
 }
 
 /// Writes `size_bytes` incompressible bytes, decided by `seed`; `on_done` hears of each portion.
-pub fn write_random(file: &mut File, size_bytes: u64, seed: u64, on_done: impl FnMut(u64)) -> io::Result<()> {
+pub(crate) fn write_random(
+    file: &mut File,
+    size_bytes: u64,
+    seed: u64,
+    on_done: impl FnMut(u64),
+) -> io::Result<()> {
     let mut rng = StdRng::seed_from_u64(seed);
     write_chunks(file, size_bytes, |_, bytes| rng.fill_bytes(bytes), on_done)
 }

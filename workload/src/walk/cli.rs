@@ -153,13 +153,13 @@ pub struct QuerySizes {
 
 impl QuerySizes {
     /// Whether a query inside begins with access number `within` of its outer one.
-    pub fn begins_inner(self, within: u64) -> bool {
+    pub(crate) fn begins_inner(self, within: u64) -> bool {
         self.inner
             .is_some_and(|size| within.is_multiple_of(size) && within / size % 2 == 1)
     }
 
     /// Whether such a query ends with that access.
-    pub fn ends_inner(self, within: u64) -> bool {
+    pub(crate) fn ends_inner(self, within: u64) -> bool {
         self.inner
             .is_some_and(|size| within % size == size - 1 && within / size % 2 == 1)
     }

@@ -33,7 +33,7 @@ pub fn evict(file: &File, ground: &Ground) -> io::Result<Option<u64>> {
 }
 
 /// How many pages of `ground` are in memory, by mincore(2).
-pub fn resident_pages(ground: &Ground) -> io::Result<u64> {
+pub(crate) fn resident_pages(ground: &Ground) -> io::Result<u64> {
     let page_size = usize::try_from(ground.page_size()).map_err(io::Error::other)?;
     let pages = usize::try_from(ground.pages()).map_err(io::Error::other)?;
     let mut states = vec![0_u8; pages.min(CHUNK_PAGES)];

@@ -27,7 +27,7 @@ pub fn now_ns() -> u64 {
 }
 
 /// CPU time of the calling thread so far, in nanoseconds.
-pub fn thread_cpu_ns() -> u64 {
+pub(crate) fn thread_cpu_ns() -> u64 {
     read_ns(ClockId::ThreadCPUTime)
 }
 
@@ -41,12 +41,12 @@ fn read_ns(clock: ClockId) -> u64 {
 }
 
 /// Faults of the calling thread so far.
-pub fn thread_faults() -> Faults {
+pub(crate) fn thread_faults() -> Faults {
     faults(libc::RUSAGE_THREAD)
 }
 
 /// Faults of all threads of this process so far.
-pub fn process_faults() -> Faults {
+pub(crate) fn process_faults() -> Faults {
     faults(libc::RUSAGE_SELF)
 }
 

@@ -84,7 +84,7 @@ pub struct PageSequence {
 
 impl PageSequence {
     /// The next page.
-    pub fn next_page(&mut self) -> u64 {
+    pub(crate) fn next_page(&mut self) -> u64 {
         match self.shape {
             Shape::Sequential => self.sequential(),
             Shape::Random => self.random(),

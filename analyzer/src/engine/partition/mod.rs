@@ -45,7 +45,7 @@ impl TimeBins {
 }
 
 /// Faults that are shown together.
-pub const PIECE: usize = 512;
+pub(crate) const PIECE: usize = 512;
 
 /// Faults, a slice for each column, all of one length.
 #[derive(Clone, Copy, Debug, Default)]
@@ -130,7 +130,7 @@ pub struct Piece<'a> {
 
 /// Gathers the faults of one block after the other.
 #[derive(Debug, Default)]
-pub struct Gatherer {
+pub(crate) struct Gatherer {
     buffers: Buffers,
     borders: Vec<u8>,
     weighed: Weighed,

@@ -40,7 +40,7 @@ pub fn rows(table: &Table, is_first: bool, out: &mut dyn Write) -> Result<(), An
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn end_rows(is_empty: bool, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+pub(crate) fn end_rows(is_empty: bool, out: &mut dyn Write) -> Result<(), AnalyzeError> {
     Ok(out.write_all(if is_empty { b"[]\n" } else { b"\n]\n" })?)
 }
 
@@ -112,7 +112,7 @@ pub struct Object<'a> {
 
 impl Object<'_> {
     /// The next member begins a line.
-    pub fn on_new_line(&mut self) -> &mut Self {
+    pub(crate) fn on_new_line(&mut self) -> &mut Self {
         self.begins_line = true;
         self
     }

@@ -132,7 +132,7 @@ fn code(text: &str) -> String {
 
 /// Text that means itself: no markup, no HTML, nothing that steers a terminal.
 #[must_use]
-pub fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     let escaped = escape(text);
     let mut out = String::with_capacity(escaped.len());
     let mut before = ' ';

@@ -41,7 +41,7 @@ impl Format {
 
     /// Writes rows as they come; `None` for text, whose columns are aligned over all rows.
     #[must_use]
-    pub fn row_writer(self) -> Option<Box<dyn RowWriter>> {
+    pub(crate) fn row_writer(self) -> Option<Box<dyn RowWriter>> {
         match self {
             Self::Table => None,
             Self::Csv => Some(Box::new(csv::CsvRows)),

@@ -114,7 +114,7 @@ pub fn narrow(table: &mut Table, width: usize, names: &[&str]) -> Vec<Cow<'stati
 
 /// Characters of the longest line of a table that is not cut.
 #[must_use]
-pub fn table_width(table: &Table) -> usize {
+pub(crate) fn table_width(table: &Table) -> usize {
     line_width(&full_widths(table))
 }
 

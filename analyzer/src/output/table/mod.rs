@@ -49,7 +49,7 @@ impl ColumnHead {
 
     /// Whether `name` is its name or its title, in whatever case.
     #[must_use]
-    pub fn is_called(&self, name: &str) -> bool {
+    pub(crate) fn is_called(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name) || self.title().eq_ignore_ascii_case(name)
     }
 }
@@ -73,7 +73,7 @@ impl Table {
     }
 
     /// Leaves out one column, and returns its head.
-    pub fn remove_column(&mut self, column: usize) -> ColumnHead {
+    pub(crate) fn remove_column(&mut self, column: usize) -> ColumnHead {
         let rows = self.rows.iter_mut().chain(self.total.iter_mut());
         rows.filter(|row| column < row.len()).for_each(|row| {
             row.remove(column);
@@ -82,14 +82,14 @@ impl Table {
     }
 
     /// Keeps the first `count` rows; returns how many are left out.
-    pub fn keep_rows(&mut self, count: usize) -> usize {
+    pub(crate) fn keep_rows(&mut self, count: usize) -> usize {
         let left_out = self.rows.len().saturating_sub(count);
         self.rows.truncate(count);
         left_out
     }
 
     /// Leaves out the columns behind the first `count`.
-    pub fn keep_columns(&mut self, count: usize) {
+    pub(crate) fn keep_columns(&mut self, count: usize) {
         for row in self.rows.iter_mut().chain(self.total.iter_mut()) {
             row.truncate(count);
         }
@@ -98,7 +98,7 @@ impl Table {
 
     /// The names of all columns but the first three, the last first: what gives way where a verb does not say otherwise.
     #[must_use]
-    pub fn last_first(&self) -> Vec<&'static str> {
+    pub(crate) fn last_first(&self) -> Vec<&'static str> {
         self.heads.iter().skip(3).rev().map(|head| head.name).collect()
     }
 
@@ -113,7 +113,7 @@ impl Table {
 
     /// Whether a column has texts that keep their start where there is no room.
     #[must_use]
-    pub fn is_prose(&self, column: usize) -> bool {
+    pub(crate) fn is_prose(&self, column: usize) -> bool {
         let mut cells = self.rows.iter().filter_map(|row| row.get(column));
         cells.any(|cell| matches!(cell, Value::Prose(_)))
     }

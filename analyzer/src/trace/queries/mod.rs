@@ -28,7 +28,7 @@ pub fn label(query: &Query) -> Cow<'_, str> {
 
 /// What a single query is called: its text as it was, else its name.
 #[must_use]
-pub fn own_words(query: &Query) -> Cow<'_, str> {
+pub(crate) fn own_words(query: &Query) -> Cow<'_, str> {
     match &query.text {
         Some(text) if !text.is_empty() && query.text_cut => Cow::Owned(format!("{text}…")),
         Some(text) if !text.is_empty() => Cow::Borrowed(text),

@@ -4,7 +4,7 @@
 const DEPTH: usize = 256;
 
 /// Queries that are linked: a small forged record can claim many, and they cost memory until the end.
-pub const KEPT: usize = 20_000_000;
+pub(crate) const KEPT: usize = 20_000_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Link {
@@ -15,7 +15,7 @@ struct Link {
 
 /// Queries by id, with their parent and a number that the user of the links gives them.
 #[derive(Debug, Default)]
-pub struct Links {
+pub(crate) struct Links {
     links: Vec<Link>,
     left_out: u64,
 }

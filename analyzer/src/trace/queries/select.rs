@@ -147,7 +147,7 @@ pub fn select<R: Read>(reader: TraceReader<R>, patterns: &[String]) -> Result<Se
 
 /// The trace has no row of a query.
 #[must_use]
-pub fn without_queries() -> AnalyzeError {
+pub(crate) fn without_queries() -> AnalyzeError {
     AnalyzeError::Unanswerable(
         "the trace has no queries: none ran, or none was looked for; 'pfrec --query SPEC' says what begins and ends one".to_owned(),
     )

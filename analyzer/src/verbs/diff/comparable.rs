@@ -32,7 +32,7 @@ pub struct Fairness {
 
 /// Looks at both, of which so much is compared.
 #[must_use]
-pub fn judge(a: &Session, b: &Session, lengths_ns: (u64, u64)) -> Fairness {
+pub(crate) fn judge(a: &Session, b: &Session, lengths_ns: (u64, u64)) -> Fairness {
     let mut fair = Fairness::default();
     for (side, session, length_ns) in [("A", a, lengths_ns.0), ("B", b, lengths_ns.1)] {
         if length_ns == 0 {

@@ -5,7 +5,7 @@ use polars::prelude::PlHashMap;
 use std::collections::BTreeSet;
 
 /// Groups of 64 neighbouring pages that all files of one recording may have together: some 32 MiB.
-pub const ROOM: usize = 1 << 20;
+pub(crate) const ROOM: usize = 1 << 20;
 
 /// Hashes that a sketch keeps: a share of 50 % is estimated within 0.8 % (one standard deviation), others closer.
 const SKETCH: usize = 4_096;
@@ -49,13 +49,13 @@ impl Overlap {
 
     /// Pages in A alone.
     #[must_use]
-    pub fn only_a(&self) -> u64 {
+    pub(crate) fn only_a(&self) -> u64 {
         self.a.saturating_sub(self.both)
     }
 
     /// Pages in B alone.
     #[must_use]
-    pub fn only_b(&self) -> u64 {
+    pub(crate) fn only_b(&self) -> u64 {
         self.b.saturating_sub(self.both)
     }
 

@@ -222,7 +222,7 @@ impl Side {
 
     /// Files of which no pages were kept, because there were too many.
     #[must_use]
-    pub fn files_without_pages(&self, session: &Session) -> u64 {
+    pub(crate) fn files_without_pages(&self, session: &Session) -> u64 {
         let objects = self.objects.iter();
         let without = objects.filter(|(id, file)| file.pages.is_none() && session.dicts.is_file_backed(**id));
         without.count() as u64
@@ -236,7 +236,7 @@ impl Side {
 
     /// Whether a fault has a stack.
     #[must_use]
-    pub fn has_stacks(&self) -> bool {
+    pub(crate) fn has_stacks(&self) -> bool {
         self.stacks.keys().any(|&stack| stack != 0)
     }
 

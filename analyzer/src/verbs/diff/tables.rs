@@ -23,7 +23,7 @@ const HEADS: [ColumnHead; 14] = [
 ];
 
 /// What gives way on a narrow terminal, first first.
-pub const DROP_ORDER: [[&str; 2]; 4] = [
+pub(crate) const DROP_ORDER: [[&str; 2]; 4] = [
     ["p50_a_us", "p50_b_us"],
     ["minor_a", "minor_b"],
     ["p99_a_us", "p99_b_us"],
@@ -100,7 +100,7 @@ fn name_cell(row: &Row) -> Value {
 
 /// The pages of files for people.
 #[must_use]
-pub fn pages_table(rows: &[Row]) -> Table {
+pub(crate) fn pages_table(rows: &[Row]) -> Table {
     let body = rows.iter().filter_map(|row| {
         let pages = row.pages?;
         Some(

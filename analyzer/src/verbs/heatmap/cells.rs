@@ -84,7 +84,7 @@ impl Cells {
     }
 
     /// Makes time bins 2^`time_by` times as long, and page bins 2^`page_by` times.
-    pub fn coarsen(&mut self, time_by: u32, page_by: u32) {
+    pub(crate) fn coarsen(&mut self, time_by: u32, page_by: u32) {
         let mut list = std::mem::take(&mut self.list);
         let coarse = Self::around(shr(self.base, page_by));
         for (key, _) in &mut list {

@@ -20,19 +20,19 @@ pub struct Fineness {
 
 impl Fineness {
     /// A part that is zoomed into still has enough.
-    pub const MOST: Self = Self {
+    pub(crate) const MOST: Self = Self {
         times: 4096,
         pages: 1024,
     };
     /// Enough for a screen.
-    pub const SCREEN: Self = Self {
+    pub(crate) const SCREEN: Self = Self {
         times: 1024,
         pages: 256,
     };
 
     /// Bins of 2^this nanoseconds are enough for a time.
     #[must_use]
-    pub fn time_shift(self, length_ns: u64) -> u32 {
+    pub(crate) fn time_shift(self, length_ns: u64) -> u32 {
         (0..u64::BITS)
             .find(|&shift| shr(length_ns, shift) < self.times)
             .unwrap_or(0)
@@ -46,7 +46,7 @@ const MAX_CELLS: usize = 1 << 18;
 /// Regions; more are joined with their nearest neighbour.
 const MAX_REGIONS: usize = 32;
 /// Pages without a fault that separate two regions: 16 MiB of 4 KiB pages.
-pub const GAP_PAGES: u64 = 4096;
+pub(crate) const GAP_PAGES: u64 = 4096;
 
 /// A dense part of the address space, or a file.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ impl Grid {
 
     /// A time bin is 2^this nanoseconds.
     #[must_use]
-    pub fn time_shift(&self) -> u32 {
+    pub(crate) fn time_shift(&self) -> u32 {
         self.time_shift
     }
 
@@ -132,7 +132,7 @@ impl Grid {
 
     /// Where a fault would go, if nothing of the grid had to change for it.
     #[must_use]
-    pub fn bins_of(&self, since_begin_ns: u64, page: u64) -> Option<Bins> {
+    pub(crate) fn bins_of(&self, since_begin_ns: u64, page: u64) -> Option<Bins> {
         if shr(since_begin_ns, self.time_shift) >= self.fineness.times {
             return None;
         }
@@ -159,7 +159,7 @@ impl Grid {
 
     /// Adds the first fault, and those that follow it in the same cell, and says how many and what they come to: memory is often
     /// filled page by page.
-    pub fn add_first(&mut self, faults: &Faults<'_>, with_longest: bool) -> (usize, Cell) {
+    pub(crate) fn add_first(&mut self, faults: &Faults<'_>, with_longest: bool) -> (usize, Cell) {
         let Some((since_begin_ns, page, _)) = faults.first() else {
             return (0, Cell::default());
         };
@@ -336,12 +336,12 @@ impl Grid {
 
     /// Cells with faults, as far as they were joined.
     #[must_use]
-    pub fn cell_count(&self) -> usize {
+    pub(crate) fn cell_count(&self) -> usize {
         self.regions.iter().map(|region| region.cells.different()).sum()
     }
 
     /// Makes the region with the most page bins half as fine, or time; false when nothing can become coarser.
-    pub fn coarsen(&mut self) -> bool {
+    pub(crate) fn coarsen(&mut self) -> bool {
         let times = shr(self.last_ns, self.time_shift).saturating_add(1);
         let largest = self.regions.iter_mut().max_by_key(|region| region.page_bins());
         let pages = largest.as_ref().map_or(0, |region| region.page_bins());

@@ -123,7 +123,7 @@ impl Places {
 
     /// Does not look for the longest fault of each cell, which is 0 then.
     #[must_use]
-    pub fn without_longest(self) -> Self {
+    pub(crate) fn without_longest(self) -> Self {
         Self {
             with_longest: false,
             ..self
@@ -137,7 +137,7 @@ impl Places {
 
     /// No grid, of now or later, has bins of less than 2^this nanoseconds.
     #[must_use]
-    pub fn least_time_shift(&self) -> u32 {
+    pub(crate) fn least_time_shift(&self) -> u32 {
         let next = self.fineness.time_shift(self.length_ns);
         self.finest_shift.map_or(next, |finest| finest.min(next))
     }
@@ -156,12 +156,12 @@ impl Places {
 
     /// Changes when places were forgotten: slots are stale then.
     #[must_use]
-    pub fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
     /// The slot of a place, which is made if need be.
-    pub fn slot(&mut self, key: Key) -> usize {
+    pub(crate) fn slot(&mut self, key: Key) -> usize {
         if let Some(&slot) = self.index.get(&key) {
             return slot;
         }
@@ -191,7 +191,7 @@ impl Places {
     }
 
     /// Adds faults of one place.
-    pub fn add_all(&mut self, slot: usize, faults: &Faults<'_>) {
+    pub(crate) fn add_all(&mut self, slot: usize, faults: &Faults<'_>) {
         let mut rest = *faults;
         while let Some(place) = self.places.get_mut(slot) {
             let mut added = place.put_alone(&rest);

@@ -31,7 +31,7 @@ static BY_SIZE: LazyLock<Vec<(usize, usize)>> = LazyLock::new(|| {
 
 /// The step that a latency is in; 0 is in the first.
 #[must_use]
-pub fn step_of(latency_ns: u64) -> u64 {
+pub(crate) fn step_of(latency_ns: u64) -> u64 {
     let size = latency_ns.max(1).ilog2() as usize;
     let (first, last) = BY_SIZE.get(size).copied().unwrap_or_default();
     let within = BOUNDS.get(first..last).unwrap_or_default();
@@ -41,14 +41,14 @@ pub fn step_of(latency_ns: u64) -> u64 {
 
 /// The first nanosecond of a step; the largest number for steps beyond the last.
 #[must_use]
-pub fn start_of(step: u64) -> u64 {
+pub(crate) fn start_of(step: u64) -> u64 {
     let step = usize::try_from(step).unwrap_or(usize::MAX);
     BOUNDS.get(step).copied().unwrap_or(u64::MAX)
 }
 
 /// Where a latency is on the scale, in thousandths of a step: what a power of ten or twice that has as its place on an axis.
 #[must_use]
-pub fn place_of(latency_ns: u64) -> u64 {
+pub(crate) fn place_of(latency_ns: u64) -> u64 {
     let place = (latency_ns.max(1) as f64).log10() * PER_DECADE as f64 * 1_000.0;
     place.round() as u64
 }

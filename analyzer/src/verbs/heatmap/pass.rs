@@ -24,7 +24,7 @@ const FEW_CELLS: usize = 1 << 15;
 
 /// What goes upwards or downwards in a heatmap; time always goes to the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Axis {
+pub(crate) enum Axis {
     /// Addresses, within these first and last bytes if given.
     Address(Option<(u64, u64)>),
     /// Offsets of files; memory without a file goes by address.
@@ -137,7 +137,7 @@ impl Heat {
 
     /// As [`Heat::by_file`], but coarser and without the longest faults, for a first look at anything.
     #[must_use]
-    pub fn by_place() -> Self {
+    pub(crate) fn by_place() -> Self {
         let heat = Self::new(Axis::File, FEW_CELLS, Fineness::SCREEN);
         Self {
             places: heat.places.without_longest(),
@@ -153,7 +153,7 @@ impl Heat {
 
     /// Shows all of both axes, however empty they are.
     #[must_use]
-    pub fn without_zoom(self) -> Self {
+    pub(crate) fn without_zoom(self) -> Self {
         Self { zoom: false, ..self }
     }
 

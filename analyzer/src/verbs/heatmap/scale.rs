@@ -37,7 +37,7 @@ impl Weight {
 
 /// Lower bounds of the levels, rising; the last is not above the largest value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scale {
+pub(crate) struct Scale {
     bounds: Vec<u64>,
     highest: u64,
     spread: ColorScale,
@@ -105,7 +105,7 @@ impl Scale {
     }
 
     /// Each level with its lower bound in words.
-    pub fn legend(&self, weight: Weight) -> impl Iterator<Item = (usize, String)> + '_ {
+    pub(crate) fn legend(&self, weight: Weight) -> impl Iterator<Item = (usize, String)> + '_ {
         self.bounds
             .iter()
             .enumerate()

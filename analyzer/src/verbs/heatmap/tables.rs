@@ -88,7 +88,7 @@ impl Heat {
     ///
     /// # Errors
     /// When `out` cannot be written.
-    pub fn write_raw(
+    pub(crate) fn write_raw(
         &self,
         session: &Session,
         filter: &Filter,

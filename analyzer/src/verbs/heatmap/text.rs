@@ -22,7 +22,7 @@ pub struct Style {
 const PALETTE: [u8; 10] = [17, 18, 55, 90, 126, 161, 197, 203, 215, 228];
 
 /// Columns that are not cells: a label of 14, the right margin, the frame.
-pub const MARGIN_COLUMNS: usize = 14 + 3 + 12;
+pub(crate) const MARGIN_COLUMNS: usize = 14 + 3 + 12;
 
 /// Draws the view; the legend is broken at `width`.
 ///

@@ -46,7 +46,7 @@ pub struct Zoom {
 
 impl Zoom {
     /// Everything is shown.
-    pub const OFF: Self = Self {
+    pub(crate) const OFF: Self = Self {
         time: false,
         pages: false,
         by: Weight::Count,
@@ -233,7 +233,7 @@ impl View {
 
     /// First byte of a row, or its shortest latency in nanoseconds.
     #[must_use]
-    pub fn row_start(&self, row: usize) -> u64 {
+    pub(crate) fn row_start(&self, row: usize) -> u64 {
         let at = |first: u64, step: u64| first.saturating_add(step.saturating_mul(row as u64));
         match self.rows {
             Rows::Bytes { first, step } => at(first, step),
@@ -243,7 +243,7 @@ impl View {
 
     /// What a row begins with, in a few characters.
     #[must_use]
-    pub fn row_label(&self, row: usize) -> String {
+    pub(crate) fn row_label(&self, row: usize) -> String {
         let start = self.row_start(row);
         match self.rows {
             Rows::Bytes { .. } => format!("{start:#x}"),
@@ -254,7 +254,7 @@ impl View {
     /// The rows from the top of a screen downwards: bytes in the order in which they lie in memory, latencies with
     /// the longest on top.
     #[must_use]
-    pub fn rows_downwards(&self) -> Vec<usize> {
+    pub(crate) fn rows_downwards(&self) -> Vec<usize> {
         let rows = 0..self.cells.len();
         match self.rows {
             Rows::Bytes { .. } => rows.collect(),
@@ -270,20 +270,20 @@ impl View {
 
     /// Start of a column, from the start of the recording.
     #[must_use]
-    pub fn column_start_ns(&self, column: usize) -> u64 {
+    pub(crate) fn column_start_ns(&self, column: usize) -> u64 {
         self.begin_ns
             .saturating_add(self.column_ns.saturating_mul(column as u64))
     }
 
     /// The shown time, from the start of the recording.
     #[must_use]
-    pub fn shown_ns(&self) -> (u64, u64) {
+    pub(crate) fn shown_ns(&self) -> (u64, u64) {
         (self.begin_ns, self.column_start_ns(self.columns()))
     }
 
     /// The shown places, bytes or nanoseconds.
     #[must_use]
-    pub fn shown_places(&self) -> (u64, u64) {
+    pub(crate) fn shown_places(&self) -> (u64, u64) {
         (self.row_start(0), self.row_start(self.cells.len()))
     }
 }

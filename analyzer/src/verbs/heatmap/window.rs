@@ -33,7 +33,7 @@ const LONG_NS: u64 = 1 << 40;
 /// Where the cells of a region are. Bins of one width nest in those of every greater one, so a window stays good when
 /// its grid gets coarser.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bins {
+pub(crate) struct Bins {
     /// A time bin is 2^this nanoseconds; below 64.
     pub time_shift: u32,
     /// A page bin is 2^this pages; below 64.
@@ -298,7 +298,7 @@ impl Window {
 
     /// Moves to another place, where `since_begin_ns` is in the second time bin: threads are not in step. Nothing may be in
     /// the window any more.
-    pub fn move_to(&mut self, bins: Bins, since_begin_ns: u64, with_longest: bool) {
+    pub(crate) fn move_to(&mut self, bins: Bins, since_begin_ns: u64, with_longest: bool) {
         self.first_time = (since_begin_ns >> bins.time_shift).saturating_sub(1);
         self.last_page = bins.last_page;
         // Up to as many again may follow.
@@ -349,7 +349,7 @@ pub struct Windows {
 
 impl Windows {
     /// Adds the first faults, up to one that is in none of the windows, and says how many.
-    pub fn add_first(&mut self, faults: &Faults<'_>) -> usize {
+    pub(crate) fn add_first(&mut self, faults: &Faults<'_>) -> usize {
         let mut added = 0;
         loop {
             let rest = faults.part(added..faults.len());
@@ -367,7 +367,7 @@ impl Windows {
     }
 
     /// The window that should move next: one that is nowhere, or the one that is longest where it is.
-    pub fn next_to_move(&mut self) -> &mut Window {
+    pub(crate) fn next_to_move(&mut self) -> &mut Window {
         let free = self.windows.iter().position(Window::is_empty);
         self.current = free.unwrap_or((self.current + 1) % KEPT);
         let [first, rest @ ..] = &mut self.windows;

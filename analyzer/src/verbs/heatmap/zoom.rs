@@ -8,7 +8,7 @@ const WORTH: u64 = 2;
 /// The shortest interval of bins that holds 99 % of the weight, with a little air, if it is less than half of `whole` (first
 /// and last bin). It has no less than `least` bins.
 #[must_use]
-pub fn hottest(mut weights: Vec<(u64, u64)>, whole: (u64, u64), least: u64) -> Option<(u64, u64)> {
+pub(crate) fn hottest(mut weights: Vec<(u64, u64)>, whole: (u64, u64), least: u64) -> Option<(u64, u64)> {
     weights.sort_unstable();
     let total: u128 = weights.iter().map(|&(_, weight)| u128::from(weight)).sum();
     let mut shortest: Option<(u64, u64)> = None;

@@ -24,7 +24,7 @@ impl Tally {
     }
 
     /// Adds what `other` has.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.count = self.count.saturating_add(other.count);
         self.wait_ns = self.wait_ns.saturating_add(other.wait_ns);
     }
@@ -49,7 +49,7 @@ impl Curve {
     }
 
     /// Adds what `other` has.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         if self.steps.len() < other.steps.len() {
             self.steps.resize(other.steps.len(), Tally::default());
         }
@@ -82,7 +82,7 @@ impl Curve {
 
     /// Those with `2^power` pages between or more, and fewer than twice as many; `None` stands for no page between.
     #[must_use]
-    pub fn octave(&self, power: Option<u32>) -> Tally {
+    pub(crate) fn octave(&self, power: Option<u32>) -> Tally {
         let below = |room: u64| self.within(room);
         let (low, high) = match power {
             None => (Tally::default(), below(1)),

@@ -37,7 +37,7 @@ impl PageKey {
 
     /// A page of the memory of a process.
     #[must_use]
-    pub fn of_process(pid: u32, page: u64) -> Self {
+    pub(crate) fn of_process(pid: u32, page: u64) -> Self {
         Self {
             space: 1 << 32 | u64::from(pid),
             page,

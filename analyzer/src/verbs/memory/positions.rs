@@ -6,7 +6,7 @@ const WORD: usize = 64;
 
 /// A bit per position, and a Fenwick tree over the words of the bit set.
 #[derive(Clone, Debug)]
-pub struct Positions {
+pub(crate) struct Positions {
     words: Vec<u64>,
     /// `tree[i]` counts the bits of the words `i + 1 - lowest_bit(i + 1) ..= i`.
     tree: Vec<u32>,
@@ -29,7 +29,7 @@ impl Positions {
 
     /// Whether every position was given away: time to number them anew.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.next as usize >= self.words.len() * WORD
     }
 

@@ -12,7 +12,7 @@ use crate::verbs::memory::turns::Turn;
 
 /// Pages followed at a time, 7 GiB of them if they have 4 KiB; some 180 bytes each while a table grows. Seven eighths of a
 /// power of two: what a hash table of that size holds.
-pub const MOST_PAGES: usize = 7 << 18;
+pub(crate) const MOST_PAGES: usize = 7 << 18;
 
 /// Decades of time between two faults of a page: below 10 ns, below 100 ns, … up to 584 years.
 pub const DECADES: usize = 20;
@@ -47,7 +47,7 @@ pub struct Faults {
 
 impl Faults {
     /// Adds what `other` has.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         let pairs = [
             (&mut self.majors, other.majors),
             (&mut self.minors, other.minors),
@@ -177,7 +177,7 @@ impl Refaults {
     }
 
     /// Adds a minor fault to the counts alone.
-    pub fn count_minor(&mut self, object: u32, fault: &Fault) {
+    pub(crate) fn count_minor(&mut self, object: u32, fault: &Fault) {
         let slot = self.slot(object);
         self.objects.at(slot).minors.add(fault.latency_ns, fault.weight);
     }
@@ -198,7 +198,7 @@ impl Refaults {
 
     /// Of the objects that were too many, and how many these are.
     #[must_use]
-    pub fn other_objects(&self) -> Option<(&Faults, String)> {
+    pub(crate) fn other_objects(&self) -> Option<(&Faults, String)> {
         let count = self.objects.describe_others("files and kinds of memory")?;
         Some((self.objects.others()?, count))
     }
@@ -227,7 +227,7 @@ impl Refaults {
 
     /// Distances of minor refaults.
     #[must_use]
-    pub fn minor_distances(&self) -> &Curve {
+    pub(crate) fn minor_distances(&self) -> &Curve {
         &self.minor_distances
     }
 

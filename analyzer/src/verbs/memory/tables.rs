@@ -16,7 +16,7 @@ fn share(part: u64, whole: u64) -> Value {
 
 /// Only what people need of the steps: from where more memory may begin to help to where it helps no more.
 #[must_use]
-pub fn telling(steps: Vec<Step>, estimate: &Estimate) -> Vec<Step> {
+pub(crate) fn telling(steps: Vec<Step>, estimate: &Estimate) -> Vec<Step> {
     let all = estimate.all().count;
     let count = |step: &Step| {
         if estimate.is_known {
@@ -135,7 +135,7 @@ impl Memory {
 
     /// Refaults by the time since the page's fault before.
     #[must_use]
-    pub fn times_table(&self) -> Table {
+    pub(crate) fn times_table(&self) -> Table {
         let times = self.refaults.times().iter().zip(0u32..);
         let steps: Vec<(u64, Both)> = times
             .map(|(&both, decade)| (10u64.checked_pow(decade).unwrap_or(u64::MAX), both))
@@ -162,7 +162,7 @@ impl Memory {
 
     /// Refaults by the number of distinct other pages that were faulted since the page's fault before.
     #[must_use]
-    pub fn distances_table(&self, session: &Session) -> Table {
+    pub(crate) fn distances_table(&self, session: &Session) -> Table {
         let majors = self.refaults.curve();
         let minors = self.refaults.minor_distances();
         let powers = std::iter::once(None).chain((0..63).map(Some));

@@ -190,7 +190,7 @@ impl MemoryAnswer<'_> {
 
     /// The answer in a few sentences.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let all = self.memory.refaults.all();
         let majors = quantity(all.majors.count, "major");
         let minor_again = match all.minor_again.count {

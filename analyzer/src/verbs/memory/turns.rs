@@ -45,7 +45,7 @@ impl Turn {
 
 /// Puts the faults of one block after the other into order.
 #[derive(Debug, Default)]
-pub struct Turns {
+pub(crate) struct Turns {
     recent: Recent<usize>,
 }
 

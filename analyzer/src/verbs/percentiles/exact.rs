@@ -7,7 +7,7 @@ use crate::stats::histogram::{Found, Histogram, bucket_of};
 use polars::prelude::PlHashMap;
 
 /// Different latencies kept at most, in all rows together: 100 MB or so.
-pub const VALUES_KEPT: usize = 4 << 20;
+pub(crate) const VALUES_KEPT: usize = 4 << 20;
 /// What one of them takes, about.
 const VALUE_BYTES: u64 = 24;
 
@@ -78,7 +78,7 @@ impl Exact {
 
     /// Whether there was no room for all that is needed.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.kept >= self.most
     }
 

@@ -6,7 +6,7 @@ use polars::prelude::{PlHashMap, PlHashSet};
 use std::cmp::Reverse;
 
 /// Groups kept apart: some 10 MB usually, 120 MB at worst.
-pub const GROUPS_KEPT: usize = 4_096;
+pub(crate) const GROUPS_KEPT: usize = 4_096;
 /// Groups that are known to be among the others; when there are more, no group is new any more.
 const KNOWN_OTHERS: usize = 1 << 20;
 
@@ -67,7 +67,7 @@ impl Groups {
     }
 
     /// Adds rows that stand for one fault each: faster where keys come in long runs.
-    pub fn add_whole(&mut self, keys: &[u64], latencies_ns: &[u64]) {
+    pub(crate) fn add_whole(&mut self, keys: &[u64], latencies_ns: &[u64]) {
         let mut rest = latencies_ns;
         for run in keys.chunk_by(|a, b| a == b) {
             let (own, others) = rest.split_at_checked(run.len()).unwrap_or((rest, &[]));

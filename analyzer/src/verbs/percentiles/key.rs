@@ -76,7 +76,7 @@ impl GroupBy {
 
     /// Whether the names of queries are needed, which come after the faults.
     #[must_use]
-    pub fn reads_queries(self) -> bool {
+    pub(crate) fn reads_queries(self) -> bool {
         matches!(self, Self::Query | Self::QueryId)
     }
 

@@ -56,7 +56,7 @@ impl QueryNames {
 
     /// The group of a query: all queries of one name have one.
     #[must_use]
-    pub fn group_of(&self, id: u64) -> u64 {
+    pub(crate) fn group_of(&self, id: u64) -> u64 {
         match self.links.chain(id).next() {
             None => NONE,
             Some((_, None)) => UNKNOWN,
@@ -93,7 +93,7 @@ impl QueryNames {
 
 /// The innermost functions, `read_page < search < main`.
 #[must_use]
-pub fn describe_stack(stack: u32, dicts: &Dicts) -> String {
+pub(crate) fn describe_stack(stack: u32, dicts: &Dicts) -> String {
     if stack == 0 {
         return NO_STACK.to_owned();
     }

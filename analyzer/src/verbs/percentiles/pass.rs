@@ -35,7 +35,7 @@ const QUANTILE_HEADS: [ColumnHead; 5] = [
 ];
 
 /// Columns that give way to a narrow terminal, the first first.
-pub const DROP_ORDER: [&str; 6] = [
+pub(crate) const DROP_ORDER: [&str; 6] = [
     "p99_99_us",
     "p99_9_us",
     "p90_us",

@@ -24,7 +24,7 @@ const NO_GROUP: u32 = u32::MAX;
 const PAGE_ENTRIES: usize = 8_000_000;
 
 /// What gives way on a narrow terminal, in this order.
-pub const DROP_ORDER: [&str; 8] = [
+pub(crate) const DROP_ORDER: [&str; 8] = [
     "wait_p50_ms",
     "wall_max_ms",
     "wall_p50_ms",
@@ -36,7 +36,7 @@ pub const DROP_ORDER: [&str; 8] = [
 ];
 
 /// How the numbers of nested queries are to be read.
-pub const LEGEND: &str = "a query includes the faults of the queries inside it, which also have rows of their own; WAIT is \
+pub(crate) const LEGEND: &str = "a query includes the faults of the queries inside it, which also have rows of their own; WAIT is \
                           page-fault wait, WALL the time of the query, SHARE_% the part of WALL that is WAIT";
 
 /// What the query rows say, before any fault is looked at.

@@ -4,7 +4,7 @@ use crate::verbs::regions::region::RegionError;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 /// The longest header that is read.
-pub const LONGEST_HEADER: u64 = 64 << 20;
+pub(crate) const LONGEST_HEADER: u64 = 64 << 20;
 
 /// A reader that knows where it is and where the end is.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl<R: Read + Seek> Bytes<R> {
     }
 
     /// The next `len` bytes as a stream.
-    pub fn stream(&mut self, len: u64) -> impl Read + '_ {
+    pub(crate) fn stream(&mut self, len: u64) -> impl Read + '_ {
         Read::by_ref(&mut self.inner).take(len)
     }
 

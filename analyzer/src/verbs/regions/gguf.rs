@@ -6,7 +6,7 @@ use crate::verbs::regions::region::{Collected, MOST_REGIONS, Region, RegionError
 use std::io::{Read, Seek};
 
 /// The first four bytes.
-pub const MAGIC: [u8; 4] = *b"GGUF";
+pub(crate) const MAGIC: [u8; 4] = *b"GGUF";
 /// Longest name of a key or tensor.
 const LONGEST_NAME: u64 = 65_535;
 /// Arrays in arrays.

@@ -113,7 +113,7 @@ impl Layout {
 
     /// How many begin inside another one.
     #[must_use]
-    pub fn overlapping(&self) -> usize {
+    pub(crate) fn overlapping(&self) -> usize {
         self.overlapping
     }
 

@@ -2,9 +2,9 @@
 //! place in the page comes from the faulting address, and is the page's first byte where the kernel faulted for itself.
 
 use crate::engine::columns::Column;
-use crate::engine::frame::{u8s, u32s, u64s};
+use crate::engine::frame::{u32s, u64s};
 use crate::engine::scan::Pass;
-use crate::engine::thread_order::each_row;
+use crate::engine::thread_order::{Visit, each_visit};
 use crate::error::AnalyzeError;
 use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::text::escape;
@@ -13,7 +13,7 @@ use crate::output::units::{bytes, grouped};
 use crate::stats::access_pattern::{self, Steps, Streams};
 use crate::stats::by_class::{self, FAILED, Fault, faults};
 use crate::stats::rereads::{Major, Recent, Touched};
-use crate::trace::class::{Class, ClassBits};
+use crate::trace::class::Class;
 use crate::trace::session::Session;
 use crate::verbs::files::{PAGE_ENTRIES, REREAD, describe_limits, pages_head};
 use crate::verbs::regions::region::{Owner, Region};
@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Columns that give way to a narrow terminal, the first first.
-pub const DROP_ORDER: [&str; 8] = [
+pub(crate) const DROP_ORDER: [&str; 8] = [
     "shape",
     "stride_percent",
     "type",
@@ -310,30 +310,21 @@ impl Regions {
         let Some(chosen) = self.chosen.as_mut() else {
             return Ok(());
         };
-        let threads = (u32s(frame, Column::Pid)?, u32s(frame, Column::Tid)?);
-        let places = (u32s(frame, Column::ObjectId)?, u64s(frame, Column::ObjectPage)?);
-        let (addresses, bits) = (u64s(frame, Column::Address)?, u8s(frame, Column::ClassBits)?);
+        let addresses = u64s(frame, Column::Address)?;
         let page_size = session.page_size();
         let streams = &mut self.streams;
         let mut last: Option<(u32, bool)> = None;
-        each_row(frame, |row| {
-            let (Some(&pid), Some(&tid)) = (threads.0.get(row), threads.1.get(row)) else {
-                return;
-            };
-            let (Some(&id), Some(&page)) = (places.0.get(row), places.1.get(row)) else {
-                return;
-            };
-            let (Some(&address), Some(&bits)) = (addresses.get(row), bits.get(row)) else {
-                return;
-            };
+        each_visit(frame, |visit| {
+            let Visit { object: id, page, .. } = visit;
             let is_chosen = match last {
                 Some((object, is_chosen)) if object == id => is_chosen,
                 _ => session.dicts.is_file_backed(id) && session.dicts.label(id) == chosen.path,
             };
             last = Some((id, is_chosen));
-            if !is_chosen || ClassBits(bits).is_failed() {
+            let Some(&address) = addresses.get(visit.row).filter(|_| is_chosen) else {
                 return;
-            }
+            };
+            let (pid, tid) = visit.thread;
             let byte = page.saturating_mul(page_size).saturating_add(address % page_size);
             if let Some(step) = streams.step((pid, tid, id), page, page_size)
                 && let Some(stats) = chosen.stats(byte, page)

@@ -67,7 +67,7 @@ impl Collected {
 
     /// All of them.
     #[must_use]
-    pub fn into_regions(self) -> Vec<Region> {
+    pub(crate) fn into_regions(self) -> Vec<Region> {
         self.regions
     }
 }

@@ -14,7 +14,7 @@ const MOST_DIMENSIONS: usize = 64;
 
 /// The nine bytes with which such a file begins: a length that fits into the file, and a brace.
 #[must_use]
-pub fn is_start(start: &[u8], file_len: u64) -> bool {
+pub(crate) fn is_start(start: &[u8], file_len: u64) -> bool {
     let Some((len, rest)) = start.split_first_chunk::<8>() else {
         return false;
     };

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Equal parts when nothing else is known.
-pub const DEFAULT_PARTS: u16 = 32;
+pub(crate) const DEFAULT_PARTS: u16 = 32;
 
 /// The regions, as far as they are known before the trace is read.
 #[derive(Clone, Debug)]

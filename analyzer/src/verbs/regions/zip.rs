@@ -4,7 +4,7 @@ use crate::verbs::regions::region::{Collected, Region, RegionError};
 use rawzip::{CompressionMethod, ErrorKind, MAX_CENTRAL_DIRECTORY_RECORD_SIZE, ReaderAt, ZipLocator};
 
 /// The signature of a local header, with which an archive with members begins.
-pub const MAGIC: [u8; 4] = *b"PK\x03\x04";
+pub(crate) const MAGIC: [u8; 4] = *b"PK\x03\x04";
 /// Room for a comment behind the directory, and the records there.
 const SEARCHED: u64 = (1 << 16) + 1024;
 

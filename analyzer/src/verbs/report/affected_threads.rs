@@ -12,7 +12,7 @@ const THREADS_SHOWN: usize = 3;
 /// Which threads have fewer rows than the kernel counted for them, as far as it is known: of threads that began and
 /// ended during the recording. `None` when nothing was lost.
 #[must_use]
-pub fn affected_threads(session: &Session, threads: &Threads) -> Option<String> {
+pub(crate) fn affected_threads(session: &Session, threads: &Threads) -> Option<String> {
     if session.events_lost() == 0 {
         return None;
     }

@@ -115,7 +115,7 @@ impl FileSums {
 
     /// Whether numbers of pages are estimates.
     #[must_use]
-    pub fn has_estimates(&self) -> bool {
+    pub(crate) fn has_estimates(&self) -> bool {
         self.objects
             .iter()
             .any(|object| object.counted.pages.is_estimate())

@@ -9,7 +9,7 @@ use crate::trace::class::Class;
 use pf_notation::names::quoted;
 
 /// How many findings a report has.
-pub const SHOWN: usize = 3;
+pub(crate) const SHOWN: usize = 3;
 
 /// Slower than this, a minor fault has waited: for memory, a lock, or for a page that another thread was reading.
 const SLOW_MINOR_NS: u64 = 100_000;
@@ -29,7 +29,7 @@ pub struct FileFacts {
 
 /// What is known of one thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ThreadFacts {
+pub(crate) struct ThreadFacts {
     /// Name and number.
     pub name: String,
     /// Time waited.
@@ -53,7 +53,7 @@ pub struct Burst {
 
 /// Everything that is weighed.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     /// All faults by class.
     pub classes: &'a Classes,
     /// Longest wait first.
@@ -325,7 +325,7 @@ impl Facts<'_> {
 
 /// The shortest window with at least half of the wait; bins are of one length, in the order of time.
 #[must_use]
-pub fn burst_of(bins: &[u64], bin_ns: u64) -> Option<Burst> {
+pub(crate) fn burst_of(bins: &[u64], bin_ns: u64) -> Option<Burst> {
     let whole: u128 = bins.iter().copied().map(u128::from).sum();
     let mut best: Option<(usize, usize, u128)> = None;
     let (mut first, mut sum) = (0, 0u128);

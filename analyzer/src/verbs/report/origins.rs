@@ -83,7 +83,7 @@ impl Origins {
 
     /// What a report says of them; nothing when there are none.
     #[must_use]
-    pub fn describe(&self) -> Vec<String> {
+    pub(crate) fn describe(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let says = |count: u64, one: &str, more: &str| match count {
             1 => format!("1 fault {one}"),

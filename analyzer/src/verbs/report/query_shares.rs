@@ -41,7 +41,7 @@ impl Pass for QueryShares {
 
 impl QueryShares {
     /// One sentence for each of the first names; nothing where there are no queries.
-    pub fn describe(&self, filter: &Filter, all: &str, page: &mut Document) {
+    pub(crate) fn describe(&self, filter: &Filter, all: &str, page: &mut Document) {
         if self.groups.is_empty() {
             return;
         }

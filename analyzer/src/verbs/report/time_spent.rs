@@ -7,7 +7,8 @@ use crate::stats::by_class::Classes;
 use crate::trace::class::Class;
 
 /// The heading of the section.
-pub const TITLE: &str = "Where the time went (blocked: I/O and locks; \"of which\" overlaps the others)";
+pub(crate) const TITLE: &str =
+    "Where the time went (blocked: I/O and locks; \"of which\" overlaps the others)";
 
 /// A line of the table: what it is called, and its sum, if it was seen.
 type Line = (&'static str, fn(&Parts) -> Option<u64>);
@@ -22,7 +23,7 @@ const LINES: [Line; 5] = [
 
 /// Milliseconds and percent of the wait, a pair of columns for each class that has faults, and one for all.
 #[must_use]
-pub fn by_part(classes: &Classes) -> Table {
+pub(crate) fn by_part(classes: &Classes) -> Table {
     let mut heads = vec![ColumnHead::new("part")];
     let mut columns: Vec<Parts> = Vec::new();
     for class in Class::ALL {

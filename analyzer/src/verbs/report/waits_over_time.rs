@@ -21,7 +21,7 @@ const BURST_BINS: u64 = 200;
 
 /// Sums of waits, from a time on that counts as 0.
 #[derive(Clone, Debug, Default)]
-pub struct Bins {
+pub(crate) struct Bins {
     /// A bin is 2^this nanoseconds.
     shift: u32,
     sums_ns: Vec<u64>,
@@ -32,7 +32,7 @@ pub struct Bins {
 impl Bins {
     /// To last for so long, and longer if need be, but coarser.
     #[must_use]
-    pub fn lasting(length_ns: u64) -> Self {
+    pub(crate) fn lasting(length_ns: u64) -> Self {
         Self {
             shift: FINENESS.time_shift(length_ns),
             ..Self::default()

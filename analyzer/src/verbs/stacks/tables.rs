@@ -125,7 +125,7 @@ fn folded(kind: Kind, label: &str) -> String {
 
 /// Nodes of a kind that stand for something missing, which are the outermost ones.
 #[must_use]
-pub fn of_kind(tree: &Tree, names: &Names, kind: Kind) -> Vec<Node> {
+pub(crate) fn of_kind(tree: &Tree, names: &Names, kind: Kind) -> Vec<Node> {
     let nodes = tree.nodes().iter().skip(ROOT + 1);
     let is_kind = |node: &&Node| {
         names

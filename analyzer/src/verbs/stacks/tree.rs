@@ -9,10 +9,10 @@ use polars::prelude::PlHashMap;
 const MAX_NODES: usize = 1 << 18;
 
 /// Frames of one stack, inlined ones included. Recorders stop at some hundred.
-pub const MAX_DEPTH: u32 = 1024;
+pub(crate) const MAX_DEPTH: u32 = 1024;
 
 /// The root: everything.
-pub const ROOT: usize = 0;
+pub(crate) const ROOT: usize = 0;
 
 /// A function in the place where it was called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,12 +72,12 @@ impl Tree {
 
     /// Whether there is no room for more nodes.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.nodes.len() >= MAX_NODES
     }
 
     /// Takes note of a function that counts in its caller.
-    pub fn leave_out(&mut self) {
+    pub(crate) fn leave_out(&mut self) {
         self.left_out = self.left_out.saturating_add(1);
     }
 

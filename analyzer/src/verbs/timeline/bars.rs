@@ -14,7 +14,12 @@ const SHORTEST_BAR: usize = 8;
 
 /// A line per interval, with a bar for the threads that waited on average; and the line above them.
 #[must_use]
-pub fn with_bars(rows: &[Interval], width_ns: u64, session: &Session, width: usize) -> (String, Table) {
+pub(crate) fn with_bars(
+    rows: &[Interval],
+    width_ns: u64,
+    session: &Session,
+    width: usize,
+) -> (String, Table) {
     let mut table = for_people(rows, width_ns, session);
     let used = table_width(&table) + 2;
     let room = width.saturating_sub(used).min(LONGEST_BAR);

@@ -4,14 +4,14 @@ use crate::stats::by_class::Fault;
 use crate::trace::class::Class;
 
 /// Intervals that are kept; who asks for more gets an error.
-pub const MOST: u64 = 100_000;
+pub(crate) const MOST: u64 = 100_000;
 
 /// Round numbers, the roundest first: two neighbours of the sorted list are at most 1.5 apart, so that one of them fits.
 const ROUND: [u64; 9] = [10, 20, 50, 15, 25, 30, 40, 60, 80];
 
 /// A round length of an interval, of which 40 to 60 make up the given time.
 #[must_use]
-pub fn round_width_ns(time_ns: u64) -> u64 {
+pub(crate) fn round_width_ns(time_ns: u64) -> u64 {
     let fits = |&width: &u64| (40..=60).contains(&time_ns.div_ceil(width));
     let mut unit = 1;
     loop {

@@ -15,7 +15,7 @@ use polars::prelude::{DataFrame, PlHashMap};
 const LONG_KEPT: usize = 1_000_000;
 
 /// Threads told apart, some 50 bytes each in all; the others are taken for one.
-pub const MOST_THREADS: u32 = 1 << 20;
+pub(crate) const MOST_THREADS: u32 = 1 << 20;
 
 /// A fault of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,7 +146,7 @@ impl Pass1 {
 
     /// Threads whose number was given to another before: they count as alive in between.
     #[must_use]
-    pub fn numbers_used_again(&self, session: &Session) -> usize {
+    pub(crate) fn numbers_used_again(&self, session: &Session) -> usize {
         let keys = self.threads.numbers.keys();
         keys.filter(|key| session.came_again(key)).count()
     }

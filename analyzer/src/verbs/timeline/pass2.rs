@@ -105,7 +105,7 @@ impl Sweep {
 
     /// Whether there were too many to tell all of them apart.
     #[must_use]
-    pub fn has_other_threads(&self) -> bool {
+    pub(crate) fn has_other_threads(&self) -> bool {
         self.threads.has_others
     }
 

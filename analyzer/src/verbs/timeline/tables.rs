@@ -34,7 +34,7 @@ pub fn waiting(row: &Interval) -> u64 {
 
 /// For programs: counts and rates.
 #[must_use]
-pub fn intervals_table(rows: &[Interval], session: &Session) -> Table {
+pub(crate) fn intervals_table(rows: &[Interval], session: &Session) -> Table {
     let sees_failed = session.sees_failed();
     let cells = |row: &Interval| {
         let time_ns = row.end_ns - row.begin_ns;
@@ -112,7 +112,7 @@ fn waited(inside: &Inside, session: &Session) -> Vec<Waited> {
 
 /// The files and kinds of memory in words: `98.0 % /data/x 0x0-0x5000 (20.0 KiB); 2.0 % [heap]`.
 #[must_use]
-pub fn describe_places(inside: &Inside, session: &Session) -> String {
+pub(crate) fn describe_places(inside: &Inside, session: &Session) -> String {
     let all = waited(inside, session);
     let whole: u128 = all.iter().map(|waited| u128::from(waited.wait_ns)).sum();
     let whole = whole + u128::from(inside.elsewhere_ns);
@@ -142,7 +142,7 @@ pub fn describe_places(inside: &Inside, session: &Session) -> String {
 
 /// The threads by name, the longest wait first: `worker x3 (tid 5, 6, 7), main (tid 4)`.
 #[must_use]
-pub fn describe_waiters(inside: &Inside, session: &Session) -> String {
+pub(crate) fn describe_waiters(inside: &Inside, session: &Session) -> String {
     let mut by_name: BTreeMap<String, (u64, Vec<u32>)> = BTreeMap::new();
     for (&(_, tid), waiter) in &inside.waiters {
         let name = session.dicts.comm(waiter.comm_id).into_owned();
@@ -175,7 +175,7 @@ pub fn describe_waiters(inside: &Inside, session: &Session) -> String {
 
 /// Where a fault was: path and offset, or kind of memory and address.
 #[must_use]
-pub fn describe_place(longest: &Longest, session: &Session) -> String {
+pub(crate) fn describe_place(longest: &Longest, session: &Session) -> String {
     let label = session.dicts.label(longest.object);
     if session.dicts.is_file_backed(longest.object) {
         let offset = longest.object_page.saturating_mul(session.page_size());
@@ -187,7 +187,7 @@ pub fn describe_place(longest: &Longest, session: &Session) -> String {
 
 /// The longest stalls; for programs with what was inside in words, as they are in the trace.
 #[must_use]
-pub fn stalls_table(stalls: &[(Window, Inside)], session: &Session, for_programs: bool) -> Table {
+pub(crate) fn stalls_table(stalls: &[(Window, Inside)], session: &Session, for_programs: bool) -> Table {
     let cells = |(window, inside): &(Window, Inside)| {
         let [major, minor, failed] = inside.counts;
         let longest = inside.longest.unwrap_or_default();
@@ -257,7 +257,7 @@ pub fn stalls_table(stalls: &[(Window, Inside)], session: &Session, for_programs
 
 /// For a terminal: never what could steer it.
 #[must_use]
-pub fn details(inside: &Inside, session: &Session) -> [String; 3] {
+pub(crate) fn details(inside: &Inside, session: &Session) -> [String; 3] {
     let longest = inside.longest.map_or_else(String::new, |longest| {
         format!(
             "{} {} of {} (tid {}), begun at {} s, {}",

@@ -44,9 +44,11 @@ pub fn events(trace: &Trace, filter: &Filter, checks: &mut Checks) {
     let is_sampled = trace.one_in() > 1;
     let mut heads = HEADS.to_vec();
     heads.extend(is_sampled.then_some("weight"));
+    heads.push("time");
     let rows = faults.iter().map(|fault| {
         let mut row = row(fault, trace);
         row.extend(is_sampled.then_some(int(fault.weight)));
+        row.push(text(clock(trace.utc_of(fault.event.ts_ns))));
         row
     });
     let expected = Expected {
@@ -108,6 +110,39 @@ fn row(fault: &Fault, trace: &Trace) -> Vec<Cell> {
     row.extend([or_null(event.interruptions.into()), or_null(event.signal.into())]);
     row.push(flag(event.abandoned));
     row
+}
+
+/// Day by day from 1970 on.
+fn clock(unix_ns: i64) -> String {
+    let seconds = unix_ns.div_euclid(1_000_000_000);
+    let (mut days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = |year: i64| if is_leap(year) { 366 } else { 365 };
+    let mut year = 1970;
+    while days < 0 {
+        year -= 1;
+        days += length(year);
+    }
+    while days >= length(year) {
+        days -= length(year);
+        year += 1;
+    }
+    let february = if is_leap(year) { 29 } else { 28 };
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    let part = unix_ns.rem_euclid(1_000_000_000);
+    format!(
+        "{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{:02}.{part:09}Z",
+        days + 1,
+        second % 60
+    )
 }
 
 fn same_in_json(csv: &str, lines: &str) -> Result<(), String> {

@@ -16,7 +16,7 @@ const LISTS: [&str; 3] = ["IN", "VALUES", "ARRAY"];
 
 /// The text with `?` for literals and `(...)` for lists of them, without comments, in single spaces. `is_cut`: the text went on.
 #[must_use]
-pub fn normalised(text: &str, is_cut: bool) -> String {
+pub(crate) fn normalised(text: &str, is_cut: bool) -> String {
     let tokens = short_lists(tokens(text));
     let mut out = String::with_capacity(text.len());
     for token in &tokens {

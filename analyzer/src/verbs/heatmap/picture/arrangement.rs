@@ -13,7 +13,7 @@ use crate::verbs::heatmap::scale::Scale;
 use crate::verbs::heatmap::view::{Rows, View};
 
 /// Cells of a picture when no number is given: rows and columns.
-pub const CELLS: (usize, usize) = (90, 220);
+pub(crate) const CELLS: (usize, usize) = (90, 220);
 /// Pixels that the cells of a panel cover, or fewer, as long as a cell has one.
 const PLOT: (u32, u32) = (360, 880);
 /// Cells with tooltips; more would make the file slow to open.

@@ -7,9 +7,9 @@ pub mod svg;
 pub mod ticks;
 
 /// Width of a letter, pixels: what the letters of [`png`] have.
-pub const LETTER: u32 = 9;
+pub(crate) const LETTER: u32 = 9;
 /// Height of a line of text, pixels.
-pub const LINE: u32 = 20;
+pub(crate) const LINE: u32 = 20;
 
 /// Cold to hot, red, green and blue: ten even steps of Inferno (matplotlib, CC0), from 0.82 down to 0.02. It is even to the
 /// eye and darker with every step, so it also reads in grey, and its first step still shows on white paper.
@@ -36,13 +36,13 @@ pub enum Ink {
 }
 
 /// The paper.
-pub const PAPER: Ink = Ink::Grey(255);
+pub(crate) const PAPER: Ink = Ink::Grey(255);
 /// Text to be read first.
-pub const BLACK: Ink = Ink::Grey(0);
+pub(crate) const BLACK: Ink = Ink::Grey(0);
 /// Other text, and axes.
-pub const DARK: Ink = Ink::Grey(80);
+pub(crate) const DARK: Ink = Ink::Grey(80);
 /// Lines behind the cells.
-pub const FAINT: Ink = Ink::Grey(230);
+pub(crate) const FAINT: Ink = Ink::Grey(230);
 
 impl Ink {
     /// Red, green and blue.

@@ -30,7 +30,7 @@ pub fn of_time(from_ns: u64, to_ns: u64, most: u64) -> Vec<Tick> {
 
 /// Multiples of a power of two, at least `least`, in bytes: sizes for offsets of a file, hexadecimal for addresses.
 #[must_use]
-pub fn of_bytes(from: u64, to: u64, most: u64, least: u64, is_address: bool) -> Vec<Tick> {
+pub(crate) fn of_bytes(from: u64, to: u64, most: u64, least: u64, is_address: bool) -> Vec<Tick> {
     let span = to.saturating_sub(from);
     let steps = (0..64u32)
         .map(|bits| 1u64 << bits)
@@ -58,7 +58,7 @@ pub fn of_bytes(from: u64, to: u64, most: u64, least: u64, is_address: bool) -> 
 
 /// Powers of ten, and where there is room 2 and 5 times these.
 #[must_use]
-pub fn of_latency(from_ns: u64, to_ns: u64) -> Vec<Tick> {
+pub(crate) fn of_latency(from_ns: u64, to_ns: u64) -> Vec<Tick> {
     let decades = (to_ns.max(1) / from_ns.max(1)).max(1).ilog10();
     let digits: &[u64] = if decades < 4 { &[1, 2, 5] } else { &[1] };
     let powers = (0..20u32).map(|power| 10u64.saturating_pow(power));

@@ -77,7 +77,7 @@ pub struct Fault {
 impl Fault {
     /// When it completed, or was given up, nanoseconds of `CLOCK_MONOTONIC`.
     #[must_use]
-    pub fn completed_ns(&self) -> u64 {
+    pub(crate) fn completed_ns(&self) -> u64 {
         self.ts_ns
             .saturating_add(self.latency_ns)
             .saturating_add(self.between_ns)
