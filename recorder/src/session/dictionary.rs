@@ -87,7 +87,7 @@ impl Dictionary {
         others.unwrap_or_else(|| self.push_comm(OTHERS))
     }
 
-    /// All names of threads, in no order.
+    /// Names of threads, in no order: those of threads that never faulted, too.
     pub fn comms(&self) -> impl Iterator<Item = &str> {
         self.comms.keys().map(String::as_str)
     }
@@ -184,11 +184,6 @@ impl Dictionary {
     #[must_use]
     pub fn by_identity(&self, file: FileIdentity) -> Option<ObjectId> {
         self.files.latest(file)
-    }
-
-    /// Names of threads, those of threads that never faulted, too.
-    pub fn comms(&self) -> impl Iterator<Item = &str> {
-        self.comms.keys().map(String::as_str)
     }
 
     fn push_comm(&mut self, comm: &str) -> CommId {
