@@ -4,13 +4,40 @@ use crate::engine::columns::Column;
 use crate::trace::visibility::Sight;
 
 impl Sight<'_> {
-    /// Whether a column of faults says anything.
+    /// Whether a column of faults says anything. A new one is to be thought of here.
     #[must_use]
     pub fn has(self, column: Column) -> bool {
         match column {
             Column::Retries => self.retries(),
             Column::LockNs => self.lock(),
-            _ => true,
+            Column::TsNs
+            | Column::LatencyNs
+            | Column::Pid
+            | Column::Tid
+            | Column::Comm
+            | Column::Cpu
+            | Column::Address
+            | Column::Major
+            | Column::Access
+            | Column::Origin
+            | Column::Failed
+            | Column::Ip
+            | Column::Kind
+            | Column::File
+            | Column::FileOffset
+            | Column::BlockedNs
+            | Column::RunqueueNs
+            | Column::ReclaimNs
+            | Column::QueryId
+            | Column::StackId
+            | Column::Interruptions
+            | Column::Signal
+            | Column::Abandoned
+            | Column::Weight
+            | Column::ClassBits
+            | Column::CommId
+            | Column::ObjectId
+            | Column::ObjectPage => true,
         }
     }
 
