@@ -33,6 +33,12 @@ impl Budget {
         before.saturating_add(more) <= self.limit
     }
 
+    /// What is held, bytes.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
     /// Takes `bytes` for `rows` rows until the lease is dropped.
     ///
     /// # Errors
