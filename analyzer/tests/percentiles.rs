@@ -455,7 +455,7 @@ fn the_histogram_is_drawn_under_the_table_and_programs_get_its_buckets() {
         false,
         &["--histogram", "--format", "csv", "--sort", "minor", "--top", "1"],
     );
-    let expected = "from_us,to_us,major,minor,failed,wait_ms,cumulative_percent,cumulative_wait_percent\n\
+    let expected = "from_us,to_us,major,minor,failed,wait_ms,cum_percent,cum_wait_percent\n\
                     0.500,1.000,0,3,0,0.002100,42.857,0.105\n";
     assert_eq!(csv.stdout, expected);
     assert!(!csv.stderr.contains("left out"), "{}", csv.stderr);

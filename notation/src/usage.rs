@@ -23,7 +23,9 @@ pub fn report(error: &clap::Error, wrong: u8) -> ExitCode {
         error.print().ok();
     } else {
         let text = error.render().to_string();
-        let words: Vec<&str> = text.split_whitespace().collect();
+        // A command at the end of the message would not run with more words behind it.
+        let message = text.split("\n\nFor more information").next().unwrap_or_default();
+        let words: Vec<&str> = message.split_whitespace().collect();
         pf_printing::say(words.join(" "));
     }
     if error.use_stderr() {

@@ -8,12 +8,24 @@ type that it chose, there is nothing to compare with: such questions are counted
 import json
 import math
 import sys
+import threading
 from collections import Counter
 from decimal import Decimal
 
 import duckdb
 
 LEAST_ANSWERED = 0.9
+# Seconds after which DuckDB gives up on a question.
+LONGEST = 10
+
+
+def asked_of(connection, question):
+    watch = threading.Timer(LONGEST, connection.interrupt)
+    watch.start()
+    try:
+        return connection.execute(question).fetchall()
+    finally:
+        watch.cancel()
 
 
 def load(connection, tables):
@@ -87,7 +99,7 @@ def main():
         for asked in trace["asked"]:
             question = asked["question"]
             try:
-                expected = [[theirs(value) for value in row] for row in connection.execute(question).fetchall()]
+                expected = [[theirs(value) for value in row] for row in asked_of(connection, question)]
                 error = None
             except duckdb.Error as problem:
                 expected, error = None, str(problem).splitlines()[0]
@@ -101,7 +113,7 @@ def main():
             elif error:
                 counts["answered, and DuckDB gives an error"] += 1
                 reasons["DuckDB: " + error[:60]] += 1
-                if not any(word in error for word in ("Out of Range", "Conversion", "out of range", "Overflow")):
+                if not any(word in error for word in ("Out of Range", "Conversion", "out of range", "Overflow", "INTERRUPT")):
                     wrong.append(f"DUCKDB {error}\n  {question}")
             else:
                 got = [[ours(value) for value in row] for row in asked["rows"]]

@@ -23,7 +23,7 @@ pub fn meaning(name: &str) -> Option<&'static str> {
 
 /// Each name with its meaning. Names end in their unit: `_ns`, `_us`, `_ms`, `_s`, `_bytes`, `_pages`, `_percent`, `_per_s`.
 /// Tables write bytes with the unit that suits them.
-pub const COLUMNS: [(&str, &str); 257] = [
+pub const COLUMNS: [(&str, &str); 266] = [
     ("abandoned", "interrupted, and completed by no later attempt"),
     ("access", "what was tried: read, write, exec"),
     ("address", "a faulting address, or the first one of a cell"),
@@ -31,6 +31,7 @@ pub const COLUMNS: [(&str, &str); 257] = [
         "after_bytes",
         "size of the pages that were faulted since the last fault on the page, at least",
     ),
+    ("after_ms", "begin of the fault, from the begin of the query"),
     ("after_ns", "time since the last fault on the page, at least"),
     (
         "after_pages",
@@ -63,6 +64,7 @@ pub const COLUMNS: [(&str, &str); 257] = [
     ("begin_s", "begin, from the start of the recording"),
     ("blocked_ms", "asleep within faults"),
     ("blocked_ns", "asleep within the fault"),
+    ("blocked_us", "asleep within the fault"),
     ("blocks", "blocks of faults in the trace"),
     ("build_id", "build id of the file that the code is in"),
     ("by", "what the row is of: class, thread, file, query or stack"),
@@ -73,6 +75,7 @@ pub const COLUMNS: [(&str, &str); 257] = [
     ("change_ms", "wait in B minus wait in A"),
     ("change_percent", "that, of the wait in A"),
     ("check", "the check of the counts"),
+    ("children", "the queries inside a query"),
     ("class", "major, minor, failed or abandoned"),
     ("column", "name of a column"),
     ("comm", "thread name"),
@@ -85,8 +88,8 @@ pub const COLUMNS: [(&str, &str); 257] = [
     ("cpu", "CPU"),
     ("cpu_ms", "neither asleep nor in the run queue, within faults"),
     ("cpus", "CPUs online"),
-    ("cumulative_percent", "share of the faults up to here"),
-    ("cumulative_wait_percent", "share of the wait up to here"),
+    ("cum_percent", "share of the faults up to here"),
+    ("cum_wait_percent", "share of the wait up to here"),
     ("damage", "the first damaged places"),
     ("damaged_bytes", "bytes that could not be read"),
     ("damaged_places", "number of damaged places"),
@@ -157,6 +160,7 @@ pub const COLUMNS: [(&str, &str); 257] = [
     ("key", "the program's own number of a query"),
     ("kind", "kind of memory, or of a line of a tree"),
     ("label", "text of a query without literals, else its name"),
+    ("latency", "a range of latencies"),
     ("latency_ns", "entry to completion"),
     ("latency_us", "entry to completion, or the lower bound of a cell"),
     ("length_ms", "length"),
@@ -167,6 +171,10 @@ pub const COLUMNS: [(&str, &str); 257] = [
     ),
     (
         "lock_ns",
+        "in the fault, outside handle_mm_fault: mostly waits for mmap_lock",
+    ),
+    (
+        "lock_us",
         "in the fault, outside handle_mm_fault: mostly waits for mmap_lock",
     ),
     ("losses", "what was lost, by reason and time"),
@@ -197,6 +205,8 @@ pub const COLUMNS: [(&str, &str); 257] = [
     ("minor_ms", "time of a part, in minor faults"),
     ("minor_per_s", "minor faults per second"),
     ("minor_percent", "its share of their wait"),
+    ("more_children", "number of queries inside it that are not listed"),
+    ("more_faults", "number of its faults that are not listed"),
     ("name", "name of the row"),
     ("name_b", "its name in B, where that is another"),
     ("nested_major", "major faults of queries inside it"),
@@ -244,6 +254,7 @@ pub const COLUMNS: [(&str, &str); 257] = [
     ("reason", "why something was lost"),
     ("reclaim_ms", "in direct reclaim within faults"),
     ("reclaim_ns", "in direct reclaim within the fault"),
+    ("reclaim_us", "in direct reclaim within the fault"),
     (
         "reconciliation",
         "the kernel's count of faults and what became of them",
@@ -259,6 +270,7 @@ pub const COLUMNS: [(&str, &str); 257] = [
     ("row", "what a row of the table is"),
     ("runqueue_ms", "runnable without a CPU within faults"),
     ("runqueue_ns", "runnable without a CPU within the fault"),
+    ("runqueue_us", "runnable without a CPU within the fault"),
     ("sample", "one minor fault in this many was recorded"),
     ("self_faults", "faults in the function itself"),
     ("self_max_ms", "longest fault in the function itself"),

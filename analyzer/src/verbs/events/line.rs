@@ -24,6 +24,9 @@ pub struct Layout {
 /// Columns of a line without the place, and what a path should have at least.
 const FULL: usize = 116 + 24;
 
+/// Columns before the place on a narrow terminal.
+const PLACE: usize = 65;
+
 /// The values of one fault.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
@@ -97,7 +100,7 @@ impl Layout {
     /// The room of the place, where there is none for all columns.
     fn compact(self) -> Option<usize> {
         let width = self.width.filter(|&width| width < FULL)?;
-        Some(width.saturating_sub(64).max(8))
+        Some(width.saturating_sub(PLACE).max(8))
     }
 
     /// The titles.
@@ -279,6 +282,11 @@ mod tests {
         let words = "a terminal of 140 columns also shows PID, ACCESS, ORIGIN, RETRIES, QUERY, ADDRESS";
         assert_eq!(narrow.left_out().as_deref(), Some(words));
         let head = narrow.head();
+        assert_eq!(
+            head.find("FILE+OFFSET"),
+            Some(PLACE),
+            "a longer line would be broken"
+        );
         assert!(
             !words
                 .split(", ")

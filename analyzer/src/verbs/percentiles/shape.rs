@@ -109,8 +109,8 @@ impl Shape {
                 ColumnHead::new("minor"),
                 ColumnHead::new("failed"),
                 ColumnHead::new("wait_ms"),
-                ColumnHead::new("cumulative_percent"),
-                ColumnHead::new("cumulative_wait_percent"),
+                ColumnHead::new("cum_percent"),
+                ColumnHead::new("cum_wait_percent"),
             ],
             rows: rows.collect(),
             total: None,
@@ -147,7 +147,7 @@ impl Shape {
             let title = column.class.name().to_uppercase();
             line.push_str(&format!("  {title:>0$} {1:bar$}", column.width, ""));
         }
-        writeln!(out, "{line}  {:>6}  {:>6}", "CUM_%", "WAIT_%")?;
+        writeln!(out, "{line}  {:>6}  {:>10}", "CUM_%", "CUM_WAIT_%")?;
         let whole = self.total();
         for (label, (_, _, cells, so_far)) in labels.iter().zip(&rows) {
             let mut line = format!("{label:>label_width$}");
@@ -159,17 +159,17 @@ impl Shape {
                 |part: u64, whole: u64| percent(u128::from(part), u128::from(whole)).replace(" %", "");
             let count = share(so_far.count, whole.count);
             let wait = share(so_far.wait_ns, whole.wait_ns);
-            writeln!(out, "{line}  {count:>6}  {wait:>6}")?;
+            writeln!(out, "{line}  {count:>6}  {wait:>10}")?;
         }
         writeln!(
             out,
-            "each class has its own scale; CUM_% of faults, WAIT_% of time, from the top"
+            "each class has its own scale; CUM_% is the share of the faults, CUM_WAIT_% of the wait, from the top"
         )
     }
 }
 
 /// Characters of the two shares with their gaps.
-const SHARES: usize = 2 * 8;
+const SHARES: usize = 8 + 12;
 
 /// `2us`: bounds are whole numbers of their unit.
 fn round(ns: u64) -> String {
@@ -255,15 +255,15 @@ mod tests {
             (6_000, Class::Major, 1),
         ]);
         let expected = "\
-LATENCY      MAJOR             MINOR              CUM_%  WAIT_%
-500ns - 1us                        6 ==========    60.0    37.5
-  1us - 2us                        3 =====         90.0    62.5
-  2us - 5us                                        90.0    62.5
- 5us - 10us      1 ##########                     100.0   100.0
-each class has its own scale; CUM_% of faults, WAIT_% of time, from the top
+LATENCY      MAJOR           MINOR            CUM_%  CUM_WAIT_%
+500ns - 1us                      6 ========    60.0        37.5
+  1us - 2us                      3 ====        90.0        62.5
+  2us - 5us                                    90.0        62.5
+ 5us - 10us      1 ########                   100.0       100.0
+each class has its own scale; CUM_% is the share of the faults, CUM_WAIT_% of the wait, from the top
 ";
         assert_eq!(drawn(&shape, false), expected);
-        assert!(drawn(&shape, true).contains("\x1b[38;5;203m##########\x1b[0m"));
+        assert!(drawn(&shape, true).contains("\x1b[38;5;203m########\x1b[0m"));
     }
 
     #[test]

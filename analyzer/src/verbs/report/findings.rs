@@ -254,8 +254,11 @@ impl Facts<'_> {
                 "timeline",
                 &[
                     ("--part", Some("intervals".to_owned())),
-                    ("--from", Some(exact_duration(burst.from_ns))),
-                    ("--to", Some(exact_duration(burst.to_ns))),
+                    ("--from", Some(exact_duration(burst.from_ns / 1_000 * 1_000))),
+                    (
+                        "--to",
+                        Some(exact_duration(burst.to_ns.div_ceil(1_000).saturating_mul(1_000)))
+                    ),
                 ],
             ),
         );

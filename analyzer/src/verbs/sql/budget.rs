@@ -33,7 +33,7 @@ impl Budget {
         before.saturating_add(more) <= self.limit
     }
 
-    /// Bytes that are held now.
+    /// What is held, bytes.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
