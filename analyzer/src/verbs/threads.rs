@@ -34,10 +34,7 @@ pub const HEADS: [ColumnHead; 9] = [
 ];
 
 /// What the process of a thread ran at its last fault; behind the name of the thread.
-pub const PROCESS: ColumnHead = ColumnHead {
-    name: "process",
-    title: "PROCESS",
-};
+pub const PROCESS: ColumnHead = ColumnHead::new("process");
 
 /// Columns that give way to a narrow terminal, the first first.
 pub const DROP_ORDER: [&str; 10] = [
