@@ -81,12 +81,14 @@ def key(row):
     return [of(value) for value in row]
 
 
-def same(one, two, is_ordered):
+def difference(one, two, is_ordered):
+    """The first rows that differ, or None."""
     if len(one) != len(two):
-        return False
+        return f"{len(one)} rows", f"{len(two)} rows"
     if not is_ordered:
         one, two = sorted(one, key=key), sorted(two, key=key)
-    return all(len(a) == len(b) and all(map(equal, a, b)) for a, b in zip(one, two))
+    pairs = zip(one, two)
+    return next(((a, b) for a, b in pairs if len(a) != len(b) or not all(map(equal, a, b))), None)
 
 
 def main():
@@ -117,11 +119,12 @@ def main():
                     wrong.append(f"DUCKDB {error}\n  {question}")
             else:
                 got = [[ours(value) for value in row] for row in asked["rows"]]
-                if same(got, expected, "ORDER BY" in question.rsplit(")", 1)[-1]):
+                differing = difference(got, expected, "ORDER BY" in question.rsplit(")", 1)[-1])
+                if differing is None:
                     counts["equal"] += 1
                 else:
                     counts["different"] += 1
-                    wrong.append(f"DIFFERENT\n  {question}\n  ours   {got[:4]}\n  DuckDB {expected[:4]}")
+                    wrong.append(f"DIFFERENT\n  {question}\n  ours   {differing[0]}\n  DuckDB {differing[1]}")
     total = sum(counts.values())
     asked = counts["equal"] + counts["different"] + counts["refused"]
     share = (asked - counts["refused"]) / max(asked, 1)

@@ -7,9 +7,9 @@ use crate::verbs::sql::expression::{Expression, conjuncts};
 use crate::verbs::sql::function::Function;
 use crate::verbs::sql::functions::compare;
 use crate::verbs::sql::join::{JoinKind, Sides, join};
+use crate::verbs::sql::naming::{Named, Scope, ScopeColumn, Subqueries};
 use crate::verbs::sql::query::{Engine, rename};
 use crate::verbs::sql::row_set::Rows;
-use crate::verbs::sql::scope::{Named, Scope, ScopeColumn, Subqueries};
 use crate::verbs::sql::types::refusal;
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
 

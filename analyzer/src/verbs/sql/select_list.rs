@@ -6,16 +6,18 @@ use crate::verbs::sql::evaluate::passing;
 use crate::verbs::sql::expression::{Expression, SortKey, conjuncts};
 use crate::verbs::sql::functions::literal_whole;
 use crate::verbs::sql::group::Grouping;
+use crate::verbs::sql::naming::{Named, Relation, Scope};
 use crate::verbs::sql::ordering::{computed, sorted};
 use crate::verbs::sql::query::{Engine, keys_by, sort_expressions};
 use crate::verbs::sql::row_set::Rows;
-use crate::verbs::sql::scope::{Named, Relation, Scope};
 use crate::verbs::sql::types::{Type, refusal};
 use crate::verbs::sql::windowing::{over_windows, with_windows};
 use sqlparser::ast::{
     self, Distinct, ExcludeSelectItem, Expr, GroupByExpr, NamedWindowExpr, SelectItem,
     SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
+
+const NO_SETS: &str = "ROLLUP, CUBE and GROUPING SETS are not supported: join queries with UNION ALL";
 
 /// The select list before it is bound.
 enum Item {
@@ -334,13 +336,14 @@ impl Engine<'_> {
             }
             GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
             _ => {
-                return Err(refusal(
-                    "ROLLUP, CUBE and GROUPING SETS are not supported: join queries with UNION ALL",
-                ));
+                return Err(refusal(NO_SETS));
             }
         };
         let mut keys = Vec::new();
         for expr in exprs {
+            if matches!(expr, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_)) {
+                return Err(refusal(NO_SETS));
+            }
             let mut binder = Binder::new(self, scope, Place::GroupBy);
             binder.aliases = aliases;
             let key = binder.bind(expr)?;
@@ -469,7 +472,7 @@ fn star(
         Some(ExcludeSelectItem::Single(name)) => vec![name.to_string()],
         Some(ExcludeSelectItem::Multiple(names)) => names.iter().map(ToString::to_string).collect(),
     };
-    let is_listed = |column: &crate::verbs::sql::scope::ScopeColumn| {
+    let is_listed = |column: &crate::verbs::sql::naming::ScopeColumn| {
         let is_of_table = match table {
             Some(table) => column.table.eq_ignore_ascii_case(table),
             None => !column.is_merged,

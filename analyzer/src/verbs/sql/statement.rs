@@ -4,8 +4,63 @@ use crate::error::AnalyzeError;
 use crate::output::text::escape;
 use crate::verbs::sql::types::refusal;
 use sqlparser::ast::{Query, Statement};
-use sqlparser::dialect::DuckDbDialect;
+use sqlparser::dialect::{Dialect, DuckDbDialect};
 use sqlparser::parser::Parser;
+use std::any::TypeId;
+
+/// As DuckDB's, but `f(a = 1)` is a comparison: the one of sqlparser takes it for an argument with a name.
+#[derive(Debug)]
+struct QuestionDialect;
+
+impl Dialect for QuestionDialect {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<DuckDbDialect>()
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        DuckDbDialect.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        DuckDbDialect.is_identifier_part(ch)
+    }
+
+    fn supports_trailing_commas(&self) -> bool {
+        true
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_bitwise_shift_operators(&self) -> bool {
+        true
+    }
+
+    fn supports_from_first_select(&self) -> bool {
+        true
+    }
+
+    fn supports_order_by_all(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_exclude(&self) -> bool {
+        true
+    }
+
+    fn supports_notnull_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
+}
 
 /// Bytes that a question may have.
 const LONGEST: usize = 100_000;
@@ -47,7 +102,7 @@ pub fn parse(text: &str) -> Result<Question, AnalyzeError> {
         }
         _ => {}
     }
-    let mut statements = Parser::parse_sql(&DuckDbDialect, text).map_err(|error| {
+    let mut statements = Parser::parse_sql(&QuestionDialect, text).map_err(|error| {
         let message = error.to_string();
         let message = message
             .trim_start_matches("sql parser error: ")

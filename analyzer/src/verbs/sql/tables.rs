@@ -3,10 +3,10 @@
 use crate::error::AnalyzeError;
 use crate::verbs::sql::expression::Expression;
 use crate::verbs::sql::faults::Faults;
+use crate::verbs::sql::naming::{Named, Scope};
 use crate::verbs::sql::query::Tables;
 use crate::verbs::sql::row_set::Rows;
 use crate::verbs::sql::schema::TableName;
-use crate::verbs::sql::scope::{Named, Scope};
 use crate::verbs::sql::text;
 use polars::prelude::DataFrame;
 use std::cell::RefCell;

@@ -2,8 +2,8 @@
 
 use crate::error::AnalyzeError;
 use crate::output::text::{escape, wrap};
+use crate::verbs::sql::naming::Scope;
 use crate::verbs::sql::schema::TableName;
-use crate::verbs::sql::scope::Scope;
 use crate::verbs::sql::types::refusal;
 use std::io::Write;
 
@@ -42,7 +42,7 @@ const NOTES: &str = "SQL as in DuckDB: SELECT with joins, subqueries, WITH, wind
 
 /// Columns that a line of the list has for names and types.
 const NAME_WIDTH: usize = 15;
-const TYPE_WIDTH: usize = 8;
+const TYPE_WIDTH: usize = 9;
 
 /// Lists the tables.
 ///

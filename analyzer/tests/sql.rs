@@ -1,145 +1,17 @@
 //! SQL against the exports of the other verbs and against plain loops over the events.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod meaning;
-#[path = "../query_fixture/mod.rs"]
 mod query_fixture;
-#[path = "../support/mod.rs"]
+mod sql_fixture;
 mod support;
 
-use pf_formats::{
-    Access, Breakdown, CommId, Dict, Event, Happening, LossReason, Meta, ObjectId, ObjectKind, Origin,
-    QueryId, StackId, TimelineEntry,
-};
+use pf_formats::{Access, CommId, Event, Happening, LossReason, Meta, ObjectId, TimelineEntry};
 use pfanalyze::verbs::sql::schema::TableName;
 use pfanalyze::verbs::sql::text::examples;
 use serde_json::Value;
+use sql_fixture::{Place, varied, varied_trace};
 use std::collections::BTreeMap;
-use std::fs;
-use std::process::{Command, Output};
-use support::{START_NS, dicts, file_fault, heap_fault, loss, meta, object, small, totals, trace, writer};
-use tempfile::TempDir;
-
-const HOSTILE: &str = "a\"b,\n\x1b[2J";
-
-struct Place(TempDir);
-
-impl Place {
-    fn new(bytes: &[u8]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("t.pfz"), bytes).unwrap();
-        Self(dir)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_pfanalyze"))
-            .current_dir(self.0.path())
-            .args(arguments)
-            .output()
-            .unwrap()
-    }
-
-    fn text(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// The rows of an answer.
-    fn ask(&self, query: &str) -> Vec<Value> {
-        self.ask_with(query, &[])
-    }
-
-    fn ask_with(&self, query: &str, options: &[&str]) -> Vec<Value> {
-        let arguments = [&["sql", "t.pfz", query, "--format", "json"], options].concat();
-        let text = self.text(&arguments);
-        match serde_json::from_str(&text).unwrap() {
-            Value::Array(rows) => rows,
-            other => panic!("{other}"),
-        }
-    }
-
-    /// The one line of an error.
-    fn fails(&self, query: &str, options: &[&str]) -> String {
-        let output = self.run(&[&["sql", "t.pfz", query], options].concat());
-        let message = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{query}: {message}");
-        assert_eq!(message.lines().count(), 1, "{query}: {message}");
-        assert!(output.stdout.is_empty(), "{query}");
-        message
-    }
-}
-
-/// Events of all kinds, with names that want to be something else; times rise.
-fn varied() -> Vec<Event> {
-    let mut state = 11u64;
-    let mut random = |below: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
-    let mut all = Vec::new();
-    for index in 0..70_000u64 {
-        let latency_ns = 200 + random(90_000);
-        let page = random(700);
-        let base = if random(3) == 0 {
-            heap_fault(0, latency_ns, page)
-        } else {
-            file_fault(0, latency_ns, page)
-        };
-        let failed = random(50) == 0;
-        all.push(Event {
-            ts_ns: START_NS + index * 1_000,
-            tid: 100 + random(4) as u32,
-            comm: CommId(1 + random(3) as u32),
-            object: ObjectId(1 + random(4) as u32),
-            major: !failed && random(3) == 0,
-            failed,
-            access: [None, Some(Access::Read), Some(Access::Exec)][random(3) as usize],
-            origin: [Origin::User, Origin::Gup][random(2) as usize],
-            cpu: random(70) as u16,
-            retries: random(3) as u8,
-            breakdown: Some(Breakdown {
-                blocked_ns: latency_ns / 2,
-                runqueue_ns: latency_ns / 4,
-                reclaim_ns: 0,
-                lock_ns: 1,
-            }),
-            query: QueryId(random(3)),
-            stack: StackId(random(4) as u32),
-            ..base
-        });
-    }
-    all
-}
-
-fn varied_dicts() -> Vec<Dict> {
-    let mut all = dicts();
-    all.push(Dict::Comms {
-        first_id: 3,
-        entries: vec![HOSTILE.into()],
-    });
-    all.push(Dict::Objects {
-        first_id: 3,
-        entries: vec![
-            object(ObjectKind::Anon, ""),
-            object(
-                ObjectKind::File,
-                "/a/path/that/is/longer/than/twelve/bytes/\x1b]0;title\x07.bin",
-            ),
-        ],
-    });
-    all
-}
-
-fn varied_trace() -> Vec<u8> {
-    trace(&meta(), &varied_dicts(), &varied(), &[])
-}
+use support::{START_NS, dicts, loss, meta, small, totals, trace, writer};
 
 #[test]
 fn every_column_of_faults_is_what_events_exports() {
@@ -397,7 +269,10 @@ fn a_wrong_question_is_one_line_with_the_columns_there_are() {
     let place = Place::new(&small());
     let message = place.fails("SELECT latncy_ns FROM faults", &[]);
     assert!(message.contains("did you mean latency_ns?"), "{message}");
-    assert!(message.contains("faults has ts_ns, latency_ns"), "{message}");
+    assert!(
+        message.contains("faults has time, ts_ns, latency_ns"),
+        "{message}"
+    );
     let message = place.fails("SELECT x FROM fault", &[]);
     assert!(
         message.contains("did you mean faults?") && message.contains("host"),
@@ -471,29 +346,6 @@ fn a_sampled_trace_says_so_and_has_weights() {
     assert_eq!((&row["n"], &row["faults"]), (&7.into(), &52.into()));
     let text = place.text(&["sql", "t.pfz", "SELECT COUNT(*) FROM faults"]);
     assert!(text.contains("SUM(weight)"), "{text}");
-}
-
-#[test]
-fn only_the_columns_that_a_question_needs_are_read() {
-    let place = Place::new(&varied_trace());
-    // 70,000 rows of all columns would take 14 MiB.
-    for query in [
-        "SELECT COUNT(*) AS n FROM (SELECT *, latency_ns / 1000 AS us FROM faults) AS f WHERE major",
-        "WITH f AS (SELECT * FROM faults), g AS (SELECT * FROM f) SELECT SUM(latency_ns) AS n FROM g",
-        "SELECT COUNT(*) AS n FROM faults WHERE file LIKE '%long%' AND address > 0",
-    ] {
-        assert_eq!(place.ask_with(query, &["--max-memory", "3M"]).len(), 1, "{query}");
-    }
-    // What is computed on the way counts, too.
-    for query in [
-        "SELECT latency_ns + 1, latency_ns + 2, latency_ns + 3 FROM faults",
-        "SELECT a.tid FROM (SELECT tid FROM faults) a CROSS JOIN (SELECT tid FROM faults LIMIT 100) b",
-        "SELECT SUM(latency_ns) OVER (ORDER BY ts_ns) FROM faults",
-        "SELECT ARRAY_AGG(latency_ns) FROM faults",
-    ] {
-        let message = place.fails(query, &["--max-memory", "1M"]);
-        assert!(message.contains("--max-memory"), "{message}");
-    }
 }
 
 #[test]

@@ -1,11 +1,15 @@
-//! What SQL means here, and what is refused in words.
+//! What questions in SQL mean: exact numbers, groups, NULL, and refusals in words.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use crate::support::{dicts, file_fault, meta, small, trace};
-use crate::{Place, varied, varied_trace};
+mod sql_fixture;
+mod support;
+
 use pf_formats::Event;
 use pfanalyze::verbs::sql::schema::TableName;
 use serde_json::Value;
+use sql_fixture::{Place, varied, varied_trace};
 use std::collections::BTreeMap;
+use support::{dicts, file_fault, meta, small, trace};
 
 /// The file of a trace is given as `t.pfz`; each question has one row, and this is its first value.
 fn one(place: &Place, query: &str) -> Value {
@@ -217,5 +221,28 @@ fn what_is_not_supported_is_refused_in_words() {
     ] {
         let message = place.fails(query, &[]);
         assert!(message.contains(says), "{query}: {message}");
+    }
+}
+
+#[test]
+fn only_the_columns_that_a_question_needs_are_read() {
+    let place = Place::new(&varied_trace());
+    // 70,000 rows of all columns would take 14 MiB.
+    for query in [
+        "SELECT COUNT(*) AS n FROM (SELECT *, latency_ns / 1000 AS us FROM faults) AS f WHERE major",
+        "WITH f AS (SELECT * FROM faults), g AS (SELECT * FROM f) SELECT SUM(latency_ns) AS n FROM g",
+        "SELECT COUNT(*) AS n FROM faults WHERE file LIKE '%long%' AND address > 0",
+    ] {
+        assert_eq!(place.ask_with(query, &["--max-memory", "3M"]).len(), 1, "{query}");
+    }
+    // What is computed on the way counts, too.
+    for query in [
+        "SELECT latency_ns + 1, latency_ns + 2, latency_ns + 3 FROM faults",
+        "SELECT a.tid FROM (SELECT tid FROM faults) a CROSS JOIN (SELECT tid FROM faults LIMIT 100) b",
+        "SELECT SUM(latency_ns) OVER (ORDER BY ts_ns) FROM faults",
+        "SELECT ARRAY_AGG(latency_ns) FROM faults",
+    ] {
+        let message = place.fails(query, &["--max-memory", "1M"]);
+        assert!(message.contains("--max-memory"), "{message}");
     }
 }
