@@ -191,6 +191,20 @@ fn nulls_are_those_of_sql() {
 }
 
 #[test]
+fn and_binds_weaker_than_is_distinct_from() {
+    let place = Place::new(&small());
+    let count = |condition: &str| {
+        place.ask(&format!("SELECT COUNT(*) AS n FROM faults WHERE {condition}"))[0]["n"].clone()
+    };
+    assert_eq!(count("major IS DISTINCT FROM failed AND false"), 0);
+    assert_eq!(
+        count("major IS NOT DISTINCT FROM failed AND tid = 100 OR tid = 101"),
+        7
+    );
+    assert_eq!(count("major IS DISTINCT FROM (failed OR true)"), 3);
+}
+
+#[test]
 fn what_is_not_supported_is_refused_in_words() {
     let place = Place::new(&small());
     for (query, says) in [

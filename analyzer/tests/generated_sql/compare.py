@@ -9,6 +9,7 @@ import json
 import math
 import sys
 import threading
+import time
 from collections import Counter
 from decimal import Decimal
 
@@ -66,19 +67,20 @@ def equal(one, two):
     return one == two
 
 
-def key(row):
-    """Sorts rows; floating-point numbers coarsely, for their last digits may differ."""
+def floating(rows):
+    """The columns that have a floating-point number."""
+    return {place for row in rows for place, value in enumerate(row) if isinstance(value, float)}
+
+
+def key(row, coarse):
+    """Sorts rows: by exact values first, then by floating-point numbers, coarsely, for their last digits may differ."""
     def of(value):
-        if value is None:
-            return (0, "")
-        if isinstance(value, bool):
-            return (1, str(value))
-        if isinstance(value, str):
-            return (2, value)
-        if isinstance(value, float) and not math.isfinite(value):
-            return (3, str(value))
-        return (3, f"{float(value):.6e}")
-    return [of(value) for value in row]
+        kind = 0 if value is None else 1 if isinstance(value, bool) else 2 if isinstance(value, str) else 3
+        return kind, "" if value is None else value
+    def roughly(value):
+        return (0, "") if value is None or isinstance(value, (str, bool)) else (1, f"{float(value):.10e}")
+    return ([of(value) for place, value in enumerate(row) if place not in coarse],
+            [roughly(value) for place, value in enumerate(row) if place in coarse])
 
 
 def difference(one, two, is_ordered):
@@ -86,13 +88,15 @@ def difference(one, two, is_ordered):
     if len(one) != len(two):
         return f"{len(one)} rows", f"{len(two)} rows"
     if not is_ordered:
-        one, two = sorted(one, key=key), sorted(two, key=key)
+        coarse = floating(one) | floating(two)
+        one, two = (sorted(rows, key=lambda row: key(row, coarse)) for rows in (one, two))
     pairs = zip(one, two)
     return next(((a, b) for a, b in pairs if len(a) != len(b) or not all(map(equal, a, b))), None)
 
 
 def main():
     counts, reasons, wrong = Counter(), Counter(), []
+    began = time.monotonic()
     for path in sys.argv[1:]:
         with open(path, encoding="utf-8") as file:
             trace = json.load(file)
@@ -128,7 +132,7 @@ def main():
     total = sum(counts.values())
     asked = counts["equal"] + counts["different"] + counts["refused"]
     share = (asked - counts["refused"]) / max(asked, 1)
-    print(f"{total} questions: {dict(counts)}; of those that DuckDB answers {share:.1%} are answered")
+    print(f"{total} questions: {dict(counts)}; of those that DuckDB answers {share:.1%} are answered ({time.monotonic() - began:.0f} s)")
     for reason, count in reasons.most_common(25):
         print(f"  {count:5} {reason}")
     for text in wrong[:60]:

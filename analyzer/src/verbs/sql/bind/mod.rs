@@ -156,14 +156,8 @@ impl<'b> Binder<'b> {
             Expr::IsNotFalse(inner) => not(test(Function::IsFalse, self.truth(inner)?)),
             Expr::IsUnknown(inner) => test(Function::IsNull, self.truth(inner)?),
             Expr::IsNotUnknown(inner) => not(test(Function::IsNull, self.truth(inner)?)),
-            Expr::IsDistinctFrom(left, right) => not(compare(
-                Function::NotDistinct,
-                self.bind(left)?,
-                self.bind(right)?,
-            )?),
-            Expr::IsNotDistinctFrom(left, right) => {
-                compare(Function::NotDistinct, self.bind(left)?, self.bind(right)?)?
-            }
+            Expr::IsDistinctFrom(left, right) => self.distinct_from(left, right, false)?,
+            Expr::IsNotDistinctFrom(left, right) => self.distinct_from(left, right, true)?,
             Expr::Between {
                 expr: value,
                 negated,
@@ -283,6 +277,35 @@ impl<'b> Binder<'b> {
                 self.scalar_call(name, &[&[&**text], what.as_slice()].concat())?
             }
             _ => return Err(refusal(format!("{expr} is not supported here"))),
+        })
+    }
+
+    /// IS [NOT] DISTINCT FROM. The parser takes all that follows for the right side, also what AND and OR bind weaker.
+    fn distinct_from(
+        &mut self,
+        left: &Expr,
+        right: &Expr,
+        is_negated: bool,
+    ) -> Result<Expression, AnalyzeError> {
+        if let Expr::BinaryOp {
+            left: first,
+            op: op @ (BinaryOperator::And | BinaryOperator::Or),
+            right: second,
+        } = right
+        {
+            let first = self.distinct_from(left, first, is_negated)?;
+            let second = condition(self.bind(second)?, &op.to_string())?;
+            let function = if *op == BinaryOperator::And {
+                Function::And
+            } else {
+                Function::Or
+            };
+            return Ok(Expression::call(function, vec![first, second], Type::Boolean));
+        }
+        let same = compare(Function::NotDistinct, self.bind(left)?, self.bind(right)?)?;
+        Ok(match is_negated {
+            true => same,
+            false => Expression::call(Function::Not, vec![same], Type::Boolean),
         })
     }
 
