@@ -12,8 +12,8 @@ const SOURCE: &str =
     "maj_flt and min_flt of every recorded thread, read by the probes at each fault and at its end";
 
 /// Why the check by the machine's own counts is uncertain.
-const SKIPPED_ELSEWHERE: &str = "number of probe runs that the kernel skipped on this machine, of any task";
-const SKIPPED_ELSEWHERE_BY_DEFAULT: &str = "number of probe runs that the kernel skipped on this machine, of any task; \
+const SKIPPED_ELSEWHERE: &str = "the kernel skipped that many probe runs on this machine, of any task";
+const SKIPPED_ELSEWHERE_BY_DEFAULT: &str = "the kernel skipped that many probe runs on this machine, of any task; \
                                             --strict counts the recorded ones";
 
 /// Processes that are named.
