@@ -146,7 +146,7 @@ fn wrong_usage_exits_with_2_in_the_form_of_claps_errors() {
         (&["t.pfz", "--comm", ""], "a name is missing"),
         (
             &["threads", "t.pfz", "--sort", "nosuch"],
-            "there is no column 'nosuch' here; there are pid,",
+            "'nosuch' is not a column here; the columns are pid,",
         ),
         (
             &["percentiles", "t.pfz", "--by", "nosuch"],

@@ -275,7 +275,7 @@ mod tests {
         let told = alarms(Some(&check));
         assert_eq!(
             told,
-            ["UNEXPLAINED: the end record has 10 page faults, and does not say why"]
+            ["UNEXPLAINED: the end record has 10 page faults without an explanation"]
         );
         check.notes = vec!["checked: something".to_owned(), "UNEXPLAINED: 10".to_owned()];
         assert_eq!(alarms(Some(&check)), ["UNEXPLAINED: 10"]);

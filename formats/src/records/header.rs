@@ -186,7 +186,7 @@ mod tests {
             ..Header::new([0; 16], 0)
         };
         let error = Header::parse(&newer.to_bytes()).unwrap_err().to_string();
-        assert!(error.contains("3.2") && error.contains("1.1"), "{error}");
+        assert!(error.contains("3.2") && error.contains("1.2"), "{error}");
         let strange = Header {
             incompat: 0x40,
             ..Header::new([0; 16], 0)
