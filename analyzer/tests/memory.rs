@@ -292,7 +292,7 @@ fn repeated_passes_are_answered_in_a_sentence() {
 fn traces_without_majors_and_without_refaults_say_so() {
     let minors: Vec<Event> = (0..20).map(|index| heap_fault(index, 500, index % 4)).collect();
     let (text, _) = words(&trace(&meta(), &dicts(), &minors, &[]), &Filter::default(), None);
-    assert!(text.starts_with("There is no major fault here"), "{text}");
+    assert!(text.starts_with("There are no major faults here"), "{text}");
     assert!(
         text.contains("16 faults of a page faulted before were minor"),
         "{text}"
@@ -308,7 +308,7 @@ fn traces_without_majors_and_without_refaults_say_so() {
     );
     assert_eq!(json["curve"].as_array().unwrap().len(), 0);
     let (text, _) = words(&trace(&meta(), &dicts(), &[], &[]), &Filter::default(), None);
-    assert!(text.starts_with("There is no major fault here"), "{text}");
+    assert!(text.starts_with("There are no major faults here"), "{text}");
 }
 
 /// Three passes over 400 pages; another thread comes for each page while it is read, and is through first.

@@ -138,7 +138,9 @@ fn commands(text: &str) -> Vec<String> {
             .collect();
         let mut command = line[at..].to_owned();
         if !fence.is_empty() {
-            command = command.trim_end_matches(&fence).trim_end().to_owned();
+            // The code may stand in bold text.
+            let code = command.trim_end_matches('*').trim_end_matches(&fence);
+            command = code.trim_end().to_owned();
         }
         if command.starts_with("pfanalyze sql ") {
             while command.matches('"').count() % 2 == 1 + NAME.matches('"').count() % 2 {

@@ -102,7 +102,7 @@ fn programs_get_exact_numbers_and_the_notes_beside_them() {
         lines[3],
         "random,1,,,,0.001600,0.001600,0.001600,0.001600,,0,2,1,2,1,[heap]"
     );
-    assert!(got.stderr.starts_with("note: a query counts"), "{}", got.stderr);
+    assert!(got.stderr.starts_with("note: a query includes"), "{}", got.stderr);
     let rows = json(&out(&known(), &["queries", "t.pfz", "--format", "json"]));
     assert_eq!(rows[0]["wait_ms"], 0.6);
     assert_eq!(rows[1]["top_file"], "/data/segments.bin");

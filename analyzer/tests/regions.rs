@@ -342,7 +342,7 @@ fn whatever_is_wrong_is_said_with_its_reason() {
     write("none", b"");
     write("bad.gguf", b"GGUF\x03\0\0\0");
     for (arguments, code, says) in [
-        (&[][..], 2, "give it with --file PATH"),
+        (&[][..], 2, "name it with --file PATH"),
         (&["--file", "a", "--file", "b"], 2, "parts of one file"),
         (&["--file", "a", "--parts", "0"], 2, "invalid value '0'"),
         (

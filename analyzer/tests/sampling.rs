@@ -257,7 +257,7 @@ fn a_trace_without_its_meta_record_says_that_nothing_is_scaled() {
     assert!(session.meta.is_none());
     let shown = flat_report(&bytes);
     assert!(
-        shown.contains("sampled whether minor faults were sampled is not known"),
+        shown.contains("sampled it is not known whether minor faults were sampled"),
         "{shown}"
     );
 }

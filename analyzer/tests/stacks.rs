@@ -114,8 +114,11 @@ truncated: 33.3 % of the faults, in stacks whose outermost callers are missing \
 #[test]
 fn the_longest_fault_of_a_branch_is_the_longest_of_all_it_called() {
     let shown = text_of(&stack_trace(&meta(), &faults()), Weight::Max, ALL);
-    let walk = shown.lines().find(|line| line.ends_with(" walk")).unwrap();
-    assert_eq!(walk, "100.0 %   21.4 %       3     1.799   1.400    walk");
+    let walk = shown.lines().find(|line| line.contains("  walk")).unwrap();
+    assert!(
+        walk.starts_with("100.0 %   21.4 %       3     1.799   1.400    walk"),
+        "{walk}"
+    );
     assert!(shown.contains("16.7 % of the faults"), "{shown}");
 }
 
@@ -280,7 +283,7 @@ fn names_cannot_steer_a_terminal_or_forge_a_stack() {
         folded(&bytes, Weight::Wait),
         "my:_thread\\n;a\\x1b[2J\\nb:c [u8: 4] 500\n"
     );
-    assert!(text_of(&bytes, Weight::Wait, ALL).contains("a\\x1b[2J\\nb;c [u8; 4]\n"));
+    assert!(text_of(&bytes, Weight::Wait, ALL).contains("a\\x1b[2J\\nb;c [u8; 4]"));
     let json: serde_json::Value = serde_json::from_str(&table(&bytes, Format::Json)).unwrap();
     assert_eq!(json[0]["function"], "a\x1b[2J\nb;c [u8; 4]");
 }

@@ -351,7 +351,7 @@ fn a_trace_without_stalls_says_so() {
         (trace(&meta(), &dicts(), &[], &[]), "no thread waited"),
         (
             trace(&meta(), &dicts(), &[file_fault(1, 5, 1)], &[]),
-            "with one thread alone, --threads 1 shows its single waits",
+            "for a single thread, --threads 1 shows each wait",
         ),
     ] {
         let (found, session) = look(
@@ -364,7 +364,7 @@ fn a_trace_without_stalls_says_so() {
         let (text, json) = words(&found, &session, &filter);
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
-            flat.contains("No stalls: it never was so") && flat.contains(expected),
+            flat.contains("No stalls: it never happened that") && flat.contains(expected),
             "{text}"
         );
         assert_eq!(json["summary"]["stalls"], 0);

@@ -228,7 +228,7 @@ fn events_as_json_are_one_object_per_line_with_nulls() {
     assert_eq!(rows[1]["file_offset"], 0);
     assert_eq!(rows[1]["major"], true);
     assert!(rows[0]["file"].is_null() && rows[0]["query_id"].is_null());
-    assert_eq!(rows[0].as_object().unwrap().len(), 25);
+    assert_eq!(rows[0].as_object().unwrap().len(), 26);
 }
 
 #[test]
@@ -283,7 +283,7 @@ time x offset in /data/segments.bin: faults
                +|-----------|-------+
                 0.000 s     0.060
 one cell: 5.01 ms x 4.0 KiB; blank: none; at least this many faults per cell:
-  0=1
+  0=1  (logarithmic, highest 1)
 ";
     assert_eq!(String::from_utf8(out).unwrap(), expected);
     let data = text(&heat.table(&session, &filter, (8, 20), Weight::Max), Format::Csv);

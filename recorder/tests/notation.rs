@@ -10,7 +10,7 @@ use common::{disk_folder, pfanalyze, pfrec, process::run};
 /// Why an option's value is refused, in the words behind clap's.
 fn reason(stderr: &str) -> Option<String> {
     let (_, rest) = stderr.split_once("error: invalid value '")?;
-    let (_, words) = rest.split_once(">': ")?;
+    let (_, words) = rest.split_once(" for '")?.1.split_once("': ")?;
     words.lines().next().map(str::to_owned)
 }
 

@@ -288,17 +288,17 @@ fn waiting(path: &Path, existing: Option<File>, name: &str) -> io::Result<(File,
             (file, Way::Copy { from, to: existing })
         }
         // The name of a file that nobody asked for would say nothing.
-        (Err(error), _) => return Err(without_path(error)),
+        (Err(error), _) => return Err(without_path(&error)),
     };
     let name = name.to_owned();
     Ok((file, Pending { name, target, way }))
 }
 
-/// An error as the system has it, where `tempfile` has put a path around it.
-fn without_path(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|inner| inner.source());
-    let code = inner.and_then(|inner| inner.downcast_ref::<io::Error>()?.raw_os_error());
-    code.map_or(error, io::Error::from_raw_os_error)
+/// An error as the system has it, where `tempfile` has put a path behind it.
+fn without_path(error: &io::Error) -> io::Error {
+    let words = error.to_string();
+    let words = words.split(" at path ").next().unwrap_or_default();
+    io::Error::new(error.kind(), words)
 }
 
 /// Whether a file begins as a trace does. What cannot be read is none.

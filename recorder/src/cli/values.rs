@@ -91,7 +91,7 @@ mod tests {
             ("M", "not a size"),
             ("3M", "the next one is 4.0 MiB"),
             ("16MB", "the next one is 16.0 MiB"),
-            ("2K", "the next one is 4.0 KiB"),
+            ("2K", "from 4KiB to 1GiB"),
             ("2G", "from 4KiB to 1GiB"),
             ("-1", "never below 0"),
             ("99999999999999999999G", "too large"),

@@ -74,7 +74,16 @@ impl Answer for MemoryAnswer<'_> {
                 MemoryPart::Files => table.keep_rows(FILES_SHOWN),
                 _ => 0,
             };
-            text::narrow(&mut table, room.width, &["minor_again", "again_percent"]);
+            text::narrow(
+                &mut table,
+                room.width,
+                &[
+                    "minor_again",
+                    "again_percent",
+                    "at_least_percent",
+                    "avoided_percent",
+                ],
+            );
             document.heading(part.title());
             document.table(table, Some(room.width));
             if more > 0 {

@@ -64,9 +64,7 @@ impl TableName {
         match self {
             Self::Faults => "a page fault that passes the filters",
             Self::Threads => "a thread that faulted, began or ended while recording",
-            Self::Processes => {
-                "a process that ran a program from a time on; several rows where it executed others"
-            }
+            Self::Processes => "a program that a process ran, from a time on",
             Self::Files => "a file of which memory was mapped; one path may have had several",
             Self::Mappings => "a mapping that was there or came into being",
             Self::Queries => "a query (pfrec --query)",

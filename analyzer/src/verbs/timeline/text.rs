@@ -211,7 +211,7 @@ impl TimelineAnswer<'_> {
                 )
             }
             StallThreshold::Percent(share) => {
-                format!("{share} % of the threads alive, two at least, were inside a fault at once")
+                format!("{share} % of the threads alive, at least two, were inside a fault at once")
             }
         };
         if found.stall_count == 0 {
@@ -224,7 +224,7 @@ impl TimelineAnswer<'_> {
             } else {
                 ""
             };
-            return format!("No stalls: at no time {rule} ({most}){hint}");
+            return format!("No stalls: it never happened that {rule} ({most}){hint}");
         }
         let (begin_ns, end_ns) = self.filter.window_ns(self.session);
         let share = percent(
