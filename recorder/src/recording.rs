@@ -88,8 +88,7 @@ pub fn record(options: &Options) -> Result<u8> {
         }
     };
     // COMMAND prints to the same terminal, and its lines would begin behind the spinner.
-    let is_ours = view.is_silent() && options.command.is_none();
-    let mut spinner = is_ours.then(|| Spinner::new(gauges));
+    let mut spinner = (view.is_silent() && options.command.is_none()).then(|| Spinner::new(gauges));
     // The command runs already, and does not depend on being watched.
     let begun = view.begin(options, engine.backend());
     let (stop, ended) = match begun {
