@@ -317,13 +317,21 @@ fn errors_are_one_line_and_leave_nothing_behind() {
     fs::create_dir(place.0.path().join("dir")).unwrap();
     place.fails(&["repair", "t.pfz"], 2, "--output <FILE>");
     place.fails(&["repair", "t.pfz", "-o", "-"], 2, "-o FILE");
-    place.fails(&["verify", "t.pfz", "--format", "csv"], 2, "--format json");
+    place.fails(
+        &["verify", "t.pfz", "--format", "csv"],
+        2,
+        "possible values: table, json",
+    );
     place.fails(&["verify", "t.pfz", "--pid", "1"], 2, "--pid");
     place.fails(&["verify", "text"], 1, "is not a pfrec trace");
     place.fails(&["repair", "text", "-o", "x"], 1, "is not a pfrec trace");
     place.fails(&["repair", "none", "-o", "x"], 1, "does not exist");
     place.fails(&["repair", "t.pfz", "-o", "dir"], 1, "is a directory");
-    place.fails(&["repair", "t.pfz", "-o", "/dev/null"], 1, "is no regular file");
+    place.fails(
+        &["repair", "t.pfz", "-o", "/dev/null"],
+        1,
+        "is not a regular file",
+    );
     place.fails(&["repair", "t.pfz", "-o", "no/such/x"], 1, "cannot be written");
     place.fails(&["repair", "t.pfz", "-o", "t.pfz"], 1, "is the trace itself");
     fs::hard_link(place.0.path().join("t.pfz"), place.0.path().join("same")).unwrap();
