@@ -213,7 +213,7 @@ impl Recorded {
     }
 }
 
-const NAMES: &str = " names of threads: more than 262,144 different ones";
+const NAMES: &str = " thread names: there are more than 262,144 distinct ones";
 const FILES: &str = " file mappings: there are more distinct files than are kept";
 
 #[test]
