@@ -189,6 +189,8 @@ fn sql_sees_nulls_and_is_told_of_them() {
         notes.contains("lock_ns is empty: it is not visible to the backend of this recording (perf)"),
         "{notes}"
     );
+    let sum = sql(&bytes, "SELECT SUM(lock_ns) AS s FROM faults");
+    assert_eq!(sum, serde_json::json!([{"s": null}]));
     let (_, notes) = ask(&recorded(&fentry()), &asked);
     assert_eq!(notes, "");
     let seen = sql(

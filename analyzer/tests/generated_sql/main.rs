@@ -30,6 +30,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// As scripts/setup_environment.sh makes it.
 const ENVIRONMENT: &str = ".cache/pfrec/test-venv/bin/python";
@@ -145,17 +146,27 @@ fn duckdb_answers_generated_questions_the_same_or_they_are_refused() {
     let traces = traces::all(folder.path());
     let mut asked: Vec<Vec<Value>> = vec![Vec::new(); traces.len()];
     let tables: Vec<TraceTables> = traces.iter().map(|path| tables(path)).collect();
+    let began = Instant::now();
+    let mut slowest = (Duration::ZERO, "");
     for (index, question) in questions.iter().enumerate() {
         let which = index % traces.len();
         let budget = &tables[which].faults.budget;
         let before = budget.used();
+        let asked_at = Instant::now();
         let result = match ask(question, &tables[which]) {
             Ok(relation) => json!({ "question": question, "rows": written(&relation) }),
             Err(refused) => json!({ "question": question, "refused": refused }),
         };
+        slowest = slowest.max((asked_at.elapsed(), question.as_str()));
         assert_eq!(budget.used(), before, "memory is given back: {question}");
         asked[which].push(result);
     }
+    println!(
+        "asked in {:?}, the slowest in {:?}: {}",
+        began.elapsed(),
+        slowest.0,
+        slowest.1
+    );
     let mut paths = Vec::new();
     for (which, asked) in asked.iter().enumerate() {
         let path = folder.path().join(format!("{which}.json"));

@@ -30,7 +30,9 @@ class Writer:
         self.columns = {}
 
     def pick(self, *options):
-        return self.r.choice(options)
+        """One of the options; those that are written as functions are made only if they are chosen."""
+        option = self.r.choice(options)
+        return option() if callable(option) else option
 
     def column(self, of, only=None):
         names = [name for name, kind in self.columns.items() if kind == of and (only is None or name.split(".")[-1] in only)]
@@ -61,37 +63,37 @@ class Writer:
         v = lambda kind=of: self.value(kind, depth - 1)
         if r.random() < 0.12:
             return self.pick(
-                f"CASE WHEN {v(FLAG)} THEN {v()} WHEN {v(FLAG)} THEN {v()} ELSE {v()} END",
-                f"CASE WHEN {v(FLAG)} THEN {v()} END", f"COALESCE({v()}, {v()})", f"NULLIF({v()}, {self.constant(of)})",
-                f"({v()})")
+                lambda: f"CASE WHEN {v(FLAG)} THEN {v()} WHEN {v(FLAG)} THEN {v()} ELSE {v()} END",
+                lambda: f"CASE WHEN {v(FLAG)} THEN {v()} END", lambda: f"COALESCE({v()}, {v()})", lambda: f"NULLIF({v()}, {self.constant(of)})",
+                lambda: f"({v()})")
         if of == INT:
             return self.pick(
-                f"{v()} + {v()}", f"{v()} - {v()}", f"({v()}) * {self.pick('2', '-1', '3', self.leaf(INT))}",
-                f"({v()}) // {self.divisor()}", f"({v()}) % {self.divisor()}", f"-({v()})", f"ABS({v()})",
-                f"LENGTH({v(TEXT)})", f"GREATEST({v()}, {v()})", f"LEAST({v()}, {v()})", f"CAST({v(FLAG)} AS INTEGER)",
-                f"SIGN({v()})", f"STRPOS({v(TEXT)}, {self.constant(TEXT)})", f"CAST({self.leaf(INT)} AS HUGEINT)",
-                f"({v()}) // {self.pick('100', '1000', '100000')} * {self.pick('100', '1000')}")
+                lambda: f"{v()} + {v()}", lambda: f"{v()} - {v()}", lambda: f"({v()}) * {self.pick('2', '-1', '3', self.leaf(INT))}",
+                lambda: f"({v()}) // {self.divisor()}", lambda: f"({v()}) % {self.divisor()}", lambda: f"-({v()})", lambda: f"ABS({v()})",
+                lambda: f"LENGTH({v(TEXT)})", lambda: f"GREATEST({v()}, {v()})", lambda: f"LEAST({v()}, {v()})", lambda: f"CAST({v(FLAG)} AS INTEGER)",
+                lambda: f"SIGN({v()})", lambda: f"STRPOS({v(TEXT)}, {self.constant(TEXT)})", lambda: f"CAST({self.leaf(INT)} AS HUGEINT)",
+                lambda: f"({v()}) // {self.pick('100', '1000', '100000')} * {self.pick('100', '1000')}")
         if of == TEXT:
             return self.pick(
-                f"UPPER({v()})", f"LOWER({v()})", f"{v()} || {v()}", f"SUBSTRING({v()}, {self.pick('1', '2', '-3')}, 3)",
-                f"REPLACE({v()}, {self.pick(chr(39) + 'a' + chr(39), chr(39) + '/' + chr(39))}, 'Z')",
-                f"CAST({self.leaf(INT)} AS VARCHAR)", f"LEFT({v()}, {self.pick('3', '-1')})", f"RIGHT({v()}, 2)",
-                f"SPLIT_PART({v()}, '/', {self.pick('1', '2', '-1')})", f"TRIM({v()})", f"CONCAT({v()}, '-', {self.leaf(INT)})",
-                f"REVERSE({v()})", f"CAST({v(FLAG)} AS VARCHAR)")
+                lambda: f"UPPER({v()})", lambda: f"LOWER({v()})", lambda: f"{v()} || {v()}", lambda: f"SUBSTRING({v()}, {self.pick('1', '2', '-3')}, 3)",
+                lambda: f"REPLACE({v()}, {self.pick(chr(39) + 'a' + chr(39), chr(39) + '/' + chr(39))}, 'Z')",
+                lambda: f"CAST({self.leaf(INT)} AS VARCHAR)", lambda: f"LEFT({v()}, {self.pick('3', '-1')})", lambda: f"RIGHT({v()}, 2)",
+                lambda: f"SPLIT_PART({v()}, '/', {self.pick('1', '2', '-1')})", lambda: f"TRIM({v()})", lambda: f"CONCAT({v()}, '-', {self.leaf(INT)})",
+                lambda: f"REVERSE({v()})", lambda: f"CAST({v(FLAG)} AS VARCHAR)")
         if of == FLOAT:
             return self.pick(
-                f"({v(INT)}) / {self.pick('1000', '1e6', '2', '1000.0')}", f"({v(INT)}) * {self.pick('0.5', '1e-3', '0.25')}",
-                f"ROUND(({v(INT)}) / 1000, 2)", f"SQRT(ABS({v(INT)}))", f"CAST({v(INT)} AS DOUBLE)", f"FLOOR(({v(INT)}) / 7)",
-                f"CEIL(({v(INT)}) / 7)", f"({v(INT)}) + 0.5", f"LOG10(1 + ABS({self.leaf(INT)}))")
+                lambda: f"({v(INT)}) / {self.pick('1000', '1e6', '2', '1000.0')}", lambda: f"({v(INT)}) * {self.pick('0.5', '1e-3', '0.25')}",
+                lambda: f"ROUND(({v(INT)}) / 1000, 2)", lambda: f"SQRT(ABS({v(INT)}))", lambda: f"CAST({v(INT)} AS DOUBLE)", lambda: f"FLOOR(({v(INT)}) / 7)",
+                lambda: f"CEIL(({v(INT)}) / 7)", lambda: f"({v(INT)}) + 0.5", lambda: f"LOG10(1 + ABS({self.leaf(INT)}))")
         return self.pick(
-            f"{v(INT)} {self.pick('<', '<=', '>', '>=', '=', '<>')} {v(INT)}",
-            f"{v(TEXT)} {self.pick('<', '=', '<>', '>=')} {v(TEXT)}", f"({v()} AND {v()})", f"({v()} OR {v()})",
-            f"NOT ({v()})", f"({v(INT)}) IS NULL", f"({v(TEXT)}) IS NOT NULL", f"{v(TEXT)} LIKE {self.pattern()}",
-            f"{v(TEXT)} NOT ILIKE {self.pattern()}", f"{v(INT)} BETWEEN {self.constant(INT)} AND {v(INT)}",
-            f"{v(INT)} {self.pick('IN', 'NOT IN')} ({self.constant(INT)}, {self.constant(INT)}, {self.pick('NULL', '3', '101')})",
-            f"{v(TEXT)} IN ('main', 'file', {self.constant(TEXT)})", f"({v()}) IS {self.pick('TRUE', 'NOT TRUE', 'FALSE')}",
-            f"({v(INT)}) IS {self.pick('', 'NOT ')}DISTINCT FROM ({v(INT)})", f"{v(INT)} > 1000.5", f"({v(INT)}) * 0.1 > 12.3",
-            f"STARTS_WITH({v(TEXT)}, {self.constant(TEXT)})")
+            lambda: f"{v(INT)} {self.pick('<', '<=', '>', '>=', '=', '<>')} {v(INT)}",
+            lambda: f"{v(TEXT)} {self.pick('<', '=', '<>', '>=')} {v(TEXT)}", lambda: f"({v()} AND {v()})", lambda: f"({v()} OR {v()})",
+            lambda: f"NOT ({v()})", lambda: f"({v(INT)}) IS NULL", lambda: f"({v(TEXT)}) IS NOT NULL", lambda: f"{v(TEXT)} LIKE {self.pattern()}",
+            lambda: f"{v(TEXT)} NOT ILIKE {self.pattern()}", lambda: f"{v(INT)} BETWEEN {self.constant(INT)} AND {v(INT)}",
+            lambda: f"{v(INT)} {self.pick('IN', 'NOT IN')} ({self.constant(INT)}, {self.constant(INT)}, {self.pick('NULL', '3', '101')})",
+            lambda: f"{v(TEXT)} IN ('main', 'file', {self.constant(TEXT)})", lambda: f"({v()}) IS {self.pick('TRUE', 'NOT TRUE', 'FALSE')}",
+            lambda: f"({v(INT)}) IS {self.pick('', 'NOT ')}DISTINCT FROM ({v(INT)})", lambda: f"{v(INT)} > 1000.5", lambda: f"({v(INT)}) * 0.1 > 12.3",
+            lambda: f"STARTS_WITH({v(TEXT)}, {self.constant(TEXT)})")
 
     def pattern(self):
         return self.pick("'%a%'", "'m%'", "'%n'", "'_a%'", "'%/%.bin'", "'worker'", "'%'", "'%\\_%'", "'A%'")
@@ -99,17 +101,17 @@ class Writer:
     def aggregate(self, of=None, depth=2):
         v = lambda kind, d=depth: self.value(kind, d)
         ints = [
-            "COUNT(*)", f"COUNT({v(INT)})", f"COUNT(DISTINCT {v(self.pick(INT, TEXT))})", f"SUM({v(INT)})", f"MIN({v(INT)})",
-            f"MAX({v(INT)})", f"SUM(CASE WHEN {v(FLAG)} THEN {v(INT)} ELSE 0 END)", f"COUNT(*) FILTER (WHERE {v(FLAG)})",
-            f"SUM({v(INT)}) FILTER (WHERE {v(FLAG)})", f"SUM({v(FLAG)})", f"QUANTILE_DISC({v(INT)}, {self.pick('0.5', '0.9', '0')})",
-            f"ARG_MAX({v(INT, 1)}, ts_ns * 1000 + tid)" if "ts_ns" in self.columns and "tid" in self.columns else "COUNT(*)",
-            f"SUM(DISTINCT {v(INT)})", "SUM(latency_ns)" if "latency_ns" in self.columns else "COUNT(*)",
+            "COUNT(*)", lambda: f"COUNT({v(INT)})", lambda: f"COUNT(DISTINCT {v(self.pick(INT, TEXT))})", lambda: f"SUM({v(INT)})", lambda: f"MIN({v(INT)})",
+            lambda: f"MAX({v(INT)})", lambda: f"SUM(CASE WHEN {v(FLAG)} THEN {v(INT)} ELSE 0 END)", lambda: f"COUNT(*) FILTER (WHERE {v(FLAG)})",
+            lambda: f"SUM({v(INT)}) FILTER (WHERE {v(FLAG)})", lambda: f"SUM({v(FLAG)})", lambda: f"QUANTILE_DISC({v(INT)}, {self.pick('0.5', '0.9', '0')})",
+            lambda: f"ARG_MAX({v(INT, 1)}, ts_ns * 1000 + tid)" if "ts_ns" in self.columns and "tid" in self.columns else "COUNT(*)",
+            lambda: f"SUM(DISTINCT {v(INT)})", "SUM(latency_ns)" if "latency_ns" in self.columns else "COUNT(*)",
             "MAX(ts_ns) - MIN(ts_ns)" if "ts_ns" in self.columns else "COUNT(*)"]
-        floats = [f"AVG({v(INT)})", f"MEDIAN({v(INT)})", f"QUANTILE_CONT({v(INT)}, {self.pick('0.5', '0.99', '0.25')})"]
-        texts = [f"MIN({v(TEXT)})", f"MAX({v(TEXT)})"]
-        flags = [f"BOOL_OR({v(FLAG)})", f"BOOL_AND({v(FLAG)})", f"MAX({v(FLAG)})"]
+        floats = [lambda: f"AVG({v(INT)})", lambda: f"MEDIAN({v(INT)})", lambda: f"QUANTILE_CONT({v(INT)}, {self.pick('0.5', '0.99', '0.25')})"]
+        texts = [lambda: f"MIN({v(TEXT)})", lambda: f"MAX({v(TEXT)})"]
+        flags = [lambda: f"BOOL_OR({v(FLAG)})", lambda: f"BOOL_AND({v(FLAG)})", lambda: f"MAX({v(FLAG)})"]
         of = of or self.pick(INT, INT, INT, FLOAT, TEXT, FLAG)
-        return self.r.choice({INT: ints, FLOAT: floats, TEXT: texts, FLAG: flags}[of])
+        return self.pick(*{INT: ints, FLOAT: floats, TEXT: texts, FLAG: flags}[of])
 
     def over_groups(self, keys, depth=2):
         """An expression of keys and aggregates."""
@@ -119,11 +121,11 @@ class Writer:
         if depth == 0 or r.random() < 0.3:
             return atom(self.pick(INT, TEXT, FLAG, FLOAT))
         return self.pick(
-            f"{atom(INT)} - {atom(INT)}", f"{atom(INT)} * 100.0 / NULLIF({atom(INT)}, 0)", f"{atom(INT)} + {atom(INT)}",
-            f"CASE WHEN {atom(INT)} > {atom(INT)} THEN {atom(INT)} ELSE {atom(INT)} END", f"UPPER({atom(TEXT)})",
-            f"COALESCE({atom(INT)}, {atom(INT)})", f"{atom(INT)} // {self.divisor_of(atom)}", f"CAST({atom(INT)} AS VARCHAR)",
-            f"ROUND({atom(FLOAT)}, 2)", f"{atom(INT)} > {atom(INT)}", f"{atom(TEXT)} || '/' || {atom(TEXT)}",
-            f"CASE {atom(TEXT)} WHEN 'main' THEN 1 ELSE {atom(INT)} END")
+            lambda: f"{atom(INT)} - {atom(INT)}", lambda: f"{atom(INT)} * 100.0 / NULLIF({atom(INT)}, 0)", lambda: f"{atom(INT)} + {atom(INT)}",
+            lambda: f"CASE WHEN {atom(INT)} > {atom(INT)} THEN {atom(INT)} ELSE {atom(INT)} END", lambda: f"UPPER({atom(TEXT)})",
+            lambda: f"COALESCE({atom(INT)}, {atom(INT)})", lambda: f"{atom(INT)} // {self.divisor_of(atom)}", lambda: f"CAST({atom(INT)} AS VARCHAR)",
+            lambda: f"ROUND({atom(FLOAT)}, 2)", lambda: f"{atom(INT)} > {atom(INT)}", lambda: f"{atom(TEXT)} || '/' || {atom(TEXT)}",
+            lambda: f"CASE {atom(TEXT)} WHEN 'main' THEN 1 ELSE {atom(INT)} END")
 
     def divisor_of(self, atom):
         return self.pick("10", "1000", f"NULLIF({atom(INT)}, 0)")
@@ -146,15 +148,15 @@ class Writer:
         frame = r.choice(["", " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW", " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
                           " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING", " ROWS UNBOUNDED PRECEDING"])
         return self.pick(
-            f"ROW_NUMBER() OVER ({part}{total})", f"RANK() OVER ({part}{peers})", f"DENSE_RANK() OVER ({part}{peers})",
-            f"SUM({atom(INT)}) OVER ({part.strip()})", f"SUM({atom(INT)}) OVER ({part}{peers})", f"COUNT(*) OVER ({part}{peers})",
-            f"LAG({atom(INT)}) OVER ({part}{total})", f"LEAD({atom(TEXT)}, 2) OVER ({part}{total})",
-            f"FIRST_VALUE({atom(INT)}) OVER ({part}{total})", f"LAST_VALUE({atom(INT)}) OVER ({part}{total}{frame})",
-            f"MAX({atom(INT)}) OVER ({part}{total}{frame})", f"SUM({atom(INT)}) OVER ({part}{total}{frame})",
-            f"AVG({atom(INT)}) OVER ({part})", f"MIN({atom(TEXT)}) OVER ({part}{peers})", f"NTILE(3) OVER ({part}{total})",
-            f"PERCENT_RANK() OVER ({part}{peers})", f"COUNT({atom(INT)}) OVER ({part}{total}{frame})",
-            f"{atom(INT)} * 100.0 / NULLIF(SUM({atom(INT)}) OVER (), 0)",
-            f"LAG({atom(INT)}, 1, -1) OVER ({part}{total})")
+            lambda: f"ROW_NUMBER() OVER ({part}{total})", lambda: f"RANK() OVER ({part}{peers})", lambda: f"DENSE_RANK() OVER ({part}{peers})",
+            lambda: f"SUM({atom(INT)}) OVER ({part.strip()})", lambda: f"SUM({atom(INT)}) OVER ({part}{peers})", lambda: f"COUNT(*) OVER ({part}{peers})",
+            lambda: f"LAG({atom(INT)}) OVER ({part}{total})", lambda: f"LEAD({atom(TEXT)}, 2) OVER ({part}{total})",
+            lambda: f"FIRST_VALUE({atom(INT)}) OVER ({part}{total})", lambda: f"LAST_VALUE({atom(INT)}) OVER ({part}{total}{frame})",
+            lambda: f"MAX({atom(INT)}) OVER ({part}{total}{frame})", lambda: f"SUM({atom(INT)}) OVER ({part}{total}{frame})",
+            lambda: f"AVG({atom(INT)}) OVER ({part})", lambda: f"MIN({atom(TEXT)}) OVER ({part}{peers})", lambda: f"NTILE(3) OVER ({part}{total})",
+            lambda: f"PERCENT_RANK() OVER ({part}{peers})", lambda: f"COUNT({atom(INT)}) OVER ({part}{total}{frame})",
+            lambda: f"{atom(INT)} * 100.0 / NULLIF(SUM({atom(INT)}) OVER (), 0)",
+            lambda: f"LAG({atom(INT)}, 1, -1) OVER ({part}{total})")
 
     def source(self):
         """FROM; sets the columns that there are."""

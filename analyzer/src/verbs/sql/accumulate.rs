@@ -11,6 +11,9 @@ use crate::verbs::sql::vector::{Data, Vector, to_float};
 use polars::prelude::{Column, PlHashSet};
 use std::cmp::Ordering;
 
+/// What a distinct value takes in a set, with the room that it keeps free, and has twice while it grows.
+const PAIR: u64 = 32;
+
 /// The state of a group.
 #[derive(Clone, Debug)]
 enum State {
@@ -68,8 +71,9 @@ impl Accumulator {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let states = self.states.len() * size_of::<State>();
-        let distinct = self.distinct.as_ref().map_or(0, |(_, seen)| seen.len() * 16);
-        (states + distinct) as u64 + self.kept
+        let distinct = self.distinct.as_ref();
+        let distinct = distinct.map_or(0, |(numbers, seen)| numbers.bytes() + seen.len() as u64 * PAIR);
+        states as u64 + distinct + self.kept
     }
 
     /// Has a state for so many groups.
@@ -314,7 +318,7 @@ impl Accumulator {
             Some(State::Count(count)) => Literal::whole((*count).into()),
             Some(State::Sum(_, 0) | State::FloatSum(_, 0) | State::Moments(0, ..)) => Literal::Null,
             Some(State::Sum(sum, count)) if self.what == Aggregation::Average => {
-                Literal::Float(to_float(*sum, scale) / *count as f64)
+                Literal::Float(average(*sum, *count, scale))
             }
             Some(State::Sum(sum, _)) => number(*sum),
             Some(State::FloatSum(sum, count)) if self.what == Aggregation::Average => {
@@ -449,6 +453,12 @@ impl Accumulator {
         }
         Literal::Text(text.into())
     }
+}
+
+/// The average of whole numbers; that of equal ones is the same, however many they are.
+fn average(sum: i128, count: u64, scale: u8) -> f64 {
+    let count = i128::from(count);
+    to_float(sum / count, scale) + to_float(sum % count, scale) / count as f64
 }
 
 /// The place of a discrete quantile among so many sorted values.

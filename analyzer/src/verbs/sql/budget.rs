@@ -39,7 +39,7 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Takes `bytes` for `rows` rows until the lease is dropped.
+    /// Takes `bytes` for so many rows, or for groups if there are 0, until the lease is dropped.
     ///
     /// # Errors
     /// When they do not fit.
@@ -49,10 +49,13 @@ impl Budget {
             return Ok(Arc::new(lease));
         }
         let limit = crate::output::units::bytes(budget.limit);
+        let on_the_way = match rows {
+            0 => "its groups".to_owned(),
+            rows => format!("{} rows on the way to it", grouped(rows as u64)),
+        };
         Err(refusal(format!(
-            "the answer needs more than {limit}: {} rows on the way to it take {} more than is left. Ask for \
-             fewer columns or rows (WHERE, LIMIT), or give --max-memory more",
-            grouped(rows as u64),
+            "the answer needs more than {limit}: {on_the_way} take {} more than is left. Ask for fewer columns or \
+             rows (WHERE, LIMIT), or give --max-memory more",
             crate::output::units::bytes(bytes),
         )))
     }

@@ -97,7 +97,7 @@ impl Grouping {
             numbers.hold(budget)?;
             drop(held.take());
             let bytes: u64 = accumulators.iter().map(Accumulator::bytes).sum();
-            held = Some(Budget::lease(budget, bytes, count)?);
+            held = Some(Budget::lease(budget, bytes, 0)?);
             start = start.saturating_add(piece.height as IdxSize);
         }
         let mut columns = Vec::new();

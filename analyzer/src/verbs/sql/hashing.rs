@@ -7,13 +7,16 @@ use crate::verbs::sql::vector::{Data, Vector};
 use polars::prelude::{PlHashMap, PlHashSet};
 use std::sync::Arc;
 
-/// What an entry takes, with the room that a table keeps free.
-const ENTRY: u64 = 48;
+/// What an entry takes, with the room that a table keeps free, and has twice while it grows.
+const SMALL: u64 = 48;
+const WIDE: u64 = 96;
+const PAIR: u64 = 40;
 
 /// Gives the values of one column numbers, from 0, as they come.
 #[derive(Debug, Default)]
 struct Interner {
-    numbers: PlHashMap<i128, u32>,
+    small: PlHashMap<i64, u32>,
+    big: PlHashMap<i128, u32>,
     floats: PlHashMap<u64, u32>,
     texts: PlHashMap<Box<str>, u32>,
     null: Option<u32>,
@@ -36,7 +39,10 @@ pub fn float_key(number: f64) -> u64 {
 impl Interner {
     fn number(&mut self, value: i128) -> u32 {
         let next = &mut self.next;
-        *self.numbers.entry(value).or_insert_with(|| fresh(next))
+        match i64::try_from(value) {
+            Ok(value) => *self.small.entry(value).or_insert_with(|| fresh(next)),
+            Err(_) => *self.big.entry(value).or_insert_with(|| fresh(next)),
+        }
     }
 
     fn text(&mut self, text: &str) -> u32 {
@@ -108,8 +114,9 @@ impl Interner {
     }
 
     fn bytes(&self) -> u64 {
-        let entries = self.numbers.len() + self.floats.len() + self.texts.len();
-        entries as u64 * ENTRY + self.text_bytes
+        let small = (self.small.len() + self.floats.len()) as u64 * SMALL;
+        let wide = (self.big.len() + self.texts.len()) as u64 * WIDE;
+        small + wide + self.text_bytes
     }
 }
 
@@ -149,16 +156,21 @@ impl RowNumbers {
         all
     }
 
+    /// What the numbers take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let columns: u64 = self.columns.iter().map(Interner::bytes).sum();
+        let pairs: usize = self.pairs.iter().map(PlHashMap::len).sum();
+        columns + pairs as u64 * PAIR
+    }
+
     /// Counts what the numbers take, until they are dropped.
     ///
     /// # Errors
     /// When that is too much.
     pub fn hold(&mut self, budget: &Arc<Budget>) -> Result<(), AnalyzeError> {
-        let columns: u64 = self.columns.iter().map(Interner::bytes).sum();
-        let pairs: usize = self.pairs.iter().map(PlHashMap::len).sum();
         self.lease = None;
-        let bytes = columns + pairs as u64 * ENTRY / 2;
-        self.lease = Some(Budget::lease(budget, bytes, pairs)?);
+        self.lease = Some(Budget::lease(budget, self.bytes(), 0)?);
         Ok(())
     }
 }

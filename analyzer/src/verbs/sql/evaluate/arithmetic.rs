@@ -237,20 +237,60 @@ fn real(function: &Function, value: f64) -> f64 {
         Function::Floor => value.floor(),
         Function::Ceil => value.ceil(),
         Function::Trunc => value.trunc(),
-        Function::Round(places) => {
-            let factor = 10f64.powi(places.abs());
-            let rounded = if *places < 0 {
-                (value / factor).round() * factor
-            } else {
-                (value * factor).round() / factor
-            };
-            if rounded.is_finite() { rounded } else { value }
-        }
+        Function::Round(places) => rounded(value, *places),
         Function::Real(Real::Sqrt) => value.sqrt(),
         Function::Real(Real::Ln) => value.ln(),
         Function::Real(Real::Log10) => value.log10(),
         Function::Real(Real::Log2) => value.log2(),
         Function::Real(Real::Exp) => value.exp(),
         _ => value,
+    }
+}
+
+/// To the nearest number with so many digits behind the point, halves away from 0. It is the number itself that is rounded,
+/// not its product with a power of ten: 0.045 is a little less than that, and becomes 0.04.
+fn rounded(value: f64, places: i32) -> f64 {
+    let size = value.abs();
+    let factor = 10f64.powi(places.abs());
+    let (scaled, rest) = match places < 0 {
+        true => (size / factor, (-(size / factor)).mul_add(factor, size)),
+        false => (size * factor, size.mul_add(factor, -(size * factor))),
+    };
+    let below = scaled.floor();
+    let over = scaled - below;
+    let is_up = over > 0.5 || (over == 0.5 && rest >= 0.0);
+    let whole = if is_up { below + 1.0 } else { below };
+    let result = if places < 0 {
+        whole * factor
+    } else {
+        whole / factor
+    };
+    if result.is_finite() {
+        result.copysign(value)
+    } else {
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_rounded_and_not_their_products() {
+        for (value, places, expected) in [
+            (0.045, 2, 0.04),
+            (0.125, 2, 0.13),
+            (-0.125, 2, -0.13),
+            (2.5, 0, 3.0),
+            (81.85, 1, 81.8),
+            (-57.245, 2, -57.24),
+            (1_250.0, -2, 1_300.0),
+            (1e300, 18, 1e300),
+        ] {
+            assert_eq!(rounded(value, places), expected, "{value} to {places}");
+        }
+        assert!(rounded(f64::NAN, 1).is_nan());
+        assert_eq!(rounded(f64::INFINITY, 1), f64::INFINITY);
     }
 }
