@@ -213,7 +213,7 @@ fn queries_count_from_the_exec_of_the_command_on() {
     }
     let said = format!("pfrec: {} queries\n", queries.rows.len());
     assert!(ended.stderr.contains(&said), "{said}: {}", ended.stderr);
-    let lost = format!("LOST {} texts of queries", queries.rows.len());
+    let lost = format!("LOST {} query texts", queries.rows.len());
     assert!(ended.stderr.contains(&lost), "{lost}: {}", ended.stderr);
     let table = run(pfanalyze(&["queries", text(&trace)])).ok();
     assert!(!table.stdout.contains("not in the trace"), "{}", table.stdout);
