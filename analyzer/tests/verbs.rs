@@ -66,7 +66,8 @@ fn every_filter_keeps_only_what_it_names() {
     fn names(text: &str, kind: Kind) -> Vec<Names> {
         vec![Names::parse(text, kind).unwrap()]
     }
-    let cases: [(fn(&mut Filter), u64); 15] = [
+    type Case = (fn(&mut Filter), u64);
+    let cases: [Case; 15] = [
         (
             |filter| {
                 filter.from_ns = Some(30_000_000);

@@ -22,7 +22,7 @@ const NO_SETS: &str = "ROLLUP, CUBE and GROUPING SETS are not supported: join qu
 /// The select list before it is bound.
 enum Item {
     /// An expression with its name.
-    Expr(Expr, String),
+    Expr(Box<Expr>, String),
     /// A column that * stands for.
     Column(usize),
 }
@@ -434,9 +434,9 @@ fn items_of(projection: &[SelectItem], scope: &Scope) -> Result<Vec<Item>, Analy
     let mut items = Vec::new();
     for item in projection {
         match item {
-            SelectItem::UnnamedExpr(expr) => items.push(Item::Expr(expr.clone(), name_of(expr))),
+            SelectItem::UnnamedExpr(expr) => items.push(Item::Expr(Box::new(expr.clone()), name_of(expr))),
             SelectItem::ExprWithAlias { expr, alias } => {
-                items.push(Item::Expr(expr.clone(), alias.value.clone()))
+                items.push(Item::Expr(Box::new(expr.clone()), alias.value.clone()));
             }
             SelectItem::Wildcard(options) => items.extend(star(None, options, scope)?),
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {

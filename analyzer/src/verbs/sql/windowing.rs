@@ -60,12 +60,15 @@ pub fn with_windows(
     Ok(Rows::new(rows.height, all).holding(leases))
 }
 
+/// What several columns take, if they take anything.
+type Leases = Vec<Option<Arc<Lease>>>;
+
 /// Several expressions for all rows; what they take is counted as long as the second part lives.
 fn all_computed(
     expressions: &[&Expression],
     rows: &Rows,
     budget: &Arc<Budget>,
-) -> Result<(Vec<Column>, Vec<Option<Arc<Lease>>>), AnalyzeError> {
+) -> Result<(Vec<Column>, Leases), AnalyzeError> {
     let mut columns = Vec::new();
     let mut leases = Vec::new();
     for expression in expressions {
@@ -165,7 +168,7 @@ impl Partition<'_, '_> {
                 }
             }
             Windowed::Rank | Windowed::DenseRank | Windowed::PercentRank | Windowed::CumeDist => {
-                self.rank(rows)
+                self.rank(rows);
             }
             Windowed::Ntile => self.tile(rows),
             Windowed::Lag(steps) => {

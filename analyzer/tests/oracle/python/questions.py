@@ -228,12 +228,12 @@ VERBS = {
                           "faults", "more_faults")),
     ],
     "stacks": [Question(["stacks"], STACKS, gives_wrong=True, of="stacks")],
-    # The CSV of the same is where all comes from.
+    # The CSV of the same is where all comes from. The plain loops compute the clock time again.
     "events": [Question(["events"], """
         SELECT ts_ns, latency_ns, pid, tid, comm, cpu, address, major, access, origin, retries, failed, ip, kind, file,
             file_offset, blocked_ns, runqueue_ns, reclaim_ns, lock_ns, query_id, stack_id, interruptions, signal, abandoned,
             weight
-        FROM (SELECT DISTINCT ON (ord) * FROM f) ORDER BY ord""", "lines")],
+        FROM (SELECT DISTINCT ON (ord) * FROM f) ORDER BY ord""", "lines", without=("time",))],
     "info": [Question(["info"], """
         SELECT count(*) AS events, count(*) FILTER (class = 'major') AS major, count(*) FILTER (class = 'minor') AS minor,
             CASE WHEN (SELECT sees_failed FROM asked) THEN count(*) FILTER (class = 'failed') END AS failed
