@@ -66,7 +66,7 @@ fn differences_are_negative_and_sums_are_exact_where_64_bits_end() {
         ip: 0xffff_ffff_8100_0000,
         ..file_fault(1, 0, 1)
     };
-    let events = vec![huge.clone(), huge.clone(), huge.clone(), huge.clone(), huge];
+    let events = vec![huge, huge, huge, huge, huge];
     let place = Place::new(&trace(&meta(), &dicts(), &events, &[]));
     let csv = |query: &str| place.text(&["sql", "t.pfz", query, "--format", "csv"]);
     assert_eq!(

@@ -12,8 +12,8 @@
  * - kill: the process is killed EVERY_US after the last touch began
  * - jump: the timer's handler leaves by siglongjmp, and the page is not touched again
  *
- * Prints the nanoseconds in loads, the signals that arrived, the address of the first page, and the nanoseconds
- * that a signal takes from a thread that does not wait.
+ * Prints the nanoseconds in loads, the signals that arrived, the address of the first page, and the
+ * nanoseconds that a signal takes from a thread that does not wait.
  */
 #include "served.h"
 #include <setjmp.h>
@@ -84,8 +84,8 @@ static int by_size(const void *left, const void *right) {
     return a < b ? -1 : a > b;
 }
 
-/* What delivering a signal, its handler and the way back take: the median of many, of a thread that only reads
- * the clock. */
+/* What delivering a signal, its handler and the way back take: the median of many, of a thread that only
+ * reads the clock. */
 static uint64_t signal_ns(void) {
     enum { SIGNALS = 201 };
     uint64_t gaps[SIGNALS], last = now_ns();
