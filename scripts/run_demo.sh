@@ -138,7 +138,7 @@ check() {
 note "[1/7] environment"
 "$ROOT/scripts/setup_environment.sh"
 
-note "[2/7] build in $CARGO_TARGET_DIR (the first time takes 15 to 30 minutes on two cores)"
+note "[2/7] build in $CARGO_TARGET_DIR (the first time takes about 20 minutes of CPU time)"
 # The whole workspace, as in test.sh: another selection of packages may mean other features, and polars twice.
 (cd -- "$ROOT" && cargo build --release --locked --workspace)
 bin="$CARGO_TARGET_DIR/release"
