@@ -21,5 +21,6 @@ pub mod duration;
 pub mod moment;
 pub mod names;
 pub mod percent;
+pub mod shell;
 pub mod size;
 pub mod usage;

@@ -1,5 +1,6 @@
 //! How a wrong command line is reported: in clap's words and clap's form, by all our programs.
 
+use crate::shell::shell_word;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Parser};
 use std::env;
@@ -93,7 +94,7 @@ pub fn without_numbers(message: &str) -> String {
 /// What was typed, ready to be pasted.
 #[must_use]
 pub fn command_line() -> String {
-    let words = env::args_os().map(|word| shell_word(&word.to_string_lossy()));
+    let words = env::args_os().map(|word| shell_word(&word));
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -103,7 +104,6 @@ pub fn command_line_with(more: &str, before: &str) -> String {
     let mut words = vec![];
     let mut is_in = false;
     for word in env::args_os() {
-        let word = word.to_string_lossy();
         if !is_in && word == before {
             is_in = true;
             words.push(more.to_owned());
@@ -113,21 +113,11 @@ pub fn command_line_with(more: &str, before: &str) -> String {
     words.join(" ")
 }
 
-/// A word as a shell reads it back.
-#[must_use]
-pub fn shell_word(word: &str) -> String {
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !word.is_empty() && word.chars().all(is_safe) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Subcommand;
+    use std::ffi::OsStr;
 
     #[derive(Debug, Parser)]
     #[command(name = "x")]
@@ -189,8 +179,8 @@ mod tests {
 
     #[test]
     fn words_are_quoted_for_a_shell() {
-        assert_eq!(shell_word("a/b-1.pfz"), "a/b-1.pfz");
-        assert_eq!(shell_word("it's"), r"'it'\''s'");
-        assert_eq!(shell_word(""), "''");
+        assert_eq!(shell_word(OsStr::new("a/b-1.pfz")), "a/b-1.pfz");
+        assert_eq!(shell_word(OsStr::new("it's")), r"'it'\''s'");
+        assert_eq!(shell_word(OsStr::new("")), "''");
     }
 }

@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use nix::errno::Errno;
 use pf_bpf::ProbeError;
-use pf_notation::usage::{command_line, shell_word};
+use pf_notation::{shell::shell_word, usage::command_line};
 
 use crate::target::launch::LaunchError;
 
@@ -64,12 +64,12 @@ fn not_executable(command: &str, source: &io::Error) -> String {
         Some(Errno::ENOEXEC) => format!(
             "it is neither a program for this machine nor a script that begins with #!: write #!/bin/sh, or its interpreter, in \
              its first line, or name the interpreter: sh {}",
-            shell_word(command)
+            shell_word(command.as_ref())
         ),
         Some(Errno::EACCES) => format!(
             "the user who runs it may not execute it: chmod +x {}, unless its file system is mounted with noexec or one of its \
              directories is closed to that user",
-            shell_word(command)
+            shell_word(command.as_ref())
         ),
         Some(Errno::ETXTBSY) => "a process has it open for writing: wait until it is closed".to_owned(),
         _ => "check that it is a program, and that the user who runs it may execute it".to_owned(),

@@ -2,9 +2,9 @@
 
 use crate::cli::Plain;
 use crate::cli::values::bytes;
-use crate::output::shell::shell_words;
 use crate::request::Verb;
 use clap::Args;
+use pf_notation::shell::shell_words;
 use std::path::Path;
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! Commands that are printed for the reader to run: the trace's name and every value quoted for a shell, in one piece at the
 //! end of its sentence, so that what is selected and pasted runs as it stands. What to run is the business of the callers.
 
-use crate::output::shell::{shell_path, shell_word};
+use pf_notation::shell::{shell_path, shell_word};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 

@@ -9,7 +9,6 @@ pub mod order;
 pub mod progress;
 pub mod render;
 pub mod row_writer;
-pub mod shell;
 pub mod sink;
 pub mod table;
 pub mod terminal;

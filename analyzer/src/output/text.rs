@@ -3,7 +3,7 @@
 
 use crate::output::command;
 
-pub use crate::output::shell::shell_words;
+pub use pf_notation::shell::shell_words;
 pub use pf_printing::{escape, fitting, keep_end, keep_start, width};
 
 /// Breaks at spaces into lines of at most `room` columns; a longer word is broken anywhere. A command at the end stays in one

@@ -2,8 +2,8 @@
 
 use crate::output::command::Caller;
 use crate::output::file_identity::{Identity, identity, stdin_identity};
-use crate::output::shell::shell_path;
 use pf_formats::{AnyStream, FormatError, TraceReader};
+use pf_notation::shell::shell_path;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};

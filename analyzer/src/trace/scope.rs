@@ -1,7 +1,7 @@
 //! What was recorded: a command, some processes, a cgroup or everything, in words.
 
-use crate::output::shell::shell_words;
 use pf_formats::Meta;
+use pf_notation::shell::shell_words;
 
 /// The scope of a recorder that started the program itself.
 const COMMAND: &str = "command";

@@ -5,13 +5,13 @@ use crate::engine::columns::Column;
 use crate::engine::frame::u32s;
 use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
-use crate::output::shell::shell_words;
 use crate::trace::processes::Program;
 use crate::trace::queries;
 use crate::trace::session::Session;
 use crate::verbs::sql::budget::Budget;
 use crate::verbs::sql::schema::{Field, TableName};
 use pf_formats::{Happening, Query as Row, TimelineEntry};
+use pf_notation::shell::shell_words;
 use polars::prelude::{Column as PolarsColumn, DataFrame, NamedFrom, PolarsResult, Series};
 use std::collections::BTreeMap;
 
