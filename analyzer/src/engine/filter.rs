@@ -123,7 +123,7 @@ impl Filter {
         Ok(mask)
     }
 
-    /// Whether a whole query passes. Conditions on single faults do not count: [`Filter::is_about_faults`].
+    /// Whether a whole query passes. Conditions on single faults do not count: `is_about_faults`.
     #[must_use]
     pub fn passes_query(&self, query: &Query, session: &Session) -> bool {
         self.conditions()

@@ -14,7 +14,7 @@ use buffers::{Buffer, Buffers, Rows, Stop, Times, gather, mark_borders};
 use polars::prelude::DataFrame;
 use std::ops::Range;
 
-/// The columns behind [`Gatherer::each`].
+/// The columns behind `Gatherer::each`.
 pub const COLUMNS: [Column; 7] = [
     Column::TsNs,
     Column::LatencyNs,
@@ -120,7 +120,7 @@ pub struct Piece<'a> {
     pub pid: u32,
     /// Whether pages are those of the object; else they are those of the address space.
     pub by_object: bool,
-    /// At most [`PIECE`] faults.
+    /// At most `PIECE` faults.
     pub faults: Faults<'a>,
     /// How they ended, for [`ClassBits`].
     pub bits: &'a [u8],
