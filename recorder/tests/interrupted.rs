@@ -175,7 +175,7 @@ fn what_a_query_waited_and_what_is_blocked_hold_all_attempts() {
     );
     // The least latency is asked of the whole access.
     let slow = record(&["--min-latency", "15000"], 10, 1, &["20000", "timer", "3000"]);
-    assert_eq!(slow.rows.len(), 10, "{}", slow.stderr);
+    assert_eq!(slow.rows.len(), 10, "{:#?} {}", slow.rows, slow.stderr);
 }
 
 #[test]

@@ -76,6 +76,104 @@ static __always_inline __u8 pf_access_of_flags(unsigned int flags) {
     return flags & FAULT_FLAG_WRITE ? PF_ACCESS_WRITE : PF_ACCESS_READ;
 }
 
+/* --- attempts: handle_mm_fault ---------------------------------------------------------------------- */
+
+/* First, since the kernel looks at programs in this order: where these are refused, it looked at no other in
+ * vain. */
+
+/* kprobe: entry only. A return probe would run out of instances while faults sleep. */
+
+SEC("kprobe/handle_mm_fault")
+int BPF_KPROBE(pf_try_by_kprobe, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
+               struct pt_regs *regs) {
+    enum pf_slot slot = flags & FAULT_FLAG_USER ? PF_SLOT_USER : PF_SLOT_KERNEL;
+    struct pf_task *state;
+
+    if (!regs)
+        return 0;
+    state = pf_state_of_current(pf_current());
+    if (!state)
+        return 0;
+    if (pf_try(state, slot, address)) {
+        state->open[slot].access = pf_access_of_flags(flags);
+        PF_COPY_VMA(state, slot, vma, address, BPF_CORE_READ);
+    }
+    return 0;
+}
+
+/*
+ * fentry and fexit see every attempt, the faults of get_user_pages, and those that fail. Faults that the
+ * kernel counts with an event still complete by that event: on a preemptible kernel a task can be preempted
+ * inside a trampoline's program, and until it goes on the kernel skips this program on that CPU.
+ */
+
+static __always_inline enum pf_slot pf_slot_of(unsigned int flags, const struct pt_regs *regs) {
+    if (!regs)
+        return PF_SLOT_GUP;
+    return flags & FAULT_FLAG_USER ? PF_SLOT_USER : PF_SLOT_KERNEL;
+}
+
+#define PF_FOLLOW1(a, b) (a)->b
+#define PF_FOLLOW2(a, b, c) (a)->b->c
+#define PF_FOLLOW3(a, b, c, d) (a)->b->c->d
+#define PF_FOLLOW_N(a, b, c, d, name, ...) name
+#define PF_FOLLOW(...) PF_FOLLOW_N(__VA_ARGS__, PF_FOLLOW3, PF_FOLLOW2, PF_FOLLOW1)(__VA_ARGS__)
+
+SEC("fentry/handle_mm_fault")
+int BPF_PROG(pf_try_by_fentry, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
+             struct pt_regs *regs) {
+    enum pf_slot slot = pf_slot_of(flags, regs);
+    struct pf_task *state;
+
+    /* get_user_pages has no entry event, so its first attempt is the entry. */
+    if (slot == PF_SLOT_GUP && !(flags & FAULT_FLAG_TRIED))
+        pf_enter(address, slot, pf_access_of_flags(flags), 0);
+    state = pf_state_of_current(pf_current());
+    if (!state)
+        return 0;
+    if (pf_try(state, slot, address)) {
+        state->open[slot].access = pf_access_of_flags(flags);
+        PF_COPY_VMA(state, slot, vma, address, PF_FOLLOW);
+    }
+    return 0;
+}
+
+SEC("fexit/handle_mm_fault")
+int BPF_PROG(pf_tried_by_fexit, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
+             struct pt_regs *regs, unsigned int ret) {
+    enum pf_slot slot = pf_slot_of(flags, regs);
+    struct pf_end end = {.address = address, .origin = (__u8)slot};
+    struct task_struct *task;
+    struct pf_task *state;
+
+    /* The usual: completed, and told by its event. */
+    if (slot != PF_SLOT_GUP && !(ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
+        return 0;
+    task = pf_current();
+    state = pf_state_of_current(task);
+    if (!state)
+        return 0;
+    if (ret & VM_FAULT_RETRY) {
+        pf_retry(state, slot, address);
+        return 0;
+    }
+    /* As mm_account_fault in mm/memory.c has it. */
+    end.failed = ret & VM_FAULT_ERROR;
+    end.major = (ret & VM_FAULT_MAJOR) || (flags & FAULT_FLAG_TRIED);
+    if (slot == PF_SLOT_GUP) {
+        end.origin = flags & FAULT_FLAG_REMOTE ? PF_ORIGIN_GUP_REMOTE : PF_ORIGIN_GUP;
+        if (pf_major_only && !end.major && !end.failed) {
+            state->open[slot].state = PF_CLOSED;
+            return 0;
+        }
+    } else {
+        end.at.ip = PT_REGS_IP(regs);
+        end.at.fp = PT_REGS_FP(regs);
+    }
+    pf_complete(state, task, slot, &end, NULL, false, false);
+    return 0;
+}
+
 /* --- entry ----------------------------------------------------------------------------------------- */
 
 /* Where the architecture has these tracepoints. */
@@ -175,101 +273,6 @@ int pf_mmap_lock(__u64 *ctx) {
 
     if (write && pf_state_of_current(pf_current()))
         __sync_fetch_and_add(&pf_mappings_changed, 1);
-    return 0;
-}
-
-/* --- attempts: handle_mm_fault ---------------------------------------------------------------------- */
-
-/* kprobe: entry only. A return probe would run out of instances while faults sleep. */
-
-SEC("kprobe/handle_mm_fault")
-int BPF_KPROBE(pf_try_by_kprobe, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
-               struct pt_regs *regs) {
-    enum pf_slot slot = flags & FAULT_FLAG_USER ? PF_SLOT_USER : PF_SLOT_KERNEL;
-    struct pf_task *state;
-
-    if (!regs)
-        return 0;
-    state = pf_state_of_current(pf_current());
-    if (!state)
-        return 0;
-    if (pf_try(state, slot, address)) {
-        state->open[slot].access = pf_access_of_flags(flags);
-        PF_COPY_VMA(state, slot, vma, address, BPF_CORE_READ);
-    }
-    return 0;
-}
-
-/*
- * fentry and fexit see every attempt, the faults of get_user_pages, and those that fail. Faults that the
- * kernel counts with an event still complete by that event: on a preemptible kernel a task can be preempted
- * inside a trampoline's program, and until it goes on the kernel skips this program on that CPU.
- */
-
-static __always_inline enum pf_slot pf_slot_of(unsigned int flags, const struct pt_regs *regs) {
-    if (!regs)
-        return PF_SLOT_GUP;
-    return flags & FAULT_FLAG_USER ? PF_SLOT_USER : PF_SLOT_KERNEL;
-}
-
-#define PF_FOLLOW1(a, b) (a)->b
-#define PF_FOLLOW2(a, b, c) (a)->b->c
-#define PF_FOLLOW3(a, b, c, d) (a)->b->c->d
-#define PF_FOLLOW_N(a, b, c, d, name, ...) name
-#define PF_FOLLOW(...) PF_FOLLOW_N(__VA_ARGS__, PF_FOLLOW3, PF_FOLLOW2, PF_FOLLOW1)(__VA_ARGS__)
-
-SEC("fentry/handle_mm_fault")
-int BPF_PROG(pf_try_by_fentry, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
-             struct pt_regs *regs) {
-    enum pf_slot slot = pf_slot_of(flags, regs);
-    struct pf_task *state;
-
-    /* get_user_pages has no entry event, so its first attempt is the entry. */
-    if (slot == PF_SLOT_GUP && !(flags & FAULT_FLAG_TRIED))
-        pf_enter(address, slot, pf_access_of_flags(flags), 0);
-    state = pf_state_of_current(pf_current());
-    if (!state)
-        return 0;
-    if (pf_try(state, slot, address)) {
-        state->open[slot].access = pf_access_of_flags(flags);
-        PF_COPY_VMA(state, slot, vma, address, PF_FOLLOW);
-    }
-    return 0;
-}
-
-SEC("fexit/handle_mm_fault")
-int BPF_PROG(pf_tried_by_fexit, struct vm_area_struct *vma, unsigned long address, unsigned int flags,
-             struct pt_regs *regs, unsigned int ret) {
-    enum pf_slot slot = pf_slot_of(flags, regs);
-    struct pf_end end = {.address = address, .origin = (__u8)slot};
-    struct task_struct *task;
-    struct pf_task *state;
-
-    /* The usual: completed, and told by its event. */
-    if (slot != PF_SLOT_GUP && !(ret & (VM_FAULT_RETRY | VM_FAULT_ERROR)))
-        return 0;
-    task = pf_current();
-    state = pf_state_of_current(task);
-    if (!state)
-        return 0;
-    if (ret & VM_FAULT_RETRY) {
-        pf_retry(state, slot, address);
-        return 0;
-    }
-    /* As mm_account_fault in mm/memory.c has it. */
-    end.failed = ret & VM_FAULT_ERROR;
-    end.major = (ret & VM_FAULT_MAJOR) || (flags & FAULT_FLAG_TRIED);
-    if (slot == PF_SLOT_GUP) {
-        end.origin = flags & FAULT_FLAG_REMOTE ? PF_ORIGIN_GUP_REMOTE : PF_ORIGIN_GUP;
-        if (pf_major_only && !end.major && !end.failed) {
-            state->open[slot].state = PF_CLOSED;
-            return 0;
-        }
-    } else {
-        end.at.ip = PT_REGS_IP(regs);
-        end.at.fp = PT_REGS_FP(regs);
-    }
-    pf_complete(state, task, slot, &end, NULL, false, false);
     return 0;
 }
 

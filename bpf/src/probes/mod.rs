@@ -10,13 +10,13 @@ use std::{
 };
 
 use libbpf_rs::{
-    Iter, Link, MapCore, MapFlags, ProgramMut, libbpf_sys,
+    Iter, MapCore, MapFlags, ProgramMut, libbpf_sys,
     skel::{OpenSkel, Skel, SkelBuilder},
 };
 
 use crate::{
     Config, Drops, ProbeError, Ring, Target,
-    attach::{attach, attach_loaded},
+    attach::{Links, attach, attach_loaded},
     backend::{Backend, candidates},
     check::{Offset, Tallies, Tally},
     cpus::{CpuEvents, Tour, sum},
@@ -34,7 +34,7 @@ use settings::{LaneLayout, Settings};
 pub struct Probes {
     // Declared first, to be dropped first: the programs outlive what they are attached to.
     cpus: CpuEvents,
-    links: Vec<Link>,
+    links: Links,
     skel: PfrecSkel<'static>,
     backend: &'static dyn Backend,
     config: Config,
@@ -165,7 +165,7 @@ impl Probes {
         let tallies = Tallies::new(Mapping::new(skel.maps.pf_lane_ends.as_fd(), lanes)?, lanes);
         Ok(Self {
             cpus,
-            links,
+            links: Links(links),
             skel,
             backend,
             config: config.clone(),
@@ -387,7 +387,7 @@ impl Probes {
 
     /// Attaches one query probe, in all processes that run its file now or later.
     pub fn attach_query(&mut self, probe: &QueryProbe) -> Result<(), ProbeError> {
-        self.links.extend(probe.attach(&self.skel, &mut self.sites)?);
+        self.links.0.extend(probe.attach(&self.skel, &mut self.sites)?);
         Ok(())
     }
 

@@ -24,7 +24,7 @@
 
 static size_t delay_us;
 static sigjmp_buf back;
-static volatile sig_atomic_t arrived, jumps;
+static volatile sig_atomic_t arrived, jumps, can_jump;
 
 static void sleep_us(size_t us) {
     struct timespec left = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
@@ -66,6 +66,8 @@ static char *file_memory(const char *path, size_t bytes) {
 }
 
 static void on_signal(int number) {
+    if (jumps && !can_jump)
+        return;
     arrived++;
     if (jumps)
         siglongjmp(back, number);
@@ -175,8 +177,10 @@ int main(int argc, char **argv) {
         if (!strcmp(how, "lock") && mlock(locked + i * 4096, 4096))
             die("mlock");
         begin = now_ns();
-        if (!jumps || !sigsetjmp(back, 1))
+        if (!jumps || !sigsetjmp(back, 1)) {
+            can_jump = 1;
             touched += map[i * stride * page];
+        }
         total += now_ns() - begin;
     }
     jumps = 0;
