@@ -82,13 +82,13 @@ pub fn parse_within(text: &str, bare: Unit, bounds_ns: (u64, u64)) -> Result<u64
     }
     Err(match (ns < low, low) {
         (true, 1) => "must be more than 0".to_owned(),
-        (true, _) => format!("too short: must be {} or more", in_words(low)),
-        (false, _) => format!("too long: must be {} or less", in_words(high)),
+        (true, _) => format!("too short: must be {} or more", describe(low)),
+        (false, _) => format!("too long: must be {} or less", describe(high)),
     })
 }
 
 /// A bound, without decimals where it has none.
-fn in_words(ns: u64) -> String {
+fn describe(ns: u64) -> String {
     let units = [
         (3_600_000_000_000, "h"),
         (60_000_000_000, "min"),

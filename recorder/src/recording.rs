@@ -112,7 +112,7 @@ pub fn record(options: &Options) -> Result<u8> {
     view.leave();
     let told = begun.and(engine.finish(stop, ended, before, options.output.as_ref()));
     let unprinted = view.finish();
-    if let Some(words) = ended.and_then(|ended| ended.in_words()) {
+    if let Some(words) = ended.and_then(|ended| ended.describe()) {
         say(words);
     }
     if let Ok((lines, _)) = &told {
@@ -197,7 +197,7 @@ impl Command {
             match self.end.recv_timeout(TICK) {
                 Ok(ended) => {
                     let ended = ended?;
-                    ended.in_words().iter().for_each(say);
+                    ended.describe().iter().for_each(say);
                     return Ok(ended.status());
                 }
                 Err(RecvTimeoutError::Timeout) => {}

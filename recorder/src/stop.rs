@@ -43,7 +43,7 @@ pub enum Stop {
 impl Stop {
     /// In words, where it is worth a word.
     #[must_use]
-    pub fn in_words(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
             Self::Interrupted => " (stopped by Ctrl-C)",
             Self::Terminated => " (stopped by a signal)",

@@ -196,7 +196,7 @@ fn check(found: &File, accept: Accept) -> io::Result<()> {
         Accept::Regular => "a regular file",
         Accept::Mappable => "a regular file or a block device",
     };
-    let message = format!("it is {}, not {wanted}", in_words(kind));
+    let message = format!("it is {}, not {wanted}", describe(kind));
     Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
@@ -211,7 +211,7 @@ fn own_path(file: &File) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-fn in_words(kind: FileType) -> &'static str {
+fn describe(kind: FileType) -> &'static str {
     match kind {
         _ if kind.is_dir() => "a folder",
         _ if kind.is_fifo() => "a FIFO",

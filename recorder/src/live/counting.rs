@@ -201,7 +201,7 @@ impl Closing {
             "{} page faults in {:.2} s{}: {} major, {} minor{}; no trace was written",
             HumanCount(majors + minors + failed),
             last.elapsed_ns as f64 / 1e9,
-            stop.in_words(),
+            stop.describe(),
             HumanCount(majors),
             HumanCount(minors),
             match failed {

@@ -22,7 +22,7 @@ pub fn text(interval: &Interval) -> String {
         .cloned()
         .collect();
     sort(&mut rows, Column::Wait, Span::Interval, false);
-    let mut text = format!("{}  {}\n", iso(interval.utc_ns, 3), in_words(interval));
+    let mut text = format!("{}  {}\n", iso(interval.utc_ns, 3), describe(interval));
     if rows.is_empty() && !is_active(&interval.others) {
         return text;
     }
@@ -40,7 +40,7 @@ pub fn text(interval: &Interval) -> String {
 
 /// The fault accounting in one line: those of the interval first.
 #[must_use]
-pub fn in_words(interval: &Interval) -> String {
+pub fn describe(interval: &Interval) -> String {
     let Interval { books, change, .. } = interval;
     let mut words = format!(
         "{} major + {} minor in {:.3} s; since the start {} + {}, the kernel counted {}: {} lost, {} hidden",

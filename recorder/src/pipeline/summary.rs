@@ -109,7 +109,7 @@ impl Summary {
         });
         let accounting = &accounts.accounting;
         let mut check = accounts.check.clone();
-        check.notes.extend(folded.in_words());
+        check.notes.extend(folded.describe());
         let totals = Totals {
             events: recorded.majors + recorded.minors + recorded.failed,
             majors: recorded.majors,
@@ -167,7 +167,7 @@ impl Summary {
             _ => format!(", {} {what}", HumanCount(count)),
         };
         let events = majors + minors + failed;
-        let how = stop.in_words();
+        let how = stop.describe();
         let mut lines = vec![format!(
             "{} page faults in {:.2} s{how}: {} major, {} minor{}{}",
             HumanCount(events),
@@ -289,7 +289,7 @@ impl Summary {
             ),
         ];
         let none = |of: &[(u64, &str)]| of.iter().all(|(count, _)| *count == 0);
-        let folded = self.folded.in_words();
+        let folded = self.folded.describe();
         let nothing = (none(&faults) && !self.accounts.check.is_alarming()).then(|| {
             let is_whole = none(&others) && folded.is_empty();
             let what = if is_whole { "nothing" } else { "no fault" };

@@ -55,7 +55,7 @@ impl Folded {
 
     /// All of it, in words.
     #[must_use]
-    pub fn in_words(&self) -> Vec<String> {
+    pub fn describe(&self) -> Vec<String> {
         let all = [
             (
                 self.comms,

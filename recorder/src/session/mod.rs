@@ -245,7 +245,7 @@ impl Session {
 
     /// What is worth telling people at the end.
     pub fn remarks(&self) -> impl Iterator<Item = String> {
-        self.nothing().into_iter().chain(self.programs.in_words())
+        self.nothing().into_iter().chain(self.programs.describe())
     }
 
     /// Why nothing was recorded: what was there instead.

@@ -68,7 +68,7 @@ impl Work<'_> {
             }
         }
         if !left_out.is_empty() {
-            self.limit(left_out_in_words(&left_out));
+            self.limit(describe_left_out(&left_out));
         }
     }
 
@@ -131,7 +131,7 @@ impl Work<'_> {
     }
 }
 
-fn left_out_in_words(pids: &[u32]) -> String {
+fn describe_left_out(pids: &[u32]) -> String {
     let named: Vec<String> = pids.iter().take(NAMED).map(u32::to_string).collect();
     let more = if pids.len() > NAMED { ", …" } else { "" };
     format!(
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn many_processes_are_named_in_part() {
-        let words = left_out_in_words(&[1, 2, 3, 4, 5, 6]);
+        let words = describe_left_out(&[1, 2, 3, 4, 5, 6]);
         assert!(
             words.contains(" 6 of the maps") && words.contains("5, …)"),
             "{words}"

@@ -108,7 +108,7 @@ impl Ended {
 
     /// In words, where it did not end well.
     #[must_use]
-    pub fn in_words(&self) -> Option<String> {
+    pub fn describe(&self) -> Option<String> {
         let CommandEnd { by_signal, number } = self.end;
         match (by_signal, number) {
             (false, 0) => None,
@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn the_exit_status_comes_back_as_a_shell_would_say_it() {
         let ended = |script: &str| start(&["sh", "-c", script]).unwrap().wait().unwrap();
-        let told = |script: &str| (ended(script).status(), ended(script).in_words());
+        let told = |script: &str| (ended(script).status(), ended(script).describe());
         assert_eq!(told("true"), (0, None));
         let words = "the command ended with exit status 7";
         assert_eq!(told("exit 7"), (7, Some(words.to_owned())));

@@ -107,28 +107,12 @@ fn guarded(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
+    use super::{super::tests::sample, *};
 
     #[test]
     fn csv_is_exact_and_quoted() {
-        let content = Table {
-            heads: vec![
-                ColumnHead::new("name"),
-                ColumnHead::new("count"),
-                ColumnHead::new("max_us"),
-            ],
-            rows: vec![
-                vec![
-                    Value::Text("a\x1b[0m,\"b\"".into()),
-                    Value::Count(1_234),
-                    Value::Us(1_500),
-                ],
-                vec![Value::Text("c".into()), Value::Count(5), Value::Null],
-            ],
-            total: Some(vec![Value::Null, Value::Count(1_239), Value::Null]),
-        };
         let mut out = Vec::new();
-        table(&content, &mut out).unwrap();
+        table(&sample(), &mut out).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "name,count,max_us\n\"a\x1b[0m,\"\"b\"\"\",1234,1.500\nc,5,\n"

@@ -136,3 +136,29 @@ pub fn pieces(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::table::Value;
+
+    /// A table that each format is tried on.
+    pub(super) fn sample() -> Table {
+        Table {
+            heads: vec![
+                ColumnHead::new("name"),
+                ColumnHead::new("count"),
+                ColumnHead::new("max_us"),
+            ],
+            rows: vec![
+                vec![
+                    Value::Text("a\x1b[0m,\"b\"".into()),
+                    Value::Count(1_234),
+                    Value::Us(1_500),
+                ],
+                vec![Value::Text("c".into()), Value::Count(5), Value::Null],
+            ],
+            total: Some(vec![Value::Null, Value::Count(1_239), Value::Null]),
+        }
+    }
+}

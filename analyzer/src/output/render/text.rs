@@ -209,26 +209,7 @@ fn line_width(widths: &[usize]) -> usize {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-
-    fn sample() -> Table {
-        Table {
-            heads: vec![
-                ColumnHead::new("name"),
-                ColumnHead::new("count"),
-                ColumnHead::new("max_us"),
-            ],
-            rows: vec![
-                vec![
-                    Value::Text("a\x1b[0m,\"b\"".into()),
-                    Value::Count(1_234),
-                    Value::Us(1_500),
-                ],
-                vec![Value::Text("c".into()), Value::Count(5), Value::Null],
-            ],
-            total: Some(vec![Value::Null, Value::Count(1_239), Value::Null]),
-        }
-    }
+    use super::{super::tests::sample, *};
 
     fn written(content: &Table, room: Option<usize>) -> String {
         let mut out = Vec::new();

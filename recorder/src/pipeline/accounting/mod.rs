@@ -245,7 +245,7 @@ impl Accounts {
             HumanCount(*kernel_minors),
             HumanCount(*recorded),
             HumanCount(*lost),
-            more(*hidden, &hidden_in_words(self.hidden_majors)),
+            more(*hidden, &describe_hidden(self.hidden_majors)),
             more(*filtered, "filtered"),
             more(self.check.unexplained, "UNEXPLAINED"),
             self.verdict()
@@ -380,7 +380,7 @@ fn some(count: u64, thing: &str) -> String {
     format!("{} {thing}{plural}", HumanCount(count))
 }
 
-fn hidden_in_words(majors: Option<u64>) -> String {
+fn describe_hidden(majors: Option<u64>) -> String {
     let majors = match majors {
         Some(0) => "counted, not listed".to_owned(),
         Some(majors) => format!(

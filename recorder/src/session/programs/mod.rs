@@ -231,7 +231,7 @@ impl Programs {
 
     /// Programs of which less is known than could be, in words.
     #[must_use]
-    pub fn in_words(&self) -> Vec<String> {
+    pub fn describe(&self) -> Vec<String> {
         let folded = (self.folded > 0).then(|| {
             format!(
                 "the executables and command lines of {} programs are not kept, because those of all processes take more than \
@@ -475,7 +475,7 @@ mod tests {
             "{}",
             last.len()
         );
-        assert!(programs.in_words()[0].contains(OTHERS));
+        assert!(programs.describe()[0].contains(OTHERS));
         for pid in 0..most as u32 + 10 {
             programs.end(pid, 300);
         }

@@ -39,7 +39,7 @@ fn a_process_that_renames_its_thread_for_ever_gets_no_more_than_half_of_the_name
         (names / 2, names / 2, names - 1)
     );
     assert_eq!(loss.reason, pf_formats::LossReason::Sideband);
-    let words = session.folded().in_words();
+    let words = session.folded().describe();
     assert!(
         words.len() == 1 && words[0].starts_with("131,072 thread names: "),
         "{words:?}"
@@ -193,7 +193,7 @@ fn mappings_of_a_process_that_cannot_be_read_are_bounded_too() {
         told.losses.iter().map(|loss| loss.count).sum::<u64>(),
         (1 << 20) + 1
     );
-    assert!(session.folded().in_words()[0].starts_with("1,048,577 mappings: "));
+    assert!(session.folded().describe()[0].starts_with("1,048,577 mappings: "));
 }
 
 #[test]
