@@ -1,14 +1,22 @@
 //! The recorder's end of what the probes send: the lanes, and the ring buffer for what is rare.
 
-use std::{cell::RefCell, io, os::fd::RawFd, rc::Rc, time::Duration};
+use std::{cell::RefCell, io, os::fd::RawFd, rc::Rc, thread, time::Duration};
 
-use libbpf_rs::{MapCore, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{AsRawLibbpf, MapCore, RingBuffer, RingBufferBuilder, libbpf_sys};
 
 use crate::{ProbeError, Record, lanes::Lanes};
 
 /// A record this much younger than the drain, nanoseconds, is kept for the next one: a probe on another CPU may be
 /// about to publish an older one.
 pub const SETTLE_NS: u64 = 2_000_000;
+
+/// How long faults wait for what is before them in the ring buffer, nanoseconds. A probe whose CPU was taken away
+/// between reserving its record and publishing it holds back all records behind it.
+const PATIENCE_NS: u64 = 250_000_000;
+
+/// How often the end looks whether the last record came, and how long it waits in between.
+const LOOKS: u32 = 500;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The consumer's end, in one order of time.
 pub struct Ring {
@@ -17,7 +25,26 @@ pub struct Ring {
     batch: Rc<RefCell<Batch>>,
     /// From the ring, and too young to be passed on.
     young: Vec<Record>,
+    caught_up: CaughtUp,
     malformed: u64,
+}
+
+/// How far what was reserved in the ring buffer has been taken.
+#[derive(Default)]
+struct CaughtUp {
+    /// All that was reserved until then, nanoseconds.
+    until_ns: u64,
+}
+
+impl CaughtUp {
+    /// The time to which everything is there. `has_all`: what had been reserved at `now_ns` was taken.
+    fn settled(&mut self, now_ns: u64, has_all: bool) -> u64 {
+        if has_all {
+            self.until_ns = now_ns;
+        }
+        let until_ns = self.until_ns.max(now_ns.saturating_sub(PATIENCE_NS));
+        until_ns.saturating_sub(SETTLE_NS)
+    }
 }
 
 #[derive(Default)]
@@ -47,6 +74,7 @@ impl Ring {
             lanes,
             batch,
             young: Vec::new(),
+            caught_up: CaughtUp::default(),
             malformed: 0,
         })
     }
@@ -77,35 +105,87 @@ impl Ring {
         self.lanes.waiting()
     }
 
-    /// Takes what was sent, in the order of completion, from call to call. What completed around `now_ns`
-    /// (`CLOCK_MONOTONIC`, read before the call) or later is kept for the next one.
-    pub fn drain(&mut self, now_ns: u64, mut take: impl FnMut(Record)) -> Result<(), ProbeError> {
+    /// Takes what was sent, in the order of completion, from call to call, and returns the time to which that is all.
+    /// What completed around `now_ns` (`CLOCK_MONOTONIC`, read before the call) or later is kept for the next one, and
+    /// so is what completed after something that is still to come.
+    pub fn drain(&mut self, now_ns: u64, take: impl FnMut(Record)) -> Result<u64, ProbeError> {
         // Stacks are in the ring before the faults that name them are in the lanes.
         let heads = self.lanes.heads();
+        let has_all = self.consume()?;
+        let settled = self.caught_up.settled(now_ns, has_all);
+        self.pass_on(&heads, settled, take);
+        Ok(settled)
+    }
+
+    /// Takes all there is: for the end, when the probes are silent, or about to be.
+    pub fn drain_all(&mut self, take: impl FnMut(Record)) -> Result<(), ProbeError> {
+        let mut looks = 1;
+        while !self.consume()? && looks < LOOKS {
+            thread::sleep(PAUSE);
+            looks += 1;
+        }
+        // At least one record is missing, and what is behind it.
+        self.malformed += u64::from(looks == LOOKS);
+        let heads = self.lanes.heads();
+        self.pass_on(&heads, u64::MAX, take);
+        Ok(())
+    }
+
+    /// Whether all that had been reserved in the ring buffer is taken.
+    fn consume(&mut self) -> Result<bool, ProbeError> {
+        let reserved = self.position(libbpf_sys::ring__producer_pos);
         self.ring.consume().map_err(ProbeError::Ring)?;
         self.young.append(&mut self.batch.borrow_mut().records);
+        // They count bytes, and wrap.
+        let left = reserved.wrapping_sub(self.position(libbpf_sys::ring__consumer_pos));
+        Ok(left == 0 || left.cast_signed() < 0)
+    }
+
+    fn position(
+        &self,
+        which: unsafe extern "C" fn(*const libbpf_sys::ring) -> libc::c_ulong,
+    ) -> libc::c_ulong {
+        // SAFETY: it has one ring, which lives as long as it does, and is asked for a number.
+        unsafe {
+            which(libbpf_sys::ring_buffer__ring(
+                self.ring.as_libbpf_object().as_ptr(),
+                0,
+            ))
+        }
+    }
+
+    fn pass_on(&mut self, heads: &[u64], settled: u64, mut take: impl FnMut(Record)) {
         self.young.sort_by_key(Record::at_ns);
-        let settled = now_ns.saturating_sub(SETTLE_NS);
         let ready = self.young.partition_point(|record| record.at_ns() <= settled);
         let mut rare = self.young.drain(..ready).peekable();
-        self.malformed += self.lanes.drain(&heads, settled, |fault| {
+        self.malformed += self.lanes.drain(heads, settled, |fault| {
             while let Some(earlier) = rare.next_if(|next| next.at_ns() <= fault.at_ns()) {
                 take(earlier);
             }
             take(fault);
         });
         rare.for_each(take);
-        Ok(())
-    }
-
-    /// Takes all there is: for the end, when the probes are silent.
-    pub fn drain_all(&mut self, take: impl FnMut(Record)) -> Result<(), ProbeError> {
-        self.drain(u64::MAX, take)
     }
 
     /// Records that were not of the wire contract; anything but 0 is a bug.
     #[must_use]
     pub fn malformed(&self) -> u64 {
         self.malformed + self.batch.borrow().malformed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_wait_for_a_record_that_is_reserved_and_not_yet_there_but_not_for_ever() {
+        let mut caught_up = CaughtUp::default();
+        let ms = |ms: u64| ms * 1_000_000;
+        assert_eq!(caught_up.settled(ms(1_000), true), ms(998));
+        assert_eq!(caught_up.settled(ms(1_050), false), ms(998));
+        assert_eq!(caught_up.settled(ms(1_250), false), ms(998));
+        assert_eq!(caught_up.settled(ms(1_300), false), ms(1_048));
+        assert_eq!(caught_up.settled(ms(1_310), true), ms(1_308));
     }
 }

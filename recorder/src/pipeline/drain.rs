@@ -191,7 +191,6 @@ impl Drain {
     fn pass(&mut self, progress: &mut Progress, reach: Reach) -> Result<bool> {
         let now = monotonic_ns();
         let batch = &mut self.backlog.pending;
-        batch.horizon_ns = now.saturating_sub(SETTLE_NS);
         let mut faults = 0;
         let ledger = &mut progress.ledger;
         let (records, large) = (&mut batch.records, &mut batch.besides);
@@ -209,16 +208,16 @@ impl Drain {
             }
             records.push(record);
         };
-        match reach {
-            Reach::Settled => progress.ring.drain(now, take)?,
-            Reach::Everything(_) => progress.ring.drain_all(take)?,
-        }
-        // After the faults: a mapping is always on record before the first fault on it.
         let (settled, stopped) = match reach {
-            Reach::Settled => (now.saturating_sub(SETTLE_NS), u64::MAX),
-            // An end after the recording is told by nobody else.
-            Reach::Everything(end_ns) => (u64::MAX, end_ns),
+            Reach::Settled => (progress.ring.drain(now, take)?, u64::MAX),
+            Reach::Everything(end_ns) => {
+                progress.ring.drain_all(take)?;
+                // An end after the recording is told by nobody else.
+                (u64::MAX, end_ns)
+            }
         };
+        batch.horizon_ns = settled.min(now.saturating_sub(SETTLE_NS));
+        // After the faults: a mapping is always on record before the first fault on it.
         let mut sideband = self.read_sideband(progress);
         let ledger = &mut progress.ledger;
         progress.ends.retain(|&(ts_ns, tid)| {

@@ -136,8 +136,8 @@ impl Queries {
     /// that may have been lost.
     fn retire(&mut self, query: &pf_bpf::Query) {
         let known = self.known.entry(query.tid).or_default();
-        let is_over =
-            |known: &&mut Known| known.begin_ns >= query.begin_ns || known.begin_ns > query.parent_ns;
+        // One that began later may be known already: faults in it overtake what the ring buffer holds back.
+        let is_over = |known: &&mut Known| known.begin_ns > query.parent_ns && known.begin_ns <= query.end_ns;
         known
             .iter_mut()
             .filter(is_over)
@@ -209,6 +209,16 @@ mod tests {
         queries.end(&query(10, 40, 0));
         queries.forget(7);
         assert_eq!(queries.id(7, 10), queries.ended()[0].id);
+    }
+
+    #[test]
+    fn a_query_that_is_known_before_the_one_before_it_ends_is_told() {
+        let mut queries = Queries::new(Vec::new(), 0);
+        let later = queries.id(7, 50);
+        queries.end(&query(10, 40, 0));
+        queries.end(&query(50, 60, 0));
+        let ids: Vec<QueryId> = queries.ended().iter().map(|query| query.id).collect();
+        assert_eq!((ids.len(), ids[1]), (2, later));
     }
 
     #[test]
