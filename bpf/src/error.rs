@@ -89,18 +89,28 @@ impl ProbeError {
     /// Whether this process may have no more files open.
     #[must_use]
     pub fn is_file_limit(&self) -> bool {
+        self.is_answer(libc::EMFILE, "-EMFILE")
+    }
+
+    /// Whether the kernel had no memory for maps or programs.
+    #[must_use]
+    pub fn is_memory_limit(&self) -> bool {
+        self.is_answer(libc::ENOMEM, "-ENOMEM")
+    }
+
+    fn is_answer(&self, errno: i32, logged: &str) -> bool {
         // libbpf-rs does not hand out the number of the system's answer.
-        let answer = io::Error::from_raw_os_error(libc::EMFILE).to_string();
+        let answer = io::Error::from_raw_os_error(errno).to_string();
         let is_answer = |source: &libbpf_rs::Error| format!("{source:#}").contains(&answer);
         match self {
-            Self::Load { source, log } => is_answer(source) || log.contains("-EMFILE"),
+            Self::Load { source, log } => is_answer(source) || log.contains(logged),
             Self::Attach { source, .. }
             | Self::Query { source, .. }
             | Self::Ring(source)
             | Self::Roots(source)
             | Self::Types(source) => is_answer(source),
             Self::PerfEvent { source, .. } | Self::Lanes(source) | Self::Cpus { source, .. } => {
-                source.raw_os_error() == Some(libc::EMFILE)
+                source.raw_os_error() == Some(errno)
             }
             Self::Config(_) => false,
         }

@@ -119,6 +119,7 @@ fn of_threads(tids: &[u32], events: &[Software], children: bool) -> io::Result<V
 }
 
 /// The processes and all that descend from them now: whoever was forked before its parent had a counter needs its own.
+/// This process, and what descends from it, is recorded by nobody.
 fn with_descendants(pids: &[u32]) -> Vec<u32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let parents: Vec<(u32, u32)> = processes
@@ -129,7 +130,7 @@ fn with_descendants(pids: &[u32]) -> Vec<u32> {
     let mut at = 0;
     while let Some(&parent) = known.get(at) {
         for (child, _) in parents.iter().filter(|(_, of)| *of == parent) {
-            if !known.contains(child) {
+            if *child != std::process::id() && !known.contains(child) {
                 known.push(*child);
             }
         }

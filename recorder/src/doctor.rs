@@ -13,12 +13,7 @@ const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 const PARANOID: &str = "/proc/sys/kernel/perf_event_paranoid";
 
 /// Bits of linux/capability.h, with what pfrec needs them for.
-const NEEDED: [(&str, u32); 4] = [
-    ("CAP_SYS_PTRACE", 19),
-    ("CAP_SYS_ADMIN", 21),
-    ("CAP_PERFMON", 38),
-    ("CAP_BPF", 39),
-];
+const NEEDED: [(&str, u32); 3] = [("CAP_SYS_PTRACE", 19), ("CAP_PERFMON", 38), ("CAP_BPF", 39)];
 
 /// One line of the report.
 struct Finding {

@@ -33,6 +33,13 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
                 "this kernel has no BTF: pfrec needs one built with CONFIG_DEBUG_INFO_BTF=y".to_owned(),
             );
         }
+        if probe.is_memory_limit() {
+            return Some(
+                "the buffers between the kernel and pfrec do not fit: choose smaller ones with --buffer-size, or raise the \
+                 memory limit of the cgroup that pfrec runs in"
+                    .to_owned(),
+            );
+        }
         return Some(
             "pfrec doctor reports which backends this kernel supports, and how to fix what is missing"
                 .to_owned(),
@@ -49,7 +56,10 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
             LaunchError::NotExecutable { command, source } => not_executable(command, source),
         });
     }
-    (find::<io::Error>(error)?.kind() == io::ErrorKind::PermissionDenied).then(|| {
+    // What an option names is not the trace.
+    let is_of_option = error.chain().any(|cause| cause.to_string().starts_with("--"));
+    let is_denied = find::<io::Error>(error)?.kind() == io::ErrorKind::PermissionDenied;
+    (is_denied && !is_of_option).then(|| {
         "the trace is created with the rights of the user who called sudo: choose a directory that this user may write to"
             .to_owned()
     })

@@ -29,7 +29,7 @@ use crate::{
     pipeline::threads::{lock_memory, spawn},
     pipeline::trace_file::{self, TraceFile},
     pipeline::write_queue::WriteQueue,
-    queries::Later,
+    queries::{Later, QuerySpec},
     session::{Session, proc},
     stop::{Stop, StopSignals, Watched},
     target::family::Family,
@@ -110,7 +110,7 @@ pub fn record(options: &Options) -> Result<u8> {
     // What the command printed last comes before what is told of it.
     let relay = relay.filter(|_| ended.is_none());
     view.leave();
-    let told = begun.and(engine.finish(stop, ended, before, options.output.as_ref()));
+    let told = begun.and(engine.finish(stop, ended, before, options));
     let unprinted = view.finish();
     if let Some(words) = ended.and_then(|ended| ended.describe()) {
         say(words);
@@ -339,12 +339,20 @@ impl Engine {
         stop: Stop,
         ended: Option<Ended>,
         before: Option<(u64, u64)>,
-        output: Option<&Output>,
+        options: &Options,
     ) -> Result<(Vec<String>, bool)> {
         match self {
             Self::Recording(pipeline) => {
-                let summary = pipeline.finish(ended, before, output)?;
-                Ok((summary.lines(stop), summary.is_exact()))
+                let summary = pipeline.finish(ended, before, options.output.as_ref())?;
+                let mut lines = summary.lines(stop);
+                let wanted = |spec: &QuerySpec| *spec != QuerySpec::None;
+                if summary.queries() == 0 && options.queries.iter().any(wanted) {
+                    lines.insert(
+                        1,
+                        "0 queries: nothing that was recorded ran the probes of --query".to_owned(),
+                    );
+                }
+                Ok((lines, summary.is_exact()))
             }
             Self::Counting(counting) => {
                 let closing = counting.finish(ended.zip(before))?;

@@ -304,3 +304,23 @@ fn a_limit_of_open_files_is_told_as_that() {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{limit}");
     }
 }
+
+/// The counters of a shell, a terminal or the first process are inherited by pfrec, which nobody records.
+#[test]
+#[ignore = "needs root"]
+fn what_pfrec_descends_from_is_counted_without_pfrec() {
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let own = std::process::id().to_string();
+    let ended = run(pfrec(&[
+        "-o",
+        text(&trace),
+        "-p",
+        &own,
+        "--strict",
+        "-d",
+        "300ms",
+    ]))
+    .ok();
+    assert!(ended.stderr.contains(": balanced\n"), "{ended:#?}");
+}

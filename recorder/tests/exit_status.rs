@@ -68,6 +68,20 @@ fn wrong_usage_is_125_and_names_what_is_wrong() {
             "power of two",
         ),
         (&["-o", "t.pfz", "--no-children", "--", "true"], "--pid"),
+        (&["-o", "t.pfz", "--no-children", "-a"], "--all"),
+        (
+            &[
+                "-o",
+                "t.pfz",
+                "--user",
+                "nobody",
+                "--preserve-env",
+                "FOO=2",
+                "--",
+                "true",
+            ],
+            "names of variables",
+        ),
     ] {
         let folder = disk_folder();
         let mut command = pfrec(arguments);
@@ -108,7 +122,9 @@ fn an_output_that_cannot_be_made_is_named_before_the_command_starts() {
     let folder = disk_folder();
     let proof = folder.path().join("proof");
     let missing = folder.path().join("missing/t.pfz");
-    for output in [missing.as_path(), folder.path()] {
+    // NAME.partial is no name.
+    let long = folder.path().join("n".repeat(250));
+    for output in [missing.as_path(), folder.path(), &long] {
         let error = run(pfrec(&["-o", text(output), "--", "touch", text(&proof)])).error(125);
         assert!(error.contains(text(output)), "{error}");
     }

@@ -11,7 +11,9 @@ use thiserror::Error;
 
 use crate::queries::QuerySpec;
 
-use values::{address_range, existing_file, microseconds, milliseconds, ring_bytes, seconds, threads};
+use values::{
+    address_range, existing_file, microseconds, milliseconds, ring_bytes, seconds, threads, variable,
+};
 
 const USAGE: &str = "\
 pfrec -o FILE [OPTIONS] -- COMMAND [ARG]...
@@ -20,9 +22,12 @@ pfrec -o FILE [OPTIONS] -- COMMAND [ARG]...
        pfrec doctor";
 
 const AFTER_HELP: &str = "\
-Exit status: that of COMMAND (128+N if signal N ended it), or 0 without COMMAND; 3 with --strict if the counts are not
-exact; 125 if pfrec itself fails or its command line is wrong, 126 if COMMAND cannot be executed, 127 if COMMAND does not
-exist.
+Exit status:
+  that of COMMAND (128+N if signal N ended it), or 0 without COMMAND
+  3    with --strict: the counts are not exact
+  125  pfrec failed, or its command line is wrong
+  126  COMMAND cannot be executed
+  127  COMMAND does not exist
 
 Examples:
   sudo pfrec -o trace.pfz -- mmap-workload     record a program and all it starts
@@ -85,7 +90,7 @@ struct RecordArgs {
     all: bool,
 
     /// With -p: do not record the children of the given processes.
-    #[arg(long, requires = "pid")]
+    #[arg(long, requires = "pid", conflicts_with = "all")]
     no_children: bool,
 
     /// Record all processes in this cgroup and in those below it. PATH is its directory, its path in the hierarchy as in
@@ -107,7 +112,7 @@ struct RecordArgs {
     user: Option<String>,
 
     /// With --user: also pass on these environment variables, besides TERM, TZ and the locale.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "user")]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "user", value_parser = variable)]
     preserve_env: Vec<String>,
 
     /// Size of the buffer between the kernel and pfrec, per CPU: a power of two in bytes, or as 16MiB (default: 128MiB
@@ -333,7 +338,12 @@ pub enum UsageError {
 /// What clap says, and what it cannot know: that a free word is the command to record.
 #[must_use]
 pub fn explain(mut error: clap::Error) -> clap::Error {
-    if let Some(word) = usage::unexpected_word(&error).map(str::to_owned) {
+    // Behind these there is no command to record, or it stands there already.
+    let is_elsewhere = std::env::args_os().any(|word| word == "doctor" || word == "--");
+    if let Some(word) = usage::unexpected_word(&error)
+        .map(str::to_owned)
+        .filter(|_| !is_elsewhere)
+    {
         let whole = usage::command_line_with("--", &word);
         usage::tip(
             &mut error,

@@ -42,6 +42,14 @@ pub(super) fn threads(text: &str) -> Result<Names, String> {
     Names::parse(text, Kind::Thread)
 }
 
+/// A name of the environment.
+pub(super) fn variable(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains('=') {
+        return Err("must be names of variables, separated by commas, as in LANG,PATH".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// Room for faults: a power of two.
 pub(super) fn ring_bytes(text: &str) -> Result<u32, String> {
     let bytes = size::parse(text, size::Unit::Bytes)?;

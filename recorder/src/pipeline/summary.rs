@@ -153,6 +153,12 @@ impl Summary {
         &self.accounts
     }
 
+    /// Queries in the trace.
+    #[must_use]
+    pub fn queries(&self) -> u64 {
+        self.queries
+    }
+
     /// What is told of it, line by line.
     #[must_use]
     pub fn lines(&self, stop: Stop) -> Vec<String> {

@@ -199,6 +199,9 @@ fn set_aside(partial: &Path) -> Result<()> {
     let left = match open::regular_itself(partial) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::InvalidFilename => {
+            bail!("the name is too long: while it is recorded, the file is called NAME.partial")
+        }
         Err(e) => return Err(e).with_context(|| format!("{} is in the way", partial.display())),
     };
     let _lock = lock(left, partial)?;

@@ -221,8 +221,11 @@ fn comm_tables(names: &[Names]) -> Result<Option<CommTables>> {
 }
 
 fn uid(text: &str) -> Result<u32> {
-    if let Ok(uid) = text.parse() {
-        return Ok(uid);
+    match text.parse() {
+        // The kernel's own "no user".
+        Ok(u32::MAX) => bail!("--uid {text}: no user has this number"),
+        Ok(uid) => return Ok(uid),
+        Err(_) => {}
     }
     match User::from_name(text).with_context(|| format!("--uid {text}"))? {
         Some(user) => Ok(Uid::as_raw(user.uid)),
@@ -314,6 +317,13 @@ fn with_descendants(roots: &[u32]) -> HashSet<u32> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn the_number_of_no_user_is_refused_and_no_filter() {
+        assert_eq!(uid("4294967294").unwrap(), u32::MAX - 1);
+        let error = uid("4294967295").unwrap_err().to_string();
+        assert!(error.contains("4294967295: no user"), "{error}");
+    }
 
     #[test]
     fn a_file_that_cannot_be_mapped_is_named() {
