@@ -126,11 +126,13 @@ fn with_descendants(pids: &[u32]) -> Vec<u32> {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter_map(|pid| Some((pid, parent_of(pid)?)))
         .collect();
-    let mut known = pids.to_vec();
+    let is_other = |pid: &u32| *pid != std::process::id();
+    let mut known: Vec<u32> = pids.iter().copied().filter(is_other).collect();
     let mut at = 0;
     while let Some(&parent) = known.get(at) {
-        for (child, _) in parents.iter().filter(|(_, of)| *of == parent) {
-            if *child != std::process::id() && !known.contains(child) {
+        let children = parents.iter().filter(|(_, of)| *of == parent);
+        for (child, _) in children.filter(|(child, _)| is_other(child)) {
+            if !known.contains(child) {
                 known.push(*child);
             }
         }
