@@ -74,12 +74,12 @@ fn what_comes_behind_too_much_is_read_where_the_file_has_grown() {
     let fork = [[1; 16].as_slice(), &2u32.to_le_bytes(), &[1; 8]].concat();
     let list = [&(MOST as u64).to_le_bytes()[..], &fork.repeat(MOST)].concat();
     let list = packed(&list);
-    frames.extend(frame(TIMELINE, 1, 0, 51, &list));
+    (51..=57).for_each(|sequence| frames.extend(frame(TIMELINE, 1, 0, sequence, &list)));
     // A private kind of record, passed over.
-    frames.extend(frame(200, 1, 0, 52, &vec![0; 1 << 20]));
-    frames.extend(frame(TIMELINE, 1, 0, 53, &list));
+    frames.extend(frame(200, 1, 0, 58, &vec![0; 1 << 20]));
+    frames.extend(frame(TIMELINE, 1, 0, 59, &list));
     let (items, summary) = read(&trace_with(&frames));
-    assert_eq!(summary.damages, 51);
+    assert!((51..=57).contains(&summary.damages), "{}", summary.damages);
     assert!(matches!(items.last(), Some(Item::Timeline(entries)) if entries.len() == MOST));
 }
 

@@ -4,26 +4,16 @@
 
 mod common;
 
-use common::long::{END_NS, START_NS, long_of, long_with, repaired, totals, verified};
-use common::{losses, meta, queries};
+use common::long::{END_NS, START_NS, long_of, long_with, losses, repaired, totals, verified};
+use common::{meta, queries};
 use pf_formats::{
-    Accounting, Check, Claimant, Dict, Frame, FrameId, Host, Loss, LossReason, Meta, ObjectId, Query, Repair,
-    StackId, StackNode, Totals, TraceReader, Verification, repair,
+    Accounting, Check, Claimant, Dict, Frame, FrameId, Host, Loss, LossReason, Meta, ObjectId, Query,
+    StackId, StackNode, Totals, Verification,
 };
 
 fn what(found: &Verification, by: Claimant) -> Vec<&'static str> {
     let claims = found.contradictions.iter().filter(|claim| claim.by == by);
     claims.map(|claim| claim.what).collect()
-}
-
-/// A copy, which is proven; META stays as it is.
-fn copied(trace: &[u8]) -> (Repair, Verification) {
-    let mut reader = TraceReader::new(trace).unwrap();
-    let (repair, out) = repair(&mut reader, Vec::new(), &mut |_| {}).unwrap();
-    let proof = repair
-        .prove(&mut TraceReader::new(&out[..]).unwrap(), &mut |_| {})
-        .unwrap();
-    (repair, proof)
 }
 
 fn books(change: impl FnOnce(&mut Accounting, &mut Check)) -> Totals {
@@ -63,7 +53,7 @@ fn a_start_behind_the_first_fault_query_or_loss_is_found_out() {
         assert_eq!(what(&found, Claimant::EndRecord), [""; 0]);
         // Nothing that a copy could mend: it says the same.
         assert!(!found.is_undamaged() && !found.can_be_repaired());
-        let (_, proof) = copied(&trace);
+        let (_, _, proof) = repaired(&trace);
         assert_eq!(proof.contradictions, found.contradictions);
     }
 }
@@ -222,7 +212,7 @@ fn frames_and_their_files_that_are_nowhere_are_found_out() {
         (1, 2, (1, 0)),
         (9, 9, (1, 1)),
     ] {
-        let (_, proof) = copied(&trace(object, frame));
+        let (_, _, proof) = repaired(&trace(object, frame));
         for found in [verified(&trace(object, frame)), proof] {
             let undefined = found.undefined;
             assert_eq!(

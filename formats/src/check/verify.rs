@@ -271,7 +271,8 @@ impl Walk {
     fn losses(&mut self, losses: &[Loss]) {
         self.counts.losses += losses.len() as u64;
         self.contents.losses.add_all(losses);
-        self.passes(losses.iter().map(|loss| loss.to_ns).max());
+        // Nothing says that the two are in order.
+        self.passes(losses.iter().map(|loss| loss.from_ns.max(loss.to_ns)).max());
         self.reach.losses(losses);
         for loss in losses {
             let count = self.lost.entry(loss.reason).or_default();

@@ -148,15 +148,15 @@ pub(crate) fn processes() -> Vec<ProcessEntry> {
 pub(crate) fn losses() -> Vec<Loss> {
     vec![
         Loss {
-            from_ns: 1001,
-            to_ns: 1002,
+            from_ns: 1,
+            to_ns: 2,
             cpu: Some(1),
             reason: LossReason::Reserve,
             count: 3,
         },
         Loss {
-            from_ns: 1001,
-            to_ns: 1002,
+            from_ns: 1,
+            to_ns: 2,
             cpu: None,
             reason: LossReason::InFlight,
             count: 1,
