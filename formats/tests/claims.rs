@@ -119,7 +119,11 @@ fn an_end_before_the_last_query_or_loss_is_found_out_and_repaired() {
 
 #[test]
 fn a_recording_of_everything_leaves_no_fault_out() {
-    let left_out = || books(|books, _| (books.filtered, books.hidden) = (books.hidden, 0));
+    let left_out = || {
+        books(|books, _| {
+            (books.filtered, books.hidden) = (books.hidden, 0);
+        })
+    };
     let with = |meta: &Meta| long_of(meta, &losses(), &queries(), left_out());
     let trace = with(&meta());
     let found = verified(&trace);
@@ -151,7 +155,7 @@ fn the_independent_count_is_between_what_was_recorded_and_all_that_is_accounted_
     let most = honest.recorded + honest.lost;
     let with = |events, uncertain| {
         long_with(books(|_, check| {
-            (check.events, check.uncertain) = (Some(events), uncertain)
+            (check.events, check.uncertain) = (Some(events), uncertain);
         }))
     };
     for (events, uncertain) in [(told, 0), (most, 0), (told - 5, 5), (most + 5, 5), (0, u64::MAX)] {
@@ -170,7 +174,9 @@ fn the_independent_count_is_between_what_was_recorded_and_all_that_is_accounted_
         assert!(repair.totals.accounting.is_none() && repair.books_dropped.is_some());
     }
     // A recording whose counts disagree has told so, and which of them is wrong nobody knows.
-    let alarming = books(|_, check| (check.events, check.ends_missing) = (Some(0), 1));
+    let alarming = books(|_, check| {
+        (check.events, check.ends_missing) = (Some(0), 1);
+    });
     assert_eq!(verified(&long_with(alarming)).contradictions, []);
 }
 
