@@ -110,6 +110,12 @@ impl ClassBits {
         Origin::from_code(self.0 >> ORIGIN_SHIFT & TWO_BITS)
     }
 
+    /// How many rows of a column are faults of which a software event tells: completed, and outside of `get_user_pages`.
+    #[must_use]
+    pub(crate) fn told_by_events(column: &[u8]) -> u64 {
+        byte_count::count(column, FAILED | BY_KERNEL, 0)
+    }
+
     /// How many rows of each class a column has, in the order of [`FaultClass::ALL`].
     #[must_use]
     pub fn counts(column: &[u8]) -> [u64; 3] {

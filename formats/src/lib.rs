@@ -22,11 +22,12 @@ mod write;
 
 pub use block::{BlockDecoder, BlockInfo, EventsBlock};
 pub use byte_count::count as count_bytes;
+pub use check::claims::{Claimant, Contradiction};
 pub use check::damage::{Place, Places};
 pub use check::references::{Undefined, UndefinedNames};
 pub use check::repair::{Repair, repair};
 pub use check::repaired_totals::BooksDropped;
-pub use check::verify::{Contradiction, Counts, Verification, verify};
+pub use check::verify::{Counts, Verification, verify};
 pub use class::{ClassBits, FaultClass};
 pub use columns::{Columns, Projection};
 pub use error::FormatError;

@@ -49,6 +49,15 @@ pub(crate) const METADATA_CHUNK: usize = 1 << 20;
 /// Entries the writer puts in one timeline or loss frame.
 pub(crate) const ENTRIES_PER_FRAME: usize = 8192;
 
+/// What all TIMELINE records up to some place may unpack to for each byte before it. An entry has 25 to 56 bytes, and
+/// differs from the one before in its time, its thread or its address, which takes a byte: the mappings of a process at equal
+/// distances, the most regular that a recorder tells, unpack to 52 for each byte.
+pub(crate) const TIMELINE_PER_BYTE: u64 = 256;
+
+/// The same of PROCESSES records and of the texts of queries. Every process that a program with 8 KiB of path and command
+/// line forks has an entry of its own, of which only time and number are new.
+pub(crate) const TEXTS_PER_BYTE: u64 = 1024;
+
 /// All entries of all dictionaries, in bytes: what a reader must be ready to keep.
 pub(crate) const DICTIONARIES: u64 = 256 << 20;
 

@@ -21,6 +21,7 @@ use common::{
     queries::{queries, supported},
     text,
     trace::{assert_no_fault_lost, assert_offsets, contents, json, rows, until_everything_is_recorded},
+    until,
 };
 use nix::sys::signal::Signal;
 use pf_formats::LossReason;
@@ -331,6 +332,50 @@ fn code_of_ever_new_processes_costs_no_more_than_those_that_are_kept() {
     let words = "code that process ";
     assert!(recorded.stderr.contains(words), "{}", recorded.stderr);
     recorded.assert_last_pages(&recorded.file());
+}
+
+/// More processes than are read when a recording begins, of as many mappings as the kernel allows.
+const CROWD: usize = 40;
+
+#[test]
+#[ignore = "needs root"]
+fn processes_of_very_many_mappings_do_not_hold_up_the_beginning() {
+    if emulated() {
+        // 2.6 million mappings take more memory than that machine has.
+        return;
+    }
+    let _alone = alone();
+    let folder = disk_folder();
+    let count = CROWD.to_string();
+    let mut crowd = start(plain(&compile("crowd", folder.path()), &[&count]));
+    let children = format!("/proc/{0}/task/{0}/children", crowd.pid());
+    until("all processes", || {
+        let children = fs::read_to_string(&children).ok()?;
+        (children.split_whitespace().count() == CROWD - 1).then_some(())
+    });
+    let trace = folder.path().join("t.pfz");
+    let recorder = start(pfrec(&[
+        "-o",
+        text(&trace),
+        "--buffer-size",
+        "4M",
+        "-a",
+        "-d",
+        "1",
+    ]));
+    let (ended, most_mib) = watch(recorder, || false);
+    assert!(crowd.is_alive());
+    crowd.signal(Signal::SIGKILL);
+    let recorded = Recorded {
+        folder,
+        pid: None,
+        stderr: ended.ok().stderr,
+        printed: String::new(),
+        most_mib,
+    };
+    recorded.assert_told(" processes were not read when the recording began");
+    eprintln!("pfrec took {most_mib} MiB at most\n{}", recorded.stderr);
+    assert!(most_mib < BUFFERS_MIB + QUEUE_MIB + 350, "{most_mib} MiB");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whether the names that events refer to were defined before them.
+//! Whether the names that events refer to were defined before them, and what stacks are made of at all.
 
 use std::hash::Hash;
 
@@ -24,6 +24,10 @@ pub struct UndefinedNames {
     pub objects: Undefined,
     /// Stacks.
     pub stacks: Undefined,
+    /// Frames that stacks are made of, anywhere in the trace.
+    pub frames: u64,
+    /// Mapped objects that frames are in, anywhere in the trace.
+    pub frame_objects: u64,
 }
 
 impl UndefinedNames {
@@ -41,6 +45,9 @@ pub(crate) struct References {
     objects: Table,
     stacks: Table,
     frames: Table,
+    /// Frames that stacks are made of, and objects that frames are in.
+    frames_used: Seen,
+    objects_used: Seen,
     /// Digests of all entries, those that come again left out, in any order.
     entries: u64,
 }
@@ -58,8 +65,16 @@ impl References {
         let sum = match dict {
             Dict::Comms { first_id, entries } => self.comms.define(0, *first_id, entries),
             Dict::Objects { first_id, entries } => self.objects.define(1, *first_id, entries),
-            Dict::Frames { first_id, entries } => self.frames.define(2, *first_id, entries),
-            Dict::Stacks { first_id, entries } => self.stacks.define(3, *first_id, entries),
+            Dict::Frames { first_id, entries } => {
+                let objects = entries.iter().map(|frame| frame.object.0);
+                self.frames.uses(*first_id, objects, &mut self.objects_used);
+                self.frames.define(2, *first_id, entries)
+            }
+            Dict::Stacks { first_id, entries } => {
+                let frames = entries.iter().map(|node| node.frame.0);
+                self.stacks.uses(*first_id, frames, &mut self.frames_used);
+                self.stacks.define(3, *first_id, entries)
+            }
             // They have no ids of their own, and a writer does not look which come again.
             Dict::Symbols { entries } => sum(entries.iter().map(|entry| (4u8, entry.bounded()))),
             Dict::BuildIds { entries } => sum(entries.iter().map(|entry| (5u8, entry))),
@@ -83,6 +98,8 @@ impl References {
             comms: self.comms.found,
             objects: self.objects.found,
             stacks: self.stacks.found,
+            frames: self.frames_used.not_in(&self.frames.defined),
+            frame_objects: self.objects_used.not_in(&self.objects.defined),
         }
     }
 }
@@ -100,6 +117,15 @@ impl Table {
             self.defined.insert(id);
             is_new.then_some((table, id, entry))
         }))
+    }
+
+    /// Which ids of another table the entries refer to that are new; 0 is none. To be called before they are defined.
+    fn uses(&self, first_id: u32, ids: impl Iterator<Item = u32>, used: &mut Seen) {
+        let new = (first_id..)
+            .zip(ids)
+            .filter(|(id, _)| !self.defined.contains(*id));
+        new.filter(|(_, of)| *of != 0 && *of <= limits::DICT_ID)
+            .for_each(|(_, of)| used.insert(of));
     }
 
     fn check(&mut self, ids: &[u32]) {

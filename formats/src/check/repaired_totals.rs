@@ -1,5 +1,6 @@
 //! What damage cost, as a repaired trace tells it: in LOSS records and in totals that fit what is left.
 
+use crate::check::claims;
 use crate::check::verify::Verification;
 use crate::{Accounting, Loss, LossReason, Place, Totals};
 
@@ -97,7 +98,11 @@ pub(crate) fn totals(input: &Verification) -> (Totals, Option<BooksDropped>) {
     let books = totals.accounting.as_ref();
     let hidden = books.map_or(u64::MAX, |books| books.hidden);
     totals.hidden_majors = totals.hidden_majors.filter(|majors| *majors <= hidden);
-    if !totals.adds_up() || books.is_some_and(|books| books.lost > totals.lost) {
+    let is_contradicted = || {
+        let claims = claims::of_the_accounting(input, &totals);
+        claims.iter().any(|(_, said, found)| said != found)
+    };
+    if !totals.adds_up() || is_contradicted() || books.is_some_and(|books| books.lost > totals.lost) {
         totals.accounting = None;
         dropped = Some(BooksDropped::DoNotFit);
     }

@@ -1,18 +1,18 @@
 //! Reads a whole trace, decodes all of it, and tells what is wrong with it and what that cost.
 //!
-//! A block's statistics, a footer's totals and its index are claims: here they are compared with the events. What
-//! is done about the findings is not decided here.
+//! A block's statistics are claims: here they are compared with the events. So are META, and a footer's totals and index,
+//! which `claims` compares with all that was found. What is done about the findings is not decided here.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use crate::check::block_index::IndexCheck;
+use crate::check::claims::{self, Claimant, Contradiction, Reach, Told};
 use crate::check::damage::{Places, Survey};
 use crate::check::digest::{self, Digest};
 use crate::check::references::{References, UndefinedNames};
 use crate::error::Result;
 use crate::{
-    BlockDecoder, BlockInfo, Columns, Damage, EventsBlock, Footer, Header, Item, Loss, LossReason,
+    BlockDecoder, BlockInfo, ClassBits, Columns, Damage, EventsBlock, Footer, Header, Item, Loss, LossReason,
     ProcessEntry, Projection, Totals, TraceReader,
 };
 
@@ -42,14 +42,16 @@ pub struct Verification {
     pub totals: Option<Totals>,
     /// What damage cost.
     pub damage: Places,
-    /// Claims of the end record that the rest of the trace does not bear out and that no damage explains.
+    /// Claims about the recording that the rest of the trace does not bear out and that no damage explains.
     pub contradictions: Vec<Contradiction>,
-    /// References of events that lead nowhere.
+    /// References of events, and of stacks, that lead nowhere.
     pub undefined: UndefinedNames,
     /// What the LOSS records say, summed by reason.
     pub lost: BTreeMap<LossReason, u64>,
     /// Intervals in which an earlier damage cost nobody knows how many events.
     pub lost_unknown: u64,
+    /// What the record about the recording says that the rest can be held against; none where it is not known.
+    pub(crate) told: Option<Told>,
     /// Of everything but the events.
     pub(crate) contents: Contents,
 }
@@ -78,6 +80,8 @@ pub struct Counts {
     pub minors: u64,
     /// Failed faults among them.
     pub failed: u64,
+    /// Completed faults of which a software event tells: those outside of `get_user_pages`.
+    pub told_by_events: u64,
     /// Events with more time blocked and in the run queue than in all.
     pub impossible: u64,
     /// Rows of queries.
@@ -90,22 +94,19 @@ pub struct Counts {
     pub losses: u64,
 }
 
-/// Something that the end record says and that is not so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contradiction {
-    /// What.
-    pub what: &'static str,
-    /// As the end record has it.
-    pub said: u64,
-    /// As it is.
-    pub found: u64,
-}
-
 impl Verification {
     /// Everything that was written is there and as it says it is.
     #[must_use]
     pub fn is_undamaged(&self) -> bool {
         self.finished && self.has_meta && self.damage.count == 0 && self.contradictions.is_empty()
+    }
+
+    /// Whether a repaired copy has less that is wrong: it keeps the record about the recording as it is.
+    #[must_use]
+    pub fn can_be_repaired(&self) -> bool {
+        let is_of_end = |claim: &Contradiction| claim.by == Claimant::EndRecord;
+        let is_complete = self.finished && self.has_meta && self.damage.count == 0;
+        !is_complete || self.contradictions.iter().any(is_of_end)
     }
 
     /// Format 0.1 counted failed faults among the others.
@@ -189,6 +190,8 @@ struct Walk {
     start_ns: Option<u64>,
     last_ns: Option<u64>,
     last_event_ns: Option<u64>,
+    told: Option<Told>,
+    reach: Reach,
     lost: BTreeMap<LossReason, u64>,
     lost_unknown: u64,
     footer: Option<Box<Footer>>,
@@ -204,6 +207,9 @@ impl Walk {
             Item::Damage(damage) => return self.survey.damage(damage),
             Item::Events(block) => return self.block(&block.info, columns),
             Item::Meta(meta) => {
+                if !self.has_meta {
+                    self.told = Told::by(meta);
+                }
                 self.has_meta = true;
                 self.start_ns.get_or_insert(meta.start_ns);
                 self.survey.start(meta.start_ns);
@@ -219,6 +225,7 @@ impl Walk {
                 self.counts.queries += rows.len() as u64;
                 self.contents.queries.add_all(rows);
                 self.passes(rows.iter().map(|row| row.end_ns).max());
+                self.reach.queries(rows);
             }
             Item::Processes(entries) => {
                 self.counts.processes += entries.len() as u64;
@@ -242,12 +249,14 @@ impl Walk {
             self.behind_the_end += u64::from(info.events);
         }
         counts.impossible += columns.impossible_breakdowns();
+        counts.told_by_events += ClassBits::told_by_events(&columns.class);
         counts.events += u64::from(info.events);
         counts.failed += u64::from(info.failed);
         counts.majors += u64::from(info.majors);
         counts.minors += u64::from(info.minors());
         self.start_ns.get_or_insert(info.ts_min);
         self.passes(Some(info.end_max));
+        self.reach.events(info);
         self.last_event_ns = self.last_event_ns.max(Some(info.end_max));
         let ends = columns.ts_ns.iter().zip(&columns.latency_ns);
         let first_end = ends.map(|(ts, latency)| ts.saturating_add(*latency)).min();
@@ -262,7 +271,9 @@ impl Walk {
     fn losses(&mut self, losses: &[Loss]) {
         self.counts.losses += losses.len() as u64;
         self.contents.losses.add_all(losses);
-        self.passes(losses.iter().map(|loss| loss.to_ns).max());
+        // Nothing says that the two are in order.
+        self.passes(losses.iter().map(|loss| loss.from_ns.max(loss.to_ns)).max());
+        self.reach.losses(losses);
         for loss in losses {
             let count = self.lost.entry(loss.reason).or_default();
             *count = count.saturating_add(loss.count);
@@ -293,12 +304,14 @@ impl Walk {
             undefined: self.references.undefined(),
             lost: self.lost,
             lost_unknown: self.lost_unknown,
+            told: self.told,
             contents: Contents {
                 names: self.references.entries(),
                 ..self.contents
             },
         };
-        found.contradictions = contradictions(&found, index, summary.footer_end, self.footer_end);
+        let ends = (summary.footer_end, self.footer_end);
+        found.contradictions = claims::contradictions(&found, &self.reach, index, ends);
         let others = [
             ("end records", 1, self.footers.max(1)),
             (
@@ -307,80 +320,8 @@ impl Walk {
                 counts.events,
             ),
         ];
-        found.contradictions.extend(differing(others));
+        let others = claims::differing(Claimant::EndRecord, others);
+        found.contradictions.extend(others);
         found
     }
-}
-
-/// What the end record says against what was found; what damage explains is none.
-fn contradictions(
-    found: &Verification,
-    index: Option<IndexCheck>,
-    said_end: Option<u64>,
-    footer_end: u64,
-) -> Vec<Contradiction> {
-    let Some(totals) = &found.totals else {
-        return Vec::new();
-    };
-    let counts = &found.counts;
-    let whole = found.damage.count == 0;
-    let missing = found.damage.first.iter().chain(&found.damage.further);
-    let missing = missing.fold(0u64, |sum, place| sum.saturating_add(place.events_missing));
-    let known = counts.events.saturating_add(missing);
-    let mut claims = Vec::new();
-    // With damage, fewer events than it counts are no contradiction.
-    if whole || totals.events < known {
-        claims.push(("events", totals.events, known));
-    }
-    if whole && found.knows_failed() {
-        claims.push(("major faults", totals.majors, counts.majors));
-        claims.push(("minor faults", totals.minors, counts.minors));
-        claims.push(("failed faults", totals.failed, counts.failed));
-    }
-    if let Some(index) = index {
-        let fitting = counts.blocks - index.extra;
-        claims.push(("blocks listed in the index", fitting, counts.blocks));
-        if whole {
-            claims.push(("blocks that are there", index.listed, fitting));
-            let moved = index.moved;
-            claims.push(("blocks not where the index has them", 0, moved));
-        }
-    }
-    if whole && found.damage.elsewhere.is_none() {
-        claims.extend(of_the_recording(found, totals));
-    }
-    if whole && let Some(said_end) = said_end {
-        claims.push(("end of the footer, in bytes from the start", said_end, footer_end));
-    }
-    differing(claims).collect()
-}
-
-fn differing(
-    claims: impl IntoIterator<Item = (&'static str, u64, u64)>,
-) -> impl Iterator<Item = Contradiction> {
-    let claims = claims.into_iter().filter(|(_, said, is)| said != is);
-    claims.map(|(what, said, found)| Contradiction { what, said, found })
-}
-
-/// What a whole trace claims of the recording: its losses, its end, and the comparison with the kernel's counters.
-fn of_the_recording(found: &Verification, totals: &Totals) -> Vec<(&'static str, u64, u64)> {
-    let mut claims = vec![("events known to be lost", totals.lost, found.events_lost())];
-    if let Some(last_ns) = found.start_ns.max(found.last_event_ns) {
-        let end_ns = totals.end_ns;
-        claims.push(("nanoseconds on the clock at the end", end_ns, end_ns.max(last_ns)));
-    }
-    if let Some(books) = totals.accounting.as_ref().filter(|_| found.knows_failed()) {
-        let rows = found.counts.majors.saturating_add(found.counts.minors);
-        claims.push(("recorded faults in the accounting", books.recorded, rows));
-        let lost = totals.lost.min(books.lost);
-        claims.push(("lost faults in the accounting", books.lost, lost));
-        let hidden_majors = totals.hidden_majors.unwrap_or(0);
-        let possible = hidden_majors.min(books.hidden);
-        claims.push(("major faults among the hidden ones", hidden_majors, possible));
-    }
-    if let Some((kernel, parts)) = totals.kernel_and_parts().filter(|_| !totals.adds_up()) {
-        let count = |sum| u64::try_from(sum).unwrap_or(u64::MAX);
-        claims.push(("faults counted by the kernel", count(kernel), count(parts)));
-    }
-    claims
 }

@@ -11,7 +11,7 @@ use crate::records::footer::{TRAILER_LEN, Trailer};
 use crate::records::frame::{CODEC, FRAME_LEN, Kind, RecordFrame, SYNC};
 use crate::records::header::HEADER_LEN;
 use crate::records::metadata;
-use crate::records::packed;
+use crate::records::packed::{self, Unpacked};
 use crate::records::query_record;
 use crate::{
     BlockInfo, Damage, EventsBlock, Footer, Header, Item, Predicate, Summary, Totals, block, limits,
@@ -26,6 +26,7 @@ pub struct TraceReader<R: Read> {
     /// The record before was the footer, so the trailer may follow.
     footer_seen: bool,
     known: Known,
+    unpacked: Unpacked,
     doubt: Doubt,
     summary: Summary,
     totals_ahead: Option<Totals>,
@@ -83,6 +84,7 @@ impl<R: Read> TraceReader<R> {
             sequence: 0,
             footer_seen: false,
             known: Known::default(),
+            unpacked: Unpacked::default(),
             doubt: Doubt::default(),
             summary: Summary::default(),
             totals_ahead: None,
@@ -259,7 +261,12 @@ impl<R: Read> TraceReader<R> {
                     })
                 })
             }
-            Some(kind) => item(kind, payload, offset, &mut self.known),
+            Some(kind) => {
+                let end = offset.saturating_add(total as u64);
+                let unpacked = &mut self.unpacked;
+                let mut claim = |packed: &[u8]| unpacked.claim(kind, packed, end);
+                item(kind, payload, offset, &mut self.known, &mut claim)
+            }
         };
         self.window.consume(total);
         self.sequence = frame.sequence.saturating_add(1);
@@ -382,8 +389,19 @@ impl<R: Read> TraceReader<R> {
     }
 }
 
-/// The record in a payload whose checksum is right. Blocks keep their payload, so they are none of those here.
-fn item(kind: Kind, payload: &[u8], offset: u64, known: &mut Known) -> Result<Option<Item>> {
+/// The record in a payload whose checksum is right. Blocks keep their payload, so they are none of those here. `claim` is
+/// asked before something is unpacked.
+fn item(
+    kind: Kind,
+    payload: &[u8],
+    offset: u64,
+    known: &mut Known,
+    claim: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<Option<Item>> {
+    let mut unpack = || {
+        claim(payload)?;
+        packed::unpack(payload, offset, kind.name())
+    };
     Ok(Some(match kind {
         Kind::Meta => Item::Meta(Box::new(metadata::decode(payload, offset)?)),
         Kind::Dict => {
@@ -391,16 +409,10 @@ fn item(kind: Kind, payload: &[u8], offset: u64, known: &mut Known) -> Result<Op
             known.note(&dict)?;
             Item::Dict(dict)
         }
-        Kind::Timeline => {
-            let raw = packed::unpack(payload, offset, Kind::Timeline.name())?;
-            Item::Timeline(metadata::decode(&raw, offset)?)
-        }
+        Kind::Timeline => Item::Timeline(metadata::decode(&unpack()?, offset)?),
         Kind::Events => return Ok(None),
-        Kind::Queries => Item::Queries(query_record::decode(payload, offset)?),
-        Kind::Processes => {
-            let raw = packed::unpack(payload, offset, Kind::Processes.name())?;
-            Item::Processes(metadata::decode(&raw, offset)?)
-        }
+        Kind::Queries => Item::Queries(query_record::decode(payload, offset, claim)?),
+        Kind::Processes => Item::Processes(metadata::decode(&unpack()?, offset)?),
         Kind::Loss => Item::Loss(metadata::decode(payload, offset)?),
         Kind::Footer => Item::Footer(Box::new(Footer::decode(payload, offset)?)),
     }))

@@ -85,6 +85,13 @@ impl Seen {
         word.is_some_and(|bits| bits & (1 << (id % 64)) != 0)
     }
 
+    /// How many of them are not among others.
+    pub(crate) fn not_in(&self, others: &Self) -> u64 {
+        let others = others.0.iter().copied().chain(std::iter::repeat(0));
+        let missing = self.0.iter().zip(others).map(|(ids, others)| ids & !others);
+        missing.map(|ids| u64::from(ids.count_ones())).sum()
+    }
+
     pub(crate) fn insert(&mut self, id: u32) {
         let at = id as usize / 64;
         if at >= self.0.len() {

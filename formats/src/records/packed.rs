@@ -3,6 +3,47 @@
 use crate::bytes::Cursor;
 use crate::error::{FormatError, Result};
 use crate::limits;
+use crate::records::frame::Kind;
+
+/// What all packed lists of one kind may unpack to before it hangs on the length of the file.
+const ALLOWANCE: u64 = 64 << 20;
+
+/// What a reader has unpacked of a trace. Each record may be a few hundred bytes and stand for 8 MiB, so without a bound
+/// for all together a small file could keep a reader busy for hours.
+#[derive(Default)]
+pub(crate) struct Unpacked {
+    timelines: u64,
+    texts: u64,
+}
+
+impl Unpacked {
+    /// Before a record of this kind is unpacked, which ends `end` bytes from the start of the file; `packed` is what
+    /// [`pack`] made.
+    pub(crate) fn claim(&mut self, kind: Kind, packed: &[u8], end: u64) -> Result<()> {
+        let claimed = packed
+            .first_chunk()
+            .map_or(0, |len| u32::from_le_bytes(*len).into());
+        let (what, before, each) = match kind {
+            Kind::Timeline => (
+                "unpacked bytes of all TIMELINE records, for a file of this length",
+                &mut self.timelines,
+                limits::TIMELINE_PER_BYTE,
+            ),
+            _ => (
+                "unpacked bytes of all PROCESSES records and texts of queries, for a file of this length",
+                &mut self.texts,
+                limits::TEXTS_PER_BYTE,
+            ),
+        };
+        let limit = ALLOWANCE.saturating_add(each.saturating_mul(end));
+        let actual = before.saturating_add(claimed);
+        if actual > limit {
+            return Err(FormatError::Limit { what, limit, actual });
+        }
+        *before = actual;
+        Ok(())
+    }
+}
 
 /// As for the planes of a block: higher levels cost more than they save.
 const LEVEL: i32 = 1;
@@ -56,6 +97,21 @@ mod tests {
         pack(&raw, &mut packed).unwrap();
         assert!(packed.len() < 100);
         assert_eq!(unpack(&packed, 0, "TIMELINE").unwrap(), raw);
+    }
+
+    #[test]
+    fn all_records_together_unpack_to_no_more_than_the_file_is_long_enough_for() {
+        let mut unpacked = Unpacked::default();
+        let eight = (8u32 << 20).to_le_bytes();
+        for _ in 0..8 {
+            unpacked.claim(Kind::Timeline, &eight, 0).unwrap();
+        }
+        unpacked.claim(Kind::Timeline, &eight, 0).unwrap_err();
+        unpacked.claim(Kind::Processes, &eight, 0).unwrap();
+        unpacked.claim(Kind::Timeline, &eight, (8 << 20) / 256).unwrap();
+        // What was refused was not unpacked.
+        unpacked.claim(Kind::Timeline, &eight, (16 << 20) / 256).unwrap();
+        unpacked.claim(Kind::Timeline, &[], u64::MAX).unwrap();
     }
 
     #[test]

@@ -218,8 +218,12 @@ impl<'a> Strings<'a> {
     }
 }
 
-/// The queries of a record; `offset` is that of its frame.
-pub(crate) fn decode(payload: &[u8], offset: u64) -> Result<Vec<Query>> {
+/// The queries of a record; `offset` is that of its frame. `claim` is asked before its texts are unpacked.
+pub(crate) fn decode(
+    payload: &[u8],
+    offset: u64,
+    claim: impl FnOnce(&[u8]) -> Result<()>,
+) -> Result<Vec<Query>> {
     let short = || undecodable(offset, Kind::Queries.name(), "its directory is cut short".into());
     let mut cursor = Cursor(payload);
     let rows = cursor.u32().ok_or_else(short)?;
@@ -232,6 +236,7 @@ pub(crate) fn decode(payload: &[u8], offset: u64) -> Result<Vec<Query>> {
     }
     let (entries, end) = directory::take(&mut cursor, HEAD_LEN, offset, short)?;
     let rest = payload.get(end..).ok_or_else(short)?;
+    claim(rest)?;
     let raw = packed::unpack(rest, offset, Kind::Queries.name())?;
     let strings: Vec<String> = metadata::decode(&raw, offset)?;
     let mut decoder = Decoder {

@@ -36,6 +36,7 @@ pub struct TraceWriter<W: Write> {
     open_events: usize,
     block_events: usize,
     events: u64,
+    last_ns: u64,
     encoder: BlockEncoder,
     queries: QueryEncoder,
     blocks: Vec<BlockInfo>,
@@ -66,6 +67,7 @@ impl<W: Write> TraceWriter<W> {
             open_events: 0,
             block_events: limits::WRITTEN_PER_BLOCK,
             events: 0,
+            last_ns: 0,
             encoder: BlockEncoder::new()?,
             queries: QueryEncoder::new()?,
             blocks: Vec::new(),
@@ -159,6 +161,7 @@ impl<W: Write> TraceWriter<W> {
         let mut bytes = 0;
         for query in queries {
             let query = query_record::bounded(query);
+            self.last_ns = self.last_ns.max(query.end_ns);
             bytes += query_record::text_bytes(&query);
             if chunk.len() == limits::QUERIES_PER_FRAME || bytes > limits::QUERY_STRINGS_PER_FRAME {
                 bytes = query_record::text_bytes(&query);
@@ -217,6 +220,13 @@ impl<W: Write> TraceWriter<W> {
         self.events
     }
 
+    /// The latest completion of an event of all blocks so far, and the latest end of a query: a recording goes on until
+    /// then. `CLOCK_MONOTONIC` nanoseconds, 0 where there was none.
+    #[must_use]
+    pub fn last_ns(&self) -> u64 {
+        self.last_ns
+    }
+
     /// The output.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.out
@@ -272,6 +282,7 @@ impl<W: Write> TraceWriter<W> {
         self.arrived.clear();
         self.begin();
         let info = self.encoder.encode(&self.open, &mut self.frame)?;
+        self.last_ns = self.last_ns.max(info.end_max);
         let offset = self.written;
         self.end(Kind::Events, 0, info.events)?;
         self.open.clear();

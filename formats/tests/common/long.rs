@@ -1,11 +1,11 @@
 //! A trace of several blocks, threads and dictionaries, and what repairing makes of damaged ones.
 
 use pf_formats::{
-    Accounting, Dict, Event, Object, ObjectId, Repair, Totals, TraceReader, TraceWriter, Verification,
-    repair, verify,
+    Accounting, Dict, Event, Header, Loss, Meta, Object, ObjectId, Query, Repair, Totals, TraceReader,
+    TraceWriter, Verification, repair, verify,
 };
 
-use super::{by_thread, comms, event, frames, losses, objects, queries, stacks, timeline};
+use super::{TRACE_ID, by_thread, comms, event, frames, objects, queries, stacks, timeline};
 
 /// Events of each block.
 pub(crate) const PER_BLOCK: u64 = 150;
@@ -37,6 +37,16 @@ pub(crate) fn block_back(number: u64) -> Vec<Event> {
     by_thread(&block(number))
 }
 
+/// Two losses within the recording.
+pub(crate) fn losses() -> Vec<Loss> {
+    let within = |loss| Loss {
+        from_ns: START_NS + 1,
+        to_ns: START_NS + 2,
+        ..loss
+    };
+    super::losses().into_iter().map(within).collect()
+}
+
 /// Books that balance.
 pub(crate) fn totals() -> Totals {
     let all: Vec<Event> = (0..BLOCKS).flat_map(block).collect();
@@ -56,8 +66,8 @@ pub(crate) fn totals() -> Totals {
             kernel_minors: minors + 10,
             recorded: majors + minors,
             lost: 3,
-            hidden: 6,
-            filtered: 4,
+            hidden: 10,
+            filtered: 0,
             source: "maj_flt and min_flt".into(),
         }),
         check: None,
@@ -67,7 +77,11 @@ pub(crate) fn totals() -> Totals {
 }
 
 fn write() -> TraceWriter<Vec<u8>> {
-    let mut writer = super::writer();
+    write_with(&super::meta(), &losses(), &queries())
+}
+
+fn write_with(meta: &Meta, losses: &[Loss], queries: &[Query]) -> TraceWriter<Vec<u8>> {
+    let mut writer = TraceWriter::create(Vec::new(), &Header::new(TRACE_ID, 77), meta).unwrap();
     for dict in [comms(&["worker"]), objects(), frames(), stacks()] {
         writer.dict(&dict).unwrap();
     }
@@ -76,14 +90,14 @@ fn write() -> TraceWriter<Vec<u8>> {
         if number == 5 {
             let entries = vec![Object::default()];
             writer.dict(&Dict::Objects { first_id: 2, entries }).unwrap();
-            writer.loss(&losses()).unwrap();
+            writer.loss(losses).unwrap();
         }
         for event in block(number) {
             writer.push(&event).unwrap();
         }
         writer.flush_block().unwrap();
     }
-    writer.queries(&queries()).unwrap();
+    writer.queries(queries).unwrap();
     writer
 }
 
@@ -96,6 +110,11 @@ pub(crate) fn long_trace() -> Vec<u8> {
 /// The same with another end record.
 pub(crate) fn long_with(totals: Totals) -> Vec<u8> {
     write().finish(totals).unwrap()
+}
+
+/// The same with another META, losses of the same number, and other queries.
+pub(crate) fn long_of(meta: &Meta, losses: &[Loss], queries: &[Query], totals: Totals) -> Vec<u8> {
+    write_with(meta, losses, queries).finish(totals).unwrap()
 }
 
 /// The frame of a block in it.
@@ -122,6 +141,7 @@ pub(crate) fn repaired(bytes: &[u8]) -> (Repair, Vec<u8>, Verification) {
     let (repair, out) = repair(&mut reader, Vec::new(), &mut |_| {}).unwrap();
     let mut reopened = TraceReader::new(&out[..]).unwrap();
     let proof = repair.prove(&mut reopened, &mut |_| {}).unwrap();
-    assert!(proof.is_undamaged());
+    // What META says is copied, right or wrong.
+    assert!(!proof.can_be_repaired());
     (repair, out, proof)
 }

@@ -62,6 +62,12 @@ impl Outlet {
         self.queries_written
     }
 
+    /// The latest time of a fault or a query in the trace.
+    #[must_use]
+    pub fn last_ns(&self) -> u64 {
+        self.trace.as_ref().map_or(0, TraceWriter::last_ns)
+    }
+
     /// Completes the trace; its file, and how much was written to it.
     pub fn finish(self, totals: Totals) -> anyhow::Result<Option<(TraceFile, u64)>> {
         let Some(trace) = self.trace else {

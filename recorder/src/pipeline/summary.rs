@@ -117,7 +117,8 @@ impl Summary {
             failed: recorded.failed,
             // Failed faults are in no account.
             lost: accounting.lost + drained.drops.failed + drained.malformed,
-            end_ns: drained.end_ns,
+            // A fault or query that was under way ends a moment later.
+            end_ns: drained.end_ns.max(outlet.last_ns()),
             accounting: Some(accounting.clone()),
             check: Some(check),
             hidden_majors: accounts.hidden_majors,

@@ -3,7 +3,7 @@
 pub mod binary;
 mod deferred_probes;
 mod library;
-mod patience;
+pub mod patience;
 mod reader;
 mod resolve;
 mod spec;

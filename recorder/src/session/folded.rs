@@ -3,7 +3,11 @@
 use indicatif::HumanCount;
 use pf_formats::{Loss, LossReason};
 
-use super::budget::{COMMS, OTHERS};
+use super::{
+    adoption,
+    budget::{COMMS, OTHERS},
+};
+use crate::queries::patience;
 
 /// Sums since the recording began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,6 +15,7 @@ pub struct Folded {
     comms: u64,
     objects: u64,
     mappings: u64,
+    unread: u64,
     /// Since the last loss was taken: how many, and from when to when.
     untold: Option<(u64, u64, u64)>,
 }
@@ -32,6 +37,13 @@ impl Folded {
     pub fn mappings(&mut self, at_ns: u64, count: u64) {
         self.mappings += count;
         self.count(at_ns, count);
+    }
+
+    /// Processes were not read when the recording began, as there was too much to read.
+    pub fn unread(&mut self, from_ns: u64, to_ns: u64, count: u64) {
+        self.unread += count;
+        self.count(from_ns, count);
+        self.count(to_ns, 0);
     }
 
     fn count(&mut self, at_ns: u64, count: u64) {
@@ -76,6 +88,15 @@ impl Folded {
                 self.mappings,
                 "mappings: a process has more than are kept, and they could not be read again: some files may be unknown"
                     .to_owned(),
+            ),
+            (
+                self.unread,
+                format!(
+                    "processes were not read when the recording began, the oldest ones: all of them together get {} s and {} \
+                     mappings; they are read when they first fault, and their names are unknown where they end first",
+                    patience::MOST.as_secs(),
+                    HumanCount(adoption::MAPPINGS as u64)
+                ),
             ),
         ];
         let some = all.into_iter().filter(|(count, _)| *count > 0);

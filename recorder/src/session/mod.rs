@@ -3,6 +3,7 @@
 //! at that time.
 
 mod address_space;
+mod adoption;
 mod budget;
 mod dictionary;
 mod files;
@@ -281,40 +282,6 @@ impl Session {
             self.filters.join(", "),
             names.join(", ")
         ))
-    }
-
-    /// Reads the processes that exist already. To be called after the side-band rings were opened.
-    pub fn adopt_members(&mut self) {
-        let pids = match &self.members {
-            Members::All => proc::parents().into_iter().map(|(pid, _)| pid).collect(),
-            Members::Some { pids, .. } => pids.clone(),
-        };
-        for pid in pids {
-            if self.is_member(pid) {
-                self.adopt(pid);
-            }
-        }
-    }
-
-    fn adopt(&mut self, pid: u32) {
-        let now = monotonic_ns();
-        let Some(snapshot) = proc::snapshot(pid) else {
-            return;
-        };
-        if !self.held.is(pid) {
-            self.programs.meet(pid, now);
-        }
-        let process = self.processes.entry(pid).or_default();
-        process.known_since_ns = now;
-        process.crowded_at = renewal::crowded_at(snapshot.maps.len());
-        for thread in snapshot.threads {
-            let comm = self.dictionary.comm(&thread.comm, pid, now);
-            self.add_thread(thread.tid, pid, comm);
-            self.note(now, pid, thread.tid, Happening::Comm { comm, exec: false });
-        }
-        for map in &snapshot.maps {
-            self.map(now, pid, pid, map);
-        }
     }
 
     /// Works through a batch in the order of time. `last` says that none follows.

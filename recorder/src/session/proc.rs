@@ -29,15 +29,19 @@ pub struct Snapshot {
     pub maps: Vec<Map>,
 }
 
-/// Reads a process; `None` when it is gone.
-pub fn snapshot(pid: u32) -> Option<Snapshot> {
-    let threads = tasks(pid)?
-        .into_iter()
-        .map(|tid| Thread {
-            tid,
-            comm: comm_of(pid, tid).unwrap_or_default(),
-        })
-        .collect();
+/// Reads a process; `None` when it is gone, or `go_on` says no before its mappings are read.
+pub fn snapshot(pid: u32, go_on: impl Fn() -> bool) -> Option<Snapshot> {
+    if !go_on() {
+        return None;
+    }
+    let mut threads = Vec::new();
+    for tid in tasks(pid)? {
+        let comm = comm_of(pid, tid).unwrap_or_default();
+        threads.push(Thread { tid, comm });
+        if !go_on() {
+            return None;
+        }
+    }
     Some(Snapshot {
         threads,
         maps: maps(pid).unwrap_or_default(),
@@ -108,6 +112,19 @@ pub fn parents() -> Vec<(u32, u32)> {
         .filter_map(|process| process.stat().ok())
         .map(|stat| (stat.pid.unsigned_abs(), stat.ppid.unsigned_abs()))
         .collect()
+}
+
+/// Every process.
+pub fn all() -> Vec<u32> {
+    parents().into_iter().map(|(pid, _)| pid).collect()
+}
+
+/// These processes, the one that started last first; those that are gone are left out.
+pub fn newest_first(pids: impl IntoIterator<Item = u32>) -> Vec<u32> {
+    let started = |pid: u32| Some((open(pid)?.stat().ok()?.starttime, pid));
+    let mut started: Vec<(u64, u32)> = pids.into_iter().filter_map(started).collect();
+    started.sort_unstable_by(|one, other| other.cmp(one));
+    started.into_iter().map(|(_, pid)| pid).collect()
 }
 
 /// Major and minor faults of a process so far, all its threads together.

@@ -52,7 +52,7 @@ fn write(request: &Request, found: &Verification, out: &mut dyn Write) -> Result
         for line in lines(found) {
             writeln!(out, "{line}")?;
         }
-        if !found.is_undamaged() {
+        if found.can_be_repaired() {
             let repaired = vec![("-o", Some(repaired(&request.trace)))];
             let command = Caller::of(&request.trace).command("repair", &repaired);
             writeln!(out, "what is there, as a clean trace: {command}")?;

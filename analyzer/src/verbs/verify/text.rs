@@ -48,9 +48,10 @@ pub fn lines(found: &Verification) -> Vec<String> {
     lines.extend(places(found));
     lines.extend(found.contradictions.iter().map(|claim| {
         format!(
-            "wrong: {}: {} by the end record, {} by what is there",
+            "wrong: {}: {} by {}, {} by what is there",
             claim.what,
             grouped(claim.said),
+            claim.by.name(),
             grouped(claim.found)
         )
     }));
@@ -174,15 +175,28 @@ fn names(found: &Verification) -> Vec<String> {
         ("stack", &found.undefined.stacks),
     ];
     let told = tables.into_iter().filter(|(_, undefined)| undefined.events > 0);
-    told.map(|(what, undefined)| {
+    let told = told.map(|(what, undefined)| {
         let refer = if undefined.events == 1 { "refers" } else { "refer" };
         format!(
             "lost: {} {refer} to a {what} that is not there before them ({}); it prints as unknown#id",
             quantity(undefined.events, "event"),
             quantity(undefined.ids, "id"),
         )
-    })
-    .collect()
+    });
+    let parts = [
+        ("stacks refer to", "frame", found.undefined.frames),
+        (
+            "frames of stacks refer to",
+            "file or mapping",
+            found.undefined.frame_objects,
+        ),
+    ];
+    let parts = parts.into_iter().filter(|(_, _, ids)| *ids > 0);
+    let parts = parts.map(|(who, what, ids)| {
+        let ids = quantity(ids, "id");
+        format!("lost: {who} a {what} that is nowhere in the trace ({ids}); it prints as unknown#id")
+    });
+    told.chain(parts).collect()
 }
 
 /// What LOSS records say is missing; faults that did not complete, or were open at the end, are not.
@@ -212,7 +226,7 @@ pub fn json(found: &Verification) -> Value {
     let contradictions: Vec<Value> = found
         .contradictions
         .iter()
-        .map(|claim| json!({"what": claim.what, "said": claim.said, "found": claim.found}))
+        .map(|claim| json!({"what": claim.what, "by": claim.by.name(), "said": claim.said, "found": claim.found}))
         .collect();
     let undefined = |table: &Undefined| json!({"ids": table.ids, "events": table.events});
     let damage = &found.damage;
@@ -244,6 +258,8 @@ pub fn json(found: &Verification) -> Value {
             "comms": undefined(&found.undefined.comms),
             "objects": undefined(&found.undefined.objects),
             "stacks": undefined(&found.undefined.stacks),
+            "frames": found.undefined.frames,
+            "frame_objects": found.undefined.frame_objects,
         },
         "lost": found.events_lost(),
         "lost_by_reason": lost,

@@ -3,7 +3,13 @@
 #![allow(clippy::panic)]
 
 use super::*;
-use crate::session::budget::{COMMS, OBJECTS, OTHERS};
+use crate::{
+    queries::Patience,
+    session::{
+        adoption::Room,
+        budget::{COMMS, OBJECTS, OTHERS},
+    },
+};
 
 /// Whatever was made up is older than this, nanoseconds.
 const ALL: u64 = 1 << 40;
@@ -220,4 +226,58 @@ fn processes_whose_end_was_lost_are_forgotten_after_the_next_loss() {
     session.distrust_mappings();
     assert!(session.processes.is_empty() && session.threads.is_empty());
     assert!(!session.is_member(PID));
+}
+
+/// Members of real processes: this one, and a younger one.
+fn two_that_live() -> (Session, u32, std::process::Child) {
+    let own = std::process::id();
+    let child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let members = Members::Some {
+        pids: [own, child.id()].into(),
+        children: true,
+    };
+    (Session::new(members, PAGE, None), own, child)
+}
+
+fn unread(room: Room) -> (Vec<u32>, u64, Vec<String>) {
+    let (mut session, own, mut child) = two_that_live();
+    session.adopt_within(room);
+    let mut read: Vec<u32> = session.processes.keys().copied().collect();
+    read.iter_mut().for_each(|pid| *pid = u32::from(*pid == own));
+    let told = run(&mut session, Vec::new(), Vec::new(), ALL);
+    // It is read when it first faults, as if nobody had told of it.
+    let later = run(&mut session, vec![fault(own, ALL, 0x1000)], Vec::new(), ALL);
+    assert!(session.processes[&own].space.len() > 4 && later.events[0].comm != CommId::default());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let lost = told.losses.iter().map(|loss| {
+        assert!(loss.reason == pf_formats::LossReason::Sideband && loss.from_ns <= loss.to_ns);
+        loss.count
+    });
+    (read, lost.sum(), session.folded().in_words())
+}
+
+#[test]
+fn all_processes_that_are_there_have_one_budget_the_newest_first_and_the_others_are_told() {
+    let patience = Patience::new();
+    let (read, lost, words) = unread(Room {
+        patience,
+        mappings: 1,
+    });
+    assert_eq!((&read[..], lost), (&[0][..], 1), "the child is the newest");
+    let told = "1 processes were not read when the recording began, the oldest ones: all of them together get 10 s and \
+                2,097,152 mappings; ";
+    assert!(words.len() == 1 && words[0].starts_with(told), "{words:?}");
+    let patience = Patience::none();
+    let (read, lost, _) = unread(Room {
+        patience,
+        mappings: 100_000,
+    });
+    assert_eq!((read.len(), lost), (0, 2));
+    let patience = Patience::new();
+    let (read, lost, words) = unread(Room {
+        patience,
+        mappings: 100_000,
+    });
+    assert_eq!((read.len(), lost, words.len()), (2, 0, 0));
 }
