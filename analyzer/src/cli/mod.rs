@@ -161,7 +161,8 @@ struct Tabular {
 
 #[derive(Debug, Args)]
 struct OutputArgs {
-    /// How to write the result [default: table, or what the name of the output FILE ends in: .csv, .json, .md]
+    /// How to write the result [default: table, or what the name of the output FILE ends in: .txt, .csv, .json,
+    /// .jsonl, .md]
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Write to FILE instead of standard output

@@ -14,6 +14,8 @@ pub enum HeatmapFormat {
     Csv,
     /// The cells with faults, as a JSON array.
     Json,
+    /// The cells with faults, a JSON object per line.
+    Jsonl,
     /// The text for people, for an issue or a pull request.
     Markdown,
     /// Lines of 'time place value' for every cell, as in damo, for gnuplot and NumPy.

@@ -17,7 +17,7 @@ use crate::integrity::warnings;
 use crate::output::answer::{Answer, Room};
 use crate::output::document::{Document, FactLayout};
 use crate::output::render::json;
-use crate::output::render::text::narrow;
+use crate::output::render::text::{describe_left_out, narrow};
 use crate::output::table::Table;
 use crate::output::text::escape;
 use crate::output::units::{duration, grouped, utc};
@@ -322,15 +322,21 @@ impl DiffAnswer<'_> {
 /// Adds the first rows, and how many more there are.
 fn add_table(mut table: Table, top: usize, room: Room, document: &mut Document) {
     let more = table.keep_rows(top);
+    let mut left_out = Vec::new();
     if let Some(width) = room.table {
         for [of_a, of_b] in tables::DROP_ORDER {
             // One without the other compares nothing.
-            if !narrow(&mut table, width, &[of_a]).is_empty() {
-                narrow(&mut table, 0, &[of_b]);
+            let first = narrow(&mut table, width, &[of_a]);
+            if !first.is_empty() {
+                left_out.extend(first);
+                left_out.extend(narrow(&mut table, 0, &[of_b]));
             }
         }
     }
     document.table(table, room.table);
+    if let Some(words) = describe_left_out(&left_out) {
+        document.paragraph(words);
+    }
     if more > 0 {
         document.line(format!(
             "... and {} more: --top 0 shows all",

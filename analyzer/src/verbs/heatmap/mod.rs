@@ -87,7 +87,11 @@ fn write(
         colour: output.colour,
     };
     match options.form {
-        HeatmapFormat::Table | HeatmapFormat::Csv | HeatmapFormat::Json | HeatmapFormat::Markdown => {
+        HeatmapFormat::Table
+        | HeatmapFormat::Csv
+        | HeatmapFormat::Json
+        | HeatmapFormat::Jsonl
+        | HeatmapFormat::Markdown => {
             write_answer(&answer, request, output)?;
         }
         HeatmapFormat::Raw => write_notes(answer.write_raw(&mut output.out)?),

@@ -36,7 +36,7 @@ pub fn run(request: &Request, options: QueryOptions) -> anyhow::Result<Outcome> 
             QueryRows::Names(rows) => {
                 let mut queries = Queries::new(rows);
                 let session = read_all(request, input, &mut [&mut queries])?;
-                let table = queries.table(&session, !request.format.is_text());
+                let table = queries.table(&session, request.format.is_data());
                 let for_width = write_narrow(table, &DROP_ORDER, &session, request, output)?;
                 let remarks = std::iter::once(LEGEND.to_owned())
                     .chain(for_width)
