@@ -323,7 +323,7 @@ mod tests {
             width: Some(80),
             ..Layout::default()
         };
-        let words = "a terminal of 150 columns also shows PID, ACCESS, ORIGIN, RETRIES, QUERY, ADDRESS";
+        let words = "a terminal of 153 columns also shows PID, ACCESS, ORIGIN, RETRIES, QUERY, ADDRESS";
         assert_eq!(narrow.left_out().as_deref(), Some(words));
         let head = narrow.head();
         assert_eq!(head.find("FILE+OFFSET"), Some(65), "{head}");
@@ -338,9 +338,9 @@ mod tests {
             width: Some(width),
             ..narrow
         };
-        assert_eq!(at(150).left_out(), None);
+        assert_eq!(at(153).left_out(), None);
         assert!(
-            at(149)
+            at(152)
                 .left_out()
                 .is_some_and(|words| words.ends_with("shows RETRIES"))
         );

@@ -67,7 +67,8 @@ use tables::{KnownTables, TraceTables};
 pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     let source = Source::open(&request.trace, true)?;
     let input = source.input()?;
-    let question = options.query.as_deref().map(statement::parse).transpose()?;
+    let question = options.query.as_deref().map(statement::parse).transpose();
+    let question = question.map_err(wrong_question)?;
     let query = match question {
         None => {
             let catalog = Catalog {
@@ -77,13 +78,13 @@ pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
         }
         Some(Question::Tables) => return written(&Listed(result::table_names()), request, &input),
         Some(Question::Describe(name)) => {
-            let described = result::described(&name).ok_or_else(|| text::no_table(&name))?;
+            let described = result::described(&name).ok_or_else(|| wrong_question(text::no_table(&name)))?;
             return written(&Listed(described), request, &input);
         }
         Some(Question::Query(query)) => query,
     };
     let known = KnownTables::default();
-    let needed = query::check(&query, &known)?;
+    let needed = query::check(&query, &known).map_err(wrong_question)?;
     let tables = known.used();
     let mut output = open_output(request, &input)?;
     let filter = with_queries(request, &source)?;
@@ -108,6 +109,14 @@ pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     let done = write(&answer, words, &tables, &session, request, &mut output);
     output.finish(done)?;
     Ok(Outcome::Done)
+}
+
+/// What is wrong with a question whatever the trace is wrong usage, as a wrong option is.
+fn wrong_question(error: AnalyzeError) -> AnalyzeError {
+    match error {
+        AnalyzeError::Unanswerable(words) => AnalyzeError::Usage(words),
+        other => other,
+    }
 }
 
 /// Writes what needs no faults.

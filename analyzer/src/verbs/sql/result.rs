@@ -79,8 +79,11 @@ enum Meaning {
 fn meaning(column: &Named) -> Meaning {
     match column.name.as_str() {
         "address" | "ip" | "start_address" | "end_address" => Meaning::Address,
-        "ts_ns" | "begin_ns" | "end_ns" | "from_ns" | "to_ns" | "start_ns" | "map_flags" | "key" | "cpu"
-        | "inode" | "dev_major" | "dev_minor" => Meaning::Id,
+        // Points in time are no amounts, as lengths of time are.
+        "ts_ns" | "begin_ns" | "end_ns" | "from_ns" | "to_ns" | "start_ns" | "since_ns" | "utc_offset_ns" => {
+            Meaning::Id
+        }
+        "map_flags" | "key" | "cpu" | "inode" | "dev_major" | "dev_minor" => Meaning::Id,
         name if name.ends_with("_id") => Meaning::Id,
         "pid" | "tid" => Meaning::Id,
         _ => Meaning::Amount,

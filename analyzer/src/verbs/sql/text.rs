@@ -5,6 +5,7 @@ use crate::output::text::{escape, wrap};
 use crate::verbs::sql::naming::Scope;
 use crate::verbs::sql::schema::TableName;
 use crate::verbs::sql::types::refusal;
+use sqlparser::ast::Expr;
 use std::io::Write;
 
 /// Questions worth asking, with what they answer.
@@ -77,6 +78,22 @@ pub fn examples() -> impl Iterator<Item = &'static str> {
     EXAMPLES.iter().map(|(_, query)| *query)
 }
 
+/// The word on an expression that is SQL and not known here, with how to write it instead.
+#[must_use]
+pub(crate) fn unsupported(expr: &Expr) -> AnalyzeError {
+    let instead = match expr {
+        Expr::Extract { .. } => {
+            ": DATE_TRUNC('hour', time) cuts a time, and EPOCH_NS(time) // 3600000000000 % 24 is its hour of the day"
+        }
+        Expr::Interval(_) => {
+            ": count in nanoseconds, as in EPOCH_NS(time) + 1000000000, or compare with a text, as in \
+             time < '2026-11-30 04:28:03.5'"
+        }
+        _ => " here",
+    };
+    refusal(format!("{} is not supported{instead}", escape(&expr.to_string())))
+}
+
 /// The word on a name that no table has.
 #[must_use]
 pub fn no_table(name: &str) -> AnalyzeError {
@@ -130,9 +147,39 @@ fn meant(near: Option<&str>) -> String {
     }
 }
 
+/// The one of some short names that differs from `asked` by a slip of the keys: one in five letters, and not the first: LPAD is not LEAD.
+pub(crate) fn slip<'n>(asked: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let begins_so = names.filter(|name| name.chars().next() == asked.chars().next());
+    let rated = begins_so.map(|name| (strsim::damerau_levenshtein(asked, name), name));
+    let (distance, name) = rated.min()?;
+    // A letter more or less at the end is a slip of a short name, too.
+    let is_prefix = distance == 1 && (name.starts_with(asked) || asked.starts_with(name));
+    (is_prefix || distance * 5 <= name.chars().count()).then_some(name)
+}
+
 fn nearest<'n>(asked: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let asked = asked.to_ascii_lowercase();
     let scored = names.map(|name| (strsim::jaro_winkler(&asked, name), name));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 > 0.75).then_some(best.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_suggested_only_where_it_may_have_been_meant() {
+        let names = ["TRIM", "LEAD", "MEDIAN", "LENGTH"];
+        for (asked, meant) in [
+            ("MEDAIN", Some("MEDIAN")),
+            ("TRI", Some("TRIM")),
+            ("TRIMM", Some("TRIM")),
+            ("LENGHT", Some("LENGTH")),
+            ("STRFTIME", None),
+            ("LPAD", None),
+        ] {
+            assert_eq!(slip(asked, names.into_iter()), meant, "{asked}");
+        }
+    }
 }
