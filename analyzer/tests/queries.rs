@@ -290,7 +290,7 @@ fn filters_on_queries_select_whole_ones_and_others_are_refused() {
         &["--comm", "x"],
     ] {
         let got = run(&known(), &[&["queries", "t.pfz"], condition].concat());
-        assert_eq!(got.status, Some(1), "{condition:?}");
+        assert_eq!(got.status, Some(2), "{condition:?}");
         assert!(
             got.stderr.starts_with("error: queries are counted whole"),
             "{}",

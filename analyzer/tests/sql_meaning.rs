@@ -145,19 +145,43 @@ fn a_wrong_question_is_wrong_usage_and_says_how_to_write_it() {
     for (query, says) in [
         ("selec 1", "the question is not SQL"),
         ("select 1; select 2", "one question at a time"),
-        ("select foo from faults", "there is no column foo; faults has time"),
+        (
+            "select foo from faults",
+            "there is no column foo; faults has time",
+        ),
         ("select * from nope", "there is no table nope; the tables are"),
         ("describe select 1", "as in DESCRIBE faults; SHOW TABLES lists"),
         ("summarize faults", "SUMMARIZE is not a question"),
-        ("select now()", "no function NOW: answers depend on the trace alone\n"),
-        ("select regexp_matches(comm, 'a') from faults", "REGEXP_MATCHES: LIKE and ILIKE"),
+        (
+            "select now()",
+            "no function NOW: answers depend on the trace alone\n",
+        ),
+        (
+            "select regexp_matches(comm, 'a') from faults",
+            "REGEXP_MATCHES: LIKE and ILIKE",
+        ),
         ("select strftime(time, '%H') from faults", "STRFTIME: DATE_TRUNC"),
-        ("select lpad(comm, 3, 'x') from faults", "there is no function LPAD; there are COUNT"),
+        (
+            "select lpad(comm, 3, 'x') from faults",
+            "there is no function LPAD; there are COUNT",
+        ),
         ("select medain(tid) from faults", "MEDAIN; did you mean MEDIAN?\n"),
-        ("select extract(hour from time) from faults", ": DATE_TRUNC('hour', time)"),
-        ("select time + interval 1 second from faults", "EPOCH_NS(time) + 1000000000"),
-        ("with recursive t as (select 1) select * from t", "ON b.parent_id = a.query_id"),
-        ("select 0x10000000000000000", "hexadecimal number of at most 64 bits"),
+        (
+            "select extract(hour from time) from faults",
+            ": DATE_TRUNC('hour', time)",
+        ),
+        (
+            "select time + interval 1 second from faults",
+            "EPOCH_NS(time) + 1000000000",
+        ),
+        (
+            "with recursive t as (select 1) select * from t",
+            "ON b.parent_id = a.query_id",
+        ),
+        (
+            "select 0x10000000000000000",
+            "hexadecimal number of at most 64 bits",
+        ),
     ] {
         let output = place.run(&["sql", "t.pfz", query]);
         let message = String::from_utf8(output.stderr).unwrap();
@@ -180,8 +204,15 @@ fn addresses_are_compared_as_tables_print_them() {
 #[test]
 fn points_in_time_are_written_without_commas() {
     let place = Place::new(&small());
-    let shown = place.text(&["sql", "t.pfz", "SELECT utc_offset_ns, start_ns, 1000 AS n FROM host"]);
-    assert!(shown.contains("1795376600000000000  1000000000000  1,000"), "{shown}");
+    let shown = place.text(&[
+        "sql",
+        "t.pfz",
+        "SELECT utc_offset_ns, start_ns, 1000 AS n FROM host",
+    ]);
+    assert!(
+        shown.contains("1795376600000000000  1000000000000  1,000"),
+        "{shown}"
+    );
 }
 
 #[test]

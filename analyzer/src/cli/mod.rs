@@ -30,6 +30,7 @@ mod diff;
 mod endings;
 mod heatmap;
 mod memory;
+mod options;
 mod percentiles;
 mod regions;
 mod sort;
@@ -90,6 +91,15 @@ enum VerbArgs {
         stacks: StackArgs,
     },
     /// Page-fault waits of each query (a unit of work on a thread); needs pfrec --query
+    #[command(
+        mut_arg("comm", |filter| filter.hide(true)),
+        mut_arg("file", |filter| filter.hide(true)),
+        mut_arg("major", |filter| filter.hide(true)),
+        mut_arg("minor", |filter| filter.hide(true)),
+        mut_arg("failed", |filter| filter.hide(true)),
+        mut_arg("min_latency", |filter| filter.hide(true)),
+        mut_arg("max_latency", |filter| filter.hide(true))
+    )]
     Queries {
         #[command(flatten)]
         table: Tabular,
@@ -321,6 +331,15 @@ impl Cli {
                 _ => "--sort and --top are for the table of all queries: leave --slowest and --id out".into(),
             });
         }
+        let filter = plain.filter.into_filter()?;
+        if let (Verb::Queries(_), Some(condition)) = (&verb, filter.is_about_faults()) {
+            let events = Caller::of(&plain.trace)
+                .within(filter.arguments())
+                .command("events", &[("--format", Some("csv".into()))]);
+            return Err(format!(
+                "queries are counted whole, and {condition} selects single faults; these have a query_id each: {events}"
+            ));
+        }
         Ok(Request {
             trace: plain.trace,
             format,
@@ -331,7 +350,7 @@ impl Cli {
                 _ => plain.output.limit.memory_limit,
             },
             verb,
-            filter: plain.filter.into_filter()?,
+            filter,
         })
     }
 }
@@ -358,14 +377,14 @@ fn refuse_verb(trace: &Path) -> Result<(), String> {
 /// place.
 #[must_use]
 pub fn explain(error: clap::Error) -> clap::Error {
-    if usage::unexpected_word(&error).is_none() && !is_verb_after_trace(&error) {
-        return error;
-    }
     let words: Vec<String> = env::args_os()
         .skip(1)
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let command = Cli::command();
+    if usage::unexpected_word(&error).is_none() && !is_verb_after_trace(&error) {
+        return options::explain(error, &command, &words);
+    }
     let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
     let Some(first) = words.first().filter(|first| !names.contains(&first.as_str())) else {
         return error;

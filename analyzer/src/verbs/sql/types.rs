@@ -113,7 +113,9 @@ impl Literal {
     /// # Errors
     /// When it is none, or has too many digits.
     pub(crate) fn parse_hexadecimal(digits: &str) -> Result<Self, AnalyzeError> {
-        let number = u64::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'));
+        let number = u64::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| !digits.starts_with('+'));
         number.map(|number| Self::whole(number.into())).ok_or_else(|| {
             refusal(format!(
                 "0x{} is not a hexadecimal number of at most 64 bits",
