@@ -62,7 +62,7 @@ fn json(text: &str) -> serde_json::Value {
 }
 
 const BY_NAME: &str = "\
-NAME                                         COUNT  WALL_P50_MS  WALL_P99_MS  WALL_MAX_MS  WAIT_MS  WAIT_P50_MS  WAIT_P99_MS  WAIT_MAX_MS  SHARE_%  MAJOR  MINOR  PAGES  INCOMPLETE  TOP_FILE
+QUERY                                        COUNT  WALL_P50_MS  WALL_P99_MS  WALL_MAX_MS  WAIT_MS  WAIT_P50_MS  WAIT_P99_MS  WAIT_MAX_MS  SHARE_%  MAJOR  MINOR  PAGES  INCOMPLETE  TOP_FILE
 SELECT * FROM t WHERE id = ? AND n IN (...)      2       10.027       30.000       30.000    0.600        0.300        0.300        0.300      1.5      3      0      2           0  /data/segments.bin
 sqlite3_step                                     1        5.000        5.000        5.000    0.200        0.200        0.200        0.200      4.0      1      0      1           0  /data/segments.bin
 random                                           1                                           0.002        0.002        0.002        0.002               0      2      1           1  [heap]

@@ -48,7 +48,8 @@ mod whole;
     args_conflicts_with_subcommands = true,
     override_usage = "pfanalyze TRACE [OPTIONS]\n       pfanalyze VERB TRACE [OPTIONS]",
     after_help = "Without a verb: the report for a first look. A trace called like a verb is given as ./threads.\n\
-                  Exit status: 0 done, 1 error, 2 wrong usage, 3 (verify and repair) done, but the trace has losses or damage."
+                  Exit status: 0 done, 1 error, 2 wrong usage, 3 (verify and repair) done, but the trace has losses or damage,\n\
+                  or its recording did not end as intended."
 )]
 pub struct Cli {
     /// The trace; - reads standard input

@@ -13,7 +13,7 @@ use crate::output::render::{self, Format};
 use crate::output::sink::Output;
 use crate::output::table::Table;
 use crate::output::text::escape;
-use crate::output::units::grouped;
+use crate::output::units::quantity;
 use crate::request::Request;
 use crate::trace::input::{self, Input, Source};
 use crate::trace::queries::select::select;
@@ -25,7 +25,7 @@ use std::io::Write;
 pub enum Outcome {
     /// Nothing to add.
     Done,
-    /// The trace was checked, and has losses or damage.
+    /// The trace was checked, and has losses or damage, or no proper end.
     Incomplete,
 }
 
@@ -173,7 +173,7 @@ pub(crate) fn write_narrow(
         None => Vec::new(),
     };
     render::table(&table, request.format, width, &mut output.out)?;
-    let more = (more > 0).then(|| format!("... and {} more rows", grouped(more as u64)));
+    let more = (more > 0).then(|| format!("... and {}", quantity(more as u64, "more row")));
     say_remarks(more, request, output)?;
     Ok(render::text::describe_left_out(&left_out))
 }

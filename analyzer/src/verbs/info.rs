@@ -15,6 +15,7 @@ use crate::trace::class::Class;
 use crate::trace::loss_ledger::LostInterval;
 use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
+use crate::trace::signals;
 use crate::verbs::context::{self, Outcome, read, say_warnings, write_answer};
 use pf_formats::{Check, CommandEnd, LossReason};
 use std::borrow::Cow;
@@ -342,12 +343,12 @@ fn command_end(session: &Session) -> Fact {
     }
 }
 
-/// `exit status 3`, or `signal 9`.
+/// `exit status 3`, or `signal 9 (SIGKILL)`.
 #[must_use]
 pub fn describe_end(end: CommandEnd) -> String {
     let CommandEnd { by_signal, number } = end;
     if by_signal {
-        format!("signal {number}")
+        signals::describe(number)
     } else {
         format!("exit status {number}")
     }

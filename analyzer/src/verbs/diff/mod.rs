@@ -20,7 +20,7 @@ use crate::output::render::json;
 use crate::output::render::text::{describe_left_out, narrow};
 use crate::output::table::Table;
 use crate::output::text::escape;
-use crate::output::units::{duration, grouped, utc};
+use crate::output::units::{duration, grouped, quantity, utc};
 use crate::request::Request;
 use crate::request::options::DiffOptions;
 use crate::stats::histogram::precision;
@@ -148,7 +148,7 @@ impl<'a> Comparison<'a> {
         }
         let without = a.0.files_without_pages(a.1).max(b.0.files_without_pages(b.1));
         if without > 0 {
-            remarks.push(format!("pages of {} files were not kept", grouped(without)));
+            remarks.push(format!("pages of {} were not kept", quantity(without, "file")));
         }
         for (name, side) in [("A", a.0), ("B", b.0)] {
             remarks.extend(side.remarks().map(|remark| format!("{name}: {remark}")));
@@ -352,9 +352,9 @@ fn recording(path: &str, session: &Session) -> String {
         None => "not known, its record is damaged".to_owned(),
     };
     escape(&format!(
-        "{path}: {what}; {}, {}, {} faults",
+        "{path}: {what}; {}, {}, {}",
         utc(session.header.utc_of(session.start_ns())),
         duration(session.duration_ns()),
-        grouped(session.events),
+        quantity(session.events, "fault"),
     ))
 }

@@ -25,7 +25,7 @@ use crate::output::document::Document;
 use crate::output::render::json;
 use crate::output::table::Table;
 use crate::output::text::{escape, keep_start};
-use crate::output::units::{bytes, duration, grouped, percent, utc};
+use crate::output::units::{bytes, duration, grouped, percent, quantity, utc};
 use crate::request::Request;
 use crate::request::weight::{ColorScale, Weight};
 use crate::stats::by_class::Classes;
@@ -426,11 +426,11 @@ fn add_recording(session: &Session, layout: &Layout, page: &mut Document) {
     }
     let host = &meta.host;
     let machine = format!(
-        "{} (Linux {}, {}, {} CPUs, {})",
+        "{} (Linux {}, {}, {}, {})",
         host.hostname,
         host.kernel,
         host.arch,
-        host.cpus,
+        quantity(host.cpus.into(), "CPU"),
         bytes(host.memory_bytes)
     );
     page.fact("host", escape(&machine));

@@ -38,6 +38,7 @@ use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
 use crate::output::answer::{Answer, Room};
+use crate::output::command::Caller;
 use crate::output::document::Document;
 use crate::output::sink::Output;
 use crate::output::table::Table;
@@ -55,7 +56,6 @@ use budget::Budget;
 use faults::Faults;
 use metadata::Side;
 use naming::Relation;
-use pf_notation::shell::shell_path;
 use statement::Question;
 use std::sync::Arc;
 use tables::{KnownTables, TraceTables};
@@ -72,7 +72,7 @@ pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     let query = match question {
         None => {
             let catalog = Catalog {
-                trace: shell_path(&request.trace),
+                trace: Caller::of(&request.trace).trace(),
             };
             return written(&catalog, request, &input);
         }

@@ -3,7 +3,7 @@
 use crate::error::AnalyzeError;
 use crate::output::render::{self, Format};
 use crate::output::table::{ColumnHead, Table, Value};
-use crate::output::units::grouped;
+use crate::output::units::quantity;
 use crate::verbs::sql::evaluate::as_text;
 use crate::verbs::sql::naming::{Named, Relation};
 use crate::verbs::sql::schema::TableName;
@@ -40,8 +40,8 @@ pub fn write(
         let more = rows.saturating_sub(SHOWN);
         return Ok((more > 0).then(|| {
             format!(
-                "... and {} more rows: add a LIMIT, or write them with --format csv -o FILE",
-                grouped(more as u64)
+                "... and {}: add a LIMIT, or write all with --format csv -o FILE",
+                quantity(more as u64, "more row")
             )
         }));
     }
