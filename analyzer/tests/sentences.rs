@@ -67,7 +67,7 @@ fn one_is_not_many() {
         assert!(report.contains(sentence), "{sentence}: {report}");
     }
     let failed = place.words(&["t.pfz", "--failed"]);
-    assert!(failed.contains("1. 1 fault failed (a bad address"), "{failed}");
+    assert!(failed.contains(" 1 fault failed (a bad address"), "{failed}");
     let rows = place.words(&["events", "t.pfz", "--sort", "latency", "--top", "1"]);
     assert!(!rows.contains("1 more rows"), "{rows}");
     let rows = place.words(&["files", "t.pfz", "--top", "1"]);

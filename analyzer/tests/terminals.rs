@@ -160,6 +160,17 @@ fn facts_keep_their_column_where_they_are_wrapped() {
             .all(|line| line.chars().nth(19).is_none_or(|c| c == ' ')),
         "{shown}"
     );
+    let shown = on_terminal(&place(), &["sql", "t.pfz", "DESCRIBE TABLE faults"], 80);
+    let (head, body) = shown.split_once('\n').unwrap();
+    let margin = head.find("MEANING").unwrap();
+    assert!(
+        body.lines().any(|line| line.starts_with(&" ".repeat(margin))),
+        "{shown}"
+    );
+    assert!(
+        body.lines().all(|line| line[margin - 2..margin] == *"  "),
+        "{shown}"
+    );
 }
 
 #[test]

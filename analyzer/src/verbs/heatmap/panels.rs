@@ -5,7 +5,7 @@ use crate::engine::filter::Filter;
 use crate::engine::tally::Cell;
 use crate::error::AnalyzeError;
 use crate::output::text::shell_words;
-use crate::output::text::{escape, wrap};
+use crate::output::text::{escape, width as text_width, wrap};
 use crate::output::units::{bytes, duration, fixed, percent, quantity};
 use crate::request::weight::Weight;
 use crate::trace::session::Session;
@@ -184,7 +184,12 @@ impl Heat {
             draw(&panel.view, style, width, out)?;
         }
         for line in not_shown {
-            writeln!(out, "{line}")?;
+            // A path that is broken could not be copied.
+            let is_breakable = line.split(' ').all(|word| text_width(word) <= width);
+            let room = if is_breakable { width } else { usize::MAX };
+            for line in wrap(&line, room) {
+                writeln!(out, "{line}")?;
+            }
         }
         Ok(())
     }

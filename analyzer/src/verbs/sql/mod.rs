@@ -151,8 +151,15 @@ impl Answer for Catalog {
 struct Listed(Table);
 
 impl Answer for Listed {
-    fn text(&self, _: Room) -> Result<Document, AnalyzeError> {
-        Ok(Document::of_table(self.0.clone()))
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let Some(width) = room.table else {
+            return Ok(Document::of_table(self.0.clone()));
+        };
+        let mut drawn = Vec::new();
+        text::write_explained(&self.0, width, &mut drawn)?;
+        let mut document = Document::default();
+        document.drawing(drawn);
+        Ok(document)
     }
 
     fn table(&self) -> Table {

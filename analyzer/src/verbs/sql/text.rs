@@ -1,6 +1,8 @@
 //! What SQL says to people: the list of tables with examples, and what is wrong with a question, in one line.
 
 use crate::error::AnalyzeError;
+use crate::output::render::text::cell;
+use crate::output::table::Table;
 use crate::output::text::{escape, wrap};
 use crate::verbs::sql::naming::Scope;
 use crate::verbs::sql::schema::TableName;
@@ -69,6 +71,33 @@ pub fn list_tables(trace: &str, width: usize, out: &mut dyn Write) -> Result<(),
     for (what, query) in EXAMPLES {
         writeln!(out, "\n# {what}")?;
         writeln!(out, "pfanalyze sql {trace} \"\n  {query}\"")?;
+    }
+    Ok(())
+}
+
+/// Writes a table whose last column explains the others: cut, it would explain nothing, so it goes on below itself.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub(crate) fn write_explained(table: &Table, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    let titles: Vec<String> = table.heads.iter().map(|head| head.title().into_owned()).collect();
+    let rows = table.rows.iter().map(|row| row.iter().map(cell).collect());
+    let lines: Vec<Vec<String>> = std::iter::once(titles).chain(rows).collect();
+    let last = table.heads.len().saturating_sub(1);
+    let widest = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.len()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..last).map(widest).collect();
+    let margin = widths.iter().map(|width| width + 2).sum();
+    for line in &lines {
+        let cells = line.iter().zip(&widths);
+        let mut before: String = cells.map(|(cell, &width)| format!("{cell:<width$}  ")).collect();
+        let words = line.get(last).map_or("", String::as_str);
+        for part in wrap(words, width.saturating_sub(margin).max(20)) {
+            writeln!(out, "{before}{part}")?;
+            before = " ".repeat(margin);
+        }
     }
     Ok(())
 }
