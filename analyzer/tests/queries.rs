@@ -97,7 +97,7 @@ fn programs_get_exact_numbers_and_the_notes_beside_them() {
     let got = run(&known(), &["queries", "t.pfz", "--format", "csv"]);
     let lines: Vec<&str> = got.stdout.lines().collect();
     assert_eq!(lines.len(), 4);
-    assert!(lines[0].starts_with("name,count,wall_p50_ms,"), "{}", lines[0]);
+    assert!(lines[0].starts_with("query,count,wall_p50_ms,"), "{}", lines[0]);
     assert_eq!(
         lines[3],
         "random,1,,,,0.001600,0.001600,0.001600,0.001600,,0,2,1,2,1,[heap]"
@@ -370,7 +370,7 @@ fn a_function_that_calls_itself_agrees_with_its_faults() {
         !got.contains("RECORDED") && !got.contains("not in the trace"),
         "{got}"
     );
-    assert!(got.lines().nth(1).unwrap().starts_with("f         2"), "{got}");
+    assert!(got.lines().nth(1).unwrap().starts_with("f          2"), "{got}");
 }
 
 #[test]

@@ -199,6 +199,10 @@ fn queries_that_begin_late_have_their_column() {
         let shown = piped(&dir, &["events", "t.pfz", "--format", format]);
         assert!(shown.lines().next().unwrap().contains("QUERY"), "{shown}");
     }
+    // What is still to come of a pipe may have queries.
+    let trace = fs::File::open(dir.path().join("t.pfz")).unwrap();
+    let output = pfanalyze(&dir, &["events", "-"]).stdin(trace).output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains("QUERY"));
     fs::write(dir.path().join("none.pfz"), support::small()).unwrap();
     let shown = piped(&dir, &["events", "none.pfz"]);
     assert!(!shown.contains("QUERY"), "{shown}");

@@ -200,18 +200,22 @@ fn cell(value: AnyValue<'_>) -> Cell<'_> {
 /// Input, output, or a question that the trace cannot answer.
 pub fn run(request: &Request) -> anyhow::Result<Outcome> {
     let is_for_people = !request.format.is_data();
-    context::answer(request, is_for_people, |request, trace, output| {
+    context::answer(request, false, |request, trace, output| {
         let width = output.terminal.map(|_| output.width());
         let mut events = Events::new(request.format, &mut output.out).within(width);
-        // Programs get all columns in any case, and so do not wait for a second reading.
-        if is_for_people {
-            events = events.with_queries(has_rows(trace.input()?.reader)?);
+        let mut input = trace.input()?;
+        // Programs get all columns in any case. A pipe is not waited for: what is still to come may have queries.
+        if is_for_people && input.size.is_some() {
+            events = events.with_queries(has_rows(input.reader)?);
+            input = trace.input()?;
+        } else if is_for_people {
+            events = events.with_queries(true);
         }
         let session = match Selection::of(&request.order)? {
-            None => read(request, trace.input()?, &mut [&mut events])?,
+            None => read(request, input, &mut [&mut events])?,
             Some(mut selection) => {
                 events = events.as_they_come();
-                let session = read(request, trace.input()?, &mut [&mut selection])?;
+                let session = read(request, input, &mut [&mut selection])?;
                 selection
                     .rows()
                     .map_or(Ok(()), |rows| events.block(rows, &session))?;
