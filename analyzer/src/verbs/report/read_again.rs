@@ -115,7 +115,7 @@ impl Pass for ReadAgain {
 impl ReadAgain {
     /// Reads that were not the first of their page, by the label of their file.
     #[must_use]
-    pub(crate) fn by_label(&self, session: &Session) -> BTreeMap<String, u64> {
+    pub fn by_label(&self, session: &Session) -> BTreeMap<String, u64> {
         let add = |again: &mut u64, reads: &Reads| *again = again.saturating_add(reads.again());
         let labels = self.objects.by_label(session, add, |again| *again);
         labels.into_iter().collect()

@@ -86,7 +86,7 @@ pub(crate) fn write_explained(table: &Table, width: usize, out: &mut dyn Write) 
     let last = table.heads.len().saturating_sub(1);
     let widest = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.len()).max().unwrap_or(0)
+        cells.map(String::len).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..last).map(widest).collect();
     let margin = widths.iter().map(|width| width + 2).sum();
