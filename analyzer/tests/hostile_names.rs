@@ -8,18 +8,17 @@ mod stack_fixture;
 mod support;
 
 use clap::{CommandFactory, ValueEnum};
-use nix::pty::{Winsize, openpty};
 use pf_formats::{Dict, Event, FrameId, Inlined, Meta, ObjectId, ObjectKind, ProcessEntry, Query, Symbol};
 use pfanalyze::cli::Cli;
 use pfanalyze::output::render::Format;
 use pfanalyze::output::text::width;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use support::terminal;
 use tempfile::TempDir;
 
 /// Clear the screen, links, the clipboard, colours by C1, overrides of direction, lines, backspaces, markup, wide characters.
@@ -215,31 +214,7 @@ impl Place {
         arguments: &[impl AsRef<OsStr>],
         connect: impl Fn(&mut Command, OwnedFd),
     ) -> (String, String) {
-        let size = Winsize {
-            ws_row: 24,
-            ws_col: COLUMNS,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        let pty = openpty(Some(&size), None).unwrap();
-        let mut command = self.command(arguments);
-        connect(&mut command, pty.slave);
-        let child = command.spawn().unwrap();
-        // It has a copy of the terminal, whose end is not seen before that is gone.
-        drop(command);
-        let mut shown = Vec::new();
-        let mut piece = [0; 4096];
-        let mut master = fs::File::from(pty.master);
-        while let Ok(len) = master.read(&mut piece) {
-            if len == 0 {
-                break;
-            }
-            shown.extend_from_slice(&piece[..len]);
-        }
-        let output = child.wait_with_output().unwrap();
-        // The terminal's own line ends.
-        let shown = String::from_utf8(shown).unwrap().replace("\r\n", "\n");
-        (shown, String::from_utf8(output.stderr).unwrap())
+        terminal::shown(self.command(arguments), COLUMNS, connect)
     }
 }
 

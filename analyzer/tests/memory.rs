@@ -240,7 +240,9 @@ fn words(bytes: &[u8], filter: &Filter, memory_bytes: Option<u64>) -> (String, s
         memory_bytes,
     };
     let shown = written(&answer, Format::Table);
-    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    // Rows of tables have all of their columns where there is no terminal.
+    let mut sentences = shown.lines().filter(|line| !line.contains("  "));
+    assert!(sentences.all(|line| line.chars().count() <= 80), "{shown}");
     for part in [
         MemoryPart::Curve,
         MemoryPart::Files,

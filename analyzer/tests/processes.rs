@@ -99,7 +99,10 @@ fn info_lists_processes_and_how_the_command_ended() {
     let text = info_text(&bytes);
     let expected = "100 /opt/my service: 'my service' --port 80; 200 /bin/sh: sh; 200 /usr/bin/late; ";
     assert!(text.contains(expected), "{text}");
-    assert!(text.contains("command_end         signal 9\n"), "{text}");
+    assert!(
+        text.contains("command_end         signal 9 (SIGKILL)\n"),
+        "{text}"
+    );
     let shown = report(&bytes, &Filter::default());
     assert!(shown.contains("signal 9"), "{shown}");
 }

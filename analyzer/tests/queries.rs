@@ -62,7 +62,7 @@ fn json(text: &str) -> serde_json::Value {
 }
 
 const BY_NAME: &str = "\
-NAME                                         COUNT  WALL_P50_MS  WALL_P99_MS  WALL_MAX_MS  WAIT_MS  WAIT_P50_MS  WAIT_P99_MS  WAIT_MAX_MS  SHARE_%  MAJOR  MINOR  PAGES  INCOMPLETE  TOP_FILE
+QUERY                                        COUNT  WALL_P50_MS  WALL_P99_MS  WALL_MAX_MS  WAIT_MS  WAIT_P50_MS  WAIT_P99_MS  WAIT_MAX_MS  SHARE_%  MAJOR  MINOR  PAGES  INCOMPLETE  TOP_FILE
 SELECT * FROM t WHERE id = ? AND n IN (...)      2       10.027       30.000       30.000    0.600        0.300        0.300        0.300      1.5      3      0      2           0  /data/segments.bin
 sqlite3_step                                     1        5.000        5.000        5.000    0.200        0.200        0.200        0.200      4.0      1      0      1           0  /data/segments.bin
 random                                           1                                           0.002        0.002        0.002        0.002               0      2      1           1  [heap]
@@ -97,7 +97,7 @@ fn programs_get_exact_numbers_and_the_notes_beside_them() {
     let got = run(&known(), &["queries", "t.pfz", "--format", "csv"]);
     let lines: Vec<&str> = got.stdout.lines().collect();
     assert_eq!(lines.len(), 4);
-    assert!(lines[0].starts_with("name,count,wall_p50_ms,"), "{}", lines[0]);
+    assert!(lines[0].starts_with("query,count,wall_p50_ms,"), "{}", lines[0]);
     assert_eq!(
         lines[3],
         "random,1,,,,0.001600,0.001600,0.001600,0.001600,,0,2,1,2,1,[heap]"
@@ -290,7 +290,7 @@ fn filters_on_queries_select_whole_ones_and_others_are_refused() {
         &["--comm", "x"],
     ] {
         let got = run(&known(), &[&["queries", "t.pfz"], condition].concat());
-        assert_eq!(got.status, Some(1), "{condition:?}");
+        assert_eq!(got.status, Some(2), "{condition:?}");
         assert!(
             got.stderr.starts_with("error: queries are counted whole"),
             "{}",
@@ -370,7 +370,7 @@ fn a_function_that_calls_itself_agrees_with_its_faults() {
         !got.contains("RECORDED") && !got.contains("not in the trace"),
         "{got}"
     );
-    assert!(got.lines().nth(1).unwrap().starts_with("f         2"), "{got}");
+    assert!(got.lines().nth(1).unwrap().starts_with("f          2"), "{got}");
 }
 
 #[test]

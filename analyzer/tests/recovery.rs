@@ -347,9 +347,10 @@ fn an_older_file_is_replaced_only_by_a_proven_one_and_readable_by_its_owner_alon
     use std::os::unix::fs::PermissionsExt;
     let place = Place::with("t.pfz", &small());
     let older = place.0.path().join("r.pfz");
-    fs::write(&older, "older").unwrap();
+    let old = support::trace(&meta(), &dicts(), &[], &[]);
+    fs::write(&older, &old).unwrap();
     place.fails(&["repair", "none", "-o", "r.pfz"], 1, "does not exist");
-    assert_eq!(fs::read(&older).unwrap(), b"older");
+    assert_eq!(fs::read(&older).unwrap(), old);
     place.run(&["repair", "t.pfz", "-o", "r.pfz"], 0);
     assert_eq!(fs::read(&older).unwrap(), small());
     assert_eq!(fs::metadata(&older).unwrap().permissions().mode() & 0o777, 0o600);

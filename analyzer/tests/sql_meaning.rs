@@ -127,9 +127,92 @@ fn only_questions_are_answered() {
     }
     place.fails("select 1; select 2", &[]);
     assert_eq!(place.ask("show tables").len(), TableName::ALL.len());
-    assert_eq!(place.ask("DESCRIBE losses;")[0]["column"], "from_ns");
+    for query in [
+        "DESCRIBE losses;",
+        "describe table losses",
+        "desc \"losses\"",
+        "show columns from losses",
+    ] {
+        assert_eq!(place.ask(query)[0]["column"], "from_ns", "{query}");
+    }
     let message = place.fails("describe fault", &[]);
     assert!(message.contains("did you mean faults?"), "{message}");
+}
+
+#[test]
+fn a_wrong_question_is_wrong_usage_and_says_how_to_write_it() {
+    let place = Place::new(&small());
+    for (query, says) in [
+        ("selec 1", "the question is not SQL"),
+        ("select 1; select 2", "one question at a time"),
+        (
+            "select foo from faults",
+            "there is no column foo; faults has time",
+        ),
+        ("select * from nope", "there is no table nope; the tables are"),
+        ("describe select 1", "as in DESCRIBE faults; SHOW TABLES lists"),
+        ("summarize faults", "SUMMARIZE is not a question"),
+        (
+            "select now()",
+            "no function NOW: answers depend on the trace alone\n",
+        ),
+        (
+            "select regexp_matches(comm, 'a') from faults",
+            "REGEXP_MATCHES: LIKE and ILIKE",
+        ),
+        ("select strftime(time, '%H') from faults", "STRFTIME: DATE_TRUNC"),
+        (
+            "select lpad(comm, 3, 'x') from faults",
+            "there is no function LPAD; there are COUNT",
+        ),
+        ("select medain(tid) from faults", "MEDAIN; did you mean MEDIAN?\n"),
+        (
+            "select extract(hour from time) from faults",
+            ": DATE_TRUNC('hour', time)",
+        ),
+        (
+            "select time + interval 1 second from faults",
+            "EPOCH_NS(time) + 1000000000",
+        ),
+        (
+            "with recursive t as (select 1) select * from t",
+            "ON b.parent_id = a.query_id",
+        ),
+        (
+            "select 0x10000000000000000",
+            "hexadecimal number of at most 64 bits",
+        ),
+    ] {
+        let output = place.run(&["sql", "t.pfz", query]);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{query}: {message}");
+        assert!(message.contains(says), "{query}: {message}");
+    }
+    // What is advised works.
+    place.ask("select epoch_ns(time) // 3600000000000 % 24 as hour, cast(time as varchar) as t from faults");
+    place.ask("select count(*) from queries as a join queries as b on b.parent_id = a.query_id");
+}
+
+#[test]
+fn addresses_are_compared_as_tables_print_them() {
+    let place = Place::new(&small());
+    let rows = place.ask("select count(*) as n from faults where address >= 0x7f0000000000");
+    assert_eq!(rows[0]["n"], 4);
+    assert_eq!(place.ask("select 0xFF + 1 as n")[0]["n"], 256);
+}
+
+#[test]
+fn points_in_time_are_written_without_commas() {
+    let place = Place::new(&small());
+    let shown = place.text(&[
+        "sql",
+        "t.pfz",
+        "SELECT utc_offset_ns, start_ns, 1000 AS n FROM host",
+    ]);
+    assert!(
+        shown.contains("1795376600000000000  1000000000000  1,000"),
+        "{shown}"
+    );
 }
 
 #[test]

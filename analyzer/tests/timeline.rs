@@ -173,8 +173,8 @@ fn stalls_are_those_of_a_brute_force_in_any_blocks_and_with_any_memory_for_long_
         StallThreshold::Threads(1),
         StallThreshold::Threads(2),
         StallThreshold::Threads(4),
-        StallThreshold::Percent(50),
-        StallThreshold::Percent(90),
+        StallThreshold::Share(50_000),
+        StallThreshold::Share(90_000),
     ] {
         for (block, kept) in [(10_000, 100_000), (64, 100_000), (64, 20), (7, 3), (200, 1)] {
             let bytes = in_blocks(&events, block, &lives(&events));
@@ -357,7 +357,7 @@ fn a_trace_without_stalls_says_so() {
         let (found, session) = look(
             &bytes,
             &filter,
-            options(StallThreshold::Percent(50), None, 10),
+            options(StallThreshold::Share(50_000), None, 10),
             10,
             1 << 20,
         );
@@ -405,7 +405,7 @@ fn sampled_minors_count_as_many() {
     let (found, session) = look(
         &bytes,
         &filter,
-        options(StallThreshold::Percent(50), Some(100 * MS), 10),
+        options(StallThreshold::Share(50_000), Some(100 * MS), 10),
         10,
         99,
     );

@@ -340,7 +340,7 @@ fn a_heatmap_of_addresses_finds_the_regions_and_names_the_rest() {
         "{shown}"
     );
     assert!(shown.ends_with(
-        "not shown: --pid 100 --address 0x555500000000-0x555500002000 with 42.9 % of the faults\n"
+        "\nnot shown: --pid 100 --address 0x555500000000-0x555500002000\nwith 42.9 % of the faults\n"
     ));
     let mut heat = Heat::by_address(Some((support::HEAP_BASE, support::HEAP_BASE + 8191)));
     read(&small(), &filter, &mut [&mut heat]);

@@ -96,10 +96,19 @@ pub fn short_count(count: u64) -> String {
     }
 }
 
-/// A number with its noun.
+/// A number with its noun, which is given for one: `1 query`, `2 queries`.
 #[must_use]
 pub fn quantity(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+    let count_text = grouped(count);
+    if count == 1 {
+        return format!("{count_text} {noun}");
+    }
+    let vowel_before = |stem: &str| stem.ends_with(['a', 'e', 'i', 'o', 'u']);
+    match noun.strip_suffix('y') {
+        Some(stem) if !vowel_before(stem) => format!("{count_text} {stem}ies"),
+        _ if noun.ends_with(['s', 'x']) => format!("{count_text} {noun}es"),
+        _ => format!("{count_text} {noun}s"),
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +179,14 @@ mod tests {
         assert_eq!(
             [quantity(1, "fault"), quantity(2_000, "fault")],
             ["1 fault", "2,000 faults"]
+        );
+        assert_eq!(
+            [
+                quantity(0, "query"),
+                quantity(2, "more process"),
+                quantity(2, "day")
+            ],
+            ["0 queries", "2 more processes", "2 days"]
         );
     }
 

@@ -23,19 +23,6 @@ pub fn parse_thousandths(text: &str) -> Result<u32, String> {
         .ok_or_else(|| format!("more than the whole: {rule}"))
 }
 
-/// Reads a whole number of percent from 1 to 100, with or without `%`.
-///
-/// # Errors
-/// As [`parse_thousandths`].
-pub fn parse_whole(text: &str) -> Result<u32, String> {
-    let share = parse_thousandths(text)?;
-    if share >= 1_000 && share.is_multiple_of(1_000) {
-        Ok(share / 1_000)
-    } else {
-        Err("give a whole number of percent from 1 to 100, as in 50%".to_owned())
-    }
-}
-
 /// `part / whole` in percent with one decimal; 0 of 0 is `0.0 %`.
 #[must_use]
 pub fn percent(part: u128, whole: u128) -> String {
@@ -63,7 +50,6 @@ mod tests {
         ] {
             assert_eq!(parse_thousandths(text), Ok(share), "{text}");
         }
-        assert_eq!(parse_whole("50%"), Ok(50));
     }
 
     #[test]
@@ -78,9 +64,6 @@ mod tests {
         ] {
             let error = parse_thousandths(text).err().unwrap_or_default();
             assert!(error.contains(says), "{text}: {error}");
-        }
-        for text in ["0", "0.5", "101", "50.5%"] {
-            assert!(parse_whole(text).is_err(), "{text}");
         }
     }
 

@@ -11,7 +11,7 @@ const TABLES: [Ending<Format>; 6] = [
     ("txt", Format::Table),
     ("csv", Format::Csv),
     ("json", Format::Json),
-    ("jsonl", Format::Json),
+    ("jsonl", Format::Jsonl),
     ("md", Format::Markdown),
     ("markdown", Format::Markdown),
 ];
@@ -66,11 +66,17 @@ mod tests {
 
     #[test]
     fn the_ending_decides_unless_a_format_is_given() {
-        let all = [Format::Table, Format::Csv, Format::Json, Format::Markdown];
+        let all = [
+            Format::Table,
+            Format::Csv,
+            Format::Json,
+            Format::Jsonl,
+            Format::Markdown,
+        ];
         let of = |given, name: &str, formats: &[Format]| format(given, Some(Path::new(name)), formats);
         for (name, expected) in [
             ("a.CSV", Format::Csv),
-            ("a.jsonl", Format::Json),
+            ("a.jsonl", Format::Jsonl),
             ("a.md", Format::Markdown),
             ("a.txt", Format::Table),
             ("a", Format::Table),

@@ -13,12 +13,13 @@ use clap::Args;
 use pf_notation::count;
 use std::path::PathBuf;
 
-const ENDINGS: [Ending<HeatmapFormat>; 8] = [
+const ENDINGS: [Ending<HeatmapFormat>; 9] = [
     ("txt", HeatmapFormat::Table),
     ("png", HeatmapFormat::Png),
     ("svg", HeatmapFormat::Svg),
     ("csv", HeatmapFormat::Csv),
     ("json", HeatmapFormat::Json),
+    ("jsonl", HeatmapFormat::Jsonl),
     ("md", HeatmapFormat::Markdown),
     ("markdown", HeatmapFormat::Markdown),
     ("raw", HeatmapFormat::Raw),
@@ -29,7 +30,8 @@ pub(crate) struct Heatmap {
     /// The trace; - reads standard input
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
-    /// How to write the result [default: table, or what the name of the output FILE ends in: .png, .svg, .csv, .json, .raw]
+    /// How to write the result [default: table, or what the name of the output FILE ends in: .txt, .png, .svg, .csv,
+    /// .json, .jsonl, .md, .raw]
     #[arg(long, value_enum)]
     format: Option<HeatmapFormat>,
     /// Write to FILE instead of standard output
@@ -98,6 +100,7 @@ impl Heatmap {
             format: Some(match form {
                 HeatmapFormat::Table => Format::Table,
                 HeatmapFormat::Csv => Format::Csv,
+                HeatmapFormat::Jsonl => Format::Jsonl,
                 HeatmapFormat::Markdown => Format::Markdown,
                 HeatmapFormat::Json | HeatmapFormat::Raw | HeatmapFormat::Png | HeatmapFormat::Svg => {
                     Format::Json

@@ -12,7 +12,7 @@ pub(crate) struct MemoryArgs {
     #[arg(long, value_enum)]
     part: Option<MemoryPart>,
     /// How much memory there was for these pages, such as the limit of the cgroup: bytes, or 512M, 4GiB. Makes an estimate of the bounds
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = bytes)]
     memory: Option<u64>,
 }
 

@@ -30,6 +30,7 @@ mod diff;
 mod endings;
 mod heatmap;
 mod memory;
+mod options;
 mod percentiles;
 mod regions;
 mod sort;
@@ -47,7 +48,8 @@ mod whole;
     args_conflicts_with_subcommands = true,
     override_usage = "pfanalyze TRACE [OPTIONS]\n       pfanalyze VERB TRACE [OPTIONS]",
     after_help = "Without a verb: the report for a first look. A trace called like a verb is given as ./threads.\n\
-                  Exit status: 0 done, 1 error, 2 wrong usage, 3 (verify and repair) done, but the trace has losses or damage."
+                  Exit status: 0 done, 1 error, 2 wrong usage, 3 (verify and repair) done, but the trace has losses or damage,\n\
+                  or its recording did not end as intended."
 )]
 pub struct Cli {
     /// The trace; - reads standard input
@@ -90,6 +92,15 @@ enum VerbArgs {
         stacks: StackArgs,
     },
     /// Page-fault waits of each query (a unit of work on a thread); needs pfrec --query
+    #[command(
+        mut_arg("comm", |filter| filter.hide(true)),
+        mut_arg("file", |filter| filter.hide(true)),
+        mut_arg("major", |filter| filter.hide(true)),
+        mut_arg("minor", |filter| filter.hide(true)),
+        mut_arg("failed", |filter| filter.hide(true)),
+        mut_arg("min_latency", |filter| filter.hide(true)),
+        mut_arg("max_latency", |filter| filter.hide(true))
+    )]
     Queries {
         #[command(flatten)]
         table: Tabular,
@@ -161,7 +172,8 @@ struct Tabular {
 
 #[derive(Debug, Args)]
 struct OutputArgs {
-    /// How to write the result [default: table, or what the name of the output FILE ends in: .csv, .json, .md]
+    /// How to write the result [default: table, or what the name of the output FILE ends in: .txt, .csv, .json,
+    /// .jsonl, .md]
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Write to FILE instead of standard output
@@ -320,6 +332,15 @@ impl Cli {
                 _ => "--sort and --top are for the table of all queries: leave --slowest and --id out".into(),
             });
         }
+        let filter = plain.filter.into_filter()?;
+        if let (Verb::Queries(_), Some(condition)) = (&verb, filter.is_about_faults()) {
+            let events = Caller::of(&plain.trace)
+                .within(filter.arguments())
+                .command("events", &[("--format", Some("csv".into()))]);
+            return Err(format!(
+                "queries are counted whole, and {condition} selects single faults; these have a query_id each: {events}"
+            ));
+        }
         Ok(Request {
             trace: plain.trace,
             format,
@@ -330,7 +351,7 @@ impl Cli {
                 _ => plain.output.limit.memory_limit,
             },
             verb,
-            filter: plain.filter.into_filter()?,
+            filter,
         })
     }
 }
@@ -357,14 +378,14 @@ fn refuse_verb(trace: &Path) -> Result<(), String> {
 /// place.
 #[must_use]
 pub fn explain(error: clap::Error) -> clap::Error {
-    if usage::unexpected_word(&error).is_none() && !is_verb_after_trace(&error) {
-        return error;
-    }
     let words: Vec<String> = env::args_os()
         .skip(1)
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let command = Cli::command();
+    if usage::unexpected_word(&error).is_none() && !is_verb_after_trace(&error) {
+        return options::explain(error, &command, &words);
+    }
     let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
     let Some(first) = words.first().filter(|first| !names.contains(&first.as_str())) else {
         return error;

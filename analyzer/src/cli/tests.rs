@@ -110,8 +110,11 @@ fn a_stall_is_half_of_the_threads_unless_something_else_is_said() {
         };
         options.least
     };
-    assert_eq!(least(&[]), StallThreshold::Percent(50));
-    assert_eq!(least(&["--share", "75"]), StallThreshold::Percent(75));
+    assert_eq!(least(&[]), StallThreshold::Share(50_000));
+    assert_eq!(least(&["--share", "75"]), StallThreshold::Share(75_000));
+    // As all shares: docs/analyzing.md has one notation for them.
+    assert_eq!(least(&["--share", "0.5 %"]), StallThreshold::Share(500));
+    assert_eq!(least(&["--share", "0.5"]), StallThreshold::Share(500));
     assert_eq!(least(&["--threads", "3"]), StallThreshold::Threads(3));
 }
 

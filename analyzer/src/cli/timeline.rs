@@ -17,7 +17,7 @@ pub(crate) struct TimelineArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count::within::<u32>(1, u32::MAX.into()), conflicts_with = "share")]
     threads: Option<u32>,
     /// A stall is when at least this share of the threads alive then is inside a fault, and at least two threads
-    #[arg(long, value_name = "P%", allow_negative_numbers = true, value_parser = percent::parse_whole, default_value = "50%")]
+    #[arg(long, value_name = "P%", allow_negative_numbers = true, value_parser = percent::parse_thousandths, default_value = "50%")]
     share: u32,
     /// Number of stalls to show, longest first
     #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true, value_parser = count::within::<u16>(0, 1000))]
@@ -33,7 +33,7 @@ impl TimelineArgs {
             interval_ns: self.interval,
             least: match self.threads {
                 Some(threads) => StallThreshold::Threads(threads),
-                None => StallThreshold::Percent(self.share),
+                None => StallThreshold::Share(self.share),
             },
             stalls: self.stalls.into(),
             part: self.part,

@@ -60,6 +60,9 @@ pub(crate) struct Repair {
     /// The clean trace; an older FILE is replaced only when the new one has been read back and compared
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Replace FILE even if it is not a trace
+    #[arg(long)]
+    force: bool,
     /// How to write what was found
     #[arg(long, value_enum, default_value_t)]
     format: FindingsFormat,
@@ -97,7 +100,7 @@ impl Repair {
         }
         Ok(request(
             self.trace,
-            Verb::Repair,
+            Verb::Repair { force: self.force },
             self.format.into(),
             Some(self.output),
             &self.limit,

@@ -87,11 +87,10 @@ fn told(session: &Session, intervals: &[LostInterval], nouns: [&str; 2], consequ
     let rest = intervals.get(SHOWN..).unwrap_or_default();
     if !rest.is_empty() {
         let count = rest.iter().fold(0, |sum: u64, i| sum.saturating_add(i.count));
-        let more = if rest.len() == 1 { "interval" } else { "intervals" };
         lines.push(format!(
-            "lost: {} in {} more {more}: {}",
+            "lost: {} in {}: {}",
             number(count, nouns),
-            grouped(rest.len() as u64),
+            quantity(rest.len() as u64, "more interval"),
             session.caller.command("info", &[]),
         ));
     }

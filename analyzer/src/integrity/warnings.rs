@@ -142,7 +142,7 @@ pub fn reconciliation(session: &Session) -> String {
     let check = totals.check.as_ref();
     let unexplained = check.map_or(0, |check| check.unexplained);
     let verdict = if kernel == ours {
-        verdict(check)
+        verdict(check, session)
     } else {
         let difference = u64::try_from(kernel.abs_diff(ours)).unwrap_or(u64::MAX);
         let direction = if ours < kernel {
@@ -157,7 +157,11 @@ pub fn reconciliation(session: &Session) -> String {
     let read = if books.recorded == counted {
         String::new()
     } else {
-        format!("; but {} events were read", grouped(counted))
+        format!(
+            "; but {} {} read",
+            quantity(counted, "event"),
+            if counted == 1 { "was" } else { "were" }
+        )
     };
     let filters = filters(session);
     let filtered = match (books.filtered, filters.is_empty()) {
@@ -174,8 +178,8 @@ pub fn reconciliation(session: &Session) -> String {
         majors => format!(" ({} of them MAJOR)", grouped(majors)),
     };
     format!(
-        "kernel counted {} faults = {} recorded + {} lost + {} hidden{majors}{filtered}{unexplained}: {verdict}{read}",
-        grouped(u64::try_from(kernel).unwrap_or(u64::MAX)),
+        "kernel counted {} = {} recorded + {} lost + {} hidden{majors}{filtered}{unexplained}: {verdict}{read}",
+        quantity(u64::try_from(kernel).unwrap_or(u64::MAX), "fault"),
         grouped(books.recorded),
         grouped(books.lost),
         grouped(books.hidden),
@@ -183,7 +187,7 @@ pub fn reconciliation(session: &Session) -> String {
 }
 
 /// What the check of the counts says, where the sum is right: it is by construction, before 1.1 and without a check.
-fn verdict(check: Option<&Check>) -> String {
+fn verdict(check: Option<&Check>, session: &Session) -> String {
     match check {
         Some(check) if check.is_alarming() => "NOT BALANCED".to_owned(),
         Some(Check {
@@ -196,7 +200,13 @@ fn verdict(check: Option<&Check>) -> String {
             uncertain,
             ..
         }) => format!("balanced to within {}", grouped(*uncertain)),
-        _ => "not checked".to_owned(),
+        Some(Check { notes, .. }) if !notes.is_empty() => {
+            format!("not checked ({})", escape(&notes.join("; ")))
+        }
+        _ if (session.header.major, session.header.minor) < (1, 1) => {
+            "not checked (recorded before there was a check)".to_owned()
+        }
+        _ => "not checked (the trace does not say why)".to_owned(),
     }
 }
 

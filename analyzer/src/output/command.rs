@@ -32,12 +32,15 @@ impl Caller {
         self
     }
 
-    /// The trace as a word for a shell. Where it is not known, as in a test, it is `TRACE`.
+    /// The trace as a word for a shell. Where it is not known, as in a test, it is `TRACE`; one that came from standard input
+    /// is `FILE`, since the same cannot be read from there again.
     #[must_use]
     pub fn trace(&self) -> String {
-        self.trace
-            .as_deref()
-            .map_or_else(|| "TRACE".to_owned(), shell_path)
+        match self.trace.as_deref() {
+            None => "TRACE".to_owned(),
+            Some(path) if path.as_os_str() == "-" => "FILE".to_owned(),
+            Some(path) => shell_path(path),
+        }
     }
 
     /// `pfanalyze VERB TRACE OPTIONS`; the report has no verb.
@@ -93,7 +96,7 @@ mod tests {
         );
         assert_eq!(
             Caller::of(Path::new("-")).command("files", &[]),
-            "pfanalyze files -"
+            "pfanalyze files FILE"
         );
     }
 

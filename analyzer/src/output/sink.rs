@@ -302,7 +302,7 @@ fn without_path(error: &io::Error) -> io::Error {
 }
 
 /// Whether a file begins as a trace does. What cannot be read is none.
-fn is_trace(path: &Path) -> bool {
+pub(crate) fn is_trace(path: &Path) -> bool {
     let is_other = |error: &FormatError| {
         matches!(
             error,

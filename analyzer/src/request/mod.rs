@@ -65,7 +65,7 @@ pub enum Verb {
     Diff(DiffOptions),
     Info,
     Verify,
-    Repair,
+    Repair { force: bool },
 }
 
 impl Verb {
@@ -84,7 +84,7 @@ impl Verb {
                 | Self::Diff(_)
                 | Self::Info
                 | Self::Verify
-                | Self::Repair
+                | Self::Repair { .. }
         )
     }
 }

@@ -14,6 +14,8 @@ pub enum HeatmapFormat {
     Csv,
     /// The cells with faults, as a JSON array.
     Json,
+    /// The cells with faults, a JSON object per line.
+    Jsonl,
     /// The text for people, for an issue or a pull request.
     Markdown,
     /// Lines of 'time place value' for every cell, as in damo, for gnuplot and NumPy.
@@ -77,6 +79,7 @@ pub enum GroupBy {
     /// One row per query name; a fault counts for the innermost query of its thread.
     Query,
     /// One row per single query.
+    #[value(alias = "query_id")]
     QueryId,
     /// What was tried: read, write, exec.
     Access,
@@ -89,6 +92,7 @@ pub enum GroupBy {
     /// Whether the fault failed.
     Failed,
     /// One row per user stack, innermost function first.
+    #[value(alias = "stack-id", alias = "stack_id")]
     Stack,
 }
 
@@ -139,13 +143,13 @@ pub enum TimelinePart {
 pub enum StallThreshold {
     /// So many.
     Threads(u32),
-    /// So many percent of the threads alive then, and two at least.
-    Percent(u32),
+    /// A share of the threads alive then, in thousandths of a percent, and two at least.
+    Share(u32),
 }
 
 impl Default for StallThreshold {
     fn default() -> Self {
-        Self::Percent(50)
+        Self::Share(50_000)
     }
 }
 
@@ -155,8 +159,8 @@ impl StallThreshold {
     pub fn of(self, alive: u32) -> u32 {
         match self {
             Self::Threads(threads) => threads.max(1),
-            Self::Percent(percent) => {
-                let threads = (u64::from(alive) * u64::from(percent)).div_ceil(100);
+            Self::Share(share) => {
+                let threads = (u64::from(alive) * u64::from(share)).div_ceil(100_000);
                 u32::try_from(threads).unwrap_or(u32::MAX).max(2)
             }
         }

@@ -228,7 +228,7 @@ fn sentence(name: &str, group: &Group) -> String {
 }
 
 const HEADS: [ColumnHead; 12] = [
-    ColumnHead::new("name"),
+    ColumnHead::new("query"),
     ColumnHead::new("count"),
     ColumnHead::new("wall_p50_ms"),
     ColumnHead::new("wall_p99_ms"),

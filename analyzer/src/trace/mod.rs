@@ -11,5 +11,6 @@ pub mod queries;
 pub mod sampling;
 pub mod scope;
 pub mod session;
+pub mod signals;
 pub mod stack_dict;
 pub mod visibility;

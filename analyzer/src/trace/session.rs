@@ -247,6 +247,13 @@ impl Session {
         self.lived_within_ns(pid, tid, (self.start_ns(), self.end_ns()))
     }
 
+    /// Whether the thread with this pid and tid began and ended during the recording.
+    #[must_use]
+    pub(crate) fn saw_whole_life(&self, pid: u32, tid: u32) -> bool {
+        let life = self.lifetimes.get(&(pid, tid));
+        life.is_some_and(|life| life.begin_ns.is_some() && life.end_ns.is_some())
+    }
+
     /// How long they lived in a part of it, a time in `CLOCK_MONOTONIC`.
     #[must_use]
     pub fn lived_within_ns(&self, pid: u32, tid: u32, (from_ns, to_ns): (u64, u64)) -> u64 {

@@ -13,7 +13,7 @@ use crate::output::render::{self, Format};
 use crate::output::sink::Output;
 use crate::output::table::Table;
 use crate::output::text::escape;
-use crate::output::units::grouped;
+use crate::output::units::quantity;
 use crate::request::Request;
 use crate::trace::input::{self, Input, Source};
 use crate::trace::queries::select::select;
@@ -25,7 +25,7 @@ use std::io::Write;
 pub enum Outcome {
     /// Nothing to add.
     Done,
-    /// The trace was checked, and has losses or damage.
+    /// The trace was checked, and has losses or damage, or no proper end.
     Incomplete,
 }
 
@@ -165,13 +165,17 @@ pub(crate) fn write_narrow(
     say_warnings(session, request.format, output)?;
     let width = output.room().table;
     let left_out = match width.filter(|_| request.format.is_text()) {
-        Some(width) => render::text::narrow(&mut table, width, names),
+        Some(width) => {
+            let mut left_out = render::text::narrow(&mut table, width, names);
+            left_out.extend(render::text::keep_fitting(&mut table, width));
+            left_out
+        }
         None => Vec::new(),
     };
     render::table(&table, request.format, width, &mut output.out)?;
-    let more = (more > 0).then(|| format!("... and {} more rows", grouped(more as u64)));
+    let more = (more > 0).then(|| format!("... and {}", quantity(more as u64, "more row")));
     say_remarks(more, request, output)?;
-    Ok((!left_out.is_empty()).then(|| format!("a wider terminal also shows {}", left_out.join(", "))))
+    Ok(render::text::describe_left_out(&left_out))
 }
 
 /// Writes what a verb answers.

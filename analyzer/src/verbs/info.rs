@@ -4,7 +4,7 @@ use crate::error::AnalyzeError;
 use crate::integrity::losses::{between, describe_reason};
 use crate::integrity::warnings::listed;
 use crate::output::answer::{Answer, Room};
-use crate::output::document::Document;
+use crate::output::document::{Document, FactLayout};
 use crate::output::render::json::{self, Object};
 use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::text::shell_words;
@@ -15,10 +15,14 @@ use crate::trace::class::Class;
 use crate::trace::loss_ledger::LostInterval;
 use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
+use crate::trace::signals;
 use crate::verbs::context::{self, Outcome, read, say_warnings, write_answer};
 use pf_formats::{Check, CommandEnd, LossReason};
 use std::borrow::Cow;
 use std::io::Write;
+
+/// Where the words of a fact begin.
+const MARGIN: usize = 20;
 
 /// One fact: a name for programs, a value for programs, and words for people where the value is not good reading.
 struct Fact {
@@ -44,10 +48,17 @@ pub struct InfoAnswer<'a>(
 );
 
 impl Answer for InfoAnswer<'_> {
-    fn text(&self, _room: Room) -> Result<Document, AnalyzeError> {
-        let mut document = Document::default();
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let mut document = Document::with_facts(FactLayout {
+            margin: MARGIN,
+            lines: None,
+        });
         for fact in facts(self.0) {
-            document.line(format!("{:<20}{}", fact.name, fact.words()));
+            // Behind a pipe a fact is one line, which other programs can look for.
+            match room.table {
+                Some(_) => document.fact(fact.name, fact.words()),
+                None => document.line(format!("{:<MARGIN$}{}", fact.name, fact.words())),
+            }
         }
         Ok(document)
     }
@@ -332,12 +343,12 @@ fn command_end(session: &Session) -> Fact {
     }
 }
 
-/// `exit status 3`, or `signal 9`.
+/// `exit status 3`, or `signal 9 (SIGKILL)`.
 #[must_use]
 pub fn describe_end(end: CommandEnd) -> String {
     let CommandEnd { by_signal, number } = end;
     if by_signal {
-        format!("signal {number}")
+        signals::describe(number)
     } else {
         format!("exit status {number}")
     }

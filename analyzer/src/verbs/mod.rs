@@ -42,6 +42,6 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
         Verb::Diff(options) => diff::run(request, options),
         Verb::Info => info::run(request),
         Verb::Verify => verify::run(request),
-        Verb::Repair => repair::run(request),
+        Verb::Repair { force } => repair::run(request, *force),
     }
 }

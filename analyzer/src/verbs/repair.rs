@@ -6,7 +6,7 @@ use crate::error::AnalyzeError;
 use crate::output::cleanup::removed_on_signals;
 use crate::output::file_identity::identity;
 use crate::output::progress::Progress;
-use crate::output::sink::Output;
+use crate::output::sink::{Output, is_trace};
 use crate::output::text::{escape, json_text};
 use crate::output::units::quantity;
 use crate::output::units::{bytes, grouped};
@@ -31,11 +31,11 @@ const BUFFER: usize = 1 << 18;
 ///
 /// # Errors
 /// Input that is no trace or cannot be read, output that cannot be written, and a result that does not read back.
-pub fn run(request: &Request) -> anyhow::Result<Outcome> {
+pub fn run(request: &Request, force: bool) -> anyhow::Result<Outcome> {
     let target = request.output.as_deref().context("repair needs -o FILE")?;
     let name = escape(&target.display().to_string());
     let input = input::open(&request.trace)?;
-    refuse(target, &name, &input)?;
+    refuse(target, &name, &input, force)?;
     let mut file = beside(target).with_context(|| format!("{name} cannot be written"))?;
     let repair = write(input, file.as_file_mut(), &name, request)?;
     let proof = prove(&repair, file.path()).map_err(|error| {
@@ -56,8 +56,9 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Renaming would replace a device or a pipe for everyone, and the trace for its owner.
-fn refuse(target: &Path, name: &str, input: &Input) -> anyhow::Result<()> {
+/// Renaming would replace a device or a pipe for everyone, and the trace for its owner. What is no trace is replaced on
+/// request only, as by pfrec.
+fn refuse(target: &Path, name: &str, input: &Input, force: bool) -> anyhow::Result<()> {
     match fs::symlink_metadata(target).map(|metadata| metadata.file_type()) {
         Ok(kind) if kind.is_dir() => anyhow::bail!("{name} is a directory: name a file in it"),
         Ok(kind) if kind.is_symlink() => {
@@ -73,6 +74,10 @@ fn refuse(target: &Path, name: &str, input: &Input) -> anyhow::Result<()> {
     let identity = file.as_ref().and_then(identity);
     if identity.is_some() && identity == input.identity {
         anyhow::bail!("{name} is the trace itself: give another file to -o");
+    }
+    let has_content = fs::metadata(target).is_ok_and(|metadata| metadata.len() > 0);
+    if is_file && has_content && !force && !is_trace(target) {
+        anyhow::bail!("{name} exists and is not a trace: give another file to -o, or --force to replace it");
     }
     Ok(())
 }
@@ -193,13 +198,20 @@ fn written(repair: &Repair, proof: &Verification, name: &str, size: u64) -> Vec<
     }
     if repair.names_refused > 0 {
         lines.push(format!(
-            "note: {} names were left out: their numbers had other meanings before",
-            grouped(repair.names_refused)
+            "note: {} left out: {} before",
+            match repair.names_refused {
+                1 => "1 name was".to_owned(),
+                names => format!("{} names were", grouped(names)),
+            },
+            match repair.names_refused {
+                1 => "its number had another meaning",
+                _ => "their numbers had other meanings",
+            }
         ));
     }
     let why = repair.books_dropped.map(|why| match why {
         BooksDropped::NoEndRecord => "the end record, which had it, is not there",
-        BooksDropped::DoNotFit => "it counts fewer events than are gone",
+        BooksDropped::DoNotFit => "its numbers contradict what is there",
     });
     if let Some(why) = why {
         lines.push(format!(

@@ -93,7 +93,7 @@ fn parts_of_raw_lines_are_apart_and_the_notes_say_what_they_are() {
     let one = heatmap(&small(), &["--format", "raw", "--panels", "1"]);
     assert!(
         one.stderr
-            .ends_with("note: 1 lighter places are left out: --panels shows more\n")
+            .ends_with("note: 1 lighter place is left out: --panels shows more\n")
     );
 }
 

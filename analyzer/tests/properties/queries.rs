@@ -56,7 +56,7 @@ proptest! {
         for name in QUERIES {
             let queries = made.queries.iter().filter(|query| query.name == name && passes(&filter, query));
             let queries = queries.count() as u64;
-            let Some(row) = row_of(&told, "name", name) else {
+            let Some(row) = row_of(&told, "query", name) else {
                 prop_assert_eq!(queries, 0);
                 continue;
             };
@@ -99,7 +99,7 @@ proptest! {
         let compared: Vec<&Value> = compared.iter().filter(|row| row["by"] == "query").collect();
         prop_assert_eq!(compared.len(), told.len());
         for row in compared {
-            let of_verb = row_of(&told, "name", row["name"].as_str().unwrap()).unwrap();
+            let of_verb = row_of(&told, "query", row["name"].as_str().unwrap()).unwrap();
             for column in ["major", "minor"] {
                 prop_assert_eq!(&row[format!("{column}_a")], &of_verb[column]);
             }

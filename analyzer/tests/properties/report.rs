@@ -4,13 +4,16 @@ use crate::histories::{History, PID, class, end, plans, wait_within};
 use crate::support::START_NS;
 use crate::support::ask::{read, report};
 use pf_formats::Event;
+use pfanalyze::output::table::Value;
 use pfanalyze::trace::class::Class;
 use pfanalyze::verbs::files::Files;
 use pfanalyze::verbs::report::file_sums::FileSums;
 use pfanalyze::verbs::report::places::Places;
+use pfanalyze::verbs::report::read_again::ReadAgain;
 use pfanalyze::verbs::report::waits_over_time::WaitsOverTime;
 use pfanalyze::verbs::threads::Threads;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// Every share in a text, in percent.
 fn shares(text: &str) -> Vec<f64> {
@@ -21,7 +24,7 @@ fn shares(text: &str) -> Vec<f64> {
 }
 
 fn total_of(sums: &FileSums, session: &pfanalyze::trace::session::Session) -> (u64, u64) {
-    let facts = sums.facts(session);
+    let facts = sums.facts(&BTreeMap::new(), session);
     (
         facts.iter().map(|file| file.majors).sum(),
         facts.iter().map(|file| file.wait_ns).sum(),
@@ -80,10 +83,18 @@ proptest! {
         let told = shares(&text);
         prop_assert!(told.iter().all(|share| (0.0..=100.0).contains(share)), "{told:?} {text}");
         let (mut threads, mut files, mut places) = (Threads::default(), Files::default(), Places::default());
-        let session = read(&bytes, &filter, &mut [&mut threads, &mut files, &mut places]);
+        let mut again = ReadAgain::default();
+        let session = read(&bytes, &filter, &mut [&mut threads, &mut files, &mut places, &mut again]);
         let passing = history.passing(&plan);
         let classes = threads.classes();
         prop_assert_eq!(&classes, &files.classes());
+        let reread: u64 = again.by_label(&session).values().sum();
+        let table = files.table(&session);
+        let bytes_of = |row: &Vec<_>| match row[table.column("reread_bytes").unwrap()] {
+            Value::Bytes(bytes) => bytes,
+            _ => 0,
+        };
+        prop_assert_eq!(reread * session.page_size(), table.rows.iter().map(bytes_of).sum::<u64>());
         prop_assert_eq!(total_of(&places.files, &session), (classes.major.count(), classes.wait_ns()));
         for of in Class::ALL {
             let own: Vec<&Event> = passing.iter().filter(|event| class(event) == of).collect();

@@ -9,6 +9,7 @@
 )]
 
 pub mod ask;
+pub mod terminal;
 
 use pf_formats::{
     Access, Accounting, Check, CommId, Dict, Event, Happening, Header, Host, Loss, LossReason, Meta, Object,

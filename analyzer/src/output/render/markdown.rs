@@ -4,7 +4,6 @@ use crate::error::AnalyzeError;
 use crate::output::command;
 use crate::output::document::{Document, Part};
 use crate::output::render::text::cell;
-use crate::output::row_writer::{Cell, RowWriter};
 use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::text::escape;
 use std::io::{self, Write};
@@ -69,7 +68,7 @@ pub fn table(table: &Table, with_head: bool, out: &mut dyn Write) -> Result<(), 
 }
 
 /// The titles and the line below them; columns of text are on the left, numbers on the right.
-fn head<T: AsRef<str>>(
+pub(crate) fn head<T: AsRef<str>>(
     columns: impl Iterator<Item = (T, bool)> + Clone,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -80,37 +79,12 @@ fn head<T: AsRef<str>>(
     writeln!(out, "|")
 }
 
-fn row<T: AsRef<str>>(cells: impl Iterator<Item = T>, out: &mut dyn Write) -> io::Result<()> {
+/// A row, of whatever is in its cells.
+pub(crate) fn row<T: AsRef<str>>(cells: impl Iterator<Item = T>, out: &mut dyn Write) -> io::Result<()> {
     for cell in cells {
         write!(out, "| {} ", literal(cell.as_ref()))?;
     }
     writeln!(out, "|")
-}
-
-/// Rows as they come.
-#[derive(Clone, Copy, Debug)]
-pub struct MarkdownRows;
-
-impl RowWriter for MarkdownRows {
-    fn head(&mut self, columns: &[(&'static str, bool)], out: &mut dyn Write) -> Result<(), AnalyzeError> {
-        Ok(head(columns.iter().copied(), out)?)
-    }
-
-    fn rows<'a>(
-        &mut self,
-        rows: &mut dyn Iterator<Item = Vec<Cell<'a>>>,
-        out: &mut dyn Write,
-    ) -> Result<(), AnalyzeError> {
-        for cells in rows {
-            let cells = cells.into_iter().map(|cell| {
-                let mut text = String::new();
-                cell.push_plain(&mut text);
-                text
-            });
-            row(cells, out)?;
-        }
-        Ok(())
-    }
 }
 
 /// Text that means itself, with the command at its end, if there is one, as code that can be copied.

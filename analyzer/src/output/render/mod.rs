@@ -2,12 +2,14 @@
 
 pub mod csv;
 pub mod json;
+mod json_lines;
 pub mod markdown;
 pub mod text;
 
 use crate::error::AnalyzeError;
 use crate::output::answer::{Answer, Room};
 use crate::output::document::Document;
+use crate::output::render::json_lines::JsonLines;
 use crate::output::row_writer::RowWriter;
 use crate::output::table::{ColumnHead, Table};
 use std::io::Write;
@@ -22,6 +24,8 @@ pub enum Format {
     Csv,
     /// JSON: an array with one object per line; `events` writes one object per line without the array.
     Json,
+    /// JSON Lines: one object per line, without an array around them.
+    Jsonl,
     /// A table for issues and pull requests.
     Markdown,
 }
@@ -36,17 +40,16 @@ impl Format {
     /// Whether programs read it: they get all rows and columns, exact.
     #[must_use]
     pub fn is_data(self) -> bool {
-        matches!(self, Self::Csv | Self::Json)
+        matches!(self, Self::Csv | Self::Json | Self::Jsonl)
     }
 
-    /// Writes rows as they come; `None` for text, whose columns are aligned over all rows.
+    /// Writes rows as they come, with all that is known of each; `None` for what people read.
     #[must_use]
     pub(crate) fn row_writer(self) -> Option<Box<dyn RowWriter>> {
         match self {
-            Self::Table => None,
+            Self::Table | Self::Markdown => None,
             Self::Csv => Some(Box::new(csv::CsvRows)),
-            Self::Json => Some(Box::new(json::JsonRows::default())),
-            Self::Markdown => Some(Box::new(markdown::MarkdownRows)),
+            Self::Json | Self::Jsonl => Some(Box::new(json::JsonRows::default())),
         }
     }
 }
@@ -68,6 +71,7 @@ pub fn answer(
             csv::table(&answer.table(), out)
         }
         Format::Json => answer.json(out),
+        Format::Jsonl => answer.json(&mut JsonLines::new(out)),
         Format::Markdown => document(&answer.markdown(room)?, format, room.width, out),
     }
 }
@@ -85,7 +89,7 @@ pub fn document(
     match format {
         Format::Table => text::document(document, width, out),
         Format::Markdown => markdown::document(document, out),
-        Format::Csv | Format::Json => Ok(()),
+        Format::Csv | Format::Json | Format::Jsonl => Ok(()),
     }
 }
 
@@ -103,6 +107,7 @@ pub fn table(
         Format::Table => text::table(table, width, out),
         Format::Csv => csv::table(table, out),
         Format::Json => json::table(table, out),
+        Format::Jsonl => json::table(table, &mut JsonLines::new(out)),
         Format::Markdown => markdown::table(table, true, out),
     }
 }
@@ -127,6 +132,7 @@ pub fn pieces(
             Format::Table => text::table(&piece, None, out)?,
             Format::Csv => csv::rows(&piece, out)?,
             Format::Json => json::rows(&piece, is_first, out)?,
+            Format::Jsonl => json::table(&piece, &mut JsonLines::new(out))?,
             Format::Markdown => markdown::table(&piece, is_first, out)?,
         }
         is_first = false;

@@ -65,11 +65,25 @@ fn indented(first: &str, others: &str, lines: &[String], out: &mut dyn Write) ->
     Ok(())
 }
 
-/// Writes a table; where `room` is given, text columns are cut so that a line fits into it.
+/// Writes a table; where `room` is given, text columns are cut so that a line fits into it, and columns for which that is
+/// not enough are left out, the last first, and named.
 ///
 /// # Errors
 /// When `out` cannot be written.
 pub fn table(table: &Table, room: Option<usize>, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    let Some(room) = room.filter(|&room| line_width(&least_widths(table)) > room) else {
+        return rows(table, room, out);
+    };
+    let mut table = table.clone();
+    let left_out = keep_fitting(&mut table, room);
+    rows(&table, Some(room), out)?;
+    if let Some(words) = describe_left_out(&left_out) {
+        indented("", "", &wrap(&words, room), out)?;
+    }
+    Ok(())
+}
+
+fn rows(table: &Table, room: Option<usize>, out: &mut dyn Write) -> Result<(), AnalyzeError> {
     let render = |row: &Vec<Value>| row.iter().map(cell).collect::<Vec<String>>();
     let mut lines: Vec<Vec<String>> = vec![table.heads.iter().map(|head| escape(&head.title())).collect()];
     lines.extend(table.rows.iter().map(render));
@@ -92,7 +106,12 @@ pub fn table(table: &Table, room: Option<usize>, out: &mut dyn Write) -> Result<
             };
             text.push_str(&format!("{before}{cell}{after}  "));
         }
-        writeln!(out, "{}", text.trim_end())?;
+        let text = text.trim_end();
+        // A line that is broken by the terminal would be two rows.
+        match room {
+            Some(room) => writeln!(out, "{}", keep_start(text, room))?,
+            None => writeln!(out, "{text}")?,
+        }
     }
     Ok(())
 }
@@ -110,6 +129,23 @@ pub fn narrow(table: &mut Table, width: usize, names: &[&str]) -> Vec<Cow<'stati
         }
     }
     left_out
+}
+
+/// Leaves out columns until a line of the table fits into `width`, the last first; the first one stays. Returns their titles,
+/// in the order of the table.
+pub(crate) fn keep_fitting(table: &mut Table, width: usize) -> Vec<Cow<'static, str>> {
+    let mut left_out = Vec::new();
+    while table.heads.len() > 1 && line_width(&least_widths(table)) > width {
+        let head = table.remove_column(table.heads.len() - 1);
+        left_out.insert(0, head.title());
+    }
+    left_out
+}
+
+/// What is said of columns for which there is no room.
+pub(crate) fn describe_left_out(titles: &[Cow<'_, str>]) -> Option<String> {
+    let titles: Vec<String> = titles.iter().map(|title| escape(title)).collect();
+    (!titles.is_empty()).then(|| format!("a wider terminal also shows {}", titles.join(", ")))
 }
 
 /// Characters of the longest line of a table that is not cut.
@@ -248,6 +284,22 @@ mod tests {
         assert_eq!(narrowed(27), (vec![], 3, 3));
         assert_eq!(narrowed(26), (vec!["MAX_US".into()], 2, 2));
         assert_eq!(narrowed(3), (vec!["MAX_US".into(), "COUNT".into()], 1, 1));
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_are_left_out_and_named() {
+        let expected = concat!(
+            "NAME          COUNT\n",
+            "a\\x1b[0m,\"b\"  1,234\n",
+            "c                 5\n",
+            "              1,239\n",
+            "a wider terminal\n",
+            "also shows MAX_US\n",
+        );
+        assert_eq!(written(&sample(), Some(20)), expected);
+        let narrowest = written(&sample(), Some(9));
+        assert!(narrowest.starts_with("NAME\na\\x1b[0m…\nc\n"), "{narrowest}");
+        assert!(narrowest.lines().all(|line| width(line) <= 9), "{narrowest}");
     }
 
     #[test]

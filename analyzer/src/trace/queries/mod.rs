@@ -59,3 +59,18 @@ pub fn each_row<R: Read>(
     }
     Ok(())
 }
+
+/// Whether a trace has queries; reads up to the first one.
+///
+/// # Errors
+/// I/O errors of the input.
+pub(crate) fn has_rows<R: Read>(mut reader: TraceReader<R>) -> Result<bool, AnalyzeError> {
+    let no_blocks = Predicate::nothing();
+    while let Some(item) = reader.next_where(&no_blocks)? {
+        memory_limit::check()?;
+        if matches!(item, Item::Queries(rows) if !rows.is_empty()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

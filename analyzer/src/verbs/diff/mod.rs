@@ -17,10 +17,10 @@ use crate::integrity::warnings;
 use crate::output::answer::{Answer, Room};
 use crate::output::document::{Document, FactLayout};
 use crate::output::render::json;
-use crate::output::render::text::narrow;
+use crate::output::render::text::{describe_left_out, narrow};
 use crate::output::table::Table;
 use crate::output::text::escape;
-use crate::output::units::{duration, grouped, utc};
+use crate::output::units::{duration, grouped, quantity, utc};
 use crate::request::Request;
 use crate::request::options::DiffOptions;
 use crate::stats::histogram::precision;
@@ -148,7 +148,7 @@ impl<'a> Comparison<'a> {
         }
         let without = a.0.files_without_pages(a.1).max(b.0.files_without_pages(b.1));
         if without > 0 {
-            remarks.push(format!("pages of {} files were not kept", grouped(without)));
+            remarks.push(format!("pages of {} were not kept", quantity(without, "file")));
         }
         for (name, side) in [("A", a.0), ("B", b.0)] {
             remarks.extend(side.remarks().map(|remark| format!("{name}: {remark}")));
@@ -322,15 +322,21 @@ impl DiffAnswer<'_> {
 /// Adds the first rows, and how many more there are.
 fn add_table(mut table: Table, top: usize, room: Room, document: &mut Document) {
     let more = table.keep_rows(top);
+    let mut left_out = Vec::new();
     if let Some(width) = room.table {
         for [of_a, of_b] in tables::DROP_ORDER {
             // One without the other compares nothing.
-            if !narrow(&mut table, width, &[of_a]).is_empty() {
-                narrow(&mut table, 0, &[of_b]);
+            let first = narrow(&mut table, width, &[of_a]);
+            if !first.is_empty() {
+                left_out.extend(first);
+                left_out.extend(narrow(&mut table, 0, &[of_b]));
             }
         }
     }
     document.table(table, room.table);
+    if let Some(words) = describe_left_out(&left_out) {
+        document.paragraph(words);
+    }
     if more > 0 {
         document.line(format!(
             "... and {} more: --top 0 shows all",
@@ -346,9 +352,9 @@ fn recording(path: &str, session: &Session) -> String {
         None => "not known, its record is damaged".to_owned(),
     };
     escape(&format!(
-        "{path}: {what}; {}, {}, {} faults",
+        "{path}: {what}; {}, {}, {}",
         utc(session.header.utc_of(session.start_ns())),
         duration(session.duration_ns()),
-        grouped(session.events),
+        quantity(session.events, "fault"),
     ))
 }

@@ -21,11 +21,55 @@ pub struct Layout {
     pub width: Option<usize>,
 }
 
-/// Columns of a line without the place, and what a path should have at least.
-const FULL: usize = 116 + 24;
+/// What a path should have at least, as long as there is a column that can give way to it.
+const PLACE_ROOM: usize = 24;
 
-/// Columns before the place on a narrow terminal.
-const PLACE: usize = 65;
+/// A column before the place.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    title: &'static str,
+    width: usize,
+    is_text: bool,
+    /// When it gives way: those with the lowest number first; `None` for what every line has.
+    gives_way: Option<u8>,
+}
+
+const fn number(title: &'static str, width: usize, gives_way: Option<u8>) -> Shown {
+    Shown {
+        title,
+        width,
+        is_text: false,
+        gives_way,
+    }
+}
+
+const fn text(title: &'static str, width: usize, gives_way: Option<u8>) -> Shown {
+    Shown {
+        is_text: true,
+        ..number(title, width, gives_way)
+    }
+}
+
+/// All that there can be, in the order of a line.
+const COLUMNS: [Shown; 17] = [
+    number("TIME_S", 13, None),
+    number("LATENCY_US", 11, None),
+    number("BLOCKED_US", 11, Some(10)),
+    number("RUNQUEUE_US", 11, Some(8)),
+    number("RECLAIM_US", 11, Some(4)),
+    number("LOCK_US", 11, Some(3)),
+    number("PID", 7, Some(7)),
+    number("TID", 7, None),
+    text("COMM", 15, None),
+    text("CLASS", 9, None),
+    text("ACCESS", 6, Some(5)),
+    text("ORIGIN", 10, Some(1)),
+    number("RETRIES", 7, Some(0)),
+    number("WEIGHT", 6, Some(9)),
+    number("QUERY", 8, Some(11)),
+    number("STACK", 7, Some(6)),
+    number("ADDRESS", 14, Some(2)),
+];
 
 /// The values of one fault.
 #[derive(Clone, Copy, Debug)]
@@ -97,60 +141,77 @@ impl<'a> Row<'a> {
 }
 
 impl Layout {
-    /// The room of the place, where there is none for all columns.
-    fn compact(self) -> Option<usize> {
-        let width = self.width.filter(|&width| width < FULL)?;
-        Some(width.saturating_sub(PLACE).max(8))
+    /// Whether the recording has a column at all.
+    fn is_recorded(self, column: Shown) -> bool {
+        match column.title {
+            "BLOCKED_US" | "RUNQUEUE_US" | "RECLAIM_US" | "LOCK_US" => self.has_breakdown,
+            "WEIGHT" => self.has_weight,
+            "QUERY" => self.has_query,
+            "STACK" => self.has_stack,
+            _ => true,
+        }
+    }
+
+    fn recorded(self) -> Vec<Shown> {
+        COLUMNS
+            .into_iter()
+            .filter(|column| self.is_recorded(*column))
+            .collect()
+    }
+
+    /// The columns for which there is room, and those that gave way.
+    fn split(self) -> (Vec<Shown>, Vec<Shown>) {
+        let mut shown = self.recorded();
+        let mut left_out = Vec::new();
+        while self.width.is_some_and(|width| room_for(&shown) > width) {
+            let can = shown.iter().enumerate();
+            let first = can
+                .filter_map(|(index, column)| Some((column.gives_way?, index)))
+                .min();
+            let Some((_, index)) = first else { break };
+            left_out.push(shown.remove(index));
+        }
+        (shown, left_out)
     }
 
     /// The titles.
     #[must_use]
     pub fn head(self) -> String {
-        if self.compact().is_some() {
-            let times = format!("{:>13}  {:>11}", "TIME_S", "LATENCY_US");
-            return format!(
-                "{times}  {:>7}  {:<15}  {:<9}  FILE+OFFSET",
-                "TID", "COMM", "CLASS"
-            );
-        }
-        let parts = "BLOCKED_US  RUNQUEUE_US   RECLAIM_US      LOCK_US";
-        self.join(
-            &format!("{:>13}  {:>11}", "TIME_S", "LATENCY_US"),
-            &format!(" {parts}"),
-            &format!(
-                "{:>7}  {:>7}  {:<15}  {:<9}  {:<6}  {:<10}  {:>7}",
-                "PID", "TID", "COMM", "CLASS", "ACCESS", "ORIGIN", "RETRIES"
-            ),
-            [
-                &format!("{:>6}", "WEIGHT"),
-                &format!("{:>8}", "QUERY"),
-                &format!("{:>7}", "STACK"),
-            ],
-            &format!("{:>14}  FILE+OFFSET", "ADDRESS"),
-        )
+        let (shown, _) = self.split();
+        self.join(&shown, |column| column.title.to_owned(), "FILE+OFFSET")
+    }
+
+    /// The titles, and which columns are texts, where there is room for all.
+    pub(crate) fn titles(self) -> Vec<(&'static str, bool)> {
+        let columns = self.recorded().into_iter();
+        let columns = columns.map(|column| (column.title, column.is_text));
+        columns.chain([("FILE+OFFSET", true)]).collect()
+    }
+
+    /// The cells under [`Layout::titles`].
+    pub(crate) fn cells(self, row: &Row<'_>, session: &Session) -> Vec<String> {
+        let columns = self.recorded().into_iter();
+        let cells = columns.map(|column| cell(column.title, row, session));
+        cells.chain([row.place()]).collect()
     }
 
     /// What a wider terminal also shows, and how wide it has to be; `None` where nothing is left out.
     #[must_use]
     pub fn left_out(self) -> Option<String> {
-        self.compact()?;
-        let optional = [
-            (self.has_breakdown, "BLOCKED_US, RUNQUEUE_US, RECLAIM_US, LOCK_US"),
-            (self.has_weight, "WEIGHT"),
-            (self.has_query, "QUERY"),
-            (self.has_stack, "STACK"),
-        ];
-        let optional = optional
+        let (_, gone) = self.split();
+        if gone.is_empty() {
+            return None;
+        }
+        let is_gone = |column: &Shown| gone.iter().any(|other| other.title == column.title);
+        let recorded = self.recorded();
+        let titles: Vec<&str> = recorded
             .iter()
-            .filter(|(is_shown, _)| *is_shown)
-            .map(|(_, title)| *title);
-        let titles: Vec<&str> = ["PID", "ACCESS", "ORIGIN", "RETRIES"]
-            .into_iter()
-            .chain(optional)
-            .chain(["ADDRESS"])
+            .filter(|column| is_gone(column))
+            .map(|column| column.title)
             .collect();
         Some(format!(
-            "a terminal of {FULL} columns also shows {}",
+            "a terminal of {} columns also shows {}",
+            room_for(&recorded),
             titles.join(", ")
         ))
     }
@@ -158,80 +219,63 @@ impl Layout {
     /// One fault.
     #[must_use]
     pub fn line(self, row: &Row<'_>, session: &Session) -> String {
-        if let Some(room) = self.compact() {
-            return compact_line(row, session, room);
+        let (shown, _) = self.split();
+        self.join(&shown, |column| cell(column.title, row, session), &row.place())
+    }
+
+    /// The place has what the columns leave; a value that is longer than its column takes it from there.
+    fn join(self, shown: &[Shown], cell: impl Fn(&Shown) -> String, place: &str) -> String {
+        let mut line = String::new();
+        for column in shown {
+            let mut text = cell(column);
+            if column.is_text && self.width.is_some() {
+                text = keep_start(&text, column.width);
+            }
+            let padding = " ".repeat(column.width.saturating_sub(width(&text)));
+            let (before, after) = if column.is_text {
+                ("", padding.as_str())
+            } else {
+                (padding.as_str(), "")
+            };
+            line.push_str(before);
+            line.push_str(&text);
+            line.push_str(after);
+            line.push_str("  ");
         }
-        let parts = [
-            Column::BlockedNs,
-            Column::RunqueueNs,
-            Column::ReclaimNs,
-            Column::LockNs,
-        ];
-        let parts: Vec<String> = parts
-            .map(|column| format!("{:>11}", row.us_or_dash(column)))
-            .to_vec();
-        self.join(
-            &times(row, session),
-            &parts.join("  "),
-            &format!(
-                "{:>7}  {:>7}  {:<15}  {:<9}  {:<6}  {:<10}  {:>7}",
-                row.number(Column::Pid),
-                row.number(Column::Tid),
-                row.text(Column::Comm),
-                row.class(),
-                row.text(Column::Access),
-                row.text(Column::Origin),
-                row.id_or_dash(Column::Retries),
-            ),
-            [
-                &format!("{:>6}", row.number(Column::Weight)),
-                &format!("{:>8}", row.id_or_dash(Column::QueryId)),
-                &format!("{:>7}", row.id_or_dash(Column::StackId)),
-            ],
-            &format!("{:>#14x}  {}", row.number(Column::Address), row.place()),
-        )
-    }
-
-    fn join(self, time: &str, parts: &str, who: &str, optional: [&str; 3], place: &str) -> String {
-        let [weight, query, stack] = optional;
-        let pieces = [
-            (true, time),
-            (self.has_breakdown, parts),
-            (true, who),
-            (self.has_weight, weight),
-            (self.has_query, query),
-            (self.has_stack, stack),
-            (true, place),
-        ];
-        let shown: Vec<&str> = pieces
-            .iter()
-            .filter(|(is_shown, _)| *is_shown)
-            .map(|(_, text)| *text)
-            .collect();
-        shown.join("  ")
+        let Some(columns) = self.width else {
+            return line + place;
+        };
+        let room = columns.saturating_sub(width(&line)).max(1);
+        line.push_str(&keep_end(place, room));
+        keep_start(&line, columns)
     }
 }
 
-fn times(row: &Row<'_>, session: &Session) -> String {
-    let since_ns = session.since_start_ns(row.number(Column::TsNs));
-    format!(
-        "{:>13}  {:>11}",
-        fixed(since_ns, 1_000_000_000, 9),
-        fixed(row.number(Column::LatencyNs), 1_000, 3)
-    )
+/// Columns of a line with all of `shown` and a path.
+fn room_for(shown: &[Shown]) -> usize {
+    shown.iter().map(|column| column.width + 2).sum::<usize>() + PLACE_ROOM
 }
 
-/// What a narrow terminal has room for.
-fn compact_line(row: &Row<'_>, session: &Session, room: usize) -> String {
-    let comm = keep_start(&row.text(Column::Comm), 15);
-    let padding = " ".repeat(15usize.saturating_sub(width(&comm)));
-    format!(
-        "{}  {:>7}  {comm}{padding}  {:<9}  {}",
-        times(row, session),
-        row.number(Column::Tid),
-        row.class(),
-        keep_end(&row.place(), room)
-    )
+fn cell(title: &str, row: &Row<'_>, session: &Session) -> String {
+    match title {
+        "TIME_S" => fixed(session.since_start_ns(row.number(Column::TsNs)), 1_000_000_000, 9),
+        "LATENCY_US" => fixed(row.number(Column::LatencyNs), 1_000, 3),
+        "BLOCKED_US" => row.us_or_dash(Column::BlockedNs),
+        "RUNQUEUE_US" => row.us_or_dash(Column::RunqueueNs),
+        "RECLAIM_US" => row.us_or_dash(Column::ReclaimNs),
+        "LOCK_US" => row.us_or_dash(Column::LockNs),
+        "PID" => row.number(Column::Pid).to_string(),
+        "TID" => row.number(Column::Tid).to_string(),
+        "COMM" => row.text(Column::Comm),
+        "CLASS" => row.class().to_owned(),
+        "ACCESS" => row.text(Column::Access),
+        "ORIGIN" => row.text(Column::Origin),
+        "RETRIES" => row.id_or_dash(Column::Retries),
+        "WEIGHT" => row.number(Column::Weight).to_string(),
+        "QUERY" => row.id_or_dash(Column::QueryId),
+        "STACK" => row.id_or_dash(Column::StackId),
+        _ => format!("{:#x}", row.number(Column::Address)),
+    }
 }
 
 /// An integer of any width; anything else is 0.
@@ -279,19 +323,30 @@ mod tests {
             width: Some(80),
             ..Layout::default()
         };
-        let words = "a terminal of 140 columns also shows PID, ACCESS, ORIGIN, RETRIES, QUERY, ADDRESS";
+        let words = "a terminal of 153 columns also shows PID, ACCESS, ORIGIN, RETRIES, QUERY, ADDRESS";
         assert_eq!(narrow.left_out().as_deref(), Some(words));
         let head = narrow.head();
-        assert_eq!(
-            head.find("FILE+OFFSET"),
-            Some(PLACE),
-            "a longer line would be broken"
-        );
+        assert_eq!(head.find("FILE+OFFSET"), Some(65), "{head}");
         assert!(
             !words
                 .split(", ")
                 .any(|title| head.contains(title.rsplit(' ').next().unwrap_or(title)))
         );
         assert_eq!(Layout::default().left_out(), None);
+        // The width that was advised shows all, and one column less does not.
+        let at = |width| Layout {
+            width: Some(width),
+            ..narrow
+        };
+        assert_eq!(at(153).left_out(), None);
+        assert!(
+            at(152)
+                .left_out()
+                .is_some_and(|words| words.ends_with("shows RETRIES"))
+        );
+        assert!(
+            at(130).head().contains("QUERY"),
+            "it is among the last to give way"
+        );
     }
 }

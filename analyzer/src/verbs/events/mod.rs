@@ -8,9 +8,10 @@ pub mod selection;
 use crate::engine::columns::{Column, FAULTS};
 use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
-use crate::output::render::Format;
+use crate::output::render::{Format, markdown};
 use crate::output::row_writer::{Cell, RowWriter};
 use crate::request::Request;
+use crate::trace::queries::has_rows;
 use crate::trace::session::Session;
 use crate::verbs::context::{self, Outcome, read, say_remarks, warn};
 use polars::prelude::{AnyValue, DataFrame, DataType, Series, SortMultipleOptions};
@@ -22,12 +23,15 @@ const TIME: &str = "time";
 
 /// Writes events as they come.
 pub struct Events<'a> {
-    /// For programs and issues; `None` for people, who get lines of their own.
+    /// For programs; `None` for people, who get the columns of [`line::Layout`].
     rows: Option<Box<dyn RowWriter>>,
+    is_markdown: bool,
     out: &'a mut dyn Write,
     width: Option<usize>,
     /// Rows come in the order in which they are to be written.
     is_sorted: bool,
+    /// Whether the trace has queries, where that is known before the first block.
+    has_queries: Option<bool>,
     /// Known with the first block.
     shape: Option<Shape>,
 }
@@ -45,9 +49,11 @@ impl<'a> Events<'a> {
     pub fn new(format: Format, out: &'a mut dyn Write) -> Self {
         Self {
             rows: format.row_writer(),
+            is_markdown: format == Format::Markdown,
             out,
             width: None,
             is_sorted: false,
+            has_queries: None,
             shape: None,
         }
     }
@@ -66,6 +72,13 @@ impl<'a> Events<'a> {
         self
     }
 
+    /// The trace has queries or not, which its first faults cannot tell: a program may begin its queries late.
+    #[must_use]
+    pub fn with_queries(mut self, has_queries: bool) -> Self {
+        self.has_queries = Some(has_queries);
+        self
+    }
+
     /// Writes the head if no event came, and flushes. Returns what lines for people leave out.
     ///
     /// # Errors
@@ -73,7 +86,7 @@ impl<'a> Events<'a> {
     pub fn finish(mut self, session: &Session) -> Result<Option<String>, AnalyzeError> {
         let shape = self.shape(session, None)?;
         self.out.flush()?;
-        let is_text = self.rows.is_none();
+        let is_text = self.rows.is_none() && !self.is_markdown;
         Ok(shape.lines.left_out().filter(|_| is_text))
     }
 
@@ -97,12 +110,13 @@ impl<'a> Events<'a> {
         };
         let lines = line::Layout {
             has_breakdown: holds(Column::BlockedNs, "--breakdown"),
-            has_query: holds(Column::QueryId, "--query"),
+            has_query: self.has_queries.unwrap_or(false) || holds(Column::QueryId, "--query"),
             has_stack: holds(Column::StackId, "--stacks"),
             has_weight: is_sampled,
             width: self.width,
         };
         match &mut self.rows {
+            None if self.is_markdown => markdown::head(lines.titles().into_iter(), self.out)?,
             None => writeln!(self.out, "{}", lines.head())?,
             Some(rows) => {
                 let is_text = |column: &Column| column.dtype() == DataType::String;
@@ -144,7 +158,11 @@ impl Pass for Events<'_> {
             None => {
                 while let Some(row) = next_row(&mut cells) {
                     let row = line::Row::new(&shape.columns, &row);
-                    writeln!(self.out, "{}", shape.lines.line(&row, session))?;
+                    if self.is_markdown {
+                        markdown::row(shape.lines.cells(&row, session).into_iter(), self.out)?;
+                    } else {
+                        writeln!(self.out, "{}", shape.lines.line(&row, session))?;
+                    }
                 }
                 Ok(())
             }
@@ -181,14 +199,23 @@ fn cell(value: AnyValue<'_>) -> Cell<'_> {
 /// # Errors
 /// Input, output, or a question that the trace cannot answer.
 pub fn run(request: &Request) -> anyhow::Result<Outcome> {
+    let is_for_people = !request.format.is_data();
     context::answer(request, false, |request, trace, output| {
         let width = output.terminal.map(|_| output.width());
         let mut events = Events::new(request.format, &mut output.out).within(width);
+        let mut input = trace.input()?;
+        // Programs get all columns in any case. A pipe is not waited for: what is still to come may have queries.
+        if is_for_people && input.size.is_some() {
+            events = events.with_queries(has_rows(input.reader)?);
+            input = trace.input()?;
+        } else if is_for_people {
+            events = events.with_queries(true);
+        }
         let session = match Selection::of(&request.order)? {
-            None => read(request, trace.input()?, &mut [&mut events])?,
+            None => read(request, input, &mut [&mut events])?,
             Some(mut selection) => {
                 events = events.as_they_come();
-                let session = read(request, trace.input()?, &mut [&mut selection])?;
+                let session = read(request, input, &mut [&mut selection])?;
                 selection
                     .rows()
                     .map_or(Ok(()), |rows| events.block(rows, &session))?;

@@ -14,7 +14,7 @@ pub const MOST: usize = 100_000;
 #[derive(Debug)]
 pub struct Selection {
     /// Without one, rows come in the order of the trace.
-    by: Option<(Column, bool)>,
+    by: Option<(Vec<Column>, bool)>,
     top: usize,
     rows: Option<DataFrame>,
 }
@@ -35,9 +35,11 @@ impl Selection {
         })?;
         let by = match &order.by {
             Some(by) => {
-                let column = column_of(&by.column)?;
-                let is_text = column.dtype() == DataType::String;
-                Some((column, by.rising.unwrap_or(is_text)))
+                let columns = columns_of(&by.column)?;
+                let is_text = columns
+                    .first()
+                    .is_some_and(|column| column.dtype() == DataType::String);
+                Some((columns, by.rising.unwrap_or(is_text)))
             }
             None => None,
         };
@@ -52,9 +54,12 @@ impl Selection {
 
     /// The first rows of a frame. Equal ones come by their time.
     fn first(&self, frame: &DataFrame) -> Result<DataFrame, AnalyzeError> {
-        let by = self.by.map(|(column, rising)| (column.name(), !rising));
+        let by = self.by.iter().flat_map(|(columns, rising)| {
+            let names = columns.iter().map(|column| column.name());
+            names.map(move |name| (name, !rising))
+        });
         let ties = [Column::TsNs, Column::Pid, Column::Tid].map(|column| (column.name(), false));
-        let (names, falling): (Vec<&str>, Vec<bool>) = by.into_iter().chain(ties).unzip();
+        let (names, falling): (Vec<&str>, Vec<bool>) = by.chain(ties).unzip();
         let order = SortMultipleOptions::default()
             .with_order_descending_multi(falling)
             .with_nulls_last(true)
@@ -64,19 +69,29 @@ impl Selection {
     }
 }
 
-/// By its name, or without the unit: `latency` is `latency_ns`.
-fn column_of(name: &str) -> Result<Column, AnalyzeError> {
+/// By its name in CSV, that in the table, or without the unit: `latency_ns`, `LATENCY_US` and `latency` are one column.
+fn columns_of(name: &str) -> Result<Vec<Column>, AnalyzeError> {
+    let asked = name.to_ascii_lowercase();
+    match asked.as_str() {
+        "time" | "time_s" => return Ok(vec![Column::TsNs]),
+        "weight" => return Ok(vec![Column::Weight]),
+        "class" => return Ok(vec![Column::Failed, Column::Major]),
+        "file+offset" => return Ok(vec![Column::File, Column::FileOffset]),
+        _ => {}
+    }
+    let stem = asked.strip_suffix("_us").unwrap_or(&asked);
     let fits = |column: &&Column| {
         let own = column.name();
-        own.eq_ignore_ascii_case(name)
-            || own
-                .strip_suffix("_ns")
-                .is_some_and(|own| own.eq_ignore_ascii_case(name))
+        own == asked
+            || ["_ns", "_id"]
+                .iter()
+                .any(|unit| own.strip_suffix(unit) == Some(stem))
     };
-    FAULTS.iter().find(fits).copied().ok_or_else(|| {
+    let found = FAULTS.iter().find(fits).map(|column| vec![*column]);
+    found.ok_or_else(|| {
         let names: Vec<&str> = FAULTS.iter().map(|column| column.name()).collect();
         AnalyzeError::Usage(format!(
-            "--sort: there is no column '{name}' here; there are {}",
+            "--sort: there is no column '{name}' here; there are {}, weight, time, class, and the titles of the table",
             names.join(", ")
         ))
     })
@@ -97,5 +112,41 @@ impl Pass for Selection {
             None => first,
         });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::verbs::events::line::Layout;
+
+    #[test]
+    fn every_title_of_the_table_names_what_it_shows() {
+        let all = Layout {
+            has_breakdown: true,
+            has_query: true,
+            has_stack: true,
+            has_weight: true,
+            width: None,
+        };
+        for (title, _) in all.titles() {
+            assert!(columns_of(title).is_ok(), "{title}");
+            assert_eq!(
+                columns_of(title).unwrap(),
+                columns_of(&title.to_lowercase()).unwrap()
+            );
+        }
+        for (name, column) in [
+            ("TIME_S", Column::TsNs),
+            ("time", Column::TsNs),
+            ("LATENCY_US", Column::LatencyNs),
+            ("latency", Column::LatencyNs),
+            ("QUERY", Column::QueryId),
+            ("weight", Column::Weight),
+        ] {
+            assert_eq!(columns_of(name).unwrap(), [column], "{name}");
+        }
+        assert!(columns_of("_us").is_err() && columns_of("nosuch").is_err());
     }
 }

@@ -23,7 +23,7 @@ use crate::output::document::Document;
 use crate::output::sink::Output;
 use crate::output::table::Table;
 use crate::output::text::{escape, keep_start};
-use crate::output::units::{grouped, utc};
+use crate::output::units::{quantity, utc};
 use crate::request::Request;
 use crate::request::options::HeatmapFormat;
 use crate::request::options::HeatmapOptions;
@@ -87,7 +87,11 @@ fn write(
         colour: output.colour,
     };
     match options.form {
-        HeatmapFormat::Table | HeatmapFormat::Csv | HeatmapFormat::Json | HeatmapFormat::Markdown => {
+        HeatmapFormat::Table
+        | HeatmapFormat::Csv
+        | HeatmapFormat::Json
+        | HeatmapFormat::Jsonl
+        | HeatmapFormat::Markdown => {
             write_answer(&answer, request, output)?;
         }
         HeatmapFormat::Raw => write_notes(answer.write_raw(&mut output.out)?),
@@ -181,11 +185,11 @@ fn words(session: &Session, request: &Request, not_shown: Vec<String>) -> Words 
     let mut head = Vec::new();
     if let Some(meta) = &session.meta {
         head.push(format!(
-            "recorded {} on {} (Linux {}): {} faults",
+            "recorded {} on {} (Linux {}): {}",
             utc(session.header.utc_of(session.start_ns())),
             escape(&meta.host.hostname),
             escape(&meta.host.kernel),
-            grouped(session.events)
+            quantity(session.events, "fault")
         ));
     }
     if !request.filter.is_empty() {

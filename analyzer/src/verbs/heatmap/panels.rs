@@ -5,8 +5,8 @@ use crate::engine::filter::Filter;
 use crate::engine::tally::Cell;
 use crate::error::AnalyzeError;
 use crate::output::text::shell_words;
-use crate::output::text::{escape, keep_end, wrap};
-use crate::output::units::{bytes, duration, fixed, grouped, percent};
+use crate::output::text::{escape, width as text_width, wrap};
+use crate::output::units::{bytes, duration, fixed, percent, quantity};
 use crate::request::weight::Weight;
 use crate::trace::session::Session;
 use crate::verbs::heatmap::grid::{Grid, Region};
@@ -145,19 +145,13 @@ impl Heat {
         let whole = u128::from(value(all));
         let is_worth = |part: &&Part<'_>| u128::from(value(part.total)) * WORTH_A_LINE >= whole;
         let worth: Vec<&Part<'_>> = rest.iter().filter(is_worth).collect();
-        let room = extent
-            .size
-            .1
-            .saturating_add(MARGIN_COLUMNS)
-            .max(60)
-            .saturating_sub(40);
         let told = worth.iter().take(5).map(|part| {
             let share = percent(u128::from(value(part.total)), whole);
-            let how = self.how_to_see(part, session, filter, room);
+            let how = how_to_see(part, session);
             format!("not shown: {how} with {share} of the {what}")
         });
-        let more =
-            (worth.len() > 5).then(|| format!("not shown: {} more places", worth.len().saturating_sub(5)));
+        let more = worth.len().saturating_sub(5) as u64;
+        let more = (more > 0).then(|| format!("not shown: {}", quantity(more, "more place")));
         (panels.collect(), told.chain(more).collect())
     }
 
@@ -190,30 +184,14 @@ impl Heat {
             draw(&panel.view, style, width, out)?;
         }
         for line in not_shown {
-            writeln!(out, "{line}")?;
+            // A path that is broken could not be copied.
+            let is_breakable = line.split(' ').all(|word| text_width(word) <= width);
+            let room = if is_breakable { width } else { usize::MAX };
+            for line in wrap(&line, room) {
+                writeln!(out, "{line}")?;
+            }
         }
         Ok(())
-    }
-
-    /// Options that show exactly this part; in words when none do.
-    fn how_to_see(&self, part: &Part<'_>, session: &Session, filter: &Filter, room: usize) -> String {
-        let (begin, end) = place(part, session.page_size());
-        match part.key {
-            Key::File(name) => {
-                let option = format!("--file {}", shell_words(&[quoted(name)]));
-                let is_plain = escape(&option) == option && option.chars().count() <= room;
-                if self.places.generation() == 0 && is_plain && filter.is_empty() {
-                    option
-                } else {
-                    keep_end(&escape(name), room)
-                }
-            }
-            Key::Process(pid) if self.axis != Axis::Address(None) || !filter.pids.is_empty() => {
-                format!("{} of pid {pid}", address::range(&(begin..end)))
-            }
-            Key::Process(pid) => format!("--pid {pid} --address {}", address::range(&(begin..end))),
-            Key::Latency => "other latencies".to_owned(),
-        }
     }
 
     pub(crate) fn title(&self, part: &Part<'_>, session: &Session) -> String {
@@ -233,6 +211,24 @@ impl Heat {
     }
 }
 
+/// The options of `heatmap` that show exactly this part, whole: cut, they would show nothing. In words where there are none.
+fn how_to_see(part: &Part<'_>, session: &Session) -> String {
+    let (begin, end) = place(part, session.page_size());
+    match part.key {
+        Key::File(name) => {
+            let option = format!("--file {}", shell_words(&[quoted(name)]));
+            // What a shell's quotes leave as it is, a terminal would be shown otherwise.
+            if escape(&option) == option {
+                option
+            } else {
+                escape(name)
+            }
+        }
+        Key::Process(pid) => format!("--pid {pid} --address {}", address::range(&(begin..end))),
+        Key::Latency => "other latencies".to_owned(),
+    }
+}
+
 fn facts(
     part: &Part<'_>,
     view: &View,
@@ -243,12 +239,12 @@ fn facts(
 ) -> Vec<String> {
     let (value, what) = share_of(weight);
     let share = percent(u128::from(value(part.total)), u128::from(value(all)));
-    let faults = grouped(part.total.count);
+    let faults = quantity(part.total.count, "fault");
     let (begin, end) = view.touched;
     let mut facts = vec![match part.key {
-        Key::Latency => format!("{faults} faults, the longest {}", duration(part.total.max_ns)),
+        Key::Latency => format!("{faults}, the longest {}", duration(part.total.max_ns)),
         Key::File(_) | Key::Process(_) => format!(
-            "{begin:#x}-{end:#x} ({}), {faults} faults ({share} of the {what})",
+            "{begin:#x}-{end:#x} ({}), {faults} ({share} of the {what})",
             bytes(end.saturating_sub(begin))
         ),
     }];
@@ -279,8 +275,8 @@ fn facts(
         let left_out = match view.outside.count {
             0 => "no fault is outside".to_owned(),
             count => format!(
-                "left out: {} faults, {} of the {what} above",
-                grouped(count),
+                "left out: {}, {} of the {what} above",
+                quantity(count, "fault"),
                 percent(u128::from(value(view.outside)), u128::from(value(part.total)))
             ),
         };

@@ -132,7 +132,11 @@ impl Heat {
         }
         if let Some(left_out) = parts.len().checked_sub(extent.regions).filter(|&more| more > 0) {
             notes.push(format!(
-                "{left_out} lighter places are left out: --panels shows more"
+                "{} left out: --panels shows more",
+                match left_out {
+                    1 => "1 lighter place is".to_owned(),
+                    places => format!("{places} lighter places are"),
+                }
             ));
         }
         Ok(notes)

@@ -41,7 +41,7 @@ pub fn run(request: &Request, options: MemoryOptions) -> anyhow::Result<Outcome>
                 let mut table = answer.part(part, request.format.is_data());
                 let left_out = request.order.apply(&mut table);
                 left_out.map_err(AnalyzeError::Usage)?;
-                render::table(&table, request.format, Some(output.width()), &mut output.out)?;
+                render::table(&table, request.format, output.room().table, &mut output.out)?;
             }
         }
         let note = answer.note().filter(|_| !request.format.is_text());

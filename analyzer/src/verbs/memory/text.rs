@@ -74,18 +74,20 @@ impl Answer for MemoryAnswer<'_> {
                 MemoryPart::Files => table.keep_rows(FILES_SHOWN),
                 _ => 0,
             };
-            text::narrow(
-                &mut table,
-                room.width,
-                &[
+            let left_out = room.table.map_or_else(Vec::new, |width| {
+                let names = [
                     "minor_again",
                     "again_percent",
                     "at_least_percent",
                     "avoided_percent",
-                ],
-            );
+                ];
+                text::narrow(&mut table, width, &names)
+            });
             document.heading(part.title());
-            document.table(table, Some(room.width));
+            document.table(table, room.table);
+            if let Some(words) = text::describe_left_out(&left_out) {
+                document.paragraph(words);
+            }
             if more > 0 {
                 document.line(format!("... and {} more: --part files", grouped(more as u64)));
             }

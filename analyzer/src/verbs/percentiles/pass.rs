@@ -9,7 +9,7 @@ use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::output::order::{By, Order};
 use crate::output::table::{ColumnHead, Table, Value};
-use crate::output::units::grouped;
+use crate::output::units::{grouped, quantity};
 use crate::stats::by_class::{self, Classes, Rows, faults};
 use crate::stats::histogram::Histogram;
 use crate::trace::class::Class;
@@ -151,8 +151,8 @@ impl Percentiles {
         let (others, count, has_more) = self.groups.others();
         let together = (others.count() > 0).then(|| {
             format!(
-                "too many rows: the last one has the {} faults of {}{} others with few faults",
-                grouped(others.count()),
+                "too many rows: the last one has the {} of {}{} others with few faults",
+                quantity(others.count(), "fault"),
                 if has_more { "more than " } else { "" },
                 grouped(count)
             )

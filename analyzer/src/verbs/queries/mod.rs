@@ -2,7 +2,7 @@
 
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
-use crate::integrity::scaling;
+use crate::integrity::warnings;
 use crate::request::Request;
 use crate::request::options::QueryOptions;
 use crate::trace::queries::each_row;
@@ -36,12 +36,12 @@ pub fn run(request: &Request, options: QueryOptions) -> anyhow::Result<Outcome> 
             QueryRows::Names(rows) => {
                 let mut queries = Queries::new(rows);
                 let session = read_all(request, input, &mut [&mut queries])?;
-                let table = queries.table(&session, !request.format.is_text());
+                let table = queries.table(&session, request.format.is_data());
                 let for_width = write_narrow(table, &DROP_ORDER, &session, request, output)?;
                 let remarks = std::iter::once(LEGEND.to_owned())
                     .chain(for_width)
                     .chain(queries.remarks())
-                    .chain(scaling::remark(&session));
+                    .chain(describe_filters(&session));
                 say_remarks(remarks, request, output)?;
             }
             QueryRows::Singles(chosen) => {
@@ -54,9 +54,30 @@ pub fn run(request: &Request, options: QueryOptions) -> anyhow::Result<Outcome> 
                     session: &session,
                 };
                 write_answer(&answer, request, output)?;
+                say_remarks(describe_filters(&session), request, output)?;
             }
         }
         Ok(())
+    })
+}
+
+/// What the counts of queries do not have. The probes count a fault for its query before they leave it out of a sample or
+/// because it was short, and after all other filters.
+fn describe_filters(session: &Session) -> Option<String> {
+    let is_counted = |words: &str| {
+        ["latency of at least ", "one minor fault in ", "--sample "]
+            .iter()
+            .any(|counted| words.starts_with(counted))
+    };
+    let filters: Vec<String> = warnings::filters(session)
+        .into_iter()
+        .filter(|words| !is_counted(words))
+        .collect();
+    (!filters.is_empty()).then(|| {
+        format!(
+            "the recording has a filter ({}): faults that it left out are in no count and no wait of a query",
+            warnings::listed(&filters)
+        )
     })
 }
 
@@ -71,15 +92,7 @@ enum QueryRows {
 
 /// Reads the rows.
 fn read_rows(filter: &Filter, options: QueryOptions, trace: &mut Trace) -> anyhow::Result<QueryRows> {
-    if let Some(condition) = filter.is_about_faults() {
-        anyhow::bail!(
-            "queries are counted whole, and {condition} selects single faults; these have a query_id each: {}",
-            trace
-                .caller()
-                .within(filter.arguments())
-                .command("events", &[("--format", Some("csv".into()))])
-        );
-    }
+    // The command line refuses what selects single faults.
     let choice = match options {
         QueryOptions::Names => None,
         QueryOptions::Slowest(count) => Some(Choice::Slowest(count)),

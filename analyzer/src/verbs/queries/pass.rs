@@ -6,7 +6,7 @@ use crate::engine::frame::{u32s, u64s};
 use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::output::table::{ColumnHead, Table, Value};
-use crate::output::units::grouped;
+use crate::output::units::{grouped, quantity};
 use crate::stats::by_class::{self, faults};
 use crate::stats::by_query_name::{Groups, Sums};
 use crate::stats::page_set::PageSet;
@@ -197,18 +197,21 @@ impl Queries {
     pub fn remarks(&self) -> Vec<String> {
         let sums: Sums = self.rows.groups.sums();
         let mut remarks: Vec<String> = self.rows.groups.describe_incomplete().into_iter().collect();
-        if self.known < sums.faults {
+        let missing = sums.faults.saturating_sub(self.known);
+        if missing > 0 {
             remarks.push(format!(
-                "{} of the {} faults counted in these queries are not in the trace (lost, filtered or not sampled): counts \
-                 and waits have them, RECORDED, PAGES and TOP_FILE do not",
-                grouped(sums.faults - self.known),
-                grouped(sums.faults)
+                "{} of the {} counted in these queries {} not in the trace (lost, filtered or not sampled): counts and \
+                 waits have {}, RECORDED, PAGES and TOP_FILE do not",
+                grouped(missing),
+                quantity(sums.faults, "fault"),
+                if missing == 1 { "is" } else { "are" },
+                if missing == 1 { "it" } else { "them" }
             ));
         }
         if self.known > sums.faults {
             remarks.push(format!(
-                "the trace has {} faults of these queries, {} more than were counted: RECORDED has them, MAJOR and MINOR do not",
-                grouped(self.known),
+                "the trace has {} of these queries, {} more than were counted: RECORDED has them, MAJOR and MINOR do not",
+                quantity(self.known, "fault"),
                 grouped(self.known - sums.faults)
             ));
         }

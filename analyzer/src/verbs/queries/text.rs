@@ -5,8 +5,8 @@ use crate::output::answer::{Answer, Room};
 use crate::output::document::Document;
 use crate::output::render::json::{self, Object};
 use crate::output::table::{ColumnHead, Table, Value};
-use crate::output::text::{escape, keep_start};
-use crate::output::units::{duration, fixed, grouped, percent};
+use crate::output::text::{escape, keep_end, keep_start, wrap};
+use crate::output::units::{duration, fixed, grouped, percent, quantity};
 use crate::trace::queries::own_words;
 use crate::trace::session::Session;
 use crate::verbs::queries::slowest::{Fault, Single};
@@ -46,6 +46,16 @@ impl Answer for SinglesAnswer<'_> {
         Ok(document)
     }
 
+    fn markdown(&self, _room: Room) -> Result<Document, AnalyzeError> {
+        let mut document = Document::default();
+        for single in self.singles {
+            let mut drawn = Vec::new();
+            text(single, self.alone, self.session, None, &mut drawn)?;
+            document.drawing(drawn);
+        }
+        Ok(document)
+    }
+
     fn json(&self, out: &mut dyn Write) -> Result<(), AnalyzeError> {
         json::lines(self.singles, out, |single, object| {
             members(single, self.alone, self.session, object)
@@ -75,8 +85,10 @@ fn text(
     };
     let key = row.key.map_or_else(String::new, |key| format!("key {key}, "));
     let when = when(row, session);
-    writeln!(out, "  {name}{key}pid {} tid {}, {when}", row.pid, row.tid)?;
-    writeln!(out, "  {}", wait(row))?;
+    let who = format!("{name}{key}pid {} tid {}, {when}", row.pid, row.tid);
+    for sentence in [who, wait(row)] {
+        write_sentence(&sentence, width, out)?;
+    }
     if row.parent != QueryId(0) {
         let around = match &single.parent {
             Some(parent) => format!("query {}: {}", parent.id.0, escape(&own_words(parent))),
@@ -87,20 +99,26 @@ fn text(
     if alone {
         children(single, session, width, out)?;
     }
-    faults(single, session, out)
+    faults(single, session, width, out)
+}
+
+/// On as many lines as it needs, each as far to the right as what belongs to a query.
+fn write_sentence(sentence: &str, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+    let lines = wrap(sentence, width.saturating_sub(2));
+    Ok(lines.iter().try_for_each(|line| writeln!(out, "  {line}"))?)
 }
 
 /// The faults of a query, a line each, and how many are not there.
-fn faults(single: &Single, session: &Session, out: &mut dyn Write) -> Result<(), AnalyzeError> {
+fn faults(single: &Single, session: &Session, width: usize, out: &mut dyn Write) -> Result<(), AnalyzeError> {
     let row = &single.row;
     let counted = counted(row);
     if single.recorded != counted {
-        writeln!(
-            out,
-            "  the trace has {} of these {} faults: the others were lost, filtered or not sampled",
+        let missing = format!(
+            "the trace has {} of these {}: the others were lost, filtered or not sampled",
             grouped(single.recorded),
-            grouped(counted)
-        )?;
+            quantity(counted, "fault")
+        );
+        write_sentence(&missing, width, out)?;
     }
     let shown = single.faults.get(..FAULTS_SHOWN).unwrap_or(&single.faults);
     if shown.is_empty() {
@@ -116,26 +134,23 @@ fn faults(single: &Single, session: &Session, out: &mut dyn Write) -> Result<(),
             true => format!("{:>10}  ", "-"),
             false => String::new(),
         };
-        writeln!(
-            out,
-            "  {:>12}  {:>11}  {:<6}  {nested}{}",
+        let line = format!(
+            "  {:>12}  {:>11}  {:<6}  {nested}",
             fixed(after_ns(row, fault, session), 1_000_000, 3),
             fixed(fault.latency_ns, 1_000, 1),
             fault.class.class().name(),
-            place(fault, session)
-        )?;
+        );
+        // A path that is broken at the end of a line is in no column.
+        let room = width.saturating_sub(line.len()).max(1);
+        writeln!(out, "{line}{}", keep_end(&place(fault, session), room))?;
     }
     let not_shown = single.faults.len() - shown.len();
     let more = single.more.saturating_add(not_shown as u64);
     if more > 0 {
-        writeln!(
-            out,
-            "  ... and {} more: {}",
-            grouped(more),
-            session
-                .caller
-                .command("events", &[("--query", Some(row.id.0.to_string()))])
-        )?;
+        let command = session
+            .caller
+            .command("events", &[("--query", Some(row.id.0.to_string()))]);
+        write_sentence(&format!("... and {} more: {command}", grouped(more)), width, out)?;
     }
     Ok(())
 }
@@ -159,7 +174,7 @@ fn children(
     let more = single.children.len().saturating_sub(CHILDREN_SHOWN) as u64;
     let more = more.saturating_add(single.more_children);
     if more > 0 {
-        writeln!(out, "  ... and {} more queries inside it", grouped(more))?;
+        writeln!(out, "  ... and {} inside it", quantity(more, "more query"))?;
     }
     Ok(())
 }

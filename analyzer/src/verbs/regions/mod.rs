@@ -1,6 +1,7 @@
 //! `regions`: which named part of a file was waited for.
 
 use crate::integrity::scaling;
+use crate::output::text::escape;
 use crate::request::Request;
 use crate::request::options::RegionOptions;
 use crate::verbs::context::{self, Outcome, read, say_remarks, write_narrow};
@@ -31,7 +32,16 @@ pub fn run(request: &Request, options: &RegionOptions) -> anyhow::Result<Outcome
         regions.file().map_or(Ok(()), |file| output.refuse(file))?;
         let table = regions.table(&session)?;
         let for_width = write_narrow(table, &DROP_ORDER, &session, request, output)?;
-        let remarks = regions.remarks().into_iter().chain(for_width);
+        let caller = trace.caller().within(request.filter.arguments());
+        let has_no_file = regions.file().is_none() && session.passed > 0;
+        let no_file = has_no_file.then(|| {
+            format!(
+                "{} is memory without a file, which has no regions; where in it: {}",
+                escape(wanted),
+                caller.command("heatmap", &[])
+            )
+        });
+        let remarks = regions.remarks().into_iter().chain(no_file).chain(for_width);
         Ok(say_remarks(
             remarks.chain(scaling::remark(&session)),
             request,

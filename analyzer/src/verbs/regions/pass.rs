@@ -406,7 +406,8 @@ impl Equal {
         let row = |(number, stats)| {
             let offset = len.saturating_mul(number as u64);
             let region = Region {
-                name: format!("{} to {}", bytes(offset), bytes(offset.saturating_add(len))),
+                // Rounded sizes would give one name to several parts.
+                name: format!("{offset:#x}-{:#x}", offset.saturating_add(len)),
                 offset,
                 len,
                 ..Region::default()

@@ -12,6 +12,7 @@ use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
 use crate::verbs::files::{HEADS, pages_head};
 use crate::verbs::report::findings::FileFacts;
+use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, Default)]
 struct Sums {
@@ -127,15 +128,14 @@ impl FileSums {
         self.objects.remark()
     }
 
-    /// What is told in words.
+    /// What is told in words; `again` has the reads that were not the first of their page.
     #[must_use]
-    pub fn facts(&self, session: &Session) -> Vec<FileFacts> {
-        let is_sampled = session.sampling().is_sampled();
+    pub fn facts(&self, again: &BTreeMap<String, u64>, session: &Session) -> Vec<FileFacts> {
         let facts = self.by_label(session).into_iter().map(|(label, sums)| FileFacts {
+            again: again.get(&label).copied().unwrap_or(0),
             label,
             majors: sums.counts.first().copied().unwrap_or(0),
             wait_ns: u64::try_from(sums.wait_ns).unwrap_or(u64::MAX),
-            pages: (!is_sampled).then_some(sums.pages),
         });
         facts.collect()
     }

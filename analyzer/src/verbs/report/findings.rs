@@ -3,7 +3,7 @@
 
 use crate::output::command::{Argument, Caller};
 use crate::output::text::escape;
-use crate::output::units::{bytes, duration, exact_duration, grouped, percent};
+use crate::output::units::{bytes, duration, exact_duration, grouped, percent, quantity};
 use crate::stats::by_class::Classes;
 use crate::trace::class::Class;
 use pf_notation::names::quoted;
@@ -23,8 +23,8 @@ pub struct FileFacts {
     pub majors: u64,
     /// Time waited in all its faults.
     pub wait_ns: u64,
-    /// Distinct pages; not known of a sample.
-    pub pages: Option<u64>,
+    /// Reads of a page that were not its first.
+    pub again: u64,
 }
 
 /// What is known of one thread.
@@ -38,6 +38,8 @@ pub(crate) struct ThreadFacts {
     pub within_ns: u64,
     /// How long it lived in that time; 0 is not known.
     pub lived_ns: u64,
+    /// Whether the recording saw it begin and end.
+    pub is_whole_life: bool,
 }
 
 /// The shortest time that had most of the wait.
@@ -66,6 +68,8 @@ pub(crate) struct Facts<'a> {
     pub length_ns: u64,
     /// Whether that is a part of the recording.
     pub is_part: bool,
+    /// Whether reads of pages may have been more often not the first than was counted.
+    pub again_is_at_least: bool,
     /// Bytes of a page.
     pub page_size: u64,
     /// How commands for this trace are written.
@@ -137,26 +141,34 @@ impl Facts<'_> {
                 self.command("heatmap", &[("--file", Some(file_pattern(&file.label)))])
             ),
         };
-        let words = format!(
-            "{} of the waiting is due to major faults (reads from disk or swap): {} of {} each on average, {of_file}{shows}",
-            self.share(majors.sum()),
-            grouped(majors.count()),
-            duration(majors.mean()),
-        );
+        let (count, mean) = (majors.count(), duration(majors.mean()));
+        let words = match count {
+            1 => format!(
+                "{} of the waiting is due to one major fault (a read from disk or swap), of {mean}, in {}{shows}",
+                self.share(majors.sum()),
+                escape(&file.label),
+            ),
+            count => format!(
+                "{} of the waiting is due to major faults (reads from disk or swap): {} of {mean} each on average, \
+                 {of_file}{shows}",
+                self.share(majors.sum()),
+                grouped(count),
+            ),
+        };
         Some((weight, words))
     }
 
     /// Pages that were read, dropped and read again.
     fn reread(&self) -> Option<Finding> {
-        let again = |file: &FileFacts| Some(file.majors.saturating_sub(file.pages?));
-        let file = self.files.iter().max_by_key(|file| again(file))?;
-        let again = again(file).filter(|&again| again > 0 && again.saturating_mul(10) > file.majors)?;
+        let file = self.files.iter().max_by_key(|file| file.again)?;
+        let again = Some(file.again).filter(|&again| again > 0 && again.saturating_mul(10) > file.majors)?;
         let of_majors = percent(u128::from(again), u128::from(file.majors));
         let words = format!(
-            "pages are read more than once: at least {} of the {} major faults in {} ({of_majors}) read a page that had been read \
-             before, {} twice; short memory is the usual cause; what more memory would avoid: {}",
+            "pages are read more than once: {}{} of the {} in {} ({of_majors}) read a page that had been read before; {} were \
+             read again; short memory is the usual cause; what more memory would avoid: {}",
+            if self.again_is_at_least { "at least " } else { "" },
             grouped(again),
-            grouped(file.majors),
+            quantity(file.majors, "major fault"),
             escape(&file.label),
             bytes(again.saturating_mul(self.page_size)),
             self.command("memory", &[]),
@@ -174,9 +186,9 @@ impl Facts<'_> {
         let (count, wait_ns) = minors.above(SLOW_MINOR_NS);
         let weight = self.thousandths(wait_ns);
         let words = format!(
-            "{} minor faults took {} or longer, {} of the waiting: typically for a page that was already being read, for free \
-             memory, a lock or a CPU; pfrec --breakdown separates these",
-            grouped(count),
+            "{} took {} or longer, {} of the waiting: typically for a page that was already being read, for free memory, a \
+             lock or a CPU; pfrec --breakdown separates these",
+            quantity(count, "minor fault"),
             duration(SLOW_MINOR_NS),
             self.share(wait_ns),
         );
@@ -193,9 +205,14 @@ impl Facts<'_> {
         let (count, wait_ns) = all.above(p99.saturating_add(1));
         let weight = self.thousandths(wait_ns);
         let words = format!(
-            "the slowest {} faults ({}) have {} of the waiting: the median is {}, the 99th percentile {}, the longest {}",
-            grouped(count),
+            "the slowest {} ({}) {} {} of the waiting: the median is {}, the 99th percentile {}, the longest {}",
+            if count == 1 {
+                "fault".to_owned()
+            } else {
+                quantity(count, "fault")
+            },
             percent(u128::from(count), u128::from(all.count())),
+            if count == 1 { "has" } else { "have" },
             self.share(wait_ns),
             duration(all.quantile(50_000)),
             duration(p99),
@@ -213,7 +230,9 @@ impl Facts<'_> {
             .then(|| percent(u128::from(thread.within_ns), u128::from(thread.lived_ns)));
         let of_life = match share {
             None => String::new(),
-            Some(share) if !self.is_part => format!(", {share} of its life"),
+            Some(share) if !self.is_part && thread.is_whole_life => format!(", {share} of its life"),
+            // What it did before and afterwards is not known.
+            Some(share) if !self.is_part => format!(", {share} of its life in this recording"),
             Some(share) if thread.within_ns == thread.wait_ns => {
                 format!(", {share} of its life in this time")
             }
@@ -279,7 +298,7 @@ impl Facts<'_> {
             (parts.reclaim_ns, "direct reclaim: the kernel freed memory first"),
             (
                 parts.lock_ns.unwrap_or(0),
-                "the time the time before or between attempts in handle_mm_fault: mostly waiting for mmap_lock",
+                "the time before or between attempts in handle_mm_fault: mostly waiting for mmap_lock",
             ),
         ];
         let (ns, cause) = causes.into_iter().max_by_key(|&(ns, _)| ns)?;
@@ -294,9 +313,11 @@ impl Facts<'_> {
         let seen = u128::from(self.classes.of(Class::Major).count());
         let weight = u64::try_from(hidden * 1000 / (hidden + seen).max(1)).unwrap_or(u64::MAX);
         let words = format!(
-            "{} more major faults were only counted, without latency: the kernel resolved them inside get_user_pages (as for \
-             process_vm_readv or O_DIRECT); where pfrec --backend fentry works, it lists them",
-            grouped(self.hidden_majors),
+            "{} {} only counted, without latency: the kernel resolved {} inside get_user_pages (as for process_vm_readv or \
+             O_DIRECT); where pfrec --backend fentry works, it lists them",
+            quantity(self.hidden_majors, "more major fault"),
+            if self.hidden_majors == 1 { "was" } else { "were" },
+            if self.hidden_majors == 1 { "it" } else { "them" },
         );
         (weight >= 10).then_some((weight, words))
     }
@@ -306,10 +327,15 @@ impl Facts<'_> {
         let abandoned = self.classes.abandoned;
         let weight = self.thousandths(abandoned.wait_ns);
         let words = format!(
-            "{} interrupted accesses with {} of the waiting were not completed by their thread: it did not return, or the page was \
-             present by then; class abandoned in: {}",
-            grouped(abandoned.count),
+            "{} with {} of the waiting {} not completed by {} thread: it did not return, or the page was present by then; class \
+             abandoned in: {}",
+            match abandoned.count {
+                1 => "1 interrupted access".to_owned(),
+                count => format!("{} interrupted accesses", grouped(count)),
+            },
             self.share(abandoned.wait_ns),
+            if abandoned.count == 1 { "was" } else { "were" },
+            if abandoned.count == 1 { "its" } else { "their" },
             self.command("events", &[("--failed", None)]),
         );
         (weight >= 50).then_some((weight, words))
@@ -318,8 +344,8 @@ impl Facts<'_> {
     fn failed(&self) -> Option<Finding> {
         let failed = self.classes.failed_count();
         let words = format!(
-            "{} faults failed (a bad address, behind the end of a file, out of memory): {}",
-            grouped(failed),
+            "{} failed (a bad address, behind the end of a file, out of memory): {}",
+            quantity(failed, "fault"),
             self.command("events", &[("--failed", None)]),
         );
         (failed > 0).then_some((300, words))
@@ -393,6 +419,7 @@ mod tests {
             burst: None,
             length_ns: 1_000_000_000,
             is_part: false,
+            again_is_at_least: false,
             page_size: 4096,
             caller: Caller::default(),
             hidden_majors: 0,
@@ -415,7 +442,7 @@ mod tests {
             label: "/data/x\x1b".into(),
             majors: 90,
             wait_ns: 90_000_000,
-            pages: Some(30),
+            again: 60,
         }];
         let found = facts(&classes, &[], &files).findings();
         assert!(found[0].starts_with(
@@ -429,7 +456,8 @@ mod tests {
         assert_eq!(file_pattern("/data/idx.db"), "idx.db");
         assert_eq!(file_pattern("/data/a,b c"), r"/data/a\,b c");
         assert!(
-            found[1].contains("at least 60 of the 90 major faults"),
+            found[1].contains("once: 60 of the 90 major faults in")
+                && found[1].contains("; 240.0 KiB were read again;"),
             "{found:?}"
         );
         assert!(found.iter().all(|words| !words.contains('\x1b')));

@@ -8,6 +8,7 @@ pub mod findings;
 pub mod origins;
 pub mod places;
 pub mod query_shares;
+pub mod read_again;
 pub mod stall_summary;
 pub mod time_spent;
 pub mod waits_over_time;
@@ -24,7 +25,7 @@ use crate::output::document::Document;
 use crate::output::render::json;
 use crate::output::table::Table;
 use crate::output::text::{escape, keep_start};
-use crate::output::units::{bytes, duration, grouped, percent, utc};
+use crate::output::units::{bytes, duration, grouped, percent, quantity, utc};
 use crate::request::Request;
 use crate::request::weight::{ColorScale, Weight};
 use crate::stats::by_class::Classes;
@@ -44,6 +45,7 @@ use crate::verbs::report::findings::{Facts, ThreadFacts};
 use crate::verbs::report::origins::Origins;
 use crate::verbs::report::places::Places;
 use crate::verbs::report::query_shares::QueryShares;
+use crate::verbs::report::read_again::ReadAgain;
 use crate::verbs::report::stall_summary::StallSummary;
 use crate::verbs::report::waits_over_time::WaitsOverTime;
 use crate::verbs::threads::{ThreadFaults, Threads};
@@ -62,6 +64,7 @@ const HEAT_ROWS: usize = 12;
 pub struct Report {
     threads: Threads,
     places: Places,
+    again: ReadAgain,
     waits: WaitsOverTime,
     /// With all columns, for programs.
     all_files: Option<Files>,
@@ -89,6 +92,7 @@ impl Report {
         Self {
             threads: Threads::default(),
             places: Places::default(),
+            again: ReadAgain::default(),
             waits: WaitsOverTime::default(),
             all_files: (!is_text).then(Files::default),
             origins: Origins::default(),
@@ -112,6 +116,7 @@ impl Report {
             Some(files) => vec![files],
             None => vec![
                 &mut self.places,
+                &mut self.again,
                 &mut self.origins,
                 &mut self.waits,
                 &mut self.code,
@@ -265,16 +270,18 @@ impl Report {
                     wait_ns: thread.classes.wait_ns(),
                     within_ns: thread.wait_within_ns(),
                     lived_ns: session.lived_within_ns(thread.pid, thread.tid, window_ns),
+                    is_whole_life: session.saw_whole_life(thread.pid, thread.tid),
                 }
             })
             .collect();
         Facts {
             classes,
             threads: &threads,
-            files: &self.places.files.facts(session),
+            files: &self.places.files.facts(&self.again.by_label(session), session),
             burst: self.waits.burst(window_ns),
             length_ns: window_ns.1.saturating_sub(window_ns.0),
             is_part: filter.is_part(),
+            again_is_at_least: self.again.is_at_least(),
             page_size: session.page_size(),
             caller: session.caller.clone().within(filter.arguments()),
             // Of the whole recording, so they say nothing of a part of it.
@@ -419,11 +426,11 @@ fn add_recording(session: &Session, layout: &Layout, page: &mut Document) {
     }
     let host = &meta.host;
     let machine = format!(
-        "{} (Linux {}, {}, {} CPUs, {})",
+        "{} (Linux {}, {}, {}, {})",
         host.hostname,
         host.kernel,
         host.arch,
-        host.cpus,
+        quantity(host.cpus.into(), "CPU"),
         bytes(host.memory_bytes)
     );
     page.fact("host", escape(&machine));

@@ -7,7 +7,7 @@ use crate::error::AnalyzeError;
 use crate::output::document::Document;
 use crate::output::table::Table;
 use crate::output::text::escape;
-use crate::output::units::grouped;
+use crate::output::units::quantity;
 use crate::stats::by_query_name::Groups;
 use crate::trace::session::Session;
 use pf_formats::Query as Row;
@@ -76,6 +76,5 @@ impl QueryShares {
 }
 
 fn names(count: usize) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} name{plural}", grouped(count as u64))
+    quantity(count as u64, "name")
 }

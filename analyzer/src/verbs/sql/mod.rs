@@ -38,6 +38,7 @@ use crate::engine::columns::Column;
 use crate::engine::filter::Filter;
 use crate::error::AnalyzeError;
 use crate::output::answer::{Answer, Room};
+use crate::output::command::Caller;
 use crate::output::document::Document;
 use crate::output::sink::Output;
 use crate::output::table::Table;
@@ -55,7 +56,6 @@ use budget::Budget;
 use faults::Faults;
 use metadata::Side;
 use naming::Relation;
-use pf_notation::shell::shell_path;
 use statement::Question;
 use std::sync::Arc;
 use tables::{KnownTables, TraceTables};
@@ -67,23 +67,24 @@ use tables::{KnownTables, TraceTables};
 pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     let source = Source::open(&request.trace, true)?;
     let input = source.input()?;
-    let question = options.query.as_deref().map(statement::parse).transpose()?;
+    let question = options.query.as_deref().map(statement::parse).transpose();
+    let question = question.map_err(wrong_question)?;
     let query = match question {
         None => {
             let catalog = Catalog {
-                trace: shell_path(&request.trace),
+                trace: Caller::of(&request.trace).trace(),
             };
             return written(&catalog, request, &input);
         }
         Some(Question::Tables) => return written(&Listed(result::table_names()), request, &input),
         Some(Question::Describe(name)) => {
-            let described = result::described(&name).ok_or_else(|| text::no_table(&name))?;
+            let described = result::described(&name).ok_or_else(|| wrong_question(text::no_table(&name)))?;
             return written(&Listed(described), request, &input);
         }
         Some(Question::Query(query)) => query,
     };
     let known = KnownTables::default();
-    let needed = query::check(&query, &known)?;
+    let needed = query::check(&query, &known).map_err(wrong_question)?;
     let tables = known.used();
     let mut output = open_output(request, &input)?;
     let filter = with_queries(request, &source)?;
@@ -108,6 +109,14 @@ pub fn run(request: &Request, options: &SqlOptions) -> anyhow::Result<Outcome> {
     let done = write(&answer, words, &tables, &session, request, &mut output);
     output.finish(done)?;
     Ok(Outcome::Done)
+}
+
+/// What is wrong with a question whatever the trace is wrong usage, as a wrong option is.
+fn wrong_question(error: AnalyzeError) -> AnalyzeError {
+    match error {
+        AnalyzeError::Unanswerable(words) => AnalyzeError::Usage(words),
+        other => other,
+    }
 }
 
 /// Writes what needs no faults.
@@ -142,8 +151,15 @@ impl Answer for Catalog {
 struct Listed(Table);
 
 impl Answer for Listed {
-    fn text(&self, _: Room) -> Result<Document, AnalyzeError> {
-        Ok(Document::of_table(self.0.clone()))
+    fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
+        let Some(width) = room.table else {
+            return Ok(Document::of_table(self.0.clone()));
+        };
+        let mut drawn = Vec::new();
+        text::write_explained(&self.0, width, &mut drawn)?;
+        let mut document = Document::default();
+        document.drawing(drawn);
+        Ok(document)
     }
 
     fn table(&self) -> Table {

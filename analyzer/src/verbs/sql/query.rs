@@ -198,7 +198,10 @@ impl<'e> Engine<'e> {
 
     fn with(&mut self, with: &ast::With) -> Result<(), AnalyzeError> {
         if with.recursive {
-            return Err(refusal("WITH RECURSIVE is not supported"));
+            return Err(refusal(
+                "WITH RECURSIVE is not supported: join the table with itself once for each level, as in FROM queries AS a \
+                 JOIN queries AS b ON b.parent_id = a.query_id",
+            ));
         }
         for cte in &with.cte_tables {
             let id = self.new_relation();

@@ -3,7 +3,7 @@
 use crate::error::AnalyzeError;
 use crate::output::render::{self, Format};
 use crate::output::table::{ColumnHead, Table, Value};
-use crate::output::units::grouped;
+use crate::output::units::quantity;
 use crate::verbs::sql::evaluate::as_text;
 use crate::verbs::sql::naming::{Named, Relation};
 use crate::verbs::sql::schema::TableName;
@@ -40,8 +40,8 @@ pub fn write(
         let more = rows.saturating_sub(SHOWN);
         return Ok((more > 0).then(|| {
             format!(
-                "... and {} more rows: add a LIMIT, or write them with --format csv -o FILE",
-                grouped(more as u64)
+                "... and {}: add a LIMIT, or write all with --format csv -o FILE",
+                quantity(more as u64, "more row")
             )
         }));
     }
@@ -79,8 +79,11 @@ enum Meaning {
 fn meaning(column: &Named) -> Meaning {
     match column.name.as_str() {
         "address" | "ip" | "start_address" | "end_address" => Meaning::Address,
-        "ts_ns" | "begin_ns" | "end_ns" | "from_ns" | "to_ns" | "start_ns" | "map_flags" | "key" | "cpu"
-        | "inode" | "dev_major" | "dev_minor" => Meaning::Id,
+        // Points in time are no amounts, as lengths of time are.
+        "ts_ns" | "begin_ns" | "end_ns" | "from_ns" | "to_ns" | "start_ns" | "since_ns" | "utc_offset_ns" => {
+            Meaning::Id
+        }
+        "map_flags" | "key" | "cpu" | "inode" | "dev_major" | "dev_minor" => Meaning::Id,
         name if name.ends_with("_id") => Meaning::Id,
         "pid" | "tid" => Meaning::Id,
         _ => Meaning::Amount,

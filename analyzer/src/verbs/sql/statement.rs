@@ -92,14 +92,18 @@ pub fn parse(text: &str) -> Result<Question, AnalyzeError> {
             ));
         }
         [show, tables] if is(show, "SHOW") && is(tables, "TABLES") => return Ok(Question::Tables),
-        [describe, name] if ["DESCRIBE", "DESC", "SHOW"].iter().any(|word| is(describe, word)) => {
-            return Ok(Question::Describe(name.trim_matches('"').to_owned()));
+        [describe, name] if is_describe(describe) => return Ok(of_table(name)),
+        [describe, table, name] if is_describe(describe) && is(table, "TABLE") => return Ok(of_table(name)),
+        [show, columns, from, name] if is(show, "SHOW") && is(columns, "COLUMNS") && is(from, "FROM") => {
+            return Ok(of_table(name));
         }
-        [explain, ..] if is(explain, "EXPLAIN") => {
-            return Err(refusal(
-                "EXPLAIN is not supported: SELECT answers, DESCRIBE TABLE lists columns",
-            ));
+        [describe, ..] if is_describe(describe) => {
+            return Err(refusal(format!(
+                "{} lists the columns of one table, as in DESCRIBE faults; SHOW TABLES lists the tables",
+                describe.to_uppercase()
+            )));
         }
+        [first, ..] if COMMANDS.iter().any(|command| is(first, command)) => return Err(no_question(first)),
         _ => {}
     }
     let mut statements = Parser::parse_sql(&QuestionDialect, text).map_err(|error| {
@@ -112,16 +116,55 @@ pub fn parse(text: &str) -> Result<Question, AnalyzeError> {
     })?;
     match (statements.pop(), statements.is_empty()) {
         (Some(Statement::Query(query)), true) => Ok(Question::Query(query)),
-        (Some(_), true) => Err(refusal(format!(
-            "{} is not a question: only SELECT and WITH read a trace, and nothing changes it",
-            words
-                .first()
-                .map_or(String::new(), |word| escape(word).to_uppercase())
-        ))),
+        (Some(_), true) => Err(no_question(words.first().copied().unwrap_or_default())),
         _ => Err(refusal(
             "one question at a time: leave out what is behind the first ;",
         )),
     }
+}
+
+/// What changes tables, or says how they would be read: nothing of that is a question to a trace.
+const COMMANDS: [&str; 25] = [
+    "ALTER",
+    "ANALYZE",
+    "ATTACH",
+    "BEGIN",
+    "CALL",
+    "COMMIT",
+    "COPY",
+    "CREATE",
+    "DELETE",
+    "DETACH",
+    "DROP",
+    "EXECUTE",
+    "EXPLAIN",
+    "EXPORT",
+    "GRANT",
+    "IMPORT",
+    "INSERT",
+    "MERGE",
+    "PRAGMA",
+    "PREPARE",
+    "REPLACE",
+    "SET",
+    "SUMMARIZE",
+    "TRUNCATE",
+    "UPDATE",
+];
+
+fn no_question(first: &str) -> AnalyzeError {
+    refusal(format!(
+        "{} is not a question: a trace is only read, by SELECT, WITH, SHOW TABLES and DESCRIBE, as in DESCRIBE faults",
+        escape(first).to_uppercase()
+    ))
+}
+
+fn is_describe(word: &str) -> bool {
+    ["DESCRIBE", "DESC", "SHOW"].iter().any(|name| is(word, name))
+}
+
+fn of_table(name: &str) -> Question {
+    Question::Describe(name.trim_matches('"').to_owned())
 }
 
 fn is(word: &str, name: &str) -> bool {

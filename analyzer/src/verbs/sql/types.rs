@@ -2,6 +2,7 @@
 //! not fit into 128 bits is an error.
 
 use crate::error::AnalyzeError;
+use crate::output::text::escape;
 use std::fmt;
 use std::sync::Arc;
 
@@ -107,6 +108,22 @@ impl Literal {
         }
     }
 
+    /// A whole number in hexadecimal digits.
+    ///
+    /// # Errors
+    /// When it is none, or has too many digits.
+    pub(crate) fn parse_hexadecimal(digits: &str) -> Result<Self, AnalyzeError> {
+        let number = u64::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| !digits.starts_with('+'));
+        number.map(|number| Self::whole(number.into())).ok_or_else(|| {
+            refusal(format!(
+                "0x{} is not a hexadecimal number of at most 64 bits",
+                escape(digits)
+            ))
+        })
+    }
+
     /// A number as it is written: 12, 0.5, 1e6.
     ///
     /// # Errors
@@ -132,7 +149,7 @@ impl Literal {
     }
 }
 
-/// An error in words.
+/// An error in words, of a question that cannot be answered from this trace.
 #[must_use]
 pub fn refusal(text: impl Into<String>) -> AnalyzeError {
     AnalyzeError::Unanswerable(text.into())

@@ -69,6 +69,10 @@ impl Answer for StacksAnswer<'_> {
         Ok(document)
     }
 
+    fn markdown(&self, room: Room) -> Result<Document, AnalyzeError> {
+        self.text(Room { table: None, ..room })
+    }
+
     fn table(&self) -> Table {
         self.tree.table(self.shown)
     }

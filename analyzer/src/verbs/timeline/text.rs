@@ -61,6 +61,15 @@ pub struct TimelineAnswer<'a> {
     pub part: Option<TimelinePart>,
 }
 
+/// From thousandths, as short as it can be written: `50`, `0.5`.
+fn share_in_percent(share: u32) -> serde_json::Number {
+    let whole = serde_json::Number::from(share / 1_000);
+    match share % 1_000 {
+        0 => whole,
+        _ => serde_json::Number::from_f64(f64::from(share) / 1_000.0).unwrap_or(whole),
+    }
+}
+
 impl Answer for TimelineAnswer<'_> {
     fn text(&self, room: Room) -> Result<Document, AnalyzeError> {
         let mut document = Document::default();
@@ -187,8 +196,8 @@ impl TimelineAnswer<'_> {
             "interval_ms": found.width_ns as f64 / 1e6,
             "threads": found.threads,
             "most_inside_at_once": found.most_inside,
-            "least_threads": match found.least { StallThreshold::Threads(threads) => Some(threads), StallThreshold::Percent(_) => None },
-            "least_percent": match found.least { StallThreshold::Percent(share) => Some(share), StallThreshold::Threads(_) => None },
+            "least_threads": match found.least { StallThreshold::Threads(threads) => Some(threads), StallThreshold::Share(_) => None },
+            "least_percent": match found.least { StallThreshold::Share(share) => Some(share_in_percent(share)), StallThreshold::Threads(_) => None },
             "stalls": found.stall_count,
             "stalled_ms": found.stalled_ns as f64 / 1e6,
             "stall_wait_ms": found.stall_wait_ns as f64 / 1e6,
@@ -210,7 +219,8 @@ impl TimelineAnswer<'_> {
                     grouped(threads.into())
                 )
             }
-            StallThreshold::Percent(share) => {
+            StallThreshold::Share(share) => {
+                let share = share_in_percent(share);
                 format!("{share} % of the threads alive, at least two, were inside a fault at once")
             }
         };
@@ -280,7 +290,7 @@ impl TimelineAnswer<'_> {
         ];
         let exact = "exact: every fault is at its place in time";
         remarks.push(self.note().unwrap_or_else(|| exact.to_owned()));
-        if matches!(found.least, StallThreshold::Percent(_)) {
+        if matches!(found.least, StallThreshold::Share(_)) {
             let again = match found.numbers_used_again {
                 0 => String::new(),
                 count => format!(

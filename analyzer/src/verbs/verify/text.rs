@@ -38,6 +38,10 @@ pub fn lines(found: &Verification) -> Vec<String> {
     let mut lines = Vec::new();
     if found.damage.count > 0 || found.damage.elsewhere.is_some() {
         lines.push(damaged(found, &there));
+    } else if found.is_undamaged() && found.clean == Some(false) {
+        lines.push(format!(
+            "undamaged: {there}; but not all may be in them that was recorded"
+        ));
     } else if !found.is_undamaged() || found.clean != Some(true) {
         lines.push(format!("not whole: {there}; nothing in them is damaged"));
     } else {

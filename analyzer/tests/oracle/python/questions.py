@@ -72,7 +72,7 @@ NAMES = f"""
     tops AS (SELECT name, first(label ORDER BY wait DESC, label) AS top_file FROM waits GROUP BY name),
     of_rows AS ({OF_ROWS}),
     missing AS (SELECT label AS name, count(*) FILTER (wall IS NULL) AS incomplete FROM p GROUP BY label)
-    SELECT of_rows.*, coalesce(pages, 0) AS pages, coalesce(recorded, 0) AS recorded, incomplete, top_file
+    SELECT name AS query, of_rows.* EXCLUDE (name), coalesce(pages, 0) AS pages, coalesce(recorded, 0) AS recorded, incomplete, top_file
     FROM of_rows JOIN missing USING (name) LEFT JOIN of_faults USING (name) LEFT JOIN tops USING (name) {BY_WAIT}"""
 
 SLOWEST = """
@@ -177,7 +177,7 @@ VERBS = {
         Question([], FILES, "files", without=WALKS),
         Question([], CLASSES, "percentiles"),
         Question([], SPENT, "breakdown"),
-        Question([], f"{OF_ROWS} {BY_WAIT}", "queries", of="queries"),
+        Question([], f"SELECT name AS query, * EXCLUDE (name) FROM ({OF_ROWS}) {BY_WAIT}", "queries", of="queries"),
     ],
     "threads": [Question(["threads"], THREADS, without=("process",))],
     "files": [

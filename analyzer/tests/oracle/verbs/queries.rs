@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 const FROM_ROWS: [&str; 12] = [
-    "name",
+    "query",
     "count",
     "wall_p50_ms",
     "wall_p99_ms",

@@ -67,7 +67,11 @@ pub fn cast(value: Expression, to: &DataType, gives_null: bool) -> Result<Expres
         _ => true,
     };
     if !is_possible {
-        return Err(refusal(format!("a {} cannot be made a {gives}", value.of())));
+        return Err(refusal(format!(
+            "{} cannot be made {}",
+            with_article(value.of()),
+            with_article(gives)
+        )));
     }
     if value.of() == gives && !matches!(gives, Type::Number(_)) {
         return Ok(value);
@@ -77,4 +81,13 @@ pub fn cast(value: Expression, to: &DataType, gives_null: bool) -> Result<Expres
         gives_null,
     };
     Ok(Expression::call(function, vec![value], gives))
+}
+
+fn with_article(of: Type) -> String {
+    match of {
+        Type::Null => "NULL".to_owned(),
+        Type::Number(0) => format!("an {of}"),
+        Type::Text => of.to_string(),
+        _ => format!("a {of}"),
+    }
 }

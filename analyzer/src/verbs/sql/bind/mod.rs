@@ -12,6 +12,7 @@ use crate::verbs::sql::functions::{arithmetic, compare, condition, in_common, sh
 use crate::verbs::sql::hashing::Members;
 use crate::verbs::sql::naming::{Relation, Scope, Subqueries};
 use crate::verbs::sql::row_set::Rows;
+use crate::verbs::sql::text::unsupported;
 use crate::verbs::sql::types::{Literal, Type, refusal};
 use casts::cast;
 use sqlparser::ast::{self, BinaryOperator, CastKind, Expr, Ident, OrderByExpr, UnaryOperator, Value};
@@ -276,7 +277,7 @@ impl<'b> Binder<'b> {
                 let what: Vec<&Expr> = trim_what.iter().map(AsRef::as_ref).chain(listed).collect();
                 self.scalar_call(name, &[&[&**text], what.as_slice()].concat())?
             }
-            _ => return Err(refusal(format!("{expr} is not supported here"))),
+            _ => return Err(unsupported(expr)),
         })
     }
 
@@ -569,6 +570,8 @@ fn literal(value: &Value) -> Result<Expression, AnalyzeError> {
         Value::SingleQuotedString(text) => Literal::Text(text.as_str().into()),
         Value::Boolean(flag) => Literal::Boolean(*flag),
         Value::Null => Literal::Null,
+        // As tables print addresses: 0x7f00.
+        Value::HexStringLiteral(digits) => Literal::parse_hexadecimal(digits)?,
         other => {
             return Err(refusal(format!(
                 "{other} is not supported: text stands in single quotes"

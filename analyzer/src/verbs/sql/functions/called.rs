@@ -2,8 +2,10 @@
 
 use super::{arithmetic, in_common, literal_whole, shown, widened};
 use crate::error::AnalyzeError;
+use crate::output::text::escape;
 use crate::verbs::sql::expression::Expression;
 use crate::verbs::sql::function::{Function, Real};
+use crate::verbs::sql::text::slip;
 use crate::verbs::sql::types::{Literal, Type, refusal};
 
 /// How many arguments a function takes.
@@ -275,24 +277,21 @@ fn round(mut arguments: Vec<Expression>) -> Result<Expression, AnalyzeError> {
 }
 
 fn unknown(name: &str) -> AnalyzeError {
-    let near = KNOWN
-        .iter()
-        .map(|known| (strsim::jaro_winkler(name, known), known))
-        .max_by(|one, two| one.0.total_cmp(&two.0))
-        .filter(|(score, _)| *score > 0.8);
-    let meant = near.map_or(String::new(), |(_, near)| format!("; did you mean {near}?"));
     let advice = match name {
-        _ if name.starts_with("REGEXP") => " LIKE and ILIKE find text with % and _.",
-        "FIRST" | "LAST" => " Which row is first is not defined: ARG_MIN(x, ts_ns) is the x of the earliest.",
-        "STRFTIME" | "DATE_PART" | "EXTRACT" => " Times can be cut by DATE_TRUNC and compared with text.",
-        "NOW" | "RANDOM" | "CURRENT_TIMESTAMP" => " Answers depend on the trace alone.",
+        _ if name.starts_with("REGEXP") => ": LIKE and ILIKE find text with % and _",
+        "FIRST" | "LAST" => ": which row is first is not defined; ARG_MIN(x, ts_ns) is the x of the earliest",
+        "STRFTIME" | "DATE_PART" | "HOUR" | "MINUTE" | "SECOND" => {
+            ": DATE_TRUNC('second', time) cuts a time, and CAST(time AS VARCHAR) is its text"
+        }
+        "NOW" | "RANDOM" | "CURRENT_TIMESTAMP" => ": answers depend on the trace alone",
         _ => "",
     };
-    let advice = match advice {
-        "" if meant.is_empty() => format!("; there are {}", KNOWN.join(", ")),
-        advice => advice.to_owned(),
+    let advice = match slip(name, KNOWN.into_iter()) {
+        _ if !advice.is_empty() => advice.to_owned(),
+        Some(near) => format!("; did you mean {near}?"),
+        None => format!("; there are {}", KNOWN.join(", ")),
     };
-    refusal(format!("there is no function {name}{meant}{advice}"))
+    refusal(format!("there is no function {}{advice}", escape(name)))
 }
 
 /// All functions, for the word on one that is unknown.
