@@ -254,7 +254,7 @@ fn unread(room: Room) -> (Vec<u32>, u64, Vec<String>) {
         assert!(loss.reason == pf_formats::LossReason::Sideband && loss.from_ns <= loss.to_ns);
         loss.count
     });
-    (read, lost.sum(), session.folded().in_words())
+    (read, lost.sum(), session.folded().describe())
 }
 
 #[test]
