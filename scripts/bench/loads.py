@@ -47,7 +47,7 @@ class Walk:
 def prepare(directory, workload, run, quick):
     """Makes the files, and returns the loads."""
     scale = 4 if quick else 1
-    cold_touches, minors = 16000 // scale, 327680 // scale
+    cold_touches, minors = 16000 // scale, 655360 // scale
     cold = os.path.join(directory, "cold")
     with open(cold, "wb") as file:
         for _ in range(COLD_FILE_MB):
