@@ -101,7 +101,7 @@ impl<'a> Checks<'a> {
     /// A question that this trace cannot answer.
     pub fn refuses(&mut self, arguments: &[&str]) {
         let output = self.ask(arguments);
-        let is_refused = output.status.code() == Some(1) && output.stdout.is_empty();
+        let is_refused = matches!(output.status.code(), Some(1 | 2)) && output.stdout.is_empty();
         self.note(
             arguments,
             if is_refused {

@@ -135,11 +135,7 @@ fn parts_table(trace: &Trace, filter: &Filter, file: &str, most: u64) -> Expecte
     let len = pages * trace.page_size();
     table(trace, filter, file, |fault| {
         let begin = fault.event.object_page / pages * len;
-        let name = format!(
-            "{} to {}",
-            pfanalyze::output::units::bytes(begin),
-            pfanalyze::output::units::bytes(begin + len)
-        );
+        let name = format!("{begin:#x}-{:#x}", begin + len);
         (begin, name, int(len))
     })
 }
