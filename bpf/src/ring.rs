@@ -14,6 +14,12 @@ pub const SETTLE_NS: u64 = 2_000_000;
 /// between reserving its record and publishing it holds back all records behind it.
 const PATIENCE_NS: u64 = 250_000_000;
 
+/// More faults than this do not wait for it: the lanes must not fill up meanwhile.
+const FEW: u64 = 1 << 12;
+
+/// How often a record is looked for that is just being written.
+const TRIES: u32 = 64;
+
 /// How often the end looks whether the last record came, and how long it waits in between.
 const LOOKS: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(2);
@@ -112,7 +118,8 @@ impl Ring {
         // Stacks are in the ring before the faults that name them are in the lanes.
         let heads = self.lanes.heads();
         let has_all = self.consume()?;
-        let settled = self.caught_up.settled(now_ns, has_all);
+        let can_wait = self.lanes.waiting() <= FEW;
+        let settled = self.caught_up.settled(now_ns, has_all || !can_wait);
         self.pass_on(&heads, settled, take);
         Ok(settled)
     }
@@ -134,11 +141,17 @@ impl Ring {
     /// Whether all that had been reserved in the ring buffer is taken.
     fn consume(&mut self) -> Result<bool, ProbeError> {
         let reserved = self.position(libbpf_sys::ring__producer_pos);
-        self.ring.consume().map_err(ProbeError::Ring)?;
-        self.young.append(&mut self.batch.borrow_mut().records);
-        // They count bytes, and wrap.
-        let left = reserved.wrapping_sub(self.position(libbpf_sys::ring__consumer_pos));
-        Ok(left == 0 || left.cast_signed() < 0)
+        for _ in 0..TRIES {
+            self.ring.consume().map_err(ProbeError::Ring)?;
+            self.young.append(&mut self.batch.borrow_mut().records);
+            // They count bytes, and wrap.
+            let left = reserved.wrapping_sub(self.position(libbpf_sys::ring__consumer_pos));
+            if left == 0 || left.cast_signed() < 0 {
+                return Ok(true);
+            }
+            std::hint::spin_loop();
+        }
+        Ok(false)
     }
 
     fn position(
