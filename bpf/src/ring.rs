@@ -126,14 +126,18 @@ impl Ring {
 
     /// Takes all there is: for the end, when the probes are silent, or about to be.
     pub fn drain_all(&mut self, take: impl FnMut(Record)) -> Result<(), ProbeError> {
-        let mut looks = 1;
-        while !self.consume()? && looks < LOOKS {
-            thread::sleep(PAUSE);
+        let mut looks = 0;
+        let (heads, has_all) = loop {
+            let heads = self.lanes.heads();
+            let has_all = self.consume()?;
             looks += 1;
-        }
+            if has_all || looks == LOOKS {
+                break (heads, has_all);
+            }
+            thread::sleep(PAUSE);
+        };
         // At least one record is missing, and what is behind it.
-        self.malformed += u64::from(looks == LOOKS);
-        let heads = self.lanes.heads();
+        self.malformed += u64::from(!has_all);
         self.pass_on(&heads, u64::MAX, take);
         Ok(())
     }

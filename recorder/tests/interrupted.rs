@@ -228,7 +228,11 @@ fn an_access_that_a_killed_thread_was_in_is_a_row_of_its_own() {
 #[ignore = "needs root"]
 fn accesses_that_a_handler_jumps_out_of_are_rows_of_their_own() {
     let _alone = alone();
-    let seen = record(&[], 10, 1, &["20000", "jump", "5000"]);
+    let (delay_us, every_us) = match emulated() {
+        true => ("200000", "50000"),
+        false => ("20000", "5000"),
+    };
+    let seen = record(&[], 10, 1, &[delay_us, "jump", every_us]);
     seen.assert_complete();
     let abandoned = seen.rows.iter().filter(|row| row.abandoned);
     let right = |row: &&Event| row.failed && row.signal == SIGALRM && row.interruptions == 1;

@@ -52,6 +52,17 @@ impl Touched {
     }
 }
 
+/// Where a fault is: its page, and the process, or 0 for a page of a file. Nameless pages of two processes are different
+/// pages.
+#[must_use]
+pub fn page_of(is_file: bool, pid: u32, object_page: u64, address_page: u64) -> (u32, u64) {
+    if is_file {
+        (0, object_page)
+    } else {
+        (pid, address_page)
+    }
+}
+
 /// A major fault, with what its owner knows of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Major<T> {
@@ -65,6 +76,19 @@ pub struct Major<T> {
     pub end_ns: u64,
     /// Anything else.
     pub of: T,
+}
+
+impl<T> Major<T> {
+    /// One that took so long, on a page of `object`; of nameless memory it is told by its process (see [`page_of`]).
+    pub fn new((object, space): (u32, u32), page: u64, begin_ns: u64, latency_ns: u64, of: T) -> Self {
+        Self {
+            object: if space == 0 { object } else { !space },
+            page,
+            begin_ns,
+            end_ns: begin_ns.saturating_add(latency_ns),
+            of,
+        }
+    }
 }
 
 /// Tells which major faults read their page. A block has its events thread by thread, so the majors of a block are collected and

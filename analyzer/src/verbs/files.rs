@@ -14,7 +14,7 @@ use crate::stats::bounded_map::Sum;
 use crate::stats::breakdown;
 use crate::stats::by_class::{self, Classes, Extras, Rows};
 use crate::stats::by_object::Objects;
-use crate::stats::rereads::{Major, Recent, Touched};
+use crate::stats::rereads::{Major, Recent, Touched, page_of};
 use crate::trace::class::{Class, ClassBits};
 use crate::trace::sampling::Sampling;
 use crate::trace::session::Session;
@@ -152,21 +152,11 @@ impl Pass for Files {
             let places = part(addresses, &run).iter().zip(part(object_pages, &run));
             let ends = part(rows.latencies_ns, &run).iter().zip(part(rows.bits, &run));
             for ((&ts_ns, (&address, &object_page)), (&latency_ns, &bits)) in begins.zip(places).zip(ends) {
-                // Nameless pages of two processes are different pages.
-                let (space, page) = if is_file {
-                    (0, object_page)
-                } else {
-                    (pid, address >> page_shift)
-                };
+                let (space, page) = page_of(is_file, pid, object_page, address >> page_shift);
                 self.has_left_pages_out |= !object.touched.add(space, page, &mut self.page_room);
                 if ClassBits(bits).class() == Class::Major {
-                    self.recent.add(Major {
-                        object: if is_file { id } else { !pid },
-                        page,
-                        begin_ns: ts_ns,
-                        end_ns: ts_ns.saturating_add(latency_ns),
-                        of: (id, space),
-                    });
+                    self.recent
+                        .add(Major::new((id, space), page, ts_ns, latency_ns, (id, space)));
                 }
             }
         }

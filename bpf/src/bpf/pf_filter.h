@@ -71,11 +71,13 @@ static __always_inline bool pf_is_wanted(struct task_struct *task) {
         return true;
     if (pf_target == PF_TARGET_PIDS)
         return false;
+    /* Where reads are direct, verifiers take 1 ms for each turn. */
     for (int i = 0; i < PF_ANCESTORS && task; i++) {
-        struct task_struct *parent = task->real_parent;
+        struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+
         if (!parent || parent == task)
             break;
-        if (pf_is_root(parent->tgid))
+        if (pf_is_root(BPF_CORE_READ(parent, tgid)))
             return true;
         task = parent;
     }

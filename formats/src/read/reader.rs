@@ -232,13 +232,13 @@ impl<R: Read> TraceReader<R> {
         let available = self.window.want(total)?;
         let Some(payload) = available.get(FRAME_LEN..total) else {
             let reason = format!(
-                "the file ends after {} of the {total} bytes of a {name} record",
+                "the file ends after {} of the {total} bytes of this {name} record",
                 available.len()
             );
             return self.pass_over(reason, Some(frame)).map(Some);
         };
         if crc32c::crc32c(payload) != frame.payload_crc {
-            let reason = format!("the checksum of a {name} record is wrong");
+            let reason = format!("the checksum of this {name} record is wrong");
             return self.pass_over(reason, Some(frame)).map(Some);
         }
         let item = match kind {

@@ -43,8 +43,7 @@ pub struct FunctionSpec {
     pub args: QueryArgs,
 }
 
-const SYNTAX: &str =
-    "expected usdt:[PATH:]PROVIDER:BEGIN..END or func:PATH:SYMBOL, with ,id=argN and ,text=argN behind";
+const SYNTAX: &str = "expected usdt:[PATH:]PROVIDER:BEGIN..END or func:PATH:SYMBOL, optionally followed by ,id=argN and ,text=argN";
 
 /// Arguments that are known: provider, begin, end, what the arguments of the begin mean, the id of the end.
 type Known = (&'static str, &'static str, &'static str, QueryArgs, Option<u8>);

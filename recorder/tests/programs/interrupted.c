@@ -160,7 +160,7 @@ int main(int argc, char **argv) {
         touched += map[count * page];
     }
     sigprocmask(SIG_UNBLOCK, &alarms, NULL);
-    if (!strcmp(how, "timer") && every_us)
+    if ((!strcmp(how, "timer") || !strcmp(how, "jump")) && every_us)
         signal_takes = signal_ns();
     jumps = !strcmp(how, "jump");
     if (watch < 0 && every_us)

@@ -152,17 +152,20 @@ impl Report {
             (true, Some(pages)) => format!("yes, {pages} pages remained"),
             (true, None) => "asked for, result unknown".to_owned(),
         };
+        let threads = match self.threads.len() {
+            1 => "1 thread".to_owned(),
+            several => format!("{several} threads"),
+        };
         format!(
             "file:     {file}{removed}\n\
              size:     {} bytes, {} pages of {}\n\
-             pattern:  {}, {access}, {} threads × {} accesses, seed {}, advice {advice}\n\
+             pattern:  {}, {access}, {threads} × {} accesses, seed {}, advice {advice}\n\
              evicted:  {evicted}\n\
              checksum: {}\n\n",
             self.size_bytes,
             self.pages,
             self.page_size,
             self.pattern,
-            self.threads.len(),
             self.accesses_per_thread,
             self.seed,
             self.checksum,

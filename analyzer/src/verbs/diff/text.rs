@@ -166,7 +166,7 @@ fn place(all: &Row, files: &[Row], threads: &[Row]) -> Option<String> {
     let has_several = threads.iter().filter(|row| row.change_ns() > 0).count() > 1;
     if let Some((thread, part)) = share(threads).filter(|_| has_several) {
         text.push_str(&format!(
-            "; {} of it in the threads named {}",
+            "; {} of it in threads named {}",
             describe(part),
             thread.name
         ));

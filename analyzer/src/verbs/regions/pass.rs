@@ -27,10 +27,10 @@ pub(crate) const DROP_ORDER: [&str; 8] = [
     "shape",
     "stride_percent",
     "type",
-    "offset",
     "size_bytes",
     "minor",
     "pages",
+    "offset",
     "max_ms",
 ];
 
@@ -273,13 +273,8 @@ impl Pass for Regions {
             };
             let byte = page.saturating_mul(page_size).saturating_add(address % page_size);
             if fault.class == Class::Major {
-                self.recent.add(Major {
-                    object: id,
-                    page,
-                    begin_ns: ts_ns,
-                    end_ns: ts_ns.saturating_add(fault.latency_ns),
-                    of: byte,
-                });
+                self.recent
+                    .add(Major::new((id, 0), page, ts_ns, fault.latency_ns, byte));
             }
             if let Some(stats) = chosen.stats(byte, page) {
                 stats.add(&fault);

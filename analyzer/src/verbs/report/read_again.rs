@@ -6,7 +6,7 @@ use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::stats::bounded_map::Sum;
 use crate::stats::by_object::Objects;
-use crate::stats::rereads::{Major, Recent, Touched};
+use crate::stats::rereads::{Major, Recent, Touched, page_of};
 use crate::trace::class::{Class, ClassBits};
 use crate::trace::session::Session;
 use crate::verbs::files::PAGE_ENTRIES;
@@ -88,19 +88,9 @@ impl Pass for ReadAgain {
             let slot = self.objects.slot(id, session);
             let object = self.objects.at(slot);
             object.counted.wait_ns = object.counted.wait_ns.saturating_add(latency_ns.into());
-            // Nameless pages of two processes are different pages.
-            let (space, page) = if object.is_file {
-                (0, object_page)
-            } else {
-                (pid, address >> page_shift)
-            };
-            self.recent.add(Major {
-                object: if object.is_file { id } else { !pid },
-                page,
-                begin_ns: ts_ns,
-                end_ns: ts_ns.saturating_add(latency_ns),
-                of: (id, space),
-            });
+            let (space, page) = page_of(object.is_file, pid, object_page, address >> page_shift);
+            self.recent
+                .add(Major::new((id, space), page, ts_ns, latency_ns, (id, space)));
         }
         for read in self.recent.reads() {
             let (id, space) = read.of;
