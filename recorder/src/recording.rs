@@ -17,7 +17,7 @@ use crate::{
     cli::{Options, Output, Scope},
     clock::{monotonic_ns, utc_offset_ns},
     host,
-    live::{Counting, Display, FaultSlot, Following, Mode, View},
+    live::{Counting, Display, FaultSlot, FileCounter, Following, Mode, View},
     messages::say,
     pipeline::backlog,
     pipeline::drain::{Drain, Drained, Gauges},
@@ -309,6 +309,7 @@ impl Engine {
                 let ends = Ends {
                     file,
                     faults: view.faults(options),
+                    files: view.file_counter(),
                     shown,
                 };
                 Pipeline::start(options, held, invoker, ends, gauges)
@@ -374,6 +375,7 @@ impl Engine {
 struct Ends {
     file: Option<TraceFile>,
     faults: Option<FaultSlot>,
+    files: Option<FileCounter>,
     shown: Option<(Display, Duration)>,
 }
 
@@ -476,7 +478,7 @@ impl Pipeline {
             let queue = WriteQueue::start(file, Arc::clone(gauges))?;
             TraceWriter::create(queue, &header, &meta).context("cannot begin the trace")
         });
-        let outlet = Outlet::new(trace.transpose()?, ends.faults);
+        let outlet = Outlet::new(trace.transpose()?, ends.faults, ends.files);
         let backend = probes.backend();
         let counts = probes.live()?;
         probes.start();

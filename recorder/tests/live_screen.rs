@@ -59,6 +59,37 @@ fn the_table_is_drawn_in_place_and_obeys_its_keys() {
 
 #[test]
 #[ignore = "needs root"]
+fn files_of_a_recording_are_shown_instead_of_threads() {
+    let folder = disk_folder();
+    let (trace, data) = (folder.path().join("t.pfz"), folder.path().join("data"));
+    fs::write(&data, vec![1; 4 << 20]).unwrap();
+    let mut command = pfrec(&[
+        "-i",
+        "100",
+        "-o",
+        text(&trace),
+        "--",
+        text(&program("mmap-workload")),
+    ]);
+    command.args(["-f", text(&data), "--count", "3000", "--delay", "1"]);
+    let mut terminal = Terminal::start(command);
+    terminal.until_shown("WAIT_%");
+    terminal.press_until("f", "/data");
+    terminal.press_until(">", "sort: MAJOR");
+    terminal.press_until("f", "slots in use");
+    terminal.press("q");
+    let (status, shown) = terminal.wait();
+    assert_eq!(status.code(), Some(0), "{shown}");
+
+    let mut terminal = Terminal::start(pfrec(&["-i", "100", "--", "sleep", "60"]));
+    terminal.until_shown("WAIT_%");
+    terminal.press_until("f", "Files are known of what is recorded");
+    terminal.press("\x03");
+    terminal.wait();
+}
+
+#[test]
+#[ignore = "needs root"]
 fn what_the_command_prints_is_shown_when_the_screen_is_closed() {
     let script = "echo out; echo err >&2; cat; sleep 0.5; echo last; exit 5";
     let terminal = Terminal::start(pfrec(&["-i", "100", "--", "sh", "-c", script]));

@@ -153,6 +153,14 @@ def unzstd(data: memoryview, size: int) -> bytes:
 # --- Small records --------------------------------------------------------------------------------------------------
 
 
+# Told how long something is before it is unpacked; raises Bad where that is too much.
+Claim = Callable[[int], None]
+
+
+def unbounded(_size: int) -> None:
+    """Of a record by itself."""
+
+
 class Cursor:
     """Reads fields from a payload one after another: 'Small records', the table of notations."""
 
@@ -215,9 +223,10 @@ class Cursor:
     def optional(self, item: Callable[[], T]) -> T | None:
         return item() if self.bool() else None
 
-    def unpacked(self) -> Cursor:
+    def unpacked(self, claim: Claim) -> Cursor:
         """The rest, packed as TIMELINE is: u32 length, then one zstd frame."""
         size = self.u32()
+        claim(size)
         if size > MAX_UNPACKED:
             raise Bad(f"unpacks to {size} bytes")
         return Cursor(unzstd(self.rest(), size))
@@ -341,9 +350,9 @@ Happening = NamedTuple("Happening", [("ts_ns", int), ("pid", int), ("tid", int),
 Timeline = NamedTuple("Timeline", [("happenings", list[Happening])])
 
 
-def decode_timeline(payload: memoryview) -> Timeline:
+def decode_timeline(payload: memoryview, claim: Claim = unbounded) -> Timeline:
     """TIMELINE of 'Small records'."""
-    c = Cursor(payload).unpacked()
+    c = Cursor(payload).unpacked(claim)
 
     def what() -> Map | Comm | Fork | Exit:
         match c.u32():
@@ -375,9 +384,9 @@ Process = NamedTuple("Process", [("ts_ns", int), ("pid", int), ("executable", st
 Processes = NamedTuple("Processes", [("processes", list[Process])])
 
 
-def decode_processes(payload: memoryview) -> Processes:
+def decode_processes(payload: memoryview, claim: Claim = unbounded) -> Processes:
     """PROCESSES of 'Small records'."""
-    c = Cursor(payload).unpacked()
+    c = Cursor(payload).unpacked(claim)
     processes = c.many(lambda: Process(c.u64(), c.u32(), c.string(), c.strings()))
     c.end()
     if sum(len(process.command) for process in processes) > MAX_LIST:
@@ -741,7 +750,7 @@ class QueryRecord:
     unreadable: dict[int, str]
 
 
-def decode_queries(payload: memoryview) -> QueryRecord:
+def decode_queries(payload: memoryview, claim: Claim = unbounded) -> QueryRecord:
     """'QUERIES'."""
     c = Cursor(payload)
     rows, count = c.u32(), c.u32()
@@ -750,7 +759,7 @@ def decode_queries(payload: memoryview) -> QueryRecord:
     columns = read_stored(c, read_directory(c, count), QUERY_COLUMNS)
     if QUERY_ID not in columns:
         raise Bad("has no ids")
-    strings_at = c.unpacked()
+    strings_at = c.unpacked(claim)
     strings = strings_at.strings()
     strings_at.end()
     values: dict[int, Sequence[int | None]] = {}
@@ -915,8 +924,10 @@ class Damage(NamedTuple):
 
 Record = Meta | Dictionary | Timeline | Block | Losses | Footer | QueryRecord | Processes
 DECODERS: dict[int, Callable[[memoryview], Record]] = {
-    META: decode_meta, DICT: decode_dict, TIMELINE: decode_timeline, LOSS: decode_loss, FOOTER: decode_footer,
-    QUERIES: decode_queries, PROCESSES: decode_processes,
+    META: decode_meta, DICT: decode_dict, LOSS: decode_loss, FOOTER: decode_footer,
+}  # fmt: skip
+PACKED: dict[int, Callable[[memoryview, Claim], Record]] = {
+    TIMELINE: decode_timeline, QUERIES: decode_queries, PROCESSES: decode_processes,
 }  # fmt: skip
 
 
@@ -945,6 +956,7 @@ class Trace:
         tables = (self.comms, self.objects, self.frames, self.stacks, self.symbols, self.build_ids)
         self._tables: Sequence[dict[int, Any]] = tables
         self._dictionary_bytes = 0
+        self._unpacked = {TIMELINE: 0, PROCESSES: 0}
         self._id_crc = crc32c(self.header.trace_id)
         _unzstd()
 
@@ -1043,6 +1055,8 @@ class Trace:
                     raise Unreadable(f"is unreadable: it has the unknown codec version {frame.codec}")
                 if frame.kind == EVENTS:
                     record: Record = decode_events(payload, events)
+                elif frame.kind in PACKED:
+                    record = PACKED[frame.kind](payload, functools.partial(self._claim, frame))
                 else:
                     record = DECODERS[frame.kind](payload)
                 self._keep(record)
@@ -1054,6 +1068,13 @@ class Trace:
                 for id_, why in record.unreadable.items():
                     self._lose(frame.offset, frame.end, f"{frame.name} has a column {known[id_].name} that {why}")
             yield frame, record
+
+    def _claim(self, frame: Frame, size: int) -> None:
+        """'Limits': what all packed records of a kind may unpack to, up to the end of this one."""
+        kind, per_byte = (TIMELINE, 256) if frame.kind == TIMELINE else (PROCESSES, 1024)
+        if self._unpacked[kind] + size > 64 * MIB + per_byte * frame.end:
+            raise Bad(f"unpacks to {size} bytes, which is too much beside those before it")
+        self._unpacked[kind] += size
 
     def _keep(self, record: Record) -> None:
         """Takes a record into the attributes; of META, FOOTER and each id the first stands."""

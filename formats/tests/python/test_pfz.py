@@ -513,6 +513,16 @@ class SmallRecords(unittest.TestCase):
             with self.assertRaises(pfz.Bad):
                 pfz.decode_processes(memoryview(bad))
 
+    def test_limit_of_all_that_is_unpacked(self) -> None:
+        zeros = packed(bytes(8 * 2**20))
+        for kind, per_byte in ((3, 256), (8, 1024)):
+            data = trace((1, meta()), *[(kind, zeros)] * 60)
+            t, _ = load(data)
+            self.assertEqual(len(t.damage), 60)
+            unpacked = sum("too much" not in str(damage) for damage in t.damage)
+            most = (64 * 2**20 + per_byte * len(data)) // (8 * 2**20)
+            self.assertIn(unpacked, (most - 1, most), (kind, len(data)))
+
     def test_end_of_the_command(self) -> None:
         for more, expected in ((b"", None), (b"\0\0", None), (b"\0\0\1\1" + u32(9), (True, 9)), (b"\0\0\1\0" + u32(7) + b"later", (False, 7))):
             totals = bytes(50) + more

@@ -6,12 +6,17 @@ use pf_printing::{escape, wrap};
 
 use super::{
     clock::iso,
+    files::Files,
     lines::others,
-    table::{Column, Span, has_others, per_second, sort},
+    table::{Column, Span, file, has_others, head_of_files, per_second, sort},
     threads::{Books, Interval, Row},
 };
 
-const HELP: [&str; 13] = [
+/// Columns for the names of files: what is beside them gives way.
+const NAMES: usize = 30;
+
+const HELP: [&str; 14] = [
+    "f            files instead of threads, and back; with a recording (-o) only",
     "< >  ← →     sort by the column to the left or right",
     "r            reverse the order",
     "c            MAJOR to P99_US: since the start, or in the latest interval",
@@ -61,7 +66,12 @@ pub struct Frame {
     /// What is left out, in words.
     filters: String,
     interval: Option<Interval>,
+    /// What is recorded, where something is.
+    files: Option<Files>,
+    file_rows: Vec<Row>,
+    shows_files: bool,
     sorted_by: Column,
+    files_sorted_by: Column,
     reverse: bool,
     span: Span,
     paused: bool,
@@ -74,12 +84,16 @@ pub struct Frame {
 impl Frame {
     /// An empty one.
     #[must_use]
-    pub fn new(about: String, filters: String) -> Self {
+    pub fn new(about: String, filters: String, files: Option<Files>) -> Self {
         Self {
             about,
             filters,
             interval: None,
+            files,
+            file_rows: Vec::new(),
+            shows_files: false,
             sorted_by: Column::Wait,
+            files_sorted_by: Column::Wait,
             reverse: false,
             span: Span::Start,
             paused: false,
@@ -91,8 +105,10 @@ impl Frame {
 
     /// Shows an interval, unless the picture is to stand still.
     pub fn take(&mut self, interval: Interval) {
+        let file_rows = self.files.as_ref().map(Files::take).unwrap_or_default();
         if !self.paused {
             self.interval = Some(interval);
+            self.file_rows = file_rows;
         }
     }
 
@@ -105,7 +121,11 @@ impl Frame {
             _ if std::mem::take(&mut self.help) => {}
             KeyCode::Char('q') | KeyCode::Esc => return Wish::Quit,
             KeyCode::Char('h' | '?') => self.help = true,
-            KeyCode::Char('<') | KeyCode::Left => self.sort_by(Column::ALL.len() - 1),
+            KeyCode::Char('f') => {
+                self.shows_files = !self.shows_files;
+                self.first_row = 0;
+            }
+            KeyCode::Char('<') | KeyCode::Left => self.sort_by(self.columns().len() - 1),
             KeyCode::Char('>') | KeyCode::Right => self.sort_by(1),
             KeyCode::Char('r') => self.reverse = !self.reverse,
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
@@ -127,8 +147,14 @@ impl Frame {
 
     /// The picture for a screen of this size. `output` is what COMMAND printed last.
     pub fn lines(&mut self, (width, height): (usize, usize), output: Option<&str>) -> Vec<Line> {
-        let columns = Column::fitting(width, self.sorted_by);
-        let mut lines = self.summary(width, Column::ALL.len() - columns.len());
+        let all = self.columns();
+        let room = if self.shows_files {
+            width.saturating_sub(NAMES)
+        } else {
+            width
+        };
+        let columns = Column::fitting(all, room, self.sorted_by());
+        let mut lines = self.summary(width, all.len() - columns.len());
         let mut below = Vec::new();
         if let Some(output) = output.filter(|output| !output.is_empty()) {
             below.push(plain(format!("output: {}", escape(output))));
@@ -137,6 +163,8 @@ impl Frame {
         let room = height.saturating_sub(lines.len() + below.len());
         let mut body = if self.help {
             HELP.iter().map(|text| plain((*text).to_owned())).collect()
+        } else if self.shows_files {
+            self.table_of_files(&columns, room, width)
         } else {
             self.table(&columns, room)
         };
@@ -228,17 +256,40 @@ impl Frame {
         let Some(interval) = &self.interval else {
             return lines;
         };
+        let length_ns = interval.length_ns;
         let mut rows = interval.rows.clone();
         if has_others(interval) {
             rows.push(interval.others.clone());
         }
         sort(&mut rows, self.sorted_by, self.span, self.reverse);
-        self.page = room.saturating_sub(1).max(1);
-        self.first_row = self.first_row.min(rows.len().saturating_sub(self.page));
+        self.scroll(room, rows.len());
         for row in rows.iter().skip(self.first_row).take(self.page) {
-            lines.push(body(columns, row, self.span, interval.length_ns));
+            lines.push(body(columns, row, self.span, length_ns));
         }
         lines
+    }
+
+    fn table_of_files(&mut self, columns: &[Column], room: usize, width: usize) -> Vec<Line> {
+        if self.files.is_none() {
+            return vec![plain(
+                "Files are known of what is recorded: pfrec -i -o FILE. f: back to the threads".to_owned(),
+            )];
+        }
+        let mut lines = vec![vec![(Style::Bold, head_of_files(columns))]];
+        let length_ns = self.interval.as_ref().map_or(0, |interval| interval.length_ns);
+        let mut rows = self.file_rows.clone();
+        sort(&mut rows, self.files_sorted_by, self.span, self.reverse);
+        self.scroll(room, rows.len());
+        for row in rows.iter().skip(self.first_row).take(self.page) {
+            lines.push(plain(file(columns, row, self.span, length_ns, width)));
+        }
+        lines
+    }
+
+    /// Leaves the place in the table where there are rows, of which `room` are seen with the head.
+    fn scroll(&mut self, room: usize, rows: usize) {
+        self.page = room.saturating_sub(1).max(1);
+        self.first_row = self.first_row.min(rows.saturating_sub(self.page));
     }
 
     fn head(&self, columns: &[Column]) -> Line {
@@ -271,17 +322,38 @@ impl Frame {
         vec![(
             Style::Dim,
             format!(
-                "q quit  ? help  < > sort: {}{order}  r reverse  c {span}  p {}",
-                self.sorted_by.head().0,
+                "q quit  ? help  f {}  < > sort: {}{order}  r reverse  c {span}  p {}",
+                if self.shows_files { "threads" } else { "files" },
+                self.sorted_by().head().0,
                 if self.paused { "go on" } else { "pause" },
             ),
         )]
     }
 
+    fn columns(&self) -> &'static [Column] {
+        if self.shows_files {
+            &Column::OF_FILES
+        } else {
+            &Column::ALL
+        }
+    }
+
+    fn sorted_by(&self) -> Column {
+        if self.shows_files {
+            self.files_sorted_by
+        } else {
+            self.sorted_by
+        }
+    }
+
     fn sort_by(&mut self, step: usize) {
-        let at = Column::ALL.iter().position(|column| *column == self.sorted_by);
-        let next = (at.unwrap_or(0) + step) % Column::ALL.len();
-        self.sorted_by = Column::ALL[next];
+        let columns = self.columns();
+        let at = columns.iter().position(|column| *column == self.sorted_by());
+        let next = columns[(at.unwrap_or(0) + step) % columns.len()];
+        match self.shows_files {
+            true => self.files_sorted_by = next,
+            false => self.sorted_by = next,
+        }
         self.reverse = false;
     }
 }
@@ -308,6 +380,7 @@ fn plain(text: String) -> Line {
 #[cfg(test)]
 mod tests {
     use super::{super::threads::Sums, *};
+    use pf_formats::{Dict, Event, Object, ObjectId};
 
     fn frame() -> Frame {
         let row = |tid: u32, majors: u64, waited: u64| Row {
@@ -326,7 +399,7 @@ mod tests {
                 ..Sums::default()
             },
         };
-        let mut frame = Frame::new("perf backend".to_owned(), String::new());
+        let mut frame = Frame::new("perf backend".to_owned(), String::new(), None);
         frame.take(Interval {
             rows: vec![row(1, 9, 5), row(2, 8, 6), row(3, 7, 7)],
             length_ns: 1_000_000_000,
@@ -406,6 +479,81 @@ mod tests {
         }
         let lines = shown(&mut frame, 80);
         assert!(lines.iter().any(|line| line.contains(" MIN_US")), "{lines:#?}");
+    }
+
+    #[test]
+    fn files_are_shown_instead_of_threads_where_something_is_recorded() {
+        let shown = |frame: &mut Frame, width| text(&frame.lines((width, 24), None));
+        let mut without = frame();
+        press(&mut without, 'f');
+        let lines = shown(&mut without, 130);
+        assert!(
+            lines[4].starts_with("Files are known of what is recorded"),
+            "{lines:#?}"
+        );
+        press(&mut without, 'f');
+        assert_eq!(order(&mut without), [3, 2, 1]);
+
+        let files = Files::default();
+        let mut counter = files.counter();
+        let object = |path: &str| Object {
+            path: path.to_owned(),
+            ..Object::default()
+        };
+        let long = format!("/long/{}/end", "x".repeat(90));
+        counter.learn(&Dict::Objects {
+            first_id: 1,
+            entries: vec![object("/a\x1b[2J"), object(&long)],
+        });
+        let fault = |object, major, latency_ns| Event {
+            object: ObjectId(object),
+            major,
+            latency_ns,
+            ..Event::default()
+        };
+        [
+            fault(1, true, 1_000_000),
+            fault(2, false, 2_000_000),
+            fault(1, true, 0),
+        ]
+        .iter()
+        .for_each(|fault| counter.push(fault));
+        counter.flush();
+        let mut frame = Frame::new("perf backend".to_owned(), String::new(), Some(files));
+        let second = || Interval {
+            length_ns: 1_000_000_000,
+            ..Interval::default()
+        };
+        frame.take(second());
+        press(&mut frame, 'f');
+        let lines = shown(&mut frame, 130);
+        assert!(
+            lines[4].ends_with(" WAIT_% FILE") && lines[4].starts_with("   MAJOR "),
+            "{lines:#?}"
+        );
+        assert!(
+            lines[5].contains("    0.2 …") && lines[5].ends_with("/end"),
+            "{lines:#?}"
+        );
+        assert!(lines[6].ends_with("    0.1 /a\\x1b[2J"), "{lines:#?}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 130), "{lines:#?}");
+        // From the last column round to the first one.
+        press(&mut frame, '>');
+        let lines = shown(&mut frame, 80);
+        assert!(
+            lines[23].contains("f threads") && lines[23].contains("sort: MAJOR"),
+            "{lines:#?}"
+        );
+        let row = |line: &str| lines.iter().position(|each| each.contains(line)).unwrap();
+        assert!(row("/a") < row("/end"), "{lines:#?}");
+        assert!(lines.join(" ").contains("columns hidden: widen"), "{lines:#?}");
+        // The next interval without a fault.
+        frame.take(second());
+        let lines = shown(&mut frame, 130);
+        assert!(
+            lines.iter().filter(|line| line.contains("    0.0 ")).count() == 2,
+            "{lines:#?}"
+        );
     }
 
     #[test]

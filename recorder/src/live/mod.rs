@@ -5,6 +5,7 @@ mod clock;
 mod command_output;
 mod counting;
 mod faults;
+mod files;
 mod frame;
 mod lines;
 mod printer;
@@ -19,6 +20,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use command_output::CommandOutput;
 pub use counting::Counting;
+pub use files::FileCounter;
 pub use printer::FaultSlot;
 pub use sampler::{Display, Following};
 
@@ -30,6 +32,7 @@ use crate::{
     target::launch::Streams,
 };
 use faults::FaultLines;
+use files::Files;
 use frame::Frame;
 use printer::{Paper, Printer};
 use screen::Screen;
@@ -54,6 +57,7 @@ pub struct View {
     format: Format,
     printer: Option<Printer>,
     intervals: Option<(Sender<Interval>, Receiver<Interval>)>,
+    files: Option<Files>,
     screen: Option<Screen>,
 }
 
@@ -101,11 +105,13 @@ impl View {
             _ => None,
         };
         let intervals = matches!(mode, Mode::Screen(_)).then(|| bounded(INTERVALS));
+        let files = (intervals.is_some() && options.makes_records()).then(Files::default);
         Ok(Self {
             mode,
             format,
             printer,
             intervals,
+            files,
             screen: None,
         })
     }
@@ -127,6 +133,12 @@ impl View {
         printer.map(Printer::faults)
     }
 
+    /// What counts the faults of files, beside a recording on the screen.
+    #[must_use]
+    pub fn file_counter(&self) -> Option<FileCounter> {
+        self.files.as_ref().map(Files::counter)
+    }
+
     /// Whether standard error is left to others, such as a spinner.
     #[must_use]
     pub fn is_silent(&self) -> bool {
@@ -137,7 +149,7 @@ impl View {
     pub fn begin(&mut self, options: &Options, backend: &str) -> Result<()> {
         if let (Mode::Screen(output), Some((_, intervals))) = (&self.mode, &self.intervals) {
             let filters = target::words(&options.filter).join(", ");
-            let frame = Frame::new(about(options, backend), filters);
+            let frame = Frame::new(about(options, backend), filters, self.files.clone());
             self.screen = Some(Screen::open(frame, intervals.clone(), output.clone())?);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The columns of the table, on the screen and on paper alike.
 
-use pf_printing::{escape, keep_start};
+use pf_printing::{escape, keep_end, keep_start};
 
 use super::threads::{Interval, Row, Sums};
 
@@ -50,6 +50,18 @@ impl Column {
         Self::Wait,
     ];
 
+    /// Those of a file, in their order; its name follows them.
+    pub const OF_FILES: [Self; 8] = [
+        Self::Major,
+        Self::Minor,
+        Self::TotalMs,
+        Self::AvgMs,
+        Self::MaxMs,
+        Self::MajorRate,
+        Self::MinorRate,
+        Self::Wait,
+    ];
+
     /// Those that give way on a narrow terminal, the first first. The name of the thread stays.
     const DROP_ORDER: [Self; 12] = [
         Self::MinUs,
@@ -66,10 +78,10 @@ impl Column {
         Self::Tid,
     ];
 
-    /// The columns that there is room for, in their order. That by which rows are sorted is always among them.
+    /// Those of `all` that there is room for, in their order. That by which rows are sorted is always among them.
     #[must_use]
-    pub fn fitting(width: usize, sorted_by: Self) -> Vec<Self> {
-        let mut columns = Self::ALL.to_vec();
+    pub fn fitting(all: &[Self], width: usize, sorted_by: Self) -> Vec<Self> {
+        let mut columns = all.to_vec();
         for dropped in Self::DROP_ORDER.into_iter().filter(|column| *column != sorted_by) {
             if line_width(&columns) <= width {
                 break;
@@ -159,6 +171,20 @@ pub fn body(columns: &[Column], row: &Row, span: Span, length_ns: u64) -> String
         text.push_str(" ended");
     }
     text
+}
+
+/// The heads of some columns of files.
+#[must_use]
+pub fn head_of_files(columns: &[Column]) -> String {
+    line(columns, |column| column.head().0.to_owned()) + " FILE"
+}
+
+/// A file in some columns, and its name in what is left of `width`.
+#[must_use]
+pub fn file(columns: &[Column], row: &Row, span: Span, length_ns: u64, width: usize) -> String {
+    let numbers = line(columns, |column| column.cell(row, span, length_ns));
+    let room = width.saturating_sub(line_width(columns) + 1);
+    format!("{numbers} {}", keep_end(&escape(&row.comm), room))
 }
 
 /// Puts rows in order: the largest first, `reverse` the smallest; equal ones by thread.
@@ -278,10 +304,11 @@ mod tests {
 
     #[test]
     fn columns_give_way_to_a_narrow_terminal_but_for_the_name_and_the_one_of_the_order() {
-        assert_eq!(Column::fitting(200, Column::Wait), Column::ALL);
+        let fitting = |width, sorted_by| Column::fitting(&Column::ALL, width, sorted_by);
+        assert_eq!(fitting(200, Column::Wait), Column::ALL);
         for width in 0..140 {
             for sorted_by in Column::ALL {
-                let columns = Column::fitting(width, sorted_by);
+                let columns = fitting(width, sorted_by);
                 assert!(columns.contains(&sorted_by) && columns.contains(&Column::Comm));
                 assert!(line_width(&columns) <= width || columns.len() <= 2, "{width}");
                 assert!(
@@ -289,7 +316,7 @@ mod tests {
                 );
             }
         }
-        let usual = Column::fitting(80, Column::Wait);
+        let usual = fitting(80, Column::Wait);
         for column in [
             Column::Tid,
             Column::Major,

@@ -1,30 +1,39 @@
-//! Where the session's events go: into the trace, to the printer of `-v`, or both.
+//! Where the session's events go: into the trace, to the printer of `-v`, to the files of the live view.
 
 use pf_formats::{Dict, Event, FormatError, Loss, ProcessEntry, Query, TimelineEntry, Totals, TraceWriter};
 
 use crate::{
-    live::FaultSlot, pipeline::trace_file::TraceFile, pipeline::write_queue::WriteQueue, session::Sink,
+    live::{FaultSlot, FileCounter},
+    pipeline::trace_file::TraceFile,
+    pipeline::write_queue::WriteQueue,
+    session::Sink,
 };
 
 /// Queries that make a record before its time.
 const QUERIES: usize = 16_384;
 
-/// At least one of the two ends.
+/// At least one of these ends.
 pub struct Outlet {
     trace: Option<TraceWriter<WriteQueue>>,
     printer: Option<FaultSlot>,
+    files: Option<FileCounter>,
     /// Not yet written.
     queries: Vec<Query>,
     queries_written: u64,
 }
 
 impl Outlet {
-    /// To a trace, a printer, or both.
+    /// To those that are there.
     #[must_use]
-    pub fn new(trace: Option<TraceWriter<WriteQueue>>, printer: Option<FaultSlot>) -> Self {
+    pub fn new(
+        trace: Option<TraceWriter<WriteQueue>>,
+        printer: Option<FaultSlot>,
+        files: Option<FileCounter>,
+    ) -> Self {
         Self {
             trace,
             printer,
+            files,
             queries: Vec::new(),
             queries_written: 0,
         }
@@ -34,6 +43,9 @@ impl Outlet {
     pub fn end_batch(&mut self) -> Result<(), FormatError> {
         if let Some(printer) = &mut self.printer {
             printer.flush();
+        }
+        if let Some(files) = &mut self.files {
+            files.flush();
         }
         if self.queries.len() >= QUERIES {
             self.write_queries()?;
@@ -103,12 +115,18 @@ impl Sink for Outlet {
         if let Some(printer) = &mut self.printer {
             printer.learn(dict);
         }
+        if let Some(files) = &mut self.files {
+            files.learn(dict);
+        }
         self.trace.as_mut().map_or(Ok(()), |trace| trace.dict(dict))
     }
 
     fn event(&mut self, event: &Event) -> Result<(), FormatError> {
         if let Some(printer) = &mut self.printer {
             printer.push(event);
+        }
+        if let Some(files) = &mut self.files {
+            files.push(event);
         }
         self.trace.as_mut().map_or(Ok(()), |trace| trace.push(event))
     }
