@@ -114,7 +114,7 @@ fn without_a_breakdown_nothing_tells_of_one() {
 fn the_report_says_where_the_time_went_by_class() {
     let shown = report(&broken_down(), &Filter::default());
     let expected = "\
-Where the time went (blocked: I/O and locks; \"of which\" overlaps the others)
+Where the time went (blocked: asleep; \"of which\" overlaps the others)
 PART              MAJOR_MS  MAJOR_%  MINOR_MS  MINOR_%  ALL_MS  ALL_%
 blocked              1.000     50.0     0.001     50.0   1.001   50.0
 run queue            0.200     10.0     0.000     10.0   0.200   10.0

@@ -67,10 +67,10 @@ pub struct Cli {
 enum VerbArgs {
     /// Faults and waiting time per thread
     Threads(Tabular),
-    /// Faults, waiting time, distinct pages, bytes read again and access order per file or kind of memory
+    /// Faults, waiting time, distinct pages, repeated major faults and access order per file or kind of memory
     ///
-    /// REREAD_BYTES is the size of the pages whose major fault was not their first. Threads that wait for a page together
-    /// wait for one read; readahead is not included. SEQ_% is the share of sequential steps: the fault lies at most 64 KiB
+    /// REREAD_BYTES is the size of the pages whose major fault was not their first. Major faults on a page that overlap in
+    /// time count as one; readahead is not included. SEQ_% is the share of sequential steps: the fault lies at most 64 KiB
     /// behind one of the last four places where its thread faulted in that file, or up to 2 MiB if the next large folio
     /// begins there. STRIDE_% is the share of other steps as long as the step before. Both are empty for a sample and for
     /// memory without a file.
@@ -127,7 +127,7 @@ enum VerbArgs {
         #[command(flatten)]
         timeline: TimelineArgs,
     },
-    /// Pages faulted more than once, and what more memory would have avoided
+    /// Pages faulted more than once, and an estimate of what more memory would have avoided
     Memory {
         #[command(flatten)]
         table: Tabular,

@@ -29,7 +29,7 @@ pub const HEADS: [ColumnHead; 5] = [
 /// Where the time of one fault went, nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
-    /// Asleep: I/O and locks.
+    /// Asleep.
     pub blocked_ns: u64,
     /// Runnable, without a CPU.
     pub runqueue_ns: u64,
@@ -44,7 +44,7 @@ pub struct Spent {
 pub struct Parts {
     /// Their latency.
     pub wait_ns: u64,
-    /// Asleep: I/O and locks.
+    /// Asleep.
     pub blocked_ns: u64,
     /// Runnable, without a CPU.
     pub runqueue_ns: u64,

@@ -69,7 +69,10 @@ pub const COLUMNS: [(&str, &str); 266] = [
     ("build_id", "build id of the file that the code is in"),
     ("by", "what the row is of: class, thread, file, query or stack"),
     ("bytes", "size of the trace"),
-    ("bytes_again", "size of the pages that were read again"),
+    (
+        "bytes_again",
+        "size of the pages of majors that were not their first",
+    ),
     ("bytes_per_event", "size of the trace per fault"),
     ("cannot_see", "what is not visible to the backend"),
     ("change_ms", "wait in B minus wait in A"),
@@ -167,15 +170,15 @@ pub const COLUMNS: [(&str, &str); 266] = [
     ("line", "source line"),
     (
         "lock_ms",
-        "in faults, outside handle_mm_fault: mostly waits for mmap_lock",
+        "in faults, outside handle_mm_fault, where the kernel takes mmap_lock",
     ),
     (
         "lock_ns",
-        "in the fault, outside handle_mm_fault: mostly waits for mmap_lock",
+        "in the fault, outside handle_mm_fault, where the kernel takes mmap_lock",
     ),
     (
         "lock_us",
-        "in the fault, outside handle_mm_fault: mostly waits for mmap_lock",
+        "in the fault, outside handle_mm_fault, where the kernel takes mmap_lock",
     ),
     ("losses", "what was lost, by reason and time"),
     ("lost", "number of things lost"),
@@ -321,7 +324,10 @@ pub const COLUMNS: [(&str, &str); 266] = [
     ),
     ("value", "value of a cell, or of a fact"),
     ("wait_a_ms", "wait in A"),
-    ("wait_again_ms", "wait for pages that were read again"),
+    (
+        "wait_again_ms",
+        "wait in majors that were not the first of their page",
+    ),
     ("wait_b_ms", "wait in B"),
     ("wait_max_ms", "longest page-fault wait of a query"),
     ("wait_ms", "page-fault wait"),

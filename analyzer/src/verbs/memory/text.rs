@@ -40,8 +40,10 @@ impl MemoryPart {
 
     fn title(self) -> &'static str {
         match self {
-            Self::Curve => "What more memory would have avoided",
-            Self::Files => "Files and memory, longest wait for pages read again first",
+            Self::Curve => "Estimate of what more memory would have avoided",
+            Self::Files => {
+                "Files and memory, longest wait in majors that were not the first of their page first"
+            }
             Self::Times => "Faults of a page faulted before, by the time since",
             Self::Distances => "The same by the number of other pages faulted since",
         }
@@ -207,7 +209,7 @@ impl MemoryAnswer<'_> {
         let minor_again = match all.minor_again.count {
             0 => String::new(),
             count => format!(
-                " {} of a page faulted before {} minor: in memory already, or given back and made anew, and not read again.",
+                " {} of a page faulted before {} minor.",
                 quantity(count, "fault"),
                 if count == 1 { "was" } else { "were" },
             ),
@@ -215,13 +217,13 @@ impl MemoryAnswer<'_> {
         let hidden = self.session.hidden_majors();
         if hidden > 0 && all.majors.count == 0 {
             return format!(
-                "No major fault is listed here; {} of the recording were only counted, so what was read is not known.{minor_again}",
+                "No major fault is listed here; {} of the recording were only counted, so nothing can be estimated from them.{minor_again}",
                 grouped(hidden)
             );
         }
         if all.majors.count == 0 {
             return format!(
-                "There are no major faults here: nothing was read, so more memory would have avoided nothing.{minor_again}"
+                "There are no major faults here, and the estimate is of majors alone.{minor_again}"
             );
         }
         let estimate = self.estimate();
@@ -229,8 +231,8 @@ impl MemoryAnswer<'_> {
         let worth = if estimate.is_known { WORTH } else { WORTH_AT_LEAST };
         let Some(step) = estimate.worth(worth) else {
             return format!(
-                "None of the {majors} read a page again: each read its page for the first time, as far as the trace shows, \
-                 and more memory avoids no first read.{minor_again}"
+                "None of the {majors} is on a page that had one before, as far as the trace shows, and more memory avoids none \
+                 that is the first of its page.{minor_again}"
             );
         };
         let (least, most) = (all.of_all(step.least), all.of_all(step.most));
@@ -249,19 +251,17 @@ impl MemoryAnswer<'_> {
         };
         let whole = duration(all.majors.wait_ns);
         let first = format!(
-            "{extra} more memory would have avoided {count} of the {majors} and {wait} of their {whole} of waiting."
+            "If pages came by faults alone, {extra} more memory would have avoided {count} of the {majors} and {wait} of their \
+             {whole} of waiting."
         );
         let (again, rest) = (all.of_all(all.again), all.of_all(estimate.all()));
         let share = percent(again.count.into(), all.majors.count.into());
-        let read = format!(
-            "{share} read a page again that had been in memory: {}",
-            size(again.count)
-        );
+        let read = format!("{share} were not the first of their page: {}", size(again.count));
         let wait = duration(rest.wait_ns);
         match rest.count.saturating_sub(again.count) {
-            0 => format!("{first} {read} and {wait} of waiting, all that memory can avoid."),
+            0 => format!("{first} {read} and {wait} of waiting."),
             waited => format!(
-                "{first} {read}; with {} that waited for such a read {wait} of waiting, all that memory can avoid.",
+                "{first} {read}; with {} that began while another on the same page was under way {wait} of waiting.",
                 grouped(waited)
             ),
         }
@@ -293,22 +293,22 @@ impl MemoryAnswer<'_> {
                      the bound becomes an estimate",
                     bytes(pages.saturating_mul(page_size))
                 ),
-                (None, _) => "too few pages were read again to know how long a page stays in memory: AT_MOST has no bound".to_owned(),
+                (None, _) => "too few pages had a second major fault to know how long a page stays in memory: AT_MOST has no bound".to_owned(),
             });
         }
         limits.push(
             "a trace has the misses only: it says nothing about less memory or about a hit ratio. More memory avoids no first \
-             read; readahead does"
+             fault of a page"
                 .to_owned(),
         );
         limits.push(
-            "pages that were read ahead and not faulted take memory and are not counted: with much readahead, more memory is \
-             needed than stated here"
+            "pages that read-ahead brought in and took out again are not known: where there is much of it, far less is avoided \
+             than stated here, and no bound holds"
                 .to_owned(),
         );
         if all.at_once.count > 0 {
             limits.push(format!(
-                "{} waited for a page that another fault was reading already: they count as that one does",
+                "{} began while another major on the same page was under way: they count as that one does",
                 quantity(all.of_all(all.at_once).count, "major")
             ));
         }
@@ -331,7 +331,7 @@ impl MemoryAnswer<'_> {
         }
         if self.session.events_lost() > 0 {
             limits.push(
-                "faults were lost: some distances are too short, and some pages read again look new"
+                "faults were lost: some distances are too short, and some later majors of a page look like its first"
                     .to_owned(),
             );
         }

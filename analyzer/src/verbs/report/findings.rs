@@ -86,7 +86,7 @@ impl Facts<'_> {
     #[must_use]
     pub fn findings(&self) -> Vec<String> {
         let all = [
-            self.disk(),
+            self.majors(),
             self.reread(),
             self.slow_minors(),
             self.tail(),
@@ -121,8 +121,8 @@ impl Facts<'_> {
         percent(u128::from(part_ns), u128::from(self.wait_ns()))
     }
 
-    /// Reading from disk, and from which file.
-    fn disk(&self) -> Option<Finding> {
+    /// Major faults, and in which file.
+    fn majors(&self) -> Option<Finding> {
         let majors = self.classes.of(Class::Major);
         let weight = self.thousandths(majors.sum());
         if majors.count() == 0 || weight < 100 {
@@ -144,13 +144,12 @@ impl Facts<'_> {
         let (count, mean) = (majors.count(), duration(majors.mean()));
         let words = match count {
             1 => format!(
-                "{} of the waiting is due to one major fault (a read from disk or swap), of {mean}, in {}{shows}",
+                "{} of the waiting is one major fault of {mean}, in {}{shows}",
                 self.share(majors.sum()),
                 escape(&file.label),
             ),
             count => format!(
-                "{} of the waiting is due to major faults (reads from disk or swap): {} of {mean} each on average, \
-                 {of_file}{shows}",
+                "{} of the waiting is in major faults: {} of {mean} each on average, {of_file}{shows}",
                 self.share(majors.sum()),
                 grouped(count),
             ),
@@ -158,14 +157,14 @@ impl Facts<'_> {
         Some((weight, words))
     }
 
-    /// Pages that were read, dropped and read again.
+    /// Pages with more than one major fault.
     fn reread(&self) -> Option<Finding> {
         let file = self.files.iter().max_by_key(|file| file.again)?;
         let again = Some(file.again).filter(|&again| again > 0 && again.saturating_mul(10) > file.majors)?;
         let of_majors = percent(u128::from(again), u128::from(file.majors));
         let words = format!(
-            "pages are read more than once: {}{} of the {} in {} ({of_majors}) read a page that had been read before; {} were \
-             read again; short memory is the usual cause; what more memory would avoid: {}",
+            "pages have a major fault more than once: {}{} of the {} in {} ({of_majors}) were on a page that had one before, {} \
+             in all; an estimate of what more memory would avoid: {}",
             if self.again_is_at_least { "at least " } else { "" },
             grouped(again),
             quantity(file.majors, "major fault"),
@@ -185,9 +184,14 @@ impl Facts<'_> {
         let minors = self.classes.of(Class::Minor);
         let (count, wait_ns) = minors.above(SLOW_MINOR_NS);
         let weight = self.thousandths(wait_ns);
+        let more = match self.classes.parts.all().is_recorded {
+            true => "",
+            false => {
+                ": the class does not say what for; pfrec --breakdown tells sleeping, waiting for a CPU and reclaim apart"
+            }
+        };
         let words = format!(
-            "{} took {} or longer, {} of the waiting: typically for a page that was already being read, for free memory, a \
-             lock or a CPU; pfrec --breakdown separates these",
+            "{} took {} or longer, {} of the waiting{more}",
             quantity(count, "minor fault"),
             duration(SLOW_MINOR_NS),
             self.share(wait_ns),
@@ -287,18 +291,15 @@ impl Facts<'_> {
         ))
     }
 
-    /// Waiting for something else than the disk, where that was recorded.
+    /// What else than sleeping the time went to, where that was recorded.
     fn breakdown(&self) -> Option<Finding> {
         let parts = self.classes.parts.all();
         let causes = [
-            (
-                parts.runqueue_ns,
-                "waiting for a CPU: too few of them, a quota or an affinity mask",
-            ),
+            (parts.runqueue_ns, "waiting for a CPU, ready to run"),
             (parts.reclaim_ns, "direct reclaim: the kernel freed memory first"),
             (
                 parts.lock_ns.unwrap_or(0),
-                "the time before or between attempts in handle_mm_fault: mostly waiting for mmap_lock",
+                "the time before and between attempts in handle_mm_fault, where the kernel takes mmap_lock",
             ),
         ];
         let (ns, cause) = causes.into_iter().max_by_key(|&(ns, _)| ns)?;
@@ -344,7 +345,7 @@ impl Facts<'_> {
     fn failed(&self) -> Option<Finding> {
         let failed = self.classes.failed_count();
         let words = format!(
-            "{} failed (a bad address, behind the end of a file, out of memory): {}",
+            "{} failed, and got no page; which ones: {}",
             quantity(failed, "fault"),
             self.command("events", &[("--failed", None)]),
         );
@@ -436,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_from_disk_is_named_with_its_file() {
+    fn major_faults_are_named_with_their_file_and_no_cause() {
         let classes = classes(&[(Class::Major, 1_000_000, 90), (Class::Minor, 1_000, 1_000)]);
         let files = [FileFacts {
             label: "/data/x\x1b".into(),
@@ -445,9 +446,7 @@ mod tests {
             again: 60,
         }];
         let found = facts(&classes, &[], &files).findings();
-        assert!(found[0].starts_with(
-            "98.9 % of the waiting is due to major faults (reads from disk or swap): 90 of 1.00 ms"
-        ));
+        assert!(found[0].starts_with("98.9 % of the waiting is in major faults: 90 of 1.00 ms"));
         assert!(found[0].contains("all in /data/x\\x1b;"), "{found:?}");
         assert!(
             found[0].ends_with("where in it: pfanalyze heatmap TRACE --file $'/data/x\\x1b'"),
@@ -457,7 +456,7 @@ mod tests {
         assert_eq!(file_pattern("/data/a,b c"), r"/data/a\,b c");
         assert!(
             found[1].contains("once: 60 of the 90 major faults in")
-                && found[1].contains("; 240.0 KiB were read again;"),
+                && found[1].contains(", 240.0 KiB in all;"),
             "{found:?}"
         );
         assert!(found.iter().all(|words| !words.contains('\x1b')));

@@ -7,8 +7,7 @@ use crate::stats::by_class::Classes;
 use crate::trace::class::Class;
 
 /// The heading of the section.
-pub(crate) const TITLE: &str =
-    "Where the time went (blocked: I/O and locks; \"of which\" overlaps the others)";
+pub(crate) const TITLE: &str = "Where the time went (blocked: asleep; \"of which\" overlaps the others)";
 
 /// A line of the table: what it is called, and its sum, if it was seen.
 type Line = (&'static str, fn(&Parts) -> Option<u64>);

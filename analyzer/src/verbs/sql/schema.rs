@@ -141,7 +141,7 @@ fn meaning(column: Column) -> &'static str {
         Column::RunqueueNs => "runnable without a CPU within it, ns (pfrec --breakdown)",
         Column::ReclaimNs => "in direct reclaim within it, ns (pfrec --breakdown)",
         Column::LockNs => {
-            "in the fault, outside handle_mm_fault: mostly waiting for mmap_lock, ns (pfrec --breakdown); null where the backend \
+            "in the fault, outside handle_mm_fault, where the kernel takes mmap_lock, ns (pfrec --breakdown); null where the backend \
              cannot tell"
         }
         Column::QueryId => "innermost query of the thread (pfrec --query)",

@@ -21,7 +21,7 @@ const EXAMPLES: [(&str, &str); 3] = [
   ORDER BY wait_ms DESC LIMIT 10",
     ),
     (
-        "pages that were read from disk more than once: evicted too early",
+        "pages with more than one major fault",
         "SELECT file, file_offset, COUNT(*) AS reads,
     SUM(latency_ns) / 1000000 AS wait_ms
   FROM faults WHERE major AND file IS NOT NULL

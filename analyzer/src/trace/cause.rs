@@ -1,0 +1,257 @@
+//! Why a fault waited, from what the kernel showed of it. A class is no witness: without one the cause is `unknown`.
+
+use crate::trace::class::Class;
+
+/// One cause per fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Cause {
+    /// It brought pages into the page cache itself.
+    Read,
+    /// It slept for a page that somebody had begun to read.
+    ReadWait,
+    /// A page came back from swap.
+    SwapIn,
+    /// It slept until a page that was being written was on the device.
+    Writeback,
+    /// It slept inside the file system.
+    Fs,
+    /// It slept or ran in direct reclaim.
+    Reclaim,
+    /// It slept for a lock of the address space.
+    Lock,
+    /// It slept for a page server in user space.
+    Userfault,
+    /// A write to a private page that was there.
+    Cow,
+    /// A write to a shared page of a file that was there.
+    Mkwrite,
+    /// A first touch of memory without a file.
+    ZeroFill,
+    /// The page was in memory, and only mapped.
+    Map,
+    /// Most of it was spent ready to run, without a CPU.
+    Preempted,
+    /// It ended in a signal.
+    Signal,
+    /// No witness tells.
+    Unknown,
+}
+
+/// What is known of a fault. `None`: nobody looked.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence {
+    /// The kernel's class.
+    pub class: Class,
+    /// It ended in a signal.
+    pub has_signal: bool,
+    /// The page is of a file, or of shared memory, which is one.
+    pub is_file: bool,
+    /// Of a mapping whose writes others see.
+    pub is_shared: Option<bool>,
+    /// What it slept for longest; the outer `None` is for nobody looked, the inner one for it did not sleep.
+    pub sleep: Option<Option<Sleep>>,
+    /// Pages that it added to the page cache.
+    pub pages_read: Option<u32>,
+    /// Whether the page was there, and only not allowed.
+    pub is_present: Option<bool>,
+    /// From entry to completion.
+    pub latency_ns: u64,
+    /// Ready to run without a CPU.
+    pub runqueue_ns: Option<u64>,
+    /// In direct reclaim.
+    pub reclaim_ns: Option<u64>,
+}
+
+/// What a sleeping fault waits for, by the functions of the kernel that it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sleep {
+    /// handle_userfault.
+    Userfault,
+    /// The end of a write to the device.
+    Writeback,
+    /// The allocator frees memory first.
+    Reclaim,
+    /// A page of swap.
+    Swap,
+    /// A page of a file: its lock, which is held while it is read, or the reading itself.
+    Page,
+    /// Anything else of a file system.
+    Fs,
+    /// mmap_lock, or that of a mapping.
+    Lock,
+    /// Functions that say nothing.
+    Other,
+}
+
+/// Functions that name what is waited for, by the beginnings of their names. Of a stack the innermost one that is known
+/// counts; reclaim is asked for first, since it writes, locks and reads on behalf of whoever needs memory.
+const SLEEPS: [(&str, Sleep); 41] = [
+    ("handle_userfault", Sleep::Userfault),
+    ("folio_wait_writeback", Sleep::Writeback),
+    ("folio_wait_stable", Sleep::Writeback),
+    ("wait_on_page_writeback", Sleep::Writeback),
+    ("wait_for_stable_page", Sleep::Writeback),
+    ("do_swap_page", Sleep::Swap),
+    ("shmem_swapin", Sleep::Swap),
+    ("swapin_readahead", Sleep::Swap),
+    ("swap_read", Sleep::Swap),
+    ("swap_cluster_readahead", Sleep::Swap),
+    ("filemap_read_folio", Sleep::Page),
+    ("filemap_update_page", Sleep::Page),
+    ("filemap_fault", Sleep::Page),
+    ("filemap_map_pages", Sleep::Page),
+    ("page_cache_ra_unbounded", Sleep::Page),
+    ("page_cache_ra_order", Sleep::Page),
+    ("page_cache_sync_ra", Sleep::Page),
+    ("page_cache_async_ra", Sleep::Page),
+    ("page_cache_sync_readahead", Sleep::Page),
+    ("page_cache_async_readahead", Sleep::Page),
+    ("ondemand_readahead", Sleep::Page),
+    ("do_sync_mmap_readahead", Sleep::Page),
+    ("read_pages", Sleep::Page),
+    ("lock_mm_and_find_vma", Sleep::Lock),
+    ("lock_vma_under_rcu", Sleep::Lock),
+    ("vma_start_read", Sleep::Lock),
+    ("mmap_read_lock", Sleep::Lock),
+    ("mmap_write_lock", Sleep::Lock),
+    ("do_user_addr_fault", Sleep::Lock),
+    ("filemap_invalidate_lock", Sleep::Fs),
+    ("file_update_time", Sleep::Fs),
+    ("do_page_mkwrite", Sleep::Fs),
+    ("ext4_", Sleep::Fs),
+    ("jbd2_", Sleep::Fs),
+    ("xfs_", Sleep::Fs),
+    ("btrfs_", Sleep::Fs),
+    ("fuse_", Sleep::Fs),
+    ("request_wait_answer", Sleep::Fs),
+    ("nfs_", Sleep::Fs),
+    ("ovl_", Sleep::Fs),
+    ("f2fs_", Sleep::Fs),
+];
+
+/// Functions of direct reclaim.
+const RECLAIM: [&str; 6] = [
+    "try_to_free_pages",
+    "try_to_free_mem_cgroup_pages",
+    "shrink_node",
+    "shrink_lruvec",
+    "mem_cgroup_handle_over_high",
+    "__alloc_pages_direct_reclaim",
+];
+
+impl Sleep {
+    /// From the names of the functions, the innermost first.
+    #[must_use]
+    pub fn of<'a>(functions: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let is_reclaim = |function: &str| RECLAIM.iter().any(|name| function.starts_with(name));
+        if functions.clone().any(is_reclaim) {
+            return Self::Reclaim;
+        }
+        let known = |function: &str| {
+            let known = SLEEPS.iter().find(|(name, _)| function.starts_with(name));
+            known.map(|&(_, sleep)| sleep)
+        };
+        let innermost = functions.clone().find_map(known).unwrap_or(Self::Other);
+        // A file system that reads a page does so for it; one that is asked to write or to lock is waited for itself.
+        let reads = || functions.clone().filter_map(known).any(|sleep| sleep == Self::Page);
+        match innermost {
+            Self::Fs if reads() => Self::Page,
+            innermost => innermost,
+        }
+    }
+}
+
+impl Cause {
+    /// All of them, in the order of this list.
+    pub const ALL: [Self; 15] = [
+        Self::Read,
+        Self::ReadWait,
+        Self::SwapIn,
+        Self::Writeback,
+        Self::Fs,
+        Self::Reclaim,
+        Self::Lock,
+        Self::Userfault,
+        Self::Cow,
+        Self::Mkwrite,
+        Self::ZeroFill,
+        Self::Map,
+        Self::Preempted,
+        Self::Signal,
+        Self::Unknown,
+    ];
+
+    /// As in tables, CSV, JSON, SQL and filters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::ReadWait => "read-wait",
+            Self::SwapIn => "swap-in",
+            Self::Writeback => "writeback",
+            Self::Fs => "fs",
+            Self::Reclaim => "reclaim",
+            Self::Lock => "lock",
+            Self::Userfault => "userfault",
+            Self::Cow => "cow",
+            Self::Mkwrite => "mkwrite",
+            Self::ZeroFill => "zero-fill",
+            Self::Map => "map",
+            Self::Preempted => "preempted",
+            Self::Signal => "signal",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The largest part of the wait decides: without a CPU, asleep, or at work.
+    #[must_use]
+    pub fn of(evidence: &Evidence) -> Self {
+        if evidence.class == Class::Failed {
+            return if evidence.has_signal { Self::Signal } else { Self::Unknown };
+        }
+        let is_most = |part: Option<u64>| part.is_some_and(|ns| ns > evidence.latency_ns / 2);
+        if is_most(evidence.runqueue_ns) {
+            return Self::Preempted;
+        }
+        // Whether it slept decides between all others.
+        let Some(sleep) = evidence.sleep else {
+            return Self::Unknown;
+        };
+        match sleep {
+            Some(Sleep::Userfault) => Self::Userfault,
+            Some(Sleep::Writeback) => Self::Writeback,
+            Some(Sleep::Reclaim) => Self::Reclaim,
+            Some(Sleep::Swap) => Self::SwapIn,
+            Some(Sleep::Fs) => Self::Fs,
+            Some(Sleep::Lock) => Self::Lock,
+            Some(Sleep::Page) => match evidence.pages_read {
+                Some(0) => Self::ReadWait,
+                Some(_) => Self::Read,
+                None => Self::Unknown,
+            },
+            Some(Sleep::Other) => Self::Unknown,
+            None if is_most(evidence.reclaim_ns) => Self::Reclaim,
+            None => Self::awake(evidence),
+        }
+    }
+
+    /// Of a fault that did not sleep.
+    fn awake(evidence: &Evidence) -> Self {
+        let (Some(pages_read), Some(is_present)) = (evidence.pages_read, evidence.is_present) else {
+            return Self::Unknown;
+        };
+        match (pages_read > 0, is_present, evidence.is_file) {
+            (true, ..) => Self::Read,
+            (false, true, false) => Self::Cow,
+            (false, true, true) => match evidence.is_shared {
+                Some(true) => Self::Mkwrite,
+                Some(false) => Self::Cow,
+                None => Self::Unknown,
+            },
+            (false, false, false) if evidence.class == Class::Major => Self::SwapIn,
+            (false, false, false) => Self::ZeroFill,
+            (false, false, true) if evidence.class == Class::Major => Self::Unknown,
+            (false, false, true) => Self::Map,
+        }
+    }
+}
