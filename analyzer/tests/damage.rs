@@ -7,6 +7,7 @@ mod support;
 use clap::ValueEnum;
 use pf_formats::{
     Breakdown, CommId, Event, ObjectId, Origin, Query, QueryEnd, QueryFaults, QueryId, StackId, TraceReader,
+    Witnesses,
 };
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::scan;
@@ -206,6 +207,7 @@ fn extreme_values_do_not_overflow() {
                     abandoned: true,
                     interruptions: u8::MAX,
                     signal: u8::MAX,
+                    witnesses: Witnesses::from_columns(u8::MAX, id.min(LARGEST_ID), u32::MAX),
                     breakdown: Some(Breakdown {
                         blocked_ns: big,
                         runqueue_ns: u64::MAX - big,

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use pf_formats::{
     Access, Breakdown, CommId, Dict, Event, Frame, FrameId, ObjectId, ObjectKind, Origin, QueryId, StackId,
-    StackNode, TraceWriter,
+    StackNode, TraceWriter, Witnesses,
 };
 use support::{header, meta, object};
 
@@ -158,6 +158,11 @@ fn all_kinds() -> Vec<u8> {
                     abandoned: false,
                     interruptions: if block % 5 == 1 { below(3) as u8 } else { 0 },
                     signal: if block % 5 == 1 { below(65) as u8 } else { 0 },
+                    witnesses: if block % 3 == 1 {
+                        Witnesses::from_columns(below(16) as u8, below(9) as u32, below(600) as u32)
+                    } else {
+                        Witnesses::default()
+                    },
                     breakdown: (block % 4 == 1).then(|| Breakdown {
                         blocked_ns: latency_ns / 2,
                         runqueue_ns: latency_ns / 4,

@@ -2,11 +2,11 @@
 
 use std::ops::BitOr;
 
-use crate::{Breakdown, ClassBits, CommId, Event, ObjectId, QueryId, StackId};
+use crate::{Breakdown, ClassBits, CommId, Event, ObjectId, QueryId, StackId, Witnesses};
 
 /// Events, one array per column. All filled columns have the same length.
 ///
-/// The last eight are optional: they are empty when no event of the block has a value. In a block where
+/// The last eleven are optional: they are empty when no event of the block has a value. In a block where
 /// some have, the others have zeros.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
@@ -50,6 +50,13 @@ pub struct Columns {
     pub interruptions: Vec<u8>,
     /// The last of these signals, or the one that the fault ended in, 0 = none.
     pub signal: Vec<u8>,
+    /// Kernel stack of the fault's longest sleep, an id in the stack dictionary, 0 = none; read with `witnesses`.
+    pub sleep: Vec<u32>,
+    /// Pages that the fault added to the page cache; read with `witnesses`.
+    pub pages_read: Vec<u32>,
+    /// What was looked at: bit 0 `sleep`, bit 1 `pages_read`, bit 2 whether the page was present, and bit 3 that it was:
+    /// [`Witnesses::from_columns`] reads them.
+    pub witnesses: Vec<u8>,
 }
 
 /// A set of columns.
@@ -85,8 +92,10 @@ impl Projection {
     pub const QUERY: Self = Self(1 << 11);
     /// `interruptions`, `signal`, where the block holds them.
     pub const SIGNAL: Self = Self(1 << 12);
+    /// `sleep`, `pages_read`, `witnesses`, where the block holds them.
+    pub const WITNESSES: Self = Self(1 << 13);
     /// Every column.
-    pub const ALL: Self = Self((1 << 13) - 1);
+    pub const ALL: Self = Self((1 << 14) - 1);
 
     /// The columns of both.
     #[must_use]
@@ -145,6 +154,9 @@ impl Columns {
         self.query.clear();
         self.interruptions.clear();
         self.signal.clear();
+        self.sleep.clear();
+        self.pages_read.clear();
+        self.witnesses.clear();
     }
 
     /// Appends rows to every column; to an optional one from the first row that has a value in it.
@@ -194,6 +206,14 @@ impl Columns {
             );
             extend_optional(&mut self.signal, rows, events.iter().map(|event| event.signal));
         }
+        if !self.witnesses.is_empty() || events.iter().any(|event| !event.witnesses.is_none()) {
+            let witnesses = || events.iter().map(|event| event.witnesses);
+            let sleeps = witnesses().map(|seen| seen.sleep.unwrap_or_default().0);
+            extend_optional(&mut self.sleep, rows, sleeps);
+            let pages = witnesses().map(|seen| seen.pages_read.unwrap_or_default());
+            extend_optional(&mut self.pages_read, rows, pages);
+            extend_optional(&mut self.witnesses, rows, witnesses().map(|seen| seen.bits()));
+        }
     }
 
     /// Rows in the filled columns.
@@ -213,6 +233,7 @@ impl Columns {
             self.stack.len(),
             self.query.len(),
             self.signal.len(),
+            self.witnesses.len(),
         ]
         .into_iter()
         .max()
@@ -226,7 +247,7 @@ impl Columns {
     }
 
     /// One row as an [`Event`]; `None` past the end, or when a column was not projected. Optional columns that are
-    /// empty give no breakdown, no stack, no query and no signal.
+    /// empty give no breakdown, no stack, no query, no signal and no witnesses.
     #[must_use]
     pub fn event(&self, row: usize) -> Option<Event> {
         let class = ClassBits(*self.class.get(row)?);
@@ -250,9 +271,21 @@ impl Columns {
             interruptions: self.interruptions.get(row).copied().unwrap_or(0),
             signal: self.signal.get(row).copied().unwrap_or(0),
             breakdown: self.breakdown(row),
+            witnesses: self.witnesses_of(row).unwrap_or_default(),
             stack: StackId(self.stack.get(row).copied().unwrap_or(0)),
             query: QueryId(self.query.get(row).copied().unwrap_or(0)),
         })
+    }
+
+    /// What was seen of the cause of a row's fault; `None` past the end, where the block holds no witnesses, and where
+    /// they were not projected.
+    #[must_use]
+    pub fn witnesses_of(&self, row: usize) -> Option<Witnesses> {
+        Some(Witnesses::from_columns(
+            *self.witnesses.get(row)?,
+            *self.sleep.get(row)?,
+            *self.pages_read.get(row)?,
+        ))
     }
 
     fn breakdown(&self, row: usize) -> Option<Breakdown> {

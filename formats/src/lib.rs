@@ -37,7 +37,9 @@ pub use read::predicate::Predicate;
 pub use read::reader::TraceReader;
 pub use read::source::{AnyStream, Via};
 pub use records::dict::{Dict, Object};
-pub use records::event::{Access, Breakdown, CommId, Event, ObjectId, ObjectKind, Origin, StackId};
+pub use records::event::{
+    Access, Breakdown, CommId, Event, ObjectId, ObjectKind, Origin, StackId, Witnesses,
+};
 pub use records::footer::{Accounting, Check, CommandEnd, Footer, Totals};
 pub use records::header::{CLOCK_MONOTONIC, Header, MAJOR, MINOR};
 pub use records::loss::{Loss, LossReason};

@@ -19,7 +19,7 @@ pub(crate) const PAYLOAD: usize = 8 << 20;
 /// Payload of the footer, which grows with the number of blocks: 880,000 blocks fit.
 pub(crate) const FOOTER: usize = 64 << 20;
 
-/// Columns in one block: 20 are known, the rest is room for later versions.
+/// Columns in one block: 25 are known, the rest is room for later versions.
 pub(crate) const COLUMNS: usize = 64;
 
 /// One string, in bytes: far above PATH_MAX (4096) and the 15 bytes of a thread name.

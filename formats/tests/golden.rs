@@ -1,4 +1,4 @@
-//! Files of format 1.0 that every later version reads, and files of versions to come that 1.0 gets along with or
+//! Files of formats 1.0 and 1.3 that every later version reads, and files of versions to come that 1.0 gets along with or
 //! refuses. They are kept in tests/data and never made anew.
 //!
 //! `PF_WRITE_GOLDEN=1 cargo test -p pf-formats --test golden` writes those that are not there yet.
@@ -9,8 +9,11 @@ mod common;
 use std::path::PathBuf;
 
 use common::raw::{META, frame, frames};
-use common::{blocks, event, full_event, read};
-use pf_formats::{Event, FormatError, Item, StackId, Totals, TraceReader, verify};
+use common::{blocks, caused_event, event, full_event, read};
+use pf_formats::{
+    Dict, Event, FormatError, Frame, FrameId, Item, Object, ObjectId, ObjectKind, StackId, StackNode, Totals,
+    TraceReader, repair, verify,
+};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data")).join(name)
@@ -92,6 +95,65 @@ fn columns() -> Vec<u8> {
     writer.finish(Totals::default()).unwrap()
 }
 
+/// Causes: what was looked at in some blocks and not in others, and a stack of the kernel and of a module of it.
+fn causes() -> Vec<u8> {
+    let mut writer = common::writer();
+    for dict in [common::comms(&["worker"]), common::objects()] {
+        writer.dict(&dict).unwrap();
+    }
+    writer.dict(&common::frames()).unwrap();
+    writer.dict(&common::stacks()).unwrap();
+    kernel_stack().iter().for_each(|dict| writer.dict(dict).unwrap());
+    for (block, event) in (0_u64..).zip([caused_event, full_event, caused_event]) {
+        for i in block * 20..block * 20 + 20 {
+            writer.push(&event(i)).unwrap();
+        }
+        writer.flush_block().unwrap();
+    }
+    let totals = Totals {
+        events: 60,
+        ..Totals::default()
+    };
+    writer.finish(totals).unwrap()
+}
+
+/// Objects 2 and 3, frames 4 and 5, stacks 4 and 5.
+fn kernel_stack() -> [Dict; 3] {
+    let object = |path: &str| Object {
+        kind: ObjectKind::Kernel,
+        path: path.into(),
+        ..Object::default()
+    };
+    let frame = |object, offset| Frame {
+        object: ObjectId(object),
+        offset,
+    };
+    let node = |parent, frame| StackNode {
+        parent: StackId(parent),
+        frame: FrameId(frame),
+        truncated: StackNode::WHOLE,
+    };
+    let (objects, frames, nodes) = (
+        vec![object("[kernel]"), object("[fuse]")],
+        vec![frame(2, 0x1000), frame(3, 0x40)],
+        vec![node(0, 4), node(4, 5)],
+    );
+    [
+        Dict::Objects {
+            first_id: 2,
+            entries: objects,
+        },
+        Dict::Frames {
+            first_id: 4,
+            entries: frames,
+        },
+        Dict::Stacks {
+            first_id: 4,
+            entries: nodes,
+        },
+    ]
+}
+
 /// As a version 1.7 may write it: a flag, fields behind those of META, and a kind of record that are not known.
 fn later_minor() -> Vec<u8> {
     let whole = records();
@@ -146,6 +208,29 @@ fn every_column_of_1_0_is_read() {
     let expected = varied();
     let expected = expected.chunks(600).map(common::by_thread);
     assert!(blocks(&items).into_iter().eq(expected));
+}
+
+#[test]
+fn the_causes_of_1_3_are_read_and_survive_a_repair() {
+    let bytes = golden("1.3-causes.pfz", causes);
+    let (items, summary) = read(&bytes);
+    assert_eq!((summary.finished, summary.damages), (true, 0));
+    let caused = |from: u64| common::by_thread(&(from..from + 20).map(caused_event).collect::<Vec<_>>());
+    let full = common::by_thread(&(20..40).map(full_event).collect::<Vec<_>>());
+    let expected = [caused(0), full, caused(40)];
+    assert!(blocks(&items) == expected);
+    for dict in kernel_stack() {
+        assert!(items.contains(&Item::Dict(dict)));
+    }
+    let found = verify(&mut TraceReader::new(&bytes[..]).unwrap(), &mut |_| ()).unwrap();
+    assert!(found.damage.count == 0 && found.undefined.is_none());
+    // The block in the middle gets lost.
+    let (at, len) = frames(&bytes)[9];
+    let mut damaged = bytes.clone();
+    damaged[at + len - 1] ^= 1;
+    let mut reader = TraceReader::new(&damaged[..]).unwrap();
+    let (_, repaired) = repair(&mut reader, Vec::new(), &mut |_| ()).unwrap();
+    assert!(blocks(&read(&repaired).0) == [expected[0].clone(), expected[2].clone()]);
 }
 
 #[test]

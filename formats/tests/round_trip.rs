@@ -4,7 +4,9 @@
 mod common;
 
 use common::{blocks, by_thread, small_blocks, small_trace};
-use pf_formats::{Access, Breakdown, CommId, Event, Item, ObjectId, Origin, QueryId, StackId, Totals};
+use pf_formats::{
+    Access, Breakdown, CommId, Event, Item, ObjectId, Origin, QueryId, StackId, Totals, Witnesses,
+};
 use proptest::prelude::*;
 
 #[test]
@@ -81,6 +83,38 @@ fn signals_come_back_and_cost_nothing_where_there_are_none() {
     assert!(blocks(&items) == [by_thread(&interrupted)]);
     let (items, _) = common::read(&write(&plain));
     assert!(items.iter().find_map(common::columns).unwrap().signal.is_empty());
+}
+
+#[test]
+fn witnesses_come_back_and_cost_nothing_where_there_are_none() {
+    let write = |events: &[Event]| {
+        let mut writer = common::writer();
+        events.iter().for_each(|event| writer.push(event).unwrap());
+        writer.finish(Totals::default()).unwrap()
+    };
+    let seen: Vec<Event> = (0..200).map(common::caused_event).collect();
+    let (items, summary) = common::read(&write(&seen));
+    assert_eq!(summary.damages, 0);
+    assert!(blocks(&items) == [by_thread(&seen)]);
+    let columns = items.iter().find_map(common::columns).unwrap();
+    let rows = 0..columns.len();
+    // What nobody looked at is 0, and no value of another row.
+    assert!(rows.clone().all(|row| {
+        let bits = columns.witnesses[row];
+        (bits & 1 != 0 || columns.sleep[row] == 0) && (bits & 2 != 0 || columns.pages_read[row] == 0)
+    }));
+    assert!(rows.clone().any(|row| columns.sleep[row] != 0));
+    assert!(rows.clone().any(|row| columns.pages_read[row] != 0));
+    let none: Vec<Event> = seen
+        .iter()
+        .map(|event| Event {
+            witnesses: Witnesses::default(),
+            ..*event
+        })
+        .collect();
+    let (items, _) = common::read(&write(&none));
+    let columns = items.iter().find_map(common::columns).unwrap();
+    assert!(columns.witnesses.is_empty() && columns.sleep.is_empty() && columns.pages_read.is_empty());
 }
 
 #[test]
@@ -178,6 +212,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             abandoned: failed && access == 0,
             interruptions: retries / 2,
             signal: (ip % 3) as u8,
+            witnesses: Witnesses::from_columns(if stack == 0 { 0 } else { retries }, stack, cpu.into()),
             breakdown,
             stack: StackId(stack),
             query: QueryId(query),

@@ -6,7 +6,10 @@ mod common;
 
 use common::raw::{EVENTS, FOOTER, LOSS, META, frame, trace_with};
 use common::read;
-use pf_formats::{FormatError, Item, Loss, LossReason, Meta, TraceReader};
+use pf_formats::{
+    Columns, Event, FormatError, Item, Loss, LossReason, Meta, ObjectKind, Projection, Totals, TraceReader,
+    Witnesses,
+};
 
 fn text(text: &str) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
@@ -72,7 +75,7 @@ fn an_unknown_incompatible_feature_and_another_major_version_are_refused_by_name
 
 #[test]
 fn a_record_of_a_kind_that_comes_later_is_skipped() {
-    let rest = [frame(9, 1, 0, 1, b"of 1.3"), frame(200, 9, 5, 2, b"private")].concat();
+    let rest = [frame(9, 1, 0, 1, b"of 1.9"), frame(200, 9, 5, 2, b"private")].concat();
     let (items, summary) = read(&trace_with(&rest));
     assert_eq!(items.len(), 1);
     assert_eq!((summary.damages, summary.frames_missing), (0, 0));
@@ -123,6 +126,79 @@ fn a_payload_of_a_later_codec_version_is_unreadable_and_tells_its_events() {
         panic!("it was read")
     };
     assert_eq!((damage.events_missing, damage.frames_missing), (77, 1));
+}
+
+/// What a reader of 1.2 does with the causes of 1.3: their columns are of no known number, and so is the kind of object.
+#[test]
+fn causes_of_1_3_are_left_out_by_a_reader_that_does_not_know_them() {
+    let events: Vec<_> = (0..60).map(common::caused_event).collect();
+    let mut writer = common::writer();
+    events.iter().for_each(|event| writer.push(event).unwrap());
+    let trace = writer.finish(Totals::default()).unwrap();
+    let (at, len) = common::raw::frames(&trace)[1];
+    let mut payload = trace[at + 32..at + len].to_vec();
+    let columns = u32::from_le_bytes(*payload[92..].first_chunk().unwrap()) as usize;
+    let end = 96 + 8 * columns;
+    let mut renamed = 0;
+    for entry in payload[96..end].chunks_exact_mut(8) {
+        if (34..=36).contains(&entry[0]) {
+            entry[0] += 100;
+            renamed += 1;
+        }
+    }
+    let crc = crc32c::crc32c(&payload[..end]);
+    payload[end..end + 4].copy_from_slice(&crc.to_le_bytes());
+    let (items, summary) = read(&trace_with(&frame(EVENTS, 1, 60, 1, &payload)));
+    assert_eq!((renamed, summary.damages), (3, 0));
+    let without = |event: &Event| Event {
+        witnesses: Witnesses::default(),
+        ..*event
+    };
+    let expected: Vec<_> = events.iter().map(without).collect();
+    assert!(common::blocks(&items) == [common::by_thread(&expected)]);
+    assert_eq!(
+        ObjectKind::from_code(ObjectKind::Kernel as u8),
+        ObjectKind::Kernel
+    );
+    assert_eq!(ObjectKind::from_code(7), ObjectKind::Unknown);
+}
+
+/// One of the three without the others is damage, and bits that are not defined are ignored.
+#[test]
+fn a_block_has_all_columns_of_causes_or_none() {
+    let mut writer = common::writer();
+    let event = common::caused_event(15);
+    writer.push(&event).unwrap();
+    let trace = writer.finish(Totals::default()).unwrap();
+    let (at, len) = common::raw::frames(&trace)[1];
+    let payload = &trace[at + 32..at + len];
+    let columns = u32::from_le_bytes(*payload[92..].first_chunk().unwrap()) as usize;
+    let end = 96 + 8 * columns;
+    let decoded = |change: &dyn Fn(&mut [u8])| {
+        let mut payload = payload.to_vec();
+        change(&mut payload);
+        let crc = crc32c::crc32c(&payload[..end]);
+        payload[end..end + 4].copy_from_slice(&crc.to_le_bytes());
+        let (items, _) = read(&trace_with(&frame(EVENTS, 1, 1, 1, &payload)));
+        let Some(Item::Events(block)) = items.get(1) else {
+            panic!("no block")
+        };
+        let mut columns = Columns::default();
+        common::decode(block, Projection::ALL, &mut columns).map(|()| columns.event(0).unwrap())
+    };
+    for id in 34..=36 {
+        let rename = |payload: &mut [u8]| {
+            let mut entries = payload[96..end].chunks_exact_mut(8);
+            entries.find(|entry| entry[0] == id).unwrap()[0] += 100;
+        };
+        decoded(&rename).unwrap_err();
+    }
+    // The last column is one constant plane: its value is the first byte of the word behind the byte of presence.
+    let last = payload.len() - 4;
+    assert_eq!(payload[last], 15);
+    assert_eq!(decoded(&|payload| payload[last] = 0xff).unwrap(), event);
+    let nobody_looked = decoded(&|payload| payload[last] = 0xf0).unwrap();
+    assert!(nobody_looked.witnesses.is_none());
 }
 
 #[test]

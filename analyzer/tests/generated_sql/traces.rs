@@ -4,7 +4,7 @@
 use crate::support::{MS, Random, START_NS, dicts, loss, meta, object, totals, writer};
 use pf_formats::{
     Access, Breakdown, CommId, Dict, Event, Happening, LossReason, Meta, ObjectId, ObjectKind, Origin,
-    QueryId, StackId, TimelineEntry,
+    QueryId, StackId, TimelineEntry, Witnesses,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -103,6 +103,7 @@ fn event(random: &mut Random, index: u64, is_extreme: bool) -> Event {
         abandoned: false,
         interruptions: 0,
         signal: 0,
+        witnesses: Witnesses::default(),
         breakdown: (random.below(2) == 0).then(|| Breakdown {
             blocked_ns: latency_ns / 2,
             runqueue_ns: latency_ns / 5,

@@ -5,7 +5,7 @@
 use crate::support::{FILE_BASE, HEAP_BASE, MS, START_NS, header, meta, object, totals};
 use pf_formats::{
     Access, CommId, Dict, Event, Happening, Meta, Object, ObjectId, ObjectKind, Origin, Query, QueryEnd,
-    QueryFaults, QueryId, StackId, TimelineEntry, TraceWriter,
+    QueryFaults, QueryId, StackId, TimelineEntry, TraceWriter, Witnesses,
 };
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::trace::class::Class;
@@ -363,6 +363,7 @@ impl Thread {
                     abandoned: false,
                     interruptions: 0,
                     signal: 0,
+                    witnesses: Witnesses::default(),
                     breakdown: None,
                     stack: StackId(0),
                     query: self.open.last().map_or(QueryId(0), |query| query.id),

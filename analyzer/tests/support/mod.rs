@@ -13,7 +13,7 @@ pub mod terminal;
 
 use pf_formats::{
     Access, Accounting, Check, CommId, Dict, Event, Happening, Header, Host, Loss, LossReason, Meta, Object,
-    ObjectId, ObjectKind, Origin, QueryId, StackId, TimelineEntry, Totals, TraceWriter,
+    ObjectId, ObjectKind, Origin, QueryId, StackId, TimelineEntry, Totals, TraceWriter, Witnesses,
 };
 
 pub const START_NS: u64 = 1_000_000_000_000;
@@ -97,6 +97,7 @@ pub fn file_fault(at_ms: u64, latency_ns: u64, page: u64) -> Event {
         abandoned: false,
         interruptions: 0,
         signal: 0,
+        witnesses: Witnesses::default(),
         breakdown: None,
         stack: StackId(0),
         query: QueryId(0),

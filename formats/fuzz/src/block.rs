@@ -7,7 +7,7 @@ use super::common::{blocks, by_thread, read, writer};
 use super::{seal, trace_with};
 
 /// Every column by itself, and what it leaves alone.
-const PARTS: [Projection; 13] = [
+const PARTS: [Projection; 14] = [
     Projection::TS,
     Projection::LATENCY,
     Projection::THREAD,
@@ -21,6 +21,7 @@ const PARTS: [Projection; 13] = [
     Projection::STACK,
     Projection::QUERY,
     Projection::SIGNAL,
+    Projection::WITNESSES,
 ];
 
 /// One for each statistic, and some more: one that is mended can put others in the wrong.
@@ -107,6 +108,9 @@ fn take(into: &mut Columns, from: &mut Columns) {
     column(&mut into.query, &mut from.query);
     column(&mut into.interruptions, &mut from.interruptions);
     column(&mut into.signal, &mut from.signal);
+    column(&mut into.sleep, &mut from.sleep);
+    column(&mut into.pages_read, &mut from.pages_read);
+    column(&mut into.witnesses, &mut from.witnesses);
 }
 
 fn rows(columns: &Columns) -> Vec<Event> {

@@ -3,6 +3,7 @@
 
 use pf_formats::{
     Access, Breakdown, CommId, Event, Item, ObjectId, Origin, QueryId, StackId, Totals, TraceWriter,
+    Witnesses,
 };
 
 use super::change::mix;
@@ -264,6 +265,11 @@ fn event(columns: [u64; COLUMNS], optional: u8) -> Event {
         abandoned: class & 66 == 66,
         interruptions: if there(2) { query as u8 } else { 0 },
         signal: if there(2) { (query >> 8) as u8 } else { 0 },
+        witnesses: if there(1) {
+            Witnesses::from_columns(query as u8, id(stack), reclaim_ns as u32)
+        } else {
+            Witnesses::default()
+        },
     }
 }
 

@@ -127,6 +127,12 @@ impl<'a> Decoding<'a> {
             self.bytes(Column::Interruptions, &mut into.interruptions)?;
             self.bytes(Column::Signal, &mut into.signal)?;
         }
+        let witnesses = [Column::Sleep, Column::PagesRead, Column::Witnesses];
+        if wants(Projection::WITNESSES) && witnesses.into_iter().any(holds) {
+            self.narrow(Column::Sleep, &mut into.sleep, |value| value as u32)?;
+            self.narrow(Column::PagesRead, &mut into.pages_read, |value| value as u32)?;
+            self.bytes(Column::Witnesses, &mut into.witnesses)?;
+        }
         Ok(())
     }
 

@@ -253,6 +253,14 @@ impl BlockEncoder {
             self.load(&events.signal);
             self.store(Column::Signal, Transform::Plain)?;
         }
+        if !events.witnesses.is_empty() {
+            self.load(&events.sleep);
+            self.column(Column::Sleep, ColumnWriter::write_names)?;
+            self.load(&events.pages_read);
+            self.store(Column::PagesRead, Transform::Plain)?;
+            self.load(&events.witnesses);
+            self.store(Column::Witnesses, Transform::Plain)?;
+        }
         Ok(())
     }
 

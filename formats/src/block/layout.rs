@@ -45,6 +45,9 @@ pub(super) enum Column {
     Query = 31,
     Interruptions = 32,
     Signal = 33,
+    Sleep = 34,
+    PagesRead = 35,
+    Witnesses = 36,
 }
 
 impl Column {
@@ -55,8 +58,9 @@ impl Column {
             Self::Blocked | Self::Runqueue | Self::Reclaim | Self::Lock | Self::Query => 8,
             Self::Page => 7,
             Self::RunPid | Self::RunTid | Self::RunComm | Self::RunLength | Self::Object | Self::Stack => 4,
+            Self::Sleep | Self::PagesRead => 4,
             Self::Cpu | Self::PageOffset => 2,
-            Self::Class | Self::Retries | Self::Interruptions | Self::Signal => 1,
+            Self::Class | Self::Retries | Self::Interruptions | Self::Signal | Self::Witnesses => 1,
         }
     }
 
@@ -84,6 +88,9 @@ impl Column {
             Self::Query => "column query",
             Self::Interruptions => "column interruptions",
             Self::Signal => "column signal",
+            Self::Sleep => "column sleep",
+            Self::PagesRead => "column pages_read",
+            Self::Witnesses => "column witnesses",
         }
     }
 }

@@ -60,7 +60,10 @@ pub(super) fn check_threads(info: &BlockInfo, column: Column, keys: &[u64]) -> R
 
 /// Ids of dictionaries, which no dictionary can define beyond the limit: every other id could cost a consumer a row.
 pub(super) fn check_ids(info: &BlockInfo, column: Column, ids: &[u64]) -> Result<()> {
-    if !matches!(column, Column::RunComm | Column::Object | Column::Stack) {
+    if !matches!(
+        column,
+        Column::RunComm | Column::Object | Column::Stack | Column::Sleep
+    ) {
         return Ok(());
     }
     let (_, highest) = range(ids);

@@ -48,7 +48,9 @@ pub(crate) fn of_events(events: &[Event]) -> u64 {
             u64::from(event.cpu),
             ClassBits::of(event).0.into(),
             event.retries.into(),
+            event.witnesses.bits().into(),
         ];
+        let seen = event.witnesses;
         let breakdown = event.breakdown.unwrap_or_default();
         for word in [
             event.ts_ns,
@@ -58,7 +60,12 @@ pub(crate) fn of_events(events: &[Event]) -> u64 {
             event.address,
             event.ip,
             event.object_page,
-            small[0] << 16 | small[1] << 8 | small[2],
+            small[0] << 24 | small[1] << 16 | small[2] << 8 | small[3],
+            pair(event.interruptions.into(), event.signal.into()),
+            pair(
+                seen.sleep.unwrap_or_default().0,
+                seen.pages_read.unwrap_or_default(),
+            ),
             event.query.0,
             pair(event.stack.0, event.breakdown.is_some().into()),
             breakdown.blocked_ns,
@@ -116,5 +123,12 @@ mod tests {
             ..one
         };
         assert_ne!(of_events(&[one]), of_events(&[with]));
+        for seen in [(1, 0, 0), (1, 1, 0), (2, 0, 0), (2, 0, 1), (4, 0, 0), (12, 0, 0)] {
+            let with = Event {
+                witnesses: crate::Witnesses::from_columns(seen.0, seen.1, seen.2),
+                ..one
+            };
+            assert_ne!(of_events(&[one]), of_events(&[with]), "{seen:?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::{Columns, Dict, limits};
 pub struct Undefined {
     /// How many ids; those that no dictionary can hold are not among them.
     pub ids: u64,
-    /// Events that use one.
+    /// How often events use one: once each, but for stacks, of which an event has up to two.
     pub events: u64,
 }
 
@@ -91,6 +91,7 @@ impl References {
         self.comms.check(&columns.comm);
         self.objects.check(&columns.object);
         self.stacks.check(&columns.stack);
+        self.stacks.check(&columns.sleep);
     }
 
     pub(crate) fn undefined(&self) -> UndefinedNames {

@@ -60,6 +60,8 @@ pub struct Event {
     pub signal: u8,
     /// Where the latency went, when the recording asked for it.
     pub breakdown: Option<Breakdown>,
+    /// What it waited for and did, as far as the recorder looked.
+    pub witnesses: Witnesses,
     /// The user stack that faulted.
     pub stack: StackId,
     /// The innermost query in progress on that thread.
@@ -79,6 +81,72 @@ pub struct Breakdown {
     /// Inside the fault and outside `handle_mm_fault`: the lock of the address space and the look-up of the
     /// mapping. 0 when the backend cannot tell.
     pub lock_ns: u64,
+}
+
+/// What was seen of a fault's cause, apart from its class; `None` where the recorder did not look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Witnesses {
+    /// Where the kernel was in the longest sleep of the fault, a stack whose frames are in objects of
+    /// [`ObjectKind::Kernel`]. 0: it did not sleep, or the stack of its sleep was lost, which is where its time asleep
+    /// is not 0.
+    pub sleep: Option<StackId>,
+    /// Pages, of the page size of the recording machine, that the fault itself added to the page cache: those that it
+    /// needed, and those that were read ahead with them.
+    pub pages_read: Option<u32>,
+    /// Whether the page was there already, so that the fault was one of protection: a store to a page that is only
+    /// readable, or a change of protection that another thread had not seen.
+    pub present: Option<bool>,
+}
+
+/// The stored byte that says which witnesses an event has.
+#[derive(Clone, Copy)]
+struct WitnessBits(u8);
+
+impl WitnessBits {
+    const SLEEP: Self = Self(1);
+    const PAGES_READ: Self = Self(1 << 1);
+    const PRESENCE: Self = Self(1 << 2);
+    const PRESENT: Self = Self(1 << 3);
+
+    fn has(self, bit: Self) -> bool {
+        self.0 & bit.0 != 0
+    }
+
+    /// The bit, if it is to be set.
+    fn when(self, is_set: bool) -> u8 {
+        if is_set { self.0 } else { 0 }
+    }
+}
+
+impl Witnesses {
+    /// Whether nobody looked for any.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The value of the column WITNESSES.
+    #[must_use]
+    pub fn bits(&self) -> u8 {
+        WitnessBits::SLEEP.when(self.sleep.is_some())
+            | WitnessBits::PAGES_READ.when(self.pages_read.is_some())
+            | WitnessBits::PRESENCE.when(self.present.is_some())
+            | WitnessBits::PRESENT.when(self.present == Some(true))
+    }
+
+    /// From the values of the columns WITNESSES, SLEEP and PAGES_READ: the last two count where the first says that
+    /// somebody looked.
+    #[must_use]
+    pub fn from_columns(bits: u8, sleep: u32, pages_read: u32) -> Self {
+        let bits = WitnessBits(bits);
+        Self {
+            sleep: bits.has(WitnessBits::SLEEP).then_some(StackId(sleep)),
+            pages_read: bits.has(WitnessBits::PAGES_READ).then_some(pages_read),
+            present: bits
+                .has(WitnessBits::PRESENCE)
+                .then_some(bits.has(WitnessBits::PRESENT)),
+        }
+    }
 }
 
 /// What the faulting instruction tried to do.
@@ -125,6 +193,8 @@ pub enum ObjectKind {
     Stack = 4,
     /// Shared memory: memfd, /dev/shm, System V, shared anonymous.
     Shm = 5,
+    /// Code of the kernel, `[kernel]`, or of one of its modules, `[NAME]`. Only frames are there, no faults.
+    Kernel = 6,
 }
 
 impl Access {
@@ -184,6 +254,7 @@ impl ObjectKind {
             3 => Self::Heap,
             4 => Self::Stack,
             5 => Self::Shm,
+            6 => Self::Kernel,
             _ => Self::Unknown,
         }
     }
@@ -198,6 +269,7 @@ impl ObjectKind {
             Self::Heap => "heap",
             Self::Stack => "stack",
             Self::Shm => "shm",
+            Self::Kernel => "kernel",
         }
     }
 }

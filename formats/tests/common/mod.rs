@@ -9,7 +9,7 @@ use pf_formats::{
     Access, BlockDecoder, Breakdown, BuildId, Columns, CommId, CommandEnd, Dict, Event, EventsBlock,
     FormatError, Frame, FrameId, Happening, Header, Host, Inlined, Item, Loss, LossReason, Meta, Object,
     ObjectId, ObjectKind, Origin, ProcessEntry, Projection, Query, QueryEnd, QueryFaults, QueryId, StackId,
-    StackNode, Summary, Symbol, TimelineEntry, Totals, TraceReader, TraceWriter,
+    StackNode, Summary, Symbol, TimelineEntry, Totals, TraceReader, TraceWriter, Witnesses,
 };
 
 pub(crate) const TRACE_ID: [u8; 16] = *b"0123456789abcdef";
@@ -55,6 +55,7 @@ pub(crate) fn event(i: u64) -> Event {
         abandoned: false,
         interruptions: 0,
         signal: 0,
+        witnesses: Witnesses::default(),
         breakdown: None,
         stack: StackId(0),
         query: QueryId(0),
@@ -254,6 +255,16 @@ pub(crate) fn full_event(i: u64) -> Event {
         stack: StackId((i % 3) as u32),
         query: QueryId(i % 4),
         ..event(i)
+    }
+}
+
+/// As [`full_event`], with every combination of what can be seen of a cause, none included.
+pub(crate) fn caused_event(i: u64) -> Event {
+    let bits = i as u8 & 15;
+    let (sleep, pages) = (1 + (i % 3) as u32, (i * 37 % 513) as u32);
+    Event {
+        witnesses: Witnesses::from_columns(bits, sleep, pages),
+        ..full_event(i)
     }
 }
 

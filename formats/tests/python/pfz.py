@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-MAJOR, MINOR = 1, 2
+MAJOR, MINOR = 1, 3
 MIB = 1 << 20
 U64 = (1 << 64) - 1
 
@@ -57,7 +57,7 @@ TRAILER_MAGIC = bytes.fromhex("50465a656e640d0a")
 
 META, DICT, TIMELINE, EVENTS, LOSS, FOOTER, QUERIES, PROCESSES = range(1, 9)
 KINDS = ("", "META", "DICT", "TIMELINE", "EVENTS", "LOSS", "FOOTER", "QUERIES", "PROCESSES")
-OBJECT_KINDS = ("unknown", "file", "anon", "heap", "stack", "shm")
+OBJECT_KINDS = ("unknown", "file", "anon", "heap", "stack", "shm", "kernel")
 LOSS_REASONS = {
     1: "reserve", 2: "recursion", 3: "unfinished", 4: "no_entry", 5: "queue", 6: "sideband", 7: "state", 8: "in_flight",
     9: "exits", 10: "stack", 11: "query", 128: "damage",
@@ -436,7 +436,7 @@ class Column(NamedTuple):
 # 'EVENTS'
 RUN_PID, RUN_TID, RUN_COMM, RUN_LENGTH = range(1, 5)
 LATENCY, TS, PAGE, PAGE_OFFSET, IP, OBJECT, OBJECT_PAGE, CPU, CLASS, RETRIES = range(16, 26)
-BLOCKED, RUNQUEUE, RECLAIM, LOCK, STACK, QUERY, INTERRUPTIONS, SIGNAL = range(26, 34)
+BLOCKED, RUNQUEUE, RECLAIM, LOCK, STACK, QUERY, INTERRUPTIONS, SIGNAL, SLEEP, PAGES_READ, WITNESSES = range(26, 37)
 # In an order in which each comes after those that its transform may need.
 EVENT_COLUMNS = {
     RUN_PID: Column("RUN_PID", 4), RUN_TID: Column("RUN_TID", 4), RUN_COMM: Column("RUN_COMM", 4),
@@ -445,10 +445,13 @@ EVENT_COLUMNS = {
     PAGE_OFFSET: Column("PAGE_OFFSET", 2), IP: Column("IP", 8), CPU: Column("CPU", 2), CLASS: Column("CLASS", 1),
     RETRIES: Column("RETRIES", 1), BLOCKED: Column("BLOCKED", 8, (0, 1, 4)), RUNQUEUE: Column("RUNQUEUE", 8),
     RECLAIM: Column("RECLAIM", 8), LOCK: Column("LOCK", 8), STACK: Column("STACK", 4), QUERY: Column("QUERY", 8),
-    INTERRUPTIONS: Column("INTERRUPTIONS", 1), SIGNAL: Column("SIGNAL", 1),
+    INTERRUPTIONS: Column("INTERRUPTIONS", 1), SIGNAL: Column("SIGNAL", 1), SLEEP: Column("SLEEP", 4),
+    PAGES_READ: Column("PAGES_READ", 4), WITNESSES: Column("WITNESSES", 1),
 }  # fmt: skip
 BREAKDOWN = {BLOCKED, RUNQUEUE, RECLAIM, LOCK}
-ALWAYS = EVENT_COLUMNS.keys() - BREAKDOWN - {STACK, QUERY, INTERRUPTIONS, SIGNAL}
+# All of a set or none of it.
+TOGETHER = (BREAKDOWN, {INTERRUPTIONS, SIGNAL}, {SLEEP, PAGES_READ, WITNESSES})
+ALWAYS = EVENT_COLUMNS.keys() - set().union(*TOGETHER) - {STACK, QUERY}
 # 'QUERIES', in the order of the fields of Query
 QUERY_COLUMNS = {
     1: Column("ID", 8), 2: Column("PARENT", 8), 3: Column("PID", 4), 4: Column("TID", 4), 5: Column("NAME", 4),
@@ -601,6 +604,10 @@ class Statistics(NamedTuple):
                 raise Bad(f"has {name} {value} and says {getattr(self, name)}")
 
 
+# 'EVENTS', Witnesses; None where nobody looked.
+Witnesses = NamedTuple("Witnesses", [("sleep", int | None), ("pages_read", int | None), ("present", bool | None)])
+
+
 @dataclass
 class Block:
     """'EVENTS': the columns of a block by their ids; those not readable are in `unreadable`, with the reason."""
@@ -609,6 +616,14 @@ class Block:
     runs: int
     columns: dict[int, Sequence[int]] = field(default_factory=dict)
     unreadable: dict[int, str] = field(default_factory=dict)
+
+    def witnesses(self, row: int) -> Witnesses:
+        """'EVENTS', Witnesses: what was seen of the cause of a fault."""
+        if not self.columns.keys() >= {SLEEP, PAGES_READ, WITNESSES}:
+            return Witnesses(None, None, None)
+        bits = self.columns[WITNESSES][row]
+        seen = ((1, self.columns[SLEEP][row]), (2, self.columns[PAGES_READ][row]), (4, bool(bits & 8)))
+        return Witnesses(*(value if bits & bit else None for bit, value in seen))
 
     def each(self, run_column: int) -> Iterator[int]:
         """The values of a run column, once for each event."""
@@ -627,7 +642,7 @@ def decode_events(payload: memoryview, events: int) -> Block:
         raise Bad(f"has {statistics.events} events in {block.runs} runs, and {events} in its frame")
     columns = read_stored(c, directory, EVENT_COLUMNS)
     c.end()
-    if not ALWAYS <= columns.keys() or 0 < len(BREAKDOWN & columns.keys()) < len(BREAKDOWN):
+    if not ALWAYS <= columns.keys() or any(0 < len(some & columns.keys()) < len(some) for some in TOGETHER):
         raise Bad("lacks a column")
     for id_, column in EVENT_COLUMNS.items():
         if id_ in columns:
@@ -711,7 +726,7 @@ def check_column(block: Block, id_: int) -> None:
         statistics.compare(**{f"{ranges[id_]}_min": min(values), f"{ranges[id_]}_max": max(values)})
     if id_ == RUN_LENGTH and (min(values) == 0 or sum(values) != statistics.events):
         raise Bad("does not add up to the number of events")
-    if id_ in (RUN_COMM, OBJECT, STACK):
+    if id_ in (RUN_COMM, OBJECT, STACK, SLEEP):
         check_id(max(values))
     if id_ == PAGE and max(values) >> 52 or id_ == PAGE_OFFSET and max(values) >> 12:
         raise Bad("has a value beyond its limit")

@@ -196,6 +196,7 @@ def sample_columns(rng: random.Random, rows: int, extra: bool = True) -> dict[in
     }  # fmt: skip
     if extra:
         columns |= {26: some(64), 27: some(64), 28: some(64), 29: some(64), 30: some(22), 31: some(64)}
+        columns |= {32: some(8), 33: some(6), 34: some(22), 35: some(32), 36: some(8)}
     return columns
 
 
@@ -448,6 +449,25 @@ class Rows(unittest.TestCase):
         }.items():  # fmt: skip
             self.assertEqual([row[name] for row in rows], cells, name)
 
+    def test_witnesses(self) -> None:
+        columns = sample_columns(random.Random(5), 8) | {34: [7] * 8, 35: [512] * 8, 36: [0, 1, 2, 4, 12, 8, 15, 240]}
+        read = pfz.decode_events(memoryview(block(columns)), 8)
+        self.assertEqual(
+            [tuple(read.witnesses(row)) for row in range(8)],
+            [
+                (None, None, None), (7, None, None), (None, 512, None), (None, None, False), (None, None, True),
+                (None, None, None), (7, 512, True), (None, None, None),
+            ],
+        )  # fmt: skip
+        without = {id_: values for id_, values in columns.items() if id_ < 34}
+        self.assertEqual(pfz.decode_events(memoryview(block(without)), 8).witnesses(3), (None, None, None))
+        for id_ in (26, 29, 32, 33, 34, 35, 36):
+            lacking = {other: values for other, values in columns.items() if other != id_}
+            with self.assertRaisesRegex(pfz.Bad, "lacks"):
+                pfz.decode_events(memoryview(block(lacking)), 8)
+        with self.assertRaises(pfz.Bad):
+            pfz.decode_events(memoryview(block(columns | {34: [4_194_305] * 8})), 8)
+
     def test_comm_of_id_0_is_unknown(self) -> None:
         columns = sample_columns(random.Random(5), 1) | {3: [0]}
         _, out, _ = run("events", trace((1, meta()), (4, block(columns), 1)))
@@ -667,7 +687,7 @@ class Recovery(unittest.TestCase):
         for changes in ({"major": 2}, {"major": 0}, {"incompat": 1}, {"clock": 2}):
             status, out, err = run("info", header(**changes))
             self.assertEqual((status, err.count("\n")), (1, 1), changes)
-        self.assertRegex(run("info", header(major=2, minor=3))[2], r"2\.3.*1\.2")
+        self.assertRegex(run("info", header(major=2, minor=3))[2], r"2\.3.*1\.3")
         self.assertEqual(run("info", header(minor=7, compat=9))[0], 0)
         self.assertEqual([run("events", data)[0] for data in (b"", b"\x89PF", os.urandom(100))], [1, 1, 1])
 

@@ -32,7 +32,7 @@ pub use only::Only;
 use pf_bpf::{Fault, Record};
 use pf_formats::{
     Access, Breakdown, CommId, Dict, Event, Happening, Loss, ObjectId, Origin, ProcessEntry, Query,
-    TimelineEntry,
+    TimelineEntry, Witnesses,
 };
 use pf_notation::names::{Names, none_fits};
 use programs::Programs;
@@ -415,6 +415,7 @@ impl Session {
                 reclaim_ns: times.reclaim_ns,
                 lock_ns: times.lock_ns,
             }),
+            witnesses: Witnesses::default(),
             stack: self.stacks.known(fault.stack).unwrap_or_default(),
             query: self.queries.id(fault.tid, fault.query),
         };

@@ -5,7 +5,7 @@ mod query_rows;
 use crate::support::{FILE_BASE, HEAP_BASE, START_NS, header, loss, meta, object, totals};
 use pf_formats::{
     Access, Breakdown, CommId, Dict, Event, Frame, FrameId, Inlined, LossReason, Meta, Object, ObjectId,
-    ObjectKind, Origin, QueryId, StackId, StackNode, Symbol, TraceWriter,
+    ObjectKind, Origin, QueryId, StackId, StackNode, Symbol, TraceWriter, Witnesses,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -388,6 +388,7 @@ fn event(shape: Shape, number: u64, random: &mut Random) -> Event {
         abandoned: false,
         interruptions: 0,
         signal: 0,
+        witnesses: Witnesses::default(),
         breakdown: (shape.breakdowns && number / shape.per_block % 3 != 1).then(|| Breakdown {
             // Now and then more than there is.
             blocked_ns: latency_ns / 2 + if random.below(40) == 0 { latency_ns } else { 0 },
