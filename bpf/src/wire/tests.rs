@@ -5,7 +5,8 @@
 use super::*;
 
 fn fault_bytes(flags: u8) -> Vec<u8> {
-    let mut bytes = vec![1, flags, 2, 1, 3, 14];
+    // The presence is told beside the access, with or without the rest of the causes.
+    let mut bytes = vec![1, flags, 2 | 4 | 8, 1, 3, 14];
     bytes.extend(7u16.to_ne_bytes());
     for value in [11u64, 22, 33, 44] {
         bytes.extend(value.to_ne_bytes());
@@ -22,6 +23,8 @@ fn fault_bytes(flags: u8) -> Vec<u8> {
     }
     bytes.extend(66u64.to_ne_bytes());
     bytes.extend([5u32, 0].map(u32::to_ne_bytes).concat());
+    bytes.extend(111u64.to_ne_bytes());
+    bytes.extend([512u32, 3].map(u32::to_ne_bytes).concat());
     bytes
 }
 
@@ -56,6 +59,10 @@ fn a_fault_is_read_field_by_field() {
         counts,
         vma: None,
         times: None,
+        witnesses: Witnesses {
+            present: Some(true),
+            ..Witnesses::default()
+        },
         stack: 0,
         query: 0,
     };
@@ -89,6 +96,27 @@ fn a_fault_is_read_field_by_field() {
         ..full
     };
     assert_eq!(Record::decode(&fault_bytes(0x3f)), Some(Record::Fault(abandoned)));
+    let seen = |sleep, pages_added, present| Fault {
+        witnesses: Witnesses {
+            sleep,
+            pages_added,
+            present,
+        },
+        ..full
+    };
+    let mut bytes = fault_bytes(0x5f);
+    let all = seen(Some(111), Some(512), Some(true));
+    assert_eq!(Record::decode(&bytes), Some(Record::Fault(all)));
+    bytes[2] = 2 | 4;
+    bytes[156] = 1;
+    let some = seen(Some(111), None, Some(false));
+    assert_eq!(Record::decode(&bytes), Some(Record::Fault(some)));
+    bytes[2] = 2 | 8;
+    bytes[156] = 0;
+    assert_eq!(
+        Record::decode(&bytes),
+        Some(Record::Fault(seen(None, None, None)))
+    );
 }
 
 #[test]
@@ -99,7 +127,7 @@ fn the_second_half_of_a_fault_in_a_lane_is_read_only_where_it_is_announced() {
     };
     let unread = || panic!("it was not announced");
     assert_eq!(
-        Record::from_lane(plain, unread),
+        Record::from_lane(plain, unread, || panic!("it was not announced")),
         Some(Record::Fault(Fault::default()))
     );
     let full = pf_fault {
@@ -114,7 +142,7 @@ fn the_second_half_of_a_fault_in_a_lane_is_read_only_where_it_is_announced() {
         query: 55,
         ..Fault::default()
     };
-    assert_eq!(Record::from_lane(full, more), Some(Record::Fault(fault)));
+    assert_eq!(Record::from_lane(full, more, || None), Some(Record::Fault(fault)));
 }
 
 #[test]
@@ -130,6 +158,8 @@ fn a_stack_is_as_long_as_it_says() {
     };
     assert_eq!((stack.ts_ns, stack.tgid, stack.hash, stack.end), (11, 5, 22, 2));
     assert_eq!(stack.frames, [33, 44]);
+    bytes[0] = 8;
+    assert_eq!(Record::decode(&bytes), Some(Record::KernelStack(stack.clone())));
     assert_eq!(Record::decode(&bytes[..bytes.len() - 1]), None);
 }
 
@@ -194,6 +224,6 @@ fn a_text_is_as_long_as_it_says() {
 #[test]
 fn a_short_or_unknown_record_is_refused() {
     assert_eq!(Record::decode(&[]), None);
-    assert_eq!(Record::decode(&[1; 127]), None);
+    assert_eq!(Record::decode(&[1; 159]), None);
     assert_eq!(Record::decode(&[9; 128]), None);
 }
