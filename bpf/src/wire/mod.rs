@@ -119,15 +119,42 @@ pub struct Times {
     pub lock_ns: u64,
 }
 
-/// What was seen of the cause of a fault; `None` where nobody looked.
+/// What was seen of the cause of a fault. Kept small: every fault on its way to the encoder has one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Witnesses {
     /// Hash of the kernel's stack in its longest sleep; 0: it did not sleep, or there was no stack.
-    pub sleep: Option<u64>,
+    sleep: u64,
     /// Pages that it added to the page cache.
-    pub pages_added: Option<u32>,
-    /// Whether the page was there, and did not permit the access.
-    pub present: Option<bool>,
+    pages_added: u32,
+    looked: Looked,
+}
+
+/// Who looked, and whether the page was there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Looked {
+    at_sleeps: bool,
+    at_additions: bool,
+    present: Option<bool>,
+}
+
+impl Witnesses {
+    /// Hash of the kernel's stack in its longest sleep; 0: it did not sleep, or there was no stack. `None`: nobody looked.
+    #[must_use]
+    pub fn sleep(&self) -> Option<u64> {
+        self.looked.at_sleeps.then_some(self.sleep)
+    }
+
+    /// Pages that it added to the page cache. `None`: nobody looked.
+    #[must_use]
+    pub fn pages_added(&self) -> Option<u32> {
+        self.looked.at_additions.then_some(self.pages_added)
+    }
+
+    /// Whether the page was there, and did not permit the access. `None`: nobody looked.
+    #[must_use]
+    pub fn present(&self) -> Option<bool> {
+        self.looked.present
+    }
 }
 
 /// A stack, of user code or of the kernel.
@@ -376,11 +403,16 @@ fn fault(raw: pf_fault, more: impl FnOnce() -> pf_more, cause: impl FnOnce() -> 
 
 fn witnesses(access: u8, cause: Option<pf_cause>) -> Witnesses {
     let is_set = |bit: pf_access| u32::from(access) & bit.0 != 0;
-    let looked = |at: pf_witness| cause.filter(|cause| cause.witnesses & at.0 != 0);
+    let cause = cause.unwrap_or_default();
+    let looked = |at: pf_witness| cause.witnesses & at.0 != 0;
     Witnesses {
-        sleep: looked(pf_witness::PF_WITNESS_SLEEP).map(|cause| cause.sleep),
-        pages_added: looked(pf_witness::PF_WITNESS_ADDED).map(|cause| cause.added),
-        present: is_set(pf_access::PF_PRESENCE_KNOWN).then(|| is_set(pf_access::PF_PRESENT)),
+        sleep: cause.sleep,
+        pages_added: cause.added,
+        looked: Looked {
+            at_sleeps: looked(pf_witness::PF_WITNESS_SLEEP),
+            at_additions: looked(pf_witness::PF_WITNESS_ADDED),
+            present: is_set(pf_access::PF_PRESENCE_KNOWN).then(|| is_set(pf_access::PF_PRESENT)),
+        },
     }
 }
 

@@ -28,6 +28,17 @@ fn fault_bytes(flags: u8) -> Vec<u8> {
     bytes
 }
 
+/// What the byte of the access says besides.
+const PRESENT: Witnesses = Witnesses {
+    sleep: 0,
+    pages_added: 0,
+    looked: Looked {
+        at_sleeps: false,
+        at_additions: false,
+        present: Some(true),
+    },
+};
+
 const TIMES: [u64; 4] = [0xffff_ffff_ffff, 2, 0x8000_0000_0003, 0x1234_5678_9abc];
 
 #[test]
@@ -59,10 +70,7 @@ fn a_fault_is_read_field_by_field() {
         counts,
         vma: None,
         times: None,
-        witnesses: Witnesses {
-            present: Some(true),
-            ..Witnesses::default()
-        },
+        witnesses: PRESENT,
         stack: 0,
         query: 0,
     };
@@ -96,27 +104,31 @@ fn a_fault_is_read_field_by_field() {
         ..full
     };
     assert_eq!(Record::decode(&fault_bytes(0x3f)), Some(Record::Fault(abandoned)));
-    let seen = |sleep, pages_added, present| Fault {
-        witnesses: Witnesses {
-            sleep,
-            pages_added,
-            present,
-        },
-        ..full
+}
+
+#[test]
+fn the_witnesses_of_a_fault_are_read_where_somebody_looked() {
+    let seen = |change: &dyn Fn(&mut [u8])| {
+        let mut bytes = fault_bytes(0x5f);
+        change(&mut bytes);
+        let Some(Record::Fault(fault)) = Record::decode(&bytes) else {
+            panic!("no fault");
+        };
+        assert_eq!(fault.access, 2);
+        let seen = fault.witnesses;
+        (seen.sleep(), seen.pages_added(), seen.present())
     };
-    let mut bytes = fault_bytes(0x5f);
-    let all = seen(Some(111), Some(512), Some(true));
-    assert_eq!(Record::decode(&bytes), Some(Record::Fault(all)));
-    bytes[2] = 2 | 4;
-    bytes[156] = 1;
-    let some = seen(Some(111), None, Some(false));
-    assert_eq!(Record::decode(&bytes), Some(Record::Fault(some)));
-    bytes[2] = 2 | 8;
-    bytes[156] = 0;
+    // The byte of the access, and that of the other witnesses.
+    let (access, witnesses) = (2, 156);
+    assert_eq!(seen(&|_| ()), (Some(111), Some(512), Some(true)));
+    assert_eq!(seen(&|bytes| bytes[witnesses] = 1), (Some(111), None, Some(true)));
+    assert_eq!(seen(&|bytes| bytes[witnesses] = 2), (None, Some(512), Some(true)));
     assert_eq!(
-        Record::decode(&bytes),
-        Some(Record::Fault(seen(None, None, None)))
+        seen(&|bytes| bytes[access] = 2 | 4),
+        (Some(111), Some(512), Some(false))
     );
+    assert_eq!(seen(&|bytes| bytes[access] = 2 | 8), (Some(111), Some(512), None));
+    assert_eq!(seen(&|bytes| bytes[1] = 0x1f), (None, None, Some(true)));
 }
 
 #[test]

@@ -50,9 +50,11 @@ impl Session {
     /// What the probes saw of a fault's cause, as the trace has it.
     pub(super) fn witnesses(&self, seen: &pf_bpf::Witnesses) -> Witnesses {
         Witnesses {
-            sleep: seen.sleep.map(|hash| self.stacks.known(hash).unwrap_or_default()),
-            pages_read: seen.pages_added,
-            present: seen.present,
+            sleep: seen
+                .sleep()
+                .map(|hash| self.stacks.known(hash).unwrap_or_default()),
+            pages_read: seen.pages_added(),
+            present: seen.present(),
         }
     }
 
