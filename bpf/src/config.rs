@@ -117,6 +117,8 @@ pub struct Config {
     pub stacks: bool,
     /// Whether the time of a fault is broken down.
     pub breakdown: bool,
+    /// Whether witnesses of a fault's cause are taken, which needs the breakdown.
+    pub causes: bool,
     /// What is counted in the kernel, if anything.
     pub live: Option<LiveCounting>,
     /// Whether queries will be attached.
@@ -156,6 +158,7 @@ impl Config {
             backend: BackendChoice::Auto,
             stacks: false,
             breakdown: false,
+            causes: false,
             live: None,
             queries: false,
             held: None,

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     ProbeError, Record,
-    skel::types::{pf_fault, pf_lane_ends, pf_more},
+    skel::types::{pf_cause, pf_fault, pf_lane_ends, pf_more},
 };
 
 /// The probes get their room back in such portions, while the rest is still being read.
@@ -22,6 +22,8 @@ const ROOM_BACK: u64 = 1 << 10;
 pub(crate) struct LaneMaps<'fd> {
     pub(crate) slots: BorrowedFd<'fd>,
     pub(crate) more: BorrowedFd<'fd>,
+    /// Where causes are asked for.
+    pub(crate) causes: Option<BorrowedFd<'fd>>,
     pub(crate) ends: BorrowedFd<'fd>,
 }
 
@@ -30,6 +32,7 @@ pub(crate) struct Lanes {
     slots: Mapping<pf_fault>,
     /// The second half of each slot.
     more: Mapping<pf_more>,
+    causes: Option<Mapping<pf_cause>>,
     ends: Mapping<pf_lane_ends>,
     count: usize,
     slots_per_lane: u64,
@@ -42,6 +45,10 @@ impl Lanes {
         Ok(Self {
             slots: Mapping::new(maps.slots, slots)?,
             more: Mapping::new(maps.more, slots)?,
+            causes: maps
+                .causes
+                .map(|causes| Mapping::new(causes, slots))
+                .transpose()?,
             ends: Mapping::new(maps.ends, count)?,
             count,
             slots_per_lane: slots_per_lane.into(),
@@ -85,7 +92,13 @@ impl Lanes {
             let raw = unsafe { self.slots.at(slot).read() };
             // SAFETY: the same of the second half, which has as many slots.
             let more = || unsafe { self.more.at(slot).read() };
-            match Record::from_lane(raw, more) {
+            // SAFETY: and of the third part.
+            let cause = || {
+                self.causes
+                    .as_ref()
+                    .map(|causes| unsafe { causes.at(slot).read() })
+            };
+            match Record::from_lane(raw, more, cause) {
                 Some(record) => take(record),
                 None => malformed += 1,
             }
@@ -226,6 +239,7 @@ mod tests {
             let maps = LaneMaps {
                 slots: self.slots.as_fd(),
                 more: self.more.as_fd(),
+                causes: None,
                 ends: self.ends.as_fd(),
             };
             Lanes::map(&maps, count, SLOTS).unwrap()

@@ -50,4 +50,6 @@ pub use probes::{CountScope, EventCheck, Injected, LiveAside, Probes};
 pub use queries::{MAX_SITES, QueryArgs, QueryPoint, QueryProbe, UsdtPoint, UsdtSite};
 pub use report::{Attempt, survey, try_query};
 pub use ring::{Ring, SETTLE_NS};
-pub use wire::{Counts, Exec, Exit, Fault, Query, QueryFaults, QueryText, Record, Stack, Times, Vma};
+pub use wire::{
+    Counts, Exec, Exit, Fault, Query, QueryFaults, QueryText, Record, Stack, Times, Vma, Witnesses,
+};

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use crate::{host, queries};
+use crate::{host, queries, stacks::kernel};
 use nix::sys::utsname::uname;
 use pf_bpf::{Attempt, ProbeError, survey, try_query};
 
@@ -120,7 +120,7 @@ fn remedy(backend: &str, lacks_rights: bool, used: Option<&str>) -> String {
     }
 }
 
-fn findings() -> [Finding; 8] {
+fn findings() -> [Finding; 9] {
     [
         present(
             "BTF",
@@ -140,6 +140,7 @@ fn findings() -> [Finding; 8] {
             "use a kernel with CONFIG_PERF_EVENTS=y, and mount /sys",
         ),
         queries(),
+        kernel_symbols(),
     ]
 }
 
@@ -253,6 +254,26 @@ fn queries() -> Finding {
         what: "uprobes",
         state,
         detail,
+    }
+}
+
+/// What `--causes` tells waits by.
+fn kernel_symbols() -> Finding {
+    let (state, detail) = if kernel::is_shown() {
+        (
+            State::Works,
+            "/proc/kallsyms names the functions that faults wait in (--causes)",
+        )
+    } else {
+        (
+            State::Note,
+            "/proc/kallsyms hides where functions are (kernel.kptr_restrict): --causes cannot name them",
+        )
+    };
+    Finding {
+        what: "kernel symbols",
+        state,
+        detail: detail.to_owned(),
     }
 }
 

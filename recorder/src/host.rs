@@ -9,6 +9,7 @@ use procfs::{Current, Meminfo};
 
 use crate::{
     cli::{Options, Scope},
+    stacks::kernel,
     target,
 };
 
@@ -54,11 +55,21 @@ pub fn meta(options: &Options, host: Host, probes: &pf_bpf::Probes, start_ns: u6
         target,
         backend: probes.backend().to_owned(),
         entry: probes.entry().name().to_owned(),
-        blind: probes.blind().iter().map(|&what| what.to_owned()).collect(),
+        blind: blind(options, probes),
         start_ns,
         filters: target::words(&options.filter),
         sample: options.filter.sample,
     }
+}
+
+/// What this recording cannot see, in words.
+fn blind(options: &Options, probes: &pf_bpf::Probes) -> Vec<String> {
+    let mut blind = probes.blind().to_vec();
+    blind.extend(probes.blind_to_causes());
+    if options.causes && !kernel::is_shown() {
+        blind.push("functions of the kernel (with --causes)");
+    }
+    blind.into_iter().map(str::to_owned).collect()
 }
 
 /// The kernel numbers this namespace so (`PROC_PID_INIT_INO` in linux/proc_ns.h).

@@ -162,6 +162,7 @@ def all_tools(pfrec, before):
         Pfrec(pfrec, ["--major-only"]),
         Pfrec(pfrec, ["--stacks"]),
         Pfrec(pfrec, ["--breakdown"]),
+        Pfrec(pfrec, ["--causes"]),
         # What a fault costs that a filter leaves out: at its completion, at its entry, most of them.
         Pfrec(pfrec, ["--min-latency", "10s"]),
         Pfrec(pfrec, ["--comm", "no-such-name"]),

@@ -34,6 +34,11 @@ impl EntryEvent {
         }
     }
 
+    /// Whether it tells that the page was there, and did not permit the access: bit 0 of the error code, on x86.
+    pub(crate) fn tells_presence(self) -> bool {
+        self == Self::Tracepoints && cfg!(target_arch = "x86_64")
+    }
+
     /// Switches on its programs.
     fn select(self, open: &mut OpenPfrecSkel<'_>) {
         let tracepoints = self == Self::Tracepoints;

@@ -33,6 +33,8 @@ static __always_inline void pf_open_slot(struct pf_task *state, struct task_stru
         more->outside_ns = open->ts_ns;
         more->before = state->off;
     }
+    if (pf_causes)
+        pf_begin_seeing(state, &more->seen);
 }
 
 /* The attempt before was given up without a signal, as for work that the kernel has for the task: nothing but
@@ -259,7 +261,8 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
     }
     if (pf_stacks) {
         state->walking = 1;
-        stack = pf_stack_of(task, slot == PF_SLOT_USER, &end->at, open->ts_ns, by_event ? 0 : 1);
+        stack = pf_stack_of(task, slot == PF_SLOT_USER, &end->at, open->ts_ns,
+                            by_event ? PF_SCRATCH_EVENT : PF_SCRATCH_TASK);
         state->walking = 0;
     }
     if (!pf_begin_fault(&room, by_event && !open->interrupted)) {
@@ -290,6 +293,14 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
             flags |= open->has_vma ? PF_HAS_VMA : 0;
             flags |= pf_breakdown ? PF_HAS_BREAKDOWN : 0;
             pf_fill_more(more, state, slot, stack, query);
+        }
+    }
+    if (pf_causes) {
+        struct pf_cause *cause = pf_cause_room(&room);
+
+        if (cause) {
+            flags |= PF_HAS_CAUSE;
+            pf_fill_cause(cause, &state->more[slot].seen, state->added - state->more[slot].seen.added);
         }
     }
     fault->kind = PF_FAULT;

@@ -77,6 +77,24 @@ struct vm_area_struct {
     struct file *vm_file;
 };
 
+/* A page of the page cache (5.16). */
+struct folio {
+    unsigned long flags;
+    unsigned long _flags_1;     /* its low byte is the order, since 6.6 */
+    unsigned char _folio_order; /* before */
+};
+
+/* Since 6.18. */
+struct folio___memdesc {
+    struct {
+        unsigned long f;
+    } flags;
+};
+
+struct page {
+    unsigned char compound_order; /* up to 6.0 */
+};
+
 struct bpf_iter_meta {
     struct seq_file *seq;
 };
@@ -87,6 +105,11 @@ struct bpf_iter__task {
 };
 
 #pragma clang attribute pop
+
+/* Only its existence and the kernel's value count. */
+enum pageflags {
+    PG_head = 1,
+};
 
 /* include/linux/sched.h and sched/jobctl.h. */
 enum {

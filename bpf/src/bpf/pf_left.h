@@ -64,6 +64,10 @@ static __always_inline void pf_abandon(struct pf_task *state, struct task_struct
         room->fault.flags |= PF_HAS_BREAKDOWN;
         pf_pack_times(&room->more, &left->spent, left->lock_ns);
     }
+    if (pf_causes) {
+        room->fault.flags |= PF_HAS_CAUSE;
+        pf_fill_cause(&room->cause, &left->seen, left->seen.added);
+    }
     room->interruptions.between_ns = now - left->ts_ns - waited;
     room->interruptions.count = left->interrupted;
     bpf_ringbuf_submit(room, pf_ring_flags());
@@ -131,6 +135,8 @@ static __always_inline void pf_interrupt(struct pf_task *state, struct task_stru
         left->spent.reclaim_ns = state->off.reclaim_ns - more->before.reclaim_ns;
         left->lock_ns = more->lock_ns;
     }
+    if (pf_causes)
+        pf_keep_seen(&left->seen, state, &more->seen);
     state->lefts++;
 }
 
@@ -165,6 +171,8 @@ static __always_inline void pf_resume(struct pf_task *state, __u64 ip) {
             more->before.runqueue_ns = state->off.runqueue_ns - left->spent.runqueue_ns;
             more->before.reclaim_ns = state->off.reclaim_ns - left->spent.reclaim_ns;
         }
+        if (pf_causes)
+            pf_go_on_seeing(&more->seen, state, &left->seen);
         left->ts_ns = 0;
         if (state->lefts)
             state->lefts--;

@@ -14,13 +14,15 @@ static __always_inline bool pf_is_runnable(struct task_struct *task, bool preemp
     return ((struct task_struct___old *)task)->state == 0;
 }
 
-static __always_inline void pf_leave_cpu(struct task_struct *task, bool preempted, __u64 now) {
+static __always_inline void pf_leave_cpu(void *ctx, struct task_struct *task, bool preempted, __u64 now) {
     struct pf_task *state = pf_state_of(task, task->pid);
 
     if (!state)
         return;
     state->off_since_ns = now;
     state->woken_ns = pf_is_runnable(task, preempted) ? now : 0;
+    if (pf_causes && !state->woken_ns)
+        pf_fall_asleep(ctx, state, now);
 }
 
 static __always_inline void pf_wake_up(struct task_struct *task) {
@@ -39,6 +41,8 @@ static __always_inline void pf_take_cpu(struct task_struct *task, __u64 now) {
     woken = state->woken_ns ? state->woken_ns : now;
     state->off.blocked_ns += woken - state->off_since_ns;
     state->off.runqueue_ns += now - woken;
+    if (pf_causes && state->asleep_in)
+        pf_awake(state, woken - state->off_since_ns);
     state->off_since_ns = 0;
 }
 

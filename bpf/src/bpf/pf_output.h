@@ -31,6 +31,15 @@ struct {
     __type(value, struct pf_more);
 } pf_lanes_more SEC(".maps");
 
+/* Likewise, with --causes. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1); /* set before load */
+    __type(key, __u32);
+    __type(value, struct pf_cause);
+} pf_lanes_causes SEC(".maps");
+
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
@@ -116,6 +125,11 @@ static __always_inline void pf_load_ahead(__u32 cpu, bool more) {
     line = bpf_map_lookup_elem(&pf_lanes_more, &key);
     if (line)
         (void)*line;
+    if (!pf_causes)
+        return;
+    line = bpf_map_lookup_elem(&pf_lanes_causes, &key);
+    if (line)
+        (void)*line;
 }
 
 static __always_inline bool pf_begin_fault(struct pf_room *room, bool by_event) {
@@ -151,6 +165,16 @@ static __always_inline struct pf_more *pf_more_room(struct pf_room *room) {
         return &((struct pf_ring_fault *)room->fault)->more;
     key = room->key;
     return bpf_map_lookup_elem(&pf_lanes_more, &key);
+}
+
+/* The third one, likewise. */
+static __always_inline struct pf_cause *pf_cause_room(struct pf_room *room) {
+    __u32 key;
+
+    if (!room->ends)
+        return &((struct pf_ring_fault *)room->fault)->cause;
+    key = room->key;
+    return bpf_map_lookup_elem(&pf_lanes_causes, &key);
 }
 
 static __always_inline void pf_end_fault(struct pf_room *room) {

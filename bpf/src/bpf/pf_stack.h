@@ -17,10 +17,17 @@ struct {
     __type(value, __u8);
 } pf_stacks_sent SEC(".maps");
 
-/* Too large for the stack of a program. One for programs on events, one for those that these can preempt. */
+/* Which of pf_stack_scratch: of programs on events, of those that these can preempt, and of the scheduler. */
+enum pf_scratch {
+    PF_SCRATCH_EVENT = 0,
+    PF_SCRATCH_TASK = 1,
+    PF_SCRATCH_SLEEP = 2,
+};
+
+/* Too large for the stack of a program. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 2);
+    __uint(max_entries, 2); /* one more with pf_causes: set before load */
     __type(key, __u32);
     __type(value, struct pf_stack);
 } pf_stack_scratch SEC(".maps");

@@ -32,6 +32,14 @@ struct pf_open {
     __u8 interrupted; /* how often, up to 255 */
 };
 
+/* Witnesses of its cause so far, see pf_cause.h. */
+struct pf_seen {
+    __u64 sleep;      /* hash of the kernel's stack in the longest sleep */
+    __u64 longest_ns; /* how long that was */
+    __u32 added; /* the task's additions to the page cache when it entered; in a pf_left, those it made */
+    __u32 pad;
+};
+
 /* And what only some do. */
 struct pf_open_more {
     __u64 inode;
@@ -47,6 +55,7 @@ struct pf_open_more {
     __u64 charged_ns; /* of its wait, charged to a query already */
     __u32 signal;     /* the last one that interrupted it */
     __u32 pad2;
+    struct pf_seen seen;
 };
 
 #define PF_PAGE_MASK (~4095ULL)
@@ -63,6 +72,7 @@ struct pf_left {
     __u64 file_page;
     __u64 lock_ns;
     struct pf_times spent;
+    struct pf_seen seen;
     __u32 dev;
     __u32 signal;
     __u16 cpu;
@@ -129,6 +139,9 @@ struct pf_task {
     __u32 left_next; /* which to give up for another one */
     __u32 ended;     /* its end was told */
     struct pf_left left[PF_LEFTS];
+    __u64 asleep_at; /* hash of the kernel's stack there */
+    __u32 asleep_in; /* slot + 1 of the fault that it sleeps in; 0: it does not */
+    __u32 added;     /* pages that it added to the page cache */
 };
 
 _Static_assert(__builtin_offsetof(struct pf_task, open[PF_SLOT_KERNEL]) == 64 - 8,
@@ -165,6 +178,7 @@ const volatile __u32 pf_held; /* the child that is to become the command; 0: non
 const volatile __u8 pf_task_storage = true;
 const volatile __u8 pf_major_only;
 const volatile __u8 pf_breakdown;
+const volatile __u8 pf_causes; /* with pf_breakdown */
 /* Whether every entry is met by a completion: not so where only major ones are told. */
 const volatile __u8 pf_minor_unseen;
 const volatile __u32 pf_page_shift = 12;

@@ -9,13 +9,15 @@
 
 /* First byte of every record. */
 enum pf_kind {
-    PF_FAULT = 1, /* struct pf_fault in the lanes, or pf_ring_fault in the ring */
-    PF_EXIT = 2,  /* struct pf_exit: in the ring */
-    PF_STACK = 3, /* struct pf_stack: in the ring, before the first fault that names it */
-    PF_WAKE = 4,  /* a single byte in the ring: a lane fills up */
-    PF_QUERY = 5, /* struct pf_query: in the ring, when it has ended */
-    PF_TEXT = 6,  /* struct pf_query_text: in the ring, before its query */
-    PF_EXEC = 7,  /* struct pf_exec: in the ring */
+    PF_FAULT = 1,        /* struct pf_fault in the lanes, or pf_ring_fault in the ring */
+    PF_EXIT = 2,         /* struct pf_exit: in the ring */
+    PF_STACK = 3,        /* struct pf_stack: in the ring, before the first fault that names it */
+    PF_WAKE = 4,         /* a single byte in the ring: a lane fills up */
+    PF_QUERY = 5,        /* struct pf_query: in the ring, when it has ended */
+    PF_TEXT = 6,         /* struct pf_query_text: in the ring, before its query */
+    PF_EXEC = 7,         /* struct pf_exec: in the ring */
+    PF_KERNEL_STACK = 8, /* struct pf_stack of the kernel, with tgid 0: in the ring, before the first fault
+                            that names it */
 };
 
 enum pf_flag {
@@ -25,6 +27,7 @@ enum pf_flag {
     PF_HAS_VMA = 8,          /* its dev, inode and file_page are known */
     PF_HAS_BREAKDOWN = 0x10, /* its times are known */
     PF_ABANDONED = 0x20,     /* with PF_FAILED: interrupted, and completed by no attempt; has no counts */
+    PF_HAS_CAUSE = 0x40,     /* there is a pf_cause */
 };
 
 enum pf_access {
@@ -32,6 +35,9 @@ enum pf_access {
     PF_ACCESS_READ = 1,
     PF_ACCESS_WRITE = 2,
     PF_ACCESS_EXEC = 3,
+    /* Bits beside it, with --causes. */
+    PF_PRESENCE_KNOWN = 4,
+    PF_PRESENT = 8, /* with the other one: the page was there, and did not permit the access */
 };
 
 enum pf_origin {
@@ -87,11 +93,24 @@ struct pf_more {
     __u64 times[3];
 };
 
+/* What was looked at. */
+enum pf_witness {
+    PF_WITNESS_SLEEP = 1,
+    PF_WITNESS_ADDED = 2,
+};
+
+/* Why it took its time, with --causes: filled where the fault has PF_HAS_CAUSE. */
+struct pf_cause {
+    __u64 sleep; /* hash of the kernel's stack in its longest sleep; 0: it did not sleep, or there is none */
+    __u32 added; /* pages that it added to the page cache */
+    __u32 witnesses; /* enum pf_witness */
+};
+
 /* One logical page fault: a cache line. */
 struct pf_fault {
-    __u8 kind;  /* PF_FAULT */
-    __u8 flags; /* enum pf_flag */
-    __u8 access;
+    __u8 kind;   /* PF_FAULT */
+    __u8 flags;  /* enum pf_flag */
+    __u8 access; /* enum pf_access */
     __u8 origin;
     __u8 retries;
     __u8 signal; /* that interrupted it last, or ended it; 0: none */
@@ -113,11 +132,12 @@ struct pf_interruptions {
     __u32 pad;
 };
 
-/* A fault in the ring. In the lanes the two halves are apart, and none was interrupted. */
+/* A fault in the ring. In the lanes the parts are apart, and none was interrupted. */
 struct pf_ring_fault {
     struct pf_fault fault;
     struct pf_more more;
     struct pf_interruptions interruptions;
+    struct pf_cause cause;
 };
 
 /* The end of a recorded thread. */
@@ -142,13 +162,13 @@ struct pf_exec {
     __u32 pad2;
 };
 
-/* A user stack, sent when it is met for the first time. Only `frames` entries of it are sent. */
+/* A stack, sent when it is met for the first time. Only `frames` entries of it are sent. */
 struct pf_stack {
     __u8 kind; /* PF_STACK */
     __u8 end;  /* enum pf_stack_end */
     __u16 frames;
     __u32 tgid;
-    __u64 ts_ns; /* of the fault's entry, so it sorts before the fault */
+    __u64 ts_ns; /* of the fault's entry or its sleep, so it sorts before the fault */
     __u64 hash;
     __u64 address[PF_STACK_FRAMES]; /* innermost first; all others are return addresses */
 };

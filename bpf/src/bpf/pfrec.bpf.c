@@ -22,6 +22,7 @@
 #include "pf_output.h"
 #include "pf_live.h"
 #include "pf_stack.h"
+#include "pf_cause.h"
 #include "pf_offcpu.h"
 #include "pf_query.h"
 #include "pf_site.h"
@@ -95,7 +96,7 @@ int BPF_KPROBE(pf_try_by_kprobe, struct vm_area_struct *vma, unsigned long addre
     if (!state)
         return 0;
     if (pf_try(state, slot, address)) {
-        state->open[slot].access = pf_access_of_flags(flags);
+        pf_set_access(&state->open[slot], pf_access_of_flags(flags));
         PF_COPY_VMA(state, slot, vma, address, BPF_CORE_READ);
     }
     return 0;
@@ -132,7 +133,7 @@ int BPF_PROG(pf_try_by_fentry, struct vm_area_struct *vma, unsigned long address
     if (!state)
         return 0;
     if (pf_try(state, slot, address)) {
-        state->open[slot].access = pf_access_of_flags(flags);
+        pf_set_access(&state->open[slot], pf_access_of_flags(flags));
         PF_COPY_VMA(state, slot, vma, address, PF_FOLLOW);
     }
     return 0;
@@ -180,7 +181,7 @@ int BPF_PROG(pf_tried_by_fexit, struct vm_area_struct *vma, unsigned long addres
 
 SEC("tp_btf/page_fault_user")
 int BPF_PROG(pf_enter_user, unsigned long address, struct pt_regs *regs, unsigned long error_code) {
-    pf_enter(address, PF_SLOT_USER, pf_access_of(error_code), PT_REGS_IP(regs));
+    pf_enter(address, PF_SLOT_USER, pf_access_of(error_code) | pf_presence_of(error_code), PT_REGS_IP(regs));
     return 0;
 }
 
@@ -195,7 +196,7 @@ int BPF_PROG(pf_enter_kernel, unsigned long address, void *regs, unsigned long e
             pf_count_drop(&pf_drops.atomic);
         return 0;
     }
-    pf_enter(address, PF_SLOT_KERNEL, pf_access_of(error_code), 0);
+    pf_enter(address, PF_SLOT_KERNEL, pf_access_of(error_code) | pf_presence_of(error_code), 0);
     return 0;
 }
 
@@ -494,7 +495,7 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(pf_switch, bool preempt, struct task_struct *prev, struct task_struct *next) {
     __u64 now = bpf_ktime_get_ns();
 
-    pf_leave_cpu(prev, preempt, now);
+    pf_leave_cpu(ctx, prev, preempt, now);
     pf_take_cpu(next, now);
     return 0;
 }

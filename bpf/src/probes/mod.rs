@@ -39,6 +39,8 @@ pub struct Probes {
     backend: &'static dyn Backend,
     config: Config,
     lanes: LaneLayout,
+    /// Whether this kernel tells of additions to the page cache.
+    sees_additions: bool,
     tallies: Tallies,
     /// The kernel's own counts, with how far they were from what was met when the recording began; or why there are
     /// none.
@@ -170,6 +172,7 @@ impl Probes {
             backend,
             config: config.clone(),
             lanes: settings.lanes,
+            sees_additions: settings.sees_additions,
             tallies,
             counts: Err("the recording did not begin".to_owned()),
             not_of_tasks: None,
@@ -290,6 +293,7 @@ impl Probes {
         let of_lanes = LaneMaps {
             slots: maps.pf_lanes.as_fd(),
             more: maps.pf_lanes_more.as_fd(),
+            causes: self.config.causes.then(|| maps.pf_lanes_causes.as_fd()),
             ends: maps.pf_lane_ends.as_fd(),
         };
         let lanes = Lanes::map(&of_lanes, self.lanes.count as usize, self.lanes.slots)?;
@@ -415,6 +419,22 @@ impl Probes {
     #[must_use]
     pub fn blind(&self) -> &'static [&'static str] {
         self.backend.blind()
+    }
+
+    /// Of a fault's cause, where it was asked for: what is not told here.
+    #[must_use]
+    pub fn blind_to_causes(&self) -> Vec<&'static str> {
+        if !self.config.causes {
+            return Vec::new();
+        }
+        let mut blind = Vec::new();
+        if !self.sees_additions {
+            blind.push("pages that a fault reads (with --causes)");
+        }
+        if !self.backend.entry().tells_presence() {
+            blind.push("whether the page was present (with --causes)");
+        }
+        blind
     }
 
     fn write_global<T>(&mut self, field: impl FnOnce(&mut types::bss) -> *mut T, value: T) {

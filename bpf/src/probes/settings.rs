@@ -18,6 +18,12 @@ const RING_BYTES: u32 = 1 << 20;
 /// The same where queries are told, of which there may be a million a second.
 const RING_BYTES_WITH_QUERIES: u32 = 8 << 20;
 
+/// What `mm_filemap_add_to_page_cache` calls.
+const ADDITIONS: &str = "pf_page_added";
+
+/// Entries of `pf_stack_scratch`: `enum pf_scratch`.
+const SCRATCHES: u32 = 3;
+
 /// `PF_CGROUP_V2`.
 const CGROUP_V2: u32 = u32::MAX;
 
@@ -49,6 +55,8 @@ pub(super) struct Settings<'a> {
     pub(super) lanes: LaneLayout,
     /// Programs that no backend attaches, and that are wanted all the same.
     pub(super) extras: Vec<&'static str>,
+    /// With causes: whether this kernel tells of additions to the page cache.
+    pub(super) sees_additions: bool,
     cgroup_subsystem: u32,
 }
 
@@ -59,6 +67,7 @@ impl<'a> Settings<'a> {
         features: Features,
     ) -> Result<Self, ProbeError> {
         let mut extras = Vec::new();
+        let mut sees_additions = false;
         if asks_for_vma(config, backend, features) {
             extras.push("pf_mmap_lock");
         }
@@ -73,6 +82,8 @@ impl<'a> Settings<'a> {
         if config.breakdown {
             extras.extend(["pf_switch", "pf_wakeup"]);
             let types = kernel_types()?;
+            sees_additions = config.causes && has_tracepoint(&types, "mm_filemap_add_to_page_cache");
+            extras.extend(sees_additions.then_some(ADDITIONS));
             // A kernel without cgroups for memory has no such reclaim either.
             for (tracepoint, programs) in [
                 (
@@ -99,6 +110,7 @@ impl<'a> Settings<'a> {
             features,
             lanes: LaneLayout::new(config)?,
             extras,
+            sees_additions,
             cgroup_subsystem: cgroup_subsystem.unwrap_or(CGROUP_V2),
         })
     }
@@ -161,7 +173,11 @@ impl<'a> Settings<'a> {
             maps.pf_live_doors.set_max_entries(live.threads.max(1))?;
             maps.pf_live_ring.set_max_entries(live.ring_slots())?;
         }
-        if !self.config.stacks {
+        if self.config.causes {
+            maps.pf_lanes_causes.set_max_entries(slots)?;
+            maps.pf_stack_scratch.set_max_entries(SCRATCHES)?;
+        }
+        if !(self.config.stacks || self.config.causes) {
             maps.pf_stacks_sent.set_max_entries(1)?;
         }
         Ok(())
@@ -211,6 +227,8 @@ impl<'a> Settings<'a> {
         rodata.pf_minor_unseen = self.backend.leaves_minors_open(self.config).into();
         rodata.pf_stacks = self.config.stacks.into();
         rodata.pf_breakdown = self.config.breakdown.into();
+        rodata.pf_causes = (self.config.breakdown && self.config.causes).into();
+        rodata.pf_additions = self.sees_additions.into();
         rodata.pf_queries = self.config.queries.into();
         Ok(())
     }

@@ -4,8 +4,8 @@
 use std::mem::{offset_of, size_of};
 
 use crate::skel::types::{
-    pf_exec, pf_exit, pf_fault, pf_flag, pf_interruptions, pf_kind, pf_more, pf_query, pf_query_faults,
-    pf_query_flag, pf_query_text, pf_ring_fault, pf_stack, pf_task_counts,
+    pf_access, pf_cause, pf_exec, pf_exit, pf_fault, pf_flag, pf_interruptions, pf_kind, pf_more, pf_query,
+    pf_query_faults, pf_query_flag, pf_query_text, pf_ring_fault, pf_stack, pf_task_counts, pf_witness,
 };
 
 /// What one record says.
@@ -19,6 +19,8 @@ pub enum Record {
     Exec(Exec),
     /// A user stack was met for the first time.
     Stack(Box<Stack>),
+    /// A stack of the kernel was met for the first time.
+    KernelStack(Box<Stack>),
     /// A query ended.
     Query(Box<Query>),
     /// A query began, and has a text.
@@ -48,7 +50,7 @@ pub struct Fault {
     pub major: bool,
     /// Ended in a signal.
     pub failed: bool,
-    /// `enum pf_access`; 0 where the backend cannot tell.
+    /// `enum pf_access`, without the bits beside it; 0 where the backend cannot tell.
     pub access: u8,
     /// `enum pf_origin`.
     pub origin: u8,
@@ -68,6 +70,8 @@ pub struct Fault {
     pub vma: Option<Vma>,
     /// Where the time went, where it was asked for.
     pub times: Option<Times>,
+    /// Its cause, as far as somebody looked.
+    pub witnesses: Witnesses,
     /// Hash of the user stack; 0: none.
     pub stack: u64,
     /// When the innermost query of the thread began; 0: none.
@@ -115,12 +119,50 @@ pub struct Times {
     pub lock_ns: u64,
 }
 
-/// A user stack.
+/// What was seen of the cause of a fault. Kept small: every fault on its way to the encoder has one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Witnesses {
+    /// Hash of the kernel's stack in its longest sleep; 0: it did not sleep, or there was no stack.
+    sleep: u64,
+    /// Pages that it added to the page cache.
+    pages_added: u32,
+    looked: Looked,
+}
+
+/// Who looked, and whether the page was there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Looked {
+    at_sleeps: bool,
+    at_additions: bool,
+    present: Option<bool>,
+}
+
+impl Witnesses {
+    /// Hash of the kernel's stack in its longest sleep; 0: it did not sleep, or there was no stack. `None`: nobody looked.
+    #[must_use]
+    pub fn sleep(&self) -> Option<u64> {
+        self.looked.at_sleeps.then_some(self.sleep)
+    }
+
+    /// Pages that it added to the page cache. `None`: nobody looked.
+    #[must_use]
+    pub fn pages_added(&self) -> Option<u32> {
+        self.looked.at_additions.then_some(self.pages_added)
+    }
+
+    /// Whether the page was there, and did not permit the access. `None`: nobody looked.
+    #[must_use]
+    pub fn present(&self) -> Option<bool> {
+        self.looked.present
+    }
+}
+
+/// A stack, of user code or of the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {
     /// When it was taken, nanoseconds of `CLOCK_MONOTONIC`.
     pub ts_ns: u64,
-    /// Process, in the root pid namespace.
+    /// Process, in the root pid namespace; 0 for the kernel.
     pub tgid: u32,
     /// By which faults name it.
     pub hash: u64,
@@ -224,13 +266,17 @@ pub struct Counts {
 
 // The wire structs have no implicit padding, so every byte of a record is initialised by the probe.
 const _: () = assert!(size_of::<pf_fault>() == 64 && size_of::<pf_more>() == 64);
-const _: () = assert!(size_of::<pf_ring_fault>() == 144 && offset_of!(pf_ring_fault, more) == 64);
+const _: () = assert!(size_of::<pf_cause>() == 16 && offset_of!(pf_ring_fault, cause) == 144);
+const _: () = assert!(size_of::<pf_ring_fault>() == 160 && offset_of!(pf_ring_fault, more) == 64);
 const _: () = assert!(size_of::<pf_interruptions>() == 16 && size_of::<pf_exec>() == 32);
 const _: () = assert!(size_of::<pf_exit>() == 40 && offset_of!(pf_exit, counts) == 24);
 const STACK_HEADER: usize = offset_of!(pf_stack, address);
 const _: () = assert!(STACK_HEADER == 24);
 const _: () = assert!(size_of::<pf_query>() == 80 && offset_of!(pf_query, own) == 48);
 const _: () = assert!(size_of::<pf_query_text>() == 280 && offset_of!(pf_query_text, text) == 16);
+
+/// The bits of `enum pf_access` that say what was tried.
+const ACCESS: u8 = 3;
 
 /// `PF_TIME_BITS`.
 const TIME_BITS: u32 = 48;
@@ -242,7 +288,7 @@ impl Record {
         match pf_kind(u32::from(*bytes.first()?)) {
             pf_kind::PF_FAULT => {
                 let raw = read::<pf_ring_fault>(bytes)?;
-                let mut record = Self::from_lane(raw.fault, || raw.more)?;
+                let mut record = Self::from_lane(raw.fault, || raw.more, || Some(raw.cause))?;
                 if let Self::Fault(fault) = &mut record {
                     fault.interruptions = raw.interruptions.count;
                     fault.between_ns = raw.interruptions.between_ns;
@@ -252,6 +298,7 @@ impl Record {
             pf_kind::PF_EXIT => read::<pf_exit>(bytes).map(|raw| Self::Exit(raw.into())),
             pf_kind::PF_EXEC => read::<pf_exec>(bytes).map(|raw| Self::Exec(raw.into())),
             pf_kind::PF_STACK => stack(bytes).map(|stack| Self::Stack(Box::new(stack))),
+            pf_kind::PF_KERNEL_STACK => stack(bytes).map(|stack| Self::KernelStack(Box::new(stack))),
             pf_kind::PF_QUERY => read::<pf_query>(bytes).map(|raw| Self::Query(Box::new(raw.into()))),
             pf_kind::PF_TEXT => read::<pf_query_text>(bytes).map(|raw| Self::QueryText(Box::new(raw.into()))),
             pf_kind::PF_WAKE => Some(Self::Wake),
@@ -259,9 +306,14 @@ impl Record {
         }
     }
 
-    /// Decodes one record of a lane, where only faults are. `more` is asked for the second half if there is one.
-    pub(crate) fn from_lane(raw: pf_fault, more: impl FnOnce() -> pf_more) -> Option<Self> {
-        (pf_kind(u32::from(raw.kind)) == pf_kind::PF_FAULT).then(|| Self::Fault(fault(raw, more)))
+    /// Decodes one record of a lane, where only faults are. `more` and `cause` are asked for the other parts if there are
+    /// any.
+    pub(crate) fn from_lane(
+        raw: pf_fault,
+        more: impl FnOnce() -> pf_more,
+        cause: impl FnOnce() -> Option<pf_cause>,
+    ) -> Option<Self> {
+        (pf_kind(u32::from(raw.kind)) == pf_kind::PF_FAULT).then(|| Self::Fault(fault(raw, more, cause)))
     }
 
     /// When it was sent, nanoseconds of `CLOCK_MONOTONIC`: for a fault its completion.
@@ -271,7 +323,7 @@ impl Record {
             Self::Fault(fault) => fault.completed_ns(),
             Self::Exit(exit) => exit.ts_ns,
             Self::Exec(exec) => exec.ts_ns,
-            Self::Stack(stack) => stack.ts_ns,
+            Self::Stack(stack) | Self::KernelStack(stack) => stack.ts_ns,
             Self::Query(query) => query.end_ns,
             Self::QueryText(text) => text.begin_ns,
             Self::Wake => 0,
@@ -310,7 +362,7 @@ fn stack(bytes: &[u8]) -> Option<Stack> {
     })
 }
 
-fn fault(raw: pf_fault, more: impl FnOnce() -> pf_more) -> Fault {
+fn fault(raw: pf_fault, more: impl FnOnce() -> pf_more, cause: impl FnOnce() -> Option<pf_cause>) -> Fault {
     let has = |flag: pf_flag| u32::from(raw.flags) & flag.0 != 0;
     // Without the flag the second half is what an older record left there.
     let more = if has(pf_flag::PF_HAS_MORE) {
@@ -318,6 +370,7 @@ fn fault(raw: pf_fault, more: impl FnOnce() -> pf_more) -> Fault {
     } else {
         pf_more::default()
     };
+    let cause = if has(pf_flag::PF_HAS_CAUSE) { cause() } else { None };
     Fault {
         ts_ns: raw.ts_ns,
         latency_ns: raw.latency_ns,
@@ -328,7 +381,7 @@ fn fault(raw: pf_fault, more: impl FnOnce() -> pf_more) -> Fault {
         cpu: raw.cpu,
         major: has(pf_flag::PF_MAJOR),
         failed: has(pf_flag::PF_FAILED),
-        access: raw.access,
+        access: raw.access & ACCESS,
         origin: raw.origin,
         retries: raw.retries,
         signal: raw.signal,
@@ -342,8 +395,24 @@ fn fault(raw: pf_fault, more: impl FnOnce() -> pf_more) -> Fault {
             file_page: more.file_page,
         }),
         times: has(pf_flag::PF_HAS_BREAKDOWN).then(|| unpack_times(more.times)),
+        witnesses: witnesses(raw.access, cause),
         stack: more.stack,
         query: more.query,
+    }
+}
+
+fn witnesses(access: u8, cause: Option<pf_cause>) -> Witnesses {
+    let is_set = |bit: pf_access| u32::from(access) & bit.0 != 0;
+    let cause = cause.unwrap_or_default();
+    let looked = |at: pf_witness| cause.witnesses & at.0 != 0;
+    Witnesses {
+        sleep: cause.sleep,
+        pages_added: cause.added,
+        looked: Looked {
+            at_sleeps: looked(pf_witness::PF_WITNESS_SLEEP),
+            at_additions: looked(pf_witness::PF_WITNESS_ADDED),
+            present: is_set(pf_access::PF_PRESENCE_KNOWN).then(|| is_set(pf_access::PF_PRESENT)),
+        },
     }
 }
 

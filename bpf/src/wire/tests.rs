@@ -5,7 +5,8 @@
 use super::*;
 
 fn fault_bytes(flags: u8) -> Vec<u8> {
-    let mut bytes = vec![1, flags, 2, 1, 3, 14];
+    // The presence is told beside the access, with or without the rest of the causes.
+    let mut bytes = vec![1, flags, 2 | 4 | 8, 1, 3, 14];
     bytes.extend(7u16.to_ne_bytes());
     for value in [11u64, 22, 33, 44] {
         bytes.extend(value.to_ne_bytes());
@@ -22,8 +23,21 @@ fn fault_bytes(flags: u8) -> Vec<u8> {
     }
     bytes.extend(66u64.to_ne_bytes());
     bytes.extend([5u32, 0].map(u32::to_ne_bytes).concat());
+    bytes.extend(111u64.to_ne_bytes());
+    bytes.extend([512u32, 3].map(u32::to_ne_bytes).concat());
     bytes
 }
+
+/// What the byte of the access says besides.
+const PRESENT: Witnesses = Witnesses {
+    sleep: 0,
+    pages_added: 0,
+    looked: Looked {
+        at_sleeps: false,
+        at_additions: false,
+        present: Some(true),
+    },
+};
 
 const TIMES: [u64; 4] = [0xffff_ffff_ffff, 2, 0x8000_0000_0003, 0x1234_5678_9abc];
 
@@ -56,6 +70,7 @@ fn a_fault_is_read_field_by_field() {
         counts,
         vma: None,
         times: None,
+        witnesses: PRESENT,
         stack: 0,
         query: 0,
     };
@@ -92,6 +107,31 @@ fn a_fault_is_read_field_by_field() {
 }
 
 #[test]
+fn the_witnesses_of_a_fault_are_read_where_somebody_looked() {
+    let seen = |change: &dyn Fn(&mut [u8])| {
+        let mut bytes = fault_bytes(0x5f);
+        change(&mut bytes);
+        let Some(Record::Fault(fault)) = Record::decode(&bytes) else {
+            panic!("no fault");
+        };
+        assert_eq!(fault.access, 2);
+        let seen = fault.witnesses;
+        (seen.sleep(), seen.pages_added(), seen.present())
+    };
+    // The byte of the access, and that of the other witnesses.
+    let (access, witnesses) = (2, 156);
+    assert_eq!(seen(&|_| ()), (Some(111), Some(512), Some(true)));
+    assert_eq!(seen(&|bytes| bytes[witnesses] = 1), (Some(111), None, Some(true)));
+    assert_eq!(seen(&|bytes| bytes[witnesses] = 2), (None, Some(512), Some(true)));
+    assert_eq!(
+        seen(&|bytes| bytes[access] = 2 | 4),
+        (Some(111), Some(512), Some(false))
+    );
+    assert_eq!(seen(&|bytes| bytes[access] = 2 | 8), (Some(111), Some(512), None));
+    assert_eq!(seen(&|bytes| bytes[1] = 0x1f), (None, None, Some(true)));
+}
+
+#[test]
 fn the_second_half_of_a_fault_in_a_lane_is_read_only_where_it_is_announced() {
     let plain = pf_fault {
         kind: pf_kind::PF_FAULT.0 as u8,
@@ -99,7 +139,7 @@ fn the_second_half_of_a_fault_in_a_lane_is_read_only_where_it_is_announced() {
     };
     let unread = || panic!("it was not announced");
     assert_eq!(
-        Record::from_lane(plain, unread),
+        Record::from_lane(plain, unread, || panic!("it was not announced")),
         Some(Record::Fault(Fault::default()))
     );
     let full = pf_fault {
@@ -114,7 +154,7 @@ fn the_second_half_of_a_fault_in_a_lane_is_read_only_where_it_is_announced() {
         query: 55,
         ..Fault::default()
     };
-    assert_eq!(Record::from_lane(full, more), Some(Record::Fault(fault)));
+    assert_eq!(Record::from_lane(full, more, || None), Some(Record::Fault(fault)));
 }
 
 #[test]
@@ -130,6 +170,8 @@ fn a_stack_is_as_long_as_it_says() {
     };
     assert_eq!((stack.ts_ns, stack.tgid, stack.hash, stack.end), (11, 5, 22, 2));
     assert_eq!(stack.frames, [33, 44]);
+    bytes[0] = 8;
+    assert_eq!(Record::decode(&bytes), Some(Record::KernelStack(stack.clone())));
     assert_eq!(Record::decode(&bytes[..bytes.len() - 1]), None);
 }
 
@@ -194,6 +236,6 @@ fn a_text_is_as_long_as_it_says() {
 #[test]
 fn a_short_or_unknown_record_is_refused() {
     assert_eq!(Record::decode(&[]), None);
-    assert_eq!(Record::decode(&[1; 127]), None);
+    assert_eq!(Record::decode(&[1; 159]), None);
     assert_eq!(Record::decode(&[9; 128]), None);
 }

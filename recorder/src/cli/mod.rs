@@ -128,6 +128,11 @@ struct RecordArgs {
     #[arg(long, help_heading = "More per fault")]
     breakdown: bool,
 
+    /// Record what each fault waited for, as far as the kernel shows it: where it slept longest in the kernel, how many
+    /// pages it read, and whether the page was present. Includes --breakdown.
+    #[arg(long, help_heading = "More per fault")]
+    causes: bool,
+
     /// Record which query each fault belongs to (repeatable). SPEC names what begins and ends a query on a thread:
     /// usdt:[PATH:]PROVIDER:BEGIN..END or func:PATH:SYMBOL, followed by ,id=argN ,text=argN if wanted. Probes named
     /// pf:query_begin and pf:query_end are found automatically; `none` turns that off.
@@ -196,6 +201,8 @@ pub struct Options {
     pub stacks: bool,
     /// Whether to break down the time of a fault.
     pub breakdown: bool,
+    /// Whether to take witnesses of a fault's cause.
+    pub causes: bool,
     /// What begins and ends a query.
     pub queries: Vec<QuerySpec>,
     /// Whether counts that are not exact are a failure.
@@ -394,6 +401,7 @@ impl Cli {
         let only_recorded = [
             (args.stacks, "--stacks"),
             (args.breakdown, "--breakdown"),
+            (args.causes, "--causes"),
             (!args.queries.is_empty(), "--query"),
         ];
         if let Some((_, flag)) = only_recorded.iter().find(|(given, _)| *given && output.is_none()) {
@@ -418,7 +426,8 @@ impl Cli {
             },
             buffer_bytes: args.buffer_size,
             stacks: args.stacks,
-            breakdown: args.breakdown,
+            breakdown: args.breakdown || args.causes,
+            causes: args.causes,
             queries: args.queries,
             strict: args.strict,
             watch: args.watch,
@@ -495,6 +504,22 @@ mod tests {
         assert_eq!(stacks, Err(UsageError::OnlyRecorded("--stacks")));
         let format = resolve(&["-o", "t", "-a", "--format", "json"]);
         assert_eq!(format, Err(UsageError::NothingToFormat));
+    }
+
+    #[test]
+    fn causes_include_the_breakdown_and_need_a_recording() {
+        for (args, expected) in [
+            (&["-o", "t", "-a", "--causes"][..], (true, true)),
+            (&["-o", "t", "-a", "--breakdown"], (true, false)),
+            (&["-o", "t", "-a"], (false, false)),
+        ] {
+            let Ok(Action::Record(options)) = resolve(args) else {
+                panic!("not a recording: {args:?}");
+            };
+            assert_eq!((options.breakdown, options.causes), expected, "{args:?}");
+        }
+        let watched = resolve(&["-i", "-a", "--causes"]);
+        assert_eq!(watched, Err(UsageError::OnlyRecorded("--causes")));
     }
 
     #[test]

@@ -203,7 +203,9 @@ impl Drain {
                 }
                 Record::Exit(exit) => ledger.exit(exit),
                 Record::Exec(exec) => ledger.exec(exec),
-                Record::Stack(_) | Record::Query(_) | Record::QueryText(_) => *large += besides(&record),
+                Record::Stack(_) | Record::KernelStack(_) | Record::Query(_) | Record::QueryText(_) => {
+                    *large += besides(&record);
+                }
                 Record::Wake => {}
             }
             records.push(record);

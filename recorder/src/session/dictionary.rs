@@ -117,6 +117,15 @@ impl Dictionary {
         self.intern(describe(&Map::default(), &self.mounts))
     }
 
+    /// The kernel's code, or that of a module.
+    pub fn kernel(&mut self, name: &str) -> ObjectId {
+        self.intern(Object {
+            kind: ObjectKind::Kernel,
+            path: name.to_owned(),
+            ..Object::default()
+        })
+    }
+
     /// A file that no record names.
     pub fn nameless(&mut self, file: FileIdentity, at_ns: u64) -> ObjectId {
         let object = Object {

@@ -32,7 +32,7 @@ pub use only::Only;
 use pf_bpf::{Fault, Record};
 use pf_formats::{
     Access, Breakdown, CommId, Dict, Event, Happening, Loss, ObjectId, Origin, ProcessEntry, Query,
-    TimelineEntry, Witnesses,
+    TimelineEntry,
 };
 use pf_notation::names::{Names, none_fits};
 use programs::Programs;
@@ -309,6 +309,7 @@ impl Session {
                 Record::Exit(exit) => self.counters(exit),
                 Record::Exec(exec) => self.exec(exec),
                 Record::Stack(stack) => self.stack(stack),
+                Record::KernelStack(stack) => self.kernel_stack(stack),
                 Record::Query(query) if !self.held.began(query) => self.queries.end(query),
                 Record::QueryText(text) if !self.held.said(text) => self.queries.text(text),
                 Record::Query(_) | Record::QueryText(_) | Record::Wake => {}
@@ -415,7 +416,7 @@ impl Session {
                 reclaim_ns: times.reclaim_ns,
                 lock_ns: times.lock_ns,
             }),
-            witnesses: Witnesses::default(),
+            witnesses: self.witnesses(&fault.witnesses),
             stack: self.stacks.known(fault.stack).unwrap_or_default(),
             query: self.queries.id(fault.tid, fault.query),
         };

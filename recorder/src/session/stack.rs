@@ -1,7 +1,7 @@
-//! User stacks: each gets its id when it is met, with the mappings of that time.
+//! Stacks: each gets its id when it is met; that of user code with the mappings of that time.
 
 use pf_bpf::Stack;
-use pf_formats::ObjectKind;
+use pf_formats::{ObjectKind, Witnesses};
 
 use super::{Session, address_space::Mapping, dictionary::Dictionary};
 use crate::{
@@ -36,6 +36,26 @@ impl Session {
             let (start, mapping) = process.space.find(address)?;
             Some(place(&self.dictionary, address, start, mapping))
         });
+    }
+
+    /// Takes in a stack of the kernel, likewise.
+    pub(super) fn kernel_stack(&mut self, stack: &Stack) {
+        let dictionary = &mut self.dictionary;
+        self.stacks
+            .intern_kernel(stack.hash, &stack.frames, stack.end, |name| {
+                dictionary.kernel(name)
+            });
+    }
+
+    /// What the probes saw of a fault's cause, as the trace has it.
+    pub(super) fn witnesses(&self, seen: &pf_bpf::Witnesses) -> Witnesses {
+        Witnesses {
+            sleep: seen
+                .sleep()
+                .map(|hash| self.stacks.known(hash).unwrap_or_default()),
+            pages_read: seen.pages_added(),
+            present: seen.present(),
+        }
     }
 
     /// The stacks, for their names to be looked up when the recording is over.

@@ -14,6 +14,7 @@ mod binaries;
 pub mod debug_link;
 mod elf;
 mod jit;
+pub mod kernel;
 pub mod perf_map;
 mod symbols;
 mod trie;
@@ -24,6 +25,7 @@ use rustc_hash::FxHashMap;
 use crate::files::mapped_file::MappedFile;
 
 use binaries::Binaries;
+use kernel::KernelCode;
 use perf_map::PerfMaps;
 pub use symbols::Symbols;
 use trie::{Spot, Target, Trie};
@@ -79,6 +81,7 @@ pub struct StackTable {
     trie: Trie,
     binaries: Binaries,
     perf_maps: PerfMaps,
+    kernel: KernelCode,
     dropped: u64,
 }
 
@@ -116,6 +119,38 @@ impl StackTable {
         id.unwrap_or_default()
     }
 
+    /// Takes in a stack of the kernel, likewise. `object` is asked for the objects of its code, by their names.
+    pub fn intern_kernel(
+        &mut self,
+        hash: u64,
+        addresses: &[u64],
+        truncated: u8,
+        mut object: impl FnMut(&str) -> ObjectId,
+    ) {
+        if addresses.is_empty() || self.known(hash).is_some() {
+            return;
+        }
+        let addresses = self.kernel.meet(addresses);
+        let mut node = Some(StackId::default()).filter(|_| self.by_hash.len() < STACKS);
+        for &address in addresses.iter().rev() {
+            let Some(parent) = node else { break };
+            // An address that is not shown must not be told either.
+            let (name, offset) = self.kernel.find(address).unwrap_or((kernel::KERNEL, 0));
+            let spot = Spot {
+                object: object(name),
+                offset,
+                target: Target::Kernel { address },
+            };
+            let truncated = if parent.0 == 0 { truncated } else { 0 };
+            let frame = self.trie.frame(spot);
+            node = frame.and_then(|frame| self.trie.node(parent, frame, truncated));
+        }
+        match node {
+            Some(id) => drop(self.by_hash.insert(hash, id)),
+            None => self.dropped += 1,
+        }
+    }
+
     /// Dictionary entries that came since the last call, in the order in which they must be written.
     pub fn take_new(&mut self) -> Vec<Dict> {
         self.trie.take_new()
@@ -137,7 +172,8 @@ impl StackTable {
     /// [`symbols::TOTAL_TIME`] and a second, less when `give_up` says so; names found until then are kept.
     /// It forks, so the probes should be detached by then.
     pub fn symbolise(self, give_up: impl FnMut() -> bool) -> Symbols {
-        symbols::symbolise(self.trie.into_targets(), self.binaries, self.perf_maps, give_up)
+        let targets = self.trie.into_targets();
+        symbols::symbolise(targets, self.binaries, self.perf_maps, &self.kernel, give_up)
     }
 
     fn insert<'p>(

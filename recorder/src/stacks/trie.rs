@@ -44,6 +44,11 @@ pub enum Target {
         /// Bytes from its start.
         offset: u64,
     },
+    /// In the kernel.
+    Kernel {
+        /// The return address, which the trace does not get.
+        address: u64,
+    },
     /// Nothing is known of it.
     Nothing,
 }
@@ -130,7 +135,7 @@ impl Trie {
             let back = match spot.target {
                 Target::File { offset, .. } => spot.offset.saturating_sub(offset),
                 Target::Jit { address, .. } => spot.offset.saturating_sub(address),
-                Target::Vdso { .. } | Target::Nothing => 0,
+                Target::Vdso { .. } | Target::Kernel { .. } | Target::Nothing => 0,
             };
             (id, spot.target, back)
         });

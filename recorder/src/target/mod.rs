@@ -64,6 +64,7 @@ pub fn resolve(options: &Options, held: Option<&Held>, invoker: &Identity) -> Re
         backend: options.backend,
         stacks: options.stacks,
         breakdown: options.breakdown,
+        causes: options.causes,
         queries: !queries.is_empty(),
         live,
         held: held.map(Held::pid),

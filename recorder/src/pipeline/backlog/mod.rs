@@ -201,7 +201,7 @@ impl Backlog {
         let mut now = Dropped::default();
         if self.waiting.records.load(Relaxed) > self.limits.records {
             let is_query = |record: &Record| matches!(record, Record::Query(_) | Record::QueryText(_));
-            let is_stack = |record: &Record| matches!(record, Record::Stack(_));
+            let is_stack = |record: &Record| matches!(record, Record::Stack(_) | Record::KernelStack(_));
             let half = (records.len() as u64 + self.pending.besides) / 2;
             if weight(records, is_query) > half {
                 now.queries = remove(records, is_query);
@@ -288,7 +288,9 @@ impl Waiting {
 #[must_use]
 pub fn besides(record: &Record) -> u64 {
     let bytes = match record {
-        Record::Stack(stack) => size_of_val(&**stack) + stack.frames.capacity() * size_of::<u64>(),
+        Record::Stack(stack) | Record::KernelStack(stack) => {
+            size_of_val(&**stack) + stack.frames.capacity() * size_of::<u64>()
+        }
         Record::QueryText(text) => size_of_val(&**text) + text.text.capacity(),
         Record::Query(query) => size_of_val(&**query),
         _ => 0,

@@ -1,0 +1,311 @@
+//! The kernel's own code: which object an address is in, and, at the end, what its functions are called.
+//!
+//! Both from `/proc/kallsyms`, which is read when the first stack comes and once at the end: only places, and then only
+//! the names that are wanted, are kept. No address of the running kernel goes into the trace.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use pf_formats::{FrameId, Symbol};
+
+use super::symbols::Wanted;
+
+const SYMBOLS: &str = "/proc/kallsyms";
+
+/// The object of what is in no module.
+pub const KERNEL: &str = "[kernel]";
+
+/// The function that switches to another task: what it calls is how the stack was taken.
+const SWITCH: &str = "__schedule";
+
+/// Bytes that are read at most: 5 to 20 MB are there.
+const BYTES: u64 = 256 << 20;
+/// Modules that are told apart.
+const PARTS: usize = 4096;
+/// What may follow the begin of the last function of an object.
+const LAST_FUNCTION: u64 = 64 << 10;
+/// How often the places are read, and how far apart: modules may be loaded while the recording goes on.
+const READS: u32 = 16;
+const BETWEEN: Duration = Duration::from_secs(2);
+
+/// Where the kernel's code is.
+#[derive(Debug, Default)]
+pub struct KernelCode {
+    /// From the lowest function to the highest one, by the lowest; with names as `[NAME]`.
+    parts: Vec<(Range<u64>, String)>,
+    switch: Range<u64>,
+    reads: u32,
+    read_at: Option<Instant>,
+}
+
+/// A line of the list that names code.
+struct Function<'a> {
+    address: u64,
+    name: &'a str,
+    part: &'a str,
+}
+
+impl KernelCode {
+    /// The callers of the switch to another task, innermost first, and the switch itself; all of the stack where it is not
+    /// in it. Reads where code is, if that is not known of these.
+    pub fn meet<'a>(&mut self, stack: &'a [u64]) -> &'a [u64] {
+        if self.reads == 0 {
+            self.read();
+        }
+        let kept = self.without_tracing(stack);
+        let is_new = kept.iter().any(|address| self.find(*address).is_none());
+        let is_time = self.read_at.is_none_or(|at| at.elapsed() >= BETWEEN);
+        if is_new && self.is_shown() && is_time && self.reads < READS {
+            self.read();
+        }
+        kept
+    }
+
+    /// The object that a return address is in, and how many bytes behind its lowest function.
+    #[must_use]
+    pub fn find(&self, address: u64) -> Option<(&str, u64)> {
+        let before = self.parts.partition_point(|(part, _)| part.start < address);
+        let (part, name) = self.parts.get(before.checked_sub(1)?)?;
+        let is_inside = address <= part.end.saturating_add(LAST_FUNCTION);
+        is_inside.then(|| (name.as_str(), address - part.start))
+    }
+
+    /// Whether the kernel shows where its code is, as far as it was asked.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
+    /// Names of what was found with [`Self::find`].
+    #[must_use]
+    pub fn names(&self, wanted: &[Wanted]) -> Vec<Symbol> {
+        open().map_or_else(|_| Vec::new(), |list| self.names_in(list, wanted))
+    }
+
+    fn names_in(&self, list: impl BufRead, wanted: &[Wanted]) -> Vec<Symbol> {
+        let mut places: Vec<(u64, &str, FrameId)> = wanted
+            .iter()
+            .filter_map(|wanted| Some((wanted.at, self.find(wanted.at)?.0, wanted.frame)))
+            .collect();
+        places.sort_unstable();
+        // Each function goes to the first place behind its begin, so the best one of a place is there or before it.
+        let mut best: Vec<Option<(u64, String)>> = vec![None; places.len()];
+        let mut parts = BTreeMap::new();
+        each_function(list, |function| {
+            let at = places.partition_point(|(address, ..)| *address <= function.address);
+            let Some(slot) = best.get_mut(at) else { return };
+            if slot
+                .as_ref()
+                .is_none_or(|(address, _)| *address < function.address)
+            {
+                *slot = Some((function.address, function.name.to_owned()));
+                parts.insert(function.address, function.part.to_owned());
+            }
+        });
+        let mut last: Option<(u64, String)> = None;
+        let mut symbols = Vec::new();
+        for ((address, part, frame), found) in places.into_iter().zip(best) {
+            last = found.or(last);
+            let Some((start, name)) = last.as_ref().filter(|(start, _)| parts[start] == part) else {
+                continue;
+            };
+            symbols.push(Symbol {
+                frame,
+                name: name.clone(),
+                offset: address - start,
+                ..Symbol::default()
+            });
+        }
+        symbols
+    }
+
+    fn without_tracing<'a>(&self, stack: &'a [u64]) -> &'a [u64] {
+        let switch = stack.iter().position(|address| self.switch.contains(address));
+        &stack[switch.unwrap_or(0)..]
+    }
+
+    fn read(&mut self) {
+        self.reads += 1;
+        self.read_at = Some(Instant::now());
+        if let Ok(list) = open() {
+            self.read_places(list);
+        }
+    }
+
+    fn read_places(&mut self, list: impl BufRead) {
+        let mut parts: BTreeMap<String, Range<u64>> = BTreeMap::new();
+        let mut switch = 0..0;
+        each_function(list, |function| {
+            let at = function.address;
+            if function.part == KERNEL && function.name == SWITCH {
+                switch = at..u64::MAX;
+            } else if at > switch.start {
+                switch.end = switch.end.min(at);
+            }
+            if let Some(part) = parts.get_mut(function.part) {
+                *part = part.start.min(at)..part.end.max(at);
+            } else if parts.len() < PARTS {
+                parts.insert(function.part.to_owned(), at..at);
+            }
+        });
+        // A module that is gone keeps its frames: the same offsets would mean the same code if it came again.
+        self.parts = parts.into_iter().map(|(name, part)| (part, name)).collect();
+        self.parts.sort_unstable_by_key(|(part, _)| part.start);
+        self.switch = if switch.end == u64::MAX { 0..0 } else { switch };
+    }
+}
+
+/// Whether `/proc/kallsyms` shows where code is.
+#[must_use]
+pub fn is_shown() -> bool {
+    let mut is_shown = false;
+    if let Ok(list) = open() {
+        // Where addresses are hidden all of them are.
+        each_function(list.take(64 << 10), |_| is_shown = true);
+    }
+    is_shown
+}
+
+fn open() -> io::Result<impl BufRead> {
+    Ok(BufReader::with_capacity(1 << 16, File::open(SYMBOLS)?).take(BYTES))
+}
+
+/// Calls `take` for each line `ADDRESS TYPE NAME [MODULE]` that names code; one that hides its address does not.
+fn each_function(mut list: impl BufRead, mut take: impl FnMut(Function<'_>)) {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match list.read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let Ok(text) = std::str::from_utf8(&line) else {
+            continue;
+        };
+        let mut words = text.split_ascii_whitespace();
+        let (Some(address), Some("t" | "T" | "w" | "W"), Some(name)) =
+            (words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        let address = u64::from_str_radix(address, 16).unwrap_or(0);
+        let part = words.next().unwrap_or(KERNEL);
+        if address != 0 {
+            take(Function { address, name, part });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const LIST: &str = "\
+0000000000000000 A fixed_percpu_data
+ffffffff81000000 T _stext
+ffffffff81000000 T _text
+ffffffff81000400 t handle_userfault
+ffffffff81000500 t __schedule
+ffffffff81000600 T schedule
+ffffffff81001000 D jiffies
+ffffffffc0000100 t fuse_readahead\t[fuse]
+ffffffffc0000040 t request_wait_answer\t[fuse]
+ffffffffc0009000 t bpf_prog_12\t[bpf]
+not a line
+";
+
+    fn code() -> KernelCode {
+        let mut code = KernelCode {
+            reads: READS,
+            ..KernelCode::default()
+        };
+        code.read_places(LIST.as_bytes());
+        code
+    }
+
+    #[test]
+    fn an_address_is_told_from_the_lowest_function_of_its_object() {
+        let code = code();
+        assert_eq!(code.find(0xffff_ffff_8100_0405), Some((KERNEL, 0x405)));
+        assert_eq!(code.find(0xffff_ffff_c000_0105), Some(("[fuse]", 0xc5)));
+        // Of the last function nobody knows the end.
+        assert_eq!(code.find(0xffff_ffff_8100_0605), Some((KERNEL, 0x605)));
+        for outside in [0, 5, 0xffff_ffff_8000_0000, 0xffff_ffff_8200_0000, u64::MAX] {
+            assert_eq!(code.find(outside), None, "{outside:#x}");
+        }
+    }
+
+    #[test]
+    fn how_the_stack_was_taken_is_no_part_of_it() {
+        let mut code = code();
+        let stack = [
+            0xffff_ffff_c000_9010,
+            0xffff_ffff_8100_0510,
+            0xffff_ffff_8100_0610,
+        ];
+        assert_eq!(code.meet(&stack), &stack[1..]);
+        assert_eq!(code.meet(&stack[2..]), &stack[2..]);
+        assert_eq!(code.meet(&[]), &[] as &[u64]);
+    }
+
+    #[test]
+    fn each_frame_gets_the_function_it_is_in() {
+        let code = code();
+        let wanted = [
+            0xffff_ffff_c000_0105,
+            0xffff_ffff_8100_0405,
+            0xffff_ffff_8100_04ff,
+            0xffff_ffff_c000_0050,
+            0xffff_ffff_8200_0000,
+        ];
+        let wanted: Vec<Wanted> = (1..)
+            .zip(wanted)
+            .map(|(frame, at)| Wanted {
+                at,
+                frame: FrameId(frame),
+                back: 0,
+            })
+            .collect();
+        let mut symbols = code.names_in(LIST.as_bytes(), &wanted);
+        symbols.sort_by_key(|symbol| symbol.frame);
+        let told: Vec<_> = symbols
+            .iter()
+            .map(|symbol| (symbol.frame.0, symbol.name.as_str(), symbol.offset))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (1, "fuse_readahead", 5),
+                (2, "handle_userfault", 5),
+                (3, "handle_userfault", 0xff),
+                (4, "request_wait_answer", 0x10),
+            ]
+        );
+        // A module that is gone: what is below its addresses now is none of its functions.
+        let without: String = LIST
+            .lines()
+            .filter(|line| !line.ends_with("[fuse]"))
+            .fold(String::new(), |all, line| all + line + "\n");
+        let symbols = code.names_in(without.as_bytes(), &wanted);
+        assert_eq!(symbols.len(), 2);
+    }
+
+    #[test]
+    fn hidden_addresses_are_no_places() {
+        let hidden = "0000000000000000 T _stext\n0000000000000000 t __schedule\n";
+        let mut code = KernelCode {
+            reads: READS,
+            ..KernelCode::default()
+        };
+        code.read_places(hidden.as_bytes());
+        assert!(!code.is_shown());
+        assert_eq!(code.find(0xffff_ffff_8100_0405), None);
+        assert_eq!(code.meet(&[5, 6]), &[5, 6]);
+    }
+}
