@@ -15,9 +15,10 @@ use std::path::Path;
 use std::process::Command;
 use support::{dicts, events, meta, trace};
 
-const LINES: [&[&str]; 24] = [
+const LINES: [&[&str]; 25] = [
     &["threads", "T"],
     &["files", "T"],
+    &["causes", "T"],
     &["percentiles", "T", "--histogram", "--exact"],
     &["percentiles", "T", "--by", "query-id"],
     &["percentiles", "T", "--by", "stack"],

@@ -51,7 +51,15 @@ fn the_hint_fits_the_filter_that_emptied_the_answer() {
             "no fault meets all of --tid 100 --major: pfanalyze threads t.pfz",
         ),
     ] {
-        for verb in ["threads", "files", "events", "percentiles", "heatmap", "memory"] {
+        for verb in [
+            "threads",
+            "files",
+            "causes",
+            "events",
+            "percentiles",
+            "heatmap",
+            "memory",
+        ] {
             let (_, hint) = said(&small(), &[&[verb, "t.pfz"], options].concat());
             assert_eq!(hint, format!("no faults pass the filter: {expected}\n"), "{verb}");
         }

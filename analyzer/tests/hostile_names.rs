@@ -32,7 +32,7 @@ const EXACT: [&str; 1] = ["csv"];
 fn questions(verb: &str) -> Vec<Vec<&'static str>> {
     let none = || vec![vec![]];
     match verb {
-        "" | "threads" | "files" | "info" | "verify" => none(),
+        "" | "threads" | "files" | "causes" | "info" | "verify" => none(),
         "events" => vec![vec![], vec!["--query", "script"]],
         "percentiles" => ["class", "tid", "comm", "file", "query", "query-id", "stack"]
             .map(|by| vec!["--by", by, "--histogram", "--exact"])

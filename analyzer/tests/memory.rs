@@ -347,15 +347,10 @@ fn a_minor_that_is_through_before_the_major_it_waited_for_does_not_take_its_read
         assert_eq!(file["bytes_again"], 800 * 4096);
         assert_eq!(json["summary"]["again"], 800);
         assert!(
-            text.contains(
-                "66.7 % were not the first of their page: 3.1 MiB and 80.00 ms of waiting"
-            ),
+            text.contains("66.7 % were not the first of their page: 3.1 MiB and 80.00 ms of waiting"),
             "{text}"
         );
-        assert!(
-            !text.contains("another major on the same page"),
-            "{text}"
-        );
+        assert!(!text.contains("another major on the same page"), "{text}");
         let files = support::ask::files(&bytes, Format::Csv);
         assert!(files.contains(&format!(",{},", 800 * 4096)), "{files}");
     }

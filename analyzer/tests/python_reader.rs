@@ -60,8 +60,10 @@ fn agree_on(trace: &Path) -> usize {
             .arg(trace),
     );
     let header = ours.lines().next().unwrap();
-    // The clock time is made of the header and of another column.
-    let stored = header.split(',').filter(|column| *column != "time");
+    // The clock time is made of the header and of another column, and the cause of names and other columns.
+    let stored = header
+        .split(',')
+        .filter(|column| !["time", "cause"].contains(column));
     let columns: Vec<String> = stored.map(str::to_owned).collect();
     let (ours, theirs) = (rows(&ours, &columns), rows(&theirs, &columns));
     let name = trace.display();

@@ -201,7 +201,12 @@ fn events_are_as_recorded_with_their_weight() {
     let expected = sums(&events);
     assert_eq!(weights, expected.major + expected.minor + expected.failed);
     let csv = events_text(&sampled(), Format::Csv);
-    assert!(csv.lines().next().unwrap().ends_with(",abandoned,weight,time"));
+    assert!(
+        csv.lines()
+            .next()
+            .unwrap()
+            .ends_with(",abandoned,pages_read,sleep_stack_id,cause,weight,time")
+    );
     let table = events_text(&sampled(), Format::Table);
     assert!(table.lines().next().unwrap().contains("  WEIGHT  "), "{table}");
     assert!(!events_text(&small(), Format::Table).contains("WEIGHT"));

@@ -59,7 +59,7 @@ fn one_is_not_many() {
     let place = Place::new(&trace(&alone, &dicts(), &faults, &[]));
     let report = place.words(&["t.pfz"]);
     for sentence in [
-        "of the waiting is one major fault of 3.01 ms, in /data/segments.bin",
+        "one major fault of 3.01 ms has 100.0 % of the waiting, in /data/segments.bin",
         "kernel counted 1 fault = 1 recorded",
         "x86_64, 1 CPU, ",
         " 1 fault (",

@@ -75,6 +75,14 @@ enum VerbArgs {
     /// begins there. STRIDE_% is the share of other steps as long as the step before. Both are empty for a sample and for
     /// memory without a file.
     Files(Tabular),
+    /// Why faults waited, as far as the recording looked (pfrec --causes)
+    ///
+    /// CAUSE: read (brought pages in itself), read-wait (slept for a page that is being read), swap-in, writeback, fs (the
+    /// file system), reclaim, lock, userfault, cow and mkwrite (a write to a page that was there), zero-fill, map (the page
+    /// was in memory), preempted (mostly without a CPU), signal, unknown. Each rests on what the kernel showed: the stack of
+    /// the longest sleep, additions to the page cache, and whether the page was there. PAGES_READ: pages that these faults
+    /// added to the page cache. TOP_FUNCTION: where in the kernel most of it was slept.
+    Causes(Tabular),
     /// Latency percentiles by class, thread, file, query, stack or any other column, and a histogram
     Percentiles {
         #[command(flatten)]
@@ -283,6 +291,7 @@ impl Cli {
             }
             Some(VerbArgs::Threads(table)) => table.with(Verb::Threads),
             Some(VerbArgs::Files(table)) => table.with(Verb::Files),
+            Some(VerbArgs::Causes(table)) => table.with(Verb::Causes),
             Some(VerbArgs::Events(table)) => table.with(Verb::Events),
             Some(VerbArgs::Percentiles { table, percentiles }) => {
                 table.with(Verb::Percentiles(percentiles.into_options()))

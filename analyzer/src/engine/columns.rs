@@ -39,10 +39,18 @@ pub enum Column {
     Signal,
     /// Interrupted, and completed by no later attempt.
     Abandoned,
+    /// Why it waited; null where nobody looked.
+    Cause,
+    /// Pages that it added to the page cache; null where nobody looked.
+    PagesRead,
+    /// Kernel stack of its longest sleep; null for none, and where nobody looked.
+    SleepStackId,
     /// How many faults the row stands for; a column of exports only where minor faults were sampled.
     Weight,
     /// Class, access and origin in one byte; not part of the public table.
     ClassBits,
+    /// The cause as a number, see [`Cause::from_code`](crate::trace::cause::Cause::from_code); not part of the public table.
+    CauseCode,
     /// Key of the comm dictionary: cheap to group by; not part of the public table.
     CommId,
     /// Key of the object dictionary; not part of the public table.
@@ -52,7 +60,7 @@ pub enum Column {
 }
 
 /// The public `faults` table, in order.
-pub const FAULTS: [Column; 25] = [
+pub const FAULTS: [Column; 28] = [
     Column::TsNs,
     Column::LatencyNs,
     Column::Pid,
@@ -78,6 +86,9 @@ pub const FAULTS: [Column; 25] = [
     Column::Interruptions,
     Column::Signal,
     Column::Abandoned,
+    Column::PagesRead,
+    Column::SleepStackId,
+    Column::Cause,
 ];
 
 impl Column {
@@ -110,8 +121,12 @@ impl Column {
             Self::Interruptions => "interruptions",
             Self::Signal => "signal",
             Self::Abandoned => "abandoned",
+            Self::Cause => "cause",
+            Self::PagesRead => "pages_read",
+            Self::SleepStackId => "sleep_stack_id",
             Self::Weight => "weight",
             Self::ClassBits => "class_bits",
+            Self::CauseCode => "cause_code",
             Self::CommId => "comm_id",
             Self::ObjectId => "object_id",
             Self::ObjectPage => "object_page",
@@ -122,11 +137,21 @@ impl Column {
     #[must_use]
     pub fn dtype(self) -> DataType {
         match self {
-            Self::Pid | Self::Tid | Self::StackId | Self::CommId | Self::ObjectId => DataType::UInt32,
+            Self::Pid
+            | Self::Tid
+            | Self::StackId
+            | Self::PagesRead
+            | Self::SleepStackId
+            | Self::CommId
+            | Self::ObjectId => DataType::UInt32,
             Self::Cpu => DataType::UInt16,
-            Self::Retries | Self::Interruptions | Self::Signal | Self::ClassBits => DataType::UInt8,
+            Self::Retries | Self::Interruptions | Self::Signal | Self::ClassBits | Self::CauseCode => {
+                DataType::UInt8
+            }
             Self::Major | Self::Failed | Self::Abandoned => DataType::Boolean,
-            Self::Comm | Self::Access | Self::Origin | Self::Kind | Self::File => DataType::String,
+            Self::Comm | Self::Access | Self::Origin | Self::Kind | Self::File | Self::Cause => {
+                DataType::String
+            }
             Self::TsNs
             | Self::LatencyNs
             | Self::Address
@@ -166,6 +191,16 @@ impl Column {
             }
             Self::BlockedNs | Self::RunqueueNs | Self::ReclaimNs | Self::LockNs => Projection::BREAKDOWN,
             Self::StackId => Projection::STACK,
+            Self::PagesRead | Self::SleepStackId => Projection::WITNESSES,
+            Self::Cause | Self::CauseCode => [
+                Projection::LATENCY,
+                Projection::CLASS,
+                Projection::SIGNAL,
+                Projection::OBJECT,
+                Projection::BREAKDOWN,
+            ]
+            .into_iter()
+            .fold(Projection::WITNESSES, Projection::union),
             Self::QueryId => Projection::QUERY,
         }
     }

@@ -1,10 +1,12 @@
 //! One block of events as a polars frame with exactly the columns asked for. It resolves names; it does not filter.
 
 use crate::engine::columns::Column;
+use crate::engine::witnesses;
 use crate::error::AnalyzeError;
+use crate::trace::cause::Cause;
 use crate::trace::class::ClassBits;
 use crate::trace::session::Session;
-use pf_formats::{Access, Columns, Projection};
+use pf_formats::{Access, Columns, Projection, Witnesses};
 use polars::prelude::{
     BooleanChunked, ChunkTakeUnchecked, ChunkedArray, Column as PolarsColumn, DataFrame, IdxCa, IdxSize,
     IntoColumn, NewChunkedArray, PlHashMap, PlSmallStr, PolarsNumericType, PolarsResult, StringChunked,
@@ -51,6 +53,10 @@ macro_rules! computed_columns {
             | Column::Interruptions
             | Column::Signal
             | Column::Abandoned
+            | Column::Cause
+            | Column::CauseCode
+            | Column::PagesRead
+            | Column::SleepStackId
             | Column::Weight
     };
 }
@@ -192,6 +198,25 @@ fn computed(columns: &Columns, column: Column, session: &Session) -> Option<Pola
                 .with_name(name.into())
                 .into_column()
         }
+        Column::Cause if !columns.witnesses.is_empty() => strings(
+            name,
+            witnesses::causes(columns, session).map(|cause| cause.map(Cause::name)),
+        ),
+        Column::CauseCode if !columns.witnesses.is_empty() => {
+            let codes = witnesses::causes(columns, session).map(|cause| cause.map(Cause::code));
+            let codes: UInt8Chunked = codes.collect();
+            codes.with_name(name.into()).into_column()
+        }
+        Column::PagesRead if !columns.witnesses.is_empty() => {
+            let pages = seen(columns).map(|seen| seen.pages_read);
+            let pages: UInt32Chunked = pages.collect();
+            pages.with_name(name.into()).into_column()
+        }
+        Column::SleepStackId if !columns.witnesses.is_empty() => {
+            let ids = seen(columns).map(|seen| seen.sleep.map(|stack| stack.0).filter(|&id| id != 0));
+            let ids: UInt32Chunked = ids.collect();
+            ids.with_name(name.into()).into_column()
+        }
         Column::Comm => named(name, &columns.comm, |id| Some(dicts.comm(id))),
         Column::Kind => named(name, &columns.object, |id| {
             Some(Cow::Borrowed(dicts.kind(id).name()))
@@ -213,7 +238,14 @@ fn computed(columns: &Columns, column: Column, session: &Session) -> Option<Pola
                 .with_name(name.into())
                 .into_column()
         }
-        Column::Interruptions | Column::Signal | Column::StackId | Column::QueryId => return None,
+        Column::Interruptions
+        | Column::Signal
+        | Column::StackId
+        | Column::QueryId
+        | Column::Cause
+        | Column::CauseCode
+        | Column::PagesRead
+        | Column::SleepStackId => return None,
         stored_columns!() => return None,
     })
 }
@@ -225,6 +257,10 @@ fn bytes_or_null(name: &str, values: &[u8]) -> PolarsColumn {
         .collect::<UInt8Chunked>()
         .with_name(name.into())
         .into_column()
+}
+
+fn seen(columns: &Columns) -> impl Iterator<Item = Witnesses> + '_ {
+    (0..columns.len()).map(|row| columns.witnesses_of(row).unwrap_or_default())
 }
 
 fn bits(columns: &Columns) -> impl Iterator<Item = ClassBits> + '_ {

@@ -12,3 +12,4 @@ pub mod tally;
 pub mod thread_order;
 pub mod unmet;
 pub mod visible_columns;
+pub(crate) mod witnesses;

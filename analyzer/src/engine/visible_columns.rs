@@ -33,8 +33,12 @@ impl Sight<'_> {
             | Column::Interruptions
             | Column::Signal
             | Column::Abandoned
+            | Column::Cause
+            | Column::PagesRead
+            | Column::SleepStackId
             | Column::Weight
             | Column::ClassBits
+            | Column::CauseCode
             | Column::CommId
             | Column::ObjectId
             | Column::ObjectPage => true,

@@ -53,6 +53,7 @@ pub enum Verb {
     Report,
     Threads,
     Files,
+    Causes,
     Percentiles(PercentileOptions),
     Heatmap(HeatmapOptions),
     Stacks(StackOptions),

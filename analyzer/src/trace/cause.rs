@@ -4,6 +4,7 @@ use crate::trace::class::Class;
 
 /// One cause per fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum Cause {
     /// It brought pages into the page cache itself.
     Read,
@@ -85,7 +86,7 @@ pub enum Sleep {
 
 /// Functions that name what is waited for, by the beginnings of their names. Of a stack the innermost one that is known
 /// counts; reclaim is asked for first, since it writes, locks and reads on behalf of whoever needs memory.
-const SLEEPS: [(&str, Sleep); 41] = [
+const SLEEPS: [(&str, Sleep); 40] = [
     ("handle_userfault", Sleep::Userfault),
     ("folio_wait_writeback", Sleep::Writeback),
     ("folio_wait_stable", Sleep::Writeback),
@@ -114,7 +115,6 @@ const SLEEPS: [(&str, Sleep); 41] = [
     ("vma_start_read", Sleep::Lock),
     ("mmap_read_lock", Sleep::Lock),
     ("mmap_write_lock", Sleep::Lock),
-    ("do_user_addr_fault", Sleep::Lock),
     ("filemap_invalidate_lock", Sleep::Fs),
     ("file_update_time", Sleep::Fs),
     ("do_page_mkwrite", Sleep::Fs),
@@ -151,14 +151,34 @@ impl Sleep {
             let known = SLEEPS.iter().find(|(name, _)| function.starts_with(name));
             known.map(|&(_, sleep)| sleep)
         };
-        let innermost = functions.clone().find_map(known).unwrap_or(Self::Other);
+        let Some(innermost) = functions.clone().find_map(known) else {
+            // Before the page is looked for there is no other lock of that kind.
+            let has = |name: &str| functions.clone().any(|function| function.starts_with(name));
+            let is_outside = has("rwsem_down_") && !has("handle_mm_fault") && !has("__handle_mm_fault");
+            return if is_outside { Self::Lock } else { Self::Other };
+        };
         // A file system that reads a page does so for it; one that is asked to write or to lock is waited for itself.
-        let reads = || functions.clone().filter_map(known).any(|sleep| sleep == Self::Page);
+        let reads = || {
+            functions
+                .clone()
+                .filter_map(known)
+                .any(|sleep| sleep == Self::Page)
+        };
         match innermost {
             Self::Fs if reads() => Self::Page,
             innermost => innermost,
         }
     }
+}
+
+/// The function that tells what is waited for, or the innermost one.
+#[must_use]
+pub fn witness_of<'a>(mut functions: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let is_reclaim = |function: &&str| RECLAIM.iter().any(|name| function.starts_with(name));
+    let is_known = |function: &&str| SLEEPS.iter().any(|(name, _)| function.starts_with(name));
+    let reclaim = functions.clone().find(is_reclaim);
+    let known = reclaim.or_else(|| functions.clone().find(is_known));
+    known.or_else(|| functions.next())
 }
 
 impl Cause {
@@ -180,6 +200,18 @@ impl Cause {
         Self::Signal,
         Self::Unknown,
     ];
+
+    /// The number of its place in the list.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The cause of a number.
+    #[must_use]
+    pub fn from_code(code: u8) -> Self {
+        Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Unknown)
+    }
 
     /// As in tables, CSV, JSON, SQL and filters.
     #[must_use]
@@ -203,11 +235,37 @@ impl Cause {
         }
     }
 
+    /// In a sentence: the waiting was …
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Read => "reading",
+            Self::ReadWait => "for pages that were being read",
+            Self::SwapIn => "swapping in",
+            Self::Writeback => "for pages that were being written",
+            Self::Fs => "in the file system, not for reading",
+            Self::Reclaim => "in direct reclaim",
+            Self::Lock => "for a lock of the address space",
+            Self::Userfault => "for a page server in user space",
+            Self::Cow => "copying pages on write",
+            Self::Mkwrite => "making pages of files writable",
+            Self::ZeroFill => "filling new memory with zeros",
+            Self::Map => "mapping pages that were in memory",
+            Self::Preempted => "for a CPU",
+            Self::Signal => "in faults that ended in a signal",
+            Self::Unknown => "of a cause that was not seen",
+        }
+    }
+
     /// The largest part of the wait decides: without a CPU, asleep, or at work.
     #[must_use]
     pub fn of(evidence: &Evidence) -> Self {
         if evidence.class == Class::Failed {
-            return if evidence.has_signal { Self::Signal } else { Self::Unknown };
+            return if evidence.has_signal {
+                Self::Signal
+            } else {
+                Self::Unknown
+            };
         }
         let is_most = |part: Option<u64>| part.is_some_and(|ns| ns > evidence.latency_ns / 2);
         if is_most(evidence.runqueue_ns) {
@@ -253,5 +311,240 @@ impl Cause {
             (false, false, true) if evidence.class == Class::Major => Self::Unknown,
             (false, false, true) => Self::Map,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From the innermost function to the outermost one, as kernels have shown them.
+    const STACKS: [(&str, Sleep, &str); 14] = [
+        (
+            "schedule handle_userfault do_anonymous_page __handle_mm_fault handle_mm_fault do_user_addr_fault",
+            Sleep::Userfault,
+            "handle_userfault",
+        ),
+        (
+            "io_schedule folio_wait_bit_common filemap_update_page filemap_fault __do_fault do_user_addr_fault",
+            Sleep::Page,
+            "filemap_update_page",
+        ),
+        (
+            "io_schedule folio_wait_bit_common __folio_lock_or_retry filemap_fault __do_fault handle_mm_fault",
+            Sleep::Page,
+            "filemap_fault",
+        ),
+        (
+            "schedule request_wait_answer fuse_simple_request fuse_do_readfolio fuse_read_folio filemap_read_folio \
+             filemap_fault",
+            Sleep::Page,
+            "request_wait_answer",
+        ),
+        (
+            "io_schedule folio_wait_bit_common folio_wait_writeback ext4_page_mkwrite do_page_mkwrite do_wp_page",
+            Sleep::Writeback,
+            "folio_wait_writeback",
+        ),
+        (
+            "schedule jbd2_log_wait_commit ext4_page_mkwrite do_page_mkwrite do_shared_fault",
+            Sleep::Fs,
+            "jbd2_log_wait_commit",
+        ),
+        (
+            "io_schedule folio_wait_bit_common __folio_lock_or_retry do_swap_page handle_mm_fault do_user_addr_fault",
+            Sleep::Swap,
+            "do_swap_page",
+        ),
+        (
+            "io_schedule_timeout shrink_lruvec shrink_node try_to_free_mem_cgroup_pages try_charge_memcg \
+             filemap_add_folio filemap_fault",
+            Sleep::Reclaim,
+            "shrink_lruvec",
+        ),
+        (
+            "io_schedule folio_wait_writeback shrink_folio_list shrink_node try_to_free_pages alloc_pages do_swap_page",
+            Sleep::Reclaim,
+            "shrink_node",
+        ),
+        (
+            "schedule rwsem_down_read_slowpath down_read_killable lock_mm_and_find_vma do_user_addr_fault",
+            Sleep::Lock,
+            "lock_mm_and_find_vma",
+        ),
+        (
+            "schedule rwsem_down_read_slowpath down_read page_cache_ra_unbounded filemap_fault",
+            Sleep::Page,
+            "page_cache_ra_unbounded",
+        ),
+        (
+            "schedule rwsem_down_read_slowpath down_read do_user_addr_fault exc_page_fault",
+            Sleep::Lock,
+            "schedule",
+        ),
+        (
+            "schedule rwsem_down_read_slowpath something_else handle_mm_fault do_user_addr_fault exc_page_fault",
+            Sleep::Other,
+            "schedule",
+        ),
+        ("", Sleep::Other, ""),
+    ];
+
+    #[test]
+    fn a_stack_tells_what_is_slept_for_and_which_function_says_so() {
+        for (stack, sleep, witness) in STACKS {
+            assert_eq!(Sleep::of(stack.split_whitespace()), sleep, "{stack}");
+            let found = witness_of(stack.split_whitespace()).unwrap_or_default();
+            assert_eq!(found, witness, "{stack}");
+        }
+    }
+
+    fn nothing() -> Evidence {
+        Evidence {
+            class: Class::Minor,
+            has_signal: false,
+            is_file: false,
+            is_shared: None,
+            sleep: None,
+            pages_read: None,
+            is_present: None,
+            latency_ns: 1_000,
+            runqueue_ns: None,
+            reclaim_ns: None,
+        }
+    }
+
+    /// Everything was looked at, and nothing seen.
+    fn awake() -> Evidence {
+        Evidence {
+            sleep: Some(None),
+            pages_read: Some(0),
+            is_present: Some(false),
+            runqueue_ns: Some(0),
+            reclaim_ns: Some(0),
+            ..nothing()
+        }
+    }
+
+    #[test]
+    fn without_a_witness_no_cause_is_told_whatever_the_class() {
+        for class in [Class::Major, Class::Minor, Class::Failed] {
+            for is_file in [false, true] {
+                let classed = Evidence {
+                    class,
+                    is_file,
+                    ..nothing()
+                };
+                assert_eq!(Cause::of(&classed), Cause::Unknown);
+                // One witness alone does not tell what the others would.
+                let slept_not = Evidence {
+                    sleep: Some(None),
+                    ..classed
+                };
+                assert_eq!(Cause::of(&slept_not), Cause::Unknown);
+                let read = Evidence {
+                    pages_read: Some(3),
+                    ..classed
+                };
+                assert_eq!(Cause::of(&read), Cause::Unknown);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_seen_gives_the_cause() {
+        let slept = |sleep, pages_read| Evidence {
+            sleep: Some(Some(sleep)),
+            pages_read: Some(pages_read),
+            is_file: true,
+            ..awake()
+        };
+        let file = Evidence {
+            is_file: true,
+            ..awake()
+        };
+        let present = |is_file, is_shared| Evidence {
+            is_file,
+            is_shared,
+            is_present: Some(true),
+            ..awake()
+        };
+        for (evidence, cause) in [
+            (slept(Sleep::Page, 4), Cause::Read),
+            (slept(Sleep::Page, 0), Cause::ReadWait),
+            (slept(Sleep::Swap, 0), Cause::SwapIn),
+            (slept(Sleep::Writeback, 0), Cause::Writeback),
+            (slept(Sleep::Fs, 0), Cause::Fs),
+            (slept(Sleep::Reclaim, 9), Cause::Reclaim),
+            (slept(Sleep::Lock, 0), Cause::Lock),
+            (slept(Sleep::Userfault, 0), Cause::Userfault),
+            (slept(Sleep::Other, 1), Cause::Unknown),
+            (awake(), Cause::ZeroFill),
+            (file, Cause::Map),
+            (
+                Evidence {
+                    pages_read: Some(1),
+                    ..file
+                },
+                Cause::Read,
+            ),
+            (
+                Evidence {
+                    class: Class::Major,
+                    ..awake()
+                },
+                Cause::SwapIn,
+            ),
+            (
+                Evidence {
+                    class: Class::Major,
+                    ..file
+                },
+                Cause::Unknown,
+            ),
+            (present(false, None), Cause::Cow),
+            (present(true, Some(false)), Cause::Cow),
+            (present(true, Some(true)), Cause::Mkwrite),
+            (present(true, None), Cause::Unknown),
+            (
+                Evidence {
+                    runqueue_ns: Some(501),
+                    ..slept(Sleep::Page, 4)
+                },
+                Cause::Preempted,
+            ),
+            (
+                Evidence {
+                    runqueue_ns: Some(500),
+                    ..slept(Sleep::Page, 4)
+                },
+                Cause::Read,
+            ),
+            (
+                Evidence {
+                    reclaim_ns: Some(501),
+                    ..awake()
+                },
+                Cause::Reclaim,
+            ),
+            (
+                Evidence {
+                    class: Class::Failed,
+                    has_signal: true,
+                    ..awake()
+                },
+                Cause::Signal,
+            ),
+        ] {
+            assert_eq!(Cause::of(&evidence), cause, "{evidence:?}");
+        }
+    }
+
+    #[test]
+    fn codes_are_places_in_the_list() {
+        for (code, cause) in (0..).zip(Cause::ALL) {
+            assert_eq!((cause.code(), Cause::from_code(code)), (code, cause));
+        }
+        assert_eq!(Cause::from_code(200), Cause::Unknown);
     }
 }

@@ -1,5 +1,6 @@
 //! What a trace says besides its faults: who recorded it and how, names, lifetimes, losses, queries.
 
+pub mod cause;
 pub mod class;
 pub mod dicts;
 pub mod function_names;

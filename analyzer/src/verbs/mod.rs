@@ -1,5 +1,6 @@
 //! What can be asked of a trace: a file or a folder per verb, each with its pass, its tables, its text and its `run`.
 
+pub mod causes;
 pub mod context;
 pub mod diff;
 pub mod events;
@@ -30,6 +31,7 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
         Verb::Report => report::run(request),
         Verb::Threads => threads::run(request),
         Verb::Files => files::run(request),
+        Verb::Causes => causes::run(request),
         Verb::Percentiles(options) => percentiles::run(request, *options),
         Verb::Heatmap(options) => heatmap::run(request, *options),
         Verb::Stacks(options) => stacks::run(request, *options),

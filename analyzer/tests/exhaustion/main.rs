@@ -15,6 +15,7 @@ const VERBS: [&[&str]; 28] = [
     &["{trace}", "--format", "json"],
     &["threads", "{trace}", "--format", "csv"],
     &["files", "{trace}", "--format", "csv"],
+    &["causes", "{trace}", "--format", "csv"],
     &["percentiles", "{trace}", "--by", "tid"],
     &["percentiles", "{trace}", "--by", "comm", "--exact"],
     &["percentiles", "{trace}", "--by", "file"],

@@ -3,11 +3,23 @@
 
 use pf_formats::{
     BlockDecoder, Columns, Dict, Event, Frame, Happening, Item, Loss, Meta, Object, ObjectKind, ProcessEntry,
-    Projection, Query, StackNode, Symbol, Totals, TraceReader,
+    Projection, Query, StackId, StackNode, Symbol, Totals, TraceReader,
 };
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+
+/// Functions of the kernel in the traces here, what a sleep in them is for, and whether that is all there is to ask.
+const FUNCTIONS: [(&str, &str, bool); 8] = [
+    ("handle_userfault", "userfault", true),
+    ("filemap_fault", "read", false),
+    ("folio_wait_writeback", "writeback", true),
+    ("do_swap_page", "swap-in", true),
+    ("try_to_free_pages", "reclaim", true),
+    ("filemap_update_page", "read", false),
+    ("filemap_read_folio", "read", false),
+    ("jbd2_log_wait_commit", "fs", true),
+];
 
 /// One fault with its names.
 #[derive(Clone, Debug)]
@@ -27,6 +39,8 @@ pub struct Fault {
     pub weight: u64,
     /// Whether the backend could tell how long it waited for the lock.
     pub sees_lock: bool,
+    /// Why it waited.
+    pub cause: Option<&'static str>,
 }
 
 impl Fault {
@@ -171,8 +185,73 @@ impl Trace {
             in_file: object.is_some() && file.is_some(),
             file,
             weight: if is_minor { self.one_in() } else { 1 },
+            cause: self.cause(&event, object.is_some() && self.file(event.object.0).is_some()),
             sees_lock: self.sees_lock(),
         }
+    }
+
+    /// The functions of a stack that have names, the innermost first.
+    fn functions(&self, stack: u32) -> Vec<&str> {
+        let mut functions = Vec::new();
+        let mut next = stack;
+        while let Some(node) = self.stacks.get(&next) {
+            functions.extend(self.symbols.get(&node.frame.0).map(|symbol| symbol.name.as_str()));
+            next = node.parent.0;
+        }
+        functions
+    }
+
+    /// The function of the kernel that says what a sleep was for.
+    pub fn witness(&self, stack: u32) -> Option<&str> {
+        let functions = self.functions(stack);
+        let told = functions
+            .iter()
+            .find(|name| FUNCTIONS.iter().any(|(known, ..)| known == *name));
+        told.or(functions.first()).copied()
+    }
+
+    /// Why a fault waited; `None` where nobody looked.
+    pub fn cause(&self, event: &Event, in_file: bool) -> Option<&'static str> {
+        let seen = event.witnesses;
+        if seen.is_none() {
+            return None;
+        }
+        let most = |ns: u64| ns > event.latency_ns / 2;
+        let slept = match (seen.sleep, event.breakdown) {
+            _ if event.failed => {
+                let has_signal = event.signal != 0 && !event.abandoned;
+                return Some(if has_signal { "signal" } else { "unknown" });
+            }
+            (_, Some(parts)) if most(parts.runqueue_ns) => return Some("preempted"),
+            (None, _) => return Some("unknown"),
+            (Some(StackId(0)), Some(parts)) if parts.blocked_ns > 0 => return Some("unknown"),
+            (Some(StackId(0)), Some(parts)) if most(parts.reclaim_ns) => return Some("reclaim"),
+            (Some(StackId(id)), _) => id,
+        };
+        if slept != 0 {
+            let told = self.witness(slept).and_then(|name| {
+                let known = FUNCTIONS.iter().find(|(known, ..)| *known == name)?;
+                Some((known.1, known.2))
+            });
+            return Some(match (told, seen.pages_read) {
+                (None, _) => "unknown",
+                (Some(("read", false)), Some(0)) => "read-wait",
+                (Some(("read", false)), None) => "unknown",
+                (Some((cause, _)), _) => cause,
+            });
+        }
+        let (Some(pages), Some(present)) = (seen.pages_read, seen.present) else {
+            return Some("unknown");
+        };
+        Some(match (pages, present, in_file, event.major) {
+            (1.., ..) => "read",
+            (0, true, false, _) => "cow",
+            (0, true, true, _) => "unknown",
+            (0, false, false, true) => "swap-in",
+            (0, false, false, false) => "zero-fill",
+            (0, false, true, true) => "unknown",
+            (0, false, true, false) => "map",
+        })
     }
 
     /// The name of what a process ran at a time.

@@ -159,7 +159,7 @@ proptest! {
         }
         if refaults > 0 {
             let share = percent(again.into(), majors.len() as u128);
-            let said = format!("{share} read a page again that had been in memory: {}", bytes(4096 * again));
+            let said = format!("{share} were not the first of their page: {}", bytes(4096 * again));
             prop_assert!(summary["answer"].as_str().unwrap().contains(&said), "{}", summary["answer"]);
         }
     }

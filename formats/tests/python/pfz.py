@@ -1139,7 +1139,7 @@ def read(path: str | os.PathLike[str]) -> Trace:
 
 CSV_COLUMNS = (
     "ts_ns,latency_ns,pid,tid,comm,cpu,address,major,access,origin,retries,failed,ip,kind,file,file_offset,"
-    "blocked_ns,runqueue_ns,reclaim_ns,lock_ns,stack_id,query_id,interruptions,signal,abandoned"
+    "blocked_ns,runqueue_ns,reclaim_ns,lock_ns,stack_id,query_id,interruptions,signal,abandoned,pages_read,sleep_stack_id"
 ).split(",")  # fmt: skip
 PAGE_SIZE_ASSUMED = "the page size is not known: offsets in files are counted in pages of 4096 bytes"
 TRUTH = ("false", "true")
@@ -1179,6 +1179,10 @@ def rows(trace: Trace, block: Block) -> Iterator[tuple[int | str, ...]]:
             trace.notes.append(PAGE_SIZE_ASSUMED)
         return page * (page_size or 4096)
 
+    def witness(id_: int, bit: int, zero: int | str) -> Iterable[int | str]:
+        """Empty where nobody looked."""
+        return both(id_, WITNESSES, lambda value, bits: (value or zero) if bits & bit else "")
+
     def seen(id_: int, what: str) -> Iterable[int | str]:
         """Empty where the recorder could not tell: the trace says so, and the backend perf never sees locks."""
         blind = trace.meta and (what in trace.meta.blind or id_ == LOCK and trace.meta.backend == "perf")
@@ -1195,7 +1199,8 @@ def rows(trace: Trace, block: Block) -> Iterator[tuple[int | str, ...]]:
         cells(OBJECT, file),
         both(OBJECT, OBJECT_PAGE, file_offset), cells(BLOCKED), cells(RUNQUEUE), cells(RECLAIM), seen(LOCK, "lock waits (with --breakdown)"),
         cells(STACK, lambda s: s or ""), cells(QUERY, lambda q: q or ""), cells(INTERRUPTIONS, lambda i: i or ""),
-        cells(SIGNAL, lambda s: s or ""), cells(CLASS, lambda c: TRUTH[c >> 6 & 1]), range(block.statistics.events),
+        cells(SIGNAL, lambda s: s or ""), cells(CLASS, lambda c: TRUTH[c >> 6 & 1]), witness(PAGES_READ, 2, 0),
+        witness(SLEEP, 1, ""), range(block.statistics.events),
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ pub fn meaning(name: &str) -> Option<&'static str> {
 
 /// Each name with its meaning. Names end in their unit: `_ns`, `_us`, `_ms`, `_s`, `_bytes`, `_pages`, `_percent`, `_per_s`.
 /// Tables write bytes with the unit that suits them.
-pub const COLUMNS: [(&str, &str); 266] = [
+pub const COLUMNS: [(&str, &str); 270] = [
     ("abandoned", "interrupted, and completed by no later attempt"),
     ("access", "what was tried: read, write, exec"),
     ("address", "a faulting address, or the first one of a cell"),
@@ -75,6 +75,7 @@ pub const COLUMNS: [(&str, &str); 266] = [
     ),
     ("bytes_per_event", "size of the trace per fault"),
     ("cannot_see", "what is not visible to the backend"),
+    ("cause", "why it waited, as far as was seen"),
     ("change_ms", "wait in B minus wait in A"),
     ("change_percent", "that, of the wait in A"),
     ("check", "the check of the counts"),
@@ -241,6 +242,7 @@ pub const COLUMNS: [(&str, &str); 266] = [
     ("pages_estimated", "whether numbers of pages are estimates"),
     ("pages_only_a", "pages with faults in A alone"),
     ("pages_only_b", "pages with faults in B alone"),
+    ("pages_read", "pages that were added to the page cache"),
     ("pages_seen", "distinct pages of the recorded faults of a sample"),
     ("parent", "row of the caller"),
     ("parent_id", "the query around it"),
@@ -292,6 +294,7 @@ pub const COLUMNS: [(&str, &str); 266] = [
     ),
     ("since_s", "the same, from the start of the recording"),
     ("size_bytes", "size of the part"),
+    ("sleep_stack_id", "kernel stack of the longest sleep"),
     ("source", "source file and line, or the file that the code is in"),
     ("stack", "user stack"),
     ("stack_id", "number of a user stack"),
@@ -314,6 +317,10 @@ pub const COLUMNS: [(&str, &str); 266] = [
     ("top_file", "file with most of the wait"),
     ("top_file_begin", "first byte with a fault in it"),
     ("top_file_end", "first byte behind those with a fault"),
+    (
+        "top_function",
+        "function of the kernel in which most of it was slept",
+    ),
     ("total_ms", "wait in all faults"),
     ("trace_id", "number of the trace"),
     ("ts_ns", "entry, or time, CLOCK_MONOTONIC"),

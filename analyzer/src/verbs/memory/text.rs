@@ -41,9 +41,7 @@ impl MemoryPart {
     fn title(self) -> &'static str {
         match self {
             Self::Curve => "Estimate of what more memory would have avoided",
-            Self::Files => {
-                "Files and memory, longest wait in majors that were not the first of their page first"
-            }
+            Self::Files => "Files and memory, by the wait in majors that were not the first of their page",
             Self::Times => "Faults of a page faulted before, by the time since",
             Self::Distances => "The same by the number of other pages faulted since",
         }

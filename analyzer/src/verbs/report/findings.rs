@@ -6,6 +6,7 @@ use crate::output::text::escape;
 use crate::output::units::{bytes, duration, exact_duration, grouped, percent, quantity};
 use crate::stats::by_class::Classes;
 use crate::trace::class::Class;
+use crate::verbs::causes::CauseFacts;
 use pf_notation::names::quoted;
 
 /// How many findings a report has.
@@ -62,6 +63,8 @@ pub(crate) struct Facts<'a> {
     pub threads: &'a [ThreadFacts],
     /// Longest wait first.
     pub files: &'a [FileFacts],
+    /// Longest wait first; none where nobody looked for causes.
+    pub causes: &'a [CauseFacts],
     /// See [`Burst`].
     pub burst: Option<Burst>,
     /// Length of what was looked at.
@@ -86,7 +89,7 @@ impl Facts<'_> {
     #[must_use]
     pub fn findings(&self) -> Vec<String> {
         let all = [
-            self.majors(),
+            self.cause().or_else(|| self.majors()),
             self.reread(),
             self.slow_minors(),
             self.tail(),
@@ -121,6 +124,30 @@ impl Facts<'_> {
         percent(u128::from(part_ns), u128::from(self.wait_ns()))
     }
 
+    /// The cause with most of the wait.
+    fn cause(&self) -> Option<Finding> {
+        let longest = self.causes.first()?;
+        let weight = self.thousandths(longest.wait_ns);
+        let of_pages = match longest.pages_read.filter(|&pages| pages > 0) {
+            Some(pages) => format!(
+                " and added {} ({}) to the page cache",
+                quantity(pages, "page"),
+                bytes(pages.saturating_mul(self.page_size))
+            ),
+            None => String::new(),
+        };
+        let shows = self.command("causes", &[]);
+        let words = format!(
+            "{} of the waiting was {}: {} waited {} each on average{of_pages}, most of it in {}; all causes: {shows}",
+            self.share(longest.wait_ns),
+            longest.cause.describe(),
+            quantity(longest.count, "fault"),
+            duration(longest.wait_ns.checked_div(longest.count).unwrap_or(0)),
+            escape(&longest.label),
+        );
+        Some((weight, words))
+    }
+
     /// Major faults, and in which file.
     fn majors(&self) -> Option<Finding> {
         let majors = self.classes.of(Class::Major);
@@ -141,17 +168,15 @@ impl Facts<'_> {
                 self.command("heatmap", &[("--file", Some(file_pattern(&file.label)))])
             ),
         };
-        let (count, mean) = (majors.count(), duration(majors.mean()));
-        let words = match count {
+        let (mean, share) = (duration(majors.mean()), self.share(majors.sum()));
+        let words = match majors.count() {
             1 => format!(
-                "{} of the waiting is one major fault of {mean}, in {}{shows}",
-                self.share(majors.sum()),
-                escape(&file.label),
+                "one major fault of {mean} has {share} of the waiting, in {}{shows}",
+                escape(&file.label)
             ),
             count => format!(
-                "{} of the waiting is in major faults: {} of {mean} each on average, {of_file}{shows}",
-                self.share(majors.sum()),
-                grouped(count),
+                "{} have {share} of the waiting: {mean} each on average, {of_file}{shows}",
+                quantity(count, "major fault")
             ),
         };
         Some((weight, words))
@@ -397,6 +422,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::stats::by_class::Fault;
+    use crate::trace::cause::Cause;
 
     fn classes(faults: &[(Class, u64, u64)]) -> Classes {
         let mut classes = Classes::default();
@@ -417,6 +443,7 @@ mod tests {
             classes,
             threads,
             files,
+            causes: &[],
             burst: None,
             length_ns: 1_000_000_000,
             is_part: false,
@@ -437,6 +464,42 @@ mod tests {
     }
 
     #[test]
+    fn a_cause_is_told_where_one_was_seen_and_takes_the_place_of_the_class() {
+        let classes = classes(&[(Class::Major, 1_000_000, 3)]);
+        let files = [FileFacts {
+            label: "/data/a".to_owned(),
+            majors: 3,
+            wait_ns: 3_000_000,
+            again: 0,
+        }];
+        let seen = [CauseFacts {
+            cause: Cause::Read,
+            count: 3,
+            wait_ns: 3_000_000,
+            pages_read: Some(96),
+            label: "/data/a".to_owned(),
+        }];
+        let with_causes = Facts {
+            causes: &seen,
+            ..facts(&classes, &[], &files)
+        };
+        let said = &with_causes.findings()[0];
+        assert!(
+            said.starts_with(
+                "100.0 % of the waiting was reading: 3 faults waited 1.00 ms each on average and added 96 pages \
+                 (384.0 KiB) to the page cache, most of it in /data/a; all causes: "
+            ),
+            "{said}"
+        );
+        assert!(!with_causes.findings().iter().any(|said| said.contains("major")));
+        let without = facts(&classes, &[], &files).findings();
+        assert!(
+            without[0].starts_with("3 major faults have 100.0 %"),
+            "{without:?}"
+        );
+    }
+
+    #[test]
     fn major_faults_are_named_with_their_file_and_no_cause() {
         let classes = classes(&[(Class::Major, 1_000_000, 90), (Class::Minor, 1_000, 1_000)]);
         let files = [FileFacts {
@@ -446,7 +509,7 @@ mod tests {
             again: 60,
         }];
         let found = facts(&classes, &[], &files).findings();
-        assert!(found[0].starts_with("98.9 % of the waiting is in major faults: 90 of 1.00 ms"));
+        assert!(found[0].starts_with("90 major faults have 98.9 % of the waiting: 1.00 ms each"));
         assert!(found[0].contains("all in /data/x\\x1b;"), "{found:?}");
         assert!(
             found[0].ends_with("where in it: pfanalyze heatmap TRACE --file $'/data/x\\x1b'"),

@@ -30,9 +30,11 @@ use crate::request::Request;
 use crate::request::weight::{ColorScale, Weight};
 use crate::stats::by_class::Classes;
 use crate::stats::histogram::precision;
+use crate::trace::cause::Cause;
 use crate::trace::class::Class;
 use crate::trace::scope;
 use crate::trace::session::Session;
+use crate::verbs::causes::Causes;
 use crate::verbs::context::{self, Outcome, read, say_remarks, warn, write_answer};
 use crate::verbs::files::Files;
 use crate::verbs::heatmap::panels::Extent;
@@ -72,6 +74,7 @@ pub struct Report {
     queries: QueryShares,
     code: CodeShares,
     stalls: StallSummary,
+    causes: Causes,
 }
 
 /// How the text is laid out.
@@ -99,6 +102,7 @@ impl Report {
             queries: QueryShares::default(),
             code: CodeShares::default(),
             stalls: StallSummary::default(),
+            causes: Causes::default(),
         }
     }
 
@@ -123,7 +127,11 @@ impl Report {
                 &mut self.stalls,
             ],
         };
-        passes.extend([&mut self.threads as &mut dyn Pass, &mut self.queries]);
+        passes.extend([
+            &mut self.threads as &mut dyn Pass,
+            &mut self.queries,
+            &mut self.causes,
+        ]);
         passes
     }
 
@@ -163,6 +171,7 @@ impl Report {
         let caller = session.caller.clone().within(filter.arguments());
         self.add_threads(&classes, session, &caller, layout, &mut page);
         self.add_latencies(&classes, session, layout, &mut page);
+        self.add_causes(session, &caller, layout, &mut page);
         self.queries
             .describe(filter, &caller.command("queries", &[]), &mut page);
         self.code.describe(session, &caller, layout.width, &mut page)?;
@@ -232,6 +241,28 @@ impl Report {
         }
     }
 
+    fn add_causes(&self, session: &Session, caller: &Caller, layout: &Layout, page: &mut Document) {
+        if !self.causes.are_known() {
+            return;
+        }
+        page.heading("Why faults waited, longest wait first");
+        let mut causes = self.causes.table(session);
+        causes.keep_columns(9);
+        for left_out in ["avg_ms", "p50_us"] {
+            causes.column(left_out).map(|column| causes.remove_column(column));
+        }
+        add_top(
+            causes,
+            Cause::ALL.len(),
+            &caller.command("causes", &[]),
+            layout,
+            page,
+        );
+        for remark in self.causes.remarks() {
+            page.line(remark);
+        }
+    }
+
     fn add_files(
         &self,
         classes: &Classes,
@@ -278,6 +309,7 @@ impl Report {
             classes,
             threads: &threads,
             files: &self.places.files.facts(&self.again.by_label(session), session),
+            causes: &self.causes.facts(session),
             burst: self.waits.burst(window_ns),
             length_ns: window_ns.1.saturating_sub(window_ns.0),
             is_part: filter.is_part(),
@@ -398,6 +430,9 @@ impl Report {
             object.table("percentiles", &class_table(&classes))?;
             if classes.parts.is_recorded() {
                 object.table("breakdown", &time_spent::by_class(&classes))?;
+            }
+            if self.causes.are_known() {
+                object.table("causes", &self.causes.table(session))?;
             }
             let files = self.all_files.as_ref().map(|files| files.table(session));
             let files = files.unwrap_or_else(|| self.places.files.table(session));

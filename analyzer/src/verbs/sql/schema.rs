@@ -151,8 +151,13 @@ fn meaning(column: Column) -> &'static str {
         }
         Column::Signal => "number of the signal that interrupted it last, or that it ended in; null for none",
         Column::Abandoned => "interrupted, and completed by no later attempt",
+        Column::Cause => "why it waited, as far as was seen (pfrec --causes); null where nobody looked",
+        Column::PagesRead => {
+            "pages that it added to the page cache (pfrec --causes); null where nobody looked"
+        }
+        Column::SleepStackId => "kernel stack of its longest sleep (pfrec --causes)",
         Column::Weight => "faults that the row stands for: sum it to count a sampled trace",
-        Column::ClassBits | Column::CommId | Column::ObjectId | Column::ObjectPage => "",
+        Column::ClassBits | Column::CauseCode | Column::CommId | Column::ObjectId | Column::ObjectPage => "",
     }
 }
 

@@ -47,6 +47,15 @@ SPENT = f"""
     SELECT name AS class, sum(latency_ns) AS wait_ms, {PARTS} FROM {CLASS_NAMES} JOIN f ON name = class OR name = 'all'
     WHERE part_cpu IS NOT NULL GROUP BY name, place ORDER BY place"""
 
+CAUSES = """
+    SELECT cause, count(*) AS count, sum(latency_ns) AS total_ms,
+        share(sum(latency_ns), (SELECT sum(latency_ns) FROM f WHERE cause IS NOT NULL)) AS wait_percent,
+        sum(latency_ns) // count(*) AS avg_ms, pick(list(latency_ns), 50000) AS p50_us, pick(list(latency_ns), 99000) AS p99_us,
+        max(latency_ns) AS max_ms, sum(pages_read) AS pages_read, sum(latency_ns) AS wait_ns
+    FROM f WHERE cause IS NOT NULL GROUP BY cause
+    ORDER BY total_ms DESC, list_position(['read', 'read-wait', 'swap-in', 'writeback', 'fs', 'reclaim', 'lock', 'userfault',
+        'cow', 'mkwrite', 'zero-fill', 'map', 'preempted', 'signal', 'unknown'], cause)"""
+
 # What the records say of the queries of a name.
 OF_ROWS = """
     SELECT label AS name, count(*) AS count, pick(list(wall) FILTER (wall IS NOT NULL), 50000) AS wall_p50_ms, pick(list(wall) FILTER (wall IS NOT NULL), 99000) AS wall_p99_ms,
@@ -187,6 +196,8 @@ VERBS = {
         Question(["files"], REREAD, of="one block", without=("major", "minor", "total_ms", "avg_ms", "max_ms", "pages", "failed",
                  "seq_percent", "stride_percent", "blocked_ms", "runqueue_ms", "cpu_ms", "reclaim_ms", "lock_ms")),
     ],
+    # Which function told the sleep only the stacks know: the plain loops look at them.
+    "causes": [Question(["causes"], CAUSES, without=("top_file", "top_function"))],
     "percentiles": [
         Question(["percentiles", "--by", "class"], CLASSES),
         Question(["percentiles", "--by", "tid"], percentiles("pid, tid")),
@@ -232,7 +243,7 @@ VERBS = {
     "events": [Question(["events"], """
         SELECT ts_ns, latency_ns, pid, tid, comm, cpu, address, major, access, origin, retries, failed, ip, kind, file,
             file_offset, blocked_ns, runqueue_ns, reclaim_ns, lock_ns, query_id, stack_id, interruptions, signal, abandoned,
-            weight
+            pages_read, sleep_stack_id, cause, weight
         FROM (SELECT DISTINCT ON (ord) * FROM f) ORDER BY ord""", "lines", without=("time",))],
     "info": [Question(["info"], """
         SELECT count(*) AS events, count(*) FILTER (class = 'major') AS major, count(*) FILTER (class = 'minor') AS minor,

@@ -292,6 +292,52 @@ fn stack_dicts() -> Vec<Dict> {
     ]
 }
 
+/// Stacks of the kernel: 71 and up, one for each function, called by another one; the last has no name.
+const KERNEL_FUNCTIONS: [&str; 7] = [
+    "handle_mm_fault",
+    "handle_userfault",
+    "filemap_fault",
+    "folio_wait_writeback",
+    "do_swap_page",
+    "try_to_free_pages",
+    "no_function_that_tells",
+];
+
+fn kernel_dicts() -> Vec<Dict> {
+    let count = KERNEL_FUNCTIONS.len() as u32;
+    let frames = (0..=count).map(|number| Frame {
+        object: ObjectId(9),
+        offset: u64::from(number) * 0x100,
+    });
+    let stacks = (0..=count).map(|number| StackNode {
+        parent: StackId(if number == 0 { 0 } else { 70 }),
+        frame: FrameId(40 + number),
+        truncated: 0,
+    });
+    let symbols = KERNEL_FUNCTIONS.iter().zip(40..).map(|(name, frame)| Symbol {
+        frame: FrameId(frame),
+        name: (*name).to_owned(),
+        ..Symbol::default()
+    });
+    vec![
+        Dict::Objects {
+            first_id: 9,
+            entries: vec![object(ObjectKind::Kernel, "[kernel]")],
+        },
+        Dict::Frames {
+            first_id: 40,
+            entries: frames.collect(),
+        },
+        Dict::Stacks {
+            first_id: 70,
+            entries: stacks.collect(),
+        },
+        Dict::Symbols {
+            entries: symbols.collect(),
+        },
+    ]
+}
+
 fn make(shape: Shape) -> Vec<u8> {
     let mut random = Random(shape.name.len() as u64);
     let mut meta = Meta {
@@ -305,6 +351,9 @@ fn make(shape: Shape) -> Vec<u8> {
     dicts(shape).iter().for_each(|dict| writer.dict(dict).unwrap());
     if shape.stacks {
         stack_dicts().iter().for_each(|dict| writer.dict(dict).unwrap());
+    }
+    if shape.breakdowns {
+        kernel_dicts().iter().for_each(|dict| writer.dict(dict).unwrap());
     }
     let mut events = Vec::new();
     for number in 0..shape.events {
@@ -388,7 +437,21 @@ fn event(shape: Shape, number: u64, random: &mut Random) -> Event {
         abandoned: false,
         interruptions: 0,
         signal: 0,
-        witnesses: Witnesses::default(),
+        witnesses: if shape.breakdowns && number / shape.per_block % 4 != 1 {
+            let bits = if random.below(3) == 0 {
+                random.below(16) as u8
+            } else {
+                7 + 8 * random.below(2) as u8
+            };
+            let sleep = if random.below(2) == 0 {
+                0
+            } else {
+                70 + random.below(9) as u32
+            };
+            Witnesses::from_columns(bits, sleep, random.below(3) as u32)
+        } else {
+            Witnesses::default()
+        },
         breakdown: (shape.breakdowns && number / shape.per_block % 3 != 1).then(|| Breakdown {
             // Now and then more than there is.
             blocked_ns: latency_ns / 2 + if random.below(40) == 0 { latency_ns } else { 0 },

@@ -5,7 +5,7 @@ use crate::filters::Filter;
 use crate::table::{Cell, Expected, int, text};
 use crate::truth::{Fault, Trace};
 
-const HEADS: [&str; 25] = [
+const HEADS: [&str; 28] = [
     "ts_ns",
     "latency_ns",
     "pid",
@@ -31,6 +31,9 @@ const HEADS: [&str; 25] = [
     "interruptions",
     "signal",
     "abandoned",
+    "pages_read",
+    "sleep_stack_id",
+    "cause",
 ];
 
 pub fn events(trace: &Trace, filter: &Filter, checks: &mut Checks) {
@@ -109,6 +112,10 @@ fn row(fault: &Fault, trace: &Trace) -> Vec<Cell> {
     row.extend([or_null(event.query.0), or_null(event.stack.0.into())]);
     row.extend([or_null(event.interruptions.into()), or_null(event.signal.into())]);
     row.push(flag(event.abandoned));
+    let seen = event.witnesses;
+    row.push(seen.pages_read.map_or(Cell::Null, int));
+    row.push(or_null(seen.sleep.map_or(0, |stack| stack.0).into()));
+    row.push(fault.cause.map_or(Cell::Null, text));
     row
 }
 

@@ -1,5 +1,6 @@
 //! The verbs of pfanalyze, each with its recomputation. A new verb is a function here and a text in `duckdb.py`.
 
+mod causes;
 mod diff;
 mod events;
 mod files;
@@ -27,10 +28,11 @@ use std::process::{Command, Output};
 pub type Verb = fn(&Trace, &Filter, &mut Checks);
 
 /// Verbs whose numbers are recomputed. The report is the verb without a name.
-pub const COVERED: [(&str, Verb); 14] = [
+pub const COVERED: [(&str, Verb); 15] = [
     ("report", tables::report),
     ("threads", tables::threads),
     ("files", files::files),
+    ("causes", causes::causes),
     ("percentiles", tables::percentiles),
     ("heatmap", heatmap::heatmap),
     ("queries", queries::queries),

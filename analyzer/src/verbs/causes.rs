@@ -1,0 +1,267 @@
+//! `causes`: why faults waited, from what the kernel showed of each, with the file and the function of the kernel in which
+//! most of it was.
+
+use crate::engine::columns::Column;
+use crate::engine::frame::{u8s, u32s, u64s};
+use crate::engine::scan::Pass;
+use crate::engine::witnesses::functions;
+use crate::error::AnalyzeError;
+use crate::integrity::scaling;
+use crate::output::table::{ColumnHead, Table, Value};
+use crate::output::units::quantity;
+use crate::request::Request;
+use crate::stats::bounded_map::{Kept, Sum};
+use crate::stats::histogram::Histogram;
+use crate::trace::cause::{Cause, witness_of};
+use crate::trace::class::ClassBits;
+use crate::trace::session::Session;
+use crate::verbs::context::{self, Outcome, read, say_remarks, write_narrow};
+use polars::prelude::DataFrame;
+use std::collections::BTreeMap;
+
+/// The columns: a contract.
+pub const HEADS: [ColumnHead; 12] = [
+    ColumnHead::new("cause"),
+    ColumnHead::new("count"),
+    ColumnHead::new("total_ms"),
+    ColumnHead::new("wait_percent"),
+    ColumnHead::new("avg_ms"),
+    ColumnHead::new("p50_us"),
+    ColumnHead::new("p99_us"),
+    ColumnHead::new("max_ms"),
+    ColumnHead::new("pages_read"),
+    ColumnHead::new("top_file"),
+    ColumnHead::new("top_function"),
+    ColumnHead::new("wait_ns"),
+];
+
+/// Columns that give way to a narrow terminal, the first first.
+const DROP_ORDER: [&str; 7] = [
+    "wait_ns",
+    "avg_ms",
+    "p50_us",
+    "max_ms",
+    "top_function",
+    "p99_us",
+    "pages_read",
+];
+
+/// What is known of one cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CauseFacts {
+    /// Which.
+    pub cause: Cause,
+    /// Faults.
+    pub count: u64,
+    /// Time waited in them.
+    pub wait_ns: u64,
+    /// Pages that they added to the page cache, where that was looked at.
+    pub pages_read: Option<u64>,
+    /// File or kind of memory with most of that time.
+    pub label: String,
+}
+
+/// A wait that adds up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wait(u128);
+
+impl Sum for Wait {
+    fn weight(&self) -> u128 {
+        self.0
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.0 = self.0.saturating_add(other.0);
+    }
+}
+
+/// The faults of one cause, by weight.
+#[derive(Clone, Debug, Default)]
+struct OfCause {
+    latencies: Histogram,
+    pages_read: u64,
+    sees_pages: bool,
+}
+
+/// Collects faults by cause.
+#[derive(Debug, Default)]
+pub struct Causes {
+    causes: BTreeMap<Cause, OfCause>,
+    files: Kept<(u8, u32), Wait>,
+    sleeps: Kept<(u8, u32), Wait>,
+    /// Rows of which nobody looked for a cause.
+    unseen: u64,
+}
+
+impl Pass for Causes {
+    fn columns(&self) -> Vec<Column> {
+        vec![
+            Column::CauseCode,
+            Column::ClassBits,
+            Column::LatencyNs,
+            Column::ObjectId,
+            Column::PagesRead,
+            Column::SleepStackId,
+        ]
+    }
+
+    fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let codes = frame.column(Column::CauseCode.name())?.u8()?;
+        if codes.null_count() == codes.len() {
+            self.unseen = self.unseen.saturating_add(codes.len() as u64);
+            return Ok(());
+        }
+        let pages = frame.column(Column::PagesRead.name())?.u32()?;
+        let sleeps = frame.column(Column::SleepStackId.name())?.u32()?;
+        let objects = u32s(frame, Column::ObjectId)?.iter();
+        let faults = u64s(frame, Column::LatencyNs)?
+            .iter()
+            .zip(u8s(frame, Column::ClassBits)?);
+        let sampling = session.sampling();
+        let seen = codes.iter().zip(pages.iter()).zip(sleeps.iter());
+        for (((code, pages), sleep), (&object, (&latency_ns, &bits))) in seen.zip(objects.zip(faults)) {
+            let weight = sampling.weight(ClassBits(bits).class());
+            let Some(code) = code else {
+                self.unseen = self.unseen.saturating_add(1);
+                continue;
+            };
+            let cause = self.causes.entry(Cause::from_code(code)).or_default();
+            cause.latencies.add_times(latency_ns, weight);
+            cause.sees_pages |= pages.is_some();
+            let pages = u64::from(pages.unwrap_or(0)).saturating_mul(weight);
+            cause.pages_read = cause.pages_read.saturating_add(pages);
+            let wait = Wait(u128::from(latency_ns) * u128::from(weight));
+            self.files.of((code, object)).merge(wait);
+            if let Some(stack) = sleep {
+                self.sleeps.of((code, stack)).merge(wait);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Causes {
+    /// Whether anybody looked for causes.
+    #[must_use]
+    pub(crate) fn are_known(&self) -> bool {
+        !self.causes.is_empty()
+    }
+
+    /// What a report weighs, longest wait first.
+    #[must_use]
+    pub(crate) fn facts(&self, session: &Session) -> Vec<CauseFacts> {
+        let facts = |(&cause, of): (&Cause, &OfCause)| CauseFacts {
+            cause,
+            count: of.latencies.count(),
+            wait_ns: of.latencies.sum(),
+            pages_read: of.sees_pages.then_some(of.pages_read),
+            label: largest(&self.files, cause)
+                .map_or_else(String::new, |id| session.dicts.label(id).into_owned()),
+        };
+        let mut all: Vec<CauseFacts> = self.causes.iter().map(facts).collect();
+        all.sort_by_key(|of| (std::cmp::Reverse(of.wait_ns), of.cause));
+        all
+    }
+
+    /// The table, longest wait first.
+    #[must_use]
+    pub fn table(&self, session: &Session) -> Table {
+        let whole = self.causes.values().map(|of| of.latencies.sum());
+        let whole = whole.fold(0, u64::saturating_add);
+        let mut causes: Vec<_> = self.causes.iter().collect();
+        causes.sort_by_key(|&(&cause, of)| (std::cmp::Reverse(of.latencies.sum()), cause));
+        let rows = causes
+            .into_iter()
+            .map(|(&cause, of)| self.row(cause, of, whole, session));
+        Table {
+            heads: HEADS.to_vec(),
+            rows: rows.collect(),
+            total: None,
+        }
+    }
+
+    fn row(&self, cause: Cause, of: &OfCause, whole: u64, session: &Session) -> Vec<Value> {
+        let latencies = &of.latencies;
+        let text = |name: Option<String>| name.map_or(Value::Null, Value::Text);
+        let file = largest(&self.files, cause).map(|object| session.dicts.label(object).into_owned());
+        let function = self.sums_by_function(cause, session);
+        let function = function
+            .into_iter()
+            .max_by_key(|(_, wait)| *wait)
+            .map(|(name, _)| name);
+        vec![
+            Value::Text(cause.name().to_owned()),
+            Value::Count(latencies.count()),
+            Value::Ms(latencies.sum()),
+            Value::Percent {
+                part: latencies.sum(),
+                whole,
+            },
+            Value::Ms(latencies.mean()),
+            Value::Us(latencies.quantile(50_000)),
+            Value::Us(latencies.quantile(99_000)),
+            Value::Ms(latencies.max()),
+            if of.sees_pages {
+                Value::Count(of.pages_read)
+            } else {
+                Value::Null
+            },
+            text(file),
+            text(function),
+            Value::Count(latencies.sum()),
+        ]
+    }
+
+    /// What was slept in the functions that tell the cause.
+    fn sums_by_function(&self, cause: Cause, session: &Session) -> BTreeMap<String, u128> {
+        let mut sums: BTreeMap<String, u128> = BTreeMap::new();
+        for (&(code, stack), wait) in self.sleeps.iter() {
+            if code == cause.code()
+                && let Some(name) = witness_of(functions(&session.dicts.stacks, stack))
+            {
+                *sums.entry(name.to_owned()).or_default() += wait.0;
+            }
+        }
+        sums
+    }
+
+    /// What the table does not tell.
+    #[must_use]
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        match (self.are_known(), self.unseen) {
+            (_, 0) => Vec::new(),
+            (true, unseen) => vec![format!(
+                "{} without a look at their cause",
+                quantity(unseen, "fault")
+            )],
+            (false, _) => {
+                vec!["this recording did not look for causes: record with pfrec --causes".to_owned()]
+            }
+        }
+    }
+}
+
+/// Whose wait is the longest for this cause.
+fn largest(waits: &Kept<(u8, u32), Wait>, cause: Cause) -> Option<u32> {
+    let of_cause = waits.iter().filter(|((code, _), _)| *code == cause.code());
+    let longest = of_cause.max_by_key(|&(&(_, id), wait)| (wait.0, std::cmp::Reverse(id)));
+    longest.map(|(&(_, id), _)| id)
+}
+
+/// Reads the trace and writes the table.
+///
+/// # Errors
+/// Input, output, or a question that the trace cannot answer.
+pub fn run(request: &Request) -> anyhow::Result<Outcome> {
+    context::answer(request, false, |request, trace, output| {
+        let mut causes = Causes::default();
+        let session = read(request, trace.input()?, &mut [&mut causes])?;
+        let for_width = write_narrow(causes.table(&session), &DROP_ORDER, &session, request, output)?;
+        let remarks = causes.remarks().into_iter().chain(for_width);
+        Ok(say_remarks(
+            remarks.chain(scaling::remark(&session)),
+            request,
+            output,
+        )?)
+    })
+}
