@@ -92,11 +92,10 @@ impl Lanes {
             let raw = unsafe { self.slots.at(slot).read() };
             // SAFETY: the same of the second half, which has as many slots.
             let more = || unsafe { self.more.at(slot).read() };
-            // SAFETY: and of the third part.
             let cause = || {
-                self.causes
-                    .as_ref()
-                    .map(|causes| unsafe { causes.at(slot).read() })
+                let causes = self.causes.as_ref()?;
+                // SAFETY: and of the third part.
+                Some(unsafe { causes.at(slot).read() })
             };
             match Record::from_lane(raw, more, cause) {
                 Some(record) => take(record),
