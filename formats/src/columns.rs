@@ -54,8 +54,8 @@ pub struct Columns {
     pub sleep: Vec<u32>,
     /// Pages that the fault added to the page cache; read with `witnesses`.
     pub pages_read: Vec<u32>,
-    /// What was looked at: bit 0 `sleep`, bit 1 `pages_read`, bit 2 whether the page was present, and bit 3 that it was:
-    /// [`Witnesses::from_columns`] reads them.
+    /// What was looked at: bit 0 `sleep`, bit 1 `pages_read`, bit 2 whether the page was present, and bit 3 that it was, bit 4
+    /// whether the mapping is shared, and bit 5 that it is: [`Witnesses::from_columns`] reads them.
     pub witnesses: Vec<u8>,
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn causes(columns: &Columns, session: &Session) -> impl Iterator<Item
             class: bits.class(),
             has_signal: columns.signal.get(row).is_some_and(|&signal| signal != 0) && !bits.is_abandoned(),
             is_file: session.dicts.is_file_backed(object),
-            is_shared: None,
+            is_shared: seen.shared,
             sleep,
             pages_read: seen.pages_read,
             is_present: seen.present,

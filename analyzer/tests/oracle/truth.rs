@@ -246,7 +246,11 @@ impl Trace {
         Some(match (pages, present, in_file, event.major) {
             (1.., ..) => "read",
             (0, true, false, _) => "cow",
-            (0, true, true, _) => "unknown",
+            (0, true, true, _) => match seen.shared {
+                Some(true) => "mkwrite",
+                Some(false) => "cow",
+                None => "unknown",
+            },
             (0, false, false, true) => "swap-in",
             (0, false, false, false) => "zero-fill",
             (0, false, true, true) => "unknown",

@@ -96,6 +96,8 @@ pub struct Witnesses {
     /// Whether the page was there already, so that the fault was one of protection: a store to a page that is only
     /// readable, or a change of protection that another thread had not seen.
     pub present: Option<bool>,
+    /// Whether writes to its mapping are seen by others, as MAP_SHARED makes them; asked only for pages that were present.
+    pub shared: Option<bool>,
 }
 
 /// The stored byte that says which witnesses an event has.
@@ -107,6 +109,8 @@ impl WitnessBits {
     const PAGES_READ: Self = Self(1 << 1);
     const PRESENCE: Self = Self(1 << 2);
     const PRESENT: Self = Self(1 << 3);
+    const MAPPING: Self = Self(1 << 4);
+    const SHARED: Self = Self(1 << 5);
 
     fn has(self, bit: Self) -> bool {
         self.0 & bit.0 != 0
@@ -132,6 +136,8 @@ impl Witnesses {
             | WitnessBits::PAGES_READ.when(self.pages_read.is_some())
             | WitnessBits::PRESENCE.when(self.present.is_some())
             | WitnessBits::PRESENT.when(self.present == Some(true))
+            | WitnessBits::MAPPING.when(self.shared.is_some())
+            | WitnessBits::SHARED.when(self.shared == Some(true))
     }
 
     /// From the values of the columns WITNESSES, SLEEP and PAGES_READ: the last two count where the first says that
@@ -145,6 +151,9 @@ impl Witnesses {
             present: bits
                 .has(WitnessBits::PRESENCE)
                 .then_some(bits.has(WitnessBits::PRESENT)),
+            shared: bits
+                .has(WitnessBits::MAPPING)
+                .then_some(bits.has(WitnessBits::SHARED)),
         }
     }
 }

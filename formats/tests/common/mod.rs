@@ -260,7 +260,7 @@ pub(crate) fn full_event(i: u64) -> Event {
 
 /// As [`full_event`], with every combination of what can be seen of a cause, none included.
 pub(crate) fn caused_event(i: u64) -> Event {
-    let bits = i as u8 & 15;
+    let bits = i as u8 & 63;
     let (sleep, pages) = (1 + (i % 3) as u32, (i * 37 % 513) as u32);
     Event {
         witnesses: Witnesses::from_columns(bits, sleep, pages),

@@ -605,7 +605,9 @@ class Statistics(NamedTuple):
 
 
 # 'EVENTS', Witnesses; None where nobody looked.
-Witnesses = NamedTuple("Witnesses", [("sleep", int | None), ("pages_read", int | None), ("present", bool | None)])
+Witnesses = NamedTuple("Witnesses", [
+    ("sleep", int | None), ("pages_read", int | None), ("present", bool | None), ("shared", bool | None),
+])  # fmt: skip
 
 
 @dataclass
@@ -620,9 +622,9 @@ class Block:
     def witnesses(self, row: int) -> Witnesses:
         """'EVENTS', Witnesses: what was seen of the cause of a fault."""
         if not self.columns.keys() >= {SLEEP, PAGES_READ, WITNESSES}:
-            return Witnesses(None, None, None)
+            return Witnesses(None, None, None, None)
         bits = self.columns[WITNESSES][row]
-        seen = ((1, self.columns[SLEEP][row]), (2, self.columns[PAGES_READ][row]), (4, bool(bits & 8)))
+        seen = ((1, self.columns[SLEEP][row]), (2, self.columns[PAGES_READ][row]), (4, bool(bits & 8)), (16, bool(bits & 32)))
         return Witnesses(*(value if bits & bit else None for bit, value in seen))
 
     def each(self, run_column: int) -> Iterator[int]:

@@ -450,17 +450,17 @@ class Rows(unittest.TestCase):
             self.assertEqual([row[name] for row in rows], cells, name)
 
     def test_witnesses(self) -> None:
-        columns = sample_columns(random.Random(5), 8) | {34: [7] * 8, 35: [512] * 8, 36: [0, 1, 2, 4, 12, 8, 15, 240]}
+        columns = sample_columns(random.Random(5), 8) | {34: [7] * 8, 35: [512] * 8, 36: [0, 1, 2, 4, 28, 8, 63, 224]}
         read = pfz.decode_events(memoryview(block(columns)), 8)
         self.assertEqual(
             [tuple(read.witnesses(row)) for row in range(8)],
             [
-                (None, None, None), (7, None, None), (None, 512, None), (None, None, False), (None, None, True),
-                (None, None, None), (7, 512, True), (None, None, None),
+                (None, None, None, None), (7, None, None, None), (None, 512, None, None), (None, None, False, None),
+                (None, None, True, False), (None, None, None, None), (7, 512, True, True), (None, None, None, None),
             ],
         )  # fmt: skip
         without = {id_: values for id_, values in columns.items() if id_ < 34}
-        self.assertEqual(pfz.decode_events(memoryview(block(without)), 8).witnesses(3), (None, None, None))
+        self.assertEqual(pfz.decode_events(memoryview(block(without)), 8).witnesses(3), (None, None, None, None))
         for id_ in (26, 29, 32, 33, 34, 35, 36):
             lacking = {other: values for other, values in columns.items() if other != id_}
             with self.assertRaisesRegex(pfz.Bad, "lacks"):

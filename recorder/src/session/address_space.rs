@@ -18,6 +18,8 @@ pub struct Mapping {
     pub object: ObjectId,
     /// Its kind.
     pub kind: ObjectKind,
+    /// Whether others see what is written there.
+    pub is_shared: bool,
 }
 
 /// The mappings of one process. Cloning shares them until one side changes: a fork is cheap.
@@ -133,6 +135,7 @@ mod tests {
             offset,
             object: ObjectId(id),
             kind: ObjectKind::File,
+            is_shared: false,
         }
     }
 

@@ -416,7 +416,7 @@ impl Session {
                 reclaim_ns: times.reclaim_ns,
                 lock_ns: times.lock_ns,
             }),
-            witnesses: self.witnesses(&fault.witnesses),
+            witnesses: self.witnesses(fault),
             stack: self.stacks.known(fault.stack).unwrap_or_default(),
             query: self.queries.id(fault.tid, fault.query),
         };
@@ -510,6 +510,7 @@ fn to_mapping(dictionary: &mut Dictionary, pid: u32, at_ns: u64, map: &Map) -> M
         offset: map.offset,
         object,
         kind,
+        is_shared: map.flags & libc::MAP_SHARED.cast_unsigned() != 0,
     }
 }
 

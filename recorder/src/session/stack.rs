@@ -1,6 +1,6 @@
 //! Stacks: each gets its id when it is met; that of user code with the mappings of that time.
 
-use pf_bpf::Stack;
+use pf_bpf::{Fault, Stack};
 use pf_formats::{ObjectKind, Witnesses};
 
 use super::{Session, address_space::Mapping, dictionary::Dictionary};
@@ -48,13 +48,20 @@ impl Session {
     }
 
     /// What the probes saw of a fault's cause, as the trace has it.
-    pub(super) fn witnesses(&self, seen: &pf_bpf::Witnesses) -> Witnesses {
+    pub(super) fn witnesses(&self, fault: &Fault) -> Witnesses {
+        let seen = &fault.witnesses;
+        let mapping = || self.processes.get(&fault.tgid)?.space.find(fault.address);
+        let is_present = seen.present() == Some(true);
         Witnesses {
             sleep: seen
                 .sleep()
                 .map(|hash| self.stacks.known(hash).unwrap_or_default()),
             pages_read: seen.pages_added(),
             present: seen.present(),
+            shared: is_present
+                .then(mapping)
+                .flatten()
+                .map(|(_, mapping)| mapping.is_shared),
         }
     }
 

@@ -1,7 +1,7 @@
-//! The kernel's own code: which object an address is in, and, at the end, what its functions are called.
+//! The kernel's own code: which object an address is in, and what its functions are called.
 //!
-//! Both from `/proc/kallsyms`, which is read when the first stack comes and once at the end: only places, and then only
-//! the names that are wanted, are kept. No address of the running kernel goes into the trace.
+//! Both from `/proc/kallsyms`, which is read when the first stack comes, so that the names are in the trace before the faults
+//! that need them. No address of the running kernel goes into it.
 
 use std::{
     collections::BTreeMap,
@@ -10,10 +10,6 @@ use std::{
     ops::Range,
     time::{Duration, Instant},
 };
-
-use pf_formats::{FrameId, Symbol};
-
-use super::symbols::Wanted;
 
 const SYMBOLS: &str = "/proc/kallsyms";
 
@@ -25,6 +21,8 @@ const SWITCH: &str = "__schedule";
 
 /// Bytes that are read at most: 5 to 20 MB are there.
 const BYTES: u64 = 256 << 20;
+/// Bytes of names of functions: 4 to 8 MB are there.
+const NAMES: usize = 64 << 20;
 /// Modules that are told apart.
 const PARTS: usize = 4096;
 /// What may follow the begin of the last function of an object.
@@ -39,6 +37,10 @@ pub struct KernelCode {
     /// From the lowest function to the highest one, by the lowest; with names as `[NAME]`.
     parts: Vec<(Range<u64>, String)>,
     switch: Range<u64>,
+    /// Where each function begins, sorted, and where its name does in `names`.
+    functions: Vec<(u64, u32)>,
+    /// A line for each.
+    names: String,
     reads: u32,
     read_at: Option<Instant>,
 }
@@ -81,47 +83,23 @@ impl KernelCode {
         !self.parts.is_empty()
     }
 
-    /// Names of what was found with [`Self::find`].
+    /// The function that a return address is in, and how many bytes behind its begin.
     #[must_use]
-    pub fn names(&self, wanted: &[Wanted]) -> Vec<Symbol> {
-        open().map_or_else(|_| Vec::new(), |list| self.names_in(list, wanted))
-    }
-
-    fn names_in(&self, list: impl BufRead, wanted: &[Wanted]) -> Vec<Symbol> {
-        let mut places: Vec<(u64, &str, FrameId)> = wanted
-            .iter()
-            .filter_map(|wanted| Some((wanted.at, self.find(wanted.at)?.0, wanted.frame)))
-            .collect();
-        places.sort_unstable();
-        // Each function goes to the first place behind its begin, so the best one of a place is there or before it.
-        let mut best: Vec<Option<(u64, String)>> = vec![None; places.len()];
-        let mut parts = BTreeMap::new();
-        each_function(list, |function| {
-            let at = places.partition_point(|(address, ..)| *address <= function.address);
-            let Some(slot) = best.get_mut(at) else { return };
-            if slot
-                .as_ref()
-                .is_none_or(|(address, _)| *address < function.address)
-            {
-                *slot = Some((function.address, function.name.to_owned()));
-                parts.insert(function.address, function.part.to_owned());
-            }
-        });
-        let mut last: Option<(u64, String)> = None;
-        let mut symbols = Vec::new();
-        for ((address, part, frame), found) in places.into_iter().zip(best) {
-            last = found.or(last);
-            let Some((start, name)) = last.as_ref().filter(|(start, _)| parts[start] == part) else {
-                continue;
-            };
-            symbols.push(Symbol {
-                frame,
-                name: name.clone(),
-                offset: address - start,
-                ..Symbol::default()
-            });
-        }
-        symbols
+    pub fn function(&self, address: u64) -> Option<(&str, u64)> {
+        let (_, from_part) = self.find(address)?;
+        let before = self.functions.partition_point(|(start, _)| *start < address);
+        let (start, _) = *self.functions.get(before.checked_sub(1)?)?;
+        // Of those that begin there, the one that is listed first.
+        let first = self.functions.partition_point(|(other, _)| *other < start);
+        let (_, name) = self.functions.get(first)?;
+        let offset = address - start;
+        let is_of_part = offset <= from_part;
+        is_of_part.then(|| {
+            (
+                self.names[*name as usize..].lines().next().unwrap_or_default(),
+                offset,
+            )
+        })
     }
 
     fn without_tracing<'a>(&self, stack: &'a [u64]) -> &'a [u64] {
@@ -140,8 +118,14 @@ impl KernelCode {
     fn read_places(&mut self, list: impl BufRead) {
         let mut parts: BTreeMap<String, Range<u64>> = BTreeMap::new();
         let mut switch = 0..0;
+        let (mut functions, mut names) = (Vec::new(), String::new());
         each_function(list, |function| {
             let at = function.address;
+            if names.len() < NAMES {
+                functions.push((at, names.len() as u32));
+                names.push_str(function.name);
+                names.push('\n');
+            }
             if function.part == KERNEL && function.name == SWITCH {
                 switch = at..u64::MAX;
             } else if at > switch.start {
@@ -156,6 +140,9 @@ impl KernelCode {
         // A module that is gone keeps its frames: the same offsets would mean the same code if it came again.
         self.parts = parts.into_iter().map(|(name, part)| (part, name)).collect();
         self.parts.sort_unstable_by_key(|(part, _)| part.start);
+        // Stable: of one address the first stays before the others.
+        functions.sort_by_key(|&(at, _)| at);
+        (self.functions, self.names) = (functions, names);
         self.switch = if switch.end == u64::MAX { 0..0 } else { switch };
     }
 }
@@ -257,43 +244,18 @@ not a line
     #[test]
     fn each_frame_gets_the_function_it_is_in() {
         let code = code();
-        let wanted = [
-            0xffff_ffff_c000_0105,
-            0xffff_ffff_8100_0405,
-            0xffff_ffff_8100_04ff,
-            0xffff_ffff_c000_0050,
-            0xffff_ffff_8200_0000,
-        ];
-        let wanted: Vec<Wanted> = (1..)
-            .zip(wanted)
-            .map(|(frame, at)| Wanted {
-                at,
-                frame: FrameId(frame),
-                back: 0,
-            })
-            .collect();
-        let mut symbols = code.names_in(LIST.as_bytes(), &wanted);
-        symbols.sort_by_key(|symbol| symbol.frame);
-        let told: Vec<_> = symbols
-            .iter()
-            .map(|symbol| (symbol.frame.0, symbol.name.as_str(), symbol.offset))
-            .collect();
-        assert_eq!(
-            told,
-            [
-                (1, "fuse_readahead", 5),
-                (2, "handle_userfault", 5),
-                (3, "handle_userfault", 0xff),
-                (4, "request_wait_answer", 0x10),
-            ]
-        );
-        // A module that is gone: what is below its addresses now is none of its functions.
-        let without: String = LIST
-            .lines()
-            .filter(|line| !line.ends_with("[fuse]"))
-            .fold(String::new(), |all, line| all + line + "\n");
-        let symbols = code.names_in(without.as_bytes(), &wanted);
-        assert_eq!(symbols.len(), 2);
+        for (address, function) in [
+            (0xffff_ffff_c000_0105, Some(("fuse_readahead", 5))),
+            (0xffff_ffff_8100_0405, Some(("handle_userfault", 5))),
+            (0xffff_ffff_8100_04ff, Some(("handle_userfault", 0xff))),
+            (0xffff_ffff_c000_0050, Some(("request_wait_answer", 0x10))),
+            // Of two that begin at one place the first.
+            (0xffff_ffff_8100_0010, Some(("_stext", 0x10))),
+            (0xffff_ffff_8200_0000, None),
+            (0, None),
+        ] {
+            assert_eq!(code.function(address), function, "{address:#x}");
+        }
     }
 
     #[test]

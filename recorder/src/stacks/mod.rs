@@ -19,7 +19,7 @@ pub mod perf_map;
 mod symbols;
 mod trie;
 
-use pf_formats::{Dict, ObjectId, StackId};
+use pf_formats::{Dict, ObjectId, StackId, Symbol};
 use rustc_hash::FxHashMap;
 
 use crate::files::mapped_file::MappedFile;
@@ -32,6 +32,9 @@ use trie::{Spot, Target, Trie};
 
 /// Distinct stacks, by the kernel's hash, that are remembered: 34 MiB at most.
 const STACKS: usize = 1 << 20;
+
+/// Names of the kernel's functions in one record.
+const KERNEL_NAMES: usize = 8192;
 
 /// Where an address lies in its process.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +85,8 @@ pub struct StackTable {
     binaries: Binaries,
     perf_maps: PerfMaps,
     kernel: KernelCode,
+    /// Of frames that are new.
+    kernel_names: Vec<Symbol>,
     dropped: u64,
 }
 
@@ -139,10 +144,21 @@ impl StackTable {
             let spot = Spot {
                 object: object(name),
                 offset,
-                target: Target::Kernel { address },
+                target: Target::Kernel,
             };
             let truncated = if parent.0 == 0 { truncated } else { 0 };
+            let known = self.trie.frame_count();
             let frame = self.trie.frame(spot);
+            if let (Some(frame), Some((name, offset))) = (frame, self.kernel.function(address))
+                && self.trie.frame_count() > known
+            {
+                self.kernel_names.push(Symbol {
+                    frame,
+                    name: name.to_owned(),
+                    offset,
+                    ..Symbol::default()
+                });
+            }
             node = frame.and_then(|frame| self.trie.node(parent, frame, truncated));
         }
         match node {
@@ -153,7 +169,12 @@ impl StackTable {
 
     /// Dictionary entries that came since the last call, in the order in which they must be written.
     pub fn take_new(&mut self) -> Vec<Dict> {
-        self.trie.take_new()
+        let mut dicts = self.trie.take_new();
+        let names = std::mem::take(&mut self.kernel_names);
+        dicts.extend(names.chunks(KERNEL_NAMES).map(|names| Dict::Symbols {
+            entries: names.to_vec(),
+        }));
+        dicts
     }
 
     /// Whether the trace lacks entries.
@@ -173,7 +194,13 @@ impl StackTable {
     /// It forks, so the probes should be detached by then.
     pub fn symbolise(self, give_up: impl FnMut() -> bool) -> Symbols {
         let targets = self.trie.into_targets();
-        symbols::symbolise(targets, self.binaries, self.perf_maps, &self.kernel, give_up)
+        symbols::symbolise(
+            targets,
+            self.binaries,
+            self.perf_maps,
+            self.kernel.is_shown(),
+            give_up,
+        )
     }
 
     fn insert<'p>(

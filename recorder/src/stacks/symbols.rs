@@ -17,7 +17,6 @@ use super::{
     debug_link,
     elf::{self, Answer, Found, Function},
     jit::Budget,
-    kernel::KernelCode,
     perf_map::PerfMaps,
     trie::Target,
 };
@@ -82,24 +81,33 @@ pub fn symbolise(
     targets: Vec<(FrameId, Target, u64)>,
     mut binaries: Binaries,
     perf_maps: PerfMaps,
-    kernel: &KernelCode,
+    is_kernel_shown: bool,
     mut give_up: impl FnMut() -> bool,
 ) -> Symbols {
     let mut work = Work::new(&mut give_up);
     let mut files: BTreeMap<ObjectId, Vec<Wanted>> = BTreeMap::new();
     let mut processes: BTreeMap<u32, Vec<Wanted>> = BTreeMap::new();
-    let (mut vdso, mut of_kernel) = (Vec::new(), Vec::new());
+    let (mut vdso, mut has_kernel) = (Vec::new(), false);
     for (frame, target, back) in targets {
         let (list, at) = match target {
             Target::File { object, offset } => (files.entry(object).or_default(), offset),
             Target::Jit { pid, address } => (processes.entry(pid).or_default(), address),
             Target::Vdso { offset } => (&mut vdso, offset),
-            Target::Kernel { address } => (&mut of_kernel, address),
+            // Named when they came.
+            Target::Kernel => {
+                has_kernel = true;
+                continue;
+            }
             Target::Nothing => continue,
         };
         list.push(Wanted { at, frame, back });
     }
-    work.kernel(kernel, &of_kernel);
+    if has_kernel && !is_kernel_shown {
+        work.note(
+            "no symbols: [kernel] (/proc/kallsyms hides where its functions are: see kernel.kptr_restrict)"
+                .to_owned(),
+        );
+    }
     // When time is short, the files with most frames are worth most.
     let mut files: Vec<_> = files.into_iter().collect();
     files.sort_by_key(|(_, wanted)| std::cmp::Reverse(wanted.len()));
@@ -215,18 +223,6 @@ impl<'a> Work<'a> {
             return Err(());
         }
         Ok(links.beside.and_then(|name| debug_link::beside(file, &name)))
-    }
-
-    /// What waits are told by, and found at once.
-    fn kernel(&mut self, code: &KernelCode, wanted: &[Wanted]) {
-        if wanted.is_empty() {
-            return;
-        }
-        let symbols = code.names(wanted);
-        if symbols.is_empty() {
-            self.note("no symbols: [kernel] (/proc/kallsyms hides where its functions are: see kernel.kptr_restrict)".to_owned());
-        }
-        symbols.into_iter().for_each(|symbol| self.keep(symbol));
     }
 
     /// Every process of this machine's word size has the same one as this process.

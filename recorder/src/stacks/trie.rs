@@ -45,10 +45,7 @@ pub enum Target {
         offset: u64,
     },
     /// In the kernel.
-    Kernel {
-        /// The return address, which the trace does not get.
-        address: u64,
-    },
+    Kernel,
     /// Nothing is known of it.
     Nothing,
 }
@@ -78,6 +75,11 @@ impl Trie {
             offset: spot.offset,
         });
         Some(id)
+    }
+
+    /// Frames so far.
+    pub fn frame_count(&self) -> usize {
+        self.frames.len()
     }
 
     /// The id of the stack `frame` under its caller's stack; `None` when the limit is reached.
@@ -135,7 +137,7 @@ impl Trie {
             let back = match spot.target {
                 Target::File { offset, .. } => spot.offset.saturating_sub(offset),
                 Target::Jit { address, .. } => spot.offset.saturating_sub(address),
-                Target::Vdso { .. } | Target::Kernel { .. } | Target::Nothing => 0,
+                Target::Vdso { .. } | Target::Kernel | Target::Nothing => 0,
             };
             (id, spot.target, back)
         });

@@ -439,9 +439,9 @@ fn event(shape: Shape, number: u64, random: &mut Random) -> Event {
         signal: 0,
         witnesses: if shape.breakdowns && number / shape.per_block % 4 != 1 {
             let bits = if random.below(3) == 0 {
-                random.below(16) as u8
+                random.below(64) as u8
             } else {
-                7 + 8 * random.below(2) as u8
+                7 + 8 * random.below(7) as u8
             };
             let sleep = if random.below(2) == 0 {
                 0
