@@ -196,8 +196,8 @@ fn a_block_has_all_columns_of_causes_or_none() {
     // The last column is one constant plane: its value is the first byte of the word behind the byte of presence.
     let last = payload.len() - 4;
     assert_eq!(payload[last], 15);
-    assert_eq!(decoded(&|payload| payload[last] = 0xff).unwrap(), event);
-    let nobody_looked = decoded(&|payload| payload[last] = 0xf0).unwrap();
+    assert_eq!(decoded(&|payload| payload[last] = 0xcf).unwrap(), event);
+    let nobody_looked = decoded(&|payload| payload[last] = 0xc0).unwrap();
     assert!(nobody_looked.witnesses.is_none());
 }
 
