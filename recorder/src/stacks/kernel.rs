@@ -1,7 +1,7 @@
 //! The kernel's own code: which object an address is in, and, at the end, what its functions are called.
 //!
 //! Both from `/proc/kallsyms`, which is read when the first stack comes and once at the end: only places, and then only
-//! the names that are wanted, are kept. No address of the running kernel goes into the trace.
+//! the names that are wanted, are kept. Frames have no address of the running kernel, which differs from boot to boot.
 
 use std::{
     collections::BTreeMap,
