@@ -1,7 +1,7 @@
 //! The kernel's own code: which object an address is in, and what its functions are called.
 //!
 //! Both from `/proc/kallsyms`, which is read when the first stack comes, so that the names are in the trace before the faults
-//! that need them. No address of the running kernel goes into it.
+//! that need them. Frames have no address of the running kernel, which differs from boot to boot.
 
 use std::{
     collections::BTreeMap,
@@ -72,9 +72,10 @@ impl KernelCode {
     #[must_use]
     pub fn find(&self, address: u64) -> Option<(&str, u64)> {
         let before = self.parts.partition_point(|(part, _)| part.start < address);
-        let (part, name) = self.parts.get(before.checked_sub(1)?)?;
-        let is_inside = address <= part.end.saturating_add(LAST_FUNCTION);
-        is_inside.then(|| (name.as_str(), address - part.start))
+        // Programs of BPF lie between modules, so theirs is around others.
+        let mut around = self.parts[..before].iter().rev();
+        let (part, name) = around.find(|(part, _)| address <= part.end.saturating_add(LAST_FUNCTION))?;
+        Some((name.as_str(), address - part.start))
     }
 
     /// Whether the kernel shows where its code is, as far as it was asked.
@@ -126,7 +127,7 @@ impl KernelCode {
                 names.push_str(function.name);
                 names.push('\n');
             }
-            if function.part == KERNEL && function.name == SWITCH {
+            if function.part == KERNEL && is_switch(function.name) {
                 switch = at..u64::MAX;
             } else if at > switch.start {
                 switch.end = switch.end.min(at);
@@ -145,6 +146,12 @@ impl KernelCode {
         (self.functions, self.names) = (functions, names);
         self.switch = if switch.end == u64::MAX { 0..0 } else { switch };
     }
+}
+
+/// Compilers make variants of a function, as `NAME.constprop.0`.
+fn is_switch(name: &str) -> bool {
+    let rest = name.strip_prefix(SWITCH);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Whether `/proc/kallsyms` shows where code is.
@@ -203,7 +210,8 @@ ffffffff81000600 T schedule
 ffffffff81001000 D jiffies
 ffffffffc0000100 t fuse_readahead\t[fuse]
 ffffffffc0000040 t request_wait_answer\t[fuse]
-ffffffffc0009000 t bpf_prog_12\t[bpf]
+ffffffffc0000010 t bpf_prog_11\t[bpf]
+ffffffffc0090000 t bpf_prog_12\t[bpf]
 not a line
 ";
 
@@ -221,6 +229,7 @@ not a line
         let code = code();
         assert_eq!(code.find(0xffff_ffff_8100_0405), Some((KERNEL, 0x405)));
         assert_eq!(code.find(0xffff_ffff_c000_0105), Some(("[fuse]", 0xc5)));
+        assert_eq!(code.find(0xffff_ffff_c009_0005), Some(("[bpf]", 0x8_fff5)));
         // Of the last function nobody knows the end.
         assert_eq!(code.find(0xffff_ffff_8100_0605), Some((KERNEL, 0x605)));
         for outside in [0, 5, 0xffff_ffff_8000_0000, 0xffff_ffff_8200_0000, u64::MAX] {
@@ -232,7 +241,7 @@ not a line
     fn how_the_stack_was_taken_is_no_part_of_it() {
         let mut code = code();
         let stack = [
-            0xffff_ffff_c000_9010,
+            0xffff_ffff_c009_0010,
             0xffff_ffff_8100_0510,
             0xffff_ffff_8100_0610,
         ];

@@ -277,3 +277,48 @@ fn the_parts_of_a_fault_are_no_more_than_the_whole() {
         assert!(records.iter().any(|record| matches!(record, Record::Stack(_))));
     }
 }
+
+/// As on kernels of all ages: with the entry by tracepoints and without, in task storage and by thread number.
+#[test]
+#[ignore = "needs root"]
+fn every_fault_has_the_witnesses_of_its_cause_that_there_are() {
+    for (backend, task_storage) in usable()
+        .into_iter()
+        .flat_map(|backend| [(backend, true), (backend, false)])
+    {
+        let here = Features::of_this_kernel();
+        let features = Features {
+            task_storage: task_storage && here.task_storage,
+            ..here
+        };
+        let change = |config: &mut Config| {
+            config.breakdown = true;
+            config.causes = true;
+        };
+        let (records, drops, root) = record_a_tree(backend, features, change);
+        assert_eq!((drops.reserve, drops.stacks, drops.recursion), (0, 0, 0));
+        assert_balanced(&records, root);
+        let mut stacks = std::collections::HashSet::new();
+        let mut fresh = 0;
+        for record in &records {
+            match record {
+                Record::KernelStack(stack) => {
+                    assert!(stack.tgid == 0 && !stack.frames.is_empty(), "{stack:?}");
+                    stacks.insert(stack.hash);
+                }
+                Record::Fault(fault) => {
+                    let seen = fault.witnesses;
+                    let sleep = seen.sleep().unwrap();
+                    assert!(sleep == 0 || stacks.contains(&sleep), "{fault:?}");
+                    assert_eq!(sleep != 0, fault.times.unwrap().blocked_ns != 0, "{fault:?}");
+                    let tells = backend.entry().tells_presence() && fault.origin <= 1;
+                    assert_eq!(seen.present().is_some(), tells, "{fault:?}");
+                    let is_new = seen.present() != Some(true) && seen.pages_added() == Some(0);
+                    fresh += usize::from(is_new && !fault.major);
+                }
+                _ => {}
+            }
+        }
+        assert!(fresh >= PAGES, "{fresh} first touches");
+    }
+}
