@@ -6,6 +6,7 @@
 
 use crate::stats::page_set::PageSet;
 use polars::prelude::PlHashMap;
+use std::collections::VecDeque;
 
 /// Pages whose latest read is remembered from block to block, to see which majors of the next one overlap it.
 const RECENT: usize = 1 << 16;
@@ -91,22 +92,41 @@ impl<T> Major<T> {
     }
 }
 
-/// Tells which major faults read their page. A block has its events thread by thread, so the majors of a block are collected and
-/// judged together. Of the blocks before, the latest read of each page is kept, as far as there is room.
+/// Where a page is: its object, or what stands for its process, and its number.
+type Place = (u32, u64);
+
+/// The latest read of a page in a block, with all majors that overlapped it.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    begin_ns: u64,
+    end_ns: u64,
+    /// The major that has it, or had it first.
+    index: u32,
+}
+
+/// Tells which major faults read their page. A block has its events thread by thread, so the majors of a block are collected
+/// and judged together: most are alone on their page, and began after all that was read before them. Of the blocks before,
+/// the latest read of each page is kept, as far as there is room.
 #[derive(Debug)]
 pub struct Recent<T> {
     majors: Vec<Major<T>>,
-    /// Begin and end by object and page.
-    reads: PlHashMap<(u32, u64), (u64, u64)>,
+    /// The oldest first.
+    blocks: VecDeque<PlHashMap<Place, Span>>,
+    /// Entries in these.
+    kept: usize,
     room: usize,
+    /// The latest end in all blocks before.
+    ended_ns: u64,
 }
 
 impl<T> Default for Recent<T> {
     fn default() -> Self {
         Self {
             majors: Vec::new(),
-            reads: PlHashMap::default(),
+            blocks: VecDeque::new(),
+            kept: 0,
             room: RECENT,
+            ended_ns: 0,
         }
     }
 }
@@ -117,40 +137,98 @@ impl<T> Recent<T> {
         self.majors.push(major);
     }
 
-    /// Those of the collected majors that read their page, by page and time; the others began while it was read.
+    /// Those of the collected majors that read their page; the others began while it was read.
     pub fn reads(&mut self) -> Vec<Major<T>> {
         let mut majors = std::mem::take(&mut self.majors);
-        // Stable: of two that begin together the first reads.
-        majors.sort_by_key(|major| (major.object, major.page, major.begin_ns));
-        let mut last: Option<((u32, u64), (u64, u64))> = None;
-        majors.retain(|major| {
-            let place = (major.object, major.page);
-            if last.is_none_or(|(last, _)| last != place) {
-                self.reads.extend(last);
-                last = self.reads.get(&place).map(|&span| (place, span));
-            }
-            let overlapped = last.filter(|(_, (begin, end))| *begin < major.end_ns && major.begin_ns < *end);
-            let span = match overlapped {
-                Some((_, (begin, end))) => (begin.min(major.begin_ns), end.max(major.end_ns)),
-                None => (major.begin_ns, major.end_ns),
+        let mut block = PlHashMap::default();
+        block.reserve(majors.len());
+        // Those of which one look does not tell.
+        let mut doubtful: Vec<u32> = Vec::new();
+        for (index, major) in (0..).zip(&majors) {
+            let span = Span {
+                begin_ns: major.begin_ns,
+                end_ns: major.end_ns,
+                index,
             };
-            last = Some((place, span));
-            overlapped.is_none()
-        });
-        self.reads.extend(last);
-        self.forget();
+            let first = block.entry((major.object, major.page)).or_insert(span).index;
+            match first == index {
+                true => doubtful.extend((major.begin_ns < self.ended_ns).then_some(index)),
+                false => doubtful.extend([first, index]),
+            }
+        }
+        let ended_ns = majors.iter().map(|major| major.end_ns).max().unwrap_or(0);
+        let waited = self.judge(&majors, doubtful, &mut block);
+        self.remember(block, ended_ns);
+        if !waited.is_empty() {
+            let mut waited = waited.into_iter().peekable();
+            let mut index = 0..;
+            majors.retain(|_| {
+                let index: Option<u32> = index.next();
+                waited.next_if(|waited| Some(*waited) == index).is_none()
+            });
+        }
         majors
     }
 
-    /// Forgets the half that ended first when there are too many.
-    fn forget(&mut self) {
-        if self.reads.len() <= self.room {
-            return;
+    /// Which of the doubtful ones read nothing, sorted; `block` gets the spans of their pages.
+    fn judge(
+        &self,
+        majors: &[Major<T>],
+        mut doubtful: Vec<u32>,
+        block: &mut PlHashMap<Place, Span>,
+    ) -> Vec<u32> {
+        let at = |index: u32| majors.get(index as usize);
+        // Of two that begin together the first reads.
+        doubtful.sort_unstable_by_key(|&index| {
+            at(index).map(|major| (major.object, major.page, major.begin_ns, index))
+        });
+        doubtful.dedup();
+        let mut waited = Vec::new();
+        let mut last: Option<(Place, Span)> = None;
+        for index in doubtful {
+            let Some(major) = at(index) else { continue };
+            let place = (major.object, major.page);
+            let before = match last {
+                Some((same, span)) if same == place => Some(span),
+                _ => self.known(&place),
+            };
+            let overlapped =
+                before.filter(|span| span.begin_ns < major.end_ns && major.begin_ns < span.end_ns);
+            let own = Span {
+                begin_ns: major.begin_ns,
+                end_ns: major.end_ns,
+                index,
+            };
+            let span = overlapped.map_or(own, |span| Span {
+                begin_ns: span.begin_ns.min(own.begin_ns),
+                end_ns: span.end_ns.max(own.end_ns),
+                index,
+            });
+            waited.extend(overlapped.map(|_| index));
+            block.insert(place, span);
+            last = Some((place, span));
         }
-        let mut ends: Vec<u64> = self.reads.values().map(|&(_, end)| end).collect();
-        let middle = ends.len() / 2;
-        let (_, &mut median, _) = ends.select_nth_unstable(middle);
-        self.reads.retain(|_, &mut (_, end)| end > median);
+        waited.sort_unstable();
+        waited
+    }
+
+    /// The latest read of a page in the blocks before.
+    fn known(&self, place: &Place) -> Option<Span> {
+        self.blocks
+            .iter()
+            .rev()
+            .find_map(|block| block.get(place).copied())
+    }
+
+    /// Keeps a block, and forgets the oldest ones when there are too many.
+    fn remember(&mut self, block: PlHashMap<Place, Span>, ended_ns: u64) {
+        self.kept += block.len();
+        self.blocks.push_back(block);
+        self.ended_ns = self.ended_ns.max(ended_ns);
+        while self.kept > self.room && self.blocks.len() > 1 {
+            let oldest = self.blocks.pop_front();
+            self.kept -= oldest.map_or(0, |block| block.len());
+        }
     }
 }
 
@@ -198,9 +276,11 @@ mod tests {
             });
         }
         let reads = recent.reads().into_iter();
-        reads
+        let mut reads: Vec<_> = reads
             .map(|major| (major.object, major.page, major.begin_ns))
-            .collect()
+            .collect();
+        reads.sort_unstable();
+        reads
     }
 
     #[test]
@@ -230,10 +310,12 @@ mod tests {
             room: 10,
             ..Recent::default()
         };
-        let majors: Vec<_> = (0..100).map(|page| (1, page, page, 1_000)).collect();
-        assert_eq!(read(&mut recent, &majors).len(), 100);
-        assert_eq!(recent.reads.len(), 49);
-        assert_eq!(read(&mut recent, &[(1, 0, 10, 5), (1, 99, 110, 5)]), [(1, 0, 10)]);
+        for from in [0, 6, 12] {
+            let majors: Vec<_> = (from..from + 6).map(|page| (1, page, page, 1_000)).collect();
+            assert_eq!(read(&mut recent, &majors).len(), 6);
+        }
+        assert_eq!((recent.kept, recent.blocks.len()), (6, 1));
+        assert_eq!(read(&mut recent, &[(1, 0, 10, 5), (1, 17, 110, 5)]), [(1, 0, 10)]);
     }
 
     #[test]

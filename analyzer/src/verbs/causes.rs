@@ -106,11 +106,13 @@ impl Pass for Causes {
     }
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
-        let codes = frame.column(Column::CauseCode.name())?.u8()?;
+        let codes = frame.column(Column::CauseCode.name())?;
+        // Asked first: looking at the values would make a row for every null.
         if codes.null_count() == codes.len() {
             self.unseen = self.unseen.saturating_add(codes.len() as u64);
             return Ok(());
         }
+        let codes = codes.u8()?;
         let pages = frame.column(Column::PagesRead.name())?.u32()?;
         let sleeps = frame.column(Column::SleepStackId.name())?.u32()?;
         let objects = u32s(frame, Column::ObjectId)?.iter();

@@ -67,6 +67,7 @@ impl Turns {
         }
         // By page and begin; two reads of a page do not overlap.
         let mut reads = self.recent.reads();
+        reads.sort_by_key(|read| (read.object, read.page, read.begin_ns));
         for read in &reads {
             if let Some(turn) = turns.get_mut(read.of) {
                 turn.role = Role::Reads;

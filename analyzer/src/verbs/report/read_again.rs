@@ -77,14 +77,21 @@ impl Pass for ReadAgain {
         let (times, latencies) = (u64s(frame, Column::TsNs)?, u64s(frame, Column::LatencyNs)?);
         let (addresses, pages) = (u64s(frame, Column::Address)?, u64s(frame, Column::ObjectPage)?);
         let page_shift = session.page_shift();
-        let of_rows = pids.iter().zip(ids).zip(times.iter().zip(latencies));
-        let of_rows = of_rows.zip(addresses.iter().zip(pages));
-        for ((((&pid, &id), (&ts_ns, &latency_ns)), (&address, &object_page)), &bits) in
-            of_rows.zip(u8s(frame, Column::ClassBits)?)
+        // Most rows are no majors: of those nothing else is looked at.
+        let bits = u8s(frame, Column::ClassBits)?.iter();
+        let majors = bits
+            .enumerate()
+            .filter(|&(_, &bits)| ClassBits(bits).class() == Class::Major);
+        let fault = |row: usize| {
+            Some((
+                (*pids.get(row)?, *ids.get(row)?),
+                (*times.get(row)?, *latencies.get(row)?),
+                (*addresses.get(row)?, *pages.get(row)?),
+            ))
+        };
+        for ((pid, id), (ts_ns, latency_ns), (address, object_page)) in
+            majors.filter_map(|(row, _)| fault(row))
         {
-            if ClassBits(bits).class() != Class::Major {
-                continue;
-            }
             let slot = self.objects.slot(id, session);
             let object = self.objects.at(slot);
             object.counted.wait_ns = object.counted.wait_ns.saturating_add(latency_ns.into());
