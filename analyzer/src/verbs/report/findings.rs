@@ -91,7 +91,8 @@ impl Facts<'_> {
         let all = [
             self.cause().or_else(|| self.majors()),
             self.reread(),
-            self.slow_minors(),
+            // The class says less than a cause.
+            self.slow_minors().filter(|_| self.causes.is_empty()),
             self.tail(),
             self.thread(),
             self.burst(),
