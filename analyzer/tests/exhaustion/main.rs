@@ -10,7 +10,7 @@ mod traces;
 use runs::{Fed, GIB};
 
 /// Every verb, in the forms that keep different tables. `{trace}` is the trace, `{out}` a file that may be written.
-const VERBS: [&[&str]; 28] = [
+const VERBS: [&[&str]; 29] = [
     &["{trace}"],
     &["{trace}", "--format", "json"],
     &["threads", "{trace}", "--format", "csv"],
