@@ -268,7 +268,7 @@ fn repeated_passes_are_answered_in_a_sentence() {
     let (text, json) = words(&bytes, &Filter::default(), None);
     assert!(
         text.starts_with(
-            "If pages came by faults alone, 2.0 MiB more memory would have avoided 80.0 % of the 2,000 majors and 160.00 ms of \
+            "If these pages left memory because it was short, and came by faults alone, 2.0 MiB more memory would have avoided 80.0 % of the 2,000 majors and 160.00 ms of \
              their 200.00 ms of waiting. 80.0 % were not the first of their page"
         ),
         "{text}"

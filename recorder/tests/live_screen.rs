@@ -83,7 +83,7 @@ fn files_of_a_recording_are_shown_instead_of_threads() {
 
     let mut terminal = Terminal::start(pfrec(&["-i", "100", "--", "sleep", "60"]));
     terminal.until_shown("WAIT_%");
-    terminal.press_until("f", "Files are known of what is recorded");
+    terminal.press_until("f", "Files are shown only beside a recording");
     terminal.press("\x03");
     terminal.wait();
 }

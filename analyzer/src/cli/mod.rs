@@ -77,11 +77,12 @@ enum VerbArgs {
     Files(Tabular),
     /// Why faults waited, as far as the recording looked (pfrec --causes)
     ///
-    /// CAUSE: read (brought pages in itself), read-wait (slept for a page that is being read), swap-in, writeback, fs (the
-    /// file system), reclaim, lock, userfault, cow and mkwrite (a write to a page that was there), zero-fill, map (the page
-    /// was in memory), preempted (mostly without a CPU), signal, unknown. Each rests on what the kernel showed: the stack of
-    /// the longest sleep, additions to the page cache, and whether the page was there. PAGES_READ: pages that these faults
-    /// added to the page cache. TOP_FUNCTION: where in the kernel most of it was slept.
+    /// CAUSE: read (added pages to the page cache), read-wait (slept for a page that somebody else brought in), swap-in,
+    /// writeback, fs (slept in the file system otherwise), reclaim, lock (of the address space), userfault (a page server),
+    /// cow and mkwrite (a store to a private, a shared page that was there), anon-map (memory without a file), map (a page of
+    /// a file that was in memory), preempted (mostly without a CPU), signal, unknown. Each rests on what the kernel showed:
+    /// the stack of the longest sleep, additions to the page cache, and whether the page was there. PAGES_READ: pages that
+    /// these faults added to the page cache. TOP_FUNCTION: the function of the kernel in which they slept longest.
     Causes(Tabular),
     /// Latency percentiles by class, thread, file, query, stack or any other column, and a histogram
     Percentiles {

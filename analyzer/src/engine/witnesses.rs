@@ -5,7 +5,7 @@ use crate::trace::cause::{Cause, Evidence, Sleep};
 use crate::trace::class::ClassBits;
 use crate::trace::session::Session;
 use crate::trace::stack_dict::StackDict;
-use pf_formats::Columns;
+use pf_formats::{Access, Columns, ObjectKind};
 use polars::prelude::PlHashMap;
 
 /// Frames of a stack that are looked at; the kernel's have fewer.
@@ -30,8 +30,10 @@ pub(crate) fn causes(columns: &Columns, session: &Session) -> impl Iterator<Item
         });
         Some(Cause::of(&Evidence {
             class: bits.class(),
-            has_signal: columns.signal.get(row).is_some_and(|&signal| signal != 0) && !bits.is_abandoned(),
-            is_file: session.dicts.is_file_backed(object),
+            has_signal: columns.signal.get(row).is_some_and(|&signal| signal != 0),
+            is_abandoned: bits.is_abandoned(),
+            is_write: bits.access().map(|access| access == Access::Write),
+            is_file: session.dicts.kind(object) == ObjectKind::File,
             is_shared: seen.shared,
             sleep,
             pages_read: seen.pages_read,

@@ -22,13 +22,14 @@ pub enum Cause {
     Lock,
     /// It slept for a page server in user space.
     Userfault,
-    /// A write to a private page that was there.
+    /// A store to a private page that was there: it was copied, or made writable.
     Cow,
-    /// A write to a shared page of a file that was there.
+    /// A store to a shared page that was there.
     Mkwrite,
-    /// A first touch of memory without a file.
-    ZeroFill,
-    /// The page was in memory, and only mapped.
+    /// A page of memory without a file, shared memory as well, was mapped without a sleep: touched for the first time, or
+    /// again after it was taken away.
+    AnonMap,
+    /// A page of a file was mapped without a sleep, and nothing was added to the page cache for it.
     Map,
     /// Most of it was spent ready to run, without a CPU.
     Preempted,
@@ -45,7 +46,11 @@ pub struct Evidence {
     pub class: Class,
     /// It ended in a signal.
     pub has_signal: bool,
-    /// The page is of a file, or of shared memory, which is one.
+    /// A signal interrupted it, and no later attempt completed it.
+    pub is_abandoned: bool,
+    /// A store, where that is known.
+    pub is_write: Option<bool>,
+    /// The page is of a file, which shared memory is not.
     pub is_file: bool,
     /// Of a mapping whose writes others see.
     pub is_shared: Option<bool>,
@@ -194,7 +199,7 @@ impl Cause {
         Self::Userfault,
         Self::Cow,
         Self::Mkwrite,
-        Self::ZeroFill,
+        Self::AnonMap,
         Self::Map,
         Self::Preempted,
         Self::Signal,
@@ -227,7 +232,7 @@ impl Cause {
             Self::Userfault => "userfault",
             Self::Cow => "cow",
             Self::Mkwrite => "mkwrite",
-            Self::ZeroFill => "zero-fill",
+            Self::AnonMap => "anon-map",
             Self::Map => "map",
             Self::Preempted => "preempted",
             Self::Signal => "signal",
@@ -239,7 +244,7 @@ impl Cause {
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
-            Self::Read => "reading",
+            Self::Read => "bringing pages into the page cache",
             Self::ReadWait => "for pages that were being read",
             Self::SwapIn => "swapping in",
             Self::Writeback => "for pages that were being written",
@@ -247,20 +252,20 @@ impl Cause {
             Self::Reclaim => "in direct reclaim",
             Self::Lock => "for a lock of the address space",
             Self::Userfault => "for a page server in user space",
-            Self::Cow => "copying pages on write",
-            Self::Mkwrite => "making pages of files writable",
-            Self::ZeroFill => "filling new memory with zeros",
-            Self::Map => "mapping pages that were in memory",
-            Self::Preempted => "for a CPU",
+            Self::Cow => "in stores to private pages that were there",
+            Self::Mkwrite => "in stores to shared pages that were there",
+            Self::AnonMap => "mapping memory without a file",
+            Self::Map => "mapping pages of files",
+            Self::Preempted => "in faults that mostly waited for a CPU",
             Self::Signal => "in faults that ended in a signal",
-            Self::Unknown => "of a cause that was not seen",
+            Self::Unknown => "in faults of which nothing tells the cause",
         }
     }
 
     /// The largest part of the wait decides: without a CPU, asleep, or at work.
     #[must_use]
     pub fn of(evidence: &Evidence) -> Self {
-        if evidence.class == Class::Failed {
+        if evidence.class == Class::Failed && !evidence.is_abandoned {
             return if evidence.has_signal {
                 Self::Signal
             } else {
@@ -268,6 +273,10 @@ impl Cause {
             };
         }
         let is_most = |part: Option<u64>| part.is_some_and(|ns| ns > evidence.latency_ns / 2);
+        // Whoever reclaims may wait for a CPU meanwhile.
+        if is_most(evidence.reclaim_ns) && evidence.reclaim_ns >= evidence.runqueue_ns {
+            return Self::Reclaim;
+        }
         if is_most(evidence.runqueue_ns) {
             return Self::Preempted;
         }
@@ -288,7 +297,7 @@ impl Cause {
                 None => Self::Unknown,
             },
             Some(Sleep::Other) => Self::Unknown,
-            None if is_most(evidence.reclaim_ns) => Self::Reclaim,
+            None if evidence.is_abandoned => Self::Unknown,
             None => Self::awake(evidence),
         }
     }
@@ -300,14 +309,15 @@ impl Cause {
         };
         match (pages_read > 0, is_present, evidence.is_file) {
             (true, ..) => Self::Read,
-            (false, true, false) => Self::Cow,
-            (false, true, true) => match evidence.is_shared {
+            // A load of a page that is there has lost a race, or found a stale entry.
+            (false, true, _) if evidence.is_write != Some(true) => Self::Unknown,
+            (false, true, _) => match evidence.is_shared {
                 Some(true) => Self::Mkwrite,
                 Some(false) => Self::Cow,
                 None => Self::Unknown,
             },
             (false, false, false) if evidence.class == Class::Major => Self::SwapIn,
-            (false, false, false) => Self::ZeroFill,
+            (false, false, false) => Self::AnonMap,
             (false, false, true) if evidence.class == Class::Major => Self::Unknown,
             (false, false, true) => Self::Map,
         }
@@ -403,6 +413,8 @@ mod tests {
         Evidence {
             class: Class::Minor,
             has_signal: false,
+            is_abandoned: false,
+            is_write: None,
             is_file: false,
             is_shared: None,
             sleep: None,
@@ -466,6 +478,7 @@ mod tests {
         let present = |is_file, is_shared| Evidence {
             is_file,
             is_shared,
+            is_write: Some(true),
             is_present: Some(true),
             ..awake()
         };
@@ -479,7 +492,7 @@ mod tests {
             (slept(Sleep::Lock, 0), Cause::Lock),
             (slept(Sleep::Userfault, 0), Cause::Userfault),
             (slept(Sleep::Other, 1), Cause::Unknown),
-            (awake(), Cause::ZeroFill),
+            (awake(), Cause::AnonMap),
             (file, Cause::Map),
             (
                 Evidence {
@@ -502,7 +515,32 @@ mod tests {
                 },
                 Cause::Unknown,
             ),
-            (present(false, None), Cause::Cow),
+            (present(false, Some(false)), Cause::Cow),
+            (present(false, None), Cause::Unknown),
+            (
+                Evidence {
+                    is_write: Some(false),
+                    ..present(false, Some(false))
+                },
+                Cause::Unknown,
+            ),
+            (
+                Evidence {
+                    class: Class::Failed,
+                    is_abandoned: true,
+                    has_signal: true,
+                    ..slept(Sleep::Userfault, 0)
+                },
+                Cause::Userfault,
+            ),
+            (
+                Evidence {
+                    reclaim_ns: Some(600),
+                    runqueue_ns: Some(550),
+                    ..slept(Sleep::Page, 1)
+                },
+                Cause::Reclaim,
+            ),
             (present(true, Some(false)), Cause::Cow),
             (present(true, Some(true)), Cause::Mkwrite),
             (present(true, None), Cause::Unknown),

@@ -41,9 +41,9 @@ const DROP_ORDER: [&str; 7] = [
     "avg_ms",
     "p50_us",
     "max_ms",
-    "top_function",
     "p99_us",
     "pages_read",
+    "top_function",
 ];
 
 /// What is known of one cause.
@@ -186,7 +186,9 @@ impl Causes {
         let latencies = &of.latencies;
         let text = |name: Option<String>| name.map_or(Value::Null, Value::Text);
         let file = largest(&self.files, cause).map(|object| session.dicts.label(object).into_owned());
-        let function = self.sums_by_function(cause, session);
+        // What a fault slept for is not what it waited for, where that was a CPU.
+        let sums = (cause != Cause::Preempted).then(|| self.sums_by_function(cause, session));
+        let function = sums.unwrap_or_default();
         let function = function
             .into_iter()
             .max_by_key(|(_, wait)| *wait)

@@ -2,8 +2,8 @@
 //! or sums anything up.
 
 use pf_formats::{
-    BlockDecoder, Columns, Dict, Event, Frame, Happening, Item, Loss, Meta, Object, ObjectKind, ProcessEntry,
-    Projection, Query, StackId, StackNode, Symbol, Totals, TraceReader,
+    Access, BlockDecoder, Columns, Dict, Event, Frame, Happening, Item, Loss, Meta, Object, ObjectKind,
+    ProcessEntry, Projection, Query, StackId, StackNode, Symbol, Totals, TraceReader,
 };
 use std::collections::HashMap;
 use std::fs::File;
@@ -185,7 +185,7 @@ impl Trace {
             in_file: object.is_some() && file.is_some(),
             file,
             weight: if is_minor { self.one_in() } else { 1 },
-            cause: self.cause(&event, object.is_some() && self.file(event.object.0).is_some()),
+            cause: self.cause(&event, kind == "file"),
             sees_lock: self.sees_lock(),
         }
     }
@@ -218,14 +218,16 @@ impl Trace {
         }
         let most = |ns: u64| ns > event.latency_ns / 2;
         let slept = match (seen.sleep, event.breakdown) {
-            _ if event.failed => {
-                let has_signal = event.signal != 0 && !event.abandoned;
-                return Some(if has_signal { "signal" } else { "unknown" });
+            _ if event.failed && !event.abandoned => {
+                return Some(if event.signal != 0 { "signal" } else { "unknown" });
+            }
+            (_, Some(parts)) if most(parts.reclaim_ns) && parts.reclaim_ns >= parts.runqueue_ns => {
+                return Some("reclaim");
             }
             (_, Some(parts)) if most(parts.runqueue_ns) => return Some("preempted"),
             (None, _) => return Some("unknown"),
             (Some(StackId(0)), Some(parts)) if parts.blocked_ns > 0 => return Some("unknown"),
-            (Some(StackId(0)), Some(parts)) if most(parts.reclaim_ns) => return Some("reclaim"),
+            (Some(StackId(0)), _) if event.abandoned => return Some("unknown"),
             (Some(StackId(id)), _) => id,
         };
         if slept != 0 {
@@ -245,14 +247,13 @@ impl Trace {
         };
         Some(match (pages, present, in_file, event.major) {
             (1.., ..) => "read",
-            (0, true, false, _) => "cow",
-            (0, true, true, _) => match seen.shared {
-                Some(true) => "mkwrite",
-                Some(false) => "cow",
-                None => "unknown",
+            (0, true, ..) => match (event.access, seen.shared) {
+                (Some(Access::Write), Some(true)) => "mkwrite",
+                (Some(Access::Write), Some(false)) => "cow",
+                _ => "unknown",
             },
             (0, false, false, true) => "swap-in",
-            (0, false, false, false) => "zero-fill",
+            (0, false, false, false) => "anon-map",
             (0, false, true, true) => "unknown",
             (0, false, true, false) => "map",
         })

@@ -272,7 +272,8 @@ impl Frame {
     fn table_of_files(&mut self, columns: &[Column], room: usize, width: usize) -> Vec<Line> {
         if self.files.is_none() {
             return vec![plain(
-                "Files are known of what is recorded: pfrec -i -o FILE. f: back to the threads".to_owned(),
+                "Files are shown only beside a recording (pfrec -i -o FILE). f: back to the threads"
+                    .to_owned(),
             )];
         }
         let mut lines = vec![vec![(Style::Bold, head_of_files(columns))]];
@@ -488,7 +489,7 @@ mod tests {
         press(&mut without, 'f');
         let lines = shown(&mut without, 130);
         assert!(
-            lines[4].starts_with("Files are known of what is recorded"),
+            lines[4].starts_with("Files are shown only beside a recording"),
             "{lines:#?}"
         );
         press(&mut without, 'f');

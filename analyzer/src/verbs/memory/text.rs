@@ -249,7 +249,7 @@ impl MemoryAnswer<'_> {
         };
         let whole = duration(all.majors.wait_ns);
         let first = format!(
-            "If pages came by faults alone, {extra} more memory would have avoided {count} of the {majors} and {wait} of their \
+            "If these pages left memory because it was short, and came by faults alone, {extra} more memory would have avoided {count} of the {majors} and {wait} of their \
              {whole} of waiting."
         );
         let (again, rest) = (all.of_all(all.again), all.of_all(estimate.all()));

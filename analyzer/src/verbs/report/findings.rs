@@ -5,6 +5,7 @@ use crate::output::command::{Argument, Caller};
 use crate::output::text::escape;
 use crate::output::units::{bytes, duration, exact_duration, grouped, percent, quantity};
 use crate::stats::by_class::Classes;
+use crate::trace::cause::Cause;
 use crate::trace::class::Class;
 use crate::verbs::causes::CauseFacts;
 use pf_notation::names::quoted;
@@ -96,7 +97,7 @@ impl Facts<'_> {
             self.tail(),
             self.thread(),
             self.burst(),
-            self.breakdown(),
+            self.breakdown().filter(|_| self.causes.is_empty()),
             self.failed(),
             self.abandoned(),
             self.hidden(),
@@ -129,9 +130,9 @@ impl Facts<'_> {
     fn cause(&self) -> Option<Finding> {
         let longest = self.causes.first()?;
         let weight = self.thousandths(longest.wait_ns);
-        let of_pages = match longest.pages_read.filter(|&pages| pages > 0) {
+        let of_pages = match longest.pages_read.filter(|_| longest.cause == Cause::Read) {
             Some(pages) => format!(
-                " and added {} ({}) to the page cache",
+                " for {} ({})",
                 quantity(pages, "page"),
                 bytes(pages.saturating_mul(self.page_size))
             ),
@@ -212,9 +213,7 @@ impl Facts<'_> {
         let weight = self.thousandths(wait_ns);
         let more = match self.classes.parts.all().is_recorded {
             true => "",
-            false => {
-                ": the class does not say what for; pfrec --breakdown tells sleeping, waiting for a CPU and reclaim apart"
-            }
+            false => ": the class does not say what for; pfrec --causes records that",
         };
         let words = format!(
             "{} took {} or longer, {} of the waiting{more}",
@@ -423,7 +422,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::stats::by_class::Fault;
-    use crate::trace::cause::Cause;
 
     fn classes(faults: &[(Class, u64, u64)]) -> Classes {
         let mut classes = Classes::default();
@@ -487,8 +485,8 @@ mod tests {
         let said = &with_causes.findings()[0];
         assert!(
             said.starts_with(
-                "100.0 % of the waiting was reading: 3 faults waited 1.00 ms each on average and added 96 pages \
-                 (384.0 KiB) to the page cache, most of it in /data/a; all causes: "
+                "100.0 % of the waiting was bringing pages into the page cache: 3 faults waited 1.00 ms each on average \
+                 for 96 pages (384.0 KiB), most of it in /data/a; all causes: "
             ),
             "{said}"
         );

@@ -91,7 +91,7 @@ pub fn remarks(classes: &Classes) -> Vec<String> {
     }
     match all.lock_ns {
         None => remarks.push(
-            "lock waits are not visible to the backend of this recording; fentry and kprobe see them"
+            "the time in lock waits is not measured by the backend of this recording; fentry and kprobe do"
                 .to_owned(),
         ),
         Some(0) => remarks.push("no wait for a lock was recorded".to_owned()),

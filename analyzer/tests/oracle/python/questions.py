@@ -54,7 +54,7 @@ CAUSES = """
         max(latency_ns) AS max_ms, sum(pages_read) AS pages_read, sum(latency_ns) AS wait_ns
     FROM f WHERE cause IS NOT NULL GROUP BY cause
     ORDER BY total_ms DESC, list_position(['read', 'read-wait', 'swap-in', 'writeback', 'fs', 'reclaim', 'lock', 'userfault',
-        'cow', 'mkwrite', 'zero-fill', 'map', 'preempted', 'signal', 'unknown'], cause)"""
+        'cow', 'mkwrite', 'anon-map', 'map', 'preempted', 'signal', 'unknown'], cause)"""
 
 # What the records say of the queries of a name.
 OF_ROWS = """

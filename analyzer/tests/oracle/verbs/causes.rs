@@ -59,7 +59,7 @@ pub fn causes(trace: &Trace, filter: &Filter, checks: &mut Checks) {
             Cell::Ms(sums.max().into()),
             if sees_pages { int(pages) } else { Cell::Null },
             file.and_then(label).map_or(Cell::Null, text),
-            function.map_or(Cell::Null, text),
+            function.filter(|_| cause != "preempted").map_or(Cell::Null, text),
             int(sums.wait_ns),
         ];
         rows.push((sums.wait_ns, place(cause), row));
@@ -98,7 +98,7 @@ fn place(cause: &str) -> Option<usize> {
         "userfault",
         "cow",
         "mkwrite",
-        "zero-fill",
+        "anon-map",
         "map",
         "preempted",
         "signal",

@@ -216,10 +216,13 @@ impl Programs {
             let is_its_own = asked.until_ns.is_none_or(|until_ns| read_ns < until_ns);
             self.keep(asked, if is_its_own { reading } else { Reading::default() });
         }
-        let is_late = |asked: &Asked| is_last || asked.since.elapsed() > PATIENCE;
+        // An answer that is there waits for the records before it only.
+        let is_there = |key: &(u32, u64)| self.answers.iter().any(|answer| answer.key == *key);
+        let is_late =
+            |key: &(u32, u64), asked: &Asked| is_last || (asked.since.elapsed() > PATIENCE && !is_there(key));
         let late: Vec<Asked> = self
             .asked
-            .extract_if(|_, asked| is_late(asked))
+            .extract_if(|key, asked| is_late(key, asked))
             .map(|(_, asked)| asked)
             .collect();
         for asked in late {
@@ -242,8 +245,11 @@ impl Programs {
         });
         let unread = (self.unread > 0).then(|| {
             format!(
-                "the command lines of {} programs are not known: /proc did not answer within {} s",
-                self.unread,
+                "the command lines of {} are not known: /proc did not answer within {} s",
+                match self.unread {
+                    1 => "1 program".to_owned(),
+                    several => format!("{several} programs"),
+                },
                 PATIENCE.as_secs()
             )
         });
