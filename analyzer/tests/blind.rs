@@ -126,7 +126,9 @@ fn sums_of_lock_waits_are_empty_in_tables_and_in_the_report() {
         );
         let report = flat_report(&bytes);
         assert!(
-            report.contains("of which lock the time in lock waits is not measured by the backend of this recording"),
+            report.contains(
+                "of which lock the time in lock waits is not measured by the backend of this recording"
+            ),
             "{report}"
         );
         assert!(!report.contains("no wait for a lock"), "{report}");

@@ -56,6 +56,16 @@ impl Bins {
         if begin_ns >= end_ns {
             return;
         }
+        // Nearly all lie in one bin, and it is there.
+        let bin = |at_ns: u64| at_ns.checked_shr(self.shift).unwrap_or(0);
+        let at = bin(begin_ns);
+        if at == bin(end_ns - 1)
+            && let Ok(at) = usize::try_from(at)
+            && let Some(sum_ns) = self.sums_ns.get_mut(at)
+        {
+            *sum_ns = sum_ns.saturating_add((end_ns - begin_ns).saturating_mul(count));
+            return;
+        }
         // The last one first: it may make bins longer.
         let last = self.bin(end_ns - 1);
         let first = self.bin(begin_ns);
