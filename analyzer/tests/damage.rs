@@ -207,7 +207,7 @@ fn extreme_values_do_not_overflow() {
                     abandoned: true,
                     interruptions: u8::MAX,
                     signal: u8::MAX,
-                    witnesses: Witnesses::from_columns(u8::MAX, id.min(LARGEST_ID), u32::MAX),
+                    witnesses: Witnesses::from_columns(u8::MAX, id.min(LARGEST_ID), u32::MAX, u32::MAX),
                     breakdown: Some(Breakdown {
                         blocked_ns: big,
                         runqueue_ns: u64::MAX - big,

@@ -109,6 +109,8 @@ fn name(by: GroupBy, event: &Event) -> Vec<String> {
             (false, true) => "major",
             (false, false) => "minor",
         }),
+        // Nobody looked.
+        GroupBy::Cause => one(""),
         GroupBy::Pid => one(&event.pid.to_string()),
         GroupBy::Tid => vec![event.pid.to_string(), event.tid.to_string()],
         GroupBy::Comm => one(["main", "worker"][event.comm.0 as usize - 1]),

@@ -161,7 +161,12 @@ fn all_kinds() -> Vec<u8> {
                     interruptions: if block % 5 == 1 { below(3) as u8 } else { 0 },
                     signal: if block % 5 == 1 { below(65) as u8 } else { 0 },
                     witnesses: if block % 3 == 1 {
-                        Witnesses::from_columns(below(64) as u8, below(9) as u32, below(600) as u32)
+                        Witnesses::from_columns(
+                            below(128) as u8,
+                            below(9) as u32,
+                            below(600) as u32,
+                            below(99) as u32,
+                        )
                     } else {
                         Witnesses::default()
                     },

@@ -205,7 +205,7 @@ fn events_are_as_recorded_with_their_weight() {
         csv.lines()
             .next()
             .unwrap()
-            .ends_with(",abandoned,pages_read,sleep_stack_id,cause,weight,time")
+            .ends_with(",abandoned,pages_read,sleep_stack_id,read_offset,cause,weight,time")
     );
     let table = events_text(&sampled(), Format::Table);
     assert!(table.lines().next().unwrap().contains("  WEIGHT  "), "{table}");

@@ -199,16 +199,16 @@ fn events_come_in_time_order_with_the_columns_of_the_contract() {
     assert_eq!(
         lines.next().unwrap(),
         "ts_ns,latency_ns,pid,tid,comm,cpu,address,major,access,origin,retries,failed,ip,kind,file,file_offset,\
-         blocked_ns,runqueue_ns,reclaim_ns,lock_ns,query_id,stack_id,interruptions,signal,abandoned,pages_read,sleep_stack_id,cause,time"
+         blocked_ns,runqueue_ns,reclaim_ns,lock_ns,query_id,stack_id,interruptions,signal,abandoned,pages_read,sleep_stack_id,read_offset,cause,time"
     );
     assert_eq!(
         lines.next().unwrap(),
-        "1000000000000,500,100,100,main,0,93823560581120,false,write,user,0,false,4198400,heap,,,,,,,,,,,false,,,,2026-11-22T20:00:00.000000000Z"
+        "1000000000000,500,100,100,main,0,93823560581120,false,write,user,0,false,4198400,heap,,,,,,,,,,,false,,,,,2026-11-22T20:00:00.000000000Z"
     );
     assert_eq!(
         lines.nth(2).unwrap(),
         "1000030000000,200000,100,101,worker,3,139637976731656,true,read,user,1,false,4198400,file,\
-         /data/segments.bin,4096,,,,,,,,,false,,,,2026-11-22T20:00:00.030000000Z"
+         /data/segments.bin,4096,,,,,,,,,false,,,,,2026-11-22T20:00:00.030000000Z"
     );
     let times: Vec<u64> = csv
         .lines()
@@ -229,7 +229,7 @@ fn events_as_json_are_one_object_per_line_with_nulls() {
     assert_eq!(rows[1]["file_offset"], 0);
     assert_eq!(rows[1]["major"], true);
     assert!(rows[0]["file"].is_null() && rows[0]["query_id"].is_null());
-    assert_eq!(rows[0].as_object().unwrap().len(), 29);
+    assert_eq!(rows[0].as_object().unwrap().len(), 30);
 }
 
 #[test]

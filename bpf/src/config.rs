@@ -21,6 +21,9 @@ pub enum BackendChoice {
 /// Most address ranges that can be asked for: `PF_RANGES` of `pf_filter.h`.
 pub const MAX_RANGES: usize = 16;
 
+/// Places of functions that are told from others.
+pub const MAX_HIDDEN_PLACES: usize = 4;
+
 /// Which tasks are recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -119,6 +122,9 @@ pub struct Config {
     pub breakdown: bool,
     /// Whether witnesses of a fault's cause are taken, which needs the breakdown.
     pub causes: bool,
+    /// With causes: where the functions of `get_user_pages` are, for waits in them to be told; at most
+    /// [`MAX_HIDDEN_PLACES`].
+    pub hidden_places: Vec<Range<u64>>,
     /// What is counted in the kernel, if anything.
     pub live: Option<LiveCounting>,
     /// Whether queries will be attached.
@@ -159,6 +165,7 @@ impl Config {
             stacks: false,
             breakdown: false,
             causes: false,
+            hidden_places: Vec::new(),
             live: None,
             queries: false,
             held: None,

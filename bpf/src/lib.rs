@@ -38,7 +38,8 @@ mod skel {
 pub use backend::EntryEvent;
 pub use check::{Offset, Tally};
 pub use config::{
-    BackendChoice, Cgroup, CommTables, Config, Filters, InjectedFaults, MAX_RANGES, MappedFile, Target,
+    BackendChoice, Cgroup, CommTables, Config, Filters, InjectedFaults, MAX_HIDDEN_PLACES, MAX_RANGES,
+    MappedFile, Target,
 };
 pub use cpus::{is_gone, online_cpus};
 pub use drops::Drops;
@@ -51,5 +52,6 @@ pub use queries::{MAX_SITES, QueryArgs, QueryPoint, QueryProbe, UsdtPoint, UsdtS
 pub use report::{Attempt, survey, try_query};
 pub use ring::{Ring, SETTLE_NS};
 pub use wire::{
-    Counts, Exec, Exit, Fault, Query, QueryFaults, QueryText, Record, Stack, Times, Vma, Witnesses,
+    Counts, Exec, Exit, Fault, HiddenWait, Query, QueryFaults, QueryText, Record, Stack, Times, Vma,
+    Witnesses,
 };

@@ -6,7 +6,7 @@ use crate::{Breakdown, ClassBits, CommId, Event, ObjectId, QueryId, StackId, Wit
 
 /// Events, one array per column. All filled columns have the same length.
 ///
-/// The last eleven are optional: they are empty when no event of the block has a value. In a block where
+/// The last twelve are optional: they are empty when no event of the block has a value. In a block where
 /// some have, the others have zeros.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
@@ -55,8 +55,10 @@ pub struct Columns {
     /// Pages that the fault added to the page cache; read with `witnesses`.
     pub pages_read: Vec<u32>,
     /// What was looked at: bit 0 `sleep`, bit 1 `pages_read`, bit 2 whether the page was present, and bit 3 that it was, bit 4
-    /// whether the mapping is shared, and bit 5 that it is: [`Witnesses::from_columns`] reads them.
+    /// whether the mapping is shared, and bit 5 that it is, bit 6 `pages_before`: [`Witnesses::from_columns`] reads them.
     pub witnesses: Vec<u8>,
+    /// How far before the page of the fault the first of `pages_read` is; read with `witnesses`.
+    pub pages_before: Vec<u32>,
 }
 
 /// A set of columns.
@@ -92,7 +94,7 @@ impl Projection {
     pub const QUERY: Self = Self(1 << 11);
     /// `interruptions`, `signal`, where the block holds them.
     pub const SIGNAL: Self = Self(1 << 12);
-    /// `sleep`, `pages_read`, `witnesses`, where the block holds them.
+    /// `sleep`, `pages_read`, `witnesses`, `pages_before`, where the block holds them.
     pub const WITNESSES: Self = Self(1 << 13);
     /// Every column.
     pub const ALL: Self = Self((1 << 14) - 1);
@@ -157,6 +159,7 @@ impl Columns {
         self.sleep.clear();
         self.pages_read.clear();
         self.witnesses.clear();
+        self.pages_before.clear();
     }
 
     /// Appends rows to every column; to an optional one from the first row that has a value in it.
@@ -213,6 +216,10 @@ impl Columns {
             let pages = witnesses().map(|seen| seen.pages_read.unwrap_or_default());
             extend_optional(&mut self.pages_read, rows, pages);
             extend_optional(&mut self.witnesses, rows, witnesses().map(|seen| seen.bits()));
+            let before = || witnesses().map(|seen| seen.stored_before());
+            if !self.pages_before.is_empty() || before().any(|before| before != 0) {
+                extend_optional(&mut self.pages_before, rows, before());
+            }
         }
     }
 
@@ -285,6 +292,7 @@ impl Columns {
             *self.witnesses.get(row)?,
             *self.sleep.get(row)?,
             *self.pages_read.get(row)?,
+            self.pages_before.get(row).copied().unwrap_or(0),
         ))
     }
 

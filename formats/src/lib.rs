@@ -36,12 +36,14 @@ pub use read::parallel::{DecodeAhead, DecodedBlock, Step, Wanted};
 pub use read::predicate::Predicate;
 pub use read::reader::TraceReader;
 pub use read::source::{AnyStream, Via};
+pub use records::condition::Condition;
 pub use records::dict::{Dict, Object};
 pub use records::event::{
     Access, Breakdown, CommId, Event, ObjectId, ObjectKind, Origin, StackId, Witnesses,
 };
 pub use records::footer::{Accounting, Check, CommandEnd, Footer, Totals};
 pub use records::header::{CLOCK_MONOTONIC, Header, MAJOR, MINOR};
+pub use records::hidden_wait::HiddenWait;
 pub use records::loss::{Loss, LossReason};
 pub use records::meta::{Host, Meta};
 pub use records::process::ProcessEntry;

@@ -19,7 +19,7 @@ pub(crate) const PAYLOAD: usize = 8 << 20;
 /// Payload of the footer, which grows with the number of blocks: 880,000 blocks fit.
 pub(crate) const FOOTER: usize = 64 << 20;
 
-/// Columns in one block: 25 are known, the rest is room for later versions.
+/// Columns in one block: 26 are known, the rest is room for later versions.
 pub(crate) const COLUMNS: usize = 64;
 
 /// One string, in bytes: far above PATH_MAX (4096) and the 15 bytes of a thread name.
@@ -93,6 +93,9 @@ pub(crate) const QUERY_STRINGS_PER_FRAME: usize = QUERY_STRINGS / 2;
 
 /// Path of an executable, in bytes: `PATH_MAX`.
 pub(crate) const EXECUTABLE: usize = 4096;
+
+/// Names of system calls and of settings; cut by the writer.
+pub(crate) const SHORT_NAME: usize = 256;
 
 /// Command line of a process, in bytes, each argument with one more: those of a shell are far shorter, and a Java server
 /// has one of some KB.

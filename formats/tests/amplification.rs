@@ -34,7 +34,7 @@ fn query_with(strings: &[u8]) -> Vec<u8> {
 #[test]
 fn what_is_unpacked_of_a_file_is_bounded_by_its_length() {
     let timelines = "unpacked bytes of all TIMELINE records";
-    let texts = "unpacked bytes of all PROCESSES records and texts of queries";
+    let texts = "unpacked bytes of all records with texts";
     for (kind, payload, each, what) in [
         (TIMELINE, zeros(), 256, timelines),
         (PROCESSES, zeros(), 1024, texts),

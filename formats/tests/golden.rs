@@ -1,4 +1,4 @@
-//! Files of formats 1.0 and 1.3 that every later version reads, and files of versions to come that 1.0 gets along with or
+//! Files of formats 1.0, 1.3 and 1.4 that every later version reads, and files of versions to come that 1.0 gets along with or
 //! refuses. They are kept in tests/data and never made anew.
 //!
 //! `PF_WRITE_GOLDEN=1 cargo test -p pf-formats --test golden` writes those that are not there yet.
@@ -9,7 +9,7 @@ mod common;
 use std::path::PathBuf;
 
 use common::raw::{META, frame, frames};
-use common::{blocks, caused_event, event, full_event, read};
+use common::{blocks, caused_event, event, full_event, placed_event, read};
 use pf_formats::{
     Dict, Event, FormatError, Frame, FrameId, Item, Object, ObjectId, ObjectKind, StackId, StackNode, Totals,
     TraceReader, repair, verify,
@@ -110,6 +110,30 @@ fn causes() -> Vec<u8> {
         }
         writer.flush_block().unwrap();
     }
+    let totals = Totals {
+        events: 60,
+        ..Totals::default()
+    };
+    writer.finish(totals).unwrap()
+}
+
+/// Where reads begin, waits of which no fault tells, and what was set.
+fn waits() -> Vec<u8> {
+    let mut writer = common::writer();
+    for dict in [
+        common::comms(&["worker"]),
+        common::objects(),
+        common::frames(),
+        common::stacks(),
+    ] {
+        writer.dict(&dict).unwrap();
+    }
+    writer.conditions(&common::conditions()).unwrap();
+    for i in 0..60 {
+        writer.push(&placed_event(i)).unwrap();
+    }
+    writer.flush_block().unwrap();
+    writer.hidden_waits(&common::hidden_waits()).unwrap();
     let totals = Totals {
         events: 60,
         ..Totals::default()
@@ -231,6 +255,28 @@ fn the_causes_of_1_3_are_read_and_survive_a_repair() {
     let mut reader = TraceReader::new(&damaged[..]).unwrap();
     let (_, repaired) = repair(&mut reader, Vec::new(), &mut |_| ()).unwrap();
     assert!(blocks(&read(&repaired).0) == [expected[0].clone(), expected[2].clone()]);
+}
+
+#[test]
+fn the_places_waits_and_conditions_of_1_4_are_read_and_survive_a_repair() {
+    let bytes = golden("1.4-waits.pfz", waits);
+    let (items, summary) = read(&bytes);
+    assert_eq!((summary.finished, summary.damages), (true, 0));
+    let placed: Vec<Event> = (0..60).map(placed_event).collect();
+    assert!(blocks(&items) == [common::by_thread(&placed)]);
+    let told = |items: &[Item]| {
+        items.contains(&Item::HiddenWaits(common::hidden_waits()))
+            && items.contains(&Item::Conditions(common::conditions()))
+    };
+    assert!(told(&items));
+    let found = verify(&mut TraceReader::new(&bytes[..]).unwrap(), &mut |_| ()).unwrap();
+    assert!(found.damage.count == 0 && found.undefined.is_none());
+    assert_eq!((found.counts.hidden_waits, found.counts.conditions), (3, 4));
+    // The end is gone.
+    let (at, _) = *frames(&bytes).last().unwrap();
+    let mut reader = TraceReader::new(&bytes[..at]).unwrap();
+    let (_, repaired) = repair(&mut reader, Vec::new(), &mut |_| ()).unwrap();
+    assert!(told(&read(&repaired).0));
 }
 
 #[test]

@@ -118,6 +118,73 @@ fn witnesses_come_back_and_cost_nothing_where_there_are_none() {
 }
 
 #[test]
+fn places_of_reads_come_back_and_cost_nothing_where_all_begin_at_their_page() {
+    let write = |events: &[Event]| {
+        let mut writer = common::writer();
+        events.iter().for_each(|event| writer.push(event).unwrap());
+        writer.finish(Totals::default()).unwrap()
+    };
+    let placed: Vec<Event> = (0..200).map(common::placed_event).collect();
+    let (items, summary) = common::read(&write(&placed));
+    assert_eq!(summary.damages, 0);
+    assert!(blocks(&items) == [by_thread(&placed)]);
+    let at_page = |event: &Event| Event {
+        witnesses: Witnesses {
+            pages_before: Some(0),
+            ..event.witnesses
+        },
+        ..*event
+    };
+    let at_page: Vec<Event> = placed.iter().map(at_page).collect();
+    let (items, _) = common::read(&write(&at_page));
+    assert!(blocks(&items) == [by_thread(&at_page)]);
+    let columns = items.iter().find_map(common::columns).unwrap();
+    assert!(columns.pages_before.is_empty() && !columns.witnesses.is_empty());
+}
+
+#[test]
+fn hidden_waits_and_conditions_come_back() {
+    let mut writer = common::writer();
+    writer.hidden_waits(&common::hidden_waits()).unwrap();
+    writer.conditions(&common::conditions()).unwrap();
+    writer.hidden_waits(&[]).unwrap();
+    let many: Vec<_> = common::conditions().into_iter().cycle().take(20_000).collect();
+    writer.conditions(&many).unwrap();
+    let (items, summary) = common::read(&writer.finish(Totals::default()).unwrap());
+    assert_eq!(summary.damages, 0);
+    assert_eq!(items[1], Item::HiddenWaits(common::hidden_waits()));
+    assert_eq!(items[2], Item::Conditions(common::conditions()));
+    let told: Vec<_> = items[3..]
+        .iter()
+        .filter_map(|item| match item {
+            Item::Conditions(entries) => Some(entries.clone()),
+            _ => None,
+        })
+        .collect();
+    assert!(told.len() > 1 && told.concat() == many);
+}
+
+#[test]
+fn long_names_of_calls_and_long_conditions_are_cut_and_marked() {
+    let mut wait = common::hidden_waits().remove(0);
+    wait.syscall = "x".repeat(9000);
+    let mut condition = common::conditions().remove(0);
+    condition.subject = "y".repeat(9000);
+    condition.name = "n".repeat(9000);
+    condition.value = "z".repeat(9000);
+    let mut writer = common::writer();
+    writer.hidden_waits(&[wait]).unwrap();
+    writer.conditions(&[condition]).unwrap();
+    let (items, _) = common::read(&writer.finish(Totals::default()).unwrap());
+    let (Item::HiddenWaits(waits), Item::Conditions(conditions)) = (&items[1], &items[2]) else {
+        panic!("{items:?}")
+    };
+    assert!(waits[0].syscall.len() == 256 && waits[0].syscall.ends_with("x…"));
+    let lengths = [&conditions[0].subject, &conditions[0].name, &conditions[0].value].map(String::len);
+    assert_eq!(lengths, [4096, 256, 4096]);
+}
+
+#[test]
 fn the_check_of_the_counts_comes_back() {
     let check = pf_formats::Check {
         events: Some(7),
@@ -212,7 +279,12 @@ fn any_event() -> impl Strategy<Value = Event> {
             abandoned: failed && access == 0,
             interruptions: retries / 2,
             signal: (ip % 3) as u8,
-            witnesses: Witnesses::from_columns(if stack == 0 { 0 } else { retries }, stack, cpu.into()),
+            witnesses: Witnesses::from_columns(
+                if stack == 0 { 0 } else { retries },
+                stack,
+                cpu.into(),
+                address as u32,
+            ),
             breakdown,
             stack: StackId(stack),
             query: QueryId(query),

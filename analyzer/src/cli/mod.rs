@@ -1,5 +1,6 @@
 //! The command line: clap types, and their translation into the plain options of the library. Clap stops here.
 
+use crate::cli::causes::CauseArgs;
 use crate::engine::filter::Filter;
 use crate::output::command::Caller;
 use crate::output::render::Format;
@@ -9,6 +10,7 @@ use crate::request::options::QueryOptions;
 use crate::request::options::StackLimits;
 use crate::request::options::StackOptions;
 use crate::request::weight::Weight;
+use crate::trace::cause::Cause;
 use crate::trace::class::Class;
 use crate::trace::memory_limit;
 use clap::error::{ContextKind, ErrorKind};
@@ -26,6 +28,7 @@ use timeline::TimelineArgs;
 use values::{bytes, microseconds};
 use whole::{Repair, Verify, Whole};
 
+mod causes;
 mod diff;
 mod endings;
 mod heatmap;
@@ -83,7 +86,12 @@ enum VerbArgs {
     /// a file that was in memory), preempted (mostly without a CPU), signal, unknown. Each rests on what the kernel showed:
     /// the stack of the longest sleep, additions to the page cache, and whether the page was there. PAGES_READ: pages that
     /// these faults added to the page cache. TOP_FUNCTION: the function of the kernel in which they slept longest.
-    Causes(Tabular),
+    Causes {
+        #[command(flatten)]
+        table: Tabular,
+        #[command(flatten)]
+        causes: CauseArgs,
+    },
     /// Latency percentiles by class, thread, file, query, stack or any other column, and a histogram
     Percentiles {
         #[command(flatten)]
@@ -234,6 +242,10 @@ struct FilterArgs {
     /// Only failed and abandoned faults; the kernel counts them as neither
     #[arg(long)]
     failed: bool,
+    /// Only faults of these causes, of a recording that looked for them: read, read-wait, swap-in, writeback, fs, reclaim, lock,
+    /// userfault, cow, mkwrite, anon-map, map, preempted, signal, unknown
+    #[arg(long, value_name = "CAUSE", value_delimiter = ',', value_parser = values::cause)]
+    cause: Vec<Cause>,
     /// Only faults of at least TIME: microseconds, or with a unit, as in 1.5ms
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = microseconds)]
     min_latency: Option<u64>,
@@ -292,7 +304,7 @@ impl Cli {
             }
             Some(VerbArgs::Threads(table)) => table.with(Verb::Threads),
             Some(VerbArgs::Files(table)) => table.with(Verb::Files),
-            Some(VerbArgs::Causes(table)) => table.with(Verb::Causes),
+            Some(VerbArgs::Causes { table, causes }) => table.with(Verb::Causes(causes.into_options())),
             Some(VerbArgs::Events(table)) => table.with(Verb::Events),
             Some(VerbArgs::Percentiles { table, percentiles }) => {
                 table.with(Verb::Percentiles(percentiles.into_options()))
@@ -465,6 +477,7 @@ impl FilterArgs {
             comms: self.comm,
             files: self.file,
             class,
+            causes: self.cause,
             min_latency_ns: self.min_latency,
             max_latency_ns: self.max_latency,
             query_names: self.query,

@@ -1,6 +1,7 @@
 //! The values of options, from text: which kind each is, and which unit a bare number has. How they are written is the business
 //! of `pf_notation`.
 
+use crate::trace::cause::Cause;
 use pf_notation::duration::{self, Unit};
 use pf_notation::names::{Kind, Names};
 use pf_notation::{address, size};
@@ -34,6 +35,17 @@ pub(crate) fn threads(text: &str) -> Result<Names, String> {
 
 pub(crate) fn files(text: &str) -> Result<Names, String> {
     Names::parse(text, Kind::File)
+}
+
+/// A cause, by its name.
+pub(crate) fn cause(text: &str) -> Result<Cause, String> {
+    Cause::ALL
+        .into_iter()
+        .find(|cause| cause.name() == text)
+        .ok_or_else(|| {
+            let names: Vec<&str> = Cause::ALL.iter().map(|cause| cause.name()).collect();
+            format!("not one of {}", names.join(", "))
+        })
 }
 
 /// A query's name or number.

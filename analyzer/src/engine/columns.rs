@@ -45,6 +45,8 @@ pub enum Column {
     PagesRead,
     /// Kernel stack of its longest sleep; null for none, and where nobody looked.
     SleepStackId,
+    /// Where in the file the pages begin that it added; null where it added none, and where nobody looked.
+    ReadOffset,
     /// How many faults the row stands for; a column of exports only where minor faults were sampled.
     Weight,
     /// Class, access and origin in one byte; not part of the public table.
@@ -60,7 +62,7 @@ pub enum Column {
 }
 
 /// The public `faults` table, in order.
-pub const FAULTS: [Column; 28] = [
+pub const FAULTS: [Column; 29] = [
     Column::TsNs,
     Column::LatencyNs,
     Column::Pid,
@@ -88,6 +90,7 @@ pub const FAULTS: [Column; 28] = [
     Column::Abandoned,
     Column::PagesRead,
     Column::SleepStackId,
+    Column::ReadOffset,
     Column::Cause,
 ];
 
@@ -124,6 +127,7 @@ impl Column {
             Self::Cause => "cause",
             Self::PagesRead => "pages_read",
             Self::SleepStackId => "sleep_stack_id",
+            Self::ReadOffset => "read_offset",
             Self::Weight => "weight",
             Self::ClassBits => "class_bits",
             Self::CauseCode => "cause_code",
@@ -157,6 +161,7 @@ impl Column {
             | Self::Address
             | Self::Ip
             | Self::FileOffset
+            | Self::ReadOffset
             | Self::BlockedNs
             | Self::RunqueueNs
             | Self::ReclaimNs
@@ -192,6 +197,7 @@ impl Column {
             Self::BlockedNs | Self::RunqueueNs | Self::ReclaimNs | Self::LockNs => Projection::BREAKDOWN,
             Self::StackId => Projection::STACK,
             Self::PagesRead | Self::SleepStackId => Projection::WITNESSES,
+            Self::ReadOffset => Projection::WITNESSES.union(Projection::OBJECT),
             Self::Cause | Self::CauseCode => [
                 Projection::LATENCY,
                 Projection::CLASS,

@@ -6,10 +6,11 @@ use crate::engine::frame::{u8s, u32s};
 use crate::error::AnalyzeError;
 use crate::output::command::Argument;
 use crate::output::units::{duration, exact_duration};
+use crate::trace::cause::Cause;
 use crate::trace::class::{Class, ClassBits};
 use crate::trace::queries::select::IdSet;
 use crate::trace::session::Session;
-use pf_formats::{Predicate, Query};
+use pf_formats::{HiddenWait, Predicate, Query};
 use pf_notation::names::Names;
 use polars::prelude::{BooleanChunked, ChunkCompareIneq, DataFrame, NewChunkedArray, PlHashMap};
 use std::borrow::Cow;
@@ -26,6 +27,7 @@ pub(crate) enum Condition<'a> {
     /// As they were named; which ones these are only the trace tells.
     Queries(&'a [String], Option<&'a IdSet>),
     Class(Class),
+    Causes(&'a [Cause]),
     MinLatency(u64),
     MaxLatency(u64),
 }
@@ -62,6 +64,7 @@ impl Condition<'_> {
             Self::Files(_) => Some(Column::ObjectId),
             Self::Queries(_, ids) => ids.map(|_| Column::QueryId),
             Self::Class(_) => Some(Column::ClassBits),
+            Self::Causes(_) => Some(Column::CauseCode),
             Self::MinLatency(_) | Self::MaxLatency(_) => Some(Column::LatencyNs),
         }
     }
@@ -83,7 +86,7 @@ impl Condition<'_> {
             Self::Class(class) => predicate.class = Some(class),
             Self::MinLatency(min) => predicate.min_latency_ns = Some(min),
             Self::MaxLatency(max) => predicate.max_latency_ns = Some(max),
-            Self::Comms(_) | Self::Files(_) | Self::Queries(..) => {}
+            Self::Comms(_) | Self::Files(_) | Self::Queries(..) | Self::Causes(_) => {}
         }
     }
 
@@ -121,6 +124,11 @@ impl Condition<'_> {
                 let bits = u8s(frame, Column::ClassBits)?.iter();
                 flags(bits.map(|&bits| ClassBits(bits).class() == class))
             }
+            Self::Causes(causes) => {
+                // Null where nobody looked.
+                let codes = frame.column(Column::CauseCode.name())?.u8()?.iter();
+                flags(codes.map(|code| code.is_some_and(|code| causes.contains(&Cause::from_code(code)))))
+            }
             Self::MinLatency(min) => u64s(Column::LatencyNs)?.gt_eq(min),
             Self::MaxLatency(max) => u64s(Column::LatencyNs)?.lt_eq(max),
         }))
@@ -135,9 +143,31 @@ impl Condition<'_> {
             Self::Pids(pids) => pids.contains(&query.pid),
             Self::Tids(tids) => tids.contains(&query.tid),
             Self::Queries(_, ids) => ids.is_none_or(|ids| ids.contains(query.id.0)),
-            Self::Comms(_) | Self::Files(_) | Self::Class(_) | Self::MinLatency(_) | Self::MaxLatency(_) => {
-                true
+            Self::Comms(_)
+            | Self::Files(_)
+            | Self::Class(_)
+            | Self::Causes(_)
+            | Self::MinLatency(_)
+            | Self::MaxLatency(_) => true,
+        }
+    }
+
+    /// Whether a wait of which no fault tells meets it; what only faults have it has not.
+    pub(crate) fn passes_hidden_wait(self, wait: &HiddenWait, session: &Session) -> bool {
+        let began_ns = session.since_start_ns(wait.begin_ns);
+        let fits = |patterns: &[Names], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+        match self {
+            Self::From(from) => began_ns >= from,
+            Self::To(to) => began_ns < to,
+            Self::Pids(pids) => pids.contains(&wait.pid),
+            Self::Tids(tids) => tids.contains(&wait.tid),
+            Self::Comms(patterns) => fits(patterns, &session.dicts.comm(wait.comm.0)),
+            Self::Files(patterns) => {
+                wait.object.0 != 0 && fits(patterns, &session.dicts.label(wait.object.0))
             }
+            Self::MinLatency(min) => wait.wait_ns >= min,
+            Self::MaxLatency(max) => wait.wait_ns <= max,
+            Self::Causes(_) | Self::Class(_) | Self::Queries(..) => false,
         }
     }
 
@@ -147,6 +177,7 @@ impl Condition<'_> {
             Self::Comms(_) => Some("--comm"),
             Self::Files(_) => Some("--file"),
             Self::Class(_) => Some("a class of faults"),
+            Self::Causes(_) => Some("--cause"),
             Self::MinLatency(_) => Some("--min-latency"),
             Self::MaxLatency(_) => Some("--max-latency"),
             Self::From(_) | Self::To(_) | Self::Pids(_) | Self::Tids(_) | Self::Queries(..) => None,
@@ -173,6 +204,7 @@ impl Condition<'_> {
             Self::Comms(names) => patterns("--comm", names),
             Self::Files(names) => patterns("--file", names),
             Self::Queries(named, _) => named.iter().map(|name| ("--query", Some(name.clone()))).collect(),
+            Self::Causes(causes) => vec![("--cause", Some(names_of(causes)))],
             Self::Class(Class::Major) => vec![("--major", None)],
             Self::Class(Class::Minor) => vec![("--minor", None)],
             Self::Class(Class::Failed) => vec![("--failed", None)],
@@ -200,10 +232,17 @@ impl Condition<'_> {
             Self::Files(patterns) => each("--file", &mut patterns.iter().map(Names::text)),
             Self::Queries(named, _) => each("--query", &mut named.iter().map(String::as_str)),
             Self::Class(class) => format!("--{}", class.name()),
+            Self::Causes(causes) => format!("--cause {}", names_of(causes)),
             Self::MinLatency(min) => format!("--min-latency {}", duration(min)),
             Self::MaxLatency(max) => format!("--max-latency {}", duration(max)),
         }
     }
+}
+
+/// Separated by commas, as the option takes them.
+pub(crate) fn names_of(causes: &[Cause]) -> String {
+    let names: Vec<&str> = causes.iter().map(|cause| cause.name()).collect();
+    names.join(",")
 }
 
 fn flags(passes: impl ExactSizeIterator<Item = bool>) -> BooleanChunked {

@@ -5,10 +5,11 @@ use crate::engine::condition::{Condition, NameCache};
 use crate::engine::unmet::Unmet;
 use crate::error::AnalyzeError;
 use crate::output::command::Argument;
+use crate::trace::cause::Cause;
 use crate::trace::class::Class;
 use crate::trace::queries::select::IdSet;
 use crate::trace::session::Session;
-use pf_formats::{Predicate, Query};
+use pf_formats::{HiddenWait, Predicate, Query};
 use pf_notation::moment::Clock;
 use pf_notation::names::Names;
 use polars::prelude::{BooleanChunked, DataFrame};
@@ -34,6 +35,8 @@ pub struct Filter {
     pub files: Vec<Names>,
     /// Class.
     pub class: Option<Class>,
+    /// Causes; a fault whose cause nobody looked for has none.
+    pub causes: Vec<Cause>,
     /// Latency not below.
     pub min_latency_ns: Option<u64>,
     /// Latency not above.
@@ -65,6 +68,7 @@ impl Filter {
             query_names,
             queries,
             class,
+            causes,
             min_latency_ns,
             max_latency_ns,
         } = self;
@@ -78,6 +82,7 @@ impl Filter {
             (!files.is_empty()).then_some(Condition::Files(files)),
             is_by_query.then_some(Condition::Queries(query_names, queries.as_ref())),
             class.map(Condition::Class),
+            (!causes.is_empty()).then_some(Condition::Causes(causes)),
             min_latency_ns.map(Condition::MinLatency),
             max_latency_ns.map(Condition::MaxLatency),
         ];
@@ -128,6 +133,13 @@ impl Filter {
     pub fn passes_query(&self, query: &Query, session: &Session) -> bool {
         self.conditions()
             .all(|condition| condition.passes_query(query, session))
+    }
+
+    /// Whether a wait of which no fault tells passes.
+    #[must_use]
+    pub(crate) fn passes_hidden_wait(&self, wait: &HiddenWait, session: &Session) -> bool {
+        self.conditions()
+            .all(|condition| condition.passes_hidden_wait(wait, session))
     }
 
     /// The first condition that only a single fault can meet.

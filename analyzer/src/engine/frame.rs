@@ -57,6 +57,7 @@ macro_rules! computed_columns {
             | Column::CauseCode
             | Column::PagesRead
             | Column::SleepStackId
+            | Column::ReadOffset
             | Column::Weight
     };
 }
@@ -217,6 +218,14 @@ fn computed(columns: &Columns, column: Column, session: &Session) -> Option<Pola
             let ids: UInt32Chunked = ids.collect();
             ids.with_name(name.into()).into_column()
         }
+        Column::ReadOffset if !columns.witnesses.is_empty() => {
+            let offsets = seen(columns).enumerate();
+            let offsets = offsets.map(|(row, seen)| read_offset(columns, row, &seen, session));
+            offsets
+                .collect::<UInt64Chunked>()
+                .with_name(name.into())
+                .into_column()
+        }
         Column::Comm => named(name, &columns.comm, |id| Some(dicts.comm(id))),
         Column::Kind => named(name, &columns.object, |id| {
             Some(Cow::Borrowed(dicts.kind(id).name()))
@@ -245,9 +254,19 @@ fn computed(columns: &Columns, column: Column, session: &Session) -> Option<Pola
         | Column::Cause
         | Column::CauseCode
         | Column::PagesRead
+        | Column::ReadOffset
         | Column::SleepStackId => return None,
         stored_columns!() => return None,
     })
+}
+
+/// Where the read of a fault begins.
+fn read_offset(columns: &Columns, row: usize, seen: &Witnesses, session: &Session) -> Option<u64> {
+    let before = seen.pages_before.filter(|_| seen.pages_read > Some(0))?;
+    let (&object, &page) = (columns.object.get(row)?, columns.object_page.get(row)?);
+    let first = page.checked_sub_signed(before.into())?;
+    let is_in_file = session.dicts.is_file_backed(object);
+    is_in_file.then(|| first.saturating_mul(session.page_size()))
 }
 
 /// A column of bytes in which 0 stands for none.

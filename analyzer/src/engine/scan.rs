@@ -10,8 +10,8 @@ use crate::error::AnalyzeError;
 use crate::trace::memory_limit;
 use crate::trace::session::Session;
 use pf_formats::{
-    Damage, DecodeAhead, DecodedBlock, Item, Predicate, Projection, Query, Step, TimelineEntry, TraceReader,
-    Wanted,
+    Damage, DecodeAhead, DecodedBlock, HiddenWait, Item, Predicate, Projection, Query, Step, TimelineEntry,
+    TraceReader, Wanted,
 };
 use polars::prelude::DataFrame;
 use std::io::Read;
@@ -32,6 +32,9 @@ pub trait Pass {
     /// Takes in a recorded query that passes the filter. It may come before or after the faults that name it.
     fn row(&mut self, _row: &Query, _session: &Session) {}
 
+    /// Takes in a wait of which no fault tells, if it passes the filter.
+    fn hidden_wait(&mut self, _wait: &HiddenWait, _session: &Session) {}
+
     /// Takes in what happened to threads and address spaces, whatever the filter; `session` knows of it already.
     fn timeline(&mut self, _entries: &[TimelineEntry], _session: &Session) {}
 }
@@ -47,7 +50,7 @@ pub fn scan<R: Read>(
     tick: &mut dyn FnMut(u64),
 ) -> Result<Session, AnalyzeError> {
     let mut session = Session::new(reader.header().clone());
-    session.expected_end_ns = reader.totals_ahead().map(|totals| totals.end_ns);
+    session.totals_ahead = reader.totals_ahead().cloned();
     let mut columns: Vec<Column> = passes.iter().flat_map(|pass| pass.columns()).collect();
     let decode = !columns.is_empty();
     columns.extend(filter.columns());
@@ -120,6 +123,15 @@ fn see(item: Item, filter: &Filter, passes: &mut [&mut dyn Pass], session: &mut 
                 .for_each(|pass| pass.timeline(&entries, session));
         }
         Item::Processes(entries) => session.processes.see(entries),
+        Item::HiddenWaits(waits) => {
+            for wait in waits
+                .iter()
+                .filter(|wait| filter.passes_hidden_wait(wait, session))
+            {
+                passes.iter_mut().for_each(|pass| pass.hidden_wait(wait, session));
+            }
+        }
+        Item::Conditions(entries) => session.conditions.see(entries),
         Item::Loss(losses) => session.see_losses(&losses),
         Item::Queries(rows) => {
             session.see_queries(&rows);

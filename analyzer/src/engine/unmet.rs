@@ -1,7 +1,7 @@
 //! Why nothing passes a condition, as far as a trace tells without a second look at its faults: which names, times and
 //! latencies there are instead.
 
-use crate::engine::condition::Condition;
+use crate::engine::condition::{Condition, names_of};
 use crate::output::units::{duration, exact_duration, grouped};
 use crate::trace::class::Class;
 use crate::trace::session::Session;
@@ -87,6 +87,15 @@ impl Condition<'_> {
                 );
                 (max < shortest_ns).then_some(reason)?
             }
+            Self::Causes(causes) => {
+                if session.sees_causes() {
+                    return None;
+                }
+                format!(
+                    "no fault has the cause {}: this recording did not look for causes (pfrec --causes)",
+                    names_of(causes)
+                )
+            }
             Self::Pids(_) | Self::Tids(_) | Self::Queries(..) => return None,
         };
         Some(Unmet {
@@ -102,6 +111,7 @@ impl Condition<'_> {
             Self::Pids(_) | Self::Tids(_) | Self::Comms(_) => "threads",
             Self::Files(_) => "files",
             Self::Queries(..) => "queries",
+            Self::Causes(_) => "causes",
             Self::Class(_) | Self::MinLatency(_) | Self::MaxLatency(_) => "percentiles",
         }
     }

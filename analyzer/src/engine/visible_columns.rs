@@ -36,6 +36,7 @@ impl Sight<'_> {
             | Column::Cause
             | Column::PagesRead
             | Column::SleepStackId
+            | Column::ReadOffset
             | Column::Weight
             | Column::ClassBits
             | Column::CauseCode

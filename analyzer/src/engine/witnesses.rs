@@ -37,6 +37,10 @@ pub(crate) fn causes(columns: &Columns, session: &Session) -> impl Iterator<Item
             is_shared: seen.shared,
             sleep,
             pages_read: seen.pages_read,
+            reads_own_page: seen
+                .pages_before
+                .zip(seen.pages_read)
+                .map(|(before, pages)| u32::try_from(before).is_ok_and(|before| before < pages)),
             is_present: seen.present,
             latency_ns: of(&columns.latency_ns)?,
             runqueue_ns: of(&columns.runqueue_ns),

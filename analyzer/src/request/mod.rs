@@ -7,8 +7,8 @@ use crate::engine::filter::Filter;
 use crate::output::order::Order;
 use crate::output::render::Format;
 use crate::request::options::{
-    DiffOptions, HeatmapOptions, MemoryOptions, PercentileOptions, QueryOptions, RegionOptions, SqlOptions,
-    StackOptions, TimelineOptions,
+    CauseOptions, DiffOptions, HeatmapOptions, MemoryOptions, PercentileOptions, QueryOptions, RegionOptions,
+    SqlOptions, StackOptions, TimelineOptions,
 };
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ pub enum Verb {
     Report,
     Threads,
     Files,
-    Causes,
+    Causes(CauseOptions),
     Percentiles(PercentileOptions),
     Heatmap(HeatmapOptions),
     Stacks(StackOptions),

@@ -66,6 +66,8 @@ pub enum GroupBy {
     #[default]
     #[value(alias = "major")]
     Class,
+    /// One row per cause, as in causes.
+    Cause,
     /// One row per process.
     Pid,
     /// One row per thread.
@@ -105,6 +107,22 @@ pub struct PercentileOptions {
     pub exact: bool,
     /// A histogram, too.
     pub histogram: bool,
+}
+
+/// One of the tables of `causes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CausePart {
+    /// The longest waits for pages that were being read, and whose reads these were.
+    Reads,
+    /// Waits of the kernel's own accesses to memory, of which no fault tells, by system call.
+    Hidden,
+}
+
+/// Options of `causes`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CauseOptions {
+    /// This table instead.
+    pub part: Option<CausePart>,
 }
 
 /// One of the tables of `memory`.

@@ -3,6 +3,7 @@
 pub mod access_pattern;
 pub mod bounded_map;
 pub mod breakdown;
+pub mod brought_in;
 pub mod by_class;
 pub mod by_object;
 pub mod by_query_name;

@@ -40,6 +40,12 @@ impl Touched {
         self.reads = self.reads.saturating_add(other.reads);
     }
 
+    /// The set of pages.
+    #[must_use]
+    pub(crate) fn page_set(&self) -> &PageSet {
+        &self.pages
+    }
+
     /// Distinct pages.
     #[must_use]
     pub fn pages(&self) -> u64 {

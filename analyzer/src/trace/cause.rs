@@ -58,6 +58,8 @@ pub struct Evidence {
     pub sleep: Option<Option<Sleep>>,
     /// Pages that it added to the page cache.
     pub pages_read: Option<u32>,
+    /// Whether its own page is among these; else they were read ahead of it.
+    pub reads_own_page: Option<bool>,
     /// Whether the page was there, and only not allowed.
     pub is_present: Option<bool>,
     /// From entry to completion.
@@ -293,6 +295,8 @@ impl Cause {
             Some(Sleep::Lock) => Self::Lock,
             Some(Sleep::Page) => match evidence.pages_read {
                 Some(0) => Self::ReadWait,
+                // It began to read further on, while it waited for what had been begun before.
+                Some(_) if evidence.reads_own_page == Some(false) => Self::ReadWait,
                 Some(_) => Self::Read,
                 None => Self::Unknown,
             },
@@ -419,6 +423,7 @@ mod tests {
             is_shared: None,
             sleep: None,
             pages_read: None,
+            reads_own_page: None,
             is_present: None,
             latency_ns: 1_000,
             runqueue_ns: None,
@@ -485,6 +490,21 @@ mod tests {
         for (evidence, cause) in [
             (slept(Sleep::Page, 4), Cause::Read),
             (slept(Sleep::Page, 0), Cause::ReadWait),
+            // Further on in the file, while its own page was being read already.
+            (
+                Evidence {
+                    reads_own_page: Some(false),
+                    ..slept(Sleep::Page, 4)
+                },
+                Cause::ReadWait,
+            ),
+            (
+                Evidence {
+                    reads_own_page: Some(true),
+                    ..slept(Sleep::Page, 4)
+                },
+                Cause::Read,
+            ),
             (slept(Sleep::Swap, 0), Cause::SwapIn),
             (slept(Sleep::Writeback, 0), Cause::Writeback),
             (slept(Sleep::Fs, 0), Cause::Fs),

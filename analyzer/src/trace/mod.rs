@@ -2,6 +2,7 @@
 
 pub mod cause;
 pub mod class;
+pub mod conditions;
 pub mod dicts;
 pub mod function_names;
 pub mod input;

@@ -3,6 +3,7 @@
 
 use crate::output::command::Caller;
 use crate::trace::class::Class;
+use crate::trace::conditions::Conditions;
 use crate::trace::dicts::Dicts;
 use crate::trace::loss_ledger::Losses;
 use crate::trace::processes::Processes;
@@ -73,8 +74,8 @@ pub struct Session {
     pub events_missing: u64,
     /// What the recorder counted, when it finished.
     pub totals: Option<Totals>,
-    /// When the recording ended, of a finished file: known before anything else is read, and not to be relied on.
-    pub expected_end_ns: Option<u64>,
+    /// What the end of a finished file says: known before anything else is read, and not to be relied on.
+    pub totals_ahead: Option<Totals>,
     /// Whether the recorder closed the file in good order; `None` without a footer.
     pub clean: Option<bool>,
     /// Whether the trailer was there and valid.
@@ -87,6 +88,10 @@ pub struct Session {
     pub passed: u64,
     /// Rows whose breakdown exceeds their latency, as far as a query looked at breakdowns.
     pub impossible_breakdowns: u64,
+    /// Whether a block had witnesses of causes, as far as a query looked at them.
+    saw_witnesses: bool,
+    /// What was set, and how things stood.
+    pub conditions: Conditions,
     /// Rows of queries read, before any filter.
     pub queries: u64,
     /// Blocks read.
@@ -124,13 +129,15 @@ impl Session {
             damaged_bytes: 0,
             events_missing: 0,
             totals: None,
-            expected_end_ns: None,
+            totals_ahead: None,
             clean: None,
             finished: false,
             events: 0,
             behind_the_end: 0,
             passed: 0,
             impossible_breakdowns: 0,
+            saw_witnesses: false,
+            conditions: Conditions::default(),
             queries: 0,
             blocks: 0,
             bytes: 0,
@@ -219,6 +226,13 @@ impl Session {
             .filter(|(each, _)| **each == class)
             .map(|(_, count)| count)
             .sum()
+    }
+
+    /// Whether it looked for causes.
+    #[must_use]
+    pub(crate) fn sees_causes(&self) -> bool {
+        let asked = |meta: &Meta| meta.options.iter().any(|option| option == "--causes");
+        self.saw_witnesses || self.meta.as_ref().is_some_and(asked)
     }
 
     /// What the recording could see.
@@ -377,6 +391,7 @@ impl Session {
 
     /// What every decoded block is looked at for, whether its rows pass a filter or not.
     pub(crate) fn see_columns(&mut self, columns: &Columns) {
+        self.saw_witnesses |= !columns.witnesses.is_empty();
         self.impossible_breakdowns = self
             .impossible_breakdowns
             .saturating_add(columns.impossible_breakdowns());

@@ -12,6 +12,8 @@ const FAILED_IN_SILENCE: &str = "failed faults that end without a signal";
 const RETRIES: &str = "retries";
 /// As in META of backends that see no attempt, where it was written by a recorder that knew of this.
 const LOCK: &str = "lock waits (with --breakdown)";
+/// As in META of recordings that looked for causes on a kernel that hides where its functions are.
+const HIDDEN_WAITS: &str = "waits of hidden faults (with --causes)";
 /// The backend that sees no attempt: older recorders did not name all that it cannot see, and wrote zeros.
 const BY_EVENTS: &str = "perf";
 
@@ -68,6 +70,12 @@ impl<'a> Sight<'a> {
     #[must_use]
     pub fn lock(self) -> bool {
         !self.is_blind_to(LOCK) && self.backend() != BY_EVENTS
+    }
+
+    /// Whether it saw no waits of which no fault tells.
+    #[must_use]
+    pub(crate) fn is_blind_to_hidden_waits(self) -> bool {
+        self.is_blind_to(HIDDEN_WAITS)
     }
 
     /// All that it could not see, in words.

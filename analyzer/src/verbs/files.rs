@@ -1,7 +1,7 @@
 //! `files`: which file or kind of memory was waited for, how many distinct pages of it, and in which order.
 
 use crate::engine::columns::Column;
-use crate::engine::frame::{u32s, u64s};
+use crate::engine::frame::{u8s, u32s, u64s};
 use crate::engine::runs::{part, runs};
 use crate::engine::scan::Pass;
 use crate::engine::thread_order::{Visit, each_visit};
@@ -12,6 +12,7 @@ use crate::request::Request;
 use crate::stats::access_pattern::{self, Steps, Streams};
 use crate::stats::bounded_map::Sum;
 use crate::stats::breakdown;
+use crate::stats::brought_in::{self, BroughtIn};
 use crate::stats::by_class::{self, Classes, Extras, Rows};
 use crate::stats::by_object::Objects;
 use crate::stats::rereads::{Major, Recent, Touched, page_of};
@@ -39,7 +40,8 @@ pub(crate) const LEGEND: &str = "REREAD_BYTES: major faults on pages that had on
                           that go to a page at or just behind an earlier place. STRIDE_%: share of steps as long as the one before";
 
 /// Columns that give way to a narrow terminal, the first first.
-pub(crate) const DROP_ORDER: [&str; 10] = [
+pub(crate) const DROP_ORDER: [&str; 11] = [
+    "untouched_percent",
     "lock_ms",
     "reclaim_ms",
     "cpu_ms",
@@ -69,8 +71,9 @@ struct ObjectFaults {
     classes: Classes,
     touched: Touched,
     steps: Steps,
-    /// Pages and reads again of objects that were put together here.
-    gone: (u64, u64),
+    brought: BroughtIn,
+    /// Pages and reads again of objects that were put together here, and what these brought in.
+    gone: (u64, u64, brought_in::Sums),
 }
 
 impl ObjectFaults {
@@ -80,6 +83,12 @@ impl ObjectFaults {
 
     fn reread(&self) -> u64 {
         self.touched.reread().saturating_add(self.gone.1)
+    }
+
+    fn brought(&self) -> brought_in::Sums {
+        let mut sums = self.brought.sums(self.touched.page_set());
+        sums.merge(&self.gone.2);
+        sums
     }
 }
 
@@ -91,6 +100,7 @@ impl Sum for ObjectFaults {
     fn merge(&mut self, other: Self) {
         self.gone.0 = self.gone.0.saturating_add(other.pages());
         self.gone.1 = self.gone.1.saturating_add(other.reread());
+        self.gone.2.merge(&other.brought());
         self.classes.merge(&other.classes);
         self.steps.merge(&other.steps);
     }
@@ -128,6 +138,8 @@ impl Pass for Files {
             Column::Address,
             Column::ObjectId,
             Column::ObjectPage,
+            Column::PagesRead,
+            Column::ReadOffset,
         ];
         [&own[..], &by_class::COLUMNS, &breakdown::COLUMNS].concat()
     }
@@ -167,11 +179,40 @@ impl Pass for Files {
             let is_in = touched.add_read(space, read.page, &mut self.page_room);
             self.has_left_pages_out |= !is_in;
         }
+        self.bring_in(frame, session)?;
         self.walk(frame, session)
     }
 }
 
 impl Files {
+    /// Takes in what the faults of a block brought into the page cache, where somebody looked.
+    fn bring_in(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
+        let pages = frame.column(Column::PagesRead.name())?;
+        if pages.null_count() == pages.len() {
+            return Ok(());
+        }
+        let offsets = frame.column(Column::ReadOffset.name())?.u64()?;
+        let rows = pages.u32()?.iter().zip(offsets.iter());
+        let rows = rows
+            .zip(u32s(frame, Column::ObjectId)?)
+            .zip(u8s(frame, Column::ClassBits)?);
+        let (page_size, sampling) = (session.page_size().max(1), session.sampling());
+        for (((pages, offset), &id), &bits) in rows {
+            let Some(pages) = pages else { continue };
+            let slot = self.objects.slot(id, session);
+            let object = self.objects.at(slot);
+            if object.is_file {
+                let weight = sampling.weight(ClassBits(bits).class());
+                let first = offset.map(|offset| offset / page_size);
+                object
+                    .counted
+                    .brought
+                    .add(pages.into(), first, weight, &mut self.page_room);
+            }
+        }
+        Ok(())
+    }
+
     /// Judges the steps of a block.
     fn walk(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         let page_size = session.page_size();
@@ -212,16 +253,20 @@ impl Files {
             .by_label(session, Sums::add, |sums: &Sums| sums.classes.wait_ns());
         let mut total = Sums::default();
         labels.iter().for_each(|(_, sums)| total.merge(sums));
-        let extras = total.classes.extras();
+        let (extras, total_brought) = (total.classes.extras(), total.brought);
+        let sees_reads = total_brought.are_known();
         let rows: Vec<_> = labels
             .iter()
-            .map(|(label, sums)| sums.row(label, extras, session))
+            .map(|(label, sums)| sums.row(label, extras, sees_reads, session))
             .collect();
-        let total = (!rows.is_empty()).then(|| total.row("total", extras, session));
+        let total = (!rows.is_empty()).then(|| total.row("total", extras, sees_reads, session));
         let mut heads = HEADS.to_vec();
         heads.push(pages_head(session.sampling()));
         heads.extend(extras.failed_head());
         heads.push(REREAD);
+        if total_brought.are_known() {
+            heads.extend(brought_in::HEADS);
+        }
         heads.extend(access_pattern::HEADS);
         heads.extend(extras.part_heads());
         Table { heads, rows, total }
@@ -260,6 +305,7 @@ struct Sums {
     pages: u64,
     reread: u64,
     steps: Steps,
+    brought: brought_in::Sums,
 }
 
 impl Sums {
@@ -269,6 +315,7 @@ impl Sums {
             pages: object.pages(),
             reread: object.reread(),
             steps: object.steps,
+            brought: object.brought(),
         });
     }
 
@@ -277,14 +324,18 @@ impl Sums {
         self.pages = self.pages.saturating_add(other.pages);
         self.reread = self.reread.saturating_add(other.reread);
         self.steps.merge(&other.steps);
+        self.brought.merge(&other.brought);
     }
 
-    fn row(&self, label: &str, extras: Extras, session: &Session) -> Vec<Value> {
+    fn row(&self, label: &str, extras: Extras, sees_reads: bool, session: &Session) -> Vec<Value> {
         let mut row = vec![Value::Text(label.to_owned())];
         row.extend(self.classes.wait_cells());
         row.push(Value::Count(self.pages));
         row.extend(extras.failed_cell(&self.classes));
         row.push(Value::Bytes(self.reread.saturating_mul(session.page_size())));
+        if sees_reads {
+            row.extend(self.brought.cells(session));
+        }
         row.extend(self.steps.cells(session.sampling().is_sampled()));
         row.extend(extras.part_cells(&self.classes.parts.all()));
         row
@@ -299,8 +350,12 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
     context::answer(request, false, |request, trace, output| {
         let mut files = Files::default();
         let session = read(request, trace.input()?, &mut [&mut files])?;
-        let legend = legend(LEGEND, request);
-        let for_width = write_narrow(files.table(&session), &DROP_ORDER, &session, request, output)?;
+        let table = files.table(&session);
+        let legend = legend(LEGEND, request).map(|legend| match table.column(brought_in::HEADS[0].name) {
+            Some(_) => format!("{legend}. {}", brought_in::LEGEND),
+            None => legend,
+        });
+        let for_width = write_narrow(table, &DROP_ORDER, &session, request, output)?;
         let remarks = legend.into_iter().chain(for_width);
         let remarks = remarks.chain(scaling::remark(&session)).chain(files.remarks());
         let remarks = remarks.chain(files.classes().describe_failed());

@@ -31,7 +31,7 @@ pub fn run(request: &Request) -> anyhow::Result<Outcome> {
         Verb::Report => report::run(request),
         Verb::Threads => threads::run(request),
         Verb::Files => files::run(request),
-        Verb::Causes => causes::run(request),
+        Verb::Causes(options) => causes::run(request, *options),
         Verb::Percentiles(options) => percentiles::run(request, *options),
         Verb::Heatmap(options) => heatmap::run(request, *options),
         Verb::Stacks(options) => stacks::run(request, *options),

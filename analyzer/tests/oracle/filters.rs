@@ -66,6 +66,14 @@ pub fn filters(trace: &Trace) -> Vec<Filter> {
         Filter::of_faults(&["--minor"], |fault| fault.class() == "minor"),
         Filter::of_faults(&["--failed"], |fault| fault.class() == "failed"),
     ]);
+    if faults.iter().any(|fault| fault.cause.is_some()) {
+        filters.extend([
+            Filter::of_faults(&["--cause", "read"], |fault| fault.cause == Some("read")),
+            Filter::of_faults(&["--cause", "read-wait,map,unknown"], |fault| {
+                matches!(fault.cause, Some("read-wait" | "map" | "unknown"))
+            }),
+        ]);
+    }
     filters.extend(windows(trace));
     let event = middle.event;
     let pid = event.pid;

@@ -136,7 +136,7 @@ impl Trace {
                         }
                     }
                 }
-                Item::Damage(_) | Item::Skipped(_) => {}
+                Item::Damage(_) | Item::Skipped(_) | Item::HiddenWaits(_) | Item::Conditions(_) => {}
             }
         }
         trace.faults = events
@@ -238,6 +238,7 @@ impl Trace {
             return Some(match (told, seen.pages_read) {
                 (None, _) => "unknown",
                 (Some(("read", false)), Some(0)) => "read-wait",
+                (Some(("read", false)), Some(pages)) if !in_read(event, pages) => "read-wait",
                 (Some(("read", false)), None) => "unknown",
                 (Some((cause, _)), _) => cause,
             });
@@ -257,6 +258,16 @@ impl Trace {
             (0, false, true, true) => "unknown",
             (0, false, true, false) => "map",
         })
+    }
+
+    /// Where the read of a fault begins.
+    pub fn read_offset(&self, event: &Event, in_file: bool) -> Option<u64> {
+        let before = event.witnesses.pages_before?;
+        if !in_file || event.witnesses.pages_read.unwrap_or(0) == 0 {
+            return None;
+        }
+        let first = i128::from(event.object_page) - i128::from(before);
+        Some(u64::try_from(first).ok()? * self.page_size())
     }
 
     /// The name of what a process ran at a time.
@@ -349,4 +360,10 @@ impl Trace {
     pub fn since_ns(&self, ts_ns: u64) -> u64 {
         ts_ns.saturating_sub(self.start_ns())
     }
+}
+
+/// Whether the page of a fault is among those that it read, as far as that is known.
+fn in_read(event: &Event, pages: u32) -> bool {
+    let before = event.witnesses.pages_before.map(i64::from);
+    before.is_none_or(|before| (0..i64::from(pages)).contains(&before))
 }

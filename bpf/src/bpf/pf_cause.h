@@ -7,10 +7,18 @@
 #ifndef PF_CAUSE_H
 #define PF_CAUSE_H
 
+#define PF_HIDDEN_PLACES 4
+
 const volatile __u8 pf_additions; /* the kernel tells of additions to the page cache */
+/* Where the functions of get_user_pages are. */
+const volatile __u32 pf_hidden_places_used;
+const volatile struct pf_range pf_hidden_places[PF_HIDDEN_PLACES];
+/* System calls of which interruptible sleeps are looked at, too: nearly all of those wait for no page. */
+const volatile __u64 pf_hidden_calls[8];
 
 /* Types that only the recorder needs still have to reach its skeleton. */
 const enum pf_witness *pf_unused_witness __attribute__((unused));
+const struct pf_hidden_wait *pf_unused_hidden_wait __attribute__((unused));
 
 /* --- whether the page was present ------------------------------------------------------------------- */
 
@@ -31,8 +39,22 @@ static __always_inline void pf_set_access(struct pf_open *open, __u8 access) {
 
 /* --- where it slept --------------------------------------------------------------------------------- */
 
-/* The kernel's stack of the task that leaves this CPU, by its hash; 0: the kernel gave none. */
-static __always_inline __u64 pf_send_kernel_stack(void *ctx, __u64 now) {
+static __always_inline bool pf_is_in_hidden_place(const struct pf_stack *stack, __u32 count) {
+    for (__u32 i = 0; i < PF_STACK_FRAMES; i++) {
+        if (i >= count)
+            break;
+        for (int place = 0; place < PF_HIDDEN_PLACES; place++) {
+            if (stack->address[i] > pf_hidden_places[place].start &&
+                stack->address[i] <= pf_hidden_places[place].end)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* The kernel's stack of the task that leaves this CPU, by its hash; 0: the kernel gave none, or, with
+ * `only_hidden`, it is not in get_user_pages. */
+static __always_inline __u64 pf_send_kernel_stack(void *ctx, __u64 now, bool only_hidden) {
     __u32 scratch = PF_SCRATCH_SLEEP, count;
     struct pf_stack *stack = bpf_map_lookup_elem(&pf_stack_scratch, &scratch);
     __u64 hash = 1;
@@ -45,6 +67,8 @@ static __always_inline __u64 pf_send_kernel_stack(void *ctx, __u64 now) {
     if (bytes <= 0)
         return 0;
     count = (__u32)bytes / sizeof(__u64);
+    if (only_hidden && !pf_is_in_hidden_place(stack, count))
+        return 0;
     for (__u32 i = 0; i < PF_STACK_FRAMES; i++) {
         if (i >= count)
             break;
@@ -70,22 +94,76 @@ static __always_inline __u64 pf_send_kernel_stack(void *ctx, __u64 now) {
     return hash;
 }
 
+#if defined(__TARGET_ARCH_x86)
+#define PF_SYSTEM_CALL(regs) ((__s32)(regs)->orig_rax)
+#else
+#define PF_SYSTEM_CALL(regs) BPF_CORE_READ((struct pt_regs___call *)(regs), syscallno)
+#endif
+
+/* The system call that a task is in, by what it left of its registers. */
+static __always_inline __s32 pf_call_of(struct task_struct *task) {
+    struct pt_regs *regs;
+
+    if (!pf_task_pt_regs || !pf_task_storage || task->flags & (PF_TASK_IO_WORKER | PF_TASK_USER_WORKER))
+        return -1;
+    regs = (struct pt_regs *)bpf_task_pt_regs(task);
+    return PF_SYSTEM_CALL(regs);
+}
+
+/* Whether a sleep outside of faults is worth a look. */
+static __always_inline bool pf_may_be_hidden(long run_state, __s32 call) {
+    if (run_state & PF_TASK_UNINTERRUPTIBLE)
+        return true;
+    return call >= 0 && call < 512 && pf_hidden_calls[call >> 6] >> (call & 63) & 1;
+}
+
 /* The task blocks: for which of its faults, and where? The innermost one is the last that entered, which an
  * open fault that nobody will complete is not. */
-static __always_inline void pf_fall_asleep(void *ctx, struct pf_task *state, __u64 now) {
+static __always_inline void pf_fall_asleep(void *ctx, struct pf_task *state, struct task_struct *task,
+                                           long run_state, __u64 now) {
     __u64 newest = 0;
     __u8 slot = 0;
 
 #pragma clang loop unroll(full)
     for (int i = 0; i < PF_SLOTS; i++) {
+        if (pf_minor_unseen && state->more[i].counted != task->maj_flt + task->min_flt)
+            continue;
         if (state->open[i].state == PF_OPEN && state->open[i].ts_ns > newest) {
             newest = state->open[i].ts_ns;
             slot = i + 1;
         }
     }
     state->asleep_in = slot;
-    if (slot)
-        state->asleep_at = pf_send_kernel_stack(ctx, now);
+    if (slot) {
+        state->asleep_at = pf_send_kernel_stack(ctx, now, false);
+        return;
+    }
+    if (!pf_hidden_places_used || !pf_recording)
+        return;
+    state->asleep_call = pf_call_of(task);
+    if (!pf_may_be_hidden(run_state, state->asleep_call))
+        return;
+    state->asleep_at = pf_send_kernel_stack(ctx, now, true);
+    state->asleep_in = state->asleep_at ? PF_ASLEEP_HIDDEN : 0;
+}
+
+/* It goes on. */
+static __always_inline void pf_tell_hidden_wait(struct pf_task *state, struct task_struct *task, __u64 now) {
+    struct pf_hidden_wait wait = {
+        .kind = PF_HIDDEN_WAIT,
+        .call = state->asleep_call,
+        .ts_ns = state->off_since_ns,
+        .wait_ns = now - state->off_since_ns,
+        .sleep = state->asleep_at,
+        .inode = state->read_inode,
+        .dev = state->read_dev,
+        .tgid = task->tgid,
+        .tid = task->pid,
+    };
+
+    state->asleep_in = 0;
+    if (pf_recording && bpf_ringbuf_output(&pf_ring, &wait, sizeof(wait), pf_ring_flags()))
+        pf_count_drop(&pf_drops.stacks);
 }
 
 static __always_inline void pf_awake(struct pf_task *state, __u64 slept) {
@@ -132,9 +210,28 @@ static __always_inline __u32 pf_pages_of(struct folio *folio) {
 SEC("tp_btf/mm_filemap_add_to_page_cache")
 int BPF_PROG(pf_page_added, struct folio *folio) {
     struct pf_task *state = pf_state_of_current(pf_current());
+    struct inode *inode;
+    __u64 first;
 
-    if (state)
-        state->added += pf_pages_of(folio);
+    if (!state)
+        return 0;
+    if (bpf_core_type_exists(struct folio)) {
+        inode = BPF_CORE_READ(folio, mapping, host);
+        first = BPF_CORE_READ(folio, index);
+    } else {
+        inode = BPF_CORE_READ((struct page *)(void *)folio, mapping, host);
+        first = BPF_CORE_READ((struct page *)(void *)folio, index);
+    }
+    /* What a file system reads for itself is in no file. */
+    if ((BPF_CORE_READ(inode, i_mode) & PF_FILE_TYPE) != PF_REGULAR_FILE)
+        return 0;
+    state->added += pf_pages_of(folio);
+    if (first < state->first)
+        state->first = first;
+    if (state->open[PF_SLOT_USER].state != PF_OPEN && state->open[PF_SLOT_KERNEL].state != PF_OPEN) {
+        state->read_inode = BPF_CORE_READ(inode, i_ino);
+        state->read_dev = BPF_CORE_READ(inode, i_sb, s_dev);
+    }
     return 0;
 }
 
@@ -144,6 +241,8 @@ static __always_inline void pf_begin_seeing(struct pf_task *state, struct pf_see
     seen->sleep = 0;
     seen->longest_ns = 0;
     seen->added = state->added;
+    state->first = PF_NO_PAGE;
+    state->read_inode = 0;
 }
 
 /* An attempt ends, and another one may follow: `kept` gets what was added, not from where it counts. */
@@ -152,19 +251,25 @@ static __always_inline void pf_keep_seen(struct pf_seen *kept, const struct pf_t
     kept->sleep = seen->sleep;
     kept->longest_ns = seen->longest_ns;
     kept->added = state->added - seen->added;
+    kept->first = state->first;
 }
 
-static __always_inline void pf_go_on_seeing(struct pf_seen *seen, const struct pf_task *state,
+static __always_inline void pf_go_on_seeing(struct pf_seen *seen, struct pf_task *state,
                                             const struct pf_seen *kept) {
     seen->sleep = kept->sleep;
     seen->longest_ns = kept->longest_ns;
     seen->added = state->added - kept->added;
+    state->first = kept->first;
 }
 
-static __always_inline void pf_fill_cause(struct pf_cause *to, const struct pf_seen *seen, __u32 added) {
+/* `first`: PF_NO_PAGE where none was added, or a fault inside this one came between. */
+static __always_inline void pf_fill_cause(struct pf_cause *to, const struct pf_seen *seen, __u32 added,
+                                          __u64 first) {
     to->sleep = seen->sleep;
+    to->first = first;
     to->added = added;
-    to->witnesses = PF_WITNESS_SLEEP | (pf_additions ? PF_WITNESS_ADDED : 0);
+    to->witnesses = PF_WITNESS_SLEEP | (pf_additions ? PF_WITNESS_ADDED : 0) |
+                    (pf_additions && first != PF_NO_PAGE ? PF_WITNESS_FIRST : 0);
 }
 
 #endif

@@ -300,7 +300,8 @@ static __always_inline void pf_complete(struct pf_task *state, struct task_struc
 
         if (cause) {
             flags |= PF_HAS_CAUSE;
-            pf_fill_cause(cause, &state->more[slot].seen, state->added - state->more[slot].seen.added);
+            pf_fill_cause(cause, &state->more[slot].seen, state->added - state->more[slot].seen.added,
+                          state->first);
         }
     }
     fault->kind = PF_FAULT;

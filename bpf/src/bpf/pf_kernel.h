@@ -57,13 +57,23 @@ struct task_struct___old {
     volatile long state;
 };
 
+/* Of arm64. */
+struct pt_regs___call {
+    int syscallno;
+};
+
 struct super_block {
     unsigned int s_dev;
 };
 
 struct inode {
+    unsigned short i_mode;
     unsigned long i_ino;
     struct super_block *i_sb;
+};
+
+struct address_space {
+    struct inode *host;
 };
 
 struct file {
@@ -80,6 +90,8 @@ struct vm_area_struct {
 /* A page of the page cache (5.16). */
 struct folio {
     unsigned long flags;
+    struct address_space *mapping;
+    unsigned long index;
     unsigned long _flags_1;     /* its low byte is the order, since 6.6 */
     unsigned char _folio_order; /* before */
 };
@@ -92,6 +104,8 @@ struct folio___memdesc {
 };
 
 struct page {
+    struct address_space *mapping; /* up to 5.15, as the next one */
+    unsigned long index;
     unsigned char compound_order; /* up to 6.0 */
 };
 
@@ -118,6 +132,13 @@ enum {
                                      which is gone by then, so a wrong guess costs a look */
     PF_TASK_STOPPED = 0x4 | 0x8,  /* __TASK_STOPPED, __TASK_TRACED */
     PF_JOBCTL_STOP_SIGNAL = 0xffff, /* JOBCTL_STOP_SIGMASK */
+    PF_TASK_UNINTERRUPTIBLE = 0x2,
+};
+
+/* include/uapi/linux/stat.h. */
+enum {
+    PF_FILE_TYPE = 0170000,
+    PF_REGULAR_FILE = 0100000,
 };
 
 /* include/linux/mm_types.h: the same since 5.9 at least. */

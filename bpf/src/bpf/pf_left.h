@@ -66,7 +66,7 @@ static __always_inline void pf_abandon(struct pf_task *state, struct task_struct
     }
     if (pf_causes) {
         room->fault.flags |= PF_HAS_CAUSE;
-        pf_fill_cause(&room->cause, &left->seen, left->seen.added);
+        pf_fill_cause(&room->cause, &left->seen, left->seen.added, left->seen.first);
     }
     room->interruptions.between_ns = now - left->ts_ns - waited;
     room->interruptions.count = left->interrupted;

@@ -6,12 +6,14 @@
 #ifndef PF_OFFCPU_H
 #define PF_OFFCPU_H
 
-static __always_inline bool pf_is_runnable(struct task_struct *task, bool preempted) {
-    if (preempted)
-        return true;
+static __always_inline long pf_run_state_of(struct task_struct *task) {
     if (bpf_core_field_exists(task->__state))
-        return task->__state == 0;
-    return ((struct task_struct___old *)task)->state == 0;
+        return task->__state;
+    return ((struct task_struct___old *)task)->state;
+}
+
+static __always_inline bool pf_is_runnable(struct task_struct *task, bool preempted) {
+    return preempted || pf_run_state_of(task) == 0;
 }
 
 static __always_inline void pf_leave_cpu(void *ctx, struct task_struct *task, bool preempted, __u64 now) {
@@ -22,7 +24,7 @@ static __always_inline void pf_leave_cpu(void *ctx, struct task_struct *task, bo
     state->off_since_ns = now;
     state->woken_ns = pf_is_runnable(task, preempted) ? now : 0;
     if (pf_causes && !state->woken_ns)
-        pf_fall_asleep(ctx, state, now);
+        pf_fall_asleep(ctx, state, task, pf_run_state_of(task), now);
 }
 
 static __always_inline void pf_wake_up(struct task_struct *task) {
@@ -41,7 +43,9 @@ static __always_inline void pf_take_cpu(struct task_struct *task, __u64 now) {
     woken = state->woken_ns ? state->woken_ns : now;
     state->off.blocked_ns += woken - state->off_since_ns;
     state->off.runqueue_ns += now - woken;
-    if (pf_causes && state->asleep_in)
+    if (pf_causes && state->asleep_in == PF_ASLEEP_HIDDEN)
+        pf_tell_hidden_wait(state, task, now);
+    else if (pf_causes && state->asleep_in)
         pf_awake(state, woken - state->off_since_ns);
     state->off_since_ns = 0;
 }

@@ -36,6 +36,7 @@ struct pf_open {
 struct pf_seen {
     __u64 sleep;      /* hash of the kernel's stack in the longest sleep */
     __u64 longest_ns; /* how long that was */
+    __u64 first;      /* in a pf_left: the first page that it added to the page cache */
     __u32 added; /* the task's additions to the page cache when it entered; in a pf_left, those it made */
     __u32 pad;
 };
@@ -96,6 +97,9 @@ enum pf_slot {
     PF_SLOTS = 3,
 };
 
+#define PF_NO_PAGE (~0ULL)
+#define PF_ASLEEP_HIDDEN (PF_SLOTS + 1)
+
 /* A mapping that faults were in, see pf_vma.h. */
 struct pf_mapping {
     __u64 start;
@@ -140,8 +144,12 @@ struct pf_task {
     __u32 ended;     /* its end was told */
     struct pf_left left[PF_LEFTS];
     __u64 asleep_at; /* hash of the kernel's stack there */
-    __u32 asleep_in; /* slot + 1 of the fault that it sleeps in; 0: it does not */
-    __u32 added;     /* pages that it added to the page cache */
+    __u32 asleep_in; /* slot + 1 of the fault that it sleeps in, or PF_ASLEEP_HIDDEN; 0: it does not */
+    __u32 added;     /* pages of files that it added to the page cache */
+    __u64 first;     /* since its last fault entered, the first page in the file; PF_NO_PAGE: none */
+    __u64 read_inode; /* the file that it added to last, since then and outside of faults; 0: none */
+    __u32 read_dev;
+    __s32 asleep_call; /* the system call that it sleeps in */
 };
 
 _Static_assert(__builtin_offsetof(struct pf_task, open[PF_SLOT_KERNEL]) == 64 - 8,

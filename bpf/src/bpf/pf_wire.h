@@ -18,6 +18,7 @@ enum pf_kind {
     PF_EXEC = 7,         /* struct pf_exec: in the ring */
     PF_KERNEL_STACK = 8, /* struct pf_stack of the kernel, with tgid 0: in the ring, before the first fault
                             that names it */
+    PF_HIDDEN_WAIT = 9,  /* struct pf_hidden_wait: in the ring, when the thread goes on */
 };
 
 enum pf_flag {
@@ -97,12 +98,14 @@ struct pf_more {
 enum pf_witness {
     PF_WITNESS_SLEEP = 1,
     PF_WITNESS_ADDED = 2,
+    PF_WITNESS_FIRST = 4,
 };
 
 /* Why it took its time, with --causes: filled where the fault has PF_HAS_CAUSE. */
 struct pf_cause {
     __u64 sleep; /* hash of the kernel's stack in its longest sleep; 0: it did not sleep, or there is none */
-    __u32 added; /* pages that it added to the page cache */
+    __u64 first; /* of the pages that it added to the page cache, the first one in the file */
+    __u32 added; /* how many */
     __u32 witnesses; /* enum pf_witness */
 };
 
@@ -159,6 +162,21 @@ struct pf_exec {
     __u32 tgid;
     __u32 tid;
     __u32 old_tid;
+    __u32 pad2;
+};
+
+/* A sleep in get_user_pages, of whose faults no event tells. */
+struct pf_hidden_wait {
+    __u8 kind; /* PF_HIDDEN_WAIT */
+    __u8 pad[3];
+    __s32 call;  /* number of the system call; negative: not known */
+    __u64 ts_ns; /* when it fell asleep */
+    __u64 wait_ns;
+    __u64 sleep; /* hash of the kernel's stack there; 0: it was lost */
+    __u64 inode; /* of the file to whose page cache it added last since its last fault; 0: none */
+    __u32 dev;   /* major << 20 | minor */
+    __u32 tgid;
+    __u32 tid;
     __u32 pad2;
 };
 
@@ -247,7 +265,7 @@ struct pf_drops {
     __u64 unfinished;  /* entry without completion, and without a signal that explains it */
     __u64 atomic;      /* entry while page faults were disabled: the kernel gave up, no fault */
     __u64 exits;       /* the ring was full for a pf_exit or a pf_exec */
-    __u64 stacks;      /* the ring was full for a pf_stack */
+    __u64 stacks;      /* the ring was full for a pf_stack or a pf_hidden_wait */
     __u64 queries;     /* the ring was full for a pf_query */
     __u64 texts;       /* the ring was full for a pf_query_text, or the text could not be read */
     __u64 deep;        /* queries nested too deep: their faults are those of the query around them */

@@ -434,13 +434,8 @@ int BPF_PROG(pf_signal, int sig, void *info, void *action) {
 SEC("tp_btf/sched_switch")
 int BPF_PROG(pf_stop, bool preempt, struct task_struct *prev) {
     struct pf_task *state;
-    long run_state;
 
-    if (bpf_core_field_exists(prev->__state))
-        run_state = prev->__state;
-    else
-        run_state = ((struct task_struct___old *)prev)->state;
-    if (!(run_state & PF_TASK_STOPPED) || !pf_recording)
+    if (!(pf_run_state_of(prev) & PF_TASK_STOPPED) || !pf_recording)
         return 0;
     state = pf_state_of(prev, prev->pid);
     if (state && pf_is_in_fault(state, prev))

@@ -434,6 +434,9 @@ impl Probes {
         if !self.backend.entry().tells_presence() {
             blind.push("whether the page was present (with --causes)");
         }
+        if self.config.hidden_places.is_empty() {
+            blind.push("waits of hidden faults (with --causes)");
+        }
         blind
     }
 

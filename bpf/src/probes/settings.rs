@@ -2,7 +2,7 @@
 //! programs.
 
 use crate::{
-    Config, MAX_RANGES, ProbeError, Target,
+    Config, MAX_HIDDEN_PLACES, MAX_RANGES, ProbeError, Target,
     backend::Backend,
     cpus::online_cpus,
     features::{Features, cgroup_subsystem, has_tracepoint, kernel_types},
@@ -23,6 +23,24 @@ const ADDITIONS: &str = "pf_page_added";
 
 /// Entries of `pf_stack_scratch`: `enum pf_scratch`.
 const SCRATCHES: u32 = 3;
+
+/// System calls that look at memory of the program and may sleep for it in a way that a signal ends: those of which other
+/// sleeps are few.
+const HIDDEN_CALLS: [libc::c_long; 13] = [
+    libc::SYS_mmap,
+    libc::SYS_mremap,
+    libc::SYS_brk,
+    libc::SYS_mlock,
+    libc::SYS_mlock2,
+    libc::SYS_mlockall,
+    libc::SYS_madvise,
+    libc::SYS_process_madvise,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_vmsplice,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_enter,
+];
 
 /// `PF_CGROUP_V2`.
 const CGROUP_V2: u32 = u32::MAX;
@@ -229,8 +247,28 @@ impl<'a> Settings<'a> {
         rodata.pf_breakdown = self.config.breakdown.into();
         rodata.pf_causes = (self.config.breakdown && self.config.causes).into();
         rodata.pf_additions = self.sees_additions.into();
+        self.set_hidden_places(rodata);
         rodata.pf_queries = self.config.queries.into();
         Ok(())
+    }
+
+    fn set_hidden_places(&self, rodata: &mut types::rodata) {
+        if rodata.pf_causes == 0 {
+            return;
+        }
+        let places = self.config.hidden_places.iter().take(MAX_HIDDEN_PLACES);
+        for (place, range) in rodata.pf_hidden_places.iter_mut().zip(places) {
+            place.start = range.start;
+            place.end = range.end;
+            rodata.pf_hidden_places_used += 1;
+        }
+        for call in HIDDEN_CALLS {
+            if let Ok(call) = usize::try_from(call)
+                && let Some(word) = rodata.pf_hidden_calls.get_mut(call / 64)
+            {
+                *word |= 1 << (call % 64);
+            }
+        }
     }
 
     fn set_filters(&self, rodata: &mut types::rodata) -> Result<(), ProbeError> {

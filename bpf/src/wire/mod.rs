@@ -4,8 +4,9 @@
 use std::mem::{offset_of, size_of};
 
 use crate::skel::types::{
-    pf_access, pf_cause, pf_exec, pf_exit, pf_fault, pf_flag, pf_interruptions, pf_kind, pf_more, pf_query,
-    pf_query_faults, pf_query_flag, pf_query_text, pf_ring_fault, pf_stack, pf_task_counts, pf_witness,
+    pf_access, pf_cause, pf_exec, pf_exit, pf_fault, pf_flag, pf_hidden_wait, pf_interruptions, pf_kind,
+    pf_more, pf_query, pf_query_faults, pf_query_flag, pf_query_text, pf_ring_fault, pf_stack,
+    pf_task_counts, pf_witness,
 };
 
 /// What one record says.
@@ -21,6 +22,8 @@ pub enum Record {
     Stack(Box<Stack>),
     /// A stack of the kernel was met for the first time.
     KernelStack(Box<Stack>),
+    /// A thread slept in `get_user_pages`, outside of all faults that are told.
+    HiddenWait(HiddenWait),
     /// A query ended.
     Query(Box<Query>),
     /// A query began, and has a text.
@@ -124,6 +127,8 @@ pub struct Times {
 pub struct Witnesses {
     /// Hash of the kernel's stack in its longest sleep; 0: it did not sleep, or there was no stack.
     sleep: u64,
+    /// Of the pages that it added to the page cache, the first in the file.
+    first_added: u64,
     /// Pages that it added to the page cache.
     pages_added: u32,
     looked: Looked,
@@ -134,6 +139,7 @@ pub struct Witnesses {
 struct Looked {
     at_sleeps: bool,
     at_additions: bool,
+    at_first: bool,
     present: Option<bool>,
 }
 
@@ -148,6 +154,12 @@ impl Witnesses {
     #[must_use]
     pub fn pages_added(&self) -> Option<u32> {
         self.looked.at_additions.then_some(self.pages_added)
+    }
+
+    /// Of the pages that it added to the page cache, the first in the file; `None` also where there was none.
+    #[must_use]
+    pub fn first_added(&self) -> Option<u64> {
+        self.looked.at_first.then_some(self.first_added)
     }
 
     /// Whether the page was there, and did not permit the access. `None`: nobody looked.
@@ -170,6 +182,25 @@ pub struct Stack {
     pub end: u8,
     /// Addresses, innermost first; all others are return addresses.
     pub frames: Vec<u64>,
+}
+
+/// A sleep in `get_user_pages`, of whose faults no event tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HiddenWait {
+    /// When it fell asleep, nanoseconds of `CLOCK_MONOTONIC`.
+    pub begin_ns: u64,
+    /// Until it ran again, nanoseconds.
+    pub wait_ns: u64,
+    /// Process, in the root pid namespace.
+    pub tgid: u32,
+    /// Thread, in the root pid namespace.
+    pub tid: u32,
+    /// Number of the system call, where it is known.
+    pub call: Option<u32>,
+    /// Hash of the kernel's stack.
+    pub sleep: u64,
+    /// Device and inode of the file to whose page cache it had added pages last, since its last fault.
+    pub file: Option<((u32, u32), u64)>,
 }
 
 /// A unit of work of a thread. The thread and the begin name it.
@@ -266,8 +297,9 @@ pub struct Counts {
 
 // The wire structs have no implicit padding, so every byte of a record is initialised by the probe.
 const _: () = assert!(size_of::<pf_fault>() == 64 && size_of::<pf_more>() == 64);
-const _: () = assert!(size_of::<pf_cause>() == 16 && offset_of!(pf_ring_fault, cause) == 144);
-const _: () = assert!(size_of::<pf_ring_fault>() == 160 && offset_of!(pf_ring_fault, more) == 64);
+const _: () = assert!(size_of::<pf_cause>() == 24 && offset_of!(pf_ring_fault, cause) == 144);
+const _: () = assert!(size_of::<pf_ring_fault>() == 168 && offset_of!(pf_ring_fault, more) == 64);
+const _: () = assert!(size_of::<pf_hidden_wait>() == 56 && offset_of!(pf_hidden_wait, tgid) == 44);
 const _: () = assert!(size_of::<pf_interruptions>() == 16 && size_of::<pf_exec>() == 32);
 const _: () = assert!(size_of::<pf_exit>() == 40 && offset_of!(pf_exit, counts) == 24);
 const STACK_HEADER: usize = offset_of!(pf_stack, address);
@@ -299,6 +331,7 @@ impl Record {
             pf_kind::PF_EXEC => read::<pf_exec>(bytes).map(|raw| Self::Exec(raw.into())),
             pf_kind::PF_STACK => stack(bytes).map(|stack| Self::Stack(Box::new(stack))),
             pf_kind::PF_KERNEL_STACK => stack(bytes).map(|stack| Self::KernelStack(Box::new(stack))),
+            pf_kind::PF_HIDDEN_WAIT => read::<pf_hidden_wait>(bytes).map(|raw| Self::HiddenWait(raw.into())),
             pf_kind::PF_QUERY => read::<pf_query>(bytes).map(|raw| Self::Query(Box::new(raw.into()))),
             pf_kind::PF_TEXT => read::<pf_query_text>(bytes).map(|raw| Self::QueryText(Box::new(raw.into()))),
             pf_kind::PF_WAKE => Some(Self::Wake),
@@ -324,6 +357,7 @@ impl Record {
             Self::Exit(exit) => exit.ts_ns,
             Self::Exec(exec) => exec.ts_ns,
             Self::Stack(stack) | Self::KernelStack(stack) => stack.ts_ns,
+            Self::HiddenWait(wait) => wait.begin_ns.saturating_add(wait.wait_ns),
             Self::Query(query) => query.end_ns,
             Self::QueryText(text) => text.begin_ns,
             Self::Wake => 0,
@@ -336,6 +370,7 @@ trait Plain: Copy {}
 impl Plain for pf_ring_fault {}
 impl Plain for pf_exit {}
 impl Plain for pf_exec {}
+impl Plain for pf_hidden_wait {}
 impl Plain for pf_query {}
 impl Plain for pf_query_text {}
 
@@ -390,7 +425,7 @@ fn fault(raw: pf_fault, more: impl FnOnce() -> pf_more, cause: impl FnOnce() -> 
         abandoned: has(pf_flag::PF_ABANDONED),
         counts: counts(raw.counts, more.filtered),
         vma: has(pf_flag::PF_HAS_VMA).then_some(Vma {
-            device: (more.dev >> 20, more.dev & 0xf_ffff),
+            device: device(more.dev),
             inode: more.inode,
             file_page: more.file_page,
         }),
@@ -407,10 +442,12 @@ fn witnesses(access: u8, cause: Option<pf_cause>) -> Witnesses {
     let looked = |at: pf_witness| cause.witnesses & at.0 != 0;
     Witnesses {
         sleep: cause.sleep,
+        first_added: cause.first,
         pages_added: cause.added,
         looked: Looked {
             at_sleeps: looked(pf_witness::PF_WITNESS_SLEEP),
             at_additions: looked(pf_witness::PF_WITNESS_ADDED),
+            at_first: looked(pf_witness::PF_WITNESS_FIRST),
             present: is_set(pf_access::PF_PRESENCE_KNOWN).then(|| is_set(pf_access::PF_PRESENT)),
         },
     }
@@ -496,6 +533,25 @@ impl From<pf_exec> for Exec {
             old_tid: raw.old_tid,
         }
     }
+}
+
+impl From<pf_hidden_wait> for HiddenWait {
+    fn from(raw: pf_hidden_wait) -> Self {
+        Self {
+            begin_ns: raw.ts_ns,
+            wait_ns: raw.wait_ns,
+            tgid: raw.tgid,
+            tid: raw.tid,
+            call: u32::try_from(raw.call).ok(),
+            sleep: raw.sleep,
+            file: (raw.inode != 0).then_some((device(raw.dev), raw.inode)),
+        }
+    }
+}
+
+/// Major and minor number, as the kernel packs them.
+fn device(dev: u32) -> (u32, u32) {
+    (dev >> 20, dev & 0xf_ffff)
 }
 
 fn counts(raw: pf_task_counts, filtered: u32) -> Counts {

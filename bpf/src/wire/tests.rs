@@ -23,18 +23,20 @@ fn fault_bytes(flags: u8) -> Vec<u8> {
     }
     bytes.extend(66u64.to_ne_bytes());
     bytes.extend([5u32, 0].map(u32::to_ne_bytes).concat());
-    bytes.extend(111u64.to_ne_bytes());
-    bytes.extend([512u32, 3].map(u32::to_ne_bytes).concat());
+    bytes.extend([111u64, 222].map(u64::to_ne_bytes).concat());
+    bytes.extend([512u32, 7].map(u32::to_ne_bytes).concat());
     bytes
 }
 
 /// What the byte of the access says besides.
 const PRESENT: Witnesses = Witnesses {
     sleep: 0,
+    first_added: 0,
     pages_added: 0,
     looked: Looked {
         at_sleeps: false,
         at_additions: false,
+        at_first: false,
         present: Some(true),
     },
 };
@@ -116,19 +118,35 @@ fn the_witnesses_of_a_fault_are_read_where_somebody_looked() {
         };
         assert_eq!(fault.access, 2);
         let seen = fault.witnesses;
-        (seen.sleep(), seen.pages_added(), seen.present())
+        (
+            seen.sleep(),
+            seen.pages_added(),
+            seen.first_added(),
+            seen.present(),
+        )
     };
     // The byte of the access, and that of the other witnesses.
-    let (access, witnesses) = (2, 156);
-    assert_eq!(seen(&|_| ()), (Some(111), Some(512), Some(true)));
-    assert_eq!(seen(&|bytes| bytes[witnesses] = 1), (Some(111), None, Some(true)));
-    assert_eq!(seen(&|bytes| bytes[witnesses] = 2), (None, Some(512), Some(true)));
+    let (access, witnesses) = (2, 164);
+    let (sleep, pages, first) = (Some(111), Some(512), Some(222));
+    assert_eq!(seen(&|_| ()), (sleep, pages, first, Some(true)));
+    assert_eq!(
+        seen(&|bytes| bytes[witnesses] = 1),
+        (sleep, None, None, Some(true))
+    );
+    assert_eq!(
+        seen(&|bytes| bytes[witnesses] = 2),
+        (None, pages, None, Some(true))
+    );
+    assert_eq!(
+        seen(&|bytes| bytes[witnesses] = 6),
+        (None, pages, first, Some(true))
+    );
     assert_eq!(
         seen(&|bytes| bytes[access] = 2 | 4),
-        (Some(111), Some(512), Some(false))
+        (sleep, pages, first, Some(false))
     );
-    assert_eq!(seen(&|bytes| bytes[access] = 2 | 8), (Some(111), Some(512), None));
-    assert_eq!(seen(&|bytes| bytes[1] = 0x1f), (None, None, Some(true)));
+    assert_eq!(seen(&|bytes| bytes[access] = 2 | 8), (sleep, pages, first, None));
+    assert_eq!(seen(&|bytes| bytes[1] = 0x1f), (None, None, None, Some(true)));
 }
 
 #[test]
@@ -236,6 +254,35 @@ fn a_text_is_as_long_as_it_says() {
 #[test]
 fn a_short_or_unknown_record_is_refused() {
     assert_eq!(Record::decode(&[]), None);
-    assert_eq!(Record::decode(&[1; 159]), None);
-    assert_eq!(Record::decode(&[9; 128]), None);
+    assert_eq!(Record::decode(&[1; 167]), None);
+    assert_eq!(Record::decode(&[10; 128]), None);
+}
+
+#[test]
+fn a_hidden_wait_is_read_field_by_field() {
+    let bytes = |call: i32, inode: u64| {
+        let mut bytes = vec![9, 0, 0, 0];
+        bytes.extend(call.to_ne_bytes());
+        bytes.extend([11u64, 22, 33, inode].map(u64::to_ne_bytes).concat());
+        bytes.extend([(8u32 << 20) | 1, 5, 6, 0].map(u32::to_ne_bytes).concat());
+        bytes
+    };
+    let wait = HiddenWait {
+        begin_ns: 11,
+        wait_ns: 22,
+        tgid: 5,
+        tid: 6,
+        call: Some(9),
+        sleep: 33,
+        file: Some(((8, 1), 44)),
+    };
+    let record = Record::decode(&bytes(9, 44)).unwrap();
+    assert_eq!((record.at_ns(), &record), (33, &Record::HiddenWait(wait)));
+    let unknown = HiddenWait {
+        call: None,
+        file: None,
+        ..wait
+    };
+    assert_eq!(Record::decode(&bytes(-1, 0)), Some(Record::HiddenWait(unknown)));
+    assert_eq!(Record::decode(&bytes(9, 44)[..55]), None);
 }

@@ -111,6 +111,7 @@ fn take(into: &mut Columns, from: &mut Columns) {
     column(&mut into.sleep, &mut from.sleep);
     column(&mut into.pages_read, &mut from.pages_read);
     column(&mut into.witnesses, &mut from.witnesses);
+    column(&mut into.pages_before, &mut from.pages_before);
 }
 
 fn rows(columns: &Columns) -> Vec<Event> {

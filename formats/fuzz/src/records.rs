@@ -1,15 +1,17 @@
 //! The payloads of all records but EVENTS. What decodes is written again, and comes back the same where nothing in it
 //! is over what the writer cuts at.
 
-use pf_formats::{Header, Item, ProcessEntry, Query, Totals, TraceReader, TraceWriter};
+use pf_formats::{Condition, Header, Item, ProcessEntry, Query, Totals, TraceReader, TraceWriter};
 
-use super::common::raw::{DICT, FOOTER, LOSS, META, PROCESSES, QUERIES, TIMELINE, frame};
+use super::common::raw::{
+    CONDITIONS, DICT, FOOTER, HIDDEN_WAITS, LOSS, META, PROCESSES, QUERIES, TIMELINE, frame,
+};
 use super::common::{TRACE_ID, read, writer};
 use super::{seal, trace_with};
 
 /// What the first byte of an input chooses: a kind, and whether the harness compresses what a record compresses, so
 /// that the bytes come to the decoder inside.
-const CHOICES: [(u8, Packed); 10] = [
+const CHOICES: [(u8, Packed); 14] = [
     (META, Packed::Not),
     (DICT, Packed::Not),
     (TIMELINE, Packed::Not),
@@ -20,6 +22,10 @@ const CHOICES: [(u8, Packed); 10] = [
     (QUERIES, Packed::Strings),
     (PROCESSES, Packed::Not),
     (PROCESSES, Packed::All),
+    (HIDDEN_WAITS, Packed::Not),
+    (HIDDEN_WAITS, Packed::All),
+    (CONDITIONS, Packed::Not),
+    (CONDITIONS, Packed::All),
 ];
 
 /// What of a payload the harness compresses.
@@ -117,6 +123,31 @@ fn again(item: &Item, same: bool) {
                 rows += 1;
             }
             assert_eq!(rows, entries.len());
+        }
+        Item::HiddenWaits(waits) => {
+            writer.hidden_waits(waits).unwrap();
+            let back = written(writer).into_iter().flat_map(|item| match item {
+                Item::HiddenWaits(waits) => waits,
+                other => panic!("{other:?}"),
+            });
+            let pairs: Vec<_> = back.zip(waits).collect();
+            assert_eq!(pairs.len(), waits.len());
+            assert!(
+                pairs
+                    .iter()
+                    .all(|(back, wait)| wait.syscall.len() > 256 || back == *wait)
+            );
+        }
+        Item::Conditions(conditions) => {
+            writer.conditions(conditions).unwrap();
+            let back = written(writer).into_iter().flat_map(|item| match item {
+                Item::Conditions(conditions) => conditions,
+                other => panic!("{other:?}"),
+            });
+            let pairs: Vec<_> = back.zip(conditions).collect();
+            assert_eq!(pairs.len(), conditions.len());
+            let is_long = |of: &Condition| of.subject.len().max(of.value.len()) > 4096 || of.name.len() > 256;
+            assert!(pairs.iter().all(|(back, of)| is_long(of) || back == *of));
         }
         Item::Loss(losses) => {
             writer.loss(losses).unwrap();

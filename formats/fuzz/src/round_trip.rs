@@ -266,7 +266,12 @@ fn event(columns: [u64; COLUMNS], optional: u8) -> Event {
         interruptions: if there(2) { query as u8 } else { 0 },
         signal: if there(2) { (query >> 8) as u8 } else { 0 },
         witnesses: if there(1) {
-            Witnesses::from_columns(query as u8, id(stack), reclaim_ns as u32)
+            Witnesses::from_columns(
+                query as u8,
+                id(stack),
+                reclaim_ns as u32,
+                (reclaim_ns >> 32) as u32,
+            )
         } else {
             Witnesses::default()
         },

@@ -1,6 +1,8 @@
 //! Inputs to start from: every kind of record, every column, every transform and storage, and some that hurt.
 
-use super::common::raw::{DICT, EVENTS, FOOTER, LOSS, META, PROCESSES, QUERIES, TIMELINE, frames};
+use super::common::raw::{
+    CONDITIONS, DICT, EVENTS, FOOTER, HIDDEN_WAITS, LOSS, META, PROCESSES, QUERIES, TIMELINE, frames,
+};
 use super::common::{full_trace, losses, queries, small_trace, timeline, writer};
 use super::records::{Packed, choice};
 use super::round_trip::{COLUMNS, FEW_ROWS, ONE_IN, Pattern, sum, trace};
@@ -177,12 +179,22 @@ pub fn full_blocks() -> Vec<Vec<u8>> {
 /// Inputs of `records`.
 pub fn records() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
-    for kind in [META, DICT, TIMELINE, LOSS, QUERIES, PROCESSES, FOOTER] {
+    for kind in [
+        META,
+        DICT,
+        TIMELINE,
+        LOSS,
+        QUERIES,
+        PROCESSES,
+        HIDDEN_WAITS,
+        CONDITIONS,
+        FOOTER,
+    ] {
         // Every trace has a footer of its own, and all are alike.
         let most = if kind == FOOTER { 3 } else { usize::MAX };
         for payload in payloads(kind).into_iter().take(most) {
             let (packed, unpacked) = match kind {
-                TIMELINE | PROCESSES => (Packed::All, Some(unpack(&payload))),
+                TIMELINE | PROCESSES | HIDDEN_WAITS | CONDITIONS => (Packed::All, Some(unpack(&payload))),
                 QUERIES => {
                     let (columns, strings) = payload.split_at(columns_end(&payload, 8).unwrap());
                     (Packed::Strings, Some([columns, &unpack(strings)].concat()))

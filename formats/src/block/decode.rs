@@ -133,6 +133,9 @@ impl<'a> Decoding<'a> {
             self.narrow(Column::PagesRead, &mut into.pages_read, |value| value as u32)?;
             self.bytes(Column::Witnesses, &mut into.witnesses)?;
         }
+        if wants(Projection::WITNESSES) && holds(Column::PagesBefore) {
+            self.narrow(Column::PagesBefore, &mut into.pages_before, |value| value as u32)?;
+        }
         Ok(())
     }
 

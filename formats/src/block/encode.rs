@@ -261,6 +261,10 @@ impl BlockEncoder {
             self.load(&events.witnesses);
             self.store(Column::Witnesses, Transform::Plain)?;
         }
+        if !events.pages_before.is_empty() {
+            self.load(&events.pages_before);
+            self.store(Column::PagesBefore, Transform::Plain)?;
+        }
         Ok(())
     }
 

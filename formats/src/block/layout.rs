@@ -48,6 +48,7 @@ pub(super) enum Column {
     Sleep = 34,
     PagesRead = 35,
     Witnesses = 36,
+    PagesBefore = 37,
 }
 
 impl Column {
@@ -58,7 +59,7 @@ impl Column {
             Self::Blocked | Self::Runqueue | Self::Reclaim | Self::Lock | Self::Query => 8,
             Self::Page => 7,
             Self::RunPid | Self::RunTid | Self::RunComm | Self::RunLength | Self::Object | Self::Stack => 4,
-            Self::Sleep | Self::PagesRead => 4,
+            Self::Sleep | Self::PagesRead | Self::PagesBefore => 4,
             Self::Cpu | Self::PageOffset => 2,
             Self::Class | Self::Retries | Self::Interruptions | Self::Signal | Self::Witnesses => 1,
         }
@@ -91,6 +92,7 @@ impl Column {
             Self::Sleep => "column sleep",
             Self::PagesRead => "column pages_read",
             Self::Witnesses => "column witnesses",
+            Self::PagesBefore => "column pages_before",
         }
     }
 }

@@ -67,6 +67,7 @@ pub(crate) fn of_events(events: &[Event]) -> u64 {
                 seen.pages_read.unwrap_or_default(),
             ),
             event.query.0,
+            seen.stored_before().into(),
             pair(event.stack.0, event.breakdown.is_some().into()),
             breakdown.blocked_ns,
             breakdown.runqueue_ns,
@@ -123,9 +124,18 @@ mod tests {
             ..one
         };
         assert_ne!(of_events(&[one]), of_events(&[with]));
-        for seen in [(1, 0, 0), (1, 1, 0), (2, 0, 0), (2, 0, 1), (4, 0, 0), (12, 0, 0)] {
+        for seen in [
+            (1, 0, 0, 0),
+            (1, 1, 0, 0),
+            (2, 0, 0, 0),
+            (2, 0, 1, 0),
+            (4, 0, 0, 0),
+            (12, 0, 0, 0),
+            (64, 0, 0, 0),
+            (64, 0, 0, 1),
+        ] {
             let with = Event {
-                witnesses: crate::Witnesses::from_columns(seen.0, seen.1, seen.2),
+                witnesses: crate::Witnesses::from_columns(seen.0, seen.1, seen.2, seen.3),
                 ..one
             };
             assert_ne!(of_events(&[one]), of_events(&[with]), "{seen:?}");

@@ -108,6 +108,8 @@ impl Repair {
             ("queries", old.counts.queries, new.counts.queries),
             ("timeline entries", old.counts.timeline, new.counts.timeline),
             ("processes", old.counts.processes, new.counts.processes),
+            ("hidden waits", old.counts.hidden_waits, new.counts.hidden_waits),
+            ("conditions", old.counts.conditions, new.counts.conditions),
             ("losses", old.counts.losses + self.losses_added, new.counts.losses),
             ("digest of META", should.meta, is.meta),
             ("digest of the names", should.names, is.names),
@@ -125,6 +127,16 @@ impl Repair {
                 "digest of the processes",
                 should.processes.value(),
                 is.processes.value(),
+            ),
+            (
+                "digest of the hidden waits",
+                should.hidden_waits.value(),
+                is.hidden_waits.value(),
+            ),
+            (
+                "digest of the conditions",
+                should.conditions.value(),
+                is.conditions.value(),
             ),
             ("digest of the losses", should.losses.value(), is.losses.value()),
         ] {
@@ -215,7 +227,9 @@ impl<W: Write> Copying<W> {
                     held.push(item.clone());
                     return Ok(());
                 }
-                Item::Timeline(_) | Item::Processes(_) if timelines(held) < HELD_TIMELINES => {
+                Item::Timeline(_) | Item::Processes(_) | Item::Conditions(_)
+                    if timelines(held) < HELD_TIMELINES =>
+                {
                     held.push(item.clone());
                     return Ok(());
                 }
@@ -251,6 +265,8 @@ impl<W: Write> Copying<W> {
             Item::Timeline(entries) => writer.timeline(entries)?,
             Item::Queries(rows) => writer.queries(rows)?,
             Item::Processes(entries) => writer.processes(entries)?,
+            Item::HiddenWaits(entries) => writer.hidden_waits(entries)?,
+            Item::Conditions(entries) => writer.conditions(entries)?,
             Item::Loss(losses) => writer.loss(losses)?,
             Item::Events(_) => {
                 events(columns, &mut self.rows);
@@ -298,7 +314,8 @@ impl<W: Write> Copying<W> {
 }
 
 fn timelines(held: &[Item]) -> usize {
-    let is_timeline = |item: &&Item| matches!(item, Item::Timeline(_) | Item::Processes(_));
+    let is_timeline =
+        |item: &&Item| matches!(item, Item::Timeline(_) | Item::Processes(_) | Item::Conditions(_));
     held.iter().filter(is_timeline).count()
 }
 
@@ -359,6 +376,7 @@ fn start_of(first: &Item, held: &[Item]) -> u64 {
         let times = held.iter().chain([first]).filter_map(|item| match item {
             Item::Timeline(entries) => earliest(entries.iter().map(|entry| entry.ts_ns)),
             Item::Processes(entries) => earliest(entries.iter().map(|entry| entry.ts_ns)),
+            Item::Conditions(entries) => earliest(entries.iter().map(|entry| entry.ts_ns)),
             _ => None,
         });
         times.min()

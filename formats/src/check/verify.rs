@@ -12,8 +12,8 @@ use crate::check::digest::{self, Digest};
 use crate::check::references::{References, UndefinedNames};
 use crate::error::Result;
 use crate::{
-    BlockDecoder, BlockInfo, ClassBits, Columns, Damage, EventsBlock, Footer, Header, Item, Loss, LossReason,
-    ProcessEntry, Projection, Totals, TraceReader,
+    BlockDecoder, BlockInfo, ClassBits, Columns, Condition, Damage, EventsBlock, Footer, Header, HiddenWait,
+    Item, Loss, LossReason, ProcessEntry, Projection, Totals, TraceReader,
 };
 
 /// What is in a trace, and what is wrong with it.
@@ -64,6 +64,8 @@ pub(crate) struct Contents {
     pub(crate) timeline: Digest,
     pub(crate) queries: Digest,
     pub(crate) processes: Digest,
+    pub(crate) hidden_waits: Digest,
+    pub(crate) conditions: Digest,
     pub(crate) losses: Digest,
 }
 
@@ -90,6 +92,10 @@ pub struct Counts {
     pub timeline: u64,
     /// Entries about the programs of processes.
     pub processes: u64,
+    /// Waits of which no fault tells.
+    pub hidden_waits: u64,
+    /// Settings and figures.
+    pub conditions: u64,
     /// Entries of LOSS records.
     pub losses: u64,
 }
@@ -233,6 +239,22 @@ impl Walk {
                 let stored: Vec<_> = entries.iter().map(ProcessEntry::bounded).collect();
                 self.contents.processes.add_all(&stored);
                 self.passes(entries.iter().map(|entry| entry.ts_ns).max());
+            }
+            Item::HiddenWaits(entries) => {
+                self.counts.hidden_waits += entries.len() as u64;
+                let stored: Vec<_> = entries.iter().map(HiddenWait::bounded).collect();
+                self.contents.hidden_waits.add_all(&stored);
+                self.passes(
+                    entries
+                        .iter()
+                        .map(|entry| entry.begin_ns.saturating_add(entry.wait_ns))
+                        .max(),
+                );
+            }
+            Item::Conditions(entries) => {
+                self.counts.conditions += entries.len() as u64;
+                let stored: Vec<_> = entries.iter().map(Condition::bounded).collect();
+                self.contents.conditions.add_all(&stored);
             }
             Item::Loss(losses) => self.losses(losses),
             // Nothing is skipped here.

@@ -1,6 +1,9 @@
 //! What a reader gives: the records of a trace, the places where some are missing, and the sum of it.
 
-use crate::{BlockInfo, Dict, EventsBlock, Footer, Loss, Meta, ProcessEntry, Query, TimelineEntry};
+use crate::{
+    BlockInfo, Condition, Dict, EventsBlock, Footer, HiddenWait, Loss, Meta, ProcessEntry, Query,
+    TimelineEntry,
+};
 
 /// One record of a trace, or a place where records are missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,10 @@ pub enum Item {
     Queries(Vec<Query>),
     /// Which programs processes run.
     Processes(Vec<ProcessEntry>),
+    /// Waits of which no fault tells.
+    HiddenWaits(Vec<HiddenWait>),
+    /// What was set, and how things stood.
+    Conditions(Vec<Condition>),
     /// What the recording knows it lost.
     Loss(Vec<Loss>),
     /// Index and totals at the end.

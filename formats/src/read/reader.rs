@@ -413,6 +413,8 @@ fn item(
         Kind::Events => return Ok(None),
         Kind::Queries => Item::Queries(query_record::decode(payload, offset, claim)?),
         Kind::Processes => Item::Processes(metadata::decode(&unpack()?, offset)?),
+        Kind::HiddenWaits => Item::HiddenWaits(metadata::decode(&unpack()?, offset)?),
+        Kind::Conditions => Item::Conditions(metadata::decode(&unpack()?, offset)?),
         Kind::Loss => Item::Loss(metadata::decode(payload, offset)?),
         Kind::Footer => Item::Footer(Box::new(Footer::decode(payload, offset)?)),
     }))

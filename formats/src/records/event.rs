@@ -93,6 +93,8 @@ pub struct Witnesses {
     /// Pages, of the page size of the recording machine, that the fault itself added to the page cache: those that it
     /// needed, and those that were read ahead with them.
     pub pages_read: Option<u32>,
+    /// How many pages before that of the fault the first of them is, in the file; negative behind it, 0 without any.
+    pub pages_before: Option<i32>,
     /// Whether the page was there already, so that the fault was one of protection: a store to a page that is only
     /// readable, or a change of protection that another thread had not seen.
     pub present: Option<bool>,
@@ -111,6 +113,7 @@ impl WitnessBits {
     const PRESENT: Self = Self(1 << 3);
     const MAPPING: Self = Self(1 << 4);
     const SHARED: Self = Self(1 << 5);
+    const PAGES_BEFORE: Self = Self(1 << 6);
 
     fn has(self, bit: Self) -> bool {
         self.0 & bit.0 != 0
@@ -138,16 +141,27 @@ impl Witnesses {
             | WitnessBits::PRESENT.when(self.present == Some(true))
             | WitnessBits::MAPPING.when(self.shared.is_some())
             | WitnessBits::SHARED.when(self.shared == Some(true))
+            | WitnessBits::PAGES_BEFORE.when(self.pages_before.is_some())
     }
 
-    /// From the values of the columns WITNESSES, SLEEP and PAGES_READ: the last two count where the first says that
-    /// somebody looked.
+    /// The value of the column PAGES_BEFORE: steps from 0, in turns forwards and backwards.
     #[must_use]
-    pub fn from_columns(bits: u8, sleep: u32, pages_read: u32) -> Self {
+    pub fn stored_before(&self) -> u32 {
+        let before = self.pages_before.unwrap_or(0);
+        (before << 1 ^ before >> 31).cast_unsigned()
+    }
+
+    /// From the values of the columns WITNESSES, SLEEP, PAGES_READ and PAGES_BEFORE: the others count where the first
+    /// says that somebody looked.
+    #[must_use]
+    pub fn from_columns(bits: u8, sleep: u32, pages_read: u32, before: u32) -> Self {
         let bits = WitnessBits(bits);
         Self {
             sleep: bits.has(WitnessBits::SLEEP).then_some(StackId(sleep)),
             pages_read: bits.has(WitnessBits::PAGES_READ).then_some(pages_read),
+            pages_before: bits
+                .has(WitnessBits::PAGES_BEFORE)
+                .then_some((before >> 1).cast_signed() ^ -(before & 1).cast_signed()),
             present: bits
                 .has(WitnessBits::PRESENCE)
                 .then_some(bits.has(WitnessBits::PRESENT)),

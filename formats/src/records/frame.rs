@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Footer = 6,
     Queries = 7,
     Processes = 8,
+    HiddenWaits = 9,
+    Conditions = 10,
 }
 
 impl Kind {
@@ -42,6 +44,8 @@ impl Kind {
             6 => Self::Footer,
             7 => Self::Queries,
             8 => Self::Processes,
+            9 => Self::HiddenWaits,
+            10 => Self::Conditions,
             _ => return None,
         })
     }
@@ -56,6 +60,8 @@ impl Kind {
             Self::Footer => "FOOTER",
             Self::Queries => "QUERIES",
             Self::Processes => "PROCESSES",
+            Self::HiddenWaits => "HIDDEN_WAITS",
+            Self::Conditions => "CONDITIONS",
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const MAGIC: [u8; 8] = *b"\x89PFZ\r\n\x1a\n";
 /// Major version written and read here.
 pub const MAJOR: u16 = 1;
 /// Minor version written here; a reader accepts any.
-pub const MINOR: u16 = 3;
+pub const MINOR: u16 = 4;
 
 /// The only clock in use: `CLOCK_MONOTONIC` as numbered by `clock_gettime(2)`.
 pub const CLOCK_MONOTONIC: u32 = 1;
@@ -186,7 +186,7 @@ mod tests {
             ..Header::new([0; 16], 0)
         };
         let error = Header::parse(&newer.to_bytes()).unwrap_err().to_string();
-        assert!(error.contains("3.2") && error.contains("1.3"), "{error}");
+        assert!(error.contains("3.2") && error.contains("1.4"), "{error}");
         let strange = Header {
             incompat: 0x40,
             ..Header::new([0; 16], 0)

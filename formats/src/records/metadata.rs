@@ -11,9 +11,10 @@ use bincode::error::{DecodeError, EncodeError};
 
 use crate::error::{FormatError, Result};
 use crate::records::frame::Kind;
-use crate::records::process;
+use crate::records::{condition, hidden_wait, process};
 use crate::{
-    Dict, Happening, Loss, LossReason, Meta, ObjectKind, ProcessEntry, TimelineEntry, Totals, limits,
+    Condition, Dict, Happening, HiddenWait, Loss, LossReason, Meta, ObjectKind, ProcessEntry, TimelineEntry,
+    Totals, limits,
 };
 
 type Config = bincode::config::Configuration<
@@ -149,6 +150,30 @@ impl Record for Vec<ProcessEntry> {
 
     fn check(&self) -> Result<()> {
         process::check(self)
+    }
+}
+
+impl Record for Vec<HiddenWait> {
+    const KIND: Kind = Kind::HiddenWaits;
+
+    fn count_at(_payload: &[u8]) -> Option<usize> {
+        Some(0)
+    }
+
+    fn check(&self) -> Result<()> {
+        hidden_wait::check(self)
+    }
+}
+
+impl Record for Vec<Condition> {
+    const KIND: Kind = Kind::Conditions;
+
+    fn count_at(_payload: &[u8]) -> Option<usize> {
+        Some(0)
+    }
+
+    fn check(&self) -> Result<()> {
+        condition::check(self)
     }
 }
 

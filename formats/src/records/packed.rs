@@ -30,7 +30,7 @@ impl Unpacked {
                 limits::TIMELINE_PER_BYTE,
             ),
             _ => (
-                "unpacked bytes of all PROCESSES records and texts of queries, for a file of this length",
+                "unpacked bytes of all records with texts, and of texts of queries, for a file of this length",
                 &mut self.texts,
                 limits::TEXTS_PER_BYTE,
             ),

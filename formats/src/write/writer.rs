@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use bincode::Encode;
+
 use crate::block::BlockEncoder;
 use crate::error::{FormatError, Result};
 use crate::records::footer::{MAX_BLOCKS, Trailer};
@@ -12,8 +14,8 @@ use crate::records::query_record;
 use crate::records::query_record::QueryEncoder;
 use crate::write::dict_writer::Tables;
 use crate::{
-    BlockInfo, Columns, Dict, Event, Footer, Header, Loss, Meta, ProcessEntry, Query, TimelineEntry, Totals,
-    limits,
+    BlockInfo, Columns, Condition, Dict, Event, Footer, Header, HiddenWait, Loss, Meta, ProcessEntry, Query,
+    TimelineEntry, Totals, limits,
 };
 
 /// Events that are put into columns together: as many as a fast cache holds.
@@ -134,6 +136,26 @@ impl<W: Write> TraceWriter<W> {
             chunk.push(entry);
         }
         self.process_frame(&chunk)
+    }
+
+    /// Writes waits of which no fault tells, in as many frames as they need.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails.
+    pub fn hidden_waits(&mut self, entries: &[HiddenWait]) -> Result<()> {
+        let entries: Vec<_> = entries.iter().map(HiddenWait::bounded).collect();
+        self.packed_frames(Kind::HiddenWaits, &entries, HiddenWait::stored)
+    }
+
+    /// Writes what was set, in as many frames as it needs. Texts over 4,096 bytes are cut, and say so.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails.
+    pub fn conditions(&mut self, entries: &[Condition]) -> Result<()> {
+        let entries: Vec<_> = entries.iter().map(Condition::bounded).collect();
+        self.packed_frames(Kind::Conditions, &entries, Condition::stored)
     }
 
     /// Writes losses, in as many frames as they need.
@@ -321,6 +343,31 @@ impl<W: Write> TraceWriter<W> {
     }
 
     fn process_frame(&mut self, entries: &[ProcessEntry]) -> Result<()> {
+        self.packed_frame(Kind::Processes, entries)
+    }
+
+    /// Entries that are `stored` in so many bytes, in frames of a size that a reader takes.
+    fn packed_frames<T: Encode>(
+        &mut self,
+        kind: Kind,
+        entries: &[T],
+        stored: impl Fn(&T) -> usize,
+    ) -> Result<()> {
+        let mut rest = entries;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest.iter().take(limits::ENTRIES_PER_FRAME).take_while(|entry| {
+                bytes += stored(entry);
+                bytes <= limits::METADATA_CHUNK
+            });
+            let (chunk, others) = rest.split_at(fits.count().max(1));
+            self.packed_frame(kind, chunk)?;
+            rest = others;
+        }
+        Ok(())
+    }
+
+    fn packed_frame<T: Encode>(&mut self, kind: Kind, entries: &[T]) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -328,7 +375,7 @@ impl<W: Write> TraceWriter<W> {
         metadata::encode(&entries, &mut raw)?;
         self.begin();
         packed::pack(&raw, &mut self.frame)?;
-        self.end(Kind::Processes, 0, 0)
+        self.end(kind, 0, 0)
     }
 
     /// Starts a frame: its payload goes behind the room for its header.

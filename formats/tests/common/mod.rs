@@ -6,10 +6,11 @@ pub(crate) mod noise;
 pub(crate) mod raw;
 
 use pf_formats::{
-    Access, BlockDecoder, Breakdown, BuildId, Columns, CommId, CommandEnd, Dict, Event, EventsBlock,
-    FormatError, Frame, FrameId, Happening, Header, Host, Inlined, Item, Loss, LossReason, Meta, Object,
-    ObjectId, ObjectKind, Origin, ProcessEntry, Projection, Query, QueryEnd, QueryFaults, QueryId, StackId,
-    StackNode, Summary, Symbol, TimelineEntry, Totals, TraceReader, TraceWriter, Witnesses,
+    Access, BlockDecoder, Breakdown, BuildId, Columns, CommId, CommandEnd, Condition, Dict, Event,
+    EventsBlock, FormatError, Frame, FrameId, Happening, Header, HiddenWait, Host, Inlined, Item, Loss,
+    LossReason, Meta, Object, ObjectId, ObjectKind, Origin, ProcessEntry, Projection, Query, QueryEnd,
+    QueryFaults, QueryId, StackId, StackNode, Summary, Symbol, TimelineEntry, Totals, TraceReader,
+    TraceWriter, Witnesses,
 };
 
 pub(crate) const TRACE_ID: [u8; 16] = *b"0123456789abcdef";
@@ -263,9 +264,56 @@ pub(crate) fn caused_event(i: u64) -> Event {
     let bits = i as u8 & 63;
     let (sleep, pages) = (1 + (i % 3) as u32, (i * 37 % 513) as u32);
     Event {
-        witnesses: Witnesses::from_columns(bits, sleep, pages),
+        witnesses: Witnesses::from_columns(bits, sleep, pages, 0),
         ..full_event(i)
     }
+}
+
+/// As [`caused_event`], with the place of what was read: before the page of the fault, at it, and behind it.
+pub(crate) fn placed_event(i: u64) -> Event {
+    let event = caused_event(i);
+    Event {
+        witnesses: Witnesses {
+            pages_before: [None, Some(0), Some(12), Some(-3), Some(i32::MIN), Some(i32::MAX)][i as usize % 6],
+            ..event.witnesses
+        },
+        ..event
+    }
+}
+
+/// Waits of a system call, of one that is not known, and of one of which nothing else is.
+pub(crate) fn hidden_waits() -> Vec<HiddenWait> {
+    let wait = |begin_ns, syscall: &str, sleep, object| HiddenWait {
+        begin_ns,
+        wait_ns: 20_000_000,
+        pid: 100,
+        tid: 101,
+        comm: CommId(1),
+        syscall: syscall.into(),
+        sleep: StackId(sleep),
+        object: ObjectId(object),
+    };
+    vec![
+        wait(1_000_000, "mmap", 2, 1),
+        wait(1_000_500, "", 0, 0),
+        HiddenWait::default(),
+    ]
+}
+
+/// Of the machine and of a control group, at the start and at the end.
+pub(crate) fn conditions() -> Vec<Condition> {
+    let entry = |ts_ns, subject: &str, name: &str, value: &str| Condition {
+        ts_ns,
+        subject: subject.into(),
+        name: name.into(),
+        value: value.into(),
+    };
+    vec![
+        entry(900, "machine", "MemAvailable", "1048576 kB"),
+        entry(900, "cgroup /é", "memory.max", "134217728"),
+        entry(2_000_900, "cgroup /é", "memory.max", "max"),
+        entry(0, "", "", ""),
+    ]
 }
 
 /// Ended, open, abandoned; with and without everything that a query can be without.
@@ -321,6 +369,8 @@ pub(crate) fn full_trace() -> Vec<u8> {
     writer.flush_block().unwrap();
     writer.queries(&queries()).unwrap();
     writer.processes(&processes()).unwrap();
+    writer.hidden_waits(&hidden_waits()).unwrap();
+    writer.conditions(&conditions()).unwrap();
     writer.dict(&symbols()).unwrap();
     writer.dict(&build_ids()).unwrap();
     let totals = Totals {

@@ -10,6 +10,8 @@ pub(crate) const LOSS: u8 = 5;
 pub(crate) const FOOTER: u8 = 6;
 pub(crate) const QUERIES: u8 = 7;
 pub(crate) const PROCESSES: u8 = 8;
+pub(crate) const HIDDEN_WAITS: u8 = 9;
+pub(crate) const CONDITIONS: u8 = 10;
 
 /// The 32 bytes of a frame with a right checksum.
 pub(crate) fn frame_header(

@@ -55,8 +55,10 @@ FILE_MAGIC = bytes.fromhex("8950465a0d0a1a0a")
 SYNC = bytes.fromhex("f77066b5")
 TRAILER_MAGIC = bytes.fromhex("50465a656e640d0a")
 
-META, DICT, TIMELINE, EVENTS, LOSS, FOOTER, QUERIES, PROCESSES = range(1, 9)
-KINDS = ("", "META", "DICT", "TIMELINE", "EVENTS", "LOSS", "FOOTER", "QUERIES", "PROCESSES")
+META, DICT, TIMELINE, EVENTS, LOSS, FOOTER, QUERIES, PROCESSES, HIDDEN_WAITS, CONDITIONS = range(1, 11)
+KINDS = (
+    "", "META", "DICT", "TIMELINE", "EVENTS", "LOSS", "FOOTER", "QUERIES", "PROCESSES", "HIDDEN_WAITS", "CONDITIONS",
+)  # fmt: skip
 OBJECT_KINDS = ("unknown", "file", "anon", "heap", "stack", "shm", "kernel")
 LOSS_REASONS = {
     1: "reserve", 2: "recursion", 3: "unfinished", 4: "no_entry", 5: "queue", 6: "sideband", 7: "state", 8: "in_flight",
@@ -384,6 +386,41 @@ Process = NamedTuple("Process", [("ts_ns", int), ("pid", int), ("executable", st
 Processes = NamedTuple("Processes", [("processes", list[Process])])
 
 
+# A sleep inside get_user_pages, of which no event tells.
+HiddenWait = NamedTuple("HiddenWait", [
+    ("begin_ns", int), ("wait_ns", int), ("pid", int), ("tid", int), ("comm", int), ("syscall", str), ("stack", int),
+    ("object", int),
+])  # fmt: skip
+
+# HIDDEN_WAITS of 'Small records'.
+HiddenWaits = NamedTuple("HiddenWaits", [("waits", list[HiddenWait])])
+
+# A setting or a figure.
+Condition = NamedTuple("Condition", [("ts_ns", int), ("subject", str), ("name", str), ("value", str)])
+
+# CONDITIONS of 'Small records'.
+Conditions = NamedTuple("Conditions", [("conditions", list[Condition])])
+
+
+def decode_hidden_waits(payload: memoryview, claim: Claim = unbounded) -> HiddenWaits:
+    """HIDDEN_WAITS of 'Small records'."""
+    c = Cursor(payload).unpacked(claim)
+    waits = c.many(lambda: HiddenWait(c.u64(), c.u64(), c.u32(), c.u32(), c.u32(), c.string(), c.u32(), c.u32()))
+    c.end()
+    for wait in waits:
+        for id_ in (wait.comm, wait.stack, wait.object):
+            check_id(id_)
+    return HiddenWaits(waits)
+
+
+def decode_conditions(payload: memoryview, claim: Claim = unbounded) -> Conditions:
+    """CONDITIONS of 'Small records'."""
+    c = Cursor(payload).unpacked(claim)
+    conditions = c.many(lambda: Condition(c.u64(), c.string(), c.string(), c.string()))
+    c.end()
+    return Conditions(conditions)
+
+
 def decode_processes(payload: memoryview, claim: Claim = unbounded) -> Processes:
     """PROCESSES of 'Small records'."""
     c = Cursor(payload).unpacked(claim)
@@ -436,7 +473,7 @@ class Column(NamedTuple):
 # 'EVENTS'
 RUN_PID, RUN_TID, RUN_COMM, RUN_LENGTH = range(1, 5)
 LATENCY, TS, PAGE, PAGE_OFFSET, IP, OBJECT, OBJECT_PAGE, CPU, CLASS, RETRIES = range(16, 26)
-BLOCKED, RUNQUEUE, RECLAIM, LOCK, STACK, QUERY, INTERRUPTIONS, SIGNAL, SLEEP, PAGES_READ, WITNESSES = range(26, 37)
+BLOCKED, RUNQUEUE, RECLAIM, LOCK, STACK, QUERY, INTERRUPTIONS, SIGNAL, SLEEP, PAGES_READ, WITNESSES, PAGES_BEFORE = range(26, 38)
 # In an order in which each comes after those that its transform may need.
 EVENT_COLUMNS = {
     RUN_PID: Column("RUN_PID", 4), RUN_TID: Column("RUN_TID", 4), RUN_COMM: Column("RUN_COMM", 4),
@@ -446,12 +483,12 @@ EVENT_COLUMNS = {
     RETRIES: Column("RETRIES", 1), BLOCKED: Column("BLOCKED", 8, (0, 1, 4)), RUNQUEUE: Column("RUNQUEUE", 8),
     RECLAIM: Column("RECLAIM", 8), LOCK: Column("LOCK", 8), STACK: Column("STACK", 4), QUERY: Column("QUERY", 8),
     INTERRUPTIONS: Column("INTERRUPTIONS", 1), SIGNAL: Column("SIGNAL", 1), SLEEP: Column("SLEEP", 4),
-    PAGES_READ: Column("PAGES_READ", 4), WITNESSES: Column("WITNESSES", 1),
+    PAGES_READ: Column("PAGES_READ", 4), WITNESSES: Column("WITNESSES", 1), PAGES_BEFORE: Column("PAGES_BEFORE", 4),
 }  # fmt: skip
 BREAKDOWN = {BLOCKED, RUNQUEUE, RECLAIM, LOCK}
 # All of a set or none of it.
 TOGETHER = (BREAKDOWN, {INTERRUPTIONS, SIGNAL}, {SLEEP, PAGES_READ, WITNESSES})
-ALWAYS = EVENT_COLUMNS.keys() - set().union(*TOGETHER) - {STACK, QUERY}
+ALWAYS = EVENT_COLUMNS.keys() - set().union(*TOGETHER) - {STACK, QUERY, PAGES_BEFORE}
 # 'QUERIES', in the order of the fields of Query
 QUERY_COLUMNS = {
     1: Column("ID", 8), 2: Column("PARENT", 8), 3: Column("PID", 4), 4: Column("TID", 4), 5: Column("NAME", 4),
@@ -607,6 +644,7 @@ class Statistics(NamedTuple):
 # 'EVENTS', Witnesses; None where nobody looked.
 Witnesses = NamedTuple("Witnesses", [
     ("sleep", int | None), ("pages_read", int | None), ("present", bool | None), ("shared", bool | None),
+    ("pages_before", int | None),
 ])  # fmt: skip
 
 
@@ -622,9 +660,13 @@ class Block:
     def witnesses(self, row: int) -> Witnesses:
         """'EVENTS', Witnesses: what was seen of the cause of a fault."""
         if not self.columns.keys() >= {SLEEP, PAGES_READ, WITNESSES}:
-            return Witnesses(None, None, None, None)
+            return Witnesses(None, None, None, None, None)
         bits = self.columns[WITNESSES][row]
-        seen = ((1, self.columns[SLEEP][row]), (2, self.columns[PAGES_READ][row]), (4, bool(bits & 8)), (16, bool(bits & 32)))
+        before = self.columns[PAGES_BEFORE][row] if PAGES_BEFORE in self.columns else 0
+        seen = (
+            (1, self.columns[SLEEP][row]), (2, self.columns[PAGES_READ][row]), (4, bool(bits & 8)), (16, bool(bits & 32)),
+            (64, before >> 1 ^ -(before & 1)),
+        )  # fmt: skip
         return Witnesses(*(value if bits & bit else None for bit, value in seen))
 
     def each(self, run_column: int) -> Iterator[int]:
@@ -918,7 +960,7 @@ class Frame:
 
     @property
     def name(self) -> str:
-        return KINDS[self.kind] if META <= self.kind <= QUERIES else f"kind {self.kind}"
+        return KINDS[self.kind] if META <= self.kind <= CONDITIONS else f"kind {self.kind}"
 
     @property
     def end(self) -> int:
@@ -939,12 +981,13 @@ class Damage(NamedTuple):
         return f"at {self.offset:#x}{size}: {self.text}{events}"
 
 
-Record = Meta | Dictionary | Timeline | Block | Losses | Footer | QueryRecord | Processes
+Record = Meta | Dictionary | Timeline | Block | Losses | Footer | QueryRecord | Processes | HiddenWaits | Conditions
 DECODERS: dict[int, Callable[[memoryview], Record]] = {
     META: decode_meta, DICT: decode_dict, LOSS: decode_loss, FOOTER: decode_footer,
 }  # fmt: skip
 PACKED: dict[int, Callable[[memoryview, Claim], Record]] = {
     TIMELINE: decode_timeline, QUERIES: decode_queries, PROCESSES: decode_processes,
+    HIDDEN_WAITS: decode_hidden_waits, CONDITIONS: decode_conditions,
 }  # fmt: skip
 
 
@@ -969,6 +1012,8 @@ class Trace:
         self.losses: list[Loss] = []
         self.queries: dict[int, Query] = {}
         self.processes: list[Process] = []
+        self.hidden_waits: list[HiddenWait] = []
+        self.conditions: list[Condition] = []
         self.blocks: list[Block] = []
         tables = (self.comms, self.objects, self.frames, self.stacks, self.symbols, self.build_ids)
         self._tables: Sequence[dict[int, Any]] = tables
@@ -1064,7 +1109,7 @@ class Trace:
     def walk(self) -> Iterator[tuple[Frame, Record]]:
         """All records that can be read. META, dictionaries and the footer are also kept in the trace, as far as read."""
         for frame, payload in self.records():
-            if not META <= frame.kind <= PROCESSES:
+            if not META <= frame.kind <= CONDITIONS:
                 continue
             events = frame.events if frame.kind == EVENTS else 0
             try:
@@ -1131,6 +1176,10 @@ def read(path: str | os.PathLike[str]) -> Trace:
                 trace.losses += losses
             case Processes(processes):
                 trace.processes += processes
+            case HiddenWaits(waits):
+                trace.hidden_waits += waits
+            case Conditions(conditions):
+                trace.conditions += conditions
             case QueryRecord(queries):
                 for query in queries:
                     trace.queries.setdefault(query.id, query)
@@ -1141,7 +1190,7 @@ def read(path: str | os.PathLike[str]) -> Trace:
 
 CSV_COLUMNS = (
     "ts_ns,latency_ns,pid,tid,comm,cpu,address,major,access,origin,retries,failed,ip,kind,file,file_offset,"
-    "blocked_ns,runqueue_ns,reclaim_ns,lock_ns,stack_id,query_id,interruptions,signal,abandoned,pages_read,sleep_stack_id"
+    "blocked_ns,runqueue_ns,reclaim_ns,lock_ns,stack_id,query_id,interruptions,signal,abandoned,pages_read,sleep_stack_id,read_offset"
 ).split(",")  # fmt: skip
 PAGE_SIZE_ASSUMED = "the page size is not known: offsets in files are counted in pages of 4096 bytes"
 TRUTH = ("false", "true")
@@ -1185,6 +1234,14 @@ def rows(trace: Trace, block: Block) -> Iterator[tuple[int | str, ...]]:
         """Empty where nobody looked."""
         return both(id_, WITNESSES, lambda value, bits: (value or zero) if bits & bit else "")
 
+    def read_offset(row: int) -> int | str:
+        """Where in its file the read of a fault begins; empty where nobody looked, or nothing was read."""
+        seen_ = block.witnesses(row)
+        if not seen_.pages_read or seen_.pages_before is None:
+            return ""
+        id_, page = columns[OBJECT][row], columns[OBJECT_PAGE][row] - seen_.pages_before
+        return file_offset(id_, page) if page >= 0 else ""
+
     def seen(id_: int, what: str) -> Iterable[int | str]:
         """Empty where the recorder could not tell: the trace says so, and the backend perf never sees locks."""
         blind = trace.meta and (what in trace.meta.blind or id_ == LOCK and trace.meta.backend == "perf")
@@ -1202,7 +1259,9 @@ def rows(trace: Trace, block: Block) -> Iterator[tuple[int | str, ...]]:
         both(OBJECT, OBJECT_PAGE, file_offset), cells(BLOCKED), cells(RUNQUEUE), cells(RECLAIM), seen(LOCK, "lock waits (with --breakdown)"),
         cells(STACK, lambda s: s or ""), cells(QUERY, lambda q: q or ""), cells(INTERRUPTIONS, lambda i: i or ""),
         cells(SIGNAL, lambda s: s or ""), cells(CLASS, lambda c: TRUTH[c >> 6 & 1]), witness(PAGES_READ, 2, 0),
-        witness(SLEEP, 1, ""), range(block.statistics.events),
+        witness(SLEEP, 1, ""),
+        map(read_offset, range(block.statistics.events)) if columns.keys() >= {OBJECT, OBJECT_PAGE, WITNESSES} else empty,
+        range(block.statistics.events),
     )  # fmt: skip
 
 
@@ -1248,6 +1307,10 @@ def print_info(trace: Trace) -> None:
                 faults.update(queries=len(queries))
             case Processes(processes):
                 faults.update(processes=len(processes))
+            case HiddenWaits(waits):
+                faults.update(waits=len(waits))
+            case Conditions(conditions):
+                faults.update(conditions=len(conditions))
     header, meta, footer = trace.header, trace.meta, trace.footer
     print(f"trace     version {header.major}.{header.minor}, id {header.trace_id.hex()}")
     if meta:
@@ -1271,6 +1334,8 @@ def print_info(trace: Trace) -> None:
     print(f"losses    {lost} events ({said})")
     print(f"queries   {faults['queries']}")
     print(f"processes {faults['processes']} entries")
+    print(f"waits     {faults['waits']} hidden")
+    print(f"set       {faults['conditions']} conditions")
     if footer:
         kinds_claimed = f"{footer.majors} major, {footer.minors} minor, {footer.failed} failed"
         totals = f"{footer.events} events ({kinds_claimed}), {footer.lost} lost"

@@ -450,17 +450,19 @@ class Rows(unittest.TestCase):
             self.assertEqual([row[name] for row in rows], cells, name)
 
     def test_witnesses(self) -> None:
-        columns = sample_columns(random.Random(5), 8) | {34: [7] * 8, 35: [512] * 8, 36: [0, 1, 2, 4, 28, 8, 63, 224]}
+        columns = sample_columns(random.Random(5), 8) | {34: [7] * 8, 35: [512] * 8, 36: [0, 1, 2, 4, 28, 8, 63, 224], 37: [5] * 8}
         read = pfz.decode_events(memoryview(block(columns)), 8)
         self.assertEqual(
             [tuple(read.witnesses(row)) for row in range(8)],
             [
-                (None, None, None, None), (7, None, None, None), (None, 512, None, None), (None, None, False, None),
-                (None, None, True, False), (None, None, None, None), (7, 512, True, True), (None, None, None, None),
+                (None,) * 5, (7, None, None, None, None), (None, 512, None, None, None), (None, None, False, None, None),
+                (None, None, True, False, None), (None,) * 5, (7, 512, True, True, None), (None, None, None, None, -3),
             ],
         )  # fmt: skip
         without = {id_: values for id_, values in columns.items() if id_ < 34}
-        self.assertEqual(pfz.decode_events(memoryview(block(without)), 8).witnesses(3), (None, None, None, None))
+        self.assertEqual(pfz.decode_events(memoryview(block(without)), 8).witnesses(3), (None,) * 5)
+        at_page = {id_: values for id_, values in columns.items() if id_ != 37}
+        self.assertEqual(pfz.decode_events(memoryview(block(at_page)), 8).witnesses(7).pages_before, 0)
         for id_ in (26, 29, 32, 33, 34, 35, 36):
             lacking = {other: values for other, values in columns.items() if other != id_}
             with self.assertRaisesRegex(pfz.Bad, "lacks"):
@@ -532,6 +534,23 @@ class SmallRecords(unittest.TestCase):
         for bad in (packed(body + b"x"), packed(body[:-1]), packed(many), packed(u64(65_537)), packed(u64(1) + u64(5) + u32(6) + string("x" * 65_537) + u64(0))):
             with self.assertRaises(pfz.Bad):
                 pfz.decode_processes(memoryview(bad))
+
+    def test_hidden_waits_and_conditions(self) -> None:
+        waits = u64(1) + u64(5, 6) + u32(7, 8, 9) + string("mmap") + u32(10, 11)
+        conditions = u64(1) + u64(5) + string("cgroup /a") + string("memory.max") + string("max")
+        self.assertEqual(pfz.decode_hidden_waits(memoryview(packed(waits))).waits, [(5, 6, 7, 8, 9, "mmap", 10, 11)])
+        self.assertEqual(pfz.decode_conditions(memoryview(packed(conditions))).conditions, [(5, "cgroup /a", "memory.max", "max")])
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(trace((1, meta()), (9, packed(waits)), (10, packed(conditions)), (9, packed(waits))))
+            file.flush()
+            read = pfz.read(file.name)
+            self.assertEqual((len(read.hidden_waits), len(read.conditions), read.damage), (2, 1, []))
+        for bad in (packed(waits + b"x"), packed(waits[:-1]), packed(waits[:-4] + u32(4_194_305))):
+            with self.assertRaises(pfz.Bad):
+                pfz.decode_hidden_waits(memoryview(bad))
+        for bad in (packed(conditions + b"x"), packed(conditions[:-1]), packed(u64(65_537))):
+            with self.assertRaises(pfz.Bad):
+                pfz.decode_conditions(memoryview(bad))
 
     def test_limit_of_all_that_is_unpacked(self) -> None:
         zeros = packed(bytes(8 * 2**20))
@@ -670,10 +689,10 @@ class Recovery(unittest.TestCase):
         self.assertEqual(sum("payload" in d.text for d in t.damage), 17)
 
     def test_unknown_kinds_and_codecs(self) -> None:
-        data = trace((1, meta()), (9, b"abc"), (255, b"", 9), one_block(4))
+        data = trace((1, meta()), (11, b"abc"), (255, b"", 9), one_block(4))
         t, events = self.events(data)
         self.assertEqual((t.damage, events), ([], [4]))
-        data = header() + frame(1, meta(), 0) + frame(4, b"later", 1, 9, 2) + frame(9, b"", 2, 0, 9)
+        data = header() + frame(1, meta(), 0) + frame(4, b"later", 1, 9, 2) + frame(11, b"", 2, 0, 9)
         t, events = self.events(data)
         self.assertEqual(([d.events for d in t.damage], "codec version 2" in t.damage[0].text), ([9], True))
 

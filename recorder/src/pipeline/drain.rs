@@ -206,7 +206,7 @@ impl Drain {
                 Record::Stack(_) | Record::KernelStack(_) | Record::Query(_) | Record::QueryText(_) => {
                     *large += besides(&record);
                 }
-                Record::Wake => {}
+                Record::HiddenWait(_) | Record::Wake => {}
             }
             records.push(record);
         };

@@ -1,6 +1,8 @@
 //! Where the session's events go: into the trace, to the printer of `-v`, to the files of the live view.
 
-use pf_formats::{Dict, Event, FormatError, Loss, ProcessEntry, Query, TimelineEntry, Totals, TraceWriter};
+use pf_formats::{
+    Dict, Event, FormatError, HiddenWait, Loss, ProcessEntry, Query, TimelineEntry, Totals, TraceWriter,
+};
 
 use crate::{
     live::{FaultSlot, FileCounter},
@@ -140,6 +142,12 @@ impl Sink for Outlet {
         self.trace
             .as_mut()
             .map_or(Ok(()), |trace| trace.timeline(entries))
+    }
+
+    fn hidden_waits(&mut self, waits: &[HiddenWait]) -> Result<(), FormatError> {
+        self.trace
+            .as_mut()
+            .map_or(Ok(()), |trace| trace.hidden_waits(waits))
     }
 
     fn processes(&mut self, entries: &[ProcessEntry]) -> Result<(), FormatError> {

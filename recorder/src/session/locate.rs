@@ -81,14 +81,20 @@ impl Session {
         self.seen(vma, fault.ts_ns)
     }
 
-    /// What the probe saw, by its own words alone.
-    fn seen(&mut self, vma: Vma, at_ns: u64) -> (ObjectId, u64) {
-        let Some(seen) = identity_of(vma) else {
-            return (self.dictionary.anonymous(), 0);
-        };
+    /// The file of these numbers.
+    pub(super) fn file(&mut self, device: (u32, u32), inode: u64, at_ns: u64) -> ObjectId {
+        let seen = FileIdentity { device, inode };
         let known = self.dictionary.by_identity(seen);
         let known = known.or_else(|| self.aliases.get(&seen).copied());
-        let object = known.unwrap_or_else(|| self.dictionary.nameless(seen, at_ns));
+        known.unwrap_or_else(|| self.dictionary.nameless(seen, at_ns))
+    }
+
+    /// What the probe saw, by its own words alone.
+    fn seen(&mut self, vma: Vma, at_ns: u64) -> (ObjectId, u64) {
+        if vma.inode == 0 {
+            return (self.dictionary.anonymous(), 0);
+        }
+        let object = self.file(vma.device, vma.inode, at_ns);
         let kind = self.dictionary.get(object).map(|object| object.kind);
         // Private memory may come from a device, which has no pages.
         let has_pages = matches!(kind, Some(ObjectKind::File | ObjectKind::Shm));

@@ -31,8 +31,8 @@ use held::HeldChild;
 pub use only::Only;
 use pf_bpf::{Fault, Record};
 use pf_formats::{
-    Access, Breakdown, CommId, Dict, Event, Happening, Loss, ObjectId, Origin, ProcessEntry, Query,
-    TimelineEntry,
+    Access, Breakdown, CommId, Dict, Event, Happening, HiddenWait, Loss, ObjectId, Origin, ProcessEntry,
+    Query, TimelineEntry,
 };
 use pf_notation::names::{Names, none_fits};
 use programs::Programs;
@@ -67,6 +67,8 @@ pub trait Sink {
     fn queries(&mut self, queries: &mut Vec<Query>) -> Result<(), Self::Error>;
     /// Happenings of one batch.
     fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), Self::Error>;
+    /// Waits of which no fault tells, of one batch.
+    fn hidden_waits(&mut self, waits: &[HiddenWait]) -> Result<(), Self::Error>;
     /// Which programs processes run.
     fn processes(&mut self, entries: &[ProcessEntry]) -> Result<(), Self::Error>;
     /// What one batch told that is not kept.
@@ -131,6 +133,7 @@ pub struct Session {
     /// Of the pending records: the last exec of each process.
     execs_ahead: FxHashMap<u32, u64>,
     timeline: Vec<TimelineEntry>,
+    hidden_waits: Vec<HiddenWait>,
     stacks: StackTable,
     queries: Queries,
     programs: Programs,
@@ -198,6 +201,7 @@ impl Session {
             pending: Vec::new(),
             execs_ahead: FxHashMap::default(),
             timeline: Vec::new(),
+            hidden_waits: Vec::new(),
             stacks: StackTable::default(),
             queries: Queries::default(),
             programs: Programs::default(),
@@ -310,6 +314,7 @@ impl Session {
                 Record::Exec(exec) => self.exec(exec),
                 Record::Stack(stack) => self.stack(stack),
                 Record::KernelStack(stack) => self.kernel_stack(stack),
+                Record::HiddenWait(wait) => self.hidden_wait(wait),
                 Record::Query(query) if !self.held.began(query) => self.queries.end(query),
                 Record::QueryText(text) if !self.held.said(text) => self.queries.text(text),
                 Record::Query(_) | Record::QueryText(_) | Record::Wake => {}
@@ -327,6 +332,8 @@ impl Session {
         sink.queries(self.queries.ended())?;
         sink.timeline(&self.timeline)?;
         self.timeline.clear();
+        sink.hidden_waits(&self.hidden_waits)?;
+        self.hidden_waits.clear();
         sink.processes(&self.programs.take_known(settled, last))?;
         match self.dictionary.folded().take_loss() {
             Some(loss) => sink.loss(&[loss]),
@@ -416,7 +423,7 @@ impl Session {
                 reclaim_ns: times.reclaim_ns,
                 lock_ns: times.lock_ns,
             }),
-            witnesses: self.witnesses(fault),
+            witnesses: self.witnesses(fault, object, object_page),
             stack: self.stacks.known(fault.stack).unwrap_or_default(),
             query: self.queries.id(fault.tid, fault.query),
         };

@@ -1,7 +1,7 @@
 //! Stacks: each gets its id when it is met; that of user code with the mappings of that time.
 
 use pf_bpf::{Fault, Stack};
-use pf_formats::{ObjectKind, Witnesses};
+use pf_formats::{HiddenWait, ObjectId, ObjectKind, Witnesses};
 
 use super::{Session, address_space::Mapping, dictionary::Dictionary};
 use crate::{
@@ -48,7 +48,7 @@ impl Session {
     }
 
     /// What the probes saw of a fault's cause, as the trace has it.
-    pub(super) fn witnesses(&self, fault: &Fault) -> Witnesses {
+    pub(super) fn witnesses(&self, fault: &Fault, object: ObjectId, object_page: u64) -> Witnesses {
         let seen = &fault.witnesses;
         let mapping = || self.processes.get(&fault.tgid)?.space.find(fault.address);
         let is_present = seen.present() == Some(true);
@@ -57,6 +57,7 @@ impl Session {
                 .sleep()
                 .map(|hash| self.stacks.known(hash).unwrap_or_default()),
             pages_read: seen.pages_added(),
+            pages_before: self.pages_before(fault, object, object_page),
             present: seen.present(),
             shared: is_present
                 .then(mapping)
@@ -65,10 +66,49 @@ impl Session {
         }
     }
 
+    /// How far before the page of the fault its read begins.
+    fn pages_before(&self, fault: &Fault, object: ObjectId, object_page: u64) -> Option<i32> {
+        if fault.witnesses.pages_added()? == 0 {
+            return Some(0);
+        }
+        let first = fault.witnesses.first_added()?;
+        let is_file = self.dictionary.get(object)?.kind == ObjectKind::File;
+        let before = object_page.checked_signed_diff(first)?;
+        i32::try_from(before).ok().filter(|_| is_file)
+    }
+
+    /// Takes in a wait of which no fault tells.
+    pub(super) fn hidden_wait(&mut self, wait: &pf_bpf::HiddenWait) {
+        if self.held.is(wait.tgid) {
+            return;
+        }
+        let comm = self.comm_of(wait.tgid, wait.tid);
+        let object = wait
+            .file
+            .map(|(device, inode)| self.file(device, inode, wait.begin_ns));
+        let name = wait.call.and_then(call_name);
+        self.hidden_waits.push(HiddenWait {
+            begin_ns: wait.begin_ns,
+            wait_ns: wait.wait_ns,
+            pid: wait.tgid,
+            tid: wait.tid,
+            comm,
+            syscall: name.unwrap_or_default().to_owned(),
+            sleep: self.stacks.known(wait.sleep).unwrap_or_default(),
+            object: object.unwrap_or_default(),
+        });
+    }
+
     /// The stacks, for their names to be looked up when the recording is over.
     pub fn take_stacks(&mut self) -> StackTable {
         std::mem::take(&mut self.stacks)
     }
+}
+
+/// What a system call of this machine is called.
+fn call_name(number: u32) -> Option<&'static str> {
+    let call = syscalls::Sysno::new(usize::try_from(number).ok()?)?;
+    Some(call.name())
 }
 
 fn place(dictionary: &Dictionary, address: u64, start: u64, mapping: Mapping) -> Place<'_> {

@@ -148,10 +148,33 @@ impl KernelCode {
     }
 }
 
-/// Compilers make variants of a function, as `NAME.constprop.0`.
 fn is_switch(name: &str) -> bool {
-    let rest = name.strip_prefix(SWITCH);
+    is_variant(name, SWITCH)
+}
+
+/// Compilers make variants of a function, as `NAME.constprop.0`.
+fn is_variant(name: &str, of: &str) -> bool {
+    let rest = name.strip_prefix(of);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Where functions of these names are, the variants of each included; none where the kernel hides that.
+#[must_use]
+pub fn places_of(names: &[&str]) -> Vec<Range<u64>> {
+    open().map_or_else(|_| Vec::new(), |list| places_in(list, names))
+}
+
+/// A place ends where the next function begins.
+fn places_in(list: impl BufRead, names: &[&str]) -> Vec<Range<u64>> {
+    let mut functions = Vec::new();
+    each_function(list, |function| {
+        let is_wanted = function.part == KERNEL && names.iter().any(|name| is_variant(function.name, name));
+        functions.push((function.address, is_wanted));
+    });
+    functions.sort_unstable();
+    let pairs = functions.iter().zip(functions.iter().skip(1));
+    let places = pairs.filter(|((_, is_wanted), _)| *is_wanted);
+    places.map(|((start, _), (end, _))| *start..*end).collect()
 }
 
 /// Whether `/proc/kallsyms` shows where code is.
@@ -265,6 +288,31 @@ not a line
         ] {
             assert_eq!(code.function(address), function, "{address:#x}");
         }
+    }
+
+    #[test]
+    fn a_function_is_between_its_begin_and_that_of_the_next_one() {
+        let list = "\
+ffffffff81000400 t __get_user_pages.part.0
+ffffffff81000300 t __get_user_pages_fast
+ffffffff81000200 t __get_user_pages
+ffffffffc0000100 t __get_user_pages\t[other]
+ffffffff81000500 T fixup_user_fault
+";
+        let found = places_in(list.as_bytes(), &["__get_user_pages", "fixup_user_fault"]);
+        let expected = [
+            0xffff_ffff_8100_0200..0xffff_ffff_8100_0300,
+            0xffff_ffff_8100_0400..0xffff_ffff_8100_0500,
+            0xffff_ffff_8100_0500..0xffff_ffff_c000_0100,
+        ];
+        assert_eq!(found, expected);
+        assert!(
+            places_in(
+                "0000000000000000 T __get_user_pages\n".as_bytes(),
+                &["__get_user_pages"]
+            )
+            .is_empty()
+        );
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::{
     files::open::{self, Pinned},
     queries::{self, Candidate, Patience, QuerySpec},
     session::{FileIdentity, Members, Only, proc},
+    stacks::kernel,
     target::identity::Identity,
     target::launch::Held,
 };
@@ -65,6 +66,11 @@ pub fn resolve(options: &Options, held: Option<&Held>, invoker: &Identity) -> Re
         stacks: options.stacks,
         breakdown: options.breakdown,
         causes: options.causes,
+        hidden_places: if options.causes {
+            kernel::places_of(&HIDDEN)
+        } else {
+            Vec::new()
+        },
         queries: !queries.is_empty(),
         live,
         held: held.map(Held::pid),
@@ -78,6 +84,9 @@ pub fn resolve(options: &Options, held: Option<&Held>, invoker: &Identity) -> Re
         queries,
     })
 }
+
+/// Functions of the kernel by which it touches memory of a program as a fault would, and without one that is told.
+const HIDDEN: [&str; 2] = ["__get_user_pages", "fixup_user_fault"];
 
 /// What is counted in the kernel.
 fn live(options: &Options) -> Option<LiveCounting> {

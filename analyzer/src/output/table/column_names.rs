@@ -23,7 +23,7 @@ pub fn meaning(name: &str) -> Option<&'static str> {
 
 /// Each name with its meaning. Names end in their unit: `_ns`, `_us`, `_ms`, `_s`, `_bytes`, `_pages`, `_percent`, `_per_s`.
 /// Tables write bytes with the unit that suits them.
-pub const COLUMNS: [(&str, &str); 270] = [
+pub const COLUMNS: [(&str, &str); 278] = [
     ("abandoned", "interrupted, and completed by no later attempt"),
     ("access", "what was tried: read, write, exec"),
     ("address", "a faulting address, or the first one of a cell"),
@@ -42,6 +42,10 @@ pub const COLUMNS: [(&str, &str); 270] = [
     ("alive", "threads alive at the peak"),
     ("all_ms", "time of a part, in faults of all classes"),
     ("all_percent", "its share of the wait"),
+    (
+        "amplification",
+        "bytes brought into the page cache per byte of the pages that faulted",
+    ),
     ("arch", "machine architecture"),
     (
         "at_least",
@@ -60,6 +64,7 @@ pub const COLUMNS: [(&str, &str); 270] = [
     ("avoided_ms", "wait in them"),
     ("avoided_percent", "their share of the major faults"),
     ("backend", "how the probes were attached: fentry, perf or kprobe"),
+    ("before_ms", "how long before the wait the read had begun"),
     ("begin_ns", "begin, CLOCK_MONOTONIC"),
     ("begin_s", "begin, from the start of the recording"),
     ("blocked_ms", "asleep within faults"),
@@ -256,6 +261,16 @@ pub const COLUMNS: [(&str, &str); 270] = [
     ("queries", "records of queries in the trace"),
     ("query", "query by its label"),
     ("query_id", "number of a query"),
+    (
+        "read_bytes",
+        "brought into the page cache by faults, read-ahead included",
+    ),
+    (
+        "read_offset",
+        "where in the file the pages begin that the fault brought in",
+    ),
+    ("reader", "name of the thread that had begun to read, or itself"),
+    ("reader_tid", "number of that thread"),
     ("reason", "why something was lost"),
     ("reclaim_ms", "in direct reclaim within faults"),
     ("reclaim_ns", "in direct reclaim within the fault"),
@@ -303,6 +318,7 @@ pub const COLUMNS: [(&str, &str); 270] = [
     ("start_ns", "start of the recording, CLOCK_MONOTONIC"),
     ("start_utc", "start of the recording, UTC"),
     ("stride_percent", "share of steps as far as the step before"),
+    ("syscall", "system call for which the kernel touched memory"),
     ("table", "name of a table"),
     ("target", "what was recorded"),
     ("text", "what the program said of a query"),
@@ -325,6 +341,10 @@ pub const COLUMNS: [(&str, &str); 270] = [
     ("trace_id", "number of the trace"),
     ("ts_ns", "entry, or time, CLOCK_MONOTONIC"),
     ("type", "type"),
+    (
+        "untouched_percent",
+        "share of the pages brought in on which no fault was, at most",
+    ),
     (
         "utc_offset_ns",
         "what to add to CLOCK_MONOTONIC for ns since 1970",

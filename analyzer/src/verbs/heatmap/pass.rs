@@ -170,7 +170,7 @@ impl Heat {
 
     /// To be called before each block: the bins of time that cells are made of.
     pub fn begin(&mut self, session: &Session) -> TimeBins {
-        if let Some(end_ns) = session.expected_end_ns {
+        if let Some(end_ns) = session.totals_ahead.as_ref().map(|totals| totals.end_ns) {
             let since_start_ns = session.since_start_ns(end_ns);
             let end_ns = self
                 .to_ns

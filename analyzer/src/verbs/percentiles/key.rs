@@ -5,6 +5,7 @@ use crate::engine::frame::{optional_u8s, u8s, u32s};
 use crate::error::AnalyzeError;
 use crate::output::table::{ColumnHead, Value};
 use crate::request::options::GroupBy;
+use crate::trace::cause::Cause;
 use crate::trace::class::ClassBits;
 use crate::trace::session::Session;
 use crate::verbs::percentiles::key_names::{QueryNames, describe_stack};
@@ -63,6 +64,7 @@ impl GroupBy {
     pub fn columns(self) -> &'static [Column] {
         match self {
             Self::Class | Self::Access | Self::Origin | Self::Failed => &[Column::ClassBits],
+            Self::Cause => &[Column::CauseCode],
             Self::Pid => &[Column::Pid],
             Self::Tid => &[Column::Pid, Column::Tid],
             Self::Comm => &[Column::CommId],
@@ -85,6 +87,7 @@ impl GroupBy {
     pub fn heads(self) -> Vec<ColumnHead> {
         match self {
             Self::Class => vec![ColumnHead::new("class")],
+            Self::Cause => vec![ColumnHead::new("cause")],
             Self::Pid => vec![ColumnHead::new("pid")],
             Self::Tid => vec![ColumnHead::new("pid"), ColumnHead::new("tid")],
             Self::Comm => vec![ColumnHead::new("comm")],
@@ -116,6 +119,10 @@ impl GroupBy {
             Self::Access => codes(&|bits| bits.access().map_or(0, |access| access as u64)),
             Self::Origin => codes(&|bits| bits.origin() as u64),
             Self::Failed => codes(&|bits| u64::from(bits.is_failed())),
+            Self::Cause => {
+                let codes = frame.column(Column::CauseCode.name())?.u8()?.iter();
+                Ok(codes.map(|code| code.map_or(UNSEEN, u64::from)).collect())
+            }
             Self::Pid => ids(Column::Pid),
             Self::Comm => ids(Column::CommId),
             Self::File | Self::Kind => ids(Column::ObjectId),
@@ -172,7 +179,8 @@ impl GroupBy {
                     .find(|&class| class as u64 == key);
                 text(class.map_or("unknown", crate::trace::class::Class::name))
             }
-            Self::Retries if key == UNSEEN => vec![Name::None],
+            Self::Retries | Self::Cause if key == UNSEEN => vec![Name::None],
+            Self::Cause => text(Cause::from_code(code).name()),
             Self::Pid | Self::Cpu | Self::Retries => vec![Name::Id(key)],
             Self::Tid => vec![Name::Id(key >> 32), Name::Id(key & u64::from(u32::MAX))],
             Self::Comm => text(&session.dicts.comm(id)),

@@ -7,7 +7,7 @@ use crate::output::units::{bytes, duration, exact_duration, grouped, percent, qu
 use crate::stats::by_class::Classes;
 use crate::trace::cause::Cause;
 use crate::trace::class::Class;
-use crate::verbs::causes::CauseFacts;
+use crate::verbs::causes::pass::CauseFacts;
 use pf_notation::names::quoted;
 
 /// How many findings a report has.

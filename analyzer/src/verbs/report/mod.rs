@@ -34,7 +34,9 @@ use crate::trace::cause::Cause;
 use crate::trace::class::Class;
 use crate::trace::scope;
 use crate::trace::session::Session;
-use crate::verbs::causes::Causes;
+use crate::verbs::causes::hidden::HiddenWaits;
+use crate::verbs::causes::pass::Causes;
+use crate::verbs::causes::reads::WhoseRead;
 use crate::verbs::context::{self, Outcome, read, say_remarks, warn, write_answer};
 use crate::verbs::files::Files;
 use crate::verbs::heatmap::panels::Extent;
@@ -75,6 +77,8 @@ pub struct Report {
     code: CodeShares,
     stalls: StallSummary,
     causes: Causes,
+    whose_read: WhoseRead,
+    hidden: HiddenWaits,
 }
 
 /// How the text is laid out.
@@ -103,6 +107,8 @@ impl Report {
             code: CodeShares::default(),
             stalls: StallSummary::default(),
             causes: Causes::default(),
+            whose_read: WhoseRead::default(),
+            hidden: HiddenWaits::default(),
         }
     }
 
@@ -111,6 +117,7 @@ impl Report {
         self.places.heat.within(filter);
         self.waits.within(filter);
         self.threads.within(filter);
+        self.stalls.within(filter);
     }
 
     /// The passes that it is made of.
@@ -131,6 +138,8 @@ impl Report {
             &mut self.threads as &mut dyn Pass,
             &mut self.queries,
             &mut self.causes,
+            &mut self.whose_read,
+            &mut self.hidden,
         ]);
         passes
     }
@@ -138,6 +147,7 @@ impl Report {
     /// When all is read.
     pub fn settle(&mut self) {
         self.places.heat.settle();
+        self.whose_read.finish();
     }
 
     /// The report for people.
@@ -171,7 +181,7 @@ impl Report {
         let caller = session.caller.clone().within(filter.arguments());
         self.add_threads(&classes, session, &caller, layout, &mut page);
         self.add_latencies(&classes, session, layout, &mut page);
-        self.add_causes(session, &caller, layout, &mut page);
+        self.add_causes(session, filter, &caller, layout, &mut page);
         self.queries
             .describe(filter, &caller.command("queries", &[]), &mut page);
         self.code.describe(session, &caller, layout.width, &mut page)?;
@@ -241,7 +251,14 @@ impl Report {
         }
     }
 
-    fn add_causes(&self, session: &Session, caller: &Caller, layout: &Layout, page: &mut Document) {
+    fn add_causes(
+        &self,
+        session: &Session,
+        filter: &Filter,
+        caller: &Caller,
+        layout: &Layout,
+        page: &mut Document,
+    ) {
         if !self.causes.are_known() {
             return;
         }
@@ -258,7 +275,8 @@ impl Report {
             layout,
             page,
         );
-        for remark in self.causes.remarks() {
+        let remarks = self.causes.remarks().into_iter();
+        for remark in remarks.chain(self.whose_read.remark(filter)) {
             page.line(remark);
         }
     }
@@ -357,6 +375,11 @@ impl Report {
         }
         if !self.threads.is_empty() {
             page.fact("wait", self.describe_wait(session, filter));
+        }
+        if let Some(hidden) = self.hidden.describe() {
+            let caller = session.caller.clone().within(filter.arguments());
+            let command = caller.command("causes", &[("--part", Some("hidden".to_owned()))]);
+            page.fact("hidden", format!("{hidden}: {command}"));
         }
         if let Some(stalls) = self.stalls.clone().describe(session, filter) {
             page.fact("stalls", stalls);

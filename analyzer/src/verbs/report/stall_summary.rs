@@ -20,6 +20,10 @@ const MOST_FAULTS: u64 = 4_000_000;
 pub struct StallSummary {
     first: Pass1,
     faults: u64,
+    /// Whether the faults are only some of those in the trace.
+    is_part: bool,
+    /// Whether it was not looked.
+    is_left_out: bool,
 }
 
 impl Pass for StallSummary {
@@ -29,7 +33,11 @@ impl Pass for StallSummary {
 
     fn block(&mut self, frame: &DataFrame, session: &Session) -> Result<(), AnalyzeError> {
         self.faults = self.faults.saturating_add(frame.height() as u64);
-        if self.has_too_many() {
+        // Nothing is begun that would come to nothing.
+        let totals = session.totals_ahead.as_ref().filter(|_| !self.is_part);
+        let expected = totals.map_or(0, |totals| totals.events);
+        if self.is_left_out || self.faults.max(expected) > MOST_FAULTS {
+            self.is_left_out = true;
             self.first = Pass1::default();
             return Ok(());
         }
@@ -38,8 +46,9 @@ impl Pass for StallSummary {
 }
 
 impl StallSummary {
-    fn has_too_many(&self) -> bool {
-        self.faults > MOST_FAULTS
+    /// Only what passes the filter will come.
+    pub fn within(&mut self, filter: &Filter) {
+        self.is_part = !filter.is_empty();
     }
 
     /// How long threads stood still together, and the command that shows when; `None` where they never did.
@@ -48,10 +57,10 @@ impl StallSummary {
         let stalls = [("--part", Some("stalls".to_owned()))];
         let caller = session.caller.clone().within(filter.arguments());
         let command = caller.command("timeline", &stalls);
-        if self.has_too_many() {
+        if self.is_left_out {
+            let most = grouped(MOST_FAULTS);
             return Some(format!(
-                "not looked for here in more than {} faults: {command}",
-                grouped(MOST_FAULTS)
+                "not looked for here, where there may be more than {most} faults: {command}"
             ));
         }
         // All faults are kept, and none was left out when the trace was recorded.

@@ -56,16 +56,6 @@ impl Bins {
         if begin_ns >= end_ns {
             return;
         }
-        // Nearly all lie in one bin, and it is there.
-        let bin = |at_ns: u64| at_ns.checked_shr(self.shift).unwrap_or(0);
-        let at = bin(begin_ns);
-        if at == bin(end_ns - 1)
-            && let Ok(at) = usize::try_from(at)
-            && let Some(sum_ns) = self.sums_ns.get_mut(at)
-        {
-            *sum_ns = sum_ns.saturating_add((end_ns - begin_ns).saturating_mul(count));
-            return;
-        }
         // The last one first: it may make bins longer.
         let last = self.bin(end_ns - 1);
         let first = self.bin(begin_ns);
@@ -84,6 +74,21 @@ impl Bins {
         for (bin, by) in [(first + 1, count), (last, -count)] {
             if let Some(change) = self.through.get_mut(bin) {
                 *change = change.saturating_add(by);
+            }
+        }
+    }
+
+    /// Adds waits of faults that all began at `from_ns`, where bins begin, or later.
+    fn add_all(&mut self, times_ns: &[u64], latencies_ns: &[u64], from_ns: u64) {
+        for (&ts_ns, &latency_ns) in times_ns.iter().zip(latencies_ns) {
+            let begin_ns = ts_ns.saturating_sub(from_ns);
+            let end_ns = begin_ns.saturating_add(latency_ns);
+            // Nearly all lie in one bin, and it is there.
+            let bin = |at_ns: u64| at_ns.wrapping_shr(self.shift);
+            let at = bin(begin_ns);
+            match usize::try_from(at).ok().and_then(|at| self.sums_ns.get_mut(at)) {
+                Some(sum_ns) if at == bin(end_ns) => *sum_ns = sum_ns.saturating_add(latency_ns),
+                _ => self.add(begin_ns, end_ns, 1),
             }
         }
     }
@@ -183,8 +188,8 @@ impl Pass for WaitsOverTime {
             .map_or(u64::MAX, |to_ns| start_ns.saturating_add(to_ns));
         let inside = |at_ns: u64| at_ns.clamp(begin_ns, to_ns.max(begin_ns)) - begin_ns;
         let bins = self.bins.get_or_insert_with(|| {
-            let expected_ns = session.expected_end_ns.unwrap_or(begin_ns);
-            Bins::lasting(inside(expected_ns))
+            let totals = session.totals_ahead.as_ref();
+            Bins::lasting(inside(totals.map_or(begin_ns, |totals| totals.end_ns)))
         });
         let latencies_ns = u64s(frame, Column::LatencyNs)?;
         let sampling = session.sampling();
@@ -196,10 +201,12 @@ impl Pass for WaitsOverTime {
             bins.add_within(inside(first_ns), u64::try_from(wait_ns).unwrap_or(u64::MAX));
             return Ok(());
         }
-        let rows = u64s(frame, Column::TsNs)?
-            .iter()
-            .zip(latencies_ns)
-            .zip(u8s(frame, Column::ClassBits)?);
+        let times = u64s(frame, Column::TsNs)?;
+        if is_inside && !sampling.is_sampled() {
+            bins.add_all(times, latencies_ns, begin_ns);
+            return Ok(());
+        }
+        let rows = times.iter().zip(latencies_ns).zip(u8s(frame, Column::ClassBits)?);
         for ((&ts_ns, &latency_ns), &bits) in rows {
             let end_ns = ts_ns.saturating_add(latency_ns);
             bins.add(
@@ -229,6 +236,20 @@ mod tests {
         bins.add(30_000, 30_001, 7);
         let (sums, bin_ns) = bins.parts(0, 1);
         assert_eq!((sums.iter().sum::<u64>(), sums[0], bin_ns), (45, 38, 32));
+    }
+
+    #[test]
+    fn waits_that_are_added_together_lie_where_single_ones_do() {
+        let times: Vec<u64> = (0..2_000).map(|fault| 1_000 + fault * 37 % 9_000).collect();
+        let latencies: Vec<u64> = (0..2_000)
+            .map(|fault| if fault % 90 == 0 { 70_000 } else { fault % 11 })
+            .collect();
+        let (mut single, mut together) = (Bins::lasting(4 << 10), Bins::lasting(4 << 10));
+        for (&begin_ns, &latency_ns) in times.iter().zip(&latencies) {
+            single.add(begin_ns - 1_000, begin_ns - 1_000 + latency_ns, 1);
+        }
+        together.add_all(&times, &latencies, 1_000);
+        assert_eq!(single.parts(0, 1), together.parts(0, 1));
     }
 
     #[test]

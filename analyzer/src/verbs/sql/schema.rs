@@ -156,6 +156,9 @@ fn meaning(column: Column) -> &'static str {
             "pages that it added to the page cache (pfrec --causes); null where nobody looked"
         }
         Column::SleepStackId => "kernel stack of its longest sleep (pfrec --causes)",
+        Column::ReadOffset => {
+            "where in the file the pages begin that it added to the page cache (pfrec --causes); null for none"
+        }
         Column::Weight => "faults that the row stands for: sum it to count a sampled trace",
         Column::ClassBits | Column::CauseCode | Column::CommId | Column::ObjectId | Column::ObjectPage => "",
     }

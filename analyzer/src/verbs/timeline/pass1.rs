@@ -6,6 +6,7 @@
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{u32s, u64s};
+use crate::engine::runs::{part, sorted_runs};
 use crate::engine::scan::Pass;
 use crate::error::AnalyzeError;
 use crate::trace::session::Session;
@@ -107,6 +108,34 @@ impl Pass1 {
         }
     }
 
+    fn see(&mut self, thread: u32, (begin_ns, end_ns): (u64, u64)) {
+        let number = thread as usize;
+        if number >= self.seen.len() {
+            self.seen.resize(number + 1, (u64::MAX, 0));
+        }
+        if let Some((first_ns, last_ns)) = self.seen.get_mut(number) {
+            *first_ns = begin_ns.min(*first_ns);
+            *last_ns = end_ns.max(*last_ns);
+        }
+    }
+
+    /// Keeps those of a thread that are long.
+    fn keep(&mut self, begins_ns: &[u64], latencies_ns: &[u64], thread: u32) {
+        for (&begin_ns, &latency_ns) in begins_ns.iter().zip(latencies_ns) {
+            let end_ns = begin_ns.saturating_add(latency_ns);
+            if end_ns - begin_ns >= self.cut_ns {
+                self.long.push(Span {
+                    begin_ns,
+                    end_ns,
+                    thread,
+                });
+                if self.long.len() > self.kept {
+                    self.shorten();
+                }
+            }
+        }
+    }
+
     /// Leaves out the shorter half.
     fn shorten(&mut self) {
         let middle = self.long.len() / 2;
@@ -182,28 +211,29 @@ impl Pass for Pass1 {
     }
 
     fn block(&mut self, frame: &DataFrame, _: &Session) -> Result<(), AnalyzeError> {
-        let mut threads = std::mem::take(&mut self.threads);
-        let mut done_ns = self.done_ns;
-        for span in spans(frame, &mut threads)? {
-            self.late_ns = self.late_ns.max(self.done_ns.saturating_sub(span.end_ns));
-            done_ns = done_ns.max(span.end_ns);
-            let number = span.thread as usize;
-            if number >= self.seen.len() {
-                self.seen.resize(number + 1, (u64::MAX, 0));
+        let (times, latencies) = (u64s(frame, Column::TsNs)?, u64s(frame, Column::LatencyNs)?);
+        let (pids, tids) = (u32s(frame, Column::Pid)?, u32s(frame, Column::Tid)?);
+        let (mut earliest_ns, mut done_ns) = (u64::MAX, self.done_ns);
+        // Of one thread at a time: a block has them one after the other.
+        for run in sorted_runs([pids, tids]) {
+            let (Some(&pid), Some(&tid)) = (pids.get(run.start), tids.get(run.start)) else {
+                continue;
+            };
+            let thread = self.threads.number(pid, tid);
+            let (begins, latencies) = (part(times, &run), part(latencies, &run));
+            let (mut first_ns, mut last_ns) = (u64::MAX, 0);
+            for (&begin_ns, &latency_ns) in begins.iter().zip(latencies) {
+                let end_ns = begin_ns.saturating_add(latency_ns);
+                first_ns = begin_ns.min(first_ns);
+                last_ns = end_ns.max(last_ns);
+                earliest_ns = end_ns.min(earliest_ns);
             }
-            if let Some((first_ns, last_ns)) = self.seen.get_mut(number) {
-                *first_ns = span.begin_ns.min(*first_ns);
-                *last_ns = span.end_ns.max(*last_ns);
-            }
-            if span.end_ns - span.begin_ns >= self.cut_ns {
-                self.long.push(span);
-                if self.long.len() > self.kept {
-                    self.shorten();
-                }
-            }
+            done_ns = done_ns.max(last_ns);
+            self.see(thread, (first_ns, last_ns));
+            self.keep(begins, latencies, thread);
         }
+        self.late_ns = self.late_ns.max(self.done_ns.saturating_sub(earliest_ns));
         self.done_ns = done_ns;
-        self.threads = threads;
         Ok(())
     }
 }

@@ -36,7 +36,8 @@ THREADS = f"""
     FROM f GROUP BY pid, tid ORDER BY total_ms DESC, pid, tid"""
 
 FILES = f"""
-    SELECT label AS file, {WAIT}, count(DISTINCT page) AS pages, {FAILED}, {PARTS}
+    SELECT label AS file, {WAIT}, count(DISTINCT page) AS pages, {FAILED}, {PARTS},
+        sum(pages_read) FILTER (file_offset IS NOT NULL) * (SELECT page_size FROM asked) AS read_bytes
     FROM f GROUP BY label ORDER BY total_ms DESC, label"""
 
 CLASSES = f"""
@@ -161,7 +162,7 @@ class Question:
 
 
 # How pages follow each other in time; whether they were read again is asked where that order is known.
-WALKS = ("reread_bytes", "seq_percent", "stride_percent")
+WALKS = ("reread_bytes", "seq_percent", "stride_percent", "amplification", "untouched_percent")
 # Regions of a file in parts of 64 KiB or more, as a list would have them.
 PARTS_OF_FILE = """
     WITH w AS (
@@ -194,12 +195,14 @@ VERBS = {
         Question(["files", "--sort", "max_ms", "--top", "3"],
                  f"SELECT * FROM ({FILES}) ORDER BY max_ms DESC, total_ms DESC, file LIMIT 3", without=WALKS),
         Question(["files"], REREAD, of="one block", without=("major", "minor", "total_ms", "avg_ms", "max_ms", "pages", "failed",
-                 "seq_percent", "stride_percent", "blocked_ms", "runqueue_ms", "cpu_ms", "reclaim_ms", "lock_ms")),
+                 "seq_percent", "stride_percent", "blocked_ms", "runqueue_ms", "cpu_ms", "reclaim_ms", "lock_ms",
+                 "read_bytes", "amplification", "untouched_percent")),
     ],
     # Which function told the sleep only the stacks know: the plain loops look at them.
     "causes": [Question(["causes"], CAUSES, without=("top_file", "top_function"))],
     "percentiles": [
         Question(["percentiles", "--by", "class"], CLASSES),
+        Question(["percentiles", "--by", "cause"], percentiles("cause")),
         Question(["percentiles", "--by", "tid"], percentiles("pid, tid")),
         Question(["percentiles", "--by", "comm"], percentiles("comm")),
         Question(["percentiles", "--by", "file"], percentiles("label AS file")),
@@ -243,7 +246,7 @@ VERBS = {
     "events": [Question(["events"], """
         SELECT ts_ns, latency_ns, pid, tid, comm, cpu, address, major, access, origin, retries, failed, ip, kind, file,
             file_offset, blocked_ns, runqueue_ns, reclaim_ns, lock_ns, query_id, stack_id, interruptions, signal, abandoned,
-            pages_read, sleep_stack_id, cause, weight
+            pages_read, sleep_stack_id, read_offset, cause, weight
         FROM (SELECT DISTINCT ON (ord) * FROM f) ORDER BY ord""", "lines", without=("time",))],
     "info": [Question(["info"], """
         SELECT count(*) AS events, count(*) FILTER (class = 'major') AS major, count(*) FILTER (class = 'minor') AS minor,

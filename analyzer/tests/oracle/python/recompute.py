@@ -26,7 +26,7 @@ NUMBERS = {"ts_ns": "UBIGINT", "latency_ns": "UBIGINT", "pid": "UINTEGER", "tid"
            "runqueue_ns": "UBIGINT", "reclaim_ns": "UBIGINT", "lock_ns": "UBIGINT", "query_id": "UBIGINT",
            "stack_id": "UINTEGER", "weight": "UBIGINT", "major": "BOOLEAN", "failed": "BOOLEAN",
            "interruptions": "UTINYINT", "signal": "UTINYINT", "abandoned": "BOOLEAN",
-           "pages_read": "UINTEGER", "sleep_stack_id": "UINTEGER"}
+           "pages_read": "UINTEGER", "sleep_stack_id": "UINTEGER", "read_offset": "UBIGINT"}
 # Quantiles are within one percent, all else is exact.
 ABOUT = re.compile(r"(wall_|wait_)?p\d+(_9+)?_[mu]s")
 # Digits behind the point of a unit, which is then a whole number of nanoseconds.

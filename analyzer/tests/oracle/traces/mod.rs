@@ -448,7 +448,7 @@ fn event(shape: Shape, number: u64, random: &mut Random) -> Event {
             } else {
                 70 + random.below(9) as u32
             };
-            Witnesses::from_columns(bits, sleep, random.below(3) as u32)
+            Witnesses::from_columns(bits, sleep, random.below(3) as u32, random.below(9) as u32)
         } else {
             Witnesses::default()
         },

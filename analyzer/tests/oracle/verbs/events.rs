@@ -5,7 +5,7 @@ use crate::filters::Filter;
 use crate::table::{Cell, Expected, int, text};
 use crate::truth::{Fault, Trace};
 
-const HEADS: [&str; 28] = [
+const HEADS: [&str; 29] = [
     "ts_ns",
     "latency_ns",
     "pid",
@@ -33,6 +33,7 @@ const HEADS: [&str; 28] = [
     "abandoned",
     "pages_read",
     "sleep_stack_id",
+    "read_offset",
     "cause",
 ];
 
@@ -115,6 +116,7 @@ fn row(fault: &Fault, trace: &Trace) -> Vec<Cell> {
     let seen = event.witnesses;
     row.push(seen.pages_read.map_or(Cell::Null, int));
     row.push(or_null(seen.sleep.map_or(0, |stack| stack.0).into()));
+    row.push(trace.read_offset(event, fault.in_file).map_or(Cell::Null, int));
     row.push(fault.cause.map_or(Cell::Null, text));
     row
 }

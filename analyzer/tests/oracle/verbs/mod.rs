@@ -54,7 +54,7 @@ pub const ELSEWHERE: [(&str, &str); 3] = [
 ];
 
 /// Values of `percentiles --by` that are recomputed.
-pub const BY: [&str; 13] = tables::BY;
+pub const BY: [&str; 14] = tables::BY;
 
 /// Asks pfanalyze about one trace with one filter, and remembers what is wrong.
 pub struct Checks<'a> {

@@ -92,6 +92,7 @@ fn agrees(cell: &str, exact: &Cell) -> bool {
         Cell::Int(number) => rounded(*number, 1),
         Cell::Ms(ns) => rounded(*ns, 1_000_000),
         Cell::Us(ns) => rounded(*ns, 1_000),
+        Cell::Decimal(thousandths) => rounded(*thousandths, 1_000),
         Cell::AboutMs(_) | Cell::AboutUs(_) => !cell.is_empty(),
         Cell::Percent(part, whole) => rounded(part * 100, (*whole).max(1)),
         other => panic!("{other:?} has no form"),

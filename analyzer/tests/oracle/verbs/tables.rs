@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 pub const PARTS: [&str; 5] = ["blocked_ms", "runqueue_ms", "cpu_ms", "reclaim_ms", "lock_ms"];
 pub const WAIT: [&str; 5] = ["major", "minor", "total_ms", "avg_ms", "max_ms"];
-pub const BY: [&str; 13] = [
-    "class", "pid", "tid", "comm", "file", "kind", "query", "query-id", "access", "origin", "cpu", "retries",
-    "failed",
+pub const BY: [&str; 14] = [
+    "class", "cause", "pid", "tid", "comm", "file", "kind", "query", "query-id", "access", "origin", "cpu",
+    "retries", "failed",
 ];
 
 pub fn passing<'a>(trace: &'a Trace, filter: &Filter) -> Vec<&'a Fault> {
@@ -90,6 +90,12 @@ pub fn percentiles(trace: &Trace, filter: &Filter, checks: &mut Checks) {
         let number = |name, key: fn(&Fault) -> u32| group_table(&[name], &faults, key, |&key| vec![int(key)]);
         let table = match by {
             "class" => class_table(&faults),
+            "cause" => group_table(
+                &["cause"],
+                &faults,
+                |fault| (fault.cause.is_none(), fault.cause),
+                |&(_, cause)| vec![cause.map_or(Cell::Null, text)],
+            ),
             "pid" => number("pid", |fault| fault.event.pid),
             "cpu" => number("cpu", |fault| fault.event.cpu.into()),
             "retries" if trace.sees_retries() => number("retries", |fault| fault.event.retries.into()),

@@ -201,7 +201,12 @@ impl Backlog {
         let mut now = Dropped::default();
         if self.waiting.records.load(Relaxed) > self.limits.records {
             let is_query = |record: &Record| matches!(record, Record::Query(_) | Record::QueryText(_));
-            let is_stack = |record: &Record| matches!(record, Record::Stack(_) | Record::KernelStack(_));
+            let is_stack = |record: &Record| {
+                matches!(
+                    record,
+                    Record::Stack(_) | Record::KernelStack(_) | Record::HiddenWait(_)
+                )
+            };
             let half = (records.len() as u64 + self.pending.besides) / 2;
             if weight(records, is_query) > half {
                 now.queries = remove(records, is_query);

@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 
 use pf_bpf::{Counts, Exit};
+use pf_formats::HiddenWait;
 
 use super::*;
 
@@ -24,6 +25,7 @@ struct Collected {
     queries: Vec<Query>,
     losses: Vec<Loss>,
     processes: Vec<ProcessEntry>,
+    hidden_waits: Vec<HiddenWait>,
 }
 
 impl Sink for Collected {
@@ -50,6 +52,11 @@ impl Sink for Collected {
 
     fn timeline(&mut self, entries: &[TimelineEntry]) -> Result<(), Infallible> {
         self.timeline.extend_from_slice(entries);
+        Ok(())
+    }
+
+    fn hidden_waits(&mut self, waits: &[HiddenWait]) -> Result<(), Infallible> {
+        self.hidden_waits.extend_from_slice(waits);
         Ok(())
     }
 

@@ -1,21 +1,17 @@
-//! `causes`: why faults waited, from what the kernel showed of each, with the file and the function of the kernel in which
-//! most of it was.
+//! Faults by cause, with the file and the function of the kernel in which most of the wait was.
 
 use crate::engine::columns::Column;
 use crate::engine::frame::{u8s, u32s, u64s};
 use crate::engine::scan::Pass;
 use crate::engine::witnesses::functions;
 use crate::error::AnalyzeError;
-use crate::integrity::scaling;
 use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::quantity;
-use crate::request::Request;
 use crate::stats::bounded_map::{Kept, Sum};
 use crate::stats::histogram::Histogram;
 use crate::trace::cause::{Cause, witness_of};
 use crate::trace::class::ClassBits;
 use crate::trace::session::Session;
-use crate::verbs::context::{self, Outcome, read, say_remarks, write_narrow};
 use polars::prelude::DataFrame;
 use std::collections::BTreeMap;
 
@@ -36,7 +32,7 @@ pub const HEADS: [ColumnHead; 12] = [
 ];
 
 /// Columns that give way to a narrow terminal, the first first.
-const DROP_ORDER: [&str; 7] = [
+pub(crate) const DROP_ORDER: [&str; 7] = [
     "wait_ns",
     "avg_ms",
     "p50_us",
@@ -81,6 +77,14 @@ struct OfCause {
     latencies: Histogram,
     pages_read: u64,
     sees_pages: bool,
+}
+
+impl OfCause {
+    fn merge(&mut self, other: &Self) {
+        self.latencies.merge(&other.latencies);
+        self.pages_read = self.pages_read.saturating_add(other.pages_read);
+        self.sees_pages |= other.sees_pages;
+    }
 }
 
 /// Collects faults by cause.
@@ -172,18 +176,21 @@ impl Causes {
         let whole = whole.fold(0, u64::saturating_add);
         let mut causes: Vec<_> = self.causes.iter().collect();
         causes.sort_by_key(|&(&cause, of)| (std::cmp::Reverse(of.latencies.sum()), cause));
-        let rows = causes
+        let mut total = OfCause::default();
+        causes.iter().for_each(|(_, of)| total.merge(of));
+        let rows: Vec<_> = causes
             .into_iter()
-            .map(|(&cause, of)| self.row(cause, of, whole, session));
+            .map(|(&cause, of)| self.row(cause, of, whole, session))
+            .collect();
+        let total = || of_all("total", &total, whole, (Value::Null, Value::Null));
         Table {
             heads: HEADS.to_vec(),
-            rows: rows.collect(),
-            total: None,
+            total: (!rows.is_empty()).then(total),
+            rows,
         }
     }
 
     fn row(&self, cause: Cause, of: &OfCause, whole: u64, session: &Session) -> Vec<Value> {
-        let latencies = &of.latencies;
         let text = |name: Option<String>| name.map_or(Value::Null, Value::Text);
         let file = largest(&self.files, cause).map(|object| session.dicts.label(object).into_owned());
         // What a fault slept for is not what it waited for, where that was a CPU.
@@ -193,27 +200,7 @@ impl Causes {
             .into_iter()
             .max_by_key(|(_, wait)| *wait)
             .map(|(name, _)| name);
-        vec![
-            Value::Text(cause.name().to_owned()),
-            Value::Count(latencies.count()),
-            Value::Ms(latencies.sum()),
-            Value::Percent {
-                part: latencies.sum(),
-                whole,
-            },
-            Value::Ms(latencies.mean()),
-            Value::Us(latencies.quantile(50_000)),
-            Value::Us(latencies.quantile(99_000)),
-            Value::Ms(latencies.max()),
-            if of.sees_pages {
-                Value::Count(of.pages_read)
-            } else {
-                Value::Null
-            },
-            text(file),
-            text(function),
-            Value::Count(latencies.sum()),
-        ]
+        of_all(cause.name(), of, whole, (text(file), text(function)))
     }
 
     /// What was slept in the functions that tell the cause.
@@ -245,27 +232,35 @@ impl Causes {
     }
 }
 
+/// A row.
+fn of_all(name: &str, of: &OfCause, whole: u64, (file, function): (Value, Value)) -> Vec<Value> {
+    let latencies = &of.latencies;
+    vec![
+        Value::Text(name.to_owned()),
+        Value::Count(latencies.count()),
+        Value::Ms(latencies.sum()),
+        Value::Percent {
+            part: latencies.sum(),
+            whole,
+        },
+        Value::Ms(latencies.mean()),
+        Value::Us(latencies.quantile(50_000)),
+        Value::Us(latencies.quantile(99_000)),
+        Value::Ms(latencies.max()),
+        if of.sees_pages {
+            Value::Count(of.pages_read)
+        } else {
+            Value::Null
+        },
+        file,
+        function,
+        Value::Count(latencies.sum()),
+    ]
+}
+
 /// Whose wait is the longest for this cause.
 fn largest(waits: &Kept<(u8, u32), Wait>, cause: Cause) -> Option<u32> {
     let of_cause = waits.iter().filter(|((code, _), _)| *code == cause.code());
     let longest = of_cause.max_by_key(|&(&(_, id), wait)| (wait.0, std::cmp::Reverse(id)));
     longest.map(|(&(_, id), _)| id)
-}
-
-/// Reads the trace and writes the table.
-///
-/// # Errors
-/// Input, output, or a question that the trace cannot answer.
-pub fn run(request: &Request) -> anyhow::Result<Outcome> {
-    context::answer(request, false, |request, trace, output| {
-        let mut causes = Causes::default();
-        let session = read(request, trace.input()?, &mut [&mut causes])?;
-        let for_width = write_narrow(causes.table(&session), &DROP_ORDER, &session, request, output)?;
-        let remarks = causes.remarks().into_iter().chain(for_width);
-        Ok(say_remarks(
-            remarks.chain(scaling::remark(&session)),
-            request,
-            output,
-        )?)
-    })
 }
