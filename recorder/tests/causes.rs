@@ -21,7 +21,7 @@ use common::{
     touched::{Touched, file_of_pages, touches},
     trace::{assert_books_balance, assert_whole, json, rows},
 };
-use pf_formats::{Access, Dict, Event, Item, ObjectKind, StackId, TraceReader};
+use pf_formats::{Access, Dict, Event, HiddenWait, Item, ObjectKind, StackId, TraceReader};
 
 /// What was recorded of one program.
 struct Recorded {
@@ -183,6 +183,8 @@ fn a_cold_page_without_read_ahead_is_one_page_read_and_waited_for() {
     for touch in &touches {
         let row = recorded.of(touch);
         recorded.assert_pages_read(row, 1);
+        let before = row.witnesses.pages_read.map(|_| 0);
+        assert_eq!(row.witnesses.pages_before, before, "{row:?}");
         recorded.assert_present(row, false);
         let functions = recorded.sleep(row);
         if !functions.is_empty() {
@@ -220,6 +222,14 @@ fn what_read_ahead_brings_in_is_told_page_for_page_of_the_faults_that_asked() {
         return;
     }
     let pages = |row: &&&Event| row.witnesses.pages_read.unwrap();
+    // Each page of the file is in one read, and no read is anywhere else.
+    let mut places: Vec<u64> = Vec::new();
+    for row in rows.iter().filter(|row| pages(row) > 0) {
+        let first = row.object_page as i64 - i64::from(row.witnesses.pages_before.unwrap());
+        places.extend((first as u64..).take(pages(&row) as usize));
+    }
+    places.sort_unstable();
+    assert_eq!(places, (0..2048).collect::<Vec<u64>>());
     let sum: u64 = rows.iter().map(|row| u64::from(pages(&row))).sum();
     assert_eq!(sum, came);
     let readers = rows.iter().filter(|row| pages(row) > 0).count();
@@ -286,6 +296,46 @@ fn without_the_option_no_witness_is_in_the_trace() {
     assert!(!recorded.blind.contains("--causes"), "{}", recorded.blind);
     let mut objects = recorded.kernel.objects.values();
     assert!(objects.all(|(kind, _)| *kind != ObjectKind::Kernel));
+}
+
+/// Waits that no fault tells of.
+fn hidden_waits(trace: &Path) -> Vec<HiddenWait> {
+    let mut reader = TraceReader::new(BufReader::new(File::open(trace).unwrap())).unwrap();
+    let mut waits = Vec::new();
+    while let Some(item) = reader.next().unwrap() {
+        if let Item::HiddenWaits(entries) = item {
+            waits.extend(entries);
+        }
+    }
+    waits
+}
+
+/// The kernel touches the pages for mlock(2): where these faults are no rows, the time is told all the same.
+#[test]
+#[ignore = "needs root"]
+fn what_a_system_call_waits_for_pages_is_told_with_its_name_and_where_it_slept() {
+    let _alone = alone();
+    let folder = disk_folder();
+    let trace = folder.path().join("t.pfz");
+    let program = compile("serve_pages", folder.path());
+    let arguments = ["--causes", "-o", text(&trace), "--", text(&program)];
+    let ended = run(pfrec(&[&arguments[..], &["20", "20000", "mlock"]].concat())).ok();
+    assert_whole(&trace, &ended.stderr);
+    let took_ns: u64 = ended.stdout.trim().parse().unwrap();
+    let kernel = Kernel::of(&trace);
+    let waits = hidden_waits(&trace);
+    for wait in &waits {
+        assert_eq!((wait.syscall.as_str(), wait.object.0), ("mlock", 0), "{wait:?}");
+        let functions = kernel.functions(wait.sleep);
+        assert!(functions.contains(&"handle_userfault"), "{functions:?}");
+    }
+    // When the kernel tries again the page is there: none of these is counted as a fault, by whatever backend.
+    assert_eq!(waits.len(), 20, "{waits:?}");
+    let told_ns = waits.iter().map(|wait| wait.wait_ns).sum::<u64>();
+    assert!(
+        told_ns <= took_ns && told_ns >= took_ns / 100 * 95,
+        "{told_ns} of {took_ns}"
+    );
 }
 
 /// What an interrupted attempt slept in is kept for the row that all attempts become.

@@ -112,12 +112,10 @@ fn assert_told(wrong: Wrong, trace: &Path, ended: &Ended, scope: &str) {
         .notes
         .iter()
         .filter(|note| note.contains("no probe saw"))
-        .filter_map(|note| {
-            note.split_whitespace()
-                .nth(1)?
-                .replace(',', "")
-                .parse::<u64>()
-                .ok()
+        .map(|note| {
+            let mut words = note.split_whitespace();
+            let number = words.find_map(|word| word.replace(',', "").parse::<u64>().ok());
+            number.unwrap_or_else(|| panic!("no number: {note}"))
         })
         .sum();
     // What of the machine's own events was skipped meanwhile is told with it; nothing in a quiet one.

@@ -68,7 +68,11 @@ impl Cell {
             Self::Percent(_, 0) => "0.000".to_owned(),
             Self::Percent(part, whole) => decimals((part * 100_000 + whole / 2) / whole, 3),
             Self::Decimal(thousandths) => decimals(*thousandths, 3),
-            Self::Minus(cell) => format!("-{}", cell.exact()?),
+            // Less than can be written has no sign.
+            Self::Minus(cell) => match cell.exact()? {
+                zero if !zero.contains(|digit: char| ('1'..='9').contains(&digit)) => zero,
+                number => format!("-{number}"),
+            },
             Self::AboutMs(_) | Self::AboutUs(_) | Self::Between(..) | Self::MsBetween(..) | Self::Any => {
                 return None;
             }

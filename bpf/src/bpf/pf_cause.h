@@ -134,6 +134,8 @@ static __always_inline void pf_fall_asleep(void *ctx, struct pf_task *state, str
         }
     }
     state->asleep_in = slot;
+    if (slot == PF_SLOT_GUP + 1)
+        state->asleep_call = pf_call_of(task);
     if (slot) {
         state->asleep_at = pf_send_kernel_stack(ctx, now, false);
         return;
@@ -147,23 +149,41 @@ static __always_inline void pf_fall_asleep(void *ctx, struct pf_task *state, str
     state->asleep_in = state->asleep_at ? PF_ASLEEP_HIDDEN : 0;
 }
 
-/* It goes on. */
-static __always_inline void pf_tell_hidden_wait(struct pf_task *state, struct task_struct *task, __u64 now) {
+static __always_inline void pf_send_hidden_wait(const struct pf_task *state, struct task_struct *task,
+                                                __u64 begin, __u64 waited, __u64 sleep) {
     struct pf_hidden_wait wait = {
         .kind = PF_HIDDEN_WAIT,
         .call = state->asleep_call,
-        .ts_ns = state->off_since_ns,
-        .wait_ns = now - state->off_since_ns,
-        .sleep = state->asleep_at,
+        .ts_ns = begin,
+        .wait_ns = waited,
+        .sleep = sleep,
         .inode = state->read_inode,
         .dev = state->read_dev,
-        .tgid = task->tgid,
-        .tid = task->pid,
+        .tgid = PF_TASK(task, tgid),
+        .tid = PF_TASK(task, pid),
     };
 
-    state->asleep_in = 0;
     if (pf_recording && bpf_ringbuf_output(&pf_ring, &wait, sizeof(wait), pf_ring_flags()))
         pf_count_drop(&pf_drops.stacks);
+}
+
+/* It goes on. */
+static __always_inline void pf_tell_hidden_wait(struct pf_task *state, struct task_struct *task, __u64 now) {
+    state->asleep_in = 0;
+    pf_send_hidden_wait(state, task, state->off_since_ns, now - state->off_since_ns, state->asleep_at);
+}
+
+/* A fault of get_user_pages that is open for ever: when it was to be tried again, the page was there, and no
+ * fault is counted. */
+static __always_inline void pf_give_up_hidden(struct pf_task *state, struct task_struct *task) {
+    struct pf_open *open = &state->open[PF_SLOT_GUP];
+    const struct pf_seen *seen = &state->more[PF_SLOT_GUP].seen;
+
+    if (!pf_causes || open->state != PF_OPEN)
+        return;
+    open->state = PF_CLOSED;
+    if (pf_hidden_places_used && seen->longest_ns)
+        pf_send_hidden_wait(state, task, open->ts_ns, seen->longest_ns, seen->sleep);
 }
 
 static __always_inline void pf_awake(struct pf_task *state, __u64 slept) {

@@ -73,7 +73,9 @@ static __always_inline void pf_enter(__u64 address, enum pf_slot slot, __u8 acce
                 open->interrupted++;
             return;
         }
-        if (!pf_minor_unseen)
+        if (slot == PF_SLOT_GUP && pf_causes)
+            pf_give_up_hidden(state, task);
+        else if (!pf_minor_unseen)
             pf_count_drop(&pf_drops.unfinished);
     }
     if (pf_entry_is_wanted(state, task, address)) {

@@ -322,6 +322,7 @@ static __always_inline int pf_ended(struct task_struct *task) {
     state->ended = 1;
     if (pf_recording) {
         pf_catch_up(state, task, false, false, PF_SLOTS);
+        pf_give_up_hidden(state, task);
         for (int i = 0; i < PF_SLOTS; i++) {
             if (state->open[i].state == PF_OPEN && !pf_minor_unseen)
                 pf_count_drop(&pf_drops.unfinished);

@@ -1,6 +1,7 @@
 /*
  * Serves its own pages through userfaultfd, each after a delay: the wait of every touch is known.
- * Usage: serve_pages COUNT DELAY_US
+ * Usage: serve_pages COUNT DELAY_US [mlock]
+ * With mlock the kernel touches them itself, and what is printed is how many nanoseconds mlock(2) took.
  */
 #include "served.h"
 
@@ -28,7 +29,7 @@ static void *serve(void *contents) {
 }
 
 int main(int argc, char **argv) {
-    size_t count = argc == 3 ? strtoul(argv[1], NULL, 10) : 0;
+    size_t count = argc >= 3 ? strtoul(argv[1], NULL, 10) : 0;
     struct touch *touches = new_touches(count + 1);
     struct rusage before;
     volatile char *map;
@@ -37,11 +38,19 @@ int main(int argc, char **argv) {
     delay_us = strtoul(argv[2], NULL, 10);
     map = served_memory((count + 1) * page, serve);
     /* The first has the server's own faults in it, and is not told of. */
-    for (size_t i = 0; i <= count; i++) {
+    for (size_t i = 0; i <= (argc == 4 ? 0 : count); i++) {
         current = &touches[i];
         touch_begin(current, map + i * page, &before);
         touched += map[i * page];
         touch_end(current, &before);
+    }
+    if (argc == 4) {
+        uint64_t begin = now_ns();
+
+        if (mlock((char *)map + page, count * page))
+            die("mlock");
+        printf("%lu\n", (unsigned long)(now_ns() - begin));
+        return 0;
     }
     print_touches(touches + 1, count);
     return 0;
