@@ -123,6 +123,7 @@ static __always_inline void pf_fall_asleep(void *ctx, struct pf_task *state, str
                                            long run_state, __u64 now) {
     __u64 newest = 0;
     __u8 slot = 0;
+    __s32 call;
 
 #pragma clang loop unroll(full)
     for (int i = 0; i < PF_SLOTS; i++) {
@@ -135,30 +136,32 @@ static __always_inline void pf_fall_asleep(void *ctx, struct pf_task *state, str
     }
     state->asleep_in = slot;
     if (slot == PF_SLOT_GUP + 1)
-        state->asleep_call = pf_call_of(task);
+        state->reads.number = pf_call_of(task);
     if (slot) {
         state->asleep_at = pf_send_kernel_stack(ctx, now, false);
         return;
     }
     if (!pf_hidden_places_used || !pf_recording)
         return;
-    state->asleep_call = pf_call_of(task);
-    if (!pf_may_be_hidden(run_state, state->asleep_call))
+    call = pf_call_of(task);
+    if (!pf_may_be_hidden(run_state, call))
         return;
     state->asleep_at = pf_send_kernel_stack(ctx, now, true);
+    if (state->asleep_at)
+        state->reads.number = call;
     state->asleep_in = state->asleep_at ? PF_ASLEEP_HIDDEN : 0;
 }
 
-static __always_inline void pf_send_hidden_wait(const struct pf_task *state, struct task_struct *task,
+static __always_inline void pf_send_hidden_wait(struct task_struct *task, const struct pf_call *call,
                                                 __u64 begin, __u64 waited, __u64 sleep) {
     struct pf_hidden_wait wait = {
         .kind = PF_HIDDEN_WAIT,
-        .call = state->asleep_call,
+        .call = call->number,
         .ts_ns = begin,
         .wait_ns = waited,
         .sleep = sleep,
-        .inode = state->read_inode,
-        .dev = state->read_dev,
+        .inode = call->inode,
+        .dev = call->dev,
         .tgid = PF_TASK(task, tgid),
         .tid = PF_TASK(task, pid),
     };
@@ -170,7 +173,8 @@ static __always_inline void pf_send_hidden_wait(const struct pf_task *state, str
 /* It goes on. */
 static __always_inline void pf_tell_hidden_wait(struct pf_task *state, struct task_struct *task, __u64 now) {
     state->asleep_in = 0;
-    pf_send_hidden_wait(state, task, state->off_since_ns, now - state->off_since_ns, state->asleep_at);
+    pf_send_hidden_wait(task, &state->reads, state->off_since_ns, now - state->off_since_ns,
+                        state->asleep_at);
 }
 
 /* A fault of get_user_pages that is open for ever: when it was to be tried again, the page was there, and no
@@ -183,7 +187,7 @@ static __always_inline void pf_give_up_hidden(struct pf_task *state, struct task
         return;
     open->state = PF_CLOSED;
     if (pf_hidden_places_used && seen->longest_ns)
-        pf_send_hidden_wait(state, task, open->ts_ns, seen->longest_ns, seen->sleep);
+        pf_send_hidden_wait(task, &state->slept, open->ts_ns, seen->longest_ns, seen->sleep);
 }
 
 static __always_inline void pf_awake(struct pf_task *state, __u64 slept) {
@@ -196,6 +200,8 @@ static __always_inline void pf_awake(struct pf_task *state, __u64 slept) {
         seen->longest_ns = slept;
         seen->sleep = state->asleep_at;
     }
+    if (state->asleep_in == PF_SLOT_GUP + 1)
+        state->slept = state->reads;
     state->asleep_in = 0;
 }
 
@@ -249,8 +255,8 @@ int BPF_PROG(pf_page_added, struct folio *folio) {
     if (first < state->first)
         state->first = first;
     if (state->open[PF_SLOT_USER].state != PF_OPEN && state->open[PF_SLOT_KERNEL].state != PF_OPEN) {
-        state->read_inode = BPF_CORE_READ(inode, i_ino);
-        state->read_dev = BPF_CORE_READ(inode, i_sb, s_dev);
+        state->reads.inode = BPF_CORE_READ(inode, i_ino);
+        state->reads.dev = BPF_CORE_READ(inode, i_sb, s_dev);
     }
     return 0;
 }
@@ -262,7 +268,7 @@ static __always_inline void pf_begin_seeing(struct pf_task *state, struct pf_see
     seen->longest_ns = 0;
     seen->added = state->added;
     state->first = PF_NO_PAGE;
-    state->read_inode = 0;
+    state->reads.inode = 0;
 }
 
 /* An attempt ends, and another one may follow: `kept` gets what was added, not from where it counts. */

@@ -97,6 +97,13 @@ enum pf_slot {
     PF_SLOTS = 3,
 };
 
+/* What a task does in a system call, since its last fault. */
+struct pf_call {
+    __u64 inode; /* of the file that it added to last; 0: none */
+    __u32 dev;
+    __s32 number; /* of the system call, when it fell asleep in get_user_pages */
+};
+
 #define PF_NO_PAGE (~0ULL)
 #define PF_ASLEEP_HIDDEN (PF_SLOTS + 1)
 
@@ -143,13 +150,12 @@ struct pf_task {
     __u32 left_next; /* which to give up for another one */
     __u32 ended;     /* its end was told */
     struct pf_left left[PF_LEFTS];
-    __u64 asleep_at;  /* hash of the kernel's stack there */
-    __u32 asleep_in;  /* slot + 1 of the fault that it sleeps in, or PF_ASLEEP_HIDDEN; 0: it does not */
-    __u32 added;      /* pages of files that it added to the page cache */
-    __u64 first;      /* since its last fault entered, the first page in the file; PF_NO_PAGE: none */
-    __u64 read_inode; /* the file that it added to last, since then and outside of faults; 0: none */
-    __u32 read_dev;
-    __s32 asleep_call; /* the system call that it sleeps in */
+    __u64 asleep_at;      /* hash of the kernel's stack there */
+    __u32 asleep_in;      /* slot + 1 of the fault that it sleeps in, or PF_ASLEEP_HIDDEN; 0: it does not */
+    __u32 added;          /* pages of files that it added to the page cache */
+    __u64 first;          /* since its last fault entered, the first page in the file; PF_NO_PAGE: none */
+    struct pf_call reads; /* what it does outside of faults */
+    struct pf_call slept; /* the same when its last sleep in PF_SLOT_GUP was over */
 };
 
 _Static_assert(__builtin_offsetof(struct pf_task, open[PF_SLOT_KERNEL]) == 64 - 8,

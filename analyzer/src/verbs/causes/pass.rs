@@ -57,6 +57,39 @@ pub struct CauseFacts {
     pub label: String,
 }
 
+/// What faults of one file brought into the page cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadFacts {
+    /// Path.
+    pub label: String,
+    /// Faults in it, whatever their cause.
+    pub faults: u64,
+    /// Pages that they added to the page cache.
+    pub pages_read: u64,
+    /// Time waited for pages that were being read.
+    pub wait_ns: u64,
+}
+
+/// The same of one object.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reads {
+    faults: u64,
+    pages_read: u64,
+    wait_ns: u64,
+}
+
+impl Sum for Reads {
+    fn weight(&self) -> u128 {
+        self.wait_ns.into()
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.faults = self.faults.saturating_add(other.faults);
+        self.pages_read = self.pages_read.saturating_add(other.pages_read);
+        self.wait_ns = self.wait_ns.saturating_add(other.wait_ns);
+    }
+}
+
 /// A wait that adds up.
 #[derive(Clone, Copy, Debug, Default)]
 struct Wait(u128);
@@ -92,6 +125,7 @@ impl OfCause {
 pub struct Causes {
     causes: BTreeMap<Cause, OfCause>,
     files: Kept<(u8, u32), Wait>,
+    reads: Kept<u32, Reads>,
     sleeps: Kept<(u8, u32), Wait>,
     /// Rows of which nobody looked for a cause.
     unseen: u64,
@@ -136,6 +170,16 @@ impl Pass for Causes {
             cause.sees_pages |= pages.is_some();
             let pages = u64::from(pages.unwrap_or(0)).saturating_mul(weight);
             cause.pages_read = cause.pages_read.saturating_add(pages);
+            let is_read = matches!(Cause::from_code(code), Cause::Read | Cause::ReadWait);
+            self.reads.of(object).merge(Reads {
+                faults: weight,
+                pages_read: pages,
+                wait_ns: if is_read {
+                    latency_ns.saturating_mul(weight)
+                } else {
+                    0
+                },
+            });
             let wait = Wait(u128::from(latency_ns) * u128::from(weight));
             self.files.of((code, object)).merge(wait);
             if let Some(stack) = sleep {
@@ -167,6 +211,23 @@ impl Causes {
         let mut all: Vec<CauseFacts> = self.causes.iter().map(facts).collect();
         all.sort_by_key(|of| (std::cmp::Reverse(of.wait_ns), of.cause));
         all
+    }
+
+    /// What faults brought in, by the name of the file.
+    #[must_use]
+    pub(crate) fn reads(&self, session: &Session) -> Vec<ReadFacts> {
+        let mut by_label: BTreeMap<String, Reads> = BTreeMap::new();
+        for (&id, reads) in self.reads.iter().filter(|(_, reads)| reads.pages_read > 0) {
+            let label = session.dicts.label(id).into_owned();
+            by_label.entry(label).or_default().merge(*reads);
+        }
+        let facts = by_label.into_iter().map(|(label, reads)| ReadFacts {
+            label,
+            faults: reads.faults,
+            pages_read: reads.pages_read,
+            wait_ns: reads.wait_ns,
+        });
+        facts.collect()
     }
 
     /// The table, longest wait first.

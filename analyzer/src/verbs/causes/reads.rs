@@ -292,7 +292,8 @@ impl WhoseRead {
     /// Whose reads they were, in all.
     #[must_use]
     pub(crate) fn remark(&self, filter: &Filter) -> Option<String> {
-        if !self.sees_reads || self.own.count + self.others.count + self.unknown.count == 0 {
+        let is_blind = !self.sees_reads && filter.is_empty();
+        if is_blind || self.own.count + self.others.count + self.unknown.count == 0 {
             return None;
         }
         let parts = [

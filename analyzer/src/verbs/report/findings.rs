@@ -7,7 +7,8 @@ use crate::output::units::{bytes, duration, exact_duration, grouped, percent, qu
 use crate::stats::by_class::Classes;
 use crate::trace::cause::Cause;
 use crate::trace::class::Class;
-use crate::verbs::causes::pass::CauseFacts;
+use crate::verbs::causes::pass::{CauseFacts, ReadFacts};
+use crate::verbs::report::reads_in_vain;
 use pf_notation::names::quoted;
 
 /// How many findings a report has.
@@ -66,6 +67,8 @@ pub(crate) struct Facts<'a> {
     pub files: &'a [FileFacts],
     /// Longest wait first; none where nobody looked for causes.
     pub causes: &'a [CauseFacts],
+    /// What faults brought into the page cache, by file.
+    pub reads: &'a [ReadFacts],
     /// See [`Burst`].
     pub burst: Option<Burst>,
     /// Length of what was looked at.
@@ -91,6 +94,7 @@ impl Facts<'_> {
     pub fn findings(&self) -> Vec<String> {
         let all = [
             self.cause().or_else(|| self.majors()),
+            self.reads_in_vain(),
             self.reread(),
             // The class says less than a cause.
             self.slow_minors().filter(|_| self.causes.is_empty()),
@@ -148,6 +152,11 @@ impl Facts<'_> {
             escape(&longest.label),
         );
         Some((weight, words))
+    }
+
+    fn reads_in_vain(&self) -> Option<Finding> {
+        let (wait_ns, words) = reads_in_vain::of(self.reads, self.page_size, &self.command("files", &[]))?;
+        Some((self.thousandths(wait_ns), words))
     }
 
     /// Major faults, and in which file.
@@ -443,6 +452,7 @@ mod tests {
             threads,
             files,
             causes: &[],
+            reads: &[],
             burst: None,
             length_ns: 1_000_000_000,
             is_part: false,

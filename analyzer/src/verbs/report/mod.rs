@@ -9,6 +9,7 @@ pub mod origins;
 pub mod places;
 pub mod query_shares;
 pub mod read_again;
+pub mod reads_in_vain;
 pub mod stall_summary;
 pub mod time_spent;
 pub mod waits_over_time;
@@ -328,6 +329,7 @@ impl Report {
             threads: &threads,
             files: &self.places.files.facts(&self.again.by_label(session), session),
             causes: &self.causes.facts(session),
+            reads: &self.causes.reads(session),
             burst: self.waits.burst(window_ns),
             length_ns: window_ns.1.saturating_sub(window_ns.0),
             is_part: filter.is_part(),
