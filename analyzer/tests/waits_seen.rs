@@ -293,3 +293,37 @@ fn hidden_waits_are_told_by_system_call_and_are_in_no_other_number() {
     assert_eq!(count(&["--min-latency", "20ms"]), 2);
     assert_eq!(count(&["--major"]), 0);
 }
+
+#[test]
+fn memory_makes_no_estimate_where_read_ahead_decides() {
+    let again = |pages_read: u32| {
+        let fault = |at_ms: u64, page| seen(file_fault(at_ms, MS, page), pages_read, Some(0));
+        let faults: Vec<Event> = (0..40).map(|turn| fault(10 + 3 * turn, turn % 20)).collect();
+        Place::new(&faults, &[])
+    };
+    let words = |place: &Place| {
+        place
+            .ask(&["memory", "t.pfz"])
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let much = words(&again(32));
+    let said = "No estimate: read-ahead brought in 1,280 pages (5.0 MiB) for the 40 faults that read, and what it pushed out is in no \
+                distance.";
+    assert!(much.starts_with(said) && !much.contains("EXTRA_BYTES"), "{much}");
+    let alone = words(&again(1));
+    assert!(
+        alone.starts_with("If these pages left memory because it was short, ")
+            && alone.contains("EXTRA_BYTES"),
+        "{alone}"
+    );
+    assert!(
+        alone.contains("40 faults that read brought in 40 pages"),
+        "{alone}"
+    );
+    let summary: serde_json::Value =
+        serde_json::from_str(&again(32).ask(&["memory", "t.pfz", "--format", "json"])).unwrap();
+    assert_eq!(summary["summary"]["has_estimate"], false);
+    assert_eq!(summary["summary"]["pages_read"], 1280);
+}

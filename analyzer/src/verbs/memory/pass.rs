@@ -27,6 +27,26 @@ pub struct Order {
     pub latest_ns: u64,
 }
 
+/// What faults brought into the page cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadAhead {
+    /// Pages, read-ahead included.
+    pub pages: u64,
+    /// Faults that brought in any.
+    pub faults: u64,
+}
+
+impl ReadAhead {
+    /// Whether it is so much that what it pushed out decides which pages are read again.
+    #[must_use]
+    pub fn is_much(self) -> bool {
+        self.pages > self.faults.saturating_mul(MUCH)
+    }
+}
+
+/// Pages for each fault that reads.
+const MUCH: u64 = 2;
+
 /// Collects refaults.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -34,6 +54,8 @@ pub struct Memory {
     pub refaults: Refaults,
     /// Whether it was counted in the right order.
     pub order: Order,
+    /// Pages that majors and others brought in themselves, and the majors among them; where somebody looked.
+    pub read_ahead: Option<ReadAhead>,
     /// End of the last fault of the blocks before.
     done_ns: u64,
     order_of_pages: Turns,
@@ -63,6 +85,21 @@ impl Memory {
     }
 }
 
+impl Memory {
+    fn see_reads(&mut self, frame: &DataFrame) -> Result<(), AnalyzeError> {
+        let pages = frame.column(Column::PagesRead.name())?;
+        if pages.null_count() == pages.len() {
+            return Ok(());
+        }
+        let read = self.read_ahead.get_or_insert_default();
+        for pages in pages.u32()?.iter().flatten() {
+            read.pages = read.pages.saturating_add(pages.into());
+            read.faults += u64::from(pages > 0);
+        }
+        Ok(())
+    }
+}
+
 impl Pass for Memory {
     fn columns(&self) -> Vec<Column> {
         let own = [
@@ -71,6 +108,7 @@ impl Pass for Memory {
             Column::Address,
             Column::ObjectId,
             Column::ObjectPage,
+            Column::PagesRead,
         ];
         [&own[..], &by_class::COLUMNS].concat()
     }
@@ -117,6 +155,7 @@ impl Pass for Memory {
                 }
             }
         }
+        self.see_reads(frame)?;
         self.done_ns = done_ns;
         self.order_of_pages.settle(&mut self.turns);
         for turn in &self.turns {

@@ -65,6 +65,9 @@ impl Answer for MemoryAnswer<'_> {
         let mut document = Document::default();
         document.paragraph(self.describe());
         for part in MemoryPart::ALL {
+            if part == MemoryPart::Curve && !self.has_estimate() {
+                continue;
+            }
             let mut table = self.part(part, false);
             table.rows.retain(|row| self.is_worth_a_line(part, row));
             if table.rows.is_empty() {
@@ -103,6 +106,9 @@ impl Answer for MemoryAnswer<'_> {
         document.paragraph(self.describe());
         for part in MemoryPart::ALL {
             let table = self.part(part, false);
+            if part == MemoryPart::Curve && !self.has_estimate() {
+                continue;
+            }
             if !table.rows.is_empty() {
                 document.heading(part.title());
                 document.table(table, None);
@@ -128,6 +134,11 @@ impl Answer for MemoryAnswer<'_> {
 }
 
 impl MemoryAnswer<'_> {
+    /// Whether distances say what more memory does.
+    fn has_estimate(&self) -> bool {
+        !self.memory.read_ahead.is_some_and(|read| read.is_much())
+    }
+
     fn estimate(&self) -> Estimate {
         let pages = self.memory_bytes.map(|bytes| bytes / self.session.page_size());
         Estimate::of(self.memory.refaults.curve(), pages)
@@ -177,6 +188,8 @@ impl MemoryAnswer<'_> {
             "wait_ms": all.majors.wait_ns as f64 / 1e6,
             "again": again.count,
             "again_wait_ms": again.wait_ns as f64 / 1e6,
+            "has_estimate": self.has_estimate(),
+            "pages_read": self.memory.read_ahead.map(|read| read.pages),
             "held_bytes": estimate.held_pages.map(|pages| pages.saturating_mul(page_size)),
             "exact": self.memory.refaults.one_in() == 1,
             "pages_followed_one_in": self.memory.refaults.one_in(),
@@ -224,6 +237,15 @@ impl MemoryAnswer<'_> {
                 "There are no major faults here, and the estimate is of majors alone.{minor_again}"
             );
         }
+        if let Some(read) = self.memory.read_ahead.filter(|read| read.is_much()) {
+            return format!(
+                "No estimate: read-ahead brought in {} ({}) for the {} that read, and what it pushed out is in no distance. Without it \
+                 (MADV_RANDOM) another recording can be asked.{minor_again}",
+                quantity(read.pages, "page"),
+                bytes(read.pages.saturating_mul(self.session.page_size())),
+                quantity(read.faults, "fault"),
+            );
+        }
         let estimate = self.estimate();
         let size = |pages: u64| bytes(pages.saturating_mul(self.session.page_size()));
         let worth = if estimate.is_known { WORTH } else { WORTH_AT_LEAST };
@@ -248,8 +270,13 @@ impl MemoryAnswer<'_> {
             )
         };
         let whole = duration(all.majors.wait_ns);
+        // Where the recording says so there is no need to assume it.
+        let by_faults = match self.memory.read_ahead {
+            Some(_) => "",
+            None => ", and came by faults alone",
+        };
         let first = format!(
-            "If these pages left memory because it was short, and came by faults alone, {extra} more memory would have avoided {count} of the {majors} and {wait} of their \
+            "If these pages left memory because it was short{by_faults}, {extra} more memory would have avoided {count} of the {majors} and {wait} of their \
              {whole} of waiting."
         );
         let (again, rest) = (all.of_all(all.again), all.of_all(estimate.all()));
@@ -299,11 +326,16 @@ impl MemoryAnswer<'_> {
              fault of a page"
                 .to_owned(),
         );
-        limits.push(
-            "pages that read-ahead brought in and took out again are not known: where there is much of it, far less is avoided \
-             than stated here, and no bound holds"
+        limits.push(match self.memory.read_ahead {
+            Some(read) => format!(
+                "{} that read brought in {}; others that came with them are in no distance",
+                quantity(read.faults, "fault"),
+                quantity(read.pages, "page"),
+            ),
+            None => "pages that read-ahead brought in and took out again are not known (pfrec --causes tells): where there is much of it, \
+                     far less is avoided than stated here, and no bound holds"
                 .to_owned(),
-        );
+        });
         if all.at_once.count > 0 {
             limits.push(format!(
                 "{} began while another major on the same page was under way: they count as that one does",

@@ -92,10 +92,12 @@ impl Facts<'_> {
     /// What explains most first; nothing where nobody waited.
     #[must_use]
     pub fn findings(&self) -> Vec<String> {
+        let in_vain = self.reads_in_vain();
         let all = [
             self.cause().or_else(|| self.majors()),
-            self.reads_in_vain(),
-            self.reread(),
+            // What read-ahead pushed out is no matter of memory.
+            self.reread().filter(|_| in_vain.is_none()),
+            in_vain,
             // The class says less than a cause.
             self.slow_minors().filter(|_| self.causes.is_empty()),
             self.tail(),
