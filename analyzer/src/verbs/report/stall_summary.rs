@@ -51,7 +51,7 @@ impl StallSummary {
         self.is_part = !filter.is_empty();
     }
 
-    /// How long threads stood still together, and the command that shows when; `None` where they never did.
+    /// How long threads stood still together, and the command that shows when; `None` where they hardly ever did.
     #[must_use]
     pub fn describe(self, session: &Session, filter: &Filter) -> Option<String> {
         let stalls = [("--part", Some("stalls".to_owned()))];
@@ -73,14 +73,14 @@ impl StallSummary {
         };
         let sweep = sweep_after(self.first, filter, options, session).ok()?;
         let (found, _) = found_by(sweep, options);
-        if found.stall_count == 0 {
+        let (begin_ns, end_ns) = filter.window_ns(session);
+        let time_ns = u128::from(end_ns.saturating_sub(begin_ns));
+        let stalled_ns = u128::from(found.stalled_ns);
+        // Less than a thousandth is no news.
+        if found.stall_count == 0 || stalled_ns * 1000 < time_ns {
             return None;
         }
-        let (begin_ns, end_ns) = filter.window_ns(session);
-        let share = percent(
-            found.stalled_ns.into(),
-            u128::from(end_ns.saturating_sub(begin_ns)),
-        );
+        let share = percent(stalled_ns, time_ns);
         let how_long = match is_exact {
             true => format!(
                 "{}, {} in all ({share} of the time)",
