@@ -432,7 +432,7 @@ fn info_lists_what_was_set_and_what_of_it_changed_and_no_line_where_nothing_is_t
         lines,
         [
             "conditions          3, of which 1 changed; here 2 (--format json has all)",
-            "condition           cgroup /db\\x1b[2J\\x0a! forged: memory.max 134217728 (128.0 MiB)",
+            "condition           cgroup /db\\x1b[2J\\n! forged: memory.max 134217728 (128.0 MiB)",
             "condition           machine: pgmajfault 12 -> 34 (+22)",
         ],
         "{shown}"

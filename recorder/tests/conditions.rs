@@ -156,7 +156,7 @@ fn limits_read_ahead_and_mounts_are_told_of_start_and_end() {
 /// A recording of a command, with this more for pfrec.
 fn of_command(folder: &Path, options: &[&str]) -> Value {
     let trace: PathBuf = folder.join("t.pfz");
-    let arguments = [&["-f", "-o", text(&trace)], options, &["--", "true"]].concat();
+    let arguments = [&["--force", "-o", text(&trace)], options, &["--", "true"]].concat();
     let mut command = pfrec(&arguments);
     command.env("GOMAXPROCS", "5").env("SECRET", "hidden-value");
     run(command).ok();
