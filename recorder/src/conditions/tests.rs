@@ -288,22 +288,20 @@ fn mounts_of_the_devices_are_told_the_whole_before_its_parts_and_not_too_many() 
 }
 
 #[test]
-fn this_machine_is_read_in_no_time() {
-    let begin = std::time::Instant::now();
+fn this_machine_tells_of_itself_and_of_this_process() {
     let scope = Scope::Pids {
         pids: vec![std::process::id()],
         children: false,
     };
     let mut conditions = Conditions::of(&scope, None);
     let entries = conditions.read();
-    let took = begin.elapsed();
     let has = |subject: &str, name: &str| {
         entries
             .iter()
             .any(|entry| entry.subject == subject && entry.name == name)
     };
     assert!(has("machine", "MemTotal") && has("process", "Cpus_allowed_list"));
-    eprintln!("{} entries in {took:?}", entries.len());
-    let last = conditions.read_last(&[(254, 0)]);
-    assert!(last.len() >= entries.len());
+    let mut last = conditions.read_last(&[(254, 0)]);
+    last.retain(|entry| entry.subject == "machine");
+    assert!(!last.is_empty() && last.iter().all(|entry| !entry.value.contains('\n')));
 }
