@@ -6,7 +6,7 @@ mod query_fixture;
 mod stack_fixture;
 mod support;
 
-use pf_formats::{Breakdown, Event, Meta};
+use pf_formats::{Breakdown, Condition, Event, Meta};
 use pfanalyze::output::table::column_names::{meaning, title};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -59,7 +59,20 @@ fn traces() -> Vec<Vec<u8>> {
         trace(&Meta { sample: 16, ..meta() }, &dicts(), &events(), &[]),
         query_fixture::known(),
         stack_fixture::stack_trace(&meta(), &stack_fixture::faults()),
+        with_conditions(),
     ]
+}
+
+fn with_conditions() -> Vec<u8> {
+    let mut writer = support::writer(&meta(), &dicts(), &events(), &[]);
+    let condition = Condition {
+        ts_ns: support::START_NS,
+        subject: "machine".into(),
+        name: "MemFree".into(),
+        value: "12 kB".into(),
+    };
+    writer.conditions(&[condition]).unwrap();
+    writer.finish(support::totals(&events())).unwrap()
 }
 
 fn run(folder: &Path, line: &[&str], format: &str) -> String {

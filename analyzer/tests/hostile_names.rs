@@ -8,7 +8,9 @@ mod stack_fixture;
 mod support;
 
 use clap::{CommandFactory, ValueEnum};
-use pf_formats::{Dict, Event, FrameId, Inlined, Meta, ObjectId, ObjectKind, ProcessEntry, Query, Symbol};
+use pf_formats::{
+    Condition, Dict, Event, FrameId, Inlined, Meta, ObjectId, ObjectKind, ProcessEntry, Query, Symbol,
+};
 use pfanalyze::cli::Cli;
 use pfanalyze::output::render::Format;
 use pfanalyze::output::text::width;
@@ -47,6 +49,7 @@ fn questions(verb: &str) -> Vec<Vec<&'static str>> {
             vec!["SELECT * FROM processes"],
             vec!["SELECT file, count(*) AS n FROM faults GROUP BY file"],
             vec!["SELECT * FROM host"],
+            vec!["SELECT * FROM conditions"],
         ],
         "diff" => vec![vec!["t.pfz"], vec!["u.pfz"]],
         "stacks" => vec![vec!["--min-percent", "0"], vec!["--folded"]],
@@ -159,6 +162,16 @@ fn hostile_trace(before: &str, after: &str) -> Vec<u8> {
     };
     writer
         .processes(&[process(100, evil()), process(101, String::new())])
+        .unwrap();
+    let condition = |ts_ns, value| Condition {
+        ts_ns,
+        subject: evil(),
+        name: evil(),
+        value,
+    };
+    let last = format!("{}x", evil());
+    writer
+        .conditions(&[condition(1, evil()), condition(2, last)])
         .unwrap();
     let mut totals = support::totals(&events);
     if let Some(books) = &mut totals.accounting {

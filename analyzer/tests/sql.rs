@@ -5,7 +5,7 @@ mod query_fixture;
 mod sql_fixture;
 mod support;
 
-use pf_formats::{Access, CommId, Event, Happening, LossReason, Meta, ObjectId, TimelineEntry};
+use pf_formats::{Access, CommId, Condition, Event, Happening, LossReason, Meta, ObjectId, TimelineEntry};
 use pfanalyze::verbs::sql::schema::TableName;
 use pfanalyze::verbs::sql::text::examples;
 use serde_json::Value;
@@ -214,6 +214,14 @@ fn the_small_tables_have_what_the_trace_says() {
         }])
         .unwrap();
     writer.queries(&query_fixture::queries()).unwrap();
+    let condition = |ts_ns, value: &str| Condition {
+        ts_ns,
+        subject: "cgroup /db".into(),
+        name: "memory.current".into(),
+        value: value.into(),
+    };
+    let both = [condition(START_NS, "12"), condition(START_NS + 9, "34")];
+    writer.conditions(&both).unwrap();
     let place = Place::new(&writer.finish(totals(&support::events())).unwrap());
     let mapping = &place.ask("SELECT * FROM mappings")[0];
     assert_eq!(mapping["perms"], "r-xp");
@@ -228,6 +236,13 @@ fn the_small_tables_have_what_the_trace_says() {
     assert_eq!(
         (&lost["lost"], &lost["reason"], &lost["cpu"]),
         (&5.into(), &"reserve".into(), &1.into())
+    );
+    let condition = &place.ask("SELECT * FROM conditions")[0];
+    assert_eq!(condition["subject"], "cgroup /db");
+    assert_eq!(condition["name"], "memory.current");
+    assert_eq!(
+        (&condition["start_value"], &condition["end_value"]),
+        (&"12".into(), &"34".into())
     );
     let host = &place.ask("SELECT * FROM host")[0];
     assert_eq!((&host["kernel"], &host["events"]), (&"6.12.0".into(), &7.into()));

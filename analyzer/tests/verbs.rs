@@ -3,7 +3,7 @@
 
 mod support;
 
-use pf_formats::{CommId, Event, LossReason, ObjectId, ObjectKind};
+use pf_formats::{CommId, Condition, Event, LossReason, ObjectId, ObjectKind};
 use pf_notation::names::{Kind, Names};
 use pfanalyze::engine::filter::Filter;
 use pfanalyze::engine::scan::Pass;
@@ -381,6 +381,60 @@ fn info_says_what_the_trace_says_about_itself() {
     );
     assert!(
         shown.contains("kernel counted 7 faults = 7 recorded + 0 lost + 0 hidden: balanced"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn info_lists_what_was_set_and_what_of_it_changed_and_no_line_where_nothing_is_told() {
+    let none = read(&small(), &Filter::default(), &mut []);
+    let (json, shown) = (
+        written(&InfoAnswer(&none), Format::Json),
+        written(&InfoAnswer(&none), Format::Table),
+    );
+    assert!(
+        !json.contains("condition") && !shown.contains("condition"),
+        "{shown}"
+    );
+
+    let condition = |ts_ns, subject: &str, name: &str, value: &str| Condition {
+        ts_ns,
+        subject: subject.into(),
+        name: name.into(),
+        value: value.into(),
+    };
+    let mut writer = support::writer(&meta(), &dicts(), &events(), &[]);
+    writer
+        .conditions(&[
+            condition(1, "cgroup /db\x1b[2J\n! forged", "memory.max", "134217728"),
+            condition(1, "machine", "pgmajfault", "12"),
+            condition(1, "machine", "pswpin", "0"),
+            condition(9, "machine", "pgmajfault", "34"),
+            condition(9, "machine", "pswpin", "0"),
+        ])
+        .unwrap();
+    let session = read(
+        &writer.finish(support::totals(&events())).unwrap(),
+        &Filter::default(),
+        &mut [],
+    );
+    let info = InfoAnswer(&session);
+    let json: serde_json::Value = serde_json::from_str(&written(&info, Format::Json)).unwrap();
+    let second = serde_json::json!({"subject": "machine", "name": "pgmajfault", "start": "12", "end": "34"});
+    assert_eq!(json["conditions"][1], second);
+    assert_eq!(json["conditions"].as_array().unwrap().len(), 3);
+    let shown = written(&info, Format::Table);
+    let lines: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.starts_with("condition"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "conditions          3, of which 1 changed; here 2 (--format json has all)",
+            "condition           cgroup /db\\x1b[2J\\n! forged: memory.max 134217728 (128.0 MiB)",
+            "condition           machine: pgmajfault 12 -> 34 (+22)",
+        ],
         "{shown}"
     );
 }

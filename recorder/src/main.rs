@@ -2,6 +2,7 @@
 
 mod cli;
 mod clock;
+mod conditions;
 mod doctor;
 mod files;
 /// What the fuzzer does, as tests.

@@ -16,6 +16,7 @@ use pf_formats::{Header, Host, TraceWriter};
 use crate::{
     cli::{Options, Output, Scope},
     clock::{monotonic_ns, utc_offset_ns},
+    conditions::Conditions,
     host,
     live::{Counting, Display, FaultSlot, FileCounter, Following, Mode, View},
     messages::say,
@@ -474,11 +475,16 @@ impl Pipeline {
         session.adopt_members();
         let start_ns = monotonic_ns();
         let meta = host::meta(options, host, &probes, start_ns);
+        let is_written = ends.file.is_some();
         let trace = ends.file.map(|file| {
             let queue = WriteQueue::start(file, Arc::clone(gauges))?;
             TraceWriter::create(queue, &header, &meta).context("cannot begin the trace")
         });
-        let outlet = Outlet::new(trace.transpose()?, ends.faults, ends.files);
+        let mut outlet = Outlet::new(trace.transpose()?, ends.faults, ends.files);
+        let mut conditions = is_written.then(|| Conditions::of(&options.scope, held));
+        if let Some(conditions) = &mut conditions {
+            outlet.conditions(&conditions.read())?;
+        }
         let backend = probes.backend();
         let counts = probes.live()?;
         probes.start();
@@ -503,7 +509,7 @@ impl Pipeline {
             start_ns,
         };
         let drain = spawn("pfrec-drain", alive.clone(), move || drain.run())?;
-        let encode = Encode::new(batches, session, outlet);
+        let encode = Encode::new(batches, session, outlet, conditions);
         let encode = spawn("pfrec-encode", alive, move || encode.run())?;
         lock_memory();
         Ok(Self {

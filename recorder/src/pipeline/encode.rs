@@ -6,6 +6,7 @@ use crossbeam_channel::RecvTimeoutError;
 use pf_formats::{FormatError, LossReason};
 
 use crate::{
+    conditions::Conditions,
     pipeline::backlog::{Batch, Batches},
     pipeline::event_sink::Outlet,
     session::{Faults, Folded, Session, Sink},
@@ -19,6 +20,8 @@ pub struct Encode {
     batches: Batches,
     session: Session,
     outlet: Outlet,
+    /// To be told once more at the end.
+    conditions: Option<Conditions>,
     notes: Vec<String>,
     stacks_dropped: u64,
 }
@@ -55,12 +58,13 @@ impl Encoded {
 }
 
 impl Encode {
-    /// What is received from `batches` goes through `session` to `outlet`.
-    pub fn new(batches: Batches, session: Session, outlet: Outlet) -> Self {
+    /// What is received from `batches` goes through `session` to `outlet`, and at the end `conditions` as they are then.
+    pub fn new(batches: Batches, session: Session, outlet: Outlet, conditions: Option<Conditions>) -> Self {
         Self {
             batches,
             session,
             outlet,
+            conditions,
             notes: Vec::new(),
             stacks_dropped: 0,
         }
@@ -104,6 +108,10 @@ impl Encode {
         self.session
             .process(&mut Batch::default(), true, &mut self.outlet)?;
         self.outlet.flush()?;
+        if let Some(mut conditions) = self.conditions.take() {
+            let last = conditions.read_last(self.session.faulted_devices());
+            self.outlet.conditions(&last)?;
+        }
         self.notes.extend(self.session.remarks());
         self.name_stacks()
     }

@@ -1,7 +1,8 @@
 //! Where the session's events go: into the trace, to the printer of `-v`, to the files of the live view.
 
 use pf_formats::{
-    Dict, Event, FormatError, HiddenWait, Loss, ProcessEntry, Query, TimelineEntry, Totals, TraceWriter,
+    Condition, Dict, Event, FormatError, HiddenWait, Loss, ProcessEntry, Query, TimelineEntry, Totals,
+    TraceWriter,
 };
 
 use crate::{
@@ -61,6 +62,13 @@ impl Outlet {
             trace.flush_block()?;
         }
         self.write_queries()
+    }
+
+    /// Settings and figures, for the trace.
+    pub fn conditions(&mut self, entries: &[Condition]) -> Result<(), FormatError> {
+        self.trace
+            .as_mut()
+            .map_or(Ok(()), |trace| trace.conditions(entries))
     }
 
     /// Nothing more is printed.

@@ -5,6 +5,7 @@
 mod address_space;
 mod adoption;
 mod budget;
+mod devices;
 mod dictionary;
 mod files;
 mod folded;
@@ -23,6 +24,7 @@ mod stack;
 use std::{collections::HashSet, io};
 
 use address_space::{AddressSpace, Mapping};
+use devices::Devices;
 use dictionary::Dictionary;
 pub use files::FileIdentity;
 use files::Sighting;
@@ -145,6 +147,7 @@ pub struct Session {
     before_exec_events: u64,
     recorded: Faults,
     filtered: Faults,
+    devices: Devices,
 }
 
 #[derive(Debug)]
@@ -212,6 +215,7 @@ impl Session {
             before_exec_events: 0,
             recorded: Faults::default(),
             filtered: Faults::default(),
+            devices: Devices::default(),
         }
     }
 
@@ -370,6 +374,12 @@ impl Session {
         self.recorded
     }
 
+    /// Devices of files that faulted, no more of them than are told of.
+    #[must_use]
+    pub fn faulted_devices(&self) -> &[(u32, u32)] {
+        self.devices.met()
+    }
+
     /// Mapping records were lost, so what is known may be wrong: reads it again. To be called when what
     /// was recorded before the loss is processed.
     pub fn distrust_mappings(&mut self) {
@@ -429,6 +439,7 @@ impl Session {
         };
         self.write_names(sink)?;
         sink.event(&event)?;
+        self.devices.meet(object, &self.dictionary);
         self.recorded.add(fault);
         Ok(())
     }

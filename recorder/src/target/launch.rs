@@ -50,6 +50,7 @@ pub struct Held {
     go: File,
     failure: File,
     command: String,
+    environment: Vec<CString>,
     is_apart: bool,
     may_stop: bool,
 }
@@ -163,6 +164,7 @@ pub fn hold(
             go: go_write.into(),
             failure: failure_read.into(),
             command: shown,
+            environment,
             is_apart: session.is_some(),
             may_stop: session.is_some_and(OwnSession::has_terminal),
         }),
@@ -231,6 +233,18 @@ impl Held {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid.as_raw().unsigned_abs()
+    }
+
+    /// The value of a variable of the environment that COMMAND gets.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let mut values = self.environment.iter().filter_map(|entry| {
+            let entry = entry.to_bytes();
+            entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+        });
+        values
+            .next()
+            .map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
     /// Lets the child become COMMAND and waits until it has.

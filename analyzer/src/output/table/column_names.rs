@@ -23,7 +23,7 @@ pub fn meaning(name: &str) -> Option<&'static str> {
 
 /// Each name with its meaning. Names end in their unit: `_ns`, `_us`, `_ms`, `_s`, `_bytes`, `_pages`, `_percent`, `_per_s`.
 /// Tables write bytes with the unit that suits them.
-pub const COLUMNS: [(&str, &str); 278] = [
+pub const COLUMNS: [(&str, &str); 285] = [
     ("abandoned", "interrupted, and completed by no later attempt"),
     ("access", "what was tried: read, write, exec"),
     ("address", "a faulting address, or the first one of a cell"),
@@ -93,6 +93,8 @@ pub const COLUMNS: [(&str, &str); 278] = [
         "command_end",
         "how the command ended: its exit status, or a signal",
     ),
+    ("condition", "what was set, or how things stood, in words"),
+    ("conditions", "what was set, and how things stood"),
     ("count", "number of faults, or of queries"),
     ("cpu", "CPU"),
     ("cpu_ms", "neither asleep nor in the run queue, within faults"),
@@ -106,9 +108,11 @@ pub const COLUMNS: [(&str, &str); 278] = [
     ("dev_major", "device of the file"),
     ("dev_minor", "device of the file"),
     ("duration_s", "length of the recording"),
+    ("end", "value at the end of the recording"),
     ("end_address", "first address behind a mapping"),
     ("end_ns", "end, CLOCK_MONOTONIC"),
     ("end_s", "end, from the start of the recording"),
+    ("end_value", "value at the end of the recording"),
     ("entry", "the probe that sees a fault begin"),
     ("events", "faults in the trace, before any filter"),
     ("events_lost", "faults known to be lost"),
@@ -314,10 +318,16 @@ pub const COLUMNS: [(&str, &str); 278] = [
     ("stack", "user stack"),
     ("stack_id", "number of a user stack"),
     ("stalled_ms", "time in stalls"),
+    ("start", "value at the start of the recording"),
     ("start_address", "first address of a mapping"),
     ("start_ns", "start of the recording, CLOCK_MONOTONIC"),
     ("start_utc", "start of the recording, UTC"),
+    ("start_value", "value at the start of the recording"),
     ("stride_percent", "share of steps as far as the step before"),
+    (
+        "subject",
+        "what a setting or a figure is of: the machine, the process, a cgroup, a device, a mount",
+    ),
     ("syscall", "system call for which the kernel touched memory"),
     ("table", "name of a table"),
     ("target", "what was recorded"),

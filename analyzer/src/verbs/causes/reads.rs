@@ -257,7 +257,7 @@ impl WhoseRead {
             None if !is_last_chance => return self.unsolved.push(wait),
             None => self.unknown.add(&wait),
             Some(read) if (read.thread.0, read.thread.1) == (wait.thread.0, wait.thread.1) => {
-                self.own.add(&wait)
+                self.own.add(&wait);
             }
             Some(_) => self.others.add(&wait),
         }

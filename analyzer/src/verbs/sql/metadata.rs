@@ -189,6 +189,7 @@ impl<'a> Side<'a> {
                 TableName::Mappings => self.mappings(session),
                 TableName::Queries => self.queries(),
                 TableName::Losses => losses(session),
+                TableName::Conditions => conditions(session),
                 TableName::Host => host(session),
             };
             frames.push((table, frame?));
@@ -323,6 +324,16 @@ fn losses(session: &Session) -> PolarsResult<DataFrame> {
         .put(all().map(|l| l.reason.name()).collect::<Vec<&str>>())
         .put(all().map(|l| l.cpu).collect::<Vec<Option<u16>>>())
         .frame(intervals.len())
+}
+
+fn conditions(session: &Session) -> PolarsResult<DataFrame> {
+    let all = || session.conditions.all();
+    Builder::new(TableName::Conditions)
+        .put(all().map(|(subject, _, _)| subject).collect::<Vec<&str>>())
+        .put(all().map(|(_, name, _)| name).collect::<Vec<&str>>())
+        .put(all().map(|(_, _, s)| s.first.1.as_str()).collect::<Vec<&str>>())
+        .put(all().map(|(_, _, s)| s.last.1.as_str()).collect::<Vec<&str>>())
+        .frame(all().count())
 }
 
 fn host(session: &Session) -> PolarsResult<DataFrame> {

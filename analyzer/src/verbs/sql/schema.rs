@@ -16,6 +16,7 @@ pub enum TableName {
     Mappings,
     Queries,
     Losses,
+    Conditions,
     Host,
 }
 
@@ -32,7 +33,7 @@ pub struct Field {
 
 impl TableName {
     /// All tables, in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Faults,
         Self::Threads,
         Self::Processes,
@@ -40,6 +41,7 @@ impl TableName {
         Self::Mappings,
         Self::Queries,
         Self::Losses,
+        Self::Conditions,
         Self::Host,
     ];
 
@@ -54,6 +56,7 @@ impl TableName {
             Self::Mappings => "mappings",
             Self::Queries => "queries",
             Self::Losses => "losses",
+            Self::Conditions => "conditions",
             Self::Host => "host",
         }
     }
@@ -69,6 +72,7 @@ impl TableName {
             Self::Mappings => "a mapping that was there or came into being",
             Self::Queries => "a query (pfrec --query)",
             Self::Losses => "something that the recording knows it does not have",
+            Self::Conditions => "a setting or a figure, at the start and at the end",
             Self::Host => "the recording: one row",
         }
     }
@@ -84,6 +88,7 @@ impl TableName {
             Self::Mappings => MAPPINGS.to_vec(),
             Self::Queries => QUERIES.to_vec(),
             Self::Losses => LOSSES.to_vec(),
+            Self::Conditions => CONDITIONS.to_vec(),
             Self::Host => HOST.to_vec(),
         }
     }
@@ -272,6 +277,17 @@ const LOSSES: [Field; 5] = [
     field("lost", Type::WHOLE, "how many"),
     field("reason", Type::Text, "why"),
     field("cpu", Type::WHOLE, "where, if that is known"),
+];
+
+const CONDITIONS: [Field; 4] = [
+    field(
+        "subject",
+        Type::Text,
+        "machine, process, or cgroup, device, mount with its path, number or place",
+    ),
+    field("name", Type::Text, "as the kernel calls it"),
+    field("start_value", Type::Text, "what was read first"),
+    field("end_value", Type::Text, "what was read last"),
 ];
 
 const HOST: [Field; 18] = [

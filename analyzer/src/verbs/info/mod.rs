@@ -1,5 +1,7 @@
 //! `info`: what a trace says about itself, without looking at its events.
 
+mod conditions;
+
 use crate::error::AnalyzeError;
 use crate::integrity::losses::{between, describe_reason};
 use crate::integrity::warnings::listed;
@@ -167,6 +169,7 @@ fn facts(session: &Session) -> Vec<Fact> {
     ));
     facts.extend(accounting(session));
     facts.push(processes(session));
+    facts.extend(conditions::facts(session));
     facts.extend(damage(session));
     facts
 }
