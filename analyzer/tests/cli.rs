@@ -150,7 +150,7 @@ fn wrong_usage_exits_with_2_in_the_form_of_claps_errors() {
         ),
         (
             &["percentiles", "t.pfz", "--by", "nosuch"],
-            "possible values: class, pid",
+            "possible values: class, cause, pid",
         ),
         (
             &["events", "t.pfz", "--from", "2000-01-01", "--to", "2000-01-02"],

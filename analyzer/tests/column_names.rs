@@ -225,6 +225,9 @@ fn the_documented_types_are_those_of_every_number_that_can_be_empty() {
         Column::StackId,
         Column::Interruptions,
         Column::Signal,
+        Column::PagesRead,
+        Column::SleepStackId,
+        Column::ReadOffset,
     ];
     assert!(can_be_empty.iter().all(|column| FAULTS.contains(column)));
     let expected = can_be_empty.map(|column| {

@@ -1,6 +1,6 @@
 //! `info`: what a trace says about itself, without looking at its events.
 
-mod conditions;
+mod settings;
 
 use crate::error::AnalyzeError;
 use crate::integrity::losses::{between, describe_reason};
@@ -169,7 +169,7 @@ fn facts(session: &Session) -> Vec<Fact> {
     ));
     facts.extend(accounting(session));
     facts.push(processes(session));
-    facts.extend(conditions::facts(session));
+    facts.extend(settings::facts(session));
     facts.extend(damage(session));
     facts
 }
