@@ -480,11 +480,8 @@ impl Pipeline {
             let queue = WriteQueue::start(file, Arc::clone(gauges))?;
             TraceWriter::create(queue, &header, &meta).context("cannot begin the trace")
         });
-        let mut outlet = Outlet::new(trace.transpose()?, ends.faults, ends.files);
-        let mut conditions = is_written.then(|| Conditions::of(&options.scope, held));
-        if let Some(conditions) = &mut conditions {
-            outlet.conditions(&conditions.read())?;
-        }
+        let outlet = Outlet::new(trace.transpose()?, ends.faults, ends.files);
+        let conditions = is_written.then(|| Conditions::of(&options.scope, held));
         let backend = probes.backend();
         let counts = probes.live()?;
         probes.start();

@@ -281,7 +281,7 @@ class Examples(unittest.TestCase):
                 "address": str(0x7F0000001234), "major": "true", "access": "read", "origin": "user", "retries": "0",
                 "failed": "false", "ip": cells["ip"], "kind": "unknown", "file": "", "file_offset": "", "blocked_ns": "",
                 "runqueue_ns": "", "reclaim_ns": "", "lock_ns": "", "stack_id": "", "query_id": "",
-                "interruptions": "", "signal": "", "abandoned": "false", "pages_read": "", "sleep_stack_id": "",
+                "interruptions": "", "signal": "", "abandoned": "false", "pages_read": "", "sleep_stack_id": "", "read_offset": "",
             },
         )  # fmt: skip
         self.assertEqual(int(cells["ip"]), 0x401000)

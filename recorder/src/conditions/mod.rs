@@ -31,10 +31,12 @@ pub struct Conditions {
     root: Root,
     process: Option<Process>,
     groups: Vec<Group>,
+    /// As they were at the beginning, until somebody writes them.
+    first: Vec<Condition>,
 }
 
 impl Conditions {
-    /// Of the command, which is held, or of what runs already.
+    /// Of the command, which is held, or of what runs already, and how they are now.
     #[must_use]
     pub fn of(scope: &Scope, held: Option<&Held>) -> Self {
         let root = Root::of_machine();
@@ -57,16 +59,19 @@ impl Conditions {
             }
             Scope::All => (None, Vec::new()),
         };
-        Self {
+        let mut conditions = Self {
             root,
             process,
             groups,
-        }
+            first: Vec::new(),
+        };
+        conditions.first = conditions.list().entries;
+        conditions
     }
 
-    /// As things stand now.
-    pub fn read(&mut self) -> Vec<Condition> {
-        self.list().entries
+    /// As things stood when this was made; once.
+    pub fn take_first(&mut self) -> Vec<Condition> {
+        std::mem::take(&mut self.first)
     }
 
     /// As things stand at the end, when the devices of the files that faulted are known.

@@ -294,7 +294,7 @@ fn this_machine_tells_of_itself_and_of_this_process() {
         children: false,
     };
     let mut conditions = Conditions::of(&scope, None);
-    let entries = conditions.read();
+    let entries = conditions.take_first();
     let has = |subject: &str, name: &str| {
         entries
             .iter()

@@ -90,6 +90,9 @@ impl Encode {
     }
 
     fn work(&mut self) -> Result<(), FormatError> {
+        if let Some(conditions) = &mut self.conditions {
+            self.outlet.conditions(&conditions.take_first())?;
+        }
         // What was there before belongs into the trace also if nothing ever faults.
         self.session
             .process(&mut Batch::default(), false, &mut self.outlet)?;
