@@ -31,7 +31,7 @@ TURNS = 8
 # What each verb is asked. A verb that is in neither list, or that pfanalyze does not have, is an error: a list that
 # nobody minds leaves out what was renamed.
 VERBS = {
-    "threads": [], "files": [], "percentiles": [], "heatmap": [], "regions": [], "timeline": [], "memory": [],
+    "threads": [], "files": [], "causes": [], "percentiles": [], "heatmap": [], "regions": ["--file", "/data/vectors"], "timeline": [], "memory": [],
     "sql": ["SELECT tid, count(*), sum(latency_ns) FROM faults GROUP BY tid"],
     # Asked otherwise, or of traces that have them.
     "diff": None, "events": None, "queries": None, "stacks": None,
