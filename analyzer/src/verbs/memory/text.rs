@@ -14,7 +14,7 @@ use crate::request::options::MemoryPart;
 use crate::trace::session::Session;
 use crate::verbs::memory::curve::Tally;
 use crate::verbs::memory::estimate::Estimate;
-use crate::verbs::memory::pass::Memory;
+use crate::verbs::memory::pass::{Memory, ReadAhead};
 use crate::verbs::memory::tables::telling;
 use std::io::Write;
 
@@ -136,7 +136,7 @@ impl Answer for MemoryAnswer<'_> {
 impl MemoryAnswer<'_> {
     /// Whether distances say what more memory does.
     fn has_estimate(&self) -> bool {
-        !self.memory.read_ahead.is_some_and(|read| read.is_much())
+        !self.memory.read_ahead.is_some_and(ReadAhead::is_much)
     }
 
     fn estimate(&self) -> Estimate {
