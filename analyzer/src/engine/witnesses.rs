@@ -1,9 +1,10 @@
 //! The causes of the faults of a block, from what its columns hold and the names of the kernel's functions that came with
 //! its stacks.
 
-use crate::trace::cause::{Cause, Evidence, Sleep};
+use crate::trace::cause::{Cause, Evidence};
 use crate::trace::class::ClassBits;
 use crate::trace::session::Session;
+use crate::trace::sleep::Sleep;
 use crate::trace::stack_dict::StackDict;
 use pf_formats::{Access, Columns, ObjectKind};
 use polars::prelude::PlHashMap;

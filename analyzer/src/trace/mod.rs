@@ -14,5 +14,6 @@ pub mod sampling;
 pub mod scope;
 pub mod session;
 pub mod signals;
+pub mod sleep;
 pub mod stack_dict;
 pub mod visibility;

@@ -8,8 +8,10 @@ use crate::error::AnalyzeError;
 use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::{duration, quantity};
 use crate::stats::bounded_map::{Kept, Sum};
-use crate::trace::cause::{Cause, Sleep, witness_of};
+use crate::trace::cause::Cause;
 use crate::trace::session::Session;
+use crate::trace::sleep::{Sleep, witness_of};
+use crate::verbs::causes::pass::Wait;
 use pf_formats::HiddenWait;
 use polars::prelude::DataFrame;
 use std::cmp::Reverse;
@@ -37,19 +39,6 @@ const CALLS: usize = 1024;
 /// What the others are called, and one that is not known.
 const OTHER_CALLS: &str = "others";
 const UNKNOWN_CALL: &str = "unknown";
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Wait(u128);
-
-impl Sum for Wait {
-    fn weight(&self) -> u128 {
-        self.0
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.0 = self.0.saturating_add(other.0);
-    }
-}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Waits {

@@ -9,9 +9,10 @@ use crate::output::table::{ColumnHead, Table, Value};
 use crate::output::units::quantity;
 use crate::stats::bounded_map::{Kept, Sum};
 use crate::stats::histogram::Histogram;
-use crate::trace::cause::{Cause, witness_of};
+use crate::trace::cause::Cause;
 use crate::trace::class::ClassBits;
 use crate::trace::session::Session;
+use crate::trace::sleep::witness_of;
 use polars::prelude::DataFrame;
 use std::collections::BTreeMap;
 
@@ -92,7 +93,7 @@ impl Sum for Reads {
 
 /// A wait that adds up.
 #[derive(Clone, Copy, Debug, Default)]
-struct Wait(u128);
+pub(super) struct Wait(pub(super) u128);
 
 impl Sum for Wait {
     fn weight(&self) -> u128 {
